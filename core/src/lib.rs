@@ -1,0 +1,38 @@
+//! Everything that decides in Weir.
+//!
+//! This crate is pure: no I/O, no clock, no randomness. Time is an argument (milliseconds since the
+//! Unix epoch), randomness comes through [`rng::Entropy`], storage through [`sql::Sql`], and whatever
+//! has to happen in the world is returned as an effect. The same code runs inside a Cloudflare Worker
+//! (wasm32), in unit tests and in the simulator (native, rusqlite).
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod api;
+pub mod app;
+pub mod directory;
+pub mod endpoint;
+pub mod error;
+pub mod filter;
+pub mod frame;
+pub mod header;
+pub mod id;
+pub mod pace;
+pub mod retry;
+pub mod rng;
+pub mod secret;
+pub mod settings;
+pub mod signature;
+pub mod sql;
+pub mod target;
+pub mod time;
+pub mod token;
+pub mod vault;

@@ -1,0 +1,203 @@
+//! The storage of one object: SQLite behind a trait, so that the same SQL text runs in a Durable Object
+//! and on rusqlite.
+//!
+//! Rules of the platform that every statement keeps (see ARCHITECTURE.md): tables are `STRICT` and, where
+//! they are keyed by anything but an integer, `WITHOUT ROWID`; flags are bound as 0/1; integers stay below
+//! 2^53, because the platform binds numbers as doubles; at most 100 parameters.
+
+use std::fmt;
+
+/// A value bound to a statement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// SQL NULL.
+    Null,
+    /// An integer; its magnitude must stay below 2^53.
+    Int(i64),
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Blob(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// Text, or NULL where there is none.
+    pub fn opt_text(value: Option<&'a str>) -> Self {
+        value.map_or(Value::Null, Value::Text)
+    }
+
+    /// An integer, or NULL where there is none.
+    pub fn opt_int(value: Option<i64>) -> Self {
+        value.map_or(Value::Null, Value::Int)
+    }
+
+    /// A flag, as 0 or 1.
+    pub fn flag(value: bool) -> Self {
+        Value::Int(i64::from(value))
+    }
+}
+
+/// A value read from a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// SQL NULL.
+    Null,
+    /// An integer (a double without a fraction reads as one).
+    Int(i64),
+    /// A double with a fraction.
+    Real(f64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// One row of a result.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Row(pub Vec<Cell>);
+
+impl Row {
+    /// The integer in column `i`; an error where there is none.
+    pub fn int(&self, i: usize) -> Result<i64, SqlError> {
+        match self.0.get(i) {
+            Some(Cell::Int(v)) => Ok(*v),
+            other => Err(SqlError::shape(i, "an integer", other)),
+        }
+    }
+
+    /// The integer in column `i`, `None` for NULL.
+    pub fn opt_int(&self, i: usize) -> Result<Option<i64>, SqlError> {
+        match self.0.get(i) {
+            Some(Cell::Null) => Ok(None),
+            _ => self.int(i).map(Some),
+        }
+    }
+
+    /// Takes the text in column `i`.
+    pub fn text(&mut self, i: usize) -> Result<String, SqlError> {
+        match self.0.get_mut(i) {
+            Some(Cell::Text(v)) => Ok(std::mem::take(v)),
+            other => Err(SqlError::shape(i, "text", other.as_deref())),
+        }
+    }
+
+    /// Takes the text in column `i`, `None` for NULL.
+    pub fn opt_text(&mut self, i: usize) -> Result<Option<String>, SqlError> {
+        match self.0.get(i) {
+            Some(Cell::Null) => Ok(None),
+            _ => self.text(i).map(Some),
+        }
+    }
+
+    /// Takes the bytes in column `i`.
+    pub fn blob(&mut self, i: usize) -> Result<Vec<u8>, SqlError> {
+        match self.0.get_mut(i) {
+            Some(Cell::Blob(v)) => Ok(std::mem::take(v)),
+            other => Err(SqlError::shape(i, "bytes", other.as_deref())),
+        }
+    }
+
+    /// Takes the bytes in column `i`, `None` for NULL.
+    pub fn opt_blob(&mut self, i: usize) -> Result<Option<Vec<u8>>, SqlError> {
+        match self.0.get(i) {
+            Some(Cell::Null) => Ok(None),
+            _ => self.blob(i).map(Some),
+        }
+    }
+
+    /// The flag in column `i`.
+    pub fn flag(&self, i: usize) -> Result<bool, SqlError> {
+        Ok(self.int(i)? != 0)
+    }
+}
+
+/// Why a statement failed: the database's own text. Always a defect of Weir or of the platform, never of
+/// the caller's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError(pub String);
+
+impl SqlError {
+    fn shape(column: usize, wanted: &str, found: Option<&Cell>) -> Self {
+        let found = match found {
+            None => "no such column",
+            Some(Cell::Null) => "NULL",
+            Some(Cell::Int(_)) => "an integer",
+            Some(Cell::Real(_)) => "a double",
+            Some(Cell::Text(_)) => "text",
+            Some(Cell::Blob(_)) => "bytes",
+        };
+        SqlError(format!("column {column}: expected {wanted}, found {found}"))
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "storage: {}", self.0)
+    }
+}
+
+impl std::error::Error for SqlError {}
+
+/// The storage of one object.
+///
+/// Statements are `'static` so that an implementation can keep them prepared. What is written between two
+/// awaits of the platform commits together; [`Sql::transaction`] is for writes that must also be undone
+/// together when one of them fails.
+pub trait Sql {
+    /// Runs one statement and returns its rows. Parameters are `?1`, `?2`, … in order.
+    fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
+
+    /// Runs one statement whose rows, if any, do not matter.
+    fn exec(&self, sql: &'static str, params: &[Value<'_>]) -> Result<(), SqlError> {
+        self.query(sql, params).map(|_| ())
+    }
+
+    /// Runs `work`; where it fails, all that it wrote is undone. Must not be nested.
+    fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
+}
+
+/// One step of an object's schema: an identifier that never changes and the statements it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// Rises by one from 1; an applied migration is never edited.
+    pub id: i64,
+    /// Statements, run in order within one transaction.
+    pub statements: &'static [&'static str],
+}
+
+const CREATE_MIGRATIONS: &str =
+    "CREATE TABLE IF NOT EXISTS weir_migration (id INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT";
+
+/// The newest migration that has been applied; 0 for an object that was never used.
+///
+/// Reads only, so that asking for an object that does not exist leaves nothing behind.
+pub fn schema_version<S: Sql>(sql: &S) -> Result<i64, SqlError> {
+    let known =
+        sql.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'weir_migration'", &[])?;
+    if known.is_empty() {
+        return Ok(0);
+    }
+    let rows = sql.query("SELECT coalesce(max(id), 0) FROM weir_migration", &[])?;
+    rows.first().map_or(Ok(0), |row| row.int(0))
+}
+
+/// Brings the schema up to date: runs what is missing of `migrations`, in order, each in one transaction.
+///
+/// A schema newer than this release knows (after a roll-back of the Worker) is left as it is: migrations
+/// only add, so the release before can read what the release after wrote.
+pub fn migrate<S: Sql>(sql: &S, migrations: &[Migration], now: i64) -> Result<(), SqlError> {
+    let version = schema_version(sql)?;
+    for migration in migrations.iter().filter(|m| m.id > version) {
+        sql.transaction(|| {
+            sql.exec(CREATE_MIGRATIONS, &[])?;
+            for statement in migration.statements {
+                sql.exec(statement, &[])?;
+            }
+            sql.exec(
+                "INSERT INTO weir_migration (id, applied_at) VALUES (?1, ?2)",
+                &[Value::Int(migration.id), Value::Int(now)],
+            )
+        })?;
+    }
+    Ok(())
+}
