@@ -26,6 +26,11 @@ impl<'a> Value<'a> {
         value.map_or(Value::Null, Value::Text)
     }
 
+    /// Bytes, or NULL where there are none.
+    pub fn opt_blob(value: Option<&'a Vec<u8>>) -> Self {
+        value.map_or(Value::Null, |bytes| Value::Blob(bytes))
+    }
+
     /// An integer, or NULL where there is none.
     pub fn opt_int(value: Option<i64>) -> Self {
         value.map_or(Value::Null, Value::Int)
