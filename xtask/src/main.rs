@@ -1,2 +1,40 @@
-//! The developer's commands.
-fn main() {}
+//! `cargo xtask`: the developer's commands. What they are is in [`xtask::args::USAGE`].
+
+use std::process::ExitCode;
+use xtask::args::{self, Task};
+use xtask::{bench, build, dev, test, token};
+
+fn main() -> ExitCode {
+    let task = match args::parse(std::env::args().skip(1)) {
+        Ok(task) => task,
+        Err(error) => {
+            eprintln!("{error}\n\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let result = match task {
+        Task::Dev(options) => dev::run(options).map(|()| true),
+        Task::Token { org, data } => token::for_org(&data, &org).map(|token| {
+            println!("{token}");
+            true
+        }),
+        Task::Build { release } => build::ensure_built(release).map(|dir| {
+            eprintln!("The Worker is in {}.", dir.display());
+            true
+        }),
+        Task::Test { only } => test::run(only.as_deref()),
+        Task::Bench(args) => bench::run(&args).map(|()| true),
+        Task::Help => {
+            print!("{}", args::USAGE);
+            Ok(true)
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

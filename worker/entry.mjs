@@ -1,0 +1,76 @@
+// The entry of the Worker: what `worker-build` made, behind a guard against panics.
+//
+// A Rust panic in a Worker built with panic=abort stops the wasm instance in the middle of a call. The promises
+// of that call, and of every other call that was under way in the instance, are then never settled: callers hang
+// until the platform gives up (15 minutes for an alarm). The guard races each call against a rejection of its
+// own and rejects all that are pending the moment the instance is known to be dead. The next call starts a new
+// instance (the shim does that), and the objects read their state back from storage.
+//
+// How it is known: the panic hook of the `worker` crate and the shim of `worker-build` both set `criticalError`
+// on `globalThis.__worker_init_state`. That name is internal to version 0.8, which is pinned; a test panics on
+// purpose and fails when the name has moved.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import Gateway, * as gateway from "./index.js";
+
+const pending = new Set();
+
+const state = globalThis.__worker_init_state;
+let died = state.criticalError;
+Object.defineProperty(state, "criticalError", {
+  get: () => died,
+  set(value) {
+    died = value;
+    if (!value) return; // the shim clears it once the instance is replaced
+    const error = new Error("the instance that handled this call has stopped");
+    for (const reject of pending) reject(error);
+    pending.clear();
+  },
+});
+
+// One set entry and one race for each call: nothing beside the call itself.
+async function guarded(object, method, argument) {
+  const call = object[method](argument);
+  let reject;
+  const stopped = new Promise((_, r) => (reject = r));
+  pending.add(reject);
+  try {
+    return await Promise.race([call, stopped]);
+  } finally {
+    pending.delete(reject);
+  }
+}
+
+const object = (Class) =>
+  class {
+    constructor(state, env) {
+      this.inner = new Class(state, env);
+    }
+    fetch(request) {
+      return guarded(this.inner, "fetch", request);
+    }
+    alarm(info) {
+      return guarded(this.inner, "alarm", info);
+    }
+  };
+
+export const App = object(gateway.App);
+export const Directory = object(gateway.Directory);
+export const Endpoint = object(gateway.Endpoint);
+
+export default class extends WorkerEntrypoint {
+  async fetch(request) {
+    try {
+      return await guarded(new Gateway(this.ctx, this.env), "fetch", request);
+    } catch (error) {
+      console.error("a request failed:", error);
+      return Response.json(
+        {
+          code: "server_error",
+          detail: "Something went wrong on our side. The request may be sent again.",
+        },
+        { status: 500 },
+      );
+    }
+  }
+}

@@ -1,0 +1,232 @@
+//! The command line: which command, with which flags.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What is printed when the command line is not understood.
+pub const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  dev [options]            build what has changed and run the gateway on this machine
+      --port N             listen on this port (8787)
+      --data DIR           keep the data here (.weir)
+      --var NAME=VALUE     set a setting; may be repeated
+      --release            run the optimised build
+  token [--org ORG] [--data DIR]
+                           print a bearer token for the local gateway
+  build [--release|--dev]  build the Worker for `wrangler deploy` into build/ (the default), or the
+                           debug build into target/worker-debug/
+  test [--only PART]       run everything that CI runs, or one part of it:
+                           fmt, lint, unit, build, e2e, deploy
+  bench [NAME] [options]   run the benchmarks
+  help                     print this text
+";
+
+/// The organisation that tokens are for when none is named; the one in the examples of Svix's documentation.
+pub const ORG: &str = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
+
+/// A command with its options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Runs the gateway.
+    Dev(Dev),
+    /// Prints a token.
+    Token {
+        /// The organisation.
+        org: String,
+        /// The data directory with the secret.
+        data: PathBuf,
+    },
+    /// Builds the Worker.
+    Build {
+        /// Optimised, for deployment.
+        release: bool,
+    },
+    /// Runs the tests.
+    Test {
+        /// One part of them.
+        only: Option<String>,
+    },
+    /// Runs the benchmarks with these arguments.
+    Bench(Vec<String>),
+    /// Prints the usage.
+    Help,
+}
+
+/// The options of `dev`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dev {
+    /// The port.
+    pub port: u16,
+    /// The data directory.
+    pub data: PathBuf,
+    /// Settings by name.
+    pub vars: BTreeMap<String, String>,
+    /// Run the optimised build.
+    pub release: bool,
+}
+
+/// Understands a command line (without the program's name), or says what is wrong with it.
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
+    let mut args = args.into_iter();
+    let Some(command) = args.next() else {
+        return Err("No command was given.".into());
+    };
+    if command == "bench" {
+        return Ok(Task::Bench(args.collect()));
+    }
+    let mut flags = Flags { command: &command, args };
+    let task = match command.as_str() {
+        "dev" => {
+            let mut dev = Dev { port: 8787, data: data_dir(), vars: BTreeMap::new(), release: false };
+            while let Some(flag) = flags.next() {
+                match flag.as_str() {
+                    "--port" => dev.port = port(&flags.value("--port")?)?,
+                    "--data" => dev.data = flags.value("--data")?.into(),
+                    "--var" => {
+                        let (name, value) = var(&flags.value("--var")?)?;
+                        dev.vars.insert(name, value);
+                    }
+                    "--release" => dev.release = true,
+                    other => return Err(flags.unknown(other)),
+                }
+            }
+            Task::Dev(dev)
+        }
+        "token" => {
+            let (mut org, mut data) = (ORG.to_owned(), data_dir());
+            while let Some(flag) = flags.next() {
+                match flag.as_str() {
+                    "--org" => org = organisation(flags.value("--org")?)?,
+                    "--data" => data = flags.value("--data")?.into(),
+                    other => return Err(flags.unknown(other)),
+                }
+            }
+            Task::Token { org, data }
+        }
+        "build" => {
+            let mut release = true;
+            while let Some(flag) = flags.next() {
+                match flag.as_str() {
+                    "--release" => release = true,
+                    "--dev" => release = false,
+                    other => return Err(flags.unknown(other)),
+                }
+            }
+            Task::Build { release }
+        }
+        "test" => {
+            let mut only = None;
+            while let Some(flag) = flags.next() {
+                match flag.as_str() {
+                    "--only" => only = Some(flags.value("--only")?),
+                    other => return Err(flags.unknown(other)),
+                }
+            }
+            Task::Test { only }
+        }
+        "help" | "--help" | "-h" => Task::Help,
+        other => return Err(format!("There is no command `{other}`.")),
+    };
+    Ok(task)
+}
+
+/// The flags of a command that are still to be read.
+struct Flags<'a, I> {
+    command: &'a str,
+    args: I,
+}
+
+impl<I: Iterator<Item = String>> Flags<'_, I> {
+    fn next(&mut self) -> Option<String> {
+        self.args.next()
+    }
+
+    fn value(&mut self, flag: &str) -> Result<String, String> {
+        self.args.next().ok_or_else(|| format!("{flag} needs a value."))
+    }
+
+    fn unknown(&self, flag: &str) -> String {
+        format!("`{}` has no option `{flag}`.", self.command)
+    }
+}
+
+/// Where the local gateway keeps its data unless told otherwise.
+fn data_dir() -> PathBuf {
+    crate::root().join(".weir")
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("--port takes a number from 0 (any free port) to 65535, not `{text}`."))
+}
+
+fn var(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("--var takes NAME=VALUE, such as REQUEST_TIMEOUT=5, not `{text}`.")),
+    }
+}
+
+fn organisation(org: String) -> Result<String, String> {
+    if org.starts_with("org_") {
+        Ok(org)
+    } else {
+        Err(format!("--org takes an id that starts with `org_`, not `{org}`."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Task, String> {
+        parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn dev_has_defaults_and_takes_its_options_in_any_order() {
+        let dev = |line| match parse_line(line) {
+            Ok(Task::Dev(dev)) => Some(dev),
+            _ => None,
+        };
+        let default = dev("dev");
+        assert_eq!(default.as_ref().map(|dev| (dev.port, dev.release)), Some((8787, false)));
+        assert_eq!(default.map(|dev| dev.data), Some(crate::root().join(".weir")));
+
+        let all = dev("dev --var A=1 --release --port 0 --data /tmp/x --var B=x=y --var A=2");
+        assert_eq!(all.as_ref().map(|dev| (dev.port, dev.release)), Some((0, true)));
+        let vars = all.map(|dev| dev.vars.into_iter().collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!(vars, [("A".into(), "2".into()), ("B".into(), "x=y".into())]);
+    }
+
+    #[test]
+    fn a_build_is_for_deployment_unless_told_otherwise() {
+        assert_eq!(parse_line("build"), Ok(Task::Build { release: true }));
+        assert_eq!(parse_line("build --release"), Ok(Task::Build { release: true }));
+        assert_eq!(parse_line("build --dev"), Ok(Task::Build { release: false }));
+    }
+
+    #[test]
+    fn what_follows_bench_is_the_benchmarks_own() {
+        assert_eq!(
+            parse_line("bench ingest --quick"),
+            Ok(Task::Bench(vec!["ingest".into(), "--quick".into()]))
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_a_sentence() {
+        for (line, sentence) in [
+            ("", "No command was given."),
+            ("devv", "There is no command `devv`."),
+            ("dev --fast", "`dev` has no option `--fast`."),
+            ("dev --port", "--port needs a value."),
+            ("dev --port 99999", "--port takes a number from 0 (any free port) to 65535, not `99999`."),
+            ("dev --var A", "--var takes NAME=VALUE, such as REQUEST_TIMEOUT=5, not `A`."),
+            ("token --org acme", "--org takes an id that starts with `org_`, not `acme`."),
+            ("build now", "`build` has no option `now`."),
+        ] {
+            assert_eq!(parse_line(line), Err(sentence.into()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Builds the Worker: compiled, bound and bundled by worker-build, with the entry that guards it against panics.
+//!
+//! The release build goes to `build/`, where `wrangler.toml` looks for it; the debug build to `target/worker-debug/`,
+//! so that a gateway under development and the tests do not take each other's files. A build is skipped when no
+//! source has changed: their contents are compared, not their times, so a fresh checkout of the same tree is current too.
+
+use crate::{failed, root, say, tools};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The Worker's main module in the build directory.
+pub const ENTRY: &str = "entry.mjs";
+/// Where a test or benchmark finds a Worker that is already built.
+pub const WORKER_DIR: &str = "WEIR_WORKER_DIR";
+
+/// What a build is made of, below the repository's root. What is not there is not asked for.
+const SOURCES: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "package-lock.json",
+    "core",
+    "worker",
+    "presets",
+    "plugins",
+];
+const STAMP: &str = ".weir-sources";
+
+/// Where the build of a profile goes.
+pub fn build_dir(release: bool) -> PathBuf {
+    root().join(if release { "build" } else { "target/worker-debug" })
+}
+
+/// Builds the Worker if a source has changed since it was built; the directory that holds it.
+pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
+    let dir = build_dir(release);
+    let _lock = tools::lock(if release { "build" } else { "build-debug" })?;
+    let wanted = fingerprint(&root(), SOURCES)?;
+    if is_current(&dir, &wanted) {
+        return Ok(dir);
+    }
+
+    tools::ensure_wasm_target()?;
+    let esbuild = tools::esbuild_path()?;
+    let wasm_opt = tools::wasm_opt_path()?;
+    let wasm_bindgen = tools::wasm_bindgen_path()?;
+    let worker_build = tools::worker_build_path()?;
+
+    say(if release { "Building the Worker (release)" } else { "Building the Worker (debug)" });
+    let _ = fs::remove_file(dir.join(STAMP));
+    fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+    // worker-build is a cargo of its own kind: it starts `cargo build` and minds the same variables.
+    let mut command = tools::cargo();
+    command = with_program(&command, &worker_build);
+    command
+        .current_dir(root().join("worker"))
+        .arg(if release { "--release" } else { "--dev" })
+        .arg("--out-dir")
+        .arg(&dir)
+        .env("WASM_BINDGEN_BIN", wasm_bindgen)
+        .env("WASM_OPT_BIN", wasm_opt)
+        .env("ESBUILD_BIN", esbuild);
+    tools::run(&mut command, "The build of the Worker")?;
+
+    let entry = root().join("worker").join(ENTRY);
+    fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
+    let stamp = dir.join(STAMP);
+    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
+    Ok(dir)
+}
+
+/// The same environment for another program.
+fn with_program(command: &std::process::Command, program: &Path) -> std::process::Command {
+    let mut other = std::process::Command::new(program);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other
+}
+
+/// Whether `dir` holds a whole build of the sources that `wanted` stands for.
+fn is_current(dir: &Path, wanted: &str) -> bool {
+    fs::read_to_string(dir.join(STAMP)).is_ok_and(|have| have == wanted)
+        && [ENTRY, "index.js", "index_bg.wasm"].iter().all(|file| dir.join(file).is_file())
+}
+
+/// A name for the contents of all files in `sources` below `root`.
+fn fingerprint(root: &Path, sources: &[&str]) -> Result<String, String> {
+    let mut files = Vec::new();
+    for source in sources {
+        collect(&root.join(source), &mut files)?;
+    }
+    files.sort();
+    let mut all = String::new();
+    for file in files {
+        let contents = fs::read(&file).map_err(failed("read", &file))?;
+        let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy();
+        let _ = writeln!(all, "{name} {}", tools::fingerprint(&contents));
+    }
+    Ok(tools::fingerprint(all.as_bytes()))
+}
+
+/// All files at or below `path`, without hidden ones and build output.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    if path.is_file() {
+        files.push(path.to_path_buf());
+    }
+    if !path.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(failed("list", path))? {
+        let entry = entry.map_err(failed("list", path))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with('.') && !["target", "build", "node_modules"].contains(&&*name) {
+            collect(&entry.path(), files)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_current_until_a_source_changes_comes_or_goes() -> Result<(), String> {
+        let root = crate::local::scratch("stamp")?;
+        let write = |name: &str, text: &str| {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&root)).map_err(failed("create", &path))?;
+            fs::write(&path, text).map_err(failed("write", &path))
+        };
+        let sources = &["a.toml", "src", "missing"];
+        write("a.toml", "1")?;
+        write("src/x.rs", "x")?;
+        let first = fingerprint(&root, sources)?;
+
+        for file in [ENTRY, "index.js", "index_bg.wasm"] {
+            assert!(!is_current(&root.join("out"), &first), "not before {file} is there");
+            write(&format!("out/{STAMP}"), &first)?;
+            write(&format!("out/{file}"), "")?;
+        }
+        assert!(is_current(&root.join("out"), &first));
+
+        write("src/target/y.rs", "output")?;
+        write("src/.hidden", "")?;
+        assert_eq!(fingerprint(&root, sources)?, first, "build output and hidden files are no sources");
+        write("src/x.rs", "y")?;
+        let second = fingerprint(&root, sources)?;
+        assert_ne!(second, first);
+        assert!(!is_current(&root.join("out"), &second));
+        write("src/z.rs", "")?;
+        assert_ne!(fingerprint(&root, sources)?, second);
+        fs::remove_dir_all(&root).map_err(failed("remove", &root))
+    }
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask dev`: the gateway on this machine, built and running, with something to try.
+
+use crate::args::{Dev, ORG};
+use crate::local::{self, Gateway, Options};
+use crate::{build, say, token};
+use std::collections::BTreeMap;
+
+/// Builds what has changed, starts the gateway and shows how to use it; returns when it has ended.
+pub fn run(dev: Dev) -> Result<(), String> {
+    let secret = local::jwt_secret(&dev.data)?;
+    let mut options = Options::new(&dev.data).var("JWT_SECRET", secret);
+    options.vars.extend(dev.vars);
+    options.port = dev.port;
+    options.verbose = true;
+    check_settings(&options.vars)?;
+
+    options.worker_dir = Some(build::ensure_built(dev.release)?);
+    say("Starting the gateway");
+    let mut gateway = Gateway::start(&options)?;
+    println!("{}", welcome(&gateway.url(), &token::for_org(&dev.data, ORG)?, &dev.data.to_string_lossy()));
+    // Ctrl-C ends this process, and the watchdog then ends workerd; coming here means that it went by itself.
+    Err(format!(
+        "{} Its last words are above; start it again with `cargo xtask dev`.",
+        gateway.wait_for_end()
+    ))
+}
+
+/// The settings there are; `wrangler.toml` explains them.
+const SETTINGS: [&str; 11] = [
+    "JWT_SECRET",
+    "MASTER_KEY",
+    "RETRY_SCHEDULE",
+    "REQUEST_TIMEOUT",
+    "ENDPOINT_DISABLE_AFTER",
+    "HTTPS_ONLY",
+    "ALLOWED_NETWORKS",
+    "HEADER_PROFILE",
+    "DEFAULT_SIGNATURE",
+    "RETENTION_DAYS",
+    "MAX_IN_FLIGHT",
+];
+
+/// Refuses wrong settings before anything is built or started.
+fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
+    match vars.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(format!("There is no setting `{name}`; the settings are {}.", SETTINGS.join(", "))),
+    }
+}
+
+/// What a first user needs in the first minute.
+fn welcome(url: &str, token: &str, data: &str) -> String {
+    format!(
+        r#"
+The gateway is running at {url}. Its data is in {data}. Ctrl-C stops it.
+
+In a second terminal, start a receiver that shows what it gets:
+
+  node -e 'require("http").createServer((q,r)=>{{console.log(q.method,q.url,q.headers);q.pipe(process.stdout);q.on("end",()=>r.end())}}).listen(9000,"127.0.0.1")'
+
+In a third, make an application with an endpoint and send it a message:
+
+  export WEIR_TOKEN={token}
+  post() {{ curl -sS "{url}/api/v1/$1" -H "Authorization: Bearer $WEIR_TOKEN" -H 'Content-Type: application/json' -d "$2"; echo; }}
+  post 'app?get_if_exists=true' '{{"name": "My first application", "uid": "first"}}'
+  post app/first/endpoint '{{"url": "http://127.0.0.1:9000/webhooks"}}'
+  post app/first/msg '{{"eventType": "user.created", "payload": {{"name": "Ada"}}}}'
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_refused() {
+        let vars = |name: &str| BTreeMap::from([(name.to_owned(), "1".to_owned())]);
+        assert_eq!(check_settings(&vars("MAX_IN_FLIGHT")), Ok(()));
+        let error = check_settings(&vars("MAX_INFLIGHT")).err().unwrap_or_default();
+        assert!(error.starts_with("There is no setting `MAX_INFLIGHT`"), "{error}");
+    }
+}

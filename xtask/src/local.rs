@@ -1,0 +1,591 @@
+//! The gateway on this machine: the Worker on the `workerd` binary, without Cloudflare and without Node.
+//!
+//! It listens on 127.0.0.1 only and keeps its data in one directory, which no second gateway can use at the same time.
+//! Stopping is always SIGKILL: on SIGTERM workerd waits for requests that hang, and being killed at any moment is what
+//! the gateway is built to survive.
+//!
+//! No workerd outlives the process that started it, however that ends. A watchdog (a `sh` that reads from a pipe)
+//! kills it when the pipe closes, and the system closes the pipe when this process is gone. That needs no unsafe
+//! code, works on Linux and macOS alike and, unlike the kernel's parent-death signal, does not mind which thread
+//! started the gateway.
+
+use crate::{build, failed, tools};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, TryLockError};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a gateway may take until it answers.
+const START: Duration = Duration::from_mins(1);
+/// How much of workerd's output is kept.
+const LOG: usize = 1 << 20;
+const COMPATIBILITY_DATE: &str = "2026-11-01";
+/// The Durable Objects: binding, class, and the name of the directory that holds their databases.
+const OBJECTS: [(&str, &str, &str); 3] = [
+    ("DIRECTORY", "Directory", "weir-directory"),
+    ("APP", "App", "weir-app"),
+    ("ENDPOINT", "Endpoint", "weir-endpoint"),
+];
+
+/// How a gateway is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it keeps its data; made if it is not there.
+    pub data: PathBuf,
+    /// The port on 127.0.0.1; 0 picks a free one.
+    pub port: u16,
+    /// The settings, as the Worker's variables.
+    pub vars: BTreeMap<String, String>,
+    /// Whether workerd's output also goes to stderr as it comes.
+    pub verbose: bool,
+    /// A Worker that is already built; without it the one named by `WEIR_WORKER_DIR`, else the release build.
+    pub worker_dir: Option<PathBuf>,
+}
+
+impl Options {
+    /// A gateway with its data in `data`, on a free port, that may deliver to receivers on this machine.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        let vars = [("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"), ("MAX_IN_FLIGHT", "32")];
+        Self {
+            data: data.into(),
+            port: 0,
+            vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            verbose: false,
+            worker_dir: None,
+        }
+    }
+
+    /// The same with a setting.
+    #[must_use]
+    pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.vars.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// A running gateway. It is killed when this is dropped, or when the process ends in any other way.
+#[derive(Debug)]
+pub struct Gateway {
+    port: u16,
+    workerd: Child,
+    watchdog: Option<Child>,
+    log: Arc<Mutex<Vec<u8>>>,
+    /// Held as long as the data directory is in use.
+    _data: Arc<File>,
+}
+
+impl Gateway {
+    /// Starts a gateway and waits until it answers.
+    pub fn start(options: &Options) -> Result<Gateway, String> {
+        let dir = match (&options.worker_dir, std::env::var_os(build::WORKER_DIR)) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(dir)) => PathBuf::from(dir),
+            (None, None) => build::ensure_built(true)?,
+        };
+        let workerd = tools::workerd_path()?;
+        let data = Arc::new(claim(&options.data)?);
+
+        // A free port can be taken by someone else before workerd binds it; then there are others.
+        let mut tries = if options.port == 0 { 5 } else { 1 };
+        loop {
+            tries -= 1;
+            let port = free_port(options.port)?;
+            let options = Options { port, ..options.clone() };
+            let mut gateway = Gateway::spawn(&workerd, &options, &dir, Arc::clone(&data))?;
+            match gateway.wait() {
+                Ok(()) => return Ok(gateway),
+                Err(_) if tries > 0 && gateway.log().contains("Address already in use") => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn spawn(workerd: &Path, options: &Options, dir: &Path, data: Arc<File>) -> Result<Gateway, String> {
+        let config = options.data.join("gateway.capnp");
+        write_private(&config, &capnp(options, dir)?)?;
+        let mut child = Command::new(workerd)
+            .args(["serve", "--experimental", "--import-path=/"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("workerd could not be started: {error}."))?;
+        let log = Arc::new(Mutex::new(Vec::new()));
+        for stream in [
+            child.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>),
+            child.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>),
+        ] {
+            let (log, verbose) = (Arc::clone(&log), options.verbose);
+            thread::spawn(move || copy(stream, &log, verbose));
+        }
+        let watchdog = watch(child.id());
+        Ok(Gateway { port: options.port, workerd: child, watchdog, log, _data: data })
+    }
+
+    /// Waits until it answers HTTP, dies, or has had time enough.
+    fn wait(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Ok(Some(status)) = self.workerd.try_wait() {
+                thread::sleep(Duration::from_millis(50)); // for its last words
+                return Err(format!(
+                    "workerd ended as it started ({status}). It said:\n{}",
+                    self.log().trim_end()
+                ));
+            }
+            if answers(self.port) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "The gateway did not answer within {} seconds. workerd said:\n{}",
+                    START.as_secs(),
+                    self.log().trim_end()
+                ));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The process id of workerd.
+    pub fn pid(&self) -> u32 {
+        self.workerd.id()
+    }
+
+    /// Kills it at once and waits until it is gone, as a crash does. Its data stays.
+    pub fn kill(&mut self) {
+        // The watchdog first: it must not outlive the process whose id it knows.
+        if let Some(mut watchdog) = self.watchdog.take() {
+            let _ = watchdog.kill();
+            let _ = watchdog.wait();
+        }
+        let _ = self.workerd.kill();
+        let _ = self.workerd.wait();
+    }
+
+    /// Waits until workerd ends by itself.
+    pub fn wait_for_end(&mut self) -> String {
+        match self.workerd.wait() {
+            Ok(status) => format!("workerd ended ({status})."),
+            Err(error) => format!("workerd could not be waited for: {error}."),
+        }
+    }
+
+    /// What workerd has printed so far (the last mebibyte of it).
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The configuration of workerd for a Worker in `dir`: all its modules, `entry.mjs` as the main one.
+pub fn capnp(options: &Options, dir: &Path) -> Result<String, String> {
+    let dir = dir.canonicalize().map_err(failed("find the Worker in", dir))?;
+    let data = options.data.canonicalize().map_err(failed("find", &options.data))?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&dir).map_err(failed("list", &dir))? {
+        names.push(entry.map_err(failed("list", &dir))?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(config(options, &dir.to_string_lossy(), &data.to_string_lossy(), &names))
+}
+
+fn config(options: &Options, dir: &str, data: &str, files: &[String]) -> String {
+    let mut modules = String::new();
+    // The first module is the main one.
+    let entry = files.iter().filter(|name| *name == build::ENTRY);
+    for name in entry.chain(files.iter().filter(|name| *name != build::ENTRY)) {
+        let kind = match name.rsplit_once('.') {
+            Some((_, "js" | "mjs")) => "esModule",
+            Some((_, "wasm")) => "wasm",
+            _ => continue,
+        };
+        let path = quoted(&format!("{dir}/{name}"));
+        let _ = writeln!(modules, "    (name = {}, {kind} = embed {path}),", quoted(name));
+    }
+    let mut namespaces = String::new();
+    let mut bindings = String::new();
+    for (binding, class, key) in OBJECTS {
+        let _ =
+            writeln!(namespaces, "    (className = \"{class}\", uniqueKey = \"{key}\", enableSql = true),");
+        let _ = writeln!(bindings, "    (name = \"{binding}\", durableObjectNamespace = \"{class}\"),");
+    }
+    for (name, value) in &options.vars {
+        let _ = writeln!(bindings, "    (name = {}, text = {}),", quoted(name), quoted(value));
+    }
+    let (port, data) = (options.port, quoted(data));
+    format!(
+        r#"# Written at every start of the local gateway.
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "weir", worker = .worker),
+    (name = "data", disk = (path = {data}, writable = true)),
+    # Receivers may be on this machine; which addresses an endpoint may have is for the gateway to say.
+    (name = "internet", network = (
+      allow = ["public", "private"],
+      tlsOptions = (trustBrowserCas = true)
+    )),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "weir")],
+);
+
+const worker :Workerd.Worker = (
+  compatibilityDate = "{COMPATIBILITY_DATE}",
+  modules = [
+{modules}  ],
+  durableObjectNamespaces = [
+{namespaces}  ],
+  durableObjectStorage = (localDisk = "data"),
+  bindings = [
+{bindings}  ],
+);
+"#
+    )
+}
+
+/// A string literal of Cap'n Proto.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_ascii_control() => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The secret that signs the tokens of the gateway whose data is in `data`: random, made when it is first asked for.
+pub fn jwt_secret(data: &Path) -> Result<String, String> {
+    make_data_dir(data)?;
+    let path = data.join("jwt-secret");
+    match fs::read_to_string(&path) {
+        Ok(secret) if !secret.trim().is_empty() => return Ok(secret.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(format!("Could not read {}: {error}.", path.display())),
+    }
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(|error| format!("The system gave no random bytes: {error}."))?;
+    let mut secret = String::new();
+    for byte in bytes {
+        let _ = write!(secret, "{byte:02x}");
+    }
+    write_private(&path, &secret)?;
+    Ok(secret)
+}
+
+/// An empty directory of this process alone, under `target/`; for tests and benchmarks.
+pub fn scratch(name: &str) -> Result<PathBuf, String> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let unique = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = crate::root().join(format!("target/scratch/{name}-{}-{unique}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+    Ok(dir)
+}
+
+fn make_data_dir(data: &Path) -> Result<(), String> {
+    fs::create_dir_all(data).map_err(|error| {
+        format!(
+            "The data directory {} could not be made ({error}). Choose another by --data.",
+            data.display()
+        )
+    })
+}
+
+/// Takes the data directory for this process, as long as the file returned is open.
+fn claim(data: &Path) -> Result<File, String> {
+    make_data_dir(data)?;
+    let file = File::create(data.join("in-use")).map_err(|error| {
+        format!(
+            "The data directory {} cannot be written ({error}). Choose another by --data.",
+            data.display()
+        )
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "Another gateway is using the data directory {}: stop it, or choose another by --data.",
+            data.display()
+        )),
+        Err(TryLockError::Error(error)) => {
+            Err(format!("The data directory {} cannot be locked: {error}.", data.display()))
+        }
+    }
+}
+
+/// Writes a file that only its owner can read: it holds secrets.
+fn write_private(path: &Path, text: &str) -> Result<(), String> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed("write", path))
+}
+
+/// `port` if nothing listens there, or any free one for 0.
+fn free_port(port: u16) -> Result<u16, String> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr()) {
+        Ok(address) => Ok(address.port()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(format!(
+            "Port {port} is in use: stop what listens there, or choose another by --port {}.",
+            port.checked_add(1).unwrap_or(8787)
+        )),
+        Err(error) => Err(format!("Port {port} cannot be used: {error}.")),
+    }
+}
+
+/// Starts the shell that kills process `pid` when this process is gone.
+#[cfg(unix)]
+fn watch(pid: u32) -> Option<Child> {
+    Command::new("sh")
+        .args(["-c", r#"trap "" HUP INT TERM; read -r _; kill -9 "$0""#, &pid.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()
+}
+
+#[cfg(not(unix))]
+fn watch(_pid: u32) -> Option<Child> {
+    None
+}
+
+/// Keeps what `stream` says in `log`.
+fn copy(stream: Option<Box<dyn Read + Send>>, log: &Mutex<Vec<u8>>, verbose: bool) {
+    let Some(stream) = stream else { return };
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    while stream.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        if verbose {
+            let _ = std::io::stderr().write_all(&line);
+        }
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.len() + line.len() > LOG {
+            let half = log.len() / 2;
+            log.drain(..half);
+        }
+        log.append(&mut line);
+    }
+}
+
+/// Whether there is an answer by HTTP; which one does not matter.
+fn answers(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let ask = || -> std::io::Result<[u8; 5]> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let host = format!("127.0.0.1:{port}");
+        write!(stream, "GET /api/v1/health/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start)?;
+        Ok(start)
+    };
+    ask().is_ok_and(|start| &start == b"HTTP/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three classes that count their calls in SQL, behind one `fetch`: what the gateway asks of the runtime.
+    const ENTRY: &str = r#"
+import { name } from "./index.js";
+import wasm from "./index_bg.wasm";
+class Counter {
+  constructor(ctx, env) { this.sql = ctx.storage.sql; this.sql.exec("CREATE TABLE IF NOT EXISTS calls (n INTEGER)"); }
+  fetch() {
+    this.sql.exec("INSERT INTO calls VALUES (1)");
+    return new Response(String(this.sql.exec("SELECT count(*) AS n FROM calls").one().n));
+  }
+}
+export class Directory extends Counter {}
+export class App extends Counter {}
+export class Endpoint extends Counter {}
+export default {
+  async fetch(request, env) {
+    const path = new URL(request.url).pathname;
+    if (path === "/calls") {
+      const counts = await Promise.all(["DIRECTORY", "APP", "ENDPOINT"].map(async (binding) =>
+        (await env[binding].getByName("one").fetch("http://object/")).text()));
+      return new Response(counts.join(" "));
+    }
+    if (path === "/out") return fetch(env.RECEIVER);
+    return new Response(`${name} ${wasm instanceof WebAssembly.Module} ${env.NOTE}`);
+  }
+};
+"#;
+
+    fn worker(dir: &Path) -> Result<PathBuf, String> {
+        let files: [(&str, &[u8]); 3] = [
+            (build::ENTRY, ENTRY.as_bytes()),
+            ("index.js", b"export const name = 'sample';"),
+            ("index_bg.wasm", b"\0asm\x01\0\0\0"),
+        ];
+        let dir = dir.join("worker");
+        fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+        for (name, contents) in files {
+            fs::write(dir.join(name), contents).map_err(failed("write", &dir))?;
+        }
+        Ok(dir)
+    }
+
+    fn get(gateway: &Gateway, path: &str) -> Result<String, String> {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, gateway.port()))?;
+            write!(stream, "GET {path} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+        };
+        ask().map_err(|error| format!("{error}; workerd said {}", gateway.log()))
+    }
+
+    #[test]
+    fn a_gateway_has_its_modules_settings_and_objects_and_its_data_survives_a_kill() -> Result<(), String> {
+        let dir = scratch("local")?;
+        let note = "quotes \" and \\ and\nlines, grüße";
+        let mut options = Options::new(dir.join("data")).var("NOTE", note);
+        options.worker_dir = Some(worker(&dir)?);
+
+        let mut gateway = Gateway::start(&options)?;
+        assert_eq!(get(&gateway, "/")?, format!("sample true {note}"));
+        assert_eq!(get(&gateway, "/calls")?, "1 1 1");
+
+        let second = Gateway::start(&options).map(|_| ());
+        assert!(second.is_err_and(|error| error.contains("Another gateway is using")));
+
+        let taken = Options { port: gateway.port(), data: dir.join("other"), ..options.clone() };
+        let third = Gateway::start(&taken).map(|_| ());
+        assert!(third.is_err_and(|error| error.contains("is in use")));
+
+        gateway.kill();
+        drop(gateway);
+        let gateway = Gateway::start(&options)?;
+        assert_eq!(get(&gateway, "/calls")?, "2 2 2");
+        drop(gateway);
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+
+    #[test]
+    fn a_worker_reaches_a_receiver_on_this_machine() -> Result<(), String> {
+        let dir = scratch("out")?;
+        let receiver = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
+        let port = receiver.local_addr().map_err(|e| e.to_string())?.port();
+        thread::spawn(move || {
+            if let Ok((mut stream, _)) = receiver.accept() {
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request);
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nhere");
+            }
+        });
+        let mut options = Options::new(dir.join("data")).var("RECEIVER", format!("http://127.0.0.1:{port}/"));
+        options.worker_dir = Some(worker(&dir)?);
+        let gateway = Gateway::start(&options)?;
+        assert_eq!(get(&gateway, "/out")?, "here");
+        drop(gateway);
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+
+    #[test]
+    fn a_worker_that_cannot_start_is_told_with_what_workerd_said() -> Result<(), String> {
+        let dir = scratch("broken")?;
+        let mut options = Options::new(dir.join("data"));
+        options.worker_dir = Some(worker(&dir)?);
+        fs::write(dir.join("worker").join(build::ENTRY), "nonsense nonsense").map_err(|e| e.to_string())?;
+        let error = Gateway::start(&options).err().unwrap_or_default();
+        assert!(error.starts_with("workerd ended as it started"), "{error}");
+        assert!(error.contains("SyntaxError"), "{error}");
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn workerd_is_killed_when_the_pipe_of_its_watchdog_closes() -> Result<(), String> {
+        let dir = scratch("watchdog")?;
+        let mut options = Options::new(dir.join("data"));
+        options.worker_dir = Some(worker(&dir)?);
+        let mut gateway = Gateway::start(&options)?;
+        // The system closes it when the process that holds it is gone.
+        drop(gateway.watchdog.as_mut().and_then(|watchdog| watchdog.stdin.take()));
+        assert_eq!(gateway.wait_for_end(), "workerd ended (signal: 9 (SIGKILL)).");
+        drop(gateway);
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+
+    #[test]
+    fn the_main_module_comes_first_and_only_modules_are_embedded() {
+        let files = ["README.md", "a.wasm", "entry.mjs", "index.js", "package.json"].map(String::from);
+        let text = config(&Options::new("/d").var("X", "y"), "/w", "/d", &files);
+        let modules: Vec<_> = text.lines().filter(|line| line.contains("embed")).map(str::trim).collect();
+        assert_eq!(
+            modules,
+            [
+                r#"(name = "entry.mjs", esModule = embed "/w/entry.mjs"),"#,
+                r#"(name = "a.wasm", wasm = embed "/w/a.wasm"),"#,
+                r#"(name = "index.js", esModule = embed "/w/index.js"),"#,
+            ]
+        );
+        assert!(text.contains(r#"address = "127.0.0.1:0""#));
+        assert!(text.contains(r#"(name = "X", text = "y"),"#));
+        assert!(text.contains(r#"(name = "APP", durableObjectNamespace = "App"),"#));
+    }
+
+    #[test]
+    fn text_is_quoted_for_the_configuration() {
+        assert_eq!(quoted("a\"b\\c\nd\u{1}é"), r#""a\"b\\c\nd\x01é""#);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_secret_is_made_once_and_is_its_owners_alone() -> Result<(), String> {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = scratch("secret")?;
+        let secret = jwt_secret(&dir)?;
+        assert_eq!(secret.len(), 64);
+        assert_eq!(jwt_secret(&dir)?, secret);
+        let mode = fs::metadata(dir.join("jwt-secret")).map_err(|e| e.to_string())?.permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+}

@@ -1,0 +1,169 @@
+//! `cargo xtask test`: everything that CI runs, from a clean checkout, in one go.
+//!
+//! The steps stop at the first that fails. The last line counts the tests of all `cargo test` runs, a step that fails in
+//! another way as one failed test, so that the line never looks better than the run was.
+
+use crate::{build, failed, local, root, say, tools};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::ops::AddAssign;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// How many tests have passed and failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+type Step = fn(&mut Count) -> Result<(), String>;
+
+/// The parts, in their order: the quick ones first.
+const PARTS: [(&str, &str, Step); 6] = [
+    ("fmt", "Formatting", fmt),
+    ("lint", "Lints", lint),
+    ("unit", "Unit tests and simulation", unit),
+    ("build", "Build of the Worker", |_| build::ensure_built(true).map(|_| ())),
+    ("e2e", "End-to-end tests on workerd", e2e),
+    ("deploy", "Bundle for Cloudflare (wrangler deploy --dry-run)", deploy),
+];
+
+/// Runs all parts or one; whether everything passed.
+pub fn run(only: Option<&str>) -> Result<bool, String> {
+    if let Some(only) = only
+        && !PARTS.iter().any(|(part, ..)| *part == only)
+    {
+        let parts = PARTS.map(|(part, ..)| part).join(", ");
+        return Err(format!("There is no part `{only}`; the parts are {parts}."));
+    }
+    let mut count = Count::default();
+    let mut lines = Vec::new();
+    for (part, title, step) in PARTS {
+        if only.is_some_and(|only| only != part) {
+            continue;
+        }
+        say(title);
+        let start = Instant::now();
+        let mut tests = Count::default();
+        let result = step(&mut tests);
+        if result.is_err() && tests.failed == 0 {
+            tests.failed = 1;
+        }
+        count += tests;
+        let seconds = start.elapsed().as_secs_f64();
+        match result {
+            Ok(()) if tests.passed > 0 => {
+                lines.push(format!("  ok      {title} ({} passed, {seconds:.0} s)", tests.passed));
+            }
+            Ok(()) => lines.push(format!("  ok      {title} ({seconds:.0} s)")),
+            Err(error) => {
+                lines.push(format!("  FAILED  {title} ({seconds:.0} s): {error}"));
+                lines.push(format!("          again: cargo xtask test --only {part}"));
+                break;
+            }
+        }
+    }
+    println!("\n{}\n\n{} passed, {} failed", lines.join("\n"), count.passed, count.failed);
+    Ok(count.failed == 0)
+}
+
+fn fmt(_: &mut Count) -> Result<(), String> {
+    tools::ensure_components()?;
+    tools::run(tools::cargo().args(["fmt", "--all", "--check"]), "`cargo fmt --all --check`")
+}
+
+fn lint(_: &mut Count) -> Result<(), String> {
+    tools::ensure_components()?;
+    tools::ensure_wasm_target()?;
+    let native = ["clippy", "--workspace", "--exclude=weir-worker", "--all-targets", "--", "-Dwarnings"];
+    tools::run(tools::cargo().args(native), "`cargo clippy`")?;
+    let worker = ["clippy", "-p", "weir-worker", "--target", tools::WASM_TARGET, "--", "-Dwarnings"];
+    tools::run(tools::cargo().args(worker), "`cargo clippy` of the Worker")
+}
+
+fn unit(count: &mut Count) -> Result<(), String> {
+    tools::ensure_npm_packages()?;
+    cargo_test(&["--workspace", "--exclude=weir-worker", "--exclude=weir-tests"], count)?;
+    cargo_test(&["--package=weir-tests", "--lib", "--bins"], count)
+}
+
+fn e2e(count: &mut Count) -> Result<(), String> {
+    tools::ensure_npm_packages()?;
+    cargo_test(&["--package=weir-tests", "--test=*"], count)
+}
+
+/// Bundles with wrangler, from a configuration without the build command: the build is done.
+fn deploy(_: &mut Count) -> Result<(), String> {
+    build::ensure_built(true)?;
+    tools::ensure_npm_packages()?;
+    let dir = local::scratch("deploy")?;
+    let mut command = Command::new(tools::node_path());
+    command
+        .current_dir(root())
+        .arg("node_modules/wrangler/bin/wrangler.js")
+        .args(["deploy", "--dry-run", "--outdir"])
+        .arg(&dir)
+        .env("WRANGLER_SEND_METRICS", "false")
+        .env("CI", "true");
+    tools::run(&mut command, "`wrangler deploy --dry-run`")?;
+    fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+}
+
+/// Runs `cargo test` with `args`, passing its output on and counting its tests.
+fn cargo_test(args: &[&str], count: &mut Count) -> Result<(), String> {
+    let mut command = tools::cargo();
+    command.args(["test", "--no-fail-fast"]).args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.env(build::WORKER_DIR, build::build_dir(true));
+    let mut child =
+        command.spawn().map_err(|error| format!("`cargo test` could not be started: {error}."))?;
+    let mut tests = Count::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            tests += result(&line).unwrap_or_default();
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+    let status = child.wait().map_err(|error| format!("`cargo test` could not be waited for: {error}."))?;
+    *count += tests;
+    match (status.success(), tests.failed) {
+        (true, _) => Ok(()),
+        (false, 0) => Err(format!("`cargo test` ended before all tests had run ({status}); see above.")),
+        (false, failed) => Err(format!("{failed} of {} tests failed; see above.", tests.passed + failed)),
+    }
+}
+
+/// The numbers in a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
+fn result(line: &str) -> Option<Count> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |word: &str| {
+        numbers.split("; ").find_map(|part| part.strip_suffix(word)?.trim_end().parse::<u64>().ok())
+    };
+    Some(Count { passed: number("passed")?, failed: number("failed")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_from_the_lines_of_cargo_test() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s";
+        assert_eq!(result(line), Some(Count { passed: 12, failed: 3 }));
+        assert_eq!(result("test result_is_read ... ok"), None);
+        assert_eq!(result("running 12 tests"), None);
+    }
+
+    #[test]
+    fn an_unknown_part_is_refused_with_the_parts_there_are() {
+        let error = run(Some("nonsense")).err().unwrap_or_default();
+        assert!(error.contains("fmt, lint, unit, build, e2e, deploy"), "{error}");
+    }
+}
