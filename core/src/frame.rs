@@ -180,14 +180,11 @@ pub struct Config {
     /// Milliseconds for one attempt; none for the deployment's own.
     #[n(11)]
     pub timeout_ms: Option<i64>,
-    /// At most so many requests started…
+    /// Each: at most so many requests started in any window of so many milliseconds.
     #[n(12)]
-    pub pace_limit: Option<u32>,
-    /// …in any window of so many milliseconds.
-    #[n(13)]
-    pub pace_window_ms: Option<i64>,
+    pub paces: Vec<(u32, i64)>,
     /// At most so many requests under way.
-    #[n(14)]
+    #[n(13)]
     pub max_in_flight: Option<u32>,
 }
 
@@ -300,4 +297,92 @@ pub struct AppInit {
     /// The application was deleted.
     #[n(4)]
     pub deleted: bool,
+}
+
+/// App → Endpoint: attempts, as the API lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AttemptsAsk {
+    /// The query of the request, raw.
+    #[n(0)]
+    pub query: String,
+    /// Only of this message.
+    #[n(1)]
+    pub msg_id: Option<String>,
+    /// Only this attempt.
+    #[n(2)]
+    pub attempt_id: Option<String>,
+}
+
+/// Endpoint → App: attempts in the order in which they were read, one more than asked for where there are more.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Attempts {
+    /// The attempts.
+    #[n(0)]
+    pub rows: Vec<AttemptRow>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AttemptRow {
+    /// The attempt's id.
+    #[n(0)]
+    pub id: String,
+    /// The message's id.
+    #[n(1)]
+    pub msg_id: String,
+    /// The endpoint's id.
+    #[n(2)]
+    pub endpoint_id: String,
+    /// Where it went.
+    #[n(3)]
+    pub url: String,
+    /// The answer's body, or why there was none.
+    #[n(4)]
+    pub response: String,
+    /// HTTP status, 0 without an answer.
+    #[n(5)]
+    pub code: u16,
+    /// Milliseconds.
+    #[n(6)]
+    pub duration_ms: i64,
+    /// With the API's numbers.
+    #[n(7)]
+    pub status: i64,
+    /// Asked for by hand.
+    #[n(8)]
+    pub manual: bool,
+    /// When it was started.
+    #[n(9)]
+    pub started_at: i64,
+}
+
+/// App → Endpoint: the endpoint's statistics in a period.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StatsAsk {
+    /// From, in milliseconds.
+    #[n(0)]
+    pub since: i64,
+    /// Until, in milliseconds.
+    #[n(1)]
+    pub until: i64,
+}
+
+/// Endpoint → App: attempts in a period, and deliveries waiting now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct StatsAnswer {
+    /// Attempts that succeeded.
+    #[n(0)]
+    pub success: i64,
+    /// Attempts that failed.
+    #[n(1)]
+    pub fail: i64,
+    /// Deliveries that failed for good.
+    #[n(2)]
+    pub exhausted: i64,
+    /// Deliveries waiting for their first attempt.
+    #[n(3)]
+    pub pending: i64,
+    /// Deliveries that failed so far and wait for the next attempt.
+    #[n(4)]
+    pub sending: i64,
 }

@@ -68,6 +68,11 @@ impl Schedule {
     /// One attempt and no more.
     pub const NONE: Self = Self(Vec::new());
 
+    /// A schedule of pauses that are checked already, in milliseconds.
+    pub fn from_ms(delays: Vec<i64>) -> Self {
+        Self(delays)
+    }
+
     /// The pauses in milliseconds.
     pub fn delays(&self) -> &[i64] {
         &self.0

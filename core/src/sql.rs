@@ -207,9 +207,10 @@ pub fn migrate<S: Sql>(sql: &S, migrations: &[Migration], now: i64) -> Result<()
     Ok(())
 }
 
-/// The trait on rusqlite, for tests: the same SQL text as in a Durable Object.
-#[cfg(test)]
-pub(crate) mod memory {
+/// The trait on rusqlite, for tests and simulation: the same SQL text as in a Durable Object.
+#[cfg(any(test, feature = "memory"))]
+#[allow(missing_docs, clippy::expect_used, clippy::panic)]
+pub mod memory {
     use super::{Cell, Row, Sql, SqlError, Value};
     use rusqlite::types::{ToSqlOutput, ValueRef};
     use rusqlite::{Connection, ToSql};
@@ -218,11 +219,11 @@ pub(crate) mod memory {
     /// A database in memory. Clones share it, so that a test can drop an object and open another on what it
     /// left behind.
     #[derive(Clone)]
-    pub(crate) struct Memory(Rc<Connection>);
+    pub struct Memory(Rc<Connection>);
 
     impl Memory {
         /// An empty database.
-        pub(crate) fn new() -> Self {
+        pub fn new() -> Self {
             Self(Rc::new(Connection::open_in_memory().expect("a database in memory")))
         }
     }

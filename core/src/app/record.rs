@@ -1,93 +1,75 @@
 //! An endpoint's configuration as the App object stores it.
 
+use crate::api::model::endpoint::{EndpointContent, EndpointOut, Headers};
 use crate::filter::Filter;
 use crate::frame::{Config, SecretFrame};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use crate::settings::Settings;
+use minicbor::{Decode, Encode};
 
 /// A signing secret, sealed by the vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct StoredSecret {
     /// As the vault sealed it.
+    #[n(0)]
     pub sealed: String,
     /// When it ceases to sign, in milliseconds; none for the current one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(1)]
     pub expires_at: Option<i64>,
 }
 
-/// How many requests may be started in which time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredPace {
-    /// At most so many…
-    pub limit: u32,
-    /// …in any window of so many milliseconds.
-    pub window_ms: i64,
-}
-
-/// All that is configured of one endpoint. Stored as JSON: a field that a release does not know is ignored,
-/// one that is missing has its default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+/// All that is known of one endpoint. Stored as CBOR with numbered fields, so that another release reads it.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 pub struct EndpointRecord {
-    /// The owner's own name for it.
-    pub uid: Option<String>,
-    /// Where deliveries go.
-    pub url: String,
-    /// For people.
-    pub description: String,
-    /// Deliveries wait.
-    pub disabled: bool,
-    /// Only these event types; none for all.
-    pub event_types: Option<Vec<String>>,
-    /// Only messages in one of these channels; none for all.
-    pub channels: Option<Vec<String>>,
-    /// Svix's `throttleRate`: requests per second. `pace`, where set, says it more finely.
-    pub throttle_rate: Option<u32>,
-    /// At most so many requests in a window.
-    pub pace: Option<StoredPace>,
-    /// At most so many requests under way.
-    pub max_in_flight: Option<u32>,
-    /// The owner's own data.
-    pub metadata: BTreeMap<String, String>,
+    /// What its owner set.
+    #[n(0)]
+    pub content: EndpointContent,
     /// Sent with every delivery.
-    pub headers: BTreeMap<String, String>,
+    #[n(1)]
+    pub headers: Headers,
     /// Newest first.
+    #[n(2)]
     pub secrets: Vec<StoredSecret>,
-    /// `svix`, `standard` or `both`; none for the deployment's own.
-    pub header_profile: Option<String>,
-    /// Retry delays in milliseconds; none for the deployment's own.
-    pub schedule_ms: Option<Vec<i64>>,
-    /// Milliseconds for one attempt; none for the deployment's own.
-    pub timeout_ms: Option<i64>,
     /// In milliseconds.
+    #[n(3)]
     pub created_at: i64,
     /// In milliseconds.
+    #[n(4)]
     pub updated_at: i64,
     /// Rises with every change.
+    #[n(5)]
     pub version: i64,
     /// Stretches of the log (after the first id, to the second) that passed while the endpoint was disabled
     /// and messages from before still waited.
+    #[n(6)]
     pub skips: Vec<(String, String)>,
     /// The newest message when the endpoint was disabled.
+    #[n(7)]
     pub disabled_from: Option<String>,
 }
 
 impl EndpointRecord {
     /// Which messages it is owed.
     pub fn filter(&self) -> Filter {
-        Filter::new(self.event_types.as_deref(), self.channels.as_deref())
+        Filter::new(self.content.event_types.as_deref(), self.content.channels.as_deref())
+    }
+
+    /// As the API shows it.
+    pub fn out(&self, id: &str) -> EndpointOut {
+        EndpointOut::new(id.to_owned(), self.content.clone(), self.created_at, self.updated_at)
     }
 
     /// What the Endpoint object gets to know.
     pub fn frame(&self, org: &str, app_id: &str, endpoint_id: &str, deleted: bool) -> Config {
-        let pace = self.pace.or(self.throttle_rate.map(|limit| StoredPace { limit, window_ms: 1_000 }));
+        let content = &self.content;
+        let throttle = content.throttle_rate.map(|limit| (u32::from(limit), 1_000));
+        let pace = content.pace.map(|pace| (pace.limit, pace.window.millis()));
         Config {
             version: self.version,
             org: org.to_owned(),
             app_id: app_id.to_owned(),
             endpoint_id: endpoint_id.to_owned(),
-            url: self.url.clone(),
-            disabled: self.disabled,
+            url: content.url.clone(),
+            disabled: content.disabled,
             deleted,
             secrets: self
                 .secrets
@@ -95,12 +77,31 @@ impl EndpointRecord {
                 .map(|s| SecretFrame { sealed: s.sealed.clone(), expires_at: s.expires_at })
                 .collect(),
             headers: self.headers.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-            header_profile: self.header_profile.clone(),
-            schedule_ms: self.schedule_ms.clone(),
-            timeout_ms: self.timeout_ms,
-            pace_limit: pace.map(|p| p.limit),
-            pace_window_ms: pace.map(|p| p.window_ms),
-            max_in_flight: self.max_in_flight,
+            header_profile: content.header_profile.map(|profile| profile.word().to_owned()),
+            schedule_ms: content
+                .retry_schedule
+                .as_ref()
+                .map(|delays| delays.iter().map(|&seconds| millis(seconds)).collect()),
+            timeout_ms: content.timeout_s.map(|s| i64::from(s).saturating_mul(1_000)),
+            paces: throttle.into_iter().chain(pace).collect(),
+            max_in_flight: content.max_in_flight.map(u32::from),
         }
     }
+
+    /// Drops secrets whose time has passed.
+    pub fn expire_secrets(&mut self, now: i64) {
+        self.secrets.retain(|secret| secret.expires_at.is_none_or(|at| at > now));
+    }
+
+    /// The current secret, as text.
+    pub fn secret(&self, settings: &Settings) -> Result<String, String> {
+        let current = self.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
+        settings.vault.open(&current.sealed).map_err(|e| e.to_string())
+    }
+}
+
+fn millis(seconds: f64) -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // checked to be at most a week when it was saved
+    let ms = (seconds * 1_000.0).round() as i64;
+    ms.max(0)
 }

@@ -27,7 +27,7 @@ impl<S: Sql> Endpoint<S> {
             self.forget_queue();
             self.earliest = None;
         }
-        self.activate(config, now);
+        self.activate(config, now)?;
         if could_send && !self.can_send() {
             self.release_queue(now)?;
         } else if !could_send && self.can_send() {

@@ -21,8 +21,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use list::AttemptQuery;
-pub use record::{AttemptOutcome, AttemptResult, Failure};
+pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
 use crate::frame::{self, Config, Report, ReportKind};
@@ -136,7 +135,8 @@ pub struct Endpoint<S> {
     /// Leased, waiting for their payloads.
     loading: Vec<Delivery>,
     in_flight: HashMap<String, InFlight>,
-    window: Option<Window>,
+    /// One for each pace; a request starts when all of them let it.
+    windows: Vec<Window>,
     /// No request is started before this time.
     hold_until: i64,
     /// How often in a row the receiver said that it is overloaded.
@@ -172,7 +172,7 @@ impl<S: Sql> Endpoint<S> {
             queue_bytes: 0,
             loading: Vec::new(),
             in_flight: HashMap::new(),
-            window: None,
+            windows: Vec::new(),
             hold_until: 0,
             slow: 0,
             failing_since: None,
@@ -197,7 +197,7 @@ impl<S: Sql> Endpoint<S> {
             match key.as_str() {
                 "config" => {
                     let config = frame::decode(&value).map_err(SqlError)?;
-                    self.activate(config, now);
+                    self.activate(config, now)?;
                 }
                 "hold" => {
                     let (until, slow): (i64, u32) = frame::decode(&value).map_err(SqlError)?;
@@ -218,30 +218,34 @@ impl<S: Sql> Endpoint<S> {
         if !self.sql.query("SELECT 1 FROM report LIMIT 1", &[])?.is_empty() {
             self.reports_at = Some(now);
         }
-        self.restore_pace(now)
+        Ok(())
     }
 
-    /// The starts that still count towards the pace: those recorded, and for each lease that a lost memory
-    /// held, the latest time at which its request can have started.
-    fn restore_pace(&mut self, now: i64) -> Result<(), SqlError> {
-        let (Some(window), Some(active)) = (&mut self.window, &self.active) else { return Ok(()) };
-        let Some(span) = active.config.pace_window_ms else { return Ok(()) };
-        let timeout = active.timeout_ms;
+    /// The starts that still count towards the paces: those recorded, and for each lease (of a request under
+    /// way, or of a memory that was lost) the latest time at which its request can have started.
+    fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
+        let paces = active.config.paces.iter();
+        self.windows =
+            paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
+        let Some(span) = active.config.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
+            return Ok(());
+        };
         let since = now.saturating_sub(span);
-        // Recorded after they were started, so the id's time bounds the search.
+        // An attempt is recorded after it was started, so the id's time bounds the search.
         let rows = self.sql.query(
             "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2
              UNION ALL SELECT min(slot - ?3, ?4) FROM delivery WHERE slot > 0 AND leased = 1",
             &[
                 Value::Text(&id::floor(id::ATTEMPT, since)),
                 Value::Int(since),
-                Value::Int(timeout.saturating_add(LEASE_MARGIN_MS)),
+                Value::Int(active.timeout_ms.saturating_add(LEASE_MARGIN_MS)),
                 Value::Int(now),
             ],
         )?;
-        let mut starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
-        starts.sort_unstable();
-        window.restore(starts);
+        let starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        for window in &mut self.windows {
+            window.restore(starts.iter().copied());
+        }
         Ok(())
     }
 
@@ -267,7 +271,7 @@ impl<S: Sql> Endpoint<S> {
         self.earliest.is_some() || !self.queue.is_empty() || !self.in_flight.is_empty()
     }
 
-    fn activate(&mut self, config: Config, now: i64) {
+    fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {
         let schedule = config
             .schedule_ms
             .as_ref()
@@ -275,21 +279,15 @@ impl<S: Sql> Endpoint<S> {
         let profile = config
             .header_profile
             .as_deref()
-            .and_then(HeaderProfile::parse)
+            .and_then(HeaderProfile::from_word)
             .unwrap_or(self.settings.header_profile);
-        let pace = config
-            .pace_limit
-            .zip(config.pace_window_ms)
-            .map(|(limit, window_ms)| Pace { limit: limit.max(1), window_ms: window_ms.max(1) });
-        match (&mut self.window, pace) {
-            (Some(window), Some(pace)) => window.set_pace(pace),
-            (window, pace) => *window = pace.map(Window::new),
-        }
         let timeout_ms = config.timeout_ms.unwrap_or(self.settings.request_timeout_ms);
         let mut active =
             Active { config, schedule, timeout_ms, profile, secrets: Vec::new(), secrets_until: None };
         active.refresh_secrets(&self.settings.vault, now);
+        self.restore_pace(&active, now)?;
         self.active = Some(active);
+        Ok(())
     }
 
     /// The alarm went off. Always leaves a new alarm behind where one is needed.
@@ -377,7 +375,11 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn can_send(&self) -> bool {
-        self.active.as_ref().is_some_and(|a| !a.config.disabled && !a.config.deleted)
+        self.active.as_ref().is_some_and(|a| {
+            // Where no secret can be opened (the master key was lost), nothing can be signed: it waits.
+            let can_sign = !a.secrets.is_empty() || a.config.secrets.is_empty();
+            can_sign && !a.config.disabled && !a.config.deleted
+        })
     }
 
     fn max_in_flight(&self) -> usize {
@@ -395,8 +397,8 @@ impl<S: Sql> Endpoint<S> {
 
     /// The earliest time at which the pace and the receiver's wishes let a request start.
     fn gate(&self, now: i64) -> i64 {
-        let pace = self.window.as_ref().map_or(now, |window| window.ready_at(now));
-        pace.max(self.hold_until).max(now)
+        let paced = self.windows.iter().map(|window| window.ready_at(now)).max().unwrap_or(now);
+        paced.max(self.hold_until).max(now)
     }
 
     /// How many deliveries memory may hold on top of those under way: what can be expected to start while
@@ -405,11 +407,13 @@ impl<S: Sql> Endpoint<S> {
         if self.hold_until > now || self.slow > 0 {
             return 2;
         }
-        let paced = self.active.as_ref().and_then(|a| a.config.pace_limit.zip(a.config.pace_window_ms));
-        let room = paced.map_or(QUEUE_MAX, |(limit, window_ms)| {
-            let starts = i64::from(limit).saturating_mul(QUEUE_SLACK_MS).checked_div(window_ms.max(1));
-            usize::try_from(starts.unwrap_or(0)).unwrap_or(0)
-        });
+        let paces = self.active.iter().flat_map(|active| &active.config.paces);
+        let starts = paces
+            .map(|&(limit, window_ms)| {
+                i64::from(limit).saturating_mul(QUEUE_SLACK_MS).checked_div(window_ms.max(1)).unwrap_or(0)
+            })
+            .min();
+        let room = starts.map_or(QUEUE_MAX, |starts| usize::try_from(starts).unwrap_or(QUEUE_MAX));
         room.clamp(2, QUEUE_MAX)
     }
 
@@ -493,7 +497,7 @@ impl<S: Sql> Endpoint<S> {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect();
         headers.extend(active.config.headers.iter().cloned());
-        if let Some(window) = &mut self.window {
+        for window in &mut self.windows {
             window.start(now);
         }
         self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot });

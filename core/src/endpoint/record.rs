@@ -127,7 +127,7 @@ impl<S: Sql> Endpoint<S> {
         let made = delivery.made.saturating_add(1);
         let delay = match &self.active {
             Some(active) if !delivery.manual && !active.config.deleted => {
-                active.schedule.next(made.saturating_sub(1), rng.unit())
+                active.schedule.next(made, rng.unit())
             }
             _ => None,
         };
