@@ -319,6 +319,9 @@ pub struct Attempts {
     /// The attempts.
     #[n(0)]
     pub rows: Vec<AttemptRow>,
+    /// Where the search ended, when enough was looked at before the page was full.
+    #[n(1)]
+    pub stopped_at: Option<String>,
 }
 
 /// One attempt.

@@ -5,16 +5,23 @@
 //! first, so that a receiver that has not changed its secret yet still finds the one it knows.
 
 use crate::secret::Secret;
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// Which header names an endpoint's deliveries carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum HeaderProfile {
     /// `svix-id`, `svix-timestamp`, `svix-signature`.
     #[default]
+    #[n(0)]
     Svix,
     /// `webhook-id`, `webhook-timestamp`, `webhook-signature` (Standard Webhooks).
+    #[n(1)]
     Standard,
     /// Both, with the same values: for moving receivers from one to the other.
+    #[n(2)]
     Both,
 }
 

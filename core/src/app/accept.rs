@@ -5,9 +5,10 @@ use crate::filter::parse_channels;
 use crate::frame::{Accepted, NewMessage, Payloads, PayloadsAsk};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
+use minicbor::bytes::ByteVec;
 
 /// How long an idempotency key is remembered.
-pub const IDEMPOTENCY_MS: i64 = 12 * 3_600_000;
+const IDEMPOTENCY_MS: i64 = 12 * 3_600_000;
 const DAY_MS: i64 = 86_400_000;
 /// At most so many bytes of payload are answered at once.
 const PAYLOADS_MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -40,7 +41,7 @@ impl<S: Sql> App<S> {
             return Ok(Accepted::Unknown);
         }
         if let Some(key) = &message.idempotency_key
-            && let Some(answer) = self.answered_before(now, key, message.body_hash.as_deref())?
+            && let Some(answer) = self.answered_before(now, key, message.body_hash.as_ref())?
         {
             return Ok(answer);
         }
@@ -84,7 +85,7 @@ impl<S: Sql> App<S> {
         &self,
         now: i64,
         key: &[u8],
-        body_hash: Option<&[u8]>,
+        body_hash: Option<&ByteVec>,
     ) -> Result<Option<Accepted>, SqlError> {
         let rows = self.sql.query(
             "SELECT id, created_at, body_hash FROM message WHERE idempotency_key = ?1
@@ -96,7 +97,7 @@ impl<S: Sql> App<S> {
         if now.saturating_sub(at) >= IDEMPOTENCY_MS {
             return Ok(None);
         }
-        if row.opt_blob(2)?.as_deref() != body_hash {
+        if row.opt_blob(2)?.as_deref() != body_hash.map(|hash| hash.as_slice()) {
             return Ok(Some(Accepted::KeyReused));
         }
         Ok(Some(Accepted::Stored { id: row.text(0)?, at, replayed: true }))

@@ -1,7 +1,7 @@
 //! Endpoint configurations: owned here, offered to the Endpoint objects until they have them.
 
 use super::{App, Effects, EndpointRecord, Slot};
-use crate::frame::{ConfigAnswer, Report, ReportKind};
+use crate::frame::{self, ConfigAnswer, Report, ReportKind};
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde_json::json;
@@ -59,7 +59,7 @@ impl<S: Sql> App<S> {
     fn write_record(&self, endpoint_id: &str, record: &EndpointRecord) -> Result<(), SqlError> {
         self.sql.exec(
             "UPDATE endpoint SET record = ?2 WHERE id = ?1",
-            &[Value::Text(endpoint_id), Value::Text(&to_json(record)?)],
+            &[Value::Text(endpoint_id), Value::Blob(&frame::encode(record))],
         )
     }
 
@@ -73,13 +73,13 @@ impl<S: Sql> App<S> {
         record.version = 1;
         record.created_at = now;
         record.updated_at = now;
-        if record.disabled {
+        if record.content.disabled {
             record.disabled_from = Some(self.last.clone());
         }
         self.sql.exec(
             "INSERT INTO endpoint (id, acknowledged, cursor, owes, deleted, record)
              VALUES (?1, 0, ?2, 0, 0, ?3)",
-            &[Value::Text(endpoint_id), Value::Text(&self.last), Value::Text(&to_json(&record)?)],
+            &[Value::Text(endpoint_id), Value::Text(&self.last), Value::Blob(&frame::encode(&record))],
         )?;
         let slot = Slot {
             filter: record.filter(),
@@ -112,10 +112,10 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
         record.version = slot.record.version.saturating_add(1);
         record.updated_at = now;
-        if record.disabled && !slot.record.disabled {
+        if record.content.disabled && !slot.record.content.disabled {
             record.disabled_from = Some(self.last.clone());
         }
-        if !record.disabled && slot.record.disabled {
+        if !record.content.disabled && slot.record.content.disabled {
             let from = record.disabled_from.take().unwrap_or_else(|| slot.cursor.clone());
             if slot.cursor >= from {
                 slot.cursor.clone_from(&self.last);
@@ -133,7 +133,7 @@ impl<S: Sql> App<S> {
         let cursor = slot.cursor.clone();
         self.sql.exec(
             "UPDATE endpoint SET record = ?2, cursor = ?3 WHERE id = ?1",
-            &[Value::Text(endpoint_id), Value::Text(&to_json(&record)?), Value::Text(&cursor)],
+            &[Value::Text(endpoint_id), Value::Blob(&frame::encode(&record)), Value::Text(&cursor)],
         )
     }
 
@@ -144,15 +144,15 @@ impl<S: Sql> App<S> {
             return Ok(());
         }
         slot.deleted = true;
-        slot.record.uid = None;
+        slot.record.content.uid = None;
         slot.record.version = slot.record.version.saturating_add(1);
         slot.record.updated_at = now;
         slot.retry_at = 0;
         slot.owes = false;
-        let record = to_json(&slot.record)?;
+        let record = frame::encode(&slot.record);
         self.sql.exec(
             "UPDATE endpoint SET deleted = 1, owes = 0, record = ?2 WHERE id = ?1",
-            &[Value::Text(endpoint_id), Value::Text(&record)],
+            &[Value::Text(endpoint_id), Value::Blob(&record)],
         )
     }
 
@@ -165,12 +165,12 @@ impl<S: Sql> App<S> {
         if let Some(slot) = self.slots.get(&report.endpoint_id)
             && !slot.deleted
         {
-            let current = slot.record.version == report.config_version && !slot.record.disabled;
+            let current = slot.record.version == report.config_version && !slot.record.content.disabled;
             let mut data = json!({
                 "appId": app_id,
                 "appUid": app_uid,
                 "endpointId": report.endpoint_id,
-                "endpointUid": slot.record.uid,
+                "endpointUid": slot.record.content.uid,
             });
             match &report.kind {
                 ReportKind::Gone | ReportKind::FailingSince { .. } if current => {
@@ -179,7 +179,7 @@ impl<S: Sql> App<S> {
                         _ => (report.at, "gone"),
                     };
                     let mut record = slot.record.clone();
-                    record.disabled = true;
+                    record.content.disabled = true;
                     self.change_endpoint(now, &report.endpoint_id, record)?;
                     set(&mut data, "failSince", json!(rfc3339(since)));
                     set(&mut data, "trigger", json!(trigger));
@@ -218,8 +218,4 @@ fn set(data: &mut serde_json::Value, key: &str, value: serde_json::Value) {
 
 fn event(kind: &str, data: serde_json::Value) -> String {
     json!({ "type": kind, "data": data }).to_string()
-}
-
-fn to_json(record: &EndpointRecord) -> Result<String, SqlError> {
-    serde_json::to_string(record).map_err(|e| SqlError(format!("endpoint record: {e}")))
 }

@@ -35,11 +35,8 @@ impl<S: Sql> App<S> {
                 && slot.retry_at <= now
                 && slot.acknowledged >= slot.record.version
             {
-                let found = if slot.cursor >= *tail_after {
-                    from_tail(slot, tail)
-                } else {
-                    from_log(slot, sql)?
-                };
+                let found =
+                    if slot.cursor >= *tail_after { from_tail(slot, tail) } else { from_log(slot, sql)? };
                 if found.batch.is_empty() {
                     let moved = slot.cursor != found.upto;
                     slot.cursor = found.upto;

@@ -24,14 +24,14 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{AttemptsAsk, Outcome, ResendAsk};
+pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 
+use crate::deployment::Deployment;
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
-use crate::settings::Settings;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -97,7 +97,7 @@ struct Pushing {
 /// The App object. See the module's description.
 pub struct App<S> {
     sql: S,
-    settings: Rc<Settings>,
+    deployment: Rc<Deployment>,
     info: Option<AppInit>,
     message_ids: Generator,
     /// The newest message's id; empty before the first.
@@ -114,10 +114,10 @@ pub struct App<S> {
 impl<S: Sql> App<S> {
     /// Opens the object over its storage. `alarm` is what the platform's alarm is set to; where it does not
     /// fit the tables, the effects of the next call repair it.
-    pub fn open(sql: S, settings: Rc<Settings>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
+    pub fn open(sql: S, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         let mut this = Self {
             sql,
-            settings,
+            deployment,
             info: None,
             message_ids: Generator::new(id::MESSAGE, None),
             last: String::new(),
@@ -149,8 +149,7 @@ impl<S: Sql> App<S> {
         let rows =
             self.sql.query("SELECT id, acknowledged, cursor, owes, deleted, record FROM endpoint", &[])?;
         for mut row in rows {
-            let record: EndpointRecord =
-                serde_json::from_str(&row.text(5)?).map_err(|e| SqlError(format!("endpoint record: {e}")))?;
+            let record: EndpointRecord = frame::decode(&row.blob(5)?).map_err(SqlError)?;
             let cursor = row.text(2)?;
             let owes = row.flag(3)?;
             let slot = Slot {
@@ -218,7 +217,8 @@ impl<S: Sql> App<S> {
         self.save_cursors()?;
         for (endpoint_id, slot) in &mut self.slots {
             let silent = now.saturating_sub(slot.heard_at) >= SILENCE_MS;
-            if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.disabled {
+            if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.content.disabled
+            {
                 slot.heard_at = now;
                 slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new() });
                 let poke = Push { config_version: slot.record.version, messages: Vec::new() };
@@ -277,7 +277,7 @@ impl<S: Sql> App<S> {
             if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
                 sooner(now.saturating_add(RECONCILE_MS), &mut wanted);
             }
-            if slot.owes && !slot.deleted && !slot.record.disabled {
+            if slot.owes && !slot.deleted && !slot.record.content.disabled {
                 sooner(slot.heard_at.saturating_add(SILENCE_MS).max(now.saturating_add(1_000)), &mut wanted);
             }
         }
@@ -299,7 +299,7 @@ impl<S: Sql> App<S> {
 impl Slot {
     /// Whether messages of the log wait to be offered.
     fn behind(&self, last: &str) -> bool {
-        !self.deleted && !self.record.disabled && self.cursor.as_str() < last
+        !self.deleted && !self.record.content.disabled && self.cursor.as_str() < last
     }
 
     fn failed(&mut self, now: i64) {

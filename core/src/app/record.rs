@@ -3,7 +3,7 @@
 use crate::api::model::endpoint::{EndpointContent, EndpointOut, Headers};
 use crate::filter::Filter;
 use crate::frame::{Config, SecretFrame};
-use crate::settings::Settings;
+use crate::vault::Vault;
 use minicbor::{Decode, Encode};
 
 /// A signing secret, sealed by the vault.
@@ -94,9 +94,9 @@ impl EndpointRecord {
     }
 
     /// The current secret, as text.
-    pub fn secret(&self, settings: &Settings) -> Result<String, String> {
+    pub fn secret(&self, vault: &Vault) -> Result<String, String> {
         let current = self.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
-        settings.vault.open(&current.sealed).map_err(|e| e.to_string())
+        vault.open(&current.sealed).map_err(|e| e.to_string())
     }
 }
 

@@ -30,7 +30,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             cursor TEXT NOT NULL,          -- the log up to here was offered to it
             owes INTEGER NOT NULL,         -- it had deliveries waiting when last heard of
             deleted INTEGER NOT NULL,
-            record TEXT NOT NULL           -- the configuration, as JSON
+            record BLOB NOT NULL           -- the configuration
         ) STRICT, WITHOUT ROWID",
     ],
 }];

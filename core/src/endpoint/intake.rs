@@ -43,7 +43,7 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// Gives the leases of what waits in memory back: it is due as soon as sending goes on.
-    fn release_queue(&mut self, now: i64) -> Result<(), SqlError> {
+    pub(super) fn release_queue(&mut self, now: i64) -> Result<(), SqlError> {
         let waiting: Vec<Delivery> =
             self.queue.drain(..).map(|q| q.delivery).chain(self.loading.drain(..)).collect();
         self.queue_bytes = 0;
@@ -81,7 +81,8 @@ impl<S: Sql> Endpoint<S> {
         let mut accepted: u32 = 0;
         let mut enough = false;
         let mut taken = Vec::new();
-        let mut free = self.max_in_flight().saturating_sub(self.in_flight.len().saturating_add(self.loading.len()));
+        let mut free =
+            self.max_in_flight().saturating_sub(self.in_flight.len().saturating_add(self.loading.len()));
         if self.gate(now) > now {
             free = 0;
         }

@@ -34,15 +34,16 @@ impl<S: Sql> Endpoint<S> {
             )?;
             let rows = rows.into_iter().map(|row| read(row, &endpoint_id)).collect::<Result<Vec<_>, _>>()?;
             let mine = |row: &AttemptRow| ask.msg_id.as_ref().is_none_or(|id| *id == row.msg_id);
-            return Ok(Attempts { rows: rows.into_iter().filter(mine).collect() });
+            return Ok(Attempts { rows: rows.into_iter().filter(mine).collect(), stopped_at: None });
         }
         // The App has read the same query before: it is well formed.
         let query = AttemptQuery::parse(&ask.query).map_err(|e| SqlError(e.to_string()))?;
-        let rows = match &ask.msg_id {
-            Some(msg_id) => self.of_message(msg_id, &query, &endpoint_id)?,
-            None => self.of_all(&query, &endpoint_id)?,
-        };
-        Ok(Attempts { rows })
+        match &ask.msg_id {
+            Some(msg_id) => {
+                Ok(Attempts { rows: self.of_message(msg_id, &query, &endpoint_id)?, stopped_at: None })
+            }
+            None => self.of_all(&query, &endpoint_id),
+        }
     }
 
     fn of_message(
@@ -64,7 +65,8 @@ impl<S: Sql> Endpoint<S> {
         )?;
         let mut found = Vec::new();
         for row in rows {
-            if let Some(row) = keep(row, query, endpoint_id)? {
+            let (row, passes) = keep(row, query, endpoint_id)?;
+            if passes {
                 found.push(row);
             }
         }
@@ -72,14 +74,18 @@ impl<S: Sql> Endpoint<S> {
             found.reverse();
         }
         let beyond = |row: &AttemptRow| {
-            if query.page.reads_ascending() { row.id.as_str() > query.page.from() } else { row.id.as_str() < query.page.from() }
+            if query.page.reads_ascending() {
+                row.id.as_str() > query.page.from()
+            } else {
+                row.id.as_str() < query.page.from()
+            }
         };
         found.retain(beyond);
         found.truncate(usize::try_from(query.page.probe()).unwrap_or(usize::MAX));
         Ok(found)
     }
 
-    fn of_all(&self, query: &AttemptQuery, endpoint_id: &str) -> Result<Vec<AttemptRow>, SqlError> {
+    fn of_all(&self, query: &AttemptQuery, endpoint_id: &str) -> Result<Attempts, SqlError> {
         let ascending = query.page.reads_ascending();
         let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
         let mut at = query.page.from().to_owned();
@@ -90,7 +96,8 @@ impl<S: Sql> Endpoint<S> {
         if ascending && at < lowest {
             at.clone_from(&lowest);
         }
-        while found.len() < wanted && looked < LOOK_MAX {
+        let mut ended = false;
+        while found.len() < wanted && looked < LOOK_MAX && !ended {
             let (sql, other) = if ascending {
                 (COLUMNS_EARLIEST_FIRST, "~")
             } else {
@@ -99,21 +106,20 @@ impl<S: Sql> Endpoint<S> {
             let rows = self.sql.query(sql, &[Value::Text(&at), Value::Text(other), Value::Int(PAGE)])?;
             let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
             looked = looked.saturating_add(count);
-            for mut row in rows {
-                at = row.text(0)?;
-                row.0.first_mut().map(|cell| *cell = crate::sql::Cell::Text(at.clone())).unwrap_or_default();
-                if let Some(row) = keep(row, query, endpoint_id)? {
+            ended = count < PAGE;
+            for row in rows {
+                let (row, passes) = keep(row, query, endpoint_id)?;
+                at.clone_from(&row.id);
+                if passes {
                     found.push(row);
                     if found.len() >= wanted {
                         break;
                     }
                 }
             }
-            if count < PAGE {
-                break;
-            }
         }
-        Ok(found)
+        let stopped_at = (!ended && found.len() < wanted).then_some(at);
+        Ok(Attempts { rows: found, stopped_at })
     }
 
     /// Attempts in a period (to the hour), and what waits now.
@@ -129,8 +135,8 @@ impl<S: Sql> Endpoint<S> {
     }
 }
 
-/// The row, where it passes the query's filters.
-fn keep(mut row: Row, query: &AttemptQuery, endpoint_id: &str) -> Result<Option<AttemptRow>, SqlError> {
+/// The row, and whether it passes the query's filters.
+fn keep(mut row: Row, query: &AttemptQuery, endpoint_id: &str) -> Result<(AttemptRow, bool), SqlError> {
     let event_type = row.text(9)?;
     let channels = parse_channels(row.opt_text(10)?.as_deref());
     let row = read(row, endpoint_id)?;
@@ -141,7 +147,7 @@ fn keep(mut row: Row, query: &AttemptQuery, endpoint_id: &str) -> Result<Option<
         && (query.event_types.is_empty() || query.event_types.contains(&event_type))
         && query.before.is_none_or(|before| row.started_at < before)
         && query.after.is_none_or(|after| row.started_at > after);
-    Ok(passes.then_some(row))
+    Ok((row, passes))
 }
 
 fn read(mut row: Row, endpoint_id: &str) -> Result<AttemptRow, SqlError> {

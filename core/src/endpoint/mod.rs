@@ -24,13 +24,13 @@ mod tests;
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
+use crate::deployment::Deployment;
 use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
 use crate::retry::Schedule;
 use crate::rng::Entropy;
 use crate::secret::Secret;
-use crate::settings::Settings;
 use crate::signature::{self, HeaderProfile};
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use crate::vault::Vault;
@@ -125,7 +125,7 @@ struct Active {
 /// The Endpoint object. See the module's description.
 pub struct Endpoint<S> {
     sql: S,
-    settings: Rc<Settings>,
+    deployment: Rc<Deployment>,
     active: Option<Active>,
     attempt_ids: Generator,
     /// The newest message known to be stored; `None` until the tables were searched.
@@ -161,10 +161,10 @@ struct InFlight {
 impl<S: Sql> Endpoint<S> {
     /// Opens the object over its storage. `alarm` is what the platform's alarm is set to: where it does not
     /// fit the table, the next call's effects repair it.
-    pub fn open(sql: S, settings: Rc<Settings>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
+    pub fn open(sql: S, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         let mut this = Self {
             sql,
-            settings,
+            deployment,
             active: None,
             attempt_ids: Generator::new(id::ATTEMPT, None),
             newest: None,
@@ -225,8 +225,7 @@ impl<S: Sql> Endpoint<S> {
     /// way, or of a memory that was lost) the latest time at which its request can have started.
     fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
         let paces = active.config.paces.iter();
-        self.windows =
-            paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
+        self.windows = paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
         let Some(span) = active.config.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
             return Ok(());
         };
@@ -272,19 +271,19 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {
-        let schedule = config
-            .schedule_ms
-            .as_ref()
-            .map_or_else(|| self.settings.retry_schedule.clone(), |delays| Schedule::from_ms(delays.clone()));
+        let schedule = config.schedule_ms.as_ref().map_or_else(
+            || self.deployment.retry_schedule.clone(),
+            |delays| Schedule::from_ms(delays.clone()),
+        );
         let profile = config
             .header_profile
             .as_deref()
             .and_then(HeaderProfile::from_word)
-            .unwrap_or(self.settings.header_profile);
-        let timeout_ms = config.timeout_ms.unwrap_or(self.settings.request_timeout_ms);
+            .unwrap_or(self.deployment.header_profile);
+        let timeout_ms = config.timeout_ms.unwrap_or(self.deployment.request_timeout_ms);
         let mut active =
             Active { config, schedule, timeout_ms, profile, secrets: Vec::new(), secrets_until: None };
-        active.refresh_secrets(&self.settings.vault, now);
+        active.refresh_secrets(&self.deployment.vault, now);
         self.restore_pace(&active, now)?;
         self.active = Some(active);
         Ok(())
@@ -344,12 +343,7 @@ impl<S: Sql> Endpoint<S> {
         Ok(effects)
     }
 
-    fn settle(
-        &mut self,
-        now: i64,
-        rng: &mut impl Entropy,
-        effects: &mut Effects,
-    ) -> Result<(), SqlError> {
+    fn settle(&mut self, now: i64, rng: &mut impl Entropy, effects: &mut Effects) -> Result<(), SqlError> {
         let _ = rng;
         if self.reports_at.is_some_and(|at| at <= now) {
             self.resend_reports(now, effects)?;
@@ -365,8 +359,7 @@ impl<S: Sql> Endpoint<S> {
 
     fn resend_reports(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
         let rows = self.sql.query("SELECT seq, frame FROM report ORDER BY seq LIMIT 16", &[])?;
-        self.reports_at =
-            if rows.is_empty() { None } else { Some(now.saturating_add(REPORT_RETRY_MS)) };
+        self.reports_at = if rows.is_empty() { None } else { Some(now.saturating_add(REPORT_RETRY_MS)) };
         for mut row in rows {
             let report = frame::decode(&row.blob(1)?).map_err(SqlError)?;
             effects.reports.push((row.int(0)?, report));
@@ -387,11 +380,11 @@ impl<S: Sql> Endpoint<S> {
             return 1; // one request probes whether the receiver has recovered
         }
         let own = self.active.as_ref().and_then(|a| a.config.max_in_flight).unwrap_or(u32::MAX);
-        usize::try_from(own.min(self.settings.max_in_flight)).unwrap_or(usize::MAX).max(1)
+        usize::try_from(own.min(self.deployment.max_in_flight)).unwrap_or(usize::MAX).max(1)
     }
 
     fn lease(&self, now: i64) -> i64 {
-        let timeout = self.active.as_ref().map_or(self.settings.request_timeout_ms, |a| a.timeout_ms);
+        let timeout = self.active.as_ref().map_or(self.deployment.request_timeout_ms, |a| a.timeout_ms);
         now.saturating_add(timeout).saturating_add(LEASE_MARGIN_MS)
     }
 
@@ -489,13 +482,18 @@ impl<S: Sql> Endpoint<S> {
         }
         let Some(active) = &mut self.active else { return Ok(()) };
         if active.secrets_until.is_some_and(|until| until <= now) {
-            active.refresh_secrets(&self.settings.vault, now);
+            active.refresh_secrets(&self.deployment.vault, now);
         }
-        let mut headers: Vec<(String, String)> =
-            signature::headers(active.profile, &active.secrets, &delivery.msg_id, now.div_euclid(1000), &payload)
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect();
+        let mut headers: Vec<(String, String)> = signature::headers(
+            active.profile,
+            &active.secrets,
+            &delivery.msg_id,
+            now.div_euclid(1000),
+            &payload,
+        )
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
         headers.extend(active.config.headers.iter().cloned());
         for window in &mut self.windows {
             window.start(now);
@@ -523,7 +521,13 @@ impl<S: Sql> Endpoint<S> {
                 if at <= now {
                     // Due, yet not started: every connection is in use. Answers will start it; the alarm
                     // is only for the case that none comes.
-                    at = self.in_flight.values().map(|f| f.until).min().unwrap_or(now).max(now.saturating_add(100));
+                    at = self
+                        .in_flight
+                        .values()
+                        .map(|f| f.until)
+                        .min()
+                        .unwrap_or(now)
+                        .max(now.saturating_add(100));
                 }
                 wanted = Some(wanted.map_or(at, |w| w.min(at)));
             }

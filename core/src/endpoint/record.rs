@@ -133,27 +133,24 @@ impl<S: Sql> Endpoint<S> {
         };
         let next_at = delay.map(|delay| now.saturating_add(delay.max(asked.unwrap_or(0))).max(1));
         let record = Record { status: FAIL, code, response: &response, next_at };
-        match next_at {
-            Some(next_at) => {
-                self.insert_attempt(now, rng, result, &record)?;
-                self.sql.exec(
-                    "UPDATE delivery SET slot = ?3, attempt = ?4, leased = 0 WHERE slot = ?1 AND id = ?2",
-                    &[
-                        Value::Int(delivery.slot),
-                        Value::Text(&delivery.key),
-                        Value::Int(next_at),
-                        Value::Int(i64::from(made)),
-                    ],
-                )?;
-                self.note_due(next_at);
-            }
-            None => {
-                let attempt_id = self.finish(now, rng, result, &record)?;
-                if !delivery.manual {
-                    self.stats.exhausted(result.started_at);
-                    let msg_id = delivery.msg_id.clone();
-                    self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
-                }
+        if let Some(next_at) = next_at {
+            self.insert_attempt(now, rng, result, &record)?;
+            self.sql.exec(
+                "UPDATE delivery SET slot = ?3, attempt = ?4, leased = 0 WHERE slot = ?1 AND id = ?2",
+                &[
+                    Value::Int(delivery.slot),
+                    Value::Text(&delivery.key),
+                    Value::Int(next_at),
+                    Value::Int(i64::from(made)),
+                ],
+            )?;
+            self.note_due(next_at);
+        } else {
+            let attempt_id = self.finish(now, rng, result, &record)?;
+            if !delivery.manual {
+                self.stats.exhausted(result.started_at);
+                let msg_id = delivery.msg_id.clone();
+                self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
             }
         }
         self.stats.fail(result.started_at, self.attempt_ids_last());
@@ -227,7 +224,11 @@ impl<S: Sql> Endpoint<S> {
                 Value::opt_text(delivery.channels.as_deref()),
                 Value::flag(delivery.manual),
                 Value::Int(i64::from(delivery.made.saturating_add(1))),
-                if is_late(attempt_id, &delivery.msg_id) { Value::Text(&delivery.msg_id) } else { Value::Null },
+                if is_late(attempt_id, &delivery.msg_id) {
+                    Value::Text(&delivery.msg_id)
+                } else {
+                    Value::Null
+                },
                 Value::Int(record.status),
                 Value::Int(i64::from(record.code)),
                 Value::Text(record.response),
@@ -300,7 +301,8 @@ impl<S: Sql> Endpoint<S> {
         if !again {
             self.slow = self.slow.saturating_add(1);
         }
-        let doubled = SLOW_BASE_MS.saturating_mul(1i64.checked_shl(self.slow.saturating_sub(1).min(16)).unwrap_or(1));
+        let doubled =
+            SLOW_BASE_MS.saturating_mul(1i64.checked_shl(self.slow.saturating_sub(1).min(16)).unwrap_or(1));
         let pause = asked.unwrap_or_else(|| doubled.min(SLOW_MAX_MS));
         let until = now.saturating_add(pause);
         if !again || asked.is_some_and(|_| until > self.hold_until) {
@@ -324,8 +326,8 @@ impl<S: Sql> Endpoint<S> {
                 self.set_meta("failing", &frame::encode(&Some(now)))
             }
             Some(since) => {
-                let limit = self.settings.endpoint_disable_after_ms;
-                if limit > 0 && now.saturating_sub(since) >= limit {
+                let limit = self.deployment.endpoint_disable_after_ms;
+                if limit.is_some_and(|limit| now.saturating_sub(since) >= limit) {
                     return self.disable_self(now, ReportKind::FailingSince { since }, effects);
                 }
                 Ok(())
@@ -334,12 +336,7 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// Stops sending at once, and asks the App, which owns the configuration, to disable the endpoint.
-    fn disable_self(
-        &mut self,
-        now: i64,
-        kind: ReportKind,
-        effects: &mut Effects,
-    ) -> Result<(), SqlError> {
+    fn disable_self(&mut self, now: i64, kind: ReportKind, effects: &mut Effects) -> Result<(), SqlError> {
         self.report(now, kind, effects)?;
         if let Some(active) = &mut self.active {
             // The version stays: the App's next configuration, disabled or not, replaces this one.

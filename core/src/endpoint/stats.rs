@@ -27,13 +27,13 @@ pub(super) struct Stats {
 
 /// Attempts within a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
+pub(super) struct Totals {
     /// Attempts that succeeded.
-    pub success: i64,
+    pub(super) success: i64,
     /// Attempts that failed.
-    pub fail: i64,
+    pub(super) fail: i64,
     /// Deliveries that failed for good.
-    pub exhausted: i64,
+    pub(super) exhausted: i64,
 }
 
 impl Stats {

@@ -6,10 +6,12 @@ use super::{
 };
 use crate::api::body::{self, Faults, Patch};
 use crate::error::ApiError;
+use crate::header::{self, HeaderFault, MAX_HEADERS};
+pub use crate::signature::HeaderProfile;
 use crate::time::rfc3339;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest URL.
 pub const MAX_URL: usize = 4096;
@@ -27,10 +29,6 @@ pub const MAX_IN_FLIGHT: u16 = 100;
 pub const MAX_GRACE_S: u32 = 604_800;
 /// How long a rotated secret stays valid unless the caller says so, in seconds.
 pub const DEFAULT_GRACE_S: u32 = 86_400;
-/// The most bytes of the value of a custom header.
-pub const MAX_HEADER_VALUE: usize = 4096;
-/// The most custom headers.
-pub const MAX_HEADERS: usize = 50;
 
 /// Custom headers by name.
 pub type Headers = BTreeMap<String, String>;
@@ -71,22 +69,6 @@ impl Window {
             Window::Hour => 3_600_000,
         }
     }
-}
-
-/// Which names the signature's headers have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "lowercase")]
-#[cbor(index_only)]
-pub enum HeaderProfile {
-    /// `svix-id`, `svix-timestamp`, `svix-signature`.
-    #[n(0)]
-    Svix,
-    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
-    #[n(1)]
-    Standard,
-    /// Both.
-    #[n(2)]
-    Both,
 }
 
 /// What can be set of an endpoint, besides its secret and its custom headers.
@@ -524,83 +506,26 @@ impl EndpointHeadersOut {
     /// Makes the answer of what is stored.
     pub fn new(stored: Headers) -> Self {
         let (hidden, headers): (Headers, Headers) =
-            stored.into_iter().partition(|(name, _)| is_sensitive(name));
+            stored.into_iter().partition(|(name, _)| header::is_sensitive(name));
         Self { headers, sensitive: hidden.into_keys().collect() }
     }
 }
 
-fn is_sensitive(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.starts_with("proxy-")
-        || matches!(name.as_str(), "authorization" | "x-api-key" | "x-auth-token" | "www-authenticate")
-}
-
-/// Names that belong to the transport, to the platform, or to Weir itself.
-const RESERVED: [&str; 24] = [
-    "age",
-    "cache-control",
-    "clear-site-data",
-    "connection",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-location",
-    "content-type",
-    "expect",
-    "expires",
-    "host",
-    "keep-alive",
-    "pragma",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "warning",
-];
-
-/// `svix-` and `webhook-` carry the signature: a custom header must not take its place.
-const RESERVED_PREFIXES: [&str; 10] =
-    ["svix-", "webhook-", "x-svix-", "x-amz-", "x-amzn-", "x-goog", "x-gfe", "x-azure-", "x-fd-", "cf-"];
-
 fn check_headers(faults: &mut Faults, headers: &Headers) {
     check_header_count(faults, headers);
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     for (name, value) in headers {
-        let lower = name.to_ascii_lowercase();
         let loc = ["headers", name.as_str()];
-        let token = !name.is_empty()
-            && name.len() <= 256
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-        faults.check(token, &loc, "This is not the name of an HTTP header.");
-        let reserved = RESERVED.contains(&lower.as_str())
-            || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix));
-        faults.check(!reserved, &loc, "This header is set by Weir or by the transport. Use another name.");
-        faults.check(!seen.contains(&lower), &loc, "This header is here twice, in different cases.");
-        faults.check(
-            value.len() <= MAX_HEADER_VALUE,
-            &loc,
-            format!("The value of a header may take {MAX_HEADER_VALUE} bytes."),
-        );
-        faults.check(
-            value.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b)),
-            &loc,
-            "The value of a header may hold visible ASCII characters, spaces and tabs only.",
-        );
-        seen.push(lower);
+        if let Err(fault) = header::check(name, value) {
+            faults.add(&loc, fault.to_string());
+        } else if !seen.insert(name.to_ascii_lowercase()) {
+            faults.add(&loc, HeaderFault::Twice(name.clone()).to_string());
+        }
     }
 }
 
 fn check_header_count(faults: &mut Faults, headers: &Headers) {
-    faults.check(
-        headers.len() <= MAX_HEADERS,
-        &["headers"],
-        format!("An endpoint may have {MAX_HEADERS} custom headers."),
-    );
+    faults.check(headers.len() <= MAX_HEADERS, &["headers"], HeaderFault::TooMany(headers.len()).to_string());
 }
 
 /// How many attempts there were, by what became of them.

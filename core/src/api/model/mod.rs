@@ -7,6 +7,7 @@ pub mod event_type;
 pub mod message;
 
 use super::body::Faults;
+use crate::error::ApiError;
 use crate::id;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -37,6 +38,15 @@ const NAME_RULE: &str = "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and 
 pub fn check_uid(faults: &mut Faults, loc: &[&str], uid: &str) {
     faults.check(is_name(uid), loc, NAME_RULE);
     faults.check(!id::looks_like_id(uid), loc, "A uid must not look like an id. Choose another.");
+}
+
+/// A 422 where the path names something new by what cannot be a uid.
+pub fn check_new_uid(uid: Option<&str>) -> Result<(), ApiError> {
+    let mut faults = Faults::default();
+    if let Some(uid) = uid {
+        check_uid(&mut faults, &["uid"], uid);
+    }
+    faults.into_result()
 }
 
 /// Notes what is wrong with the name of an event type.
