@@ -1,6 +1,6 @@
 //! Applications: the operations of the API on them, and what their App objects are told.
 
-use super::{ALARM_BATCH, Answer, Directory, Effect, LEASE_MS, MAX_WAIT_MS, Wake, param};
+use super::{ALARM_BATCH, Answer, Directory, Effect, LEASE_MS, MAX_WAIT_MS, Resolved, Wake, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::application::{ApplicationContent, ApplicationIn, ApplicationOut, ApplicationPatch};
 use crate::api::model::is_name;
@@ -121,12 +121,12 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(200, &self.app(param(call)?)?.out()))
     }
 
-    /// `{id, uid}` of an application; tells its object again of its existence if that is not known to have
+    /// Which application is meant ([`Resolved`]); tells its object again of its existence if that is not known to have
     /// arrived.
     pub(super) fn resolve(&self, call: &Call) -> Result<Answer, ApiError> {
         let app = self.app(param(call)?)?;
         let effect = (!app.acknowledged).then(|| app.init());
-        let reply = Reply::json(200, &serde_json::json!({ "id": app.id, "uid": app.content.uid }));
+        let reply = Reply::json(200, &Resolved { id: app.id, uid: app.content.uid });
         Ok(Answer { reply, effect })
     }
 

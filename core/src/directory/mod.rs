@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::id;
 use crate::rng::Entropy;
 use crate::sql::{self, Sql, SqlError};
+use serde::{Deserialize, Serialize};
 
 /// How long an effect may be under way before the alarm tells the App object again, in milliseconds.
 pub const LEASE_MS: i64 = 30_000;
@@ -53,6 +54,15 @@ impl Effect {
             Effect::InitApp { app_id, .. } | Effect::DeleteApp { app_id } => app_id,
         }
     }
+}
+
+/// The answer of [`Op::Resolve`], as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// `app_…`.
+    pub id: String,
+    /// The caller's own name.
+    pub uid: Option<String>,
 }
 
 /// What comes of a call.
