@@ -13,8 +13,11 @@ use serde_path_to_error::Segment;
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     // serde would read `["a", 1]` as a struct's fields in order.
     let object = bytes.iter().find(|b| !b.is_ascii_whitespace()).is_none_or(|&b| b == b'{');
-    if !object && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        return Err(ApiError::invalid_kind(&["body"], "Send a JSON object.", "type_error"));
+    if !object {
+        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => ApiError::invalid_kind(&["body"], "Send a JSON object.", "type_error"),
+            Err(error) => no_json(&error),
+        });
     }
     // Keeping track of the path costs, and a body is almost always right: it is read again only to find
     // the place of an error.
@@ -26,6 +29,11 @@ pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Re
     if bytes.iter().all(u8::is_ascii_whitespace) { Ok(T::default()) } else { parse(bytes) }
 }
 
+fn no_json(error: &serde_json::Error) -> ApiError {
+    let msg = format!("The body is not valid JSON: {error}.");
+    ApiError::invalid_kind(&["body"], msg, "value_error.jsondecode")
+}
+
 fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> ApiError {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return ApiError::invalid_kind(
@@ -35,11 +43,7 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -
         );
     }
     if !error.is_data() {
-        return ApiError::invalid_kind(
-            &["body"],
-            format!("The body is not valid JSON: {error}."),
-            "value_error.jsondecode",
-        );
+        return no_json(error);
     }
     let mut loc = vec!["body".to_owned()];
     let mut msg = error.to_string();

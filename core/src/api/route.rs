@@ -42,7 +42,9 @@ struct Pattern {
 
 macro_rules! operations {
     (
-        routes { $( $op:ident $name:literal $scope:ident $home:ident: $( $method:ident $path:literal ),+ ; )+ }
+        routes {
+            $( $op:ident $name:literal $scope:ident $home:ident: $( $method:ident $path:literal ),+ ; )+
+        }
         internal { $( $inner:ident $inner_name:literal ; )+ }
     ) => {
         /// An operation of the API, or one that the parts of Weir ask of each other.
@@ -96,51 +98,54 @@ macro_rules! operations {
 
 operations! {
     routes {
-        Health            "health.get"             Public Worker:    GET "health", HEAD "health";
-        HealthPing        "health.ping"            Public Worker:    GET "health/ping", HEAD "health/ping";
+        Health "health.get" Public Worker: GET "health", HEAD "health";
+        HealthPing "health.ping" Public Worker: GET "health/ping", HEAD "health/ping";
 
         // The calls of the hot path come first.
-        MessageCreate     "message.create"         Org    App:       POST "app/{app_id}/msg";
-        MessageList       "message.list"           Any    App:       GET "app/{app_id}/msg";
-        MessageGet        "message.get"            Any    App:       GET "app/{app_id}/msg/{msg_id}";
+        MessageCreate "message.create" Org App: POST "app/{app_id}/msg";
+        MessageList "message.list" Any App: GET "app/{app_id}/msg";
+        MessageGet "message.get" Any App: GET "app/{app_id}/msg/{msg_id}";
 
-        AppList           "app.list"               Org    Directory: GET "app";
-        AppCreate         "app.create"             Org    Directory: POST "app";
-        AppGet            "app.get"                Any    Directory: GET "app/{app_id}";
-        AppUpdate         "app.update"             Org    Directory: PUT "app/{app_id}";
-        AppPatch          "app.patch"              Org    Directory: PATCH "app/{app_id}";
-        AppDelete         "app.delete"             Org    Directory: DELETE "app/{app_id}";
+        AppList "app.list" Org Directory: GET "app";
+        AppCreate "app.create" Org Directory: POST "app";
+        AppGet "app.get" Any Directory: GET "app/{app_id}";
+        AppUpdate "app.update" Org Directory: PUT "app/{app_id}";
+        AppPatch "app.patch" Org Directory: PATCH "app/{app_id}";
+        AppDelete "app.delete" Org Directory: DELETE "app/{app_id}";
 
-        EventTypeList     "event-type.list"        Any    Directory: GET "event-type";
-        EventTypeCreate   "event-type.create"      Org    Directory: POST "event-type";
-        EventTypeGet      "event-type.get"         Any    Directory: GET "event-type/{event_type_name}";
-        EventTypeUpdate   "event-type.update"      Org    Directory: PUT "event-type/{event_type_name}";
-        EventTypePatch    "event-type.patch"       Org    Directory: PATCH "event-type/{event_type_name}";
-        EventTypeDelete   "event-type.delete"      Org    Directory: DELETE "event-type/{event_type_name}";
+        EventTypeList "event-type.list" Any Directory: GET "event-type";
+        EventTypeCreate "event-type.create" Org Directory: POST "event-type";
+        EventTypeGet "event-type.get" Any Directory: GET "event-type/{event_type_name}";
+        EventTypeUpdate "event-type.update" Org Directory: PUT "event-type/{event_type_name}";
+        EventTypePatch "event-type.patch" Org Directory: PATCH "event-type/{event_type_name}";
+        EventTypeDelete "event-type.delete" Org Directory: DELETE "event-type/{event_type_name}";
 
-        EndpointList      "endpoint.list"          Any    App:       GET "app/{app_id}/endpoint";
-        EndpointCreate    "endpoint.create"        Any    App:       POST "app/{app_id}/endpoint";
-        EndpointGet       "endpoint.get"           Any    App:       GET "app/{app_id}/endpoint/{endpoint_id}";
-        EndpointUpdate    "endpoint.update"        Any    App:       PUT "app/{app_id}/endpoint/{endpoint_id}";
-        EndpointPatch     "endpoint.patch"         Any    App:       PATCH "app/{app_id}/endpoint/{endpoint_id}";
-        EndpointDelete    "endpoint.delete"        Any    App:       DELETE "app/{app_id}/endpoint/{endpoint_id}";
-        SecretGet         "endpoint.secret.get"    Any    App:       GET "app/{app_id}/endpoint/{endpoint_id}/secret";
-        SecretRotate      "endpoint.secret.rotate" Any    App:       POST "app/{app_id}/endpoint/{endpoint_id}/secret/rotate";
-        HeadersGet        "endpoint.headers.get"   Any    App:       GET "app/{app_id}/endpoint/{endpoint_id}/headers";
-        HeadersPut        "endpoint.headers.put"   Any    App:       PUT "app/{app_id}/endpoint/{endpoint_id}/headers";
-        HeadersPatch      "endpoint.headers.patch" Any    App:       PATCH "app/{app_id}/endpoint/{endpoint_id}/headers";
-        EndpointStats     "endpoint.stats"         Any    App:       GET "app/{app_id}/endpoint/{endpoint_id}/stats";
+        EndpointList "endpoint.list" Any App: GET "app/{app_id}/endpoint";
+        EndpointCreate "endpoint.create" Any App: POST "app/{app_id}/endpoint";
+        EndpointGet "endpoint.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointUpdate "endpoint.update" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointPatch "endpoint.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointDelete "endpoint.delete" Any App: DELETE "app/{app_id}/endpoint/{endpoint_id}";
+        SecretGet "endpoint.secret.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/secret";
+        SecretRotate "endpoint.secret.rotate" Any App:
+            POST "app/{app_id}/endpoint/{endpoint_id}/secret/rotate";
+        HeadersGet "endpoint.headers.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/headers";
+        HeadersPut "endpoint.headers.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/headers";
+        HeadersPatch "endpoint.headers.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}/headers";
+        EndpointStats "endpoint.stats" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/stats";
 
-        // The second path is what SDKs before 1.0 call.
-        AttemptsByMessage "attempt.list-by-msg"    Any    App:       GET "app/{app_id}/attempt/msg/{msg_id}", GET "app/{app_id}/msg/{msg_id}/attempt";
-        AttemptsByEndpoint "attempt.list-by-endpoint" Any App:       GET "app/{app_id}/attempt/endpoint/{endpoint_id}";
-        AttemptGet        "attempt.get"            Any    App:       GET "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}";
-        Resend            "attempt.resend"         Any    App:       POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
-
+        // The second path is the deprecated one of SDKs before 2.0.
+        AttemptsByMessage "attempt.list-by-msg" Any App:
+            GET "app/{app_id}/attempt/msg/{msg_id}",
+            GET "app/{app_id}/msg/{msg_id}/attempt";
+        AttemptsByEndpoint "attempt.list-by-endpoint" Any App:
+            GET "app/{app_id}/attempt/endpoint/{endpoint_id}";
+        AttemptGet "attempt.get" Any App: GET "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}";
+        Resend "attempt.resend" Any App: POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
     }
     internal {
-        Resolve           "directory.resolve";
-        CheckEventTypes   "directory.check-event-types";
+        Resolve "directory.resolve";
+        CheckEventTypes "directory.check-event-types";
     }
 }
 

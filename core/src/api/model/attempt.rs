@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn a_query_is_read_or_refused_with_its_place() {
         let query = AttemptQuery::parse(
-            "status=2&status_code_class=500&event_types=a,b&with_content=false&expanded_statuses=true&with_msg=true",
+            "status=2&status_code_class=500&event_types=a,b&with_content=false&expanded_statuses=true\
+             &with_msg=true",
         )
         .expect("a query");
         assert_eq!((query.status, query.status_code_class), (Some(Status::Fail), Some(500)));

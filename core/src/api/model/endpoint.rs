@@ -349,6 +349,14 @@ impl EndpointPatch {
     }
 }
 
+/// The 422 about event types that an endpoint cannot subscribe to.
+pub fn unknown_event_types(names: &[String]) -> ApiError {
+    ApiError::invalid(
+        &["body", "eventTypes"],
+        format!("The following event types don't exist: {}. Create them first.", names.join(", ")),
+    )
+}
+
 /// An endpoint, as it is answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

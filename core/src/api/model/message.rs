@@ -359,7 +359,8 @@ mod tests {
 
     #[test]
     fn a_raw_payload_is_sent_as_it_is_and_shown_as_an_object() {
-        let body = br#"{"eventType":"a","payload":{},"transformationsParams":{"rawPayload":"a \"text\"","headers":{"content-type":"text/plain"}}}"#;
+        let body = br#"{"eventType":"a","payload":{},"transformationsParams":
+            {"rawPayload":"a \"text\"","headers":{"content-type":"text/plain"}}}"#;
         let message = MessageIn::parse(body).expect("a message");
         assert_eq!((message.body(), message.content_type()), (r#"a "text""#, Some("text/plain")));
         let read: serde_json::Value =
@@ -461,7 +462,12 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_json_whatever_is_stored(id in ".*", event_type in ".*", payload in ".*", tag in ".*") {
+        fn what_is_written_is_json_whatever_is_stored(
+            id in ".*",
+            event_type in ".*",
+            payload in ".*",
+            tag in ".*",
+        ) {
             let fields = MessageFields {
                 event_type: &event_type,
                 event_id: Some(&id),
