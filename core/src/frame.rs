@@ -251,6 +251,18 @@ pub struct Report {
     pub config_version: i64,
 }
 
+impl Report {
+    /// Names what is reported, so that a report that arrives twice tells of it once.
+    pub fn event_id(&self) -> String {
+        match &self.kind {
+            ReportKind::Gone | ReportKind::FailingSince { .. } => {
+                format!("{}.disabled.{}", self.endpoint_id, self.config_version)
+            }
+            ReportKind::Exhausted { attempt_id, .. } => format!("{}.exhausted.{attempt_id}", self.endpoint_id),
+        }
+    }
+}
+
 /// What an endpoint reports.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum ReportKind {

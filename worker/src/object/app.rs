@@ -128,37 +128,39 @@ impl Inner {
     async fn api(self: &Rc<Self>, call: Call) -> Result<JsValue, String> {
         let outcome = self.shell.step(|machine| machine.handle(now(), &mut Random, &call))?;
         let reply = match outcome {
-            Outcome::Reply(reply) => reply,
-            Outcome::Changed(reply, effects) => {
+            // Status 0: this object is no application; the Worker asks the Directory.
+            None => Reply::empty(0),
+            Some(Outcome::Reply(reply)) => reply,
+            Some(Outcome::Changed(reply, effects)) => {
                 // Created or changed, then used at once, must work: the Endpoint object knows before the caller.
                 self.carry_out_and_wait(effects).await;
                 reply
             }
-            Outcome::Attempts(ask) => {
-                let mut pages = Vec::new();
-                for endpoint_id in &ask.endpoints {
-                    let name = self.endpoint_name(endpoint_id);
-                    let page = js::call(&namespace(&self.shell.env, "ENDPOINT"), &name, "attempts", &ask.query).await?;
-                    pages.push(page);
+            Some(Outcome::Attempts(plan)) => {
+                let ask = frame::encode(&plan.ask);
+                let mut told = Vec::new();
+                for endpoint_id in &plan.endpoints {
+                    told.push(frame::decode(&self.ask_endpoint(endpoint_id, "attempts", &ask).await?)?);
                 }
-                ask.merge(pages)
+                self.shell.opened(false).await?;
+                self.shell.step(|machine| machine.attempts_reply(*plan, told))?
             }
-            Outcome::Resend(ask) => {
-                let name = self.endpoint_name(&ask.endpoint_id);
-                let frame = frame::encode(&ask.resend);
-                let sent = js::call(&namespace(&self.shell.env, "ENDPOINT"), &name, "resend", &frame).await?;
-                if frame::decode::<bool>(&sent)? {
-                    ask.done()
-                } else {
-                    Reply::from(weir_core::error::ApiError::status(
-                        503,
-                        "not_ready",
-                        "The endpoint is not ready to deliver. Send the request again in a moment.",
-                    ))
-                }
+            Some(Outcome::Resend(plan)) => {
+                let frame = frame::encode(&plan.resend);
+                let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
+                plan.reply(frame::decode(&taken)?)
+            }
+            Some(Outcome::Stats(plan)) => {
+                let frame = frame::encode(&plan.ask);
+                let told = self.ask_endpoint(&plan.endpoint_id, "stats", &frame).await?;
+                plan.reply(&frame::decode(&told)?)
             }
         };
         Ok(bytes(&reply))
+    }
+
+    async fn ask_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+        js::call(&namespace(&self.shell.env, "ENDPOINT"), &self.endpoint_name(endpoint_id), op, frame).await
     }
 
     /// A report is acknowledged once everything that follows from it is stored.
@@ -180,7 +182,7 @@ impl Inner {
         let message = NewMessage {
             event_type: event_type.to_owned(),
             payload: payload.into_bytes().into(),
-            event_id: Some(format!("{}-{}", report.endpoint_id, weir_core::app::report_key(report))),
+            event_id: Some(report.event_id()),
             channels: None,
             idempotency_key: None,
             body_hash: None,
@@ -230,9 +232,7 @@ impl Inner {
         for (endpoint_id, push) in effects.push {
             let this = self.clone();
             spawn_local(async move {
-                let name = this.endpoint_name(&endpoint_id);
-                let frame = frame::encode(&push);
-                let answer = js::call(&namespace(&this.shell.env, "ENDPOINT"), &name, "push", &frame).await;
+                let answer = this.ask_endpoint(&endpoint_id, "push", &frame::encode(&push)).await;
                 let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
                 this.logged(this.step(|machine| {
                     machine.pushed(now(), &endpoint_id, answer).map(|effects| ((), effects))
@@ -242,9 +242,7 @@ impl Inner {
     }
 
     async fn configure(self: &Rc<Self>, endpoint_id: String, config: frame::Config) {
-        let name = self.endpoint_name(&endpoint_id);
-        let frame = frame::encode(&config);
-        let answer = js::call(&namespace(&self.shell.env, "ENDPOINT"), &name, "configure", &frame).await;
+        let answer = self.ask_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
         self.logged(self.step(|machine| {
             machine.configured(now(), &endpoint_id, answer).map(|effects| ((), effects))

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::endpoint::{
-    self, Attempt, AttemptOutcome, AttemptQuery, AttemptResult, Effects, Failure, RESPONSE_MAX,
+    self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX,
 };
-use weir_core::frame::{self, PayloadsAsk, Pull};
+use weir_core::frame::{self, AttemptsAsk, PayloadsAsk, Pull, StatsAsk};
 use weir_core::target;
 use worker::console_error;
 
@@ -77,8 +77,12 @@ impl Inner {
                 self.step(|m| m.resend(now(), &mut Random, resend)).map(|answer| bytes(&answer))
             }
             "attempts" => {
-                let query: AttemptQuery = frame::decode(frame)?;
-                self.shell.step(|m| m.attempts(now(), &query)).map(|answer| bytes(&answer))
+                let ask: AttemptsAsk = frame::decode(frame)?;
+                self.shell.step(|m| m.attempts(&ask)).map(|answer| bytes(&answer))
+            }
+            "stats" => {
+                let ask: StatsAsk = frame::decode(frame)?;
+                self.shell.step(|m| m.statistics(&ask)).map(|answer| bytes(&answer))
             }
             "rows" => Ok(JsValue::from_f64(self.shell.rows_written())),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
@@ -140,11 +144,15 @@ impl Inner {
 
     async fn send(&self, attempt: Attempt) -> AttemptResult {
         // Checked when the endpoint was saved, and again here: the rules may have become stricter since.
-        if let Err(refusal) = target::check(&attempt.url, &self.shell.settings.policy()) {
-            return attempt.ended(now(), AttemptOutcome::Failed(Failure::Refused(refusal.to_string())));
-        }
+        let target = match target::check(&attempt.url, &self.shell.deployment.policy) {
+            Ok(target) => target,
+            Err(refusal) => {
+                let outcome = AttemptOutcome::Failed(Failure::Refused(refusal.to_string()));
+                return attempt.ended(now(), outcome);
+            }
+        };
         let posted =
-            js::post(&attempt.url, &attempt.headers, &attempt.body, attempt.timeout_ms, RESPONSE_MAX).await;
+            js::post(&target.url, &attempt.headers, &attempt.body, attempt.timeout_ms, RESPONSE_MAX).await;
         let outcome = match posted {
             Posted::Answer { code, retry_after, body } => AttemptOutcome::Answer { code, retry_after, body },
             Posted::Timeout => AttemptOutcome::Failed(Failure::Timeout),

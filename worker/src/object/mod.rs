@@ -17,14 +17,14 @@ use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use weir_core::frame;
-use weir_core::settings::Settings;
+use weir_core::deployment::Deployment;
 use weir_core::sql::SqlError;
 use worker::console_error;
 
 /// What the shells have in common: `M` is the state machine.
 pub(crate) struct Shell<M> {
     pub(crate) env: JsValue,
-    pub(crate) settings: Rc<Settings>,
+    pub(crate) deployment: Rc<Deployment>,
     /// The object's name, as its callers know it.
     pub(crate) name: String,
     storage: Storage,
@@ -32,22 +32,22 @@ pub(crate) struct Shell<M> {
     machine: RefCell<Option<M>>,
     /// Counts openings: what was started under an earlier one must not be taken for a later one's.
     opened: Cell<u32>,
-    open: fn(DurableSql, Rc<Settings>, i64, Option<i64>) -> Result<M, SqlError>,
+    open: fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>,
 }
 
 impl<M> Shell<M> {
     pub(crate) fn new(
         context: JsValue,
         env: JsValue,
-        open: fn(DurableSql, Rc<Settings>, i64, Option<i64>) -> Result<M, SqlError>,
+        open: fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>,
     ) -> Result<Self, String> {
         let context: Context = context.unchecked_into();
-        let settings = crate::settings::of(&env)?;
+        let deployment = crate::settings::of(&env)?;
         let count_rows = crate::settings::flag(&env, "WEIR_COUNT_ROWS");
         let storage = context.storage();
         Ok(Self {
             env,
-            settings,
+            deployment,
             name: context.id().name().unwrap_or_default(),
             sql: DurableSql::new(storage.clone(), count_rows),
             storage,
@@ -72,7 +72,7 @@ impl<M> Shell<M> {
         // Another call may have opened it meanwhile.
         if self.machine.borrow().is_none() {
             let machine =
-                (self.open)(self.sql.clone(), self.settings.clone(), now(), alarm).map_err(|e| e.to_string())?;
+                (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm).map_err(|e| e.to_string())?;
             *self.machine.borrow_mut() = Some(machine);
             self.opened.set(self.opened.get().wrapping_add(1));
         }
