@@ -23,7 +23,6 @@ pub const VARS: [(&str, &str); 5] = [
 pub struct Running {
     gateway: Option<local::Gateway>,
     options: local::Options,
-    pid: Option<u32>,
 }
 
 impl Running {
@@ -43,14 +42,9 @@ impl Running {
     /// Starts a gateway with these options as they are.
     #[track_caller]
     pub fn with(options: local::Options) -> Self {
-        let (gateway, pid) = launch(&options);
-        let mut running = Self { gateway: Some(gateway), options, pid };
-        running.options.port = running.gateway().port(); // a restart keeps the address
-        running
-    }
-
-    fn gateway(&self) -> &local::Gateway {
-        self.gateway.as_ref().expect("the gateway runs")
+        let gateway = launch(&options);
+        let port = gateway.port(); // a restart keeps the address
+        Self { gateway: Some(gateway), options: local::Options { port, ..options } }
     }
 
     /// Where it listens.
@@ -63,9 +57,9 @@ impl Running {
         Api::fresh(&self.url())
     }
 
-    /// The process id of workerd, where it could be told.
+    /// The process id of workerd, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.pid
+        self.gateway.as_ref().map(local::Gateway::pid)
     }
 
     /// What it has logged.
@@ -89,9 +83,7 @@ impl Running {
     #[track_caller]
     pub fn restart(&mut self) {
         self.kill();
-        let (gateway, pid) = launch(&self.options);
-        self.gateway = Some(gateway);
-        self.pid = pid;
+        self.gateway = Some(launch(&self.options));
     }
 }
 
@@ -140,17 +132,10 @@ pub fn target() -> PathBuf {
         .map_or_else(|| std::env::temp_dir().join("weir-tests"), Path::to_path_buf)
 }
 
-/// Only one gateway starts at a time in a process, so its workerd can be told from the others.
 #[track_caller]
-fn launch(options: &local::Options) -> (local::Gateway, Option<u32>) {
-    static STARTING: Mutex<()> = Mutex::new(());
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = crate::process::children("workerd");
+fn launch(options: &local::Options) -> local::Gateway {
     match local::Gateway::start(options) {
-        Ok(gateway) => {
-            let pid = crate::process::children("workerd").into_iter().find(|pid| !before.contains(pid));
-            (gateway, pid)
-        }
+        Ok(gateway) => gateway,
         Err(error) => panic!("the gateway does not start: {error}"),
     }
 }

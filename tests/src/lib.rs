@@ -5,7 +5,7 @@
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
 //! - [`sdk`] runs other people's client libraries.
 //! - [`verify`] checks signatures without any of Weir's own code.
-//! - [`process`] tells what a child process costs.
+//! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
 
 // What fails here fails a test: panicking with a sentence is the point.

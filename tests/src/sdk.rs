@@ -1,8 +1,8 @@
 //! Other people's client libraries, run as they come from their registries.
 //!
-//! The scripts are in `tests/sdk/`. They are staged with their packages below the target directory, once; they get
-//! `WEIR_URL`, `WEIR_TOKEN` and whatever a test adds in their environment, and print one JSON object a line. What
-//! they verify comes from the environment too, so a script needs no server of its own.
+//! The scripts are in `tests/sdk/`. They get `WEIR_URL`, `WEIR_TOKEN` and whatever a test adds in their environment,
+//! and print one JSON object a line. The npm packages are those of the repository's `package.json`; the Python
+//! packages, one virtual environment a version, are below the target directory.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -38,65 +38,29 @@ impl Run {
 
 /// Runs a JavaScript module of `tests/sdk/`.
 #[track_caller]
-pub fn node(script: &str, env: &[(&str, &str)]) -> Run {
-    let dir = packages();
-    let node = node_bin();
-    run(Command::new(node).arg("--no-warnings").arg(dir.join(script)), env)
+pub fn node(name: &str, env: &[(&str, &str)]) -> Run {
+    npm_package("svix");
+    run(Command::new(xtask::tools::node_path()).arg("--no-warnings").arg(script(name)), env)
 }
 
 /// Runs a Python script of `tests/sdk/` with this version of the `svix` package; `None` where there is no Python 3
 /// on the machine.
 #[track_caller]
-pub fn python(version: &str, script: &str, env: &[(&str, &str)]) -> Option<Run> {
+pub fn python(version: &str, name: &str, env: &[(&str, &str)]) -> Option<Run> {
     let venv = venv(version)?;
-    Some(run(Command::new(venv.join("bin/python")).arg(stage().join(script)), env))
+    Some(run(Command::new(venv.join("bin/python")).arg(script(name)), env))
 }
 
-/// Where the npm packages of the scripts are, installed on the first call.
+/// The directory of an npm package, installed on the first call.
 #[track_caller]
-pub fn packages() -> PathBuf {
-    static READY: OnceLock<PathBuf> = OnceLock::new();
-    READY
-        .get_or_init(|| {
-            let dir = stage();
-            let lock = std::fs::read_to_string(dir.join("package-lock.json")).expect("package-lock.json");
-            let stamp = dir.join("node_modules/.installed");
-            if std::fs::read_to_string(&stamp).ok().as_deref() != Some(&lock) {
-                // npm lies beside node where both come from one archive, or elsewhere on the path.
-                let beside = node_bin().with_file_name("npm");
-                let npm = if beside.is_file() { beside } else { PathBuf::from("npm") };
-                // Their engines field asks for a newer Node than they need: the SDK tests show that they work.
-                let mut command = Command::new(npm);
-                command.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
-                must(command.current_dir(&dir), "npm ci");
-                std::fs::write(&stamp, lock).expect("a stamp in node_modules");
-            }
-            dir
-        })
-        .clone()
+pub fn npm_package(name: &str) -> PathBuf {
+    static READY: OnceLock<()> = OnceLock::new();
+    READY.get_or_init(|| xtask::tools::ensure_npm_packages().unwrap_or_else(|error| panic!("{error}")));
+    xtask::root().join("node_modules").join(name)
 }
 
-fn node_bin() -> PathBuf {
-    xtask::tools::node_bin().unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A copy of `tests/sdk/` below the target directory, so that no package lands in the source tree.
-fn stage() -> PathBuf {
-    static STAGED: OnceLock<PathBuf> = OnceLock::new();
-    STAGED
-        .get_or_init(|| {
-            let dir = crate::gateway::target().join("sdk");
-            std::fs::create_dir_all(&dir).expect("a directory for the scripts");
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
-            for entry in std::fs::read_dir(&source).expect("tests/sdk") {
-                let path = entry.expect("an entry of tests/sdk").path();
-                if path.is_file() {
-                    std::fs::copy(&path, dir.join(path.file_name().unwrap_or_default())).expect("a copy");
-                }
-            }
-            dir
-        })
-        .clone()
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)
 }
 
 fn venv(version: &str) -> Option<PathBuf> {
@@ -108,7 +72,7 @@ fn venv(version: &str) -> Option<PathBuf> {
     if !quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
         return None;
     }
-    let dir = crate::gateway::target().join("sdk").join(format!("venv-{version}"));
+    let dir = crate::gateway::target().join(format!("python-svix-{version}"));
     if !quiet(Command::new(dir.join("bin/python")).args(["-c", "import svix"])) {
         let _ = std::fs::remove_dir_all(&dir);
         must(Command::new("python3").args(["-m", "venv"]).arg(&dir), "python3 -m venv");
