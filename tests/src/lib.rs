@@ -7,6 +7,7 @@
 //! - [`verify`] checks signatures without any of Weir's own code.
 //! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
+//! - [`load`] sends messages on many connections at once.
 
 // What fails here fails a test: panicking with a sentence is the point.
 #![allow(clippy::missing_panics_doc)]
@@ -14,6 +15,7 @@
 pub mod client;
 pub mod gateway;
 pub mod json;
+pub mod load;
 pub mod process;
 pub mod receiver;
 pub mod sdk;
