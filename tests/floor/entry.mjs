@@ -91,9 +91,7 @@ export class App extends DurableObject {
     this.outbox = [];
     this.pushing = false;
     this.inserts = new Group((messages) => {
-      for (const [id, type, body] of messages) {
-        this.sql.exec("INSERT INTO message VALUES (?, ?, ?)", id, type, body);
-      }
+      this.sql.exec("INSERT INTO message SELECT value->>0, value->>1, value->>2 FROM json_each(?)", JSON.stringify(messages));
       this.outbox.push(...messages);
       if (!this.pushing) this.push();
     });
@@ -129,10 +127,9 @@ export class Endpoint extends DurableObject {
     this.inFlight = 0;
     this.most = Number(env.MAX_IN_FLIGHT ?? 6);
     this.results = new Group((results) => {
-      for (const [id, status, ms, response] of results) {
-        this.sql.exec("INSERT INTO attempt VALUES (?, ?, ?, ?)", id, status, ms, response);
-        this.sql.exec("DELETE FROM due WHERE id = ?", id);
-      }
+      const rows = JSON.stringify(results);
+      this.sql.exec("INSERT INTO attempt SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)", rows);
+      this.sql.exec("DELETE FROM due WHERE id IN (SELECT value->>0 FROM json_each(?))", rows);
     });
   }
 
@@ -143,7 +140,7 @@ export class Endpoint extends DurableObject {
 
   push(batch) {
     const now = Date.now();
-    for (const [id, , body] of batch) this.sql.exec("INSERT INTO due VALUES (?, ?, ?)", id, now, body);
+    this.sql.exec("INSERT INTO due SELECT value->>0, ?, value->>2 FROM json_each(?)", now, JSON.stringify(batch));
     this.queue.push(...batch);
     this.start();
   }

@@ -82,7 +82,15 @@ impl Running {
     /// Starts it again on the same data and the same port.
     #[track_caller]
     pub fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    /// Starts it again with other settings, on the same data and the same port.
+    #[track_caller]
+    pub fn restart_with(&mut self, vars: &[(&str, &str)]) {
         self.kill();
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.options.vars.extend(vars);
         self.gateway = Some(launch(&self.options));
     }
 }
