@@ -205,6 +205,13 @@ impl Drop for Gateway {
     }
 }
 
+/// Refuses a port or a data directory that another process is using, before time is spent on a build.
+pub fn check_free(options: &Options) -> Result<(), String> {
+    claim(&options.data)?;
+    free_port(options.port)?;
+    Ok(())
+}
+
 /// The configuration of workerd for a Worker in `dir`: all its modules, `entry.mjs` as the main one.
 pub fn capnp(options: &Options, dir: &Path) -> Result<String, String> {
     let dir = dir.canonicalize().map_err(failed("find the Worker in", dir))?;
