@@ -1,1 +1,403 @@
-//! (in progress)
+//! What objects say to each other: compact CBOR with numbered fields.
+//!
+//! During a gradual deployment an object of one release talks to an object of the next, so a frame must be
+//! readable by the release before and the release after. The rules that give this: a field keeps its number
+//! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
+//! holds the frames of earlier releases and reads them.
+
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+
+/// Encodes a frame.
+pub fn encode<T: Encode<()>>(frame: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing to a vector cannot fail: its error type is uninhabited.
+    let _ = minicbor::encode(frame, &mut out);
+    out
+}
+
+/// Decodes a frame; the error is a text for the log.
+pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, String> {
+    minicbor::decode(bytes).map_err(|e| format!("unreadable frame: {e}"))
+}
+
+/// Worker → App: one message to accept.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct NewMessage {
+    /// The event's type.
+    #[n(0)]
+    pub event_type: String,
+    /// The payload, byte for byte as it will be delivered.
+    #[n(1)]
+    pub payload: ByteVec,
+    /// The sender's own id, unique within the application.
+    #[n(2)]
+    pub event_id: Option<String>,
+    /// Channels, as the text of a JSON array.
+    #[n(3)]
+    pub channels: Option<String>,
+    /// SHA-256 of the caller's token and its `idempotency-key`.
+    #[n(4)]
+    pub idempotency_key: Option<ByteVec>,
+    /// SHA-256 of the request's body, compared when a key is used again.
+    #[n(5)]
+    pub body_hash: Option<ByteVec>,
+    /// How long the payload is kept, in days.
+    #[n(6)]
+    pub retention_days: Option<i64>,
+    /// The uid by which the caller named the application, if it did; the App answers
+    /// [`Accepted::Unknown`] where it is not (any more) its own.
+    #[n(7)]
+    pub app_uid: Option<String>,
+    /// Tags, as the text of a JSON array.
+    #[n(8)]
+    pub tags: Option<String>,
+}
+
+/// App → Worker: what became of a [`NewMessage`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Accepted {
+    /// Stored under this id at this time; `replayed` where an earlier request with the same idempotency key
+    /// had stored it.
+    #[n(0)]
+    Stored {
+        /// The message's id.
+        #[n(0)]
+        id: String,
+        /// When it was accepted, in milliseconds.
+        #[n(1)]
+        at: i64,
+        /// Whether this answers a repeated request.
+        #[n(2)]
+        replayed: bool,
+    },
+    /// The event id is taken.
+    #[n(1)]
+    EventIdTaken,
+    /// The idempotency key was used with another body.
+    #[n(2)]
+    KeyReused,
+    /// This object is not (or no longer) the application that was meant.
+    #[n(3)]
+    Unknown,
+    /// The storage failed; nothing was stored.
+    #[n(4)]
+    Failed,
+}
+
+/// A message on its way to an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Outgoing {
+    /// The message's id.
+    #[n(0)]
+    pub id: String,
+    /// The event's type.
+    #[n(1)]
+    pub event_type: String,
+    /// Channels, as the text of a JSON array.
+    #[n(2)]
+    pub channels: Option<String>,
+    /// The payload.
+    #[n(3)]
+    pub payload: ByteVec,
+}
+
+/// App → Endpoint: messages after a place in the App's log. Without messages it is a poke: "are you awake?".
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Push {
+    /// The version of the endpoint's configuration that the App holds.
+    #[n(0)]
+    pub config_version: i64,
+    /// Matching messages in the order of the log.
+    #[n(1)]
+    pub messages: Vec<Outgoing>,
+}
+
+/// Endpoint → App: answer to a [`Push`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PushAnswer {
+    /// How many of the messages, from the first, are stored (now or before).
+    #[n(0)]
+    pub accepted: u32,
+    /// The endpoint has enough for now and will pull.
+    #[n(1)]
+    pub enough: bool,
+    /// The endpoint's configuration is older than the App's; nothing was accepted.
+    #[n(2)]
+    pub stale: bool,
+    /// Whether deliveries are waiting or under way here.
+    #[n(3)]
+    pub owes: bool,
+}
+
+/// A signing secret on its way to the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SecretFrame {
+    /// The secret as the vault sealed it.
+    #[n(0)]
+    pub sealed: String,
+    /// When it ceases to sign (milliseconds); none for the current one.
+    #[n(1)]
+    pub expires_at: Option<i64>,
+}
+
+/// App → Endpoint: the endpoint's configuration. A newer version replaces an older one.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Config {
+    /// Rises with every change.
+    #[n(0)]
+    pub version: i64,
+    /// The tenant.
+    #[n(1)]
+    pub org: String,
+    /// The application's id.
+    #[n(2)]
+    pub app_id: String,
+    /// The endpoint's id.
+    #[n(3)]
+    pub endpoint_id: String,
+    /// Where deliveries go.
+    #[n(4)]
+    pub url: String,
+    /// Deliveries wait.
+    #[n(5)]
+    pub disabled: bool,
+    /// The endpoint is gone for good: what waits is dropped.
+    #[n(6)]
+    pub deleted: bool,
+    /// Newest first.
+    #[n(7)]
+    pub secrets: Vec<SecretFrame>,
+    /// Custom headers.
+    #[n(8)]
+    pub headers: Vec<(String, String)>,
+    /// `svix`, `standard` or `both`; none for the deployment's own.
+    #[n(9)]
+    pub header_profile: Option<String>,
+    /// Retry delays in milliseconds; none for the deployment's own.
+    #[n(10)]
+    pub schedule_ms: Option<Vec<i64>>,
+    /// Milliseconds for one attempt; none for the deployment's own.
+    #[n(11)]
+    pub timeout_ms: Option<i64>,
+    /// Each: at most so many requests started in any window of so many milliseconds.
+    #[n(12)]
+    pub paces: Vec<(u32, i64)>,
+    /// At most so many requests under way.
+    #[n(13)]
+    pub max_in_flight: Option<u32>,
+}
+
+/// Endpoint → App: answer to a [`Config`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ConfigAnswer {
+    /// The version that the endpoint holds now.
+    #[n(0)]
+    pub version: i64,
+}
+
+/// Endpoint → App: payloads of messages that are due again.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PayloadsAsk {
+    /// Ids of messages.
+    #[n(0)]
+    pub ids: Vec<String>,
+}
+
+/// App → Endpoint: the payloads that the App still has.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Payloads {
+    /// Id and payload. An id that is in neither list did not fit this answer: ask again.
+    #[n(0)]
+    pub found: Vec<(String, ByteVec)>,
+    /// Ids whose payload is not stored any more.
+    #[n(1)]
+    pub gone: Vec<String>,
+}
+
+/// Endpoint → App: the endpoint has room again.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Pull {
+    /// The endpoint's id.
+    #[n(0)]
+    pub endpoint_id: String,
+}
+
+/// App → Endpoint: deliver one message once more, by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Resend {
+    /// The version of the endpoint's configuration that the App holds.
+    #[n(0)]
+    pub config_version: i64,
+    /// The message.
+    #[n(1)]
+    pub message: Outgoing,
+}
+
+/// Endpoint → App: something that the App has to know; sent until acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Report {
+    /// The endpoint's id.
+    #[n(0)]
+    pub endpoint_id: String,
+    /// What happened.
+    #[n(1)]
+    pub kind: ReportKind,
+    /// When, in milliseconds.
+    #[n(2)]
+    pub at: i64,
+    /// The configuration version under which it happened: a later one overrules the report.
+    #[n(3)]
+    pub config_version: i64,
+}
+
+impl Report {
+    /// Names what is reported, so that a report that arrives twice tells of it once.
+    pub fn event_id(&self) -> String {
+        match &self.kind {
+            ReportKind::Gone | ReportKind::FailingSince { .. } => {
+                format!("{}.disabled.{}", self.endpoint_id, self.config_version)
+            }
+            ReportKind::Exhausted { attempt_id, .. } => format!("{}.exhausted.{attempt_id}", self.endpoint_id),
+        }
+    }
+}
+
+/// What an endpoint reports.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ReportKind {
+    /// The receiver answered 410: disable the endpoint.
+    #[n(0)]
+    Gone,
+    /// Nothing but failures since this time, for as long as the deployment bears: disable the endpoint.
+    #[n(1)]
+    FailingSince {
+        /// The first failure after the last success, in milliseconds.
+        #[n(0)]
+        since: i64,
+    },
+    /// The last attempt of a delivery failed.
+    #[n(2)]
+    Exhausted {
+        /// The message's id.
+        #[n(0)]
+        msg_id: String,
+        /// The last attempt's id.
+        #[n(1)]
+        attempt_id: String,
+        /// The last attempt's status code, 0 where there was no answer.
+        #[n(2)]
+        code: u16,
+    },
+}
+
+/// Directory → App: this application exists, with this uid.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AppInit {
+    /// The tenant.
+    #[n(0)]
+    pub org: String,
+    /// The application's id.
+    #[n(1)]
+    pub app_id: String,
+    /// The application's uid.
+    #[n(2)]
+    pub uid: Option<String>,
+    /// Rises with every change; an older one is ignored.
+    #[n(3)]
+    pub version: i64,
+    /// The application was deleted.
+    #[n(4)]
+    pub deleted: bool,
+}
+
+/// App → Endpoint: attempts, as the API lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AttemptsAsk {
+    /// The query of the request, raw.
+    #[n(0)]
+    pub query: String,
+    /// Only of this message.
+    #[n(1)]
+    pub msg_id: Option<String>,
+    /// Only this attempt.
+    #[n(2)]
+    pub attempt_id: Option<String>,
+}
+
+/// Endpoint → App: attempts in the order in which they were read, one more than asked for where there are more.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Attempts {
+    /// The attempts.
+    #[n(0)]
+    pub rows: Vec<AttemptRow>,
+    /// Where the search ended, when enough was looked at before the page was full.
+    #[n(1)]
+    pub stopped_at: Option<String>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AttemptRow {
+    /// The attempt's id.
+    #[n(0)]
+    pub id: String,
+    /// The message's id.
+    #[n(1)]
+    pub msg_id: String,
+    /// The endpoint's id.
+    #[n(2)]
+    pub endpoint_id: String,
+    /// Where it went.
+    #[n(3)]
+    pub url: String,
+    /// The answer's body, or why there was none.
+    #[n(4)]
+    pub response: String,
+    /// HTTP status, 0 without an answer.
+    #[n(5)]
+    pub code: u16,
+    /// Milliseconds.
+    #[n(6)]
+    pub duration_ms: i64,
+    /// With the API's numbers.
+    #[n(7)]
+    pub status: i64,
+    /// Asked for by hand.
+    #[n(8)]
+    pub manual: bool,
+    /// When it was started.
+    #[n(9)]
+    pub started_at: i64,
+}
+
+/// App → Endpoint: the endpoint's statistics in a period.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StatsAsk {
+    /// From, in milliseconds.
+    #[n(0)]
+    pub since: i64,
+    /// Until, in milliseconds.
+    #[n(1)]
+    pub until: i64,
+}
+
+/// Endpoint → App: attempts in a period, and deliveries waiting now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct StatsAnswer {
+    /// Attempts that succeeded.
+    #[n(0)]
+    pub success: i64,
+    /// Attempts that failed.
+    #[n(1)]
+    pub fail: i64,
+    /// Deliveries that failed for good.
+    #[n(2)]
+    pub exhausted: i64,
+    /// Deliveries waiting for their first attempt.
+    #[n(3)]
+    pub pending: i64,
+    /// Deliveries that failed so far and wait for the next attempt.
+    #[n(4)]
+    pub sending: i64,
+}

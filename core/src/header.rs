@@ -1,1 +1,336 @@
-//! (in progress)
+//! Custom headers of an endpoint: which may be set, and which are not shown again.
+//!
+//! Refused are the headers that belong to the connection or to the delivery itself (a custom one would break the
+//! request, or forge its signature), those that proxies and clouds trust as their own, and whatever HTTP does
+//! not allow. `authorization` and `cookie` are allowed: receivers use them to let a sender in, and a delivery
+//! has none of its own.
+//!
+//! A preset may sign with header names of its own; that those are not overridden is for whoever builds the request.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many custom headers an endpoint may have.
+pub const MAX_HEADERS: usize = 50;
+/// The longest name, in bytes.
+pub const MAX_NAME: usize = 256;
+/// The longest value, in bytes.
+pub const MAX_VALUE: usize = 4096;
+
+/// Names that belong to the connection, to the delivery's body, to caches, or to the network it leaves by.
+const FORBIDDEN: [&str; 33] = [
+    "age",
+    "cache-control",
+    "cdn-loop",
+    "cf-connecting-ip",
+    "cf-ew-via",
+    "cf-ipcountry",
+    "cf-ray",
+    "cf-visitor",
+    "cf-worker",
+    "clear-site-data",
+    "connection",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-type",
+    "date",
+    "expect",
+    "expires",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "warning",
+];
+
+/// Beginnings of names: of the signature headers, and of what clouds set and trust.
+const FORBIDDEN_PREFIXES: [&str; 11] = [
+    "svix-", "webhook-", "weir-", "x-amz-", "x-amzn-", "x-azure-", "x-fd-", "x-gfe", "x-goog-", "x-google",
+    "x-svix-",
+];
+
+/// Why a header is refused; a sentence. It holds the name and never the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// The name is empty.
+    NameEmpty,
+    /// The name has so many bytes, more than [`MAX_NAME`].
+    NameLength(usize),
+    /// The name has a character that HTTP does not allow.
+    NameCharacter(String, char),
+    /// The name is one that may not be set.
+    Forbidden(String),
+    /// The name begins in a way that is reserved: the name, and its beginning.
+    ForbiddenPrefix(String, &'static str),
+    /// The value has so many bytes, more than [`MAX_VALUE`].
+    ValueLength(String, usize),
+    /// The value has a control character.
+    ValueControl(String),
+    /// The value has a character outside ASCII.
+    ValueNotAscii(String),
+    /// The name is given twice, in different case.
+    Twice(String),
+    /// There are so many headers, more than [`MAX_HEADERS`].
+    TooMany(usize),
+}
+
+impl fmt::Display for HeaderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameEmpty => f.write_str("A header needs a name."),
+            Self::NameLength(length) => {
+                write!(f, "The header's name has {length} bytes, and at most {MAX_NAME} are allowed.")
+            }
+            Self::NameCharacter(name, c) => write!(
+                f,
+                "The header name '{}' contains '{}'. Allowed are letters, digits and !#$%&'*+-.^_`|~",
+                name.escape_default(),
+                c.escape_default()
+            ),
+            Self::Forbidden(name) => {
+                write!(
+                    f,
+                    "The header '{name}' is set by the delivery itself or by the network and cannot be set here."
+                )
+            }
+            Self::ForbiddenPrefix(name, prefix) => write!(
+                f,
+                "The header '{name}' cannot be set: names that begin with '{prefix}' are reserved for signatures or for cloud \
+                 providers."
+            ),
+            Self::ValueLength(name, length) => {
+                write!(f, "The value of '{name}' has {length} bytes, and at most {MAX_VALUE} are allowed.")
+            }
+            Self::ValueControl(name) => write!(
+                f,
+                "The value of '{name}' contains a control character, such as a line break. Values are one line of text."
+            ),
+            Self::ValueNotAscii(name) => write!(
+                f,
+                "The value of '{name}' contains a character outside ASCII, which receivers read differently. Percent-encode \
+                 it or use base64."
+            ),
+            Self::Twice(name) => write!(
+                f,
+                "The header '{name}' is given twice: names are the same in upper and lower case. Give it once, with the \
+                 values separated by commas."
+            ),
+            Self::TooMany(count) => {
+                write!(f, "{count} headers are too many: an endpoint has at most {MAX_HEADERS}.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HeaderFault {}
+
+/// Checks one custom header.
+pub fn check(name: &str, value: &str) -> Result<(), HeaderFault> {
+    if name.is_empty() {
+        return Err(HeaderFault::NameEmpty);
+    }
+    if name.len() > MAX_NAME {
+        return Err(HeaderFault::NameLength(name.len()));
+    }
+    if let Some(c) = name.chars().find(|c| !is_token(*c)) {
+        return Err(HeaderFault::NameCharacter(name.to_owned(), c));
+    }
+    let lower = name.to_ascii_lowercase();
+    if FORBIDDEN.contains(&lower.as_str()) {
+        return Err(HeaderFault::Forbidden(name.to_owned()));
+    }
+    if let Some(prefix) = FORBIDDEN_PREFIXES.iter().find(|prefix| lower.starts_with(**prefix)) {
+        return Err(HeaderFault::ForbiddenPrefix(name.to_owned(), prefix));
+    }
+    if value.len() > MAX_VALUE {
+        return Err(HeaderFault::ValueLength(name.to_owned(), value.len()));
+    }
+    if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+        return Err(HeaderFault::ValueControl(name.to_owned()));
+    }
+    if !value.is_ascii() {
+        return Err(HeaderFault::ValueNotAscii(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// Checks all custom headers of an endpoint together.
+pub fn check_all(headers: &BTreeMap<String, String>) -> Result<(), HeaderFault> {
+    if headers.len() > MAX_HEADERS {
+        return Err(HeaderFault::TooMany(headers.len()));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, value) in headers {
+        check(name, value)?;
+        if !seen.insert(name.to_ascii_lowercase()) {
+            return Err(HeaderFault::Twice(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the API hides a header's value once it is set: those that let somebody in, by their name.
+pub fn is_sensitive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "authorization" | "cookie" | "www-authenticate")
+        || name.starts_with("proxy-")
+        || ["api-key", "apikey", "password", "secret", "token"].iter().any(|word| name.contains(word))
+}
+
+/// The characters of a token in RFC 9110, of which a header's name is made.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(headers: &[(&str, &str)]) -> Result<(), HeaderFault> {
+        check_all(&headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn ordinary_headers_are_taken() {
+        for (name, value) in [
+            ("Authorization", "Bearer abc"),
+            ("x-api-key", "s3cr3t"),
+            ("Cookie", "a=b; c=d"),
+            ("CF-Access-Client-Id", "abc.access"),
+            ("X-Empty", ""),
+            ("X-Tab", "a\tb"),
+            ("!#$%&'*+-.^_`|~09azAZ", "~ !"),
+            ("hosts", "x"),
+            ("x-webhook-signature", "x"),
+            ("X-Long", &"v".repeat(MAX_VALUE)),
+        ] {
+            assert_eq!(check(name, value), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_deliverys_own_headers_cannot_be_set() {
+        for name in [
+            "User-Agent",
+            "content-type",
+            "CONTENT-LENGTH",
+            "Host",
+            "connection",
+            "Transfer-Encoding",
+            "te",
+            "CF-Connecting-IP",
+        ] {
+            assert_eq!(check(name, "x"), Err(HeaderFault::Forbidden(name.to_owned())), "{name}");
+        }
+        for (name, prefix) in [
+            ("svix-id", "svix-"),
+            ("Webhook-Signature", "webhook-"),
+            ("WEIR-x", "weir-"),
+            ("x-svix-a", "x-svix-"),
+            ("X-Amz-Date", "x-amz-"),
+            ("x-amzn-trace-id", "x-amzn-"),
+            ("X-GoogleThing", "x-google"),
+            ("x-goog-a", "x-goog-"),
+            ("x-gfe1", "x-gfe"),
+            ("x-azure-ref", "x-azure-"),
+            ("x-fd-healthprobe", "x-fd-"),
+        ] {
+            assert_eq!(
+                check(name, "x"),
+                Err(HeaderFault::ForbiddenPrefix(name.to_owned(), prefix)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_and_values_are_those_of_http() {
+        assert_eq!(check("", "x"), Err(HeaderFault::NameEmpty));
+        assert_eq!(check(&"n".repeat(257), "x"), Err(HeaderFault::NameLength(257)));
+        for (name, c) in [
+            ("a b", ' '),
+            ("a:", ':'),
+            ("a\r\nb", '\r'),
+            ("ä", 'ä'),
+            ("(a)", '('),
+            ("a/b", '/'),
+            ("a\0", '\0'),
+        ] {
+            assert_eq!(check(name, "x"), Err(HeaderFault::NameCharacter(name.to_owned(), c)), "{name:?}");
+        }
+        for value in ["a\r\nevil: yes", "a\n", "\r", "a\0b", "\u{7f}", "\u{1b}[0m"] {
+            assert_eq!(check("x-a", value), Err(HeaderFault::ValueControl("x-a".into())), "{value:?}");
+        }
+        assert_eq!(check("x-a", "grün"), Err(HeaderFault::ValueNotAscii("x-a".into())));
+        assert_eq!(check("x-a", &"v".repeat(4097)), Err(HeaderFault::ValueLength("x-a".into(), 4097)));
+    }
+
+    #[test]
+    fn all_of_them_together() {
+        assert_eq!(all(&[]), Ok(()));
+        assert_eq!(all(&[("X-A", "1"), ("X-B", "2")]), Ok(()));
+        assert_eq!(all(&[("X-A", "1"), ("x-a", "2")]), Err(HeaderFault::Twice("x-a".into())));
+        assert_eq!(all(&[("X-A", "1"), ("host", "2")]), Err(HeaderFault::Forbidden("host".into())));
+        let many: Vec<String> = (0..51).map(|i| format!("x-{i}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "")).collect();
+        assert_eq!(all(&many), Err(HeaderFault::TooMany(51)));
+        assert_eq!(all(&many[..50]), Ok(()));
+    }
+
+    #[test]
+    fn what_lets_somebody_in_is_hidden() {
+        for name in [
+            "Authorization",
+            "X-Auth-Token",
+            "x-api-key",
+            "WWW-Authenticate",
+            "Proxy-Thing",
+            "cookie",
+            "CF-Access-Client-Secret",
+            "X-ApiKey",
+            "x-hook-password",
+        ] {
+            assert!(is_sensitive(name), "{name}");
+        }
+        for name in ["x-custom", "accept", "cf-access-client-id", "x-key-id", "x-author"] {
+            assert!(!is_sensitive(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_lists_are_in_lower_case_and_in_order() {
+        assert!(FORBIDDEN.is_sorted() && FORBIDDEN_PREFIXES.is_sorted());
+        for name in FORBIDDEN.iter().chain(&FORBIDDEN_PREFIXES) {
+            assert_eq!(*name, name.to_ascii_lowercase());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_one_line_of_http(name in ".{0,12}", value in any::<String>()) {
+            if check(&name, &value).is_ok() {
+                prop_assert!(name.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
+                prop_assert!(value.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b)));
+            }
+        }
+
+        #[test]
+        fn case_does_not_matter(name in "[a-zA-Z-]{1,12}|(?i)(host|svix-a|webhook-b|x-token)", value in "[ -~]{0,8}") {
+            let (upper, lower) = (name.to_ascii_uppercase(), name.to_ascii_lowercase());
+            prop_assert_eq!(check(&upper, &value).is_ok(), check(&lower, &value).is_ok());
+            prop_assert_eq!(is_sensitive(&upper), is_sensitive(&lower));
+        }
+    }
+}

@@ -53,6 +53,11 @@ impl Generator {
         self.last = fresh;
         text(self.prefix, &fresh)
     }
+
+    /// The last id made (or the one it was told to follow).
+    pub fn last(&self) -> String {
+        text(self.prefix, &self.last)
+    }
 }
 
 /// A single id made at `now` (milliseconds).

@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod app;
+pub mod deployment;
 pub mod directory;
 pub mod endpoint;
 pub mod error;

@@ -1,1 +1,251 @@
-//! (in progress)
+//! When a failed delivery is tried again: the schedule, its jitter, and what `Retry-After` asks for.
+//!
+//! A schedule is the list of pauses between attempts, so a schedule of seven gives eight attempts, and an
+//! empty one gives a single attempt. Every pause is moved at random by up to a fifth either way, so that
+//! deliveries that failed together do not come back together.
+
+use crate::time;
+use std::fmt;
+use std::str::FromStr;
+use std::time::UNIX_EPOCH;
+
+/// The most pauses a schedule may have.
+pub const MAX_STEPS: usize = 100;
+/// The longest pause: 30 days.
+pub const MAX_DELAY_MS: i64 = 30 * 86_400_000;
+/// The longest that a receiver's `Retry-After` is followed: a day.
+pub const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
+
+/// The pauses between the attempts of one delivery, in milliseconds.
+///
+/// As text it is seconds separated by commas (`5,300,0.5`); the empty text is the empty schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule(Vec<i64>);
+
+/// Why a text is no schedule; a sentence that says what to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScheduleError {
+    /// This entry is not a number of seconds.
+    NotSeconds(String),
+    /// This entry is longer than [`MAX_DELAY_MS`].
+    TooLong(String),
+    /// There are this many entries, more than [`MAX_STEPS`].
+    TooMany(usize),
+}
+
+impl fmt::Display for ScheduleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSeconds(entry) => write!(
+                f,
+                "'{entry}' is not a number of seconds. Write seconds separated by commas, such as \
+                 '5,300,1800' or '0.5,2'; an empty text means no retries."
+            ),
+            Self::TooLong(entry) => {
+                write!(f, "{entry} seconds is too long: a pause is at most 2592000 seconds (30 days).")
+            }
+            Self::TooMany(count) => {
+                write!(f, "{count} pauses are too many: a schedule has at most {MAX_STEPS}.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ScheduleError {}
+
+impl Default for Schedule {
+    /// 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h: eight attempts over about 28 hours.
+    fn default() -> Self {
+        Self(
+            [5, 300, 1800, 7200, 18_000, 36_000, 36_000]
+                .map(|seconds: i64| seconds.saturating_mul(1000))
+                .to_vec(),
+        )
+    }
+}
+
+impl Schedule {
+    /// One attempt and no more.
+    pub const NONE: Self = Self(Vec::new());
+
+    /// A schedule of pauses that are checked already, in milliseconds.
+    pub fn from_ms(delays: Vec<i64>) -> Self {
+        Self(delays)
+    }
+
+    /// The pauses in milliseconds.
+    pub fn delays(&self) -> &[i64] {
+        &self.0
+    }
+
+    /// How many attempts the schedule gives, with the first.
+    pub fn attempts(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// How long to wait after `attempts_made` failed attempts; `None` when there is no further one.
+    ///
+    /// `unit_random` is uniform in `[0, 1)` and decides the jitter. Before the first attempt the wait is 0.
+    pub fn next(&self, attempts_made: u32, unit_random: f64) -> Option<i64> {
+        let Some(step) = attempts_made.checked_sub(1) else { return Some(0) };
+        let delay = self.0.get(usize::try_from(step).ok()?)?;
+        Some(jitter(*delay, unit_random))
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        if text.trim().is_empty() {
+            return Ok(Self::NONE);
+        }
+        let count = text.split(',').count();
+        if count > MAX_STEPS {
+            return Err(ScheduleError::TooMany(count));
+        }
+        let entries = text.split(',').map(str::trim).map(|entry| match time::parse_seconds(entry) {
+            None => Err(ScheduleError::NotSeconds(entry.to_owned())),
+            Some(ms) if ms > MAX_DELAY_MS => Err(ScheduleError::TooLong(entry.to_owned())),
+            Some(ms) => Ok(ms),
+        });
+        entries.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, delay) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{}", time::seconds(*delay))?;
+        }
+        Ok(())
+    }
+}
+
+/// `delay` moved by up to a fifth either way; `unit` in `[0, 1)` decides: 0 is a fifth less.
+pub fn jitter(delay: i64, unit: f64) -> i64 {
+    let unit = if unit.is_finite() { unit.clamp(0.0, 1.0) } else { 0.5 };
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    // pauses are far below 2^53, and the cast back saturates
+    let moved = (delay.max(0) as f64 * (0.8 + 0.4 * unit)).round() as i64;
+    moved
+}
+
+/// How long a `Retry-After` header asks to wait, in milliseconds from `now`: seconds (with a fraction, as
+/// some receivers send them) or an HTTP date.
+///
+/// A time gone by is 0, more than a day is a day, and what cannot be read is `None`.
+pub fn retry_after(header: &str, now: i64) -> Option<i64> {
+    let header = header.trim();
+    let asked = if let Some(past) = header.strip_prefix('-') {
+        time::parse_seconds(past).map(|_| 0)
+    } else {
+        time::parse_seconds(header)
+    };
+    let asked = asked.or_else(|| {
+        let date = httpdate::parse_http_date(header).ok()?;
+        let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
+        Some(i64::try_from(since_epoch.as_millis()).ok()?.saturating_sub(now))
+    })?;
+    Some(asked.clamp(0, MAX_RETRY_AFTER_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: i64 = 1_795_290_078_123; // 2026-11-21T19:41:18.123Z, a Saturday
+
+    #[test]
+    fn the_default_gives_eight_attempts_over_about_28_hours() {
+        let schedule = Schedule::default();
+        assert_eq!(schedule.attempts(), 8);
+        assert_eq!(schedule.to_string(), "5,300,1800,7200,18000,36000,36000");
+        let middle: Vec<_> = (0..=9).map(|made| schedule.next(made, 0.5)).collect();
+        let expected = [0, 5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000];
+        assert_eq!(middle[..8], expected.map(Some));
+        assert_eq!(middle[8..], [None, None]);
+    }
+
+    #[test]
+    fn a_schedule_is_read_from_seconds() {
+        let parse = |text: &str| text.parse::<Schedule>().map(|s| s.delays().to_vec());
+        assert_eq!(parse("5,300,0.5"), Ok(vec![5000, 300_000, 500]));
+        assert_eq!(parse(" 1 , 2 "), Ok(vec![1000, 2000]));
+        assert_eq!(parse("0"), Ok(vec![0]));
+        assert_eq!(parse(""), Ok(vec![]));
+        assert_eq!(parse("  "), Ok(vec![]));
+        assert_eq!(Schedule::NONE.next(1, 0.0), None);
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused_with_a_sentence() {
+        for (bad, says) in [
+            ("5,,300", "'' is not a number of seconds"),
+            ("5,300,", "'' is not a number of seconds"),
+            ("5s", "'5s' is not a number of seconds"),
+            ("-5", "'-5' is not a number of seconds"),
+            ("1e3", "'1e3' is not"),
+            ("NaN", "'NaN' is not"),
+            ("2592001", "at most 2592000 seconds"),
+            (&"1,".repeat(100), "101 pauses are too many"),
+        ] {
+            let error = bad.parse::<Schedule>().unwrap_err().to_string();
+            assert!(error.contains(says), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_a_fifth_either_way() {
+        assert_eq!(jitter(5000, 0.0), 4000);
+        assert_eq!(jitter(5000, 0.5), 5000);
+        assert_eq!(jitter(5000, 1.0), 6000);
+        assert_eq!(jitter(5000, f64::NAN), 5000);
+        assert_eq!(jitter(-1, 0.3), 0);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        for (header, delay) in [
+            ("120", 120_000),
+            (" 1.5 ", 1500),
+            ("0", 0),
+            ("-30", 0),
+            ("90000", MAX_RETRY_AFTER_MS),
+            ("99999999999999999999999999", MAX_RETRY_AFTER_MS),
+            ("Sat, 21 Nov 2026 19:42:18 GMT", 59_877),
+            ("Saturday, 21-Nov-26 19:42:18 GMT", 59_877),
+            ("Sat Nov 21 19:42:18 2026", 59_877),
+            ("Sat, 21 Nov 2020 19:42:18 GMT", 0),
+            ("Tue, 21 Nov 2028 19:42:18 GMT", MAX_RETRY_AFTER_MS),
+        ] {
+            assert_eq!(retry_after(header, NOW), Some(delay), "{header}");
+        }
+        for bad in ["", "soon", "1m", "1,5", "--5", "2026-11-21T19:42:18Z", "Sat, 21 Nov 2026 25:42:18 GMT"] {
+            assert_eq!(retry_after(bad, NOW), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_stays_within_its_bounds(delay in 0..=MAX_DELAY_MS, unit in 0.0f64..1.0) {
+            let moved = jitter(delay, unit);
+            prop_assert!(moved * 10 >= delay * 8 - 5 && moved * 10 <= delay * 12 + 5);
+        }
+
+        #[test]
+        fn a_schedule_survives_its_text(delays in prop::collection::vec(0..=MAX_DELAY_MS, 0..=MAX_STEPS)) {
+            let schedule = Schedule(delays);
+            prop_assert_eq!(schedule.to_string().parse::<Schedule>(), Ok(schedule));
+        }
+
+        #[test]
+        fn any_text_is_answered(s in ".*", now: i64) {
+            let _ = s.parse::<Schedule>();
+            let delay = retry_after(&s, now);
+            prop_assert!(delay.is_none_or(|ms| (0..=MAX_RETRY_AFTER_MS).contains(&ms)));
+        }
+    }
+}

@@ -1,1 +1,416 @@
-//! (in progress)
+//! Settings: what the operator decides, read once from variables and checked as a whole.
+//!
+//! Every setting has a default. A wrong value is an error that names the setting, what was given and what is
+//! allowed, and it stops the start: a gateway that guesses would deliver by rules that nobody chose. An empty
+//! value counts as none given, except for `RETRY_SCHEDULE`, where it means no retries.
+
+use crate::retry::Schedule;
+use crate::secret::Kind;
+use crate::signature::HeaderProfile;
+use crate::target::{Cidr, Policy};
+use crate::time;
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use std::fmt;
+
+/// The least length of `JWT_SECRET`, in bytes.
+pub const MIN_JWT_SECRET: usize = 16;
+
+/// All settings.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `JWT_SECRET`: signs and verifies bearer tokens. Without it no token is valid.
+    pub jwt_secret: Option<String>,
+    /// `MASTER_KEY`: encrypts stored secrets.
+    pub master_key: Option<[u8; 32]>,
+    /// `RETRY_SCHEDULE`: the pauses between attempts.
+    pub retry_schedule: Schedule,
+    /// `REQUEST_TIMEOUT`, in milliseconds: for the whole of one attempt.
+    pub request_timeout_ms: i64,
+    /// `ENDPOINT_DISABLE_AFTER`, in milliseconds: how long an endpoint may fail without a success before it is
+    /// disabled; `None` is for ever.
+    pub endpoint_disable_after_ms: Option<i64>,
+    /// `HTTPS_ONLY`: whether endpoints must be https.
+    pub https_only: bool,
+    /// `ALLOWED_NETWORKS`: networks that endpoints may be in although they are private.
+    pub allowed_networks: Vec<Cidr>,
+    /// `HEADER_PROFILE`: the names of the signature headers.
+    pub header_profile: HeaderProfile,
+    /// `DEFAULT_SIGNATURE`: what kind of secret a new endpoint gets.
+    pub default_signature: Kind,
+    /// `RETENTION_DAYS`: how long payloads and attempts are kept.
+    pub retention_days: u32,
+    /// `MAX_IN_FLIGHT`: how many requests of one endpoint may wait for their response at once.
+    pub max_in_flight: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            jwt_secret: None,
+            master_key: None,
+            retry_schedule: Schedule::default(),
+            request_timeout_ms: 15_000,
+            endpoint_disable_after_ms: Some(432_000_000),
+            https_only: false,
+            allowed_networks: Vec::new(),
+            header_profile: HeaderProfile::Svix,
+            default_signature: Kind::Hmac256,
+            retention_days: 30,
+            max_in_flight: 6,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Everything but the two secrets, of which it only says whether they are set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("jwt_secret", &self.jwt_secret.as_ref().map(|_| "set"))
+            .field("master_key", &self.master_key.map(|_| "set"))
+            .field("retry_schedule", &self.retry_schedule)
+            .field("request_timeout_ms", &self.request_timeout_ms)
+            .field("endpoint_disable_after_ms", &self.endpoint_disable_after_ms)
+            .field("https_only", &self.https_only)
+            .field("allowed_networks", &self.allowed_networks)
+            .field("header_profile", &self.header_profile)
+            .field("default_signature", &self.default_signature)
+            .field("retention_days", &self.retention_days)
+            .field("max_in_flight", &self.max_in_flight)
+            .finish()
+    }
+}
+
+/// A setting with a wrong value; its `Display` is a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// What was given: the value, or of a secret only its length.
+    pub given: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The setting {} is {}: {}", self.setting, self.given, self.allowed)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Reads all settings; `get` answers the variable of that name, if there is one.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let defaults = Self::default();
+        let vars = Vars(get);
+        Ok(Self {
+            jwt_secret: vars.secret("JWT_SECRET", jwt_secret)?,
+            master_key: vars.secret("MASTER_KEY", master_key)?,
+            retry_schedule: vars.retry_schedule("RETRY_SCHEDULE")?.unwrap_or(defaults.retry_schedule),
+            request_timeout_ms: vars
+                .public(
+                    "REQUEST_TIMEOUT",
+                    "it must be a number of seconds from 0.1 to 120, such as 15 or 2.5.",
+                    |value| time::parse_seconds(value).filter(|ms| (100..=120_000).contains(ms)),
+                )?
+                .unwrap_or(defaults.request_timeout_ms),
+            endpoint_disable_after_ms: vars
+                .public(
+                    "ENDPOINT_DISABLE_AFTER",
+                    "it must be a number of seconds up to 31536000 (a year), such as 432000 (five days); 0 never disables.",
+                    |value| time::parse_seconds(value).filter(|ms| *ms <= 31_536_000_000),
+                )?
+                .map_or(defaults.endpoint_disable_after_ms, |ms| (ms > 0).then_some(ms)),
+            https_only: vars
+                .public("HTTPS_ONLY", "it must be true or false (or 1, 0, yes, no, on, off).", flag)?
+                .unwrap_or(defaults.https_only),
+            allowed_networks: vars
+                .public(
+                    "ALLOWED_NETWORKS",
+                    "it must be networks separated by commas, each an address and a prefix length with no bits set \
+                     after the prefix, such as 127.0.0.0/8,10.0.0.0/8,fd00::/8.",
+                    |value| value.split(',').map(|cidr| cidr.trim().parse().ok()).collect(),
+                )?
+                .unwrap_or(defaults.allowed_networks),
+            header_profile: vars
+                .public("HEADER_PROFILE", "it must be svix, standard or both.", HeaderProfile::from_word)?
+                .unwrap_or(defaults.header_profile),
+            default_signature: vars
+                .public("DEFAULT_SIGNATURE", "it must be hmac256 or ed25519.", |value| match value {
+                    "hmac256" => Some(Kind::Hmac256),
+                    "ed25519" => Some(Kind::Ed25519),
+                    _ => None,
+                })?
+                .unwrap_or(defaults.default_signature),
+            retention_days: vars
+                .public("RETENTION_DAYS", "it must be a whole number of days from 1 to 3650.", |value| {
+                    whole(value).filter(|days| (1..=3650).contains(days))
+                })?
+                .unwrap_or(defaults.retention_days),
+            max_in_flight: vars
+                .public(
+                    "MAX_IN_FLIGHT",
+                    "it must be a whole number of requests from 1 to 1000 (Cloudflare runs six at once).",
+                    |value| whole(value).filter(|count| (1..=1000).contains(count)),
+                )?
+                .unwrap_or(defaults.max_in_flight),
+        })
+    }
+
+    /// What the guard on endpoint URLs is to allow.
+    pub fn target_policy(&self) -> Policy {
+        Policy { https_only: self.https_only, allowed: self.allowed_networks.clone() }
+    }
+}
+
+struct Vars<G>(G);
+
+impl<G: Fn(&str) -> Option<String>> Vars<G> {
+    fn given(&self, name: &str) -> Option<String> {
+        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// A setting whose value may be shown in its error.
+    fn public<T>(
+        &self,
+        setting: &'static str,
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(value) = self.given(setting) else { return Ok(None) };
+        let error = || SettingsError { setting, given: quoted(&value), allowed: allowed.to_owned() };
+        parse(&value).map(Some).ok_or_else(error)
+    }
+
+    /// A setting whose value may not be shown. White space around it is part of it: whoever else holds the
+    /// secret would not know that it was cut.
+    fn secret<T>(
+        &self,
+        setting: &'static str,
+        parse: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(value) = (self.0)(setting).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let given = || format!("a text of {} bytes", value.len());
+        let error = |allowed: &str| SettingsError { setting, given: given(), allowed: allowed.to_owned() };
+        parse(&value).map(Some).map_err(error)
+    }
+
+    fn retry_schedule(&self, setting: &'static str) -> Result<Option<Schedule>, SettingsError> {
+        let Some(value) = (self.0)(setting) else { return Ok(None) };
+        let error = |error: crate::retry::ScheduleError| SettingsError {
+            setting,
+            given: quoted(&value),
+            allowed: error.to_string(),
+        };
+        value.parse().map(Some).map_err(error)
+    }
+}
+
+/// The value for an error: short, and in one line.
+fn quoted(value: &str) -> String {
+    const SHOWN: usize = 100;
+    let shown: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let more = if value.chars().count() > SHOWN { "…" } else { "" };
+    format!("'{shown}{more}'")
+}
+
+fn flag(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn whole(value: &str) -> Option<u32> {
+    value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok())?
+}
+
+fn jwt_secret(value: &str) -> Result<String, &'static str> {
+    if value.len() < MIN_JWT_SECRET {
+        return Err(
+            "it must have at least 16 bytes, better 32 random ones (openssl rand -base64 32 makes them).",
+        );
+    }
+    Ok(value.to_owned())
+}
+
+/// 64 hexadecimal digits, or base64 of either alphabet, with or without padding.
+fn master_key(value: &str) -> Result<[u8; 32], &'static str> {
+    const CONFIG: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let value = value.trim();
+    let alphabet = if value.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    hex(value).or_else(|| GeneralPurpose::new(alphabet, CONFIG).decode(value).ok()?.try_into().ok()).ok_or(
+        "it must be 32 bytes, as base64 or as 64 hexadecimal digits (openssl rand -base64 32 makes them).",
+    )
+}
+
+fn hex(value: &str) -> Option<[u8; 32]> {
+    if value.len() != 64 || !value.is_ascii() {
+        return None;
+    }
+    let mut key = [0; 32];
+    let nibble = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (to, pair) in key.iter_mut().zip(value.as_bytes().chunks_exact(2)) {
+        let &[high, low] = pair else { return None };
+        *to = (nibble(high)? << 4) | nibble(low)?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(vars: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::from_vars(|name| {
+            vars.iter().find(|(var, _)| *var == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    const ALL: [&str; 11] = [
+        "JWT_SECRET",
+        "MASTER_KEY",
+        "RETRY_SCHEDULE",
+        "REQUEST_TIMEOUT",
+        "ENDPOINT_DISABLE_AFTER",
+        "HTTPS_ONLY",
+        "ALLOWED_NETWORKS",
+        "HEADER_PROFILE",
+        "DEFAULT_SIGNATURE",
+        "RETENTION_DAYS",
+        "MAX_IN_FLIGHT",
+    ];
+
+    #[test]
+    fn nothing_need_be_set() {
+        assert_eq!(read(&[]), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn an_empty_value_is_none_but_for_the_schedule() {
+        let settings = read(&ALL.map(|name| (name, ""))).unwrap();
+        assert_eq!(settings, Settings { retry_schedule: Schedule::NONE, ..Settings::default() });
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let settings = read(&[
+            ("JWT_SECRET", "0123456789abcdef"),
+            ("MASTER_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"),
+            ("RETRY_SCHEDULE", "0.5,1"),
+            ("REQUEST_TIMEOUT", "2.5"),
+            ("ENDPOINT_DISABLE_AFTER", "3600"),
+            ("HTTPS_ONLY", "True"),
+            ("ALLOWED_NETWORKS", "127.0.0.0/8, ::1"),
+            ("HEADER_PROFILE", "both"),
+            ("DEFAULT_SIGNATURE", "ed25519"),
+            ("RETENTION_DAYS", "7"),
+            ("MAX_IN_FLIGHT", "100"),
+        ])
+        .unwrap();
+        let expected = Settings {
+            jwt_secret: Some("0123456789abcdef".into()),
+            master_key: Some(std::array::from_fn(|i| u8::try_from(i).unwrap())),
+            retry_schedule: "0.5,1".parse().unwrap(),
+            request_timeout_ms: 2500,
+            endpoint_disable_after_ms: Some(3_600_000),
+            https_only: true,
+            allowed_networks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+            header_profile: HeaderProfile::Both,
+            default_signature: Kind::Ed25519,
+            retention_days: 7,
+            max_in_flight: 100,
+        };
+        assert_eq!(settings, expected);
+        let policy = settings.target_policy();
+        assert!(policy.https_only && policy.allowed.len() == 2);
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_that_names_all_three() {
+        for (setting, bad, allowed) in [
+            ("RETRY_SCHEDULE", "5,x", "'x' is not a number of seconds"),
+            ("REQUEST_TIMEOUT", "0.05", "from 0.1 to 120"),
+            ("REQUEST_TIMEOUT", "120.5", "from 0.1 to 120"),
+            ("REQUEST_TIMEOUT", "15s", "from 0.1 to 120"),
+            ("ENDPOINT_DISABLE_AFTER", "-1", "0 never disables"),
+            ("ENDPOINT_DISABLE_AFTER", "31536001", "0 never disables"),
+            ("HTTPS_ONLY", "maybe", "true or false"),
+            ("ALLOWED_NETWORKS", "10.0.0.1/8", "networks separated by commas"),
+            ("ALLOWED_NETWORKS", "10.0.0.0/8,,", "networks separated by commas"),
+            ("HEADER_PROFILE", "SVIX", "svix, standard or both"),
+            ("DEFAULT_SIGNATURE", "rsa", "hmac256 or ed25519"),
+            ("RETENTION_DAYS", "0", "from 1 to 3650"),
+            ("RETENTION_DAYS", "3651", "from 1 to 3650"),
+            ("RETENTION_DAYS", "1.5", "from 1 to 3650"),
+            ("MAX_IN_FLIGHT", "0", "from 1 to 1000"),
+            ("MAX_IN_FLIGHT", "+5", "from 1 to 1000"),
+            ("MAX_IN_FLIGHT", "99999999999", "from 1 to 1000"),
+        ] {
+            let error = read(&[(setting, bad)]).unwrap_err().to_string();
+            assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");
+            assert!(error.contains(allowed), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_secret_is_not_shown() {
+        for (setting, bad, allowed) in [
+            ("JWT_SECRET", "tooshort-secret", "at least 16 bytes"),
+            ("MASTER_KEY", "c2VjcmV0", "32 bytes, as base64 or as 64 hexadecimal digits"),
+            ("MASTER_KEY", "secret!", "32 bytes, as base64 or as 64 hexadecimal digits"),
+        ] {
+            let error = read(&[(setting, bad)]).unwrap_err().to_string();
+            assert!(!error.contains(bad) && error.contains(allowed), "{error}");
+            assert!(error.contains(&format!("a text of {} bytes", bad.len())), "{error}");
+        }
+        let settings = read(&[("JWT_SECRET", "0123456789abcdef"), ("MASTER_KEY", &"07".repeat(32))]).unwrap();
+        let debug = format!("{settings:?}");
+        assert!(!debug.contains("0123456789abcdef") && !debug.contains("7, 7"), "{debug}");
+    }
+
+    #[test]
+    fn a_master_key_may_be_spelled_in_several_ways() {
+        for spelled in [
+            "__________________________________________8",
+            "__________________________________________8=",
+            "//////////////////////////////////////////8=",
+            "//////////////////////////////////////////8",
+            &"fF".repeat(32),
+            &format!("{}\n", "ff".repeat(32)),
+        ] {
+            assert_eq!(read(&[("MASTER_KEY", spelled)]).unwrap().master_key, Some([0xff; 32]), "{spelled}");
+        }
+    }
+
+    #[test]
+    fn zero_never_disables() {
+        assert_eq!(read(&[("ENDPOINT_DISABLE_AFTER", "0")]).unwrap().endpoint_disable_after_ms, None);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_in_its_error() {
+        let error = read(&[("HEADER_PROFILE", &"x\n".repeat(1000))]).unwrap_err();
+        assert!(error.given.len() < 250 && !error.given.contains('\n'), "{}", error.given);
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 11)) {
+            for (name, value) in ALL.iter().zip(&values) {
+                if let Err(error) = read(&[(name, value)]) {
+                    prop_assert_eq!(error.setting, *name);
+                }
+            }
+            let vars: Vec<_> = ALL.into_iter().zip(values.iter().map(String::as_str)).collect();
+            let _ = read(&vars);
+        }
+    }
+}

@@ -26,6 +26,11 @@ impl<'a> Value<'a> {
         value.map_or(Value::Null, Value::Text)
     }
 
+    /// Bytes, or NULL where there are none.
+    pub fn opt_blob(value: Option<&'a Vec<u8>>) -> Self {
+        value.map_or(Value::Null, |bytes| Value::Blob(bytes))
+    }
+
     /// An integer, or NULL where there is none.
     pub fn opt_int(value: Option<i64>) -> Self {
         value.map_or(Value::Null, Value::Int)
@@ -200,4 +205,93 @@ pub fn migrate<S: Sql>(sql: &S, migrations: &[Migration], now: i64) -> Result<()
         })?;
     }
     Ok(())
+}
+
+/// The trait on rusqlite, for tests and simulation: the same SQL text as in a Durable Object.
+#[cfg(any(test, feature = "memory"))]
+#[allow(missing_docs, clippy::expect_used, clippy::panic)]
+pub mod memory {
+    use super::{Cell, Row, Sql, SqlError, Value};
+    use rusqlite::types::{ToSqlOutput, ValueRef};
+    use rusqlite::{Connection, ToSql};
+    use std::rc::Rc;
+
+    /// A database in memory. Clones share it, so that a test can drop an object and open another on what it
+    /// left behind.
+    #[derive(Clone)]
+    pub struct Memory(Rc<Connection>);
+
+    impl Memory {
+        /// An empty database.
+        pub fn new() -> Self {
+            Self(Rc::new(Connection::open_in_memory().expect("a database in memory")))
+        }
+    }
+
+    impl ToSql for Value<'_> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::Borrowed(match *self {
+                Value::Null => ValueRef::Null,
+                // The platform binds every number as a double; so do the tests.
+                #[allow(clippy::cast_precision_loss)]
+                Value::Int(v) => {
+                    assert!(v.unsigned_abs() < 1 << 53, "{v} does not fit a double");
+                    ValueRef::Real(v as f64)
+                }
+                Value::Text(v) => ValueRef::Text(v.as_bytes()),
+                Value::Blob(v) => ValueRef::Blob(v),
+            }))
+        }
+    }
+
+    fn error(error: rusqlite::Error) -> SqlError {
+        SqlError(error.to_string())
+    }
+
+    impl Sql for Memory {
+        fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+            assert!(params.len() <= 100, "the platform binds at most 100 parameters");
+            let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(error)?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next().map_err(error)? {
+                let cells = (0..columns).map(|i| {
+                    Ok(match row.get_ref(i).map_err(error)? {
+                        ValueRef::Null => Cell::Null,
+                        ValueRef::Integer(v) => Cell::Int(v),
+                        #[allow(clippy::cast_possible_truncation)] // it has no fraction
+                        ValueRef::Real(v) if v.fract() == 0.0 => Cell::Int(v as i64),
+                        ValueRef::Real(v) => Cell::Real(v),
+                        ValueRef::Text(v) => Cell::Text(String::from_utf8_lossy(v).into_owned()),
+                        ValueRef::Blob(v) => Cell::Blob(v.to_vec()),
+                    })
+                });
+                out.push(Row(cells.collect::<Result<_, SqlError>>()?));
+            }
+            Ok(out)
+        }
+
+        fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+            let run = |sql| self.0.execute_batch(sql).map_err(error);
+            run("BEGIN")?;
+            let result = work();
+            run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            result
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_fails_leaves_nothing() {
+        let sql = Memory::new();
+        sql.exec("CREATE TABLE t (n INTEGER NOT NULL) STRICT", &[]).expect("a table");
+        let failed = sql.transaction(|| {
+            sql.exec("INSERT INTO t VALUES (?1)", &[Value::Int(1)])?;
+            Err::<(), _>(SqlError("no".into()))
+        });
+        assert!(failed.is_err());
+        sql.transaction(|| sql.exec("INSERT INTO t VALUES (?1)", &[Value::Int(5)])).expect("commits");
+        let rows = sql.clone().query("SELECT n FROM t", &[]).expect("rows");
+        assert_eq!(rows, [Row(vec![Cell::Int(5)])]);
+    }
 }

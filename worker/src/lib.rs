@@ -1,1 +1,39 @@
-//! (in progress)
+//! Everything in Weir that touches the platform: the Worker's entry, the Durable Objects' shells, storage,
+//! requests. What is decided is decided in `weir-core`.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod api;
+mod directory;
+mod js;
+mod object;
+mod settings;
+mod sql;
+
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
+use worker::{Context, Env, event};
+
+/// A binding of the deployment.
+fn namespace(env: &JsValue, binding: &str) -> JsValue {
+    Reflect::get(env, &JsValue::from_str(binding)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// For the test that shows what a panic does, where it is switched on: stops the instance.
+fn panic_on_purpose() -> ! {
+    #[allow(clippy::panic)] // its purpose
+    {
+        panic!("on purpose");
+    }
+}
+
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker::Result<web_sys::Response> {
+    Ok(api::answer(request, env.into()).await)
+}

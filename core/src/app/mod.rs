@@ -1,1 +1,316 @@
-//! (in progress)
+//! The App object: one application's message log, its endpoints' configurations, and the fan-out.
+//!
+//! It promises:
+//! - a message is stored before it is accepted, once for each idempotency key and each event id;
+//! - every endpoint that a message matches is offered it, in the log's order, until it says "stored":
+//!   each endpoint has a cursor in the log; a crash between an offer and its answer repeats the offer,
+//!   which the Endpoint object recognises;
+//! - a configuration change reaches the Endpoint object before any message accepted after it, and is
+//!   offered until acknowledged;
+//! - an endpoint that has deliveries waiting and is not heard of is woken: this object is the reconciler.
+//!
+//! Methods change the tables and return [`Effects`], to be carried out once this turn's writes are durable.
+//! Cursors move in memory and are written with the alarm, so a crash only repeats offers.
+//!
+//! A storage error leaves memory and tables possibly apart: the owner then drops the object and opens it
+//! again.
+
+mod accept;
+mod config;
+mod fanout;
+mod handle;
+mod record;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
+pub use record::{EndpointRecord, StoredSecret};
+pub use schema::MIGRATIONS;
+
+use crate::deployment::Deployment;
+use crate::filter::Filter;
+use crate::frame::{self, AppInit, Config, Push};
+use crate::id::{self, Generator};
+use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// How long after a message the object makes sure that everything went out, and writes its cursors.
+pub const RECONCILE_MS: i64 = 10_000;
+/// How long an endpoint that owes deliveries may be silent before it is woken.
+pub const SILENCE_MS: i64 = 15 * 60_000;
+/// A push that failed is repeated after this time, doubling up to [`RETRY_MAX_MS`].
+const RETRY_BASE_MS: i64 = 500;
+const RETRY_MAX_MS: i64 = 5 * 60_000;
+
+/// What the platform has to do, once this turn's writes are durable.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Offer messages to an endpoint; answered by [`App::pushed`].
+    pub push: Vec<(String, Push)>,
+    /// Offer a configuration; answered by [`App::configured`].
+    pub configure: Vec<(String, Config)>,
+    /// Operational events: type and payload.
+    pub operational: Vec<(&'static str, String)>,
+    /// Set the durable alarm to this time.
+    pub alarm: Option<i64>,
+    /// Call [`App::tick`] at this time, if still awake.
+    pub timer: Option<i64>,
+}
+
+/// A message of the log, in memory until every endpoint was offered it.
+struct Entry {
+    id: String,
+    event_type: String,
+    channels_text: Option<String>,
+    channels: Vec<String>,
+    payload: Rc<[u8]>,
+}
+
+struct Slot {
+    record: EndpointRecord,
+    filter: Filter,
+    cursor: String,
+    saved_cursor: String,
+    acknowledged: i64,
+    saved_owes: bool,
+    owes: bool,
+    deleted: bool,
+    configuring: bool,
+    pushing: Option<Pushing>,
+    /// The endpoint said "enough" and will pull.
+    enough: bool,
+    retry_at: i64,
+    failures: u32,
+    heard_at: i64,
+}
+
+/// A push under way.
+struct Pushing {
+    /// Where the cursor goes when all is accepted.
+    upto: String,
+    /// The messages offered, for when only the first of them are accepted.
+    ids: Vec<String>,
+}
+
+/// The App object. See the module's description.
+pub struct App<S> {
+    sql: S,
+    deployment: Rc<Deployment>,
+    info: Option<AppInit>,
+    message_ids: Generator,
+    /// The newest message's id; empty before the first.
+    last: String,
+    slots: BTreeMap<String, Slot>,
+    tail: VecDeque<Entry>,
+    tail_bytes: usize,
+    /// Every message after this one is in `tail`.
+    tail_after: String,
+    alarm: Option<i64>,
+    timer: Option<i64>,
+}
+
+impl<S: Sql> App<S> {
+    /// Opens the object over its storage. `alarm` is what the platform's alarm is set to; where it does not
+    /// fit the tables, the effects of the next call repair it.
+    pub fn open(sql: S, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
+        let mut this = Self {
+            sql,
+            deployment,
+            info: None,
+            message_ids: Generator::new(id::MESSAGE, None),
+            last: String::new(),
+            slots: BTreeMap::new(),
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            tail_after: String::new(),
+            alarm,
+            timer: None,
+        };
+        if schema_version(&this.sql)? > 0 {
+            migrate(&this.sql, MIGRATIONS, now)?;
+            this.load(now)?;
+        }
+        Ok(this)
+    }
+
+    fn load(&mut self, now: i64) -> Result<(), SqlError> {
+        let info = self.sql.query("SELECT v FROM meta WHERE k = 'info'", &[])?;
+        if let Some(mut row) = info.into_iter().next() {
+            self.info = Some(frame::decode(&row.blob(0)?).map_err(SqlError)?);
+        }
+        let last = self.sql.query("SELECT id FROM message ORDER BY id DESC LIMIT 1", &[])?;
+        if let Some(mut row) = last.into_iter().next() {
+            self.last = row.text(0)?;
+            self.message_ids = Generator::new(id::MESSAGE, Some(&self.last));
+            self.tail_after.clone_from(&self.last);
+        }
+        let rows =
+            self.sql.query("SELECT id, acknowledged, cursor, owes, deleted, record FROM endpoint", &[])?;
+        for mut row in rows {
+            let record: EndpointRecord = frame::decode(&row.blob(5)?).map_err(SqlError)?;
+            let cursor = row.text(2)?;
+            let owes = row.flag(3)?;
+            let slot = Slot {
+                filter: record.filter(),
+                record,
+                saved_cursor: cursor.clone(),
+                cursor,
+                acknowledged: row.int(1)?,
+                saved_owes: owes,
+                owes,
+                deleted: row.flag(4)?,
+                configuring: false,
+                pushing: None,
+                enough: false,
+                retry_at: 0,
+                failures: 0,
+                heard_at: now,
+            };
+            self.slots.insert(row.text(0)?, slot);
+        }
+        Ok(())
+    }
+
+    /// The Directory says that this application exists, has this uid, or is deleted. Older news than known
+    /// is ignored.
+    pub fn init(&mut self, now: i64, init: AppInit) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if self.info.as_ref().is_some_and(|info| info.version >= init.version) {
+            return Ok(effects);
+        }
+        if init.deleted && self.info.is_none() {
+            return Ok(effects);
+        }
+        migrate(&self.sql, MIGRATIONS, now)?;
+        self.sql.exec(
+            "INSERT INTO meta (k, v) VALUES ('info', ?1) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+            &[Value::Blob(&frame::encode(&init))],
+        )?;
+        let deleted = init.deleted;
+        self.info = Some(init);
+        if deleted {
+            for endpoint_id in self.slots.keys().cloned().collect::<Vec<_>>() {
+                self.delete_endpoint(now, &endpoint_id)?;
+            }
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    /// Whether the application exists, and under the uid by which it was called (if it was).
+    pub fn exists(&self, uid: Option<&str>) -> bool {
+        self.info
+            .as_ref()
+            .is_some_and(|info| !info.deleted && uid.is_none_or(|uid| info.uid.as_deref() == Some(uid)))
+    }
+
+    /// The alarm went off: writes cursors, repeats what was not acknowledged, wakes the silent, and leaves
+    /// a new alarm behind where one is needed.
+    pub fn alarm(&mut self, now: i64) -> Result<Effects, SqlError> {
+        self.alarm = None;
+        let mut effects = Effects::default();
+        if self.info.is_none() {
+            return Ok(effects);
+        }
+        self.save_cursors()?;
+        for (endpoint_id, slot) in &mut self.slots {
+            let silent = now.saturating_sub(slot.heard_at) >= SILENCE_MS;
+            if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.content.disabled
+            {
+                slot.heard_at = now;
+                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new() });
+                let poke = Push { config_version: slot.record.version, messages: Vec::new() };
+                effects.push.push((endpoint_id.clone(), poke));
+            }
+            if slot.retry_at <= now {
+                slot.enough = false;
+            }
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    /// The timer of an earlier call's effects went off.
+    pub fn tick(&mut self, now: i64) -> Result<Effects, SqlError> {
+        self.timer = None;
+        let mut effects = Effects::default();
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    fn save_cursors(&mut self) -> Result<(), SqlError> {
+        for (endpoint_id, slot) in &mut self.slots {
+            if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
+                self.sql.exec(
+                    "UPDATE endpoint SET cursor = ?2, owes = ?3 WHERE id = ?1",
+                    &[Value::Text(endpoint_id), Value::Text(&slot.cursor), Value::flag(slot.owes)],
+                )?;
+                slot.saved_cursor.clone_from(&slot.cursor);
+                slot.saved_owes = slot.owes;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows every change: offer what can be offered, keep the alarm true.
+    fn settle(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        self.configure_all(now, effects);
+        self.fan_out(now, effects)?;
+        self.trim_tail();
+        self.arm(now, effects);
+        Ok(())
+    }
+
+    fn arm(&mut self, now: i64, effects: &mut Effects) {
+        let mut wanted: Option<i64> = None;
+        let mut timer: Option<i64> = None;
+        let sooner = |at: i64, than: &mut Option<i64>| *than = Some(than.map_or(at, |t| t.min(at)));
+        for slot in self.slots.values() {
+            if slot.acknowledged < slot.record.version || slot.behind(&self.last) {
+                sooner(now.max(slot.retry_at).saturating_add(RECONCILE_MS), &mut wanted);
+                if slot.retry_at > now && !slot.enough {
+                    sooner(slot.retry_at, &mut timer);
+                }
+            }
+            if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
+                sooner(now.saturating_add(RECONCILE_MS), &mut wanted);
+            }
+            if slot.owes && !slot.deleted && !slot.record.content.disabled {
+                sooner(slot.heard_at.saturating_add(SILENCE_MS).max(now.saturating_add(1_000)), &mut wanted);
+            }
+        }
+        if let Some(at) = wanted
+            && self.alarm.is_none_or(|alarm| alarm > at)
+        {
+            self.alarm = Some(at);
+            effects.alarm = Some(at);
+        }
+        if let Some(at) = timer
+            && self.timer.is_none_or(|t| t > at)
+        {
+            self.timer = Some(at);
+            effects.timer = Some(at);
+        }
+    }
+}
+
+impl Slot {
+    /// Whether messages of the log wait to be offered.
+    fn behind(&self, last: &str) -> bool {
+        !self.deleted && !self.record.content.disabled && self.cursor.as_str() < last
+    }
+
+    fn failed(&mut self, now: i64) {
+        self.failures = self.failures.saturating_add(1);
+        let factor = 1i64.checked_shl(self.failures.saturating_sub(1).min(16)).unwrap_or(1);
+        self.retry_at = now.saturating_add(RETRY_BASE_MS.saturating_mul(factor).min(RETRY_MAX_MS));
+    }
+
+    fn heard(&mut self, now: i64) {
+        self.failures = 0;
+        self.retry_at = 0;
+        self.heard_at = now;
+    }
+}

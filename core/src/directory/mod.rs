@@ -1,1 +1,178 @@
-//! (in progress)
+//! The Directory: which applications and event types a tenant has.
+//!
+//! It is the truth of which applications exist; an App object learns of its own existence, its uid and its
+//! deletion from here. What an App object must learn is written down as unacknowledged in the same commit as
+//! the change itself, told before the caller is answered, and told again by the alarm until the object has
+//! acknowledged it. So an application that was answered with 201 works, or will as soon as its object can be
+//! reached; and a crash at any point loses nothing.
+//!
+//! A tenant that only reads leaves nothing behind: tables are created by the first write.
+
+mod apps;
+mod event_types;
+mod schema;
+
+use crate::api::call::{Call, Reply};
+use crate::api::route::Op;
+use crate::error::ApiError;
+use crate::id;
+use crate::rng::Entropy;
+use crate::sql::{self, Sql, SqlError};
+use serde::{Deserialize, Serialize};
+
+/// How long an effect may be under way before the alarm tells the App object again, in milliseconds.
+pub const LEASE_MS: i64 = 30_000;
+/// The longest time between two tries to tell an App object, in milliseconds.
+pub const MAX_WAIT_MS: i64 = 300_000;
+/// The most effects of one alarm.
+pub const ALARM_BATCH: i64 = 50;
+
+/// What an App object must be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The application exists and has this uid. The object keeps the highest version it has seen.
+    InitApp {
+        /// `app_…`.
+        app_id: String,
+        /// The caller's own name.
+        uid: Option<String>,
+        /// Rises with every change.
+        version: i64,
+    },
+    /// The application exists no longer: the object deletes its endpoints and all that it stores. Telling
+    /// it twice does no harm.
+    DeleteApp {
+        /// `app_…`.
+        app_id: String,
+    },
+}
+
+impl Effect {
+    /// The application that it is about.
+    pub fn app_id(&self) -> &str {
+        match self {
+            Effect::InitApp { app_id, .. } | Effect::DeleteApp { app_id } => app_id,
+        }
+    }
+}
+
+/// The answer of [`Op::Resolve`], as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// `app_…`.
+    pub id: String,
+    /// The caller's own name.
+    pub uid: Option<String>,
+}
+
+/// What comes of a call.
+///
+/// The platform sets the alarm, then carries out the effects and reports each with [`Directory::done`], and
+/// then replies, whether they succeeded or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// For the caller.
+    pub reply: Reply,
+    /// What to tell App objects before the reply leaves.
+    pub before_reply: Vec<Effect>,
+    /// When [`Directory::alarm`] must run at the latest; `None` where nothing is unacknowledged.
+    pub alarm: Option<i64>,
+}
+
+/// What an alarm has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wake {
+    /// What to tell App objects; each is reported with [`Directory::done`].
+    pub effects: Vec<Effect>,
+    /// When the alarm must run again at the latest; `None` where nothing is unacknowledged.
+    pub alarm: Option<i64>,
+}
+
+/// A reply, and what to tell App objects before it leaves.
+struct Answer {
+    reply: Reply,
+    effect: Option<Effect>,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Answer { reply, effect: None }
+    }
+}
+
+/// The logic of the Directory object.
+#[derive(Debug)]
+pub struct Directory<S> {
+    sql: S,
+    /// Whether there are tables.
+    ready: bool,
+    app_ids: id::Generator,
+    next_due: Option<i64>,
+}
+
+impl<S: Sql> Directory<S> {
+    /// Opens the Directory on its storage; brings an older schema up to date, and leaves no storage as it is.
+    pub fn open(sql: S, now: i64) -> Result<Self, SqlError> {
+        let ready = sql::schema_version(&sql)? > 0;
+        let mut directory = Self { sql, ready, app_ids: id::Generator::new(id::APP, None), next_due: None };
+        if ready {
+            sql::migrate(&directory.sql, schema::MIGRATIONS, now)?;
+            directory.app_ids = id::Generator::new(id::APP, directory.newest_app()?.as_deref());
+            directory.refresh_due()?;
+        }
+        Ok(directory)
+    }
+
+    /// When [`Directory::alarm`] must run at the latest: on start-up, compare with the alarm that is set.
+    pub fn next_alarm(&self) -> Option<i64> {
+        self.next_due
+    }
+
+    /// Answers a call.
+    pub fn handle(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Outcome {
+        let (reply, effect) = match self.answer(now, rng, call) {
+            Ok(Answer { reply, effect }) => (reply, effect),
+            Err(error) => (error.into(), None),
+        };
+        Outcome { reply, before_reply: effect.into_iter().collect(), alarm: self.next_due }
+    }
+
+    fn answer(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
+        match Op::from_name(&call.op) {
+            Some(Op::AppList) => self.list_apps(call).map(Answer::from),
+            Some(Op::AppCreate) => self.create_app(now, rng, call),
+            Some(Op::AppGet) => self.get_app(call).map(Answer::from),
+            Some(Op::AppUpdate) => self.update_app(now, rng, call),
+            Some(Op::AppPatch) => self.patch_app(now, call),
+            Some(Op::AppDelete) => self.delete_app(now, call),
+            Some(Op::Resolve) => self.resolve(call),
+            Some(Op::EventTypeList) => self.list_event_types(call).map(Answer::from),
+            Some(Op::EventTypeCreate) => self.create_event_type(now, call).map(Answer::from),
+            Some(Op::EventTypeGet) => self.get_event_type(call).map(Answer::from),
+            Some(Op::EventTypeUpdate) => self.update_event_type(now, call).map(Answer::from),
+            Some(Op::EventTypePatch) => self.patch_event_type(now, call).map(Answer::from),
+            Some(Op::EventTypeDelete) => self.delete_event_type(now, call).map(Answer::from),
+            Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
+            _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),
+        }
+    }
+
+    /// Creates the tables where there are none yet: before the first write.
+    fn prepare(&mut self, now: i64) -> Result<(), SqlError> {
+        if !self.ready {
+            sql::migrate(&self.sql, schema::MIGRATIONS, now)?;
+            self.ready = true;
+        }
+        Ok(())
+    }
+}
+
+fn param(call: &Call) -> Result<&str, ApiError> {
+    call.params
+        .first()
+        .map(String::as_str)
+        .ok_or_else(|| ApiError::Internal(format!("{} without its parameter", call.op)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,569 @@
-//! (in progress)
+//! The Endpoint object: the deliveries owed to one endpoint, and the attempts made.
+//!
+//! It promises, for every message that the App pushes to it:
+//! - stored when it says so, once, however often it is pushed;
+//! - attempted until one attempt succeeds or the schedule is exhausted, across crashes at any point;
+//! - never more requests under way, or started within the pace's window, than allowed.
+//!
+//! Every method takes the time, changes the tables and returns [`Effects`] for the platform to carry out
+//! *after* the writes of the same turn are durable. The memory here (queue, requests under way, pace) is a
+//! cache and a plan; whatever is lost with it is found again in the tables, because each row that memory
+//! holds is leased: its `slot` lies just past the time by which it must be done.
+//!
+//! A storage error leaves memory and tables possibly apart: the owner then drops the object and opens it
+//! again.
+
+mod intake;
+mod list;
+mod record;
+mod schema;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
+pub use schema::MIGRATIONS;
+
+use crate::deployment::Deployment;
+use crate::frame::{self, Config, Report, ReportKind};
+use crate::id::{self, Generator};
+use crate::pace::{Pace, Window};
+use crate::retry::Schedule;
+use crate::rng::Entropy;
+use crate::secret::Secret;
+use crate::signature::{self, HeaderProfile};
+use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
+use crate::vault::Vault;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+/// How long past its timeout a request may take before its delivery counts as due again.
+pub const LEASE_MARGIN_MS: i64 = 5_000;
+/// How long a delivery may wait in memory on top of that before its lease has to be renewed.
+pub const QUEUE_SLACK_MS: i64 = 10_000;
+/// At most so many deliveries wait in memory; more wait in the App's log.
+pub const QUEUE_MAX: usize = 512;
+/// At most so many bytes of payload wait in memory.
+pub const QUEUE_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Waits shorter than this are kept by a timer in memory; longer ones by the alarm alone.
+const TIMER_MAX_MS: i64 = 60_000;
+/// How long to wait before a report is sent again.
+const REPORT_RETRY_MS: i64 = 15_000;
+/// The first pause of an endpoint that says it is overloaded; doubles up to [`SLOW_MAX_MS`].
+const SLOW_BASE_MS: i64 = 1_000;
+const SLOW_MAX_MS: i64 = 60_000;
+
+/// What the platform has to do, once this turn's writes are durable.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Requests to send; each is answered by one [`AttemptResult`].
+    pub send: Vec<Attempt>,
+    /// Ask the App for these messages' payloads.
+    pub fetch_payloads: Vec<String>,
+    /// Tell the App that there is room again.
+    pub pull: bool,
+    /// Reports for the App, each with the number by which it is acknowledged.
+    pub reports: Vec<(i64, Report)>,
+    /// Set the durable alarm to this time.
+    pub alarm: Option<i64>,
+    /// Call [`Endpoint::tick`] at this time, if still awake.
+    pub timer: Option<i64>,
+}
+
+/// One request to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Where to.
+    pub url: String,
+    /// All headers but those that HTTP itself needs.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// Milliseconds for head and body of the answer.
+    pub timeout_ms: i64,
+    /// When it was started.
+    pub started_at: i64,
+}
+
+/// A delivery in memory: a row of the table that is leased to this object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The row's place.
+    pub slot: i64,
+    /// The row's key: the message's id, with a suffix for one asked for by hand.
+    pub key: String,
+    /// The message.
+    pub msg_id: String,
+    /// The event's type.
+    pub event_type: String,
+    /// Channels, as the text of a JSON array.
+    pub channels: Option<String>,
+    /// Asked for by hand: one attempt, no retries.
+    pub manual: bool,
+    /// How many attempts were made before.
+    pub made: u32,
+}
+
+struct Queued {
+    delivery: Delivery,
+    payload: Vec<u8>,
+}
+
+/// The configuration, made ready for use.
+struct Active {
+    config: Config,
+    schedule: Schedule,
+    timeout_ms: i64,
+    profile: HeaderProfile,
+    secrets: Vec<Secret>,
+    /// When the oldest of `secrets` ceases to sign.
+    secrets_until: Option<i64>,
+}
+
+/// The Endpoint object. See the module's description.
+pub struct Endpoint<S> {
+    sql: S,
+    deployment: Rc<Deployment>,
+    active: Option<Active>,
+    attempt_ids: Generator,
+    /// The newest message known to be stored; `None` until the tables were searched.
+    newest: Option<String>,
+    queue: VecDeque<Queued>,
+    queue_bytes: usize,
+    /// Leased, waiting for their payloads.
+    loading: Vec<Delivery>,
+    in_flight: HashMap<String, InFlight>,
+    /// One for each pace; a request starts when all of them let it.
+    windows: Vec<Window>,
+    /// No request is started before this time.
+    hold_until: i64,
+    /// How often in a row the receiver said that it is overloaded.
+    slow: u32,
+    failing_since: Option<i64>,
+    /// The App was told "enough".
+    told_enough: bool,
+    /// No due row is earlier than this.
+    earliest: Option<i64>,
+    /// Reports wait until this time to be sent again.
+    reports_at: Option<i64>,
+    alarm: Option<i64>,
+    timer: Option<i64>,
+    stats: stats::Stats,
+    manual_count: u64,
+}
+
+struct InFlight {
+    until: i64,
+}
+
+impl<S: Sql> Endpoint<S> {
+    /// Opens the object over its storage. `alarm` is what the platform's alarm is set to: where it does not
+    /// fit the table, the next call's effects repair it.
+    pub fn open(sql: S, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
+        let mut this = Self {
+            sql,
+            deployment,
+            active: None,
+            attempt_ids: Generator::new(id::ATTEMPT, None),
+            newest: None,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            loading: Vec::new(),
+            in_flight: HashMap::new(),
+            windows: Vec::new(),
+            hold_until: 0,
+            slow: 0,
+            failing_since: None,
+            told_enough: false,
+            earliest: None,
+            reports_at: None,
+            alarm,
+            timer: None,
+            stats: stats::Stats::default(),
+            manual_count: 0,
+        };
+        if schema_version(&this.sql)? > 0 {
+            migrate(&this.sql, MIGRATIONS, now)?;
+            this.load(now)?;
+        }
+        Ok(this)
+    }
+
+    fn load(&mut self, now: i64) -> Result<(), SqlError> {
+        for mut row in self.sql.query("SELECT k, v FROM meta", &[])? {
+            let (key, value) = (row.text(0)?, row.blob(1)?);
+            match key.as_str() {
+                "config" => {
+                    let config = frame::decode(&value).map_err(SqlError)?;
+                    self.activate(config, now)?;
+                }
+                "hold" => {
+                    let (until, slow): (i64, u32) = frame::decode(&value).map_err(SqlError)?;
+                    self.hold_until = until;
+                    self.slow = slow;
+                }
+                "failing" => self.failing_since = frame::decode(&value).map_err(SqlError)?,
+                "counted" => self.stats.counted_to = frame::decode(&value).map_err(SqlError)?,
+                _ => {}
+            }
+        }
+        let last = self.sql.query("SELECT id FROM delivery WHERE slot = 0 ORDER BY id DESC LIMIT 1", &[])?;
+        if let Some(mut row) = last.into_iter().next() {
+            self.attempt_ids = Generator::new(id::ATTEMPT, Some(&row.text(0)?));
+        }
+        self.stats.catch_up(&self.sql)?;
+        self.earliest = self.query_earliest()?;
+        if !self.sql.query("SELECT 1 FROM report LIMIT 1", &[])?.is_empty() {
+            self.reports_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// The starts that still count towards the paces: those recorded, and for each lease (of a request under
+    /// way, or of a memory that was lost) the latest time at which its request can have started.
+    fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
+        let paces = active.config.paces.iter();
+        self.windows = paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
+        let Some(span) = active.config.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
+            return Ok(());
+        };
+        let since = now.saturating_sub(span);
+        // An attempt is recorded after it was started, so the id's time bounds the search.
+        let rows = self.sql.query(
+            "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2
+             UNION ALL SELECT min(slot - ?3, ?4) FROM delivery WHERE slot > 0 AND leased = 1",
+            &[
+                Value::Text(&id::floor(id::ATTEMPT, since)),
+                Value::Int(since),
+                Value::Int(active.timeout_ms.saturating_add(LEASE_MARGIN_MS)),
+                Value::Int(now),
+            ],
+        )?;
+        let starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        for window in &mut self.windows {
+            window.restore(starts.iter().copied());
+        }
+        Ok(())
+    }
+
+    fn query_earliest(&self) -> Result<Option<i64>, SqlError> {
+        let rows = self.sql.query("SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1", &[])?;
+        rows.first().map(|row| row.int(0)).transpose()
+    }
+
+    fn set_meta(&self, key: &'static str, value: &[u8]) -> Result<(), SqlError> {
+        self.sql.exec(
+            "INSERT INTO meta (k, v) VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+            &[Value::Text(key), Value::Blob(value)],
+        )
+    }
+
+    /// The version of the configuration held; 0 before the first.
+    pub fn config_version(&self) -> i64 {
+        self.active.as_ref().map_or(0, |active| active.config.version)
+    }
+
+    /// Whether deliveries are waiting or under way.
+    pub fn owes(&self) -> bool {
+        self.earliest.is_some() || !self.queue.is_empty() || !self.in_flight.is_empty()
+    }
+
+    fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {
+        let schedule = config.schedule_ms.as_ref().map_or_else(
+            || self.deployment.retry_schedule.clone(),
+            |delays| Schedule::from_ms(delays.clone()),
+        );
+        let profile = config
+            .header_profile
+            .as_deref()
+            .and_then(HeaderProfile::from_word)
+            .unwrap_or(self.deployment.header_profile);
+        let timeout_ms = config.timeout_ms.unwrap_or(self.deployment.request_timeout_ms);
+        let mut active =
+            Active { config, schedule, timeout_ms, profile, secrets: Vec::new(), secrets_until: None };
+        active.refresh_secrets(&self.deployment.vault, now);
+        self.restore_pace(&active, now)?;
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// The alarm went off. Always leaves a new alarm behind where one is needed.
+    pub fn alarm(&mut self, now: i64, rng: &mut impl Entropy) -> Result<Effects, SqlError> {
+        self.alarm = None;
+        if self.active.is_none() {
+            return Ok(Effects::default());
+        }
+        self.stats.flush(&self.sql)?;
+        self.earliest = self.query_earliest()?;
+        self.settled(now, rng)
+    }
+
+    /// The timer of an earlier call's effects went off.
+    pub fn tick(&mut self, now: i64, rng: &mut impl Entropy) -> Result<Effects, SqlError> {
+        self.timer = None;
+        self.settled(now, rng)
+    }
+
+    /// A report was acknowledged, or could not be delivered.
+    pub fn reported(&mut self, now: i64, seq: i64, acknowledged: bool) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if acknowledged {
+            self.sql.exec("DELETE FROM report WHERE seq = ?1", &[Value::Int(seq)])?;
+        } else {
+            self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
+        }
+        self.arm(now, &mut effects);
+        Ok(effects)
+    }
+
+    fn report(&mut self, now: i64, kind: ReportKind, effects: &mut Effects) -> Result<(), SqlError> {
+        let Some(active) = &self.active else { return Ok(()) };
+        let report = Report {
+            endpoint_id: active.config.endpoint_id.clone(),
+            kind,
+            at: now,
+            config_version: active.config.version,
+        };
+        let rows = self.sql.query(
+            "INSERT INTO report (frame) VALUES (?1) RETURNING seq",
+            &[Value::Blob(&frame::encode(&report))],
+        )?;
+        let seq = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
+        effects.reports.push((seq, report));
+        Ok(())
+    }
+
+    /// What follows every change: start what may start, say what is missing, keep the alarm true.
+    fn settled(&mut self, now: i64, rng: &mut impl Entropy) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        self.settle(now, rng, &mut effects)?;
+        Ok(effects)
+    }
+
+    fn settle(&mut self, now: i64, rng: &mut impl Entropy, effects: &mut Effects) -> Result<(), SqlError> {
+        let _ = rng;
+        if self.reports_at.is_some_and(|at| at <= now) {
+            self.resend_reports(now, effects)?;
+        }
+        self.pump(now, effects)?;
+        if self.told_enough && self.can_send() && self.queue.len() <= self.room_for_queue(now) / 2 {
+            self.told_enough = false;
+            effects.pull = true;
+        }
+        self.arm(now, effects);
+        Ok(())
+    }
+
+    fn resend_reports(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        let rows = self.sql.query("SELECT seq, frame FROM report ORDER BY seq LIMIT 16", &[])?;
+        self.reports_at = if rows.is_empty() { None } else { Some(now.saturating_add(REPORT_RETRY_MS)) };
+        for mut row in rows {
+            let report = frame::decode(&row.blob(1)?).map_err(SqlError)?;
+            effects.reports.push((row.int(0)?, report));
+        }
+        Ok(())
+    }
+
+    fn can_send(&self) -> bool {
+        self.active.as_ref().is_some_and(|a| {
+            // Where no secret can be opened (the master key was lost), nothing can be signed: it waits.
+            let can_sign = !a.secrets.is_empty() || a.config.secrets.is_empty();
+            can_sign && !a.config.disabled && !a.config.deleted
+        })
+    }
+
+    fn max_in_flight(&self) -> usize {
+        if self.slow > 0 {
+            return 1; // one request probes whether the receiver has recovered
+        }
+        let own = self.active.as_ref().and_then(|a| a.config.max_in_flight).unwrap_or(u32::MAX);
+        usize::try_from(own.min(self.deployment.max_in_flight)).unwrap_or(usize::MAX).max(1)
+    }
+
+    fn lease(&self, now: i64) -> i64 {
+        let timeout = self.active.as_ref().map_or(self.deployment.request_timeout_ms, |a| a.timeout_ms);
+        now.saturating_add(timeout).saturating_add(LEASE_MARGIN_MS)
+    }
+
+    /// The earliest time at which the pace and the receiver's wishes let a request start.
+    fn gate(&self, now: i64) -> i64 {
+        let paced = self.windows.iter().map(|window| window.ready_at(now)).max().unwrap_or(now);
+        paced.max(self.hold_until).max(now)
+    }
+
+    /// How many deliveries memory may hold on top of those under way: what can be expected to start while
+    /// its lease lasts.
+    fn room_for_queue(&self, now: i64) -> usize {
+        if self.hold_until > now || self.slow > 0 {
+            return 2;
+        }
+        let paces = self.active.iter().flat_map(|active| &active.config.paces);
+        let starts = paces
+            .map(|&(limit, window_ms)| {
+                i64::from(limit).saturating_mul(QUEUE_SLACK_MS).checked_div(window_ms.max(1)).unwrap_or(0)
+            })
+            .min();
+        let room = starts.map_or(QUEUE_MAX, |starts| usize::try_from(starts).unwrap_or(QUEUE_MAX));
+        room.clamp(2, QUEUE_MAX)
+    }
+
+    fn pump(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        if !self.can_send() {
+            return Ok(());
+        }
+        self.load_due(now, effects)?;
+        while self.in_flight.len() < self.max_in_flight() && self.gate(now) <= now {
+            let Some(queued) = self.queue.pop_front() else { break };
+            self.queue_bytes = self.queue_bytes.saturating_sub(queued.payload.len());
+            self.start(now, queued, effects)?;
+        }
+        Ok(())
+    }
+
+    /// Leases deliveries whose time has come and asks for their payloads.
+    fn load_due(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        if self.earliest.is_none_or(|earliest| earliest > now) || self.gate(now) > now {
+            return Ok(());
+        }
+        let held = self.in_flight.len().saturating_add(self.loading.len()).saturating_add(self.queue.len());
+        let free = self.max_in_flight().saturating_mul(2).saturating_sub(held);
+        if free == 0 {
+            return Ok(());
+        }
+        let rows = self.sql.query(
+            "SELECT slot, id, msg_id, event_type, channels, manual, attempt FROM delivery
+             WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2",
+            &[Value::Int(now), Value::Int(i64::try_from(free).unwrap_or(i64::MAX))],
+        )?;
+        let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        for mut row in rows {
+            let delivery = Delivery {
+                slot,
+                key: row.text(1)?,
+                msg_id: row.text(2)?,
+                event_type: row.text(3)?,
+                channels: row.opt_text(4)?,
+                manual: row.flag(5)?,
+                made: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
+            };
+            self.move_row(row.int(0)?, &delivery.key, slot, true)?;
+            if let Some(queued) = self.queue.iter_mut().find(|q| q.delivery.key == delivery.key) {
+                queued.delivery.slot = slot; // it waits in memory longer than its lease: renewed
+                continue;
+            }
+            // Under way for longer than its lease: its answer will not come any more.
+            self.in_flight.remove(&delivery.key);
+            if !self.loading.iter().any(|waiting| waiting.key == delivery.key) {
+                effects.fetch_payloads.push(delivery.msg_id.clone());
+                self.loading.push(delivery);
+            }
+        }
+        self.earliest = self.query_earliest()?;
+        effects.fetch_payloads.dedup();
+        Ok(())
+    }
+
+    fn move_row(&self, from: i64, key: &str, to: i64, leased: bool) -> Result<(), SqlError> {
+        self.sql.exec(
+            "UPDATE delivery SET slot = ?3, leased = ?4 WHERE slot = ?1 AND id = ?2",
+            &[Value::Int(from), Value::Text(key), Value::Int(to), Value::flag(leased)],
+        )
+    }
+
+    fn start(&mut self, now: i64, queued: Queued, effects: &mut Effects) -> Result<(), SqlError> {
+        let Queued { mut delivery, payload } = queued;
+        let lease = self.lease(now);
+        if delivery.slot < lease {
+            self.move_row(delivery.slot, &delivery.key, lease, true)?;
+            delivery.slot = lease;
+        }
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if active.secrets_until.is_some_and(|until| until <= now) {
+            active.refresh_secrets(&self.deployment.vault, now);
+        }
+        let mut headers: Vec<(String, String)> = signature::headers(
+            active.profile,
+            &active.secrets,
+            &delivery.msg_id,
+            now.div_euclid(1000),
+            &payload,
+        )
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        headers.extend(active.config.headers.iter().cloned());
+        for window in &mut self.windows {
+            window.start(now);
+        }
+        self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot });
+        effects.send.push(Attempt {
+            delivery,
+            url: active.config.url.clone(),
+            headers,
+            body: payload,
+            timeout_ms: active.timeout_ms,
+            started_at: now,
+        });
+        Ok(())
+    }
+
+    /// Keeps the promise "no due row is earlier than the alarm", and asks for a timer where memory can do
+    /// better than the alarm.
+    fn arm(&mut self, now: i64, effects: &mut Effects) {
+        let mut wanted = self.reports_at;
+        if self.can_send() {
+            let gate = self.gate(now);
+            if let Some(earliest) = self.earliest {
+                let mut at = earliest.max(gate);
+                if at <= now {
+                    // Due, yet not started: every connection is in use. Answers will start it; the alarm
+                    // is only for the case that none comes.
+                    at = self
+                        .in_flight
+                        .values()
+                        .map(|f| f.until)
+                        .min()
+                        .unwrap_or(now)
+                        .max(now.saturating_add(100));
+                }
+                wanted = Some(wanted.map_or(at, |w| w.min(at)));
+            }
+            let waits = !self.queue.is_empty() || self.earliest.is_some_and(|earliest| earliest <= gate);
+            if waits
+                && gate > now
+                && gate.saturating_sub(now) <= TIMER_MAX_MS
+                && self.timer.is_none_or(|t| t > gate)
+            {
+                self.timer = Some(gate);
+                effects.timer = Some(gate);
+            }
+        }
+        if let Some(at) = wanted
+            && self.alarm.is_none_or(|alarm| alarm > at)
+        {
+            self.alarm = Some(at);
+            effects.alarm = Some(at);
+        }
+    }
+
+    fn note_due(&mut self, slot: i64) {
+        self.earliest = Some(self.earliest.map_or(slot, |earliest| earliest.min(slot)));
+    }
+}
+
+impl Active {
+    fn refresh_secrets(&mut self, vault: &Vault, now: i64) {
+        let live: Vec<_> =
+            self.config.secrets.iter().filter(|s| s.expires_at.is_none_or(|at| at > now)).collect();
+        self.secrets_until = live.iter().filter_map(|s| s.expires_at).min();
+        // A secret that cannot be opened (its key was lost) cannot sign: the others still do.
+        self.secrets = live
+            .iter()
+            .filter_map(|s| vault.open(&s.sealed).ok())
+            .filter_map(|text| Secret::parse(&text).ok())
+            .collect();
+    }
+}

@@ -1,0 +1,138 @@
+//! What the Worker asks of an object, and what it gets back.
+//!
+//! Both are CBOR arrays with numbered fields: a release may add a field (with a default) and still read what
+//! the release before wrote.
+
+use crate::error::ApiError;
+use minicbor::{Decode, Encode};
+use serde::Serialize;
+
+/// One request of the API on its way to the object that answers it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Call {
+    /// The operation's name ([`crate::api::route::Op::name`]).
+    #[n(0)]
+    pub op: String,
+    /// The parameters of the path: all of them for the Directory, those after the application for an App.
+    #[n(1)]
+    pub params: Vec<String>,
+    /// The query as it came, without the question mark.
+    #[n(2)]
+    pub query: String,
+    /// The body as it came.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub body: Vec<u8>,
+    /// Whether the caller holds an application's token instead of the organisation's.
+    #[cbor(n(4), default)]
+    pub app_scope: bool,
+}
+
+/// An object's answer to a [`Call`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Reply {
+    /// The HTTP status.
+    #[n(0)]
+    pub status: u16,
+    /// JSON; empty for 204.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub body: Vec<u8>,
+    /// For the log of the Worker, never for the caller: why a 500 came about.
+    #[n(2)]
+    pub log: Option<String>,
+}
+
+impl Reply {
+    /// A reply with a JSON body.
+    pub fn json(status: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self { status, body, log: None },
+            Err(error) => ApiError::Internal(format!("a reply could not be written: {error}")).into(),
+        }
+    }
+
+    /// A reply whose body is JSON text already.
+    pub fn raw_json(status: u16, body: String) -> Self {
+        Self { status, body: body.into_bytes(), log: None }
+    }
+
+    /// A reply without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, body: Vec::new(), log: None }
+    }
+}
+
+impl From<ApiError> for Reply {
+    fn from(error: ApiError) -> Self {
+        let (status, body) = (error.http_status(), error.body().into_bytes());
+        let log = match error {
+            ApiError::Internal(text) => Some(text),
+            _ => None,
+        };
+        Self { status, body, log }
+    }
+}
+
+impl<E: Into<ApiError>> From<Result<Reply, E>> for Reply {
+    fn from(result: Result<Reply, E>) -> Self {
+        result.unwrap_or_else(|error| error.into().into())
+    }
+}
+
+/// Writes a message between the Worker and an object.
+pub fn to_bytes<T: Encode<()>>(message: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing into memory cannot fail.
+    let _ = minicbor::encode(message, &mut out);
+    out
+}
+
+/// Reads a message between the Worker and an object.
+pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, ApiError> {
+    minicbor::decode(bytes).map_err(|error| ApiError::Internal(format!("a message inside Weir: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_and_a_reply_survive_the_journey() {
+        let call = Call {
+            op: "app.get".into(),
+            params: vec!["a".into()],
+            query: "x=1".into(),
+            body: vec![0, 255],
+            app_scope: true,
+        };
+        assert_eq!(from_bytes::<Call>(&to_bytes(&call)).expect("a call"), call);
+        let reply = Reply::json(201, &serde_json::json!({"a": 1}));
+        assert_eq!(from_bytes::<Reply>(&to_bytes(&reply)).expect("a reply"), reply);
+        assert_eq!(reply.body, br#"{"a":1}"#);
+    }
+
+    #[test]
+    fn a_message_with_more_fields_or_without_the_optional_ones_is_read() {
+        let mut longer = Vec::new();
+        minicbor::encode((204u16, minicbor::bytes::ByteVec::from(vec![]), None::<String>, 7u8), &mut longer)
+            .expect("encodes");
+        assert_eq!(from_bytes::<Reply>(&longer).expect("a reply"), Reply::empty(204));
+        let mut shorter = Vec::new();
+        minicbor::encode((204u16, minicbor::bytes::ByteVec::from(vec![])), &mut shorter).expect("encodes");
+        assert_eq!(from_bytes::<Reply>(&shorter).expect("a reply"), Reply::empty(204));
+        let mut call = Vec::new();
+        let body = minicbor::bytes::ByteVec::from(vec![]);
+        minicbor::encode(("a", ["b"], "", body), &mut call).expect("encodes");
+        assert!(!from_bytes::<Call>(&call).expect("a call").app_scope);
+        assert!(from_bytes::<Call>(b"\xff").is_err());
+    }
+
+    #[test]
+    fn an_internal_error_keeps_its_reason_for_the_log() {
+        let reply = Reply::from(ApiError::Internal("disk on fire".into()));
+        assert_eq!(reply.status, 500);
+        assert_eq!(reply.log.as_deref(), Some("disk on fire"));
+        assert!(!String::from_utf8_lossy(&reply.body).contains("fire"));
+        let reply = Reply::from(Err::<Reply, _>(ApiError::not_found("Endpoint")));
+        assert_eq!((reply.status, reply.log), (404, None));
+    }
+}

@@ -1,0 +1,211 @@
+//! Applications: the consumers of webhooks.
+
+use super::{Metadata, check_metadata, check_rate, check_text, check_uid, null_is_default};
+use crate::api::body::{self, Faults, Patch};
+use crate::error::ApiError;
+use crate::time::rfc3339;
+use serde::{Deserialize, Serialize};
+
+/// The body of create and PUT; also inside a message that brings its application along.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationIn {
+    /// For people.
+    pub name: String,
+    /// The caller's own name for the application.
+    #[serde(default)]
+    pub uid: Option<String>,
+    /// For the caller.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: Metadata,
+    /// Messages a second; as SDKs before 2.0 say it.
+    #[serde(default)]
+    rate_limit: Option<u16>,
+    #[serde(default)]
+    throttle_rate: Option<u16>,
+}
+
+impl ApplicationIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let new: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        new.check(&mut faults);
+        faults.into_result()?;
+        Ok(new)
+    }
+
+    /// The limit on messages a second, by either of its names.
+    pub fn rate(&self) -> Option<u16> {
+        self.throttle_rate.or(self.rate_limit)
+    }
+
+    /// Notes all that is wrong.
+    pub fn check(&self, faults: &mut Faults) {
+        check_name(faults, &self.name);
+        if let Some(uid) = &self.uid {
+            check_uid(faults, &["uid"], uid);
+        }
+        check_metadata(faults, &self.metadata);
+        check_rate(faults, self.rate());
+    }
+}
+
+fn check_name(faults: &mut Faults, name: &str) {
+    faults.check(!name.trim().is_empty(), &["name"], "Give the application a name.");
+    check_text(faults, "name", name);
+}
+
+/// The body of PATCH.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ApplicationPatch {
+    /// For people.
+    pub name: Patch<String>,
+    /// The caller's own name; null frees it.
+    pub uid: Patch<String>,
+    /// Replaces the metadata.
+    pub metadata: Patch<Metadata>,
+    rate_limit: Patch<u16>,
+    throttle_rate: Patch<u16>,
+}
+
+impl ApplicationPatch {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let patch: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        match &patch.name {
+            Patch::Absent => {}
+            Patch::Null => faults.add(&["name"], "The name cannot be null."),
+            Patch::Set(name) => check_name(&mut faults, name),
+        }
+        if let Some(uid) = patch.uid.value() {
+            check_uid(&mut faults, &["uid"], uid);
+        }
+        if let Some(metadata) = patch.metadata.value() {
+            check_metadata(&mut faults, metadata);
+        }
+        check_rate(&mut faults, patch.rate().value().copied());
+        faults.into_result()?;
+        Ok(patch)
+    }
+
+    /// The limit on messages a second, by either of its names.
+    pub fn rate(&self) -> &Patch<u16> {
+        if self.throttle_rate.is_present() { &self.throttle_rate } else { &self.rate_limit }
+    }
+}
+
+/// An application, as it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationOut {
+    /// `app_…`.
+    pub id: String,
+    /// The caller's own name.
+    pub uid: Option<String>,
+    /// For people.
+    pub name: String,
+    /// Messages a second, as SDKs before 2.0 read it.
+    pub rate_limit: Option<u16>,
+    /// Messages a second.
+    pub throttle_rate: Option<u16>,
+    /// For the caller.
+    pub metadata: Metadata,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+}
+
+impl ApplicationOut {
+    /// Makes the answer of what is stored.
+    pub fn new(id: String, content: ApplicationContent, created_ms: i64, updated_ms: i64) -> Self {
+        let ApplicationContent { uid, name, rate, metadata } = content;
+        Self {
+            id,
+            uid,
+            name,
+            rate_limit: rate,
+            throttle_rate: rate,
+            metadata,
+            created_at: rfc3339(created_ms),
+            updated_at: rfc3339(updated_ms),
+        }
+    }
+}
+
+/// What can be set of an application.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApplicationContent {
+    /// The caller's own name.
+    pub uid: Option<String>,
+    /// For people.
+    pub name: String,
+    /// Messages a second.
+    pub rate: Option<u16>,
+    /// For the caller.
+    pub metadata: Metadata,
+}
+
+impl From<ApplicationIn> for ApplicationContent {
+    fn from(new: ApplicationIn) -> Self {
+        let rate = new.rate();
+        Self { uid: new.uid, name: new.name, rate, metadata: new.metadata }
+    }
+}
+
+impl ApplicationContent {
+    /// Changes what the patch names.
+    pub fn apply(&mut self, patch: ApplicationPatch) {
+        patch.rate().clone().apply(&mut self.rate);
+        patch.name.apply_or_default(&mut self.name);
+        patch.uid.apply(&mut self.uid);
+        patch.metadata.apply_or_default(&mut self.metadata);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_of_a_body_come_at_once() {
+        let error = ApplicationIn::parse(
+            format!(r#"{{"name":" ","uid":"a b","rateLimit":0,"metadata":{{"k":"{}"}}}}"#, "v".repeat(4096))
+                .as_bytes(),
+        )
+        .expect_err("four faults");
+        let ApiError::Invalid(faults) = error else { panic!("{error}") };
+        let places: Vec<_> = faults.iter().map(|f| f.loc.join(".")).collect();
+        assert_eq!(places, ["body.name", "body.uid", "body.metadata", "body.throttleRate"]);
+    }
+
+    #[test]
+    fn a_uid_that_looks_like_an_id_would_be_ambiguous() {
+        let id = crate::id::new("ep", 1_795_000_000_000, &mut crate::rng::Seeded(1));
+        assert!(ApplicationIn::parse(format!(r#"{{"name":"a","uid":"{id}"}}"#).as_bytes()).is_err());
+        assert!(ApplicationIn::parse(br#"{"name":"a","uid":"app_mine"}"#).is_ok());
+    }
+
+    #[test]
+    fn nulls_count_as_left_out_and_both_names_of_the_rate_are_read() {
+        let new =
+            ApplicationIn::parse(br#"{"name":"a","uid":null,"metadata":null,"rateLimit":7}"#).expect("ok");
+        assert_eq!((new.rate(), new.uid.as_deref()), (Some(7), None));
+        let new = ApplicationIn::parse(br#"{"name":"a","rateLimit":7,"throttleRate":8}"#).expect("ok");
+        assert_eq!(new.rate(), Some(8));
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let mut app: ApplicationContent =
+            ApplicationIn::parse(br#"{"name":"a","uid":"u","metadata":{"k":"v"},"throttleRate":3}"#)
+                .expect("ok")
+                .into();
+        app.apply(ApplicationPatch::parse(br#"{"uid":null,"throttleRate":null}"#).expect("ok"));
+        assert_eq!((app.name.as_str(), &app.uid, app.rate, app.metadata.len()), ("a", &None, None, 1));
+        assert!(ApplicationPatch::parse(br#"{"name":null}"#).is_err());
+    }
+}

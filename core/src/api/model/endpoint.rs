@@ -1,0 +1,693 @@
+//! Endpoints: the URLs of an application, and how each wants to be called.
+
+use super::{
+    Metadata, check_channels, check_event_type, check_metadata, check_rate, check_text, check_uid,
+    none_if_empty, null_is_default, unique,
+};
+use crate::api::body::{self, Faults, Patch};
+use crate::error::ApiError;
+use crate::header::{self, HeaderFault, MAX_HEADERS};
+pub use crate::signature::HeaderProfile;
+use crate::time::rfc3339;
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest URL.
+pub const MAX_URL: usize = 4096;
+/// The most event types that an endpoint lists.
+pub const MAX_EVENT_TYPES: usize = 500;
+/// The most retries of a schedule.
+pub const MAX_RETRIES: usize = 50;
+/// The longest wait between two attempts, in seconds: a week.
+pub const MAX_RETRY_S: f64 = 604_800.0;
+/// The longest time that an endpoint may take to answer, in seconds.
+pub const MAX_TIMEOUT_S: u16 = 30;
+/// The most requests in flight to one endpoint.
+pub const MAX_IN_FLIGHT: u16 = 100;
+/// The longest time that a rotated secret stays valid, in seconds: a week.
+pub const MAX_GRACE_S: u32 = 604_800;
+/// How long a rotated secret stays valid unless the caller says so, in seconds.
+pub const DEFAULT_GRACE_S: u32 = 86_400;
+
+/// Custom headers by name.
+pub type Headers = BTreeMap<String, String>;
+
+/// How many requests may start within a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+pub struct Pace {
+    /// The number of requests.
+    #[n(0)]
+    pub limit: u32,
+    /// The window.
+    #[n(1)]
+    pub window: Window,
+}
+
+/// The window of a pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Window {
+    /// 1 s.
+    #[n(0)]
+    Second,
+    /// 60 s.
+    #[n(1)]
+    Minute,
+    /// 3600 s.
+    #[n(2)]
+    Hour,
+}
+
+impl Window {
+    /// Its length in milliseconds.
+    pub fn millis(self) -> i64 {
+        match self {
+            Window::Second => 1_000,
+            Window::Minute => 60_000,
+            Window::Hour => 3_600_000,
+        }
+    }
+}
+
+/// What can be set of an endpoint, besides its secret and its custom headers.
+#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
+pub struct EndpointContent {
+    /// Where to.
+    #[n(0)]
+    pub url: String,
+    /// For people.
+    #[n(1)]
+    pub description: String,
+    /// The caller's own name.
+    #[n(2)]
+    pub uid: Option<String>,
+    /// Nothing is sent while it is disabled.
+    #[n(3)]
+    pub disabled: bool,
+    /// Only these; none for all.
+    #[n(4)]
+    pub event_types: Option<Vec<String>>,
+    /// Only messages with one of these; none for all.
+    #[n(5)]
+    pub channels: Option<Vec<String>>,
+    /// Requests a second.
+    #[n(6)]
+    pub throttle_rate: Option<u16>,
+    /// For the caller.
+    #[n(7)]
+    pub metadata: Metadata,
+    /// Requests in a window; beside the throttle rate, the stricter of the two holds.
+    #[n(8)]
+    pub pace: Option<Pace>,
+    /// Requests in flight.
+    #[n(9)]
+    pub max_in_flight: Option<u16>,
+    /// Seconds to wait before each retry; none for the gateway's own schedule, empty for no retries.
+    #[n(10)]
+    pub retry_schedule: Option<Vec<f64>>,
+    /// Which names the signature's headers have; none for the gateway's own setting.
+    #[n(11)]
+    pub header_profile: Option<HeaderProfile>,
+    /// How long an answer may take, in seconds; none for the gateway's own setting.
+    #[n(12)]
+    pub timeout_s: Option<u16>,
+}
+
+impl EndpointContent {
+    fn check(&self, faults: &mut Faults) {
+        faults.check(!self.url.is_empty(), &["url"], "Give the endpoint a URL.");
+        faults.check(self.url.len() <= MAX_URL, &["url"], format!("A URL may take {MAX_URL} bytes."));
+        check_text(faults, "description", &self.description);
+        if let Some(uid) = &self.uid {
+            check_uid(faults, &["uid"], uid);
+        }
+        if let Some(types) = &self.event_types {
+            faults.check(
+                types.len() <= MAX_EVENT_TYPES,
+                &["eventTypes"],
+                format!("An endpoint may list {MAX_EVENT_TYPES} event types. List none for all."),
+            );
+            for (index, name) in types.iter().enumerate() {
+                check_event_type(faults, &["eventTypes", &index.to_string()], name);
+            }
+        }
+        if let Some(channels) = &self.channels {
+            check_channels(faults, &["channels"], channels);
+        }
+        check_rate(faults, self.throttle_rate);
+        check_metadata(faults, &self.metadata);
+        faults.check(
+            self.pace.is_none_or(|pace| pace.limit > 0),
+            &["pace", "limit"],
+            "Send a limit of at least 1, or null for no pace.",
+        );
+        faults.check(
+            self.max_in_flight.is_none_or(|n| (1..=MAX_IN_FLIGHT).contains(&n)),
+            &["maxInFlight"],
+            format!("Send a number from 1 to {MAX_IN_FLIGHT}."),
+        );
+        if let Some(schedule) = &self.retry_schedule {
+            faults.check(
+                schedule.len() <= MAX_RETRIES,
+                &["retrySchedule"],
+                format!("A schedule may have {MAX_RETRIES} retries."),
+            );
+            for (index, seconds) in schedule.iter().enumerate() {
+                faults.check(
+                    (0.0..=MAX_RETRY_S).contains(seconds),
+                    &["retrySchedule", &index.to_string()],
+                    format!("Send seconds from 0 to {MAX_RETRY_S}."),
+                );
+            }
+        }
+        faults.check(
+            self.timeout_s.is_none_or(|s| (1..=MAX_TIMEOUT_S).contains(&s)),
+            &["timeoutSeconds"],
+            format!("Send seconds from 1 to {MAX_TIMEOUT_S}."),
+        );
+    }
+
+    /// Changes what the patch names; a 422 where the result would not hold.
+    pub fn apply(&mut self, patch: EndpointPatch) {
+        let rate = if patch.throttle_rate.is_present() { patch.throttle_rate } else { patch.rate_limit };
+        let types = if patch.event_types.is_present() { patch.event_types } else { patch.filter_types };
+        patch.url.apply_or_default(&mut self.url);
+        patch.description.apply_or_default(&mut self.description);
+        patch.uid.apply(&mut self.uid);
+        patch.disabled.apply_or_default(&mut self.disabled);
+        types.apply(&mut self.event_types);
+        patch.channels.apply(&mut self.channels);
+        rate.apply(&mut self.throttle_rate);
+        patch.metadata.apply_or_default(&mut self.metadata);
+        patch.pace.apply(&mut self.pace);
+        patch.max_in_flight.apply(&mut self.max_in_flight);
+        patch.retry_schedule.apply(&mut self.retry_schedule);
+        patch.header_profile.apply(&mut self.header_profile);
+        patch.timeout_seconds.apply(&mut self.timeout_s);
+        self.settle();
+    }
+
+    /// An empty list means all, and an item counts once.
+    fn settle(&mut self) {
+        self.event_types = none_if_empty(self.event_types.take().map(unique));
+        self.channels = none_if_empty(self.channels.take().map(unique));
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    url: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    description: String,
+    #[serde(default)]
+    uid: Option<String>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    disabled: bool,
+    #[serde(default)]
+    event_types: Option<Vec<String>>,
+    #[serde(default)]
+    filter_types: Option<Vec<String>>,
+    #[serde(default)]
+    channels: Option<Vec<String>>,
+    #[serde(default)]
+    throttle_rate: Option<u16>,
+    #[serde(default)]
+    rate_limit: Option<u16>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    metadata: Metadata,
+    #[serde(default)]
+    pace: Option<Pace>,
+    #[serde(default)]
+    max_in_flight: Option<u16>,
+    #[serde(default)]
+    retry_schedule: Option<Vec<f64>>,
+    #[serde(default)]
+    header_profile: Option<HeaderProfile>,
+    #[serde(default)]
+    timeout_seconds: Option<u16>,
+    // Only create reads the last two.
+    #[serde(default)]
+    secret: Option<String>,
+    #[serde(default)]
+    headers: Option<Headers>,
+}
+
+impl Fields {
+    fn split(self) -> (EndpointContent, Option<String>, Headers) {
+        let mut content = EndpointContent {
+            url: self.url,
+            description: self.description,
+            uid: self.uid,
+            disabled: self.disabled,
+            event_types: self.event_types.or(self.filter_types),
+            channels: self.channels,
+            throttle_rate: self.throttle_rate.or(self.rate_limit),
+            metadata: self.metadata,
+            pace: self.pace,
+            max_in_flight: self.max_in_flight,
+            retry_schedule: self.retry_schedule,
+            header_profile: self.header_profile,
+            timeout_s: self.timeout_seconds,
+        };
+        content.settle();
+        (content, self.secret, self.headers.unwrap_or_default())
+    }
+}
+
+/// The body of create.
+///
+/// Left to the object that stores it: whether the URL may be called ([`crate::target`]), whether the secret
+/// is one ([`crate::secret`]), whether the event types exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointIn {
+    /// What can be set.
+    pub content: EndpointContent,
+    /// The caller's own secret; made where there is none.
+    pub secret: Option<String>,
+    /// Custom headers.
+    pub headers: Headers,
+}
+
+impl EndpointIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let (content, secret, headers) = body::parse::<Fields>(bytes)?.split();
+        let mut faults = Faults::default();
+        content.check(&mut faults);
+        check_headers(&mut faults, &headers);
+        faults.into_result()?;
+        Ok(Self { content, secret, headers })
+    }
+}
+
+/// The body of PUT: neither the secret nor the custom headers are set by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointUpdate {
+    /// What can be set.
+    pub content: EndpointContent,
+}
+
+impl EndpointUpdate {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let (content, ..) = body::parse::<Fields>(bytes)?.split();
+        let mut faults = Faults::default();
+        content.check(&mut faults);
+        faults.into_result()?;
+        Ok(Self { content })
+    }
+}
+
+/// The body of PATCH.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointPatch {
+    /// Where to.
+    pub url: Patch<String>,
+    /// For people.
+    pub description: Patch<String>,
+    /// The caller's own name; null frees it.
+    pub uid: Patch<String>,
+    /// Nothing is sent while it is disabled.
+    pub disabled: Patch<bool>,
+    event_types: Patch<Vec<String>>,
+    filter_types: Patch<Vec<String>>,
+    /// Only messages with one of these.
+    pub channels: Patch<Vec<String>>,
+    throttle_rate: Patch<u16>,
+    rate_limit: Patch<u16>,
+    /// Replaces the metadata.
+    pub metadata: Patch<Metadata>,
+    /// Requests in a window.
+    pub pace: Patch<Pace>,
+    /// Requests in flight.
+    pub max_in_flight: Patch<u16>,
+    /// Seconds to wait before each retry.
+    pub retry_schedule: Patch<Vec<f64>>,
+    /// Which names the signature's headers have.
+    pub header_profile: Patch<HeaderProfile>,
+    /// How long an answer may take, in seconds.
+    pub timeout_seconds: Patch<u16>,
+    /// Replaces the secret at once, without a time in which both are valid. SDKs before 2.0 offer it.
+    pub secret: Patch<String>,
+}
+
+impl EndpointPatch {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let patch: Self = body::parse(bytes)?;
+        // What the patch names is checked on an endpoint that is right in everything else.
+        let mut probe = EndpointContent { url: "-".to_owned(), ..EndpointContent::default() };
+        probe.apply(patch.clone());
+        let mut faults = Faults::default();
+        probe.check(&mut faults);
+        faults.into_result()?;
+        Ok(patch)
+    }
+}
+
+/// The 422 about event types that an endpoint cannot subscribe to.
+pub fn unknown_event_types(names: &[String]) -> ApiError {
+    ApiError::invalid(
+        &["body", "eventTypes"],
+        format!("The following event types don't exist: {}. Create them first.", names.join(", ")),
+    )
+}
+
+/// An endpoint, as it is answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointOut {
+    id: String,
+    uid: Option<String>,
+    url: String,
+    /// SDKs before 2.0 require it.
+    version: u32,
+    description: String,
+    disabled: bool,
+    event_types: Option<Vec<String>>,
+    filter_types: Option<Vec<String>>,
+    channels: Option<Vec<String>>,
+    throttle_rate: Option<u16>,
+    rate_limit: Option<u16>,
+    metadata: Metadata,
+    pace: Option<Pace>,
+    max_in_flight: Option<u16>,
+    retry_schedule: Option<Vec<f64>>,
+    header_profile: Option<HeaderProfile>,
+    timeout_seconds: Option<u16>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl EndpointOut {
+    /// Makes the answer of what is stored.
+    pub fn new(id: String, content: EndpointContent, created_ms: i64, updated_ms: i64) -> Self {
+        Self {
+            id,
+            uid: content.uid,
+            url: content.url,
+            version: 1,
+            description: content.description,
+            disabled: content.disabled,
+            filter_types: content.event_types.clone(),
+            event_types: content.event_types,
+            channels: content.channels,
+            throttle_rate: content.throttle_rate,
+            rate_limit: content.throttle_rate,
+            metadata: content.metadata,
+            pace: content.pace,
+            max_in_flight: content.max_in_flight,
+            retry_schedule: content.retry_schedule,
+            header_profile: content.header_profile,
+            timeout_seconds: content.timeout_s,
+            created_at: rfc3339(created_ms),
+            updated_at: rfc3339(updated_ms),
+        }
+    }
+
+    /// The id, by which lists go on.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The secret of an endpoint, or the public half of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointSecretOut {
+    /// `whsec_…` or `whpk_…`.
+    pub key: String,
+}
+
+/// The body of rotate.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointSecretRotateIn {
+    /// The new secret; made where there is none.
+    pub key: Option<String>,
+    grace_period_seconds: Option<u32>,
+}
+
+impl EndpointSecretRotateIn {
+    /// Reads and checks a body, which may be empty.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let rotate: Self = body::parse_or_default(bytes)?;
+        let mut faults = Faults::default();
+        faults.check(
+            rotate.grace_seconds() <= MAX_GRACE_S,
+            &["gracePeriodSeconds"],
+            format!("Send seconds from 0 to {MAX_GRACE_S}."),
+        );
+        faults.into_result()?;
+        Ok(rotate)
+    }
+
+    /// How long the old secret stays valid.
+    pub fn grace_seconds(&self) -> u32 {
+        self.grace_period_seconds.unwrap_or(DEFAULT_GRACE_S)
+    }
+}
+
+/// The body of PUT headers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct EndpointHeadersIn {
+    /// All custom headers.
+    pub headers: Headers,
+}
+
+impl EndpointHeadersIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let new: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        check_headers(&mut faults, &new.headers);
+        faults.into_result()?;
+        Ok(new)
+    }
+}
+
+/// The body of PATCH headers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointHeadersPatch {
+    headers: BTreeMap<String, Option<String>>,
+    #[serde(deserialize_with = "null_is_default")]
+    delete_headers: Vec<String>,
+}
+
+impl EndpointHeadersPatch {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let patch: Self = body::parse(bytes)?;
+        let set =
+            patch.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
+        let mut faults = Faults::default();
+        check_headers(&mut faults, &set);
+        faults.into_result()?;
+        Ok(patch)
+    }
+
+    /// Sets, replaces and deletes (a header whose value is null, or that is in `deleteHeaders`). Names are
+    /// the same whatever their case. A 422 where there would be too many.
+    pub fn apply(self, to: &mut Headers) -> Result<(), ApiError> {
+        for name in self.headers.keys().chain(&self.delete_headers) {
+            to.retain(|old, _| !old.eq_ignore_ascii_case(name));
+        }
+        to.extend(self.headers.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        let mut faults = Faults::default();
+        check_header_count(&mut faults, to);
+        faults.into_result()
+    }
+}
+
+/// The custom headers, as they are answered: sensitive ones by name only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointHeadersOut {
+    headers: Headers,
+    sensitive: Vec<String>,
+}
+
+impl EndpointHeadersOut {
+    /// Makes the answer of what is stored.
+    pub fn new(stored: Headers) -> Self {
+        let (hidden, headers): (Headers, Headers) =
+            stored.into_iter().partition(|(name, _)| header::is_sensitive(name));
+        Self { headers, sensitive: hidden.into_keys().collect() }
+    }
+}
+
+fn check_headers(faults: &mut Faults, headers: &Headers) {
+    check_header_count(faults, headers);
+    let mut seen = BTreeSet::new();
+    for (name, value) in headers {
+        let loc = ["headers", name.as_str()];
+        if let Err(fault) = header::check(name, value) {
+            faults.add(&loc, fault.to_string());
+        } else if !seen.insert(name.to_ascii_lowercase()) {
+            faults.add(&loc, HeaderFault::Twice(name.clone()).to_string());
+        }
+    }
+}
+
+fn check_header_count(faults: &mut Faults, headers: &Headers) {
+    faults.check(headers.len() <= MAX_HEADERS, &["headers"], HeaderFault::TooMany(headers.len()).to_string());
+}
+
+/// How many attempts there were, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct EndpointStats {
+    /// Answered with 200 to 299.
+    pub success: i64,
+    /// Not tried yet.
+    pub pending: i64,
+    /// Failed so far, and will be tried again.
+    pub sending: i64,
+    /// Failed.
+    pub fail: i64,
+    /// Taken back.
+    pub canceled: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places<T: std::fmt::Debug>(result: Result<T, ApiError>) -> Vec<String> {
+        match result {
+            Err(ApiError::Invalid(faults)) => faults.iter().map(|f| f.loc.join(".")).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_words_of_both_generations_of_sdks_are_read_and_written() {
+        let old = EndpointIn::parse(br#"{"url":"https://a","filterTypes":["x"],"rateLimit":5,"version":1}"#);
+        let new = EndpointIn::parse(br#"{"url":"https://a","eventTypes":["x"],"throttleRate":5}"#);
+        assert_eq!(old, new);
+        let out = EndpointOut::new("ep_1".into(), new.expect("ok").content, 0, 0);
+        let out = serde_json::to_value(out).expect("json");
+        for (a, b) in [("eventTypes", "filterTypes"), ("throttleRate", "rateLimit")] {
+            assert_eq!(out[a], out[b]);
+            assert!(!out[a].is_null());
+        }
+        assert_eq!((&out["version"], &out["disabled"]), (&serde_json::json!(1), &serde_json::json!(false)));
+    }
+
+    #[test]
+    fn an_empty_list_of_event_types_means_all() {
+        let read = |body: &[u8]| EndpointIn::parse(body).expect("ok").content.event_types;
+        assert_eq!(read(br#"{"url":"u","filterTypes":[]}"#), None);
+        assert_eq!(read(br#"{"url":"u","eventTypes":null}"#), None);
+        assert_eq!(read(br#"{"url":"u","eventTypes":["a","a"]}"#), Some(vec!["a".into()]));
+    }
+
+    #[test]
+    fn weirs_own_fields_are_checked_and_kept() {
+        let body = br#"{"url":"u","pace":{"limit":10,"window":"minute"},"maxInFlight":3,
+            "retrySchedule":[0.5,60],"headerProfile":"both","timeoutSeconds":10}"#;
+        let content = EndpointIn::parse(body).expect("ok").content;
+        assert_eq!(content.pace, Some(Pace { limit: 10, window: Window::Minute }));
+        let out = serde_json::to_value(EndpointOut::new("ep_1".into(), content.clone(), 0, 0)).expect("json");
+        assert_eq!(out["pace"], serde_json::json!({"limit": 10, "window": "minute"}));
+        assert_eq!(out["headerProfile"], "both");
+        let stored = minicbor::to_vec(&content).expect("encodes");
+        assert_eq!(minicbor::decode::<EndpointContent>(&stored).expect("decodes"), content);
+        assert_eq!(
+            places(EndpointIn::parse(
+                br#"{"url":"","uid":"","throttleRate":0,"pace":{"limit":0,"window":"hour"},"maxInFlight":101,
+                "retrySchedule":[-1,604801],"timeoutSeconds":0,"headers":{"svix-id":"x"}}"#
+            )),
+            [
+                "body.url",
+                "body.uid",
+                "body.throttleRate",
+                "body.pace.limit",
+                "body.maxInFlight",
+                "body.retrySchedule.0",
+                "body.retrySchedule.1",
+                "body.timeoutSeconds",
+                "body.headers.svix-id"
+            ]
+        );
+        assert_eq!(places(EndpointIn::parse(br#"{"url":"u","headerProfile":"x"}"#)), ["body.headerProfile"]);
+        assert_eq!(
+            places(EndpointIn::parse(br#"{"url":"u","pace":{"limit":1,"window":"day"}}"#)),
+            ["body.pace.window"]
+        );
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let mut content = EndpointIn::parse(
+            br#"{"url":"https://a","uid":"u","eventTypes":["x"],"disabled":true,"retrySchedule":[1]}"#,
+        )
+        .expect("ok")
+        .content;
+        let before = content.clone();
+        content.apply(EndpointPatch::parse(b"{}").expect("ok"));
+        assert_eq!(content, before);
+        let patch = br#"{"uid":null,"filterTypes":[],"disabled":false,"rateLimit":3,"retrySchedule":null}"#;
+        content.apply(EndpointPatch::parse(patch).expect("ok"));
+        let after = EndpointContent {
+            uid: None,
+            event_types: None,
+            disabled: false,
+            throttle_rate: Some(3),
+            retry_schedule: None,
+            ..before
+        };
+        assert_eq!(content, after);
+        assert_eq!(
+            places(EndpointPatch::parse(br#"{"url":null,"throttleRate":0}"#)),
+            ["body.url", "body.throttleRate"]
+        );
+    }
+
+    #[test]
+    fn custom_headers_may_not_pass_for_the_gateways_own() {
+        let check = |name: &str, value: &str| {
+            let body = serde_json::json!({"headers": {name: value}}).to_string();
+            EndpointHeadersIn::parse(body.as_bytes()).is_ok()
+        };
+        assert!(check("Authorization", "Bearer x") && check("X-Custom", ""));
+        for name in ["Content-Type", "webhook-signature", "X-Amz-Date", "a b", "", "host"] {
+            assert!(!check(name, "v"), "{name}");
+        }
+        assert!(!check("x", "a\r\nb: c") && !check("x", &"v".repeat(4097)));
+        let twice = br#"{"headers":{"X-A":"1","x-a":"2"}}"#;
+        assert_eq!(places(EndpointHeadersIn::parse(twice)), ["body.headers.x-a"]);
+    }
+
+    #[test]
+    fn sensitive_headers_are_shown_by_name_only() {
+        let body = br#"{"headers":{"Authorization":"s","X-Api-Key":"s","x-plain":"v"}}"#;
+        let out = EndpointHeadersOut::new(EndpointHeadersIn::parse(body).expect("ok").headers);
+        assert_eq!(out.headers, Headers::from([("x-plain".into(), "v".into())]));
+        assert_eq!(out.sensitive, ["Authorization", "X-Api-Key"]);
+    }
+
+    #[test]
+    fn a_patch_of_headers_sets_replaces_and_deletes() {
+        let mut headers = Headers::from(["X-A", "X-B", "X-C", "X-D"].map(|n| (n.into(), "old".into())));
+        let patch = br#"{"headers":{"x-a":"new","X-B":null},"deleteHeaders":["x-c"]}"#;
+        EndpointHeadersPatch::parse(patch).expect("ok").apply(&mut headers).expect("few enough");
+        assert_eq!(headers, Headers::from([("X-D".into(), "old".into()), ("x-a".into(), "new".into())]));
+        let many: BTreeMap<_, _> = (0..MAX_HEADERS).map(|n| (format!("x-{n}"), "v")).collect();
+        let body = serde_json::json!({ "headers": many }).to_string();
+        assert!(EndpointHeadersPatch::parse(body.as_bytes()).expect("ok").apply(&mut headers).is_err());
+    }
+
+    #[test]
+    fn a_rotation_may_have_no_body() {
+        assert_eq!(EndpointSecretRotateIn::parse(b"").expect("ok").grace_seconds(), 86_400);
+        let none = EndpointSecretRotateIn::parse(br#"{"gracePeriodSeconds":0,"key":null}"#).expect("ok");
+        assert_eq!((none.grace_seconds(), none.key), (0, None));
+        assert_eq!(
+            places(EndpointSecretRotateIn::parse(br#"{"gracePeriodSeconds":604801}"#)),
+            ["body.gracePeriodSeconds"]
+        );
+    }
+}

@@ -1,0 +1,483 @@
+//! Messages: what comes in is checked without being rewritten, what goes out is written without being read.
+
+use super::application::ApplicationIn;
+use super::{check_channels, check_event_type, is_name};
+use crate::api::body::{self, Faults};
+use crate::api::page::{Keys, Order, Page};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::id;
+use crate::time::rfc3339;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The most bytes of a payload.
+pub const MAX_PAYLOAD: usize = 1024 * 1024;
+/// The most bytes of the body of create: a payload, perhaps escaped inside `rawPayload`, and the rest.
+pub const MAX_BODY: usize = 2 * MAX_PAYLOAD + 64 * 1024;
+/// The longest time that a payload is kept on request, in days.
+pub const MAX_RETENTION_DAYS: u16 = 90;
+
+/// The body of create. The payload's bytes stay where they are.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageIn<'a> {
+    /// The name of the event type.
+    #[serde(borrow)]
+    pub event_type: Cow<'a, str>,
+    /// The caller's own name for the event, unique within the application.
+    #[serde(borrow, default)]
+    pub event_id: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "data")]
+    payload: &'a RawValue,
+    /// Only endpoints with one of these channels, and those without channels, get the message.
+    #[serde(default)]
+    pub channels: Option<Vec<String>>,
+    /// Words to find the message by.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    #[serde(default)]
+    payload_retention_period: Option<i64>,
+    /// Brings the application along: made where it does not exist yet.
+    #[serde(default)]
+    pub application: Option<ApplicationIn>,
+    #[serde(borrow, default)]
+    transformations_params: Option<TransformationsParams<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TransformationsParams<'a> {
+    #[serde(borrow, default)]
+    raw_payload: Option<Cow<'a, str>>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, String>>,
+}
+
+impl<'a> MessageIn<'a> {
+    /// Reads and checks the body of create.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ApiError> {
+        if bytes.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        let mut new: Self = body::parse(bytes)?;
+        if new.body().len() > MAX_PAYLOAD {
+            return Err(too_large());
+        }
+        let mut faults = Faults::default();
+        check_event_type(&mut faults, &["eventType"], &new.event_type);
+        if let Some(event_id) = &new.event_id {
+            faults.check(
+                is_name(event_id),
+                &["eventId"],
+                "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and .",
+            );
+            faults.check(!event_id.starts_with("msg_"), &["eventId"], "An eventId must not begin with msg_.");
+        }
+        faults.check(new.payload.get().starts_with('{'), &["payload"], "Send a JSON object.");
+        if let Some(channels) = &new.channels {
+            check_channels(&mut faults, &["channels"], channels);
+        }
+        if let Some(tags) = &new.tags {
+            check_channels(&mut faults, &["tags"], tags);
+        }
+        faults.check(
+            new.payload_retention_period
+                .is_none_or(|days| (1..=i64::from(MAX_RETENTION_DAYS)).contains(&days)),
+            &["payloadRetentionPeriod"],
+            format!("Send a number of days from 1 to {MAX_RETENTION_DAYS}."),
+        );
+        if let Some(application) = &new.application {
+            let mut inner = Faults::default();
+            application.check(&mut inner);
+            if let Err(ApiError::Invalid(mut inner)) = inner.into_result() {
+                for fault in &mut inner {
+                    fault.loc.insert(1, "application".to_owned());
+                }
+                faults.merge(ApiError::Invalid(inner))?;
+            }
+        }
+        faults.into_result()?;
+        new.channels = new.channels.map(super::unique);
+        new.tags = new.tags.map(super::unique);
+        Ok(new)
+    }
+
+    /// What endpoints are sent: the raw payload where there is one, else the payload as it came.
+    pub fn body(&self) -> &str {
+        self.raw_payload().unwrap_or_else(|| self.payload.get())
+    }
+
+    /// The text that is sent instead of the payload, where the caller wants that.
+    pub fn raw_payload(&self) -> Option<&str> {
+        self.transformations_params.as_ref()?.raw_payload.as_deref()
+    }
+
+    /// The content type that a raw payload is sent with, where the caller names one.
+    pub fn content_type(&self) -> Option<&str> {
+        let headers = self.transformations_params.as_ref()?.headers.as_ref()?;
+        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, v)| v.as_str())
+    }
+
+    /// For how many days the payload is kept, where the caller says so.
+    pub fn retention_days(&self) -> Option<u16> {
+        self.payload_retention_period.and_then(|days| u16::try_from(days).ok())
+    }
+
+    /// Checks that the application that the message brings along is the one in the path.
+    pub fn check_application(&self, path_id: &str) -> Result<(), ApiError> {
+        let Some(application) = &self.application else { return Ok(()) };
+        match application.uid.as_deref() {
+            Some(uid) if uid == path_id => Ok(()),
+            Some(_) => Err(ApiError::invalid_kind(
+                &["body", "application", "uid"],
+                "The uid must be the one in the path.",
+                "application_uid_mismatch",
+            )),
+            None => Err(ApiError::invalid_kind(
+                &["body", "application", "uid"],
+                "Give the application a uid, the one in the path.",
+                "application_uid_missing",
+            )),
+        }
+    }
+
+    /// What [`message_out_json`] writes of it.
+    pub fn fields(&self) -> MessageFields<'_> {
+        MessageFields {
+            event_type: &self.event_type,
+            event_id: self.event_id.as_deref(),
+            channels: self.channels.as_deref(),
+            tags: self.tags.as_deref(),
+            // Only a raw payload has to be looked at: the other is an object, or it would not be here.
+            payload: self.raw_payload().map_or(Payload::Object(self.payload.get()), Payload::of),
+        }
+    }
+}
+
+fn too_large() -> ApiError {
+    ApiError::status(413, "payload_too_large", format!("A payload may take {MAX_PAYLOAD} bytes. Send less."))
+}
+
+/// The payload of a message, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// A JSON object, shown as it is.
+    Object(&'a str),
+    /// Any other text that is sent as it is; shown as `{"rawPayload": "…"}`, for SDKs require an object.
+    Raw(&'a str),
+    /// Kept no longer.
+    Expired,
+}
+
+impl<'a> Payload<'a> {
+    /// The payload of what endpoints are sent.
+    pub fn of(body: &'a str) -> Self {
+        let text = body.trim_matches([' ', '\t', '\r', '\n']);
+        // Text that begins with a brace is a JSON object unless it was sent as a raw payload: look.
+        if text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok() {
+            Payload::Object(text)
+        } else {
+            Payload::Raw(body)
+        }
+    }
+}
+
+/// What is shown of a message besides its id and time.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageFields<'a> {
+    /// The name of the event type.
+    pub event_type: &'a str,
+    /// The caller's own name for the event.
+    pub event_id: Option<&'a str>,
+    /// The channels.
+    pub channels: Option<&'a [String]>,
+    /// The tags.
+    pub tags: Option<&'a [String]>,
+    /// The payload.
+    pub payload: Payload<'a>,
+}
+
+/// Writes a message, as it is answered. The payload is copied, not read; without content it is `{}`.
+pub fn message_out_json(id: &str, ts_ms: i64, message: &MessageFields<'_>, with_content: bool) -> String {
+    let payload = match message.payload {
+        _ if !with_content => "{}",
+        Payload::Object(text) | Payload::Raw(text) => text,
+        Payload::Expired => r#"{"expired":true}"#,
+    };
+    let mut out = String::with_capacity(payload.len().saturating_add(320));
+    out.push_str(r#"{"id":"#);
+    quote(&mut out, id);
+    out.push_str(r#","eventId":"#);
+    match message.event_id {
+        Some(event_id) => quote(&mut out, event_id),
+        None => out.push_str("null"),
+    }
+    out.push_str(r#","eventType":"#);
+    quote(&mut out, message.event_type);
+    out.push_str(r#","channels":"#);
+    list(&mut out, message.channels);
+    out.push_str(r#","tags":"#);
+    list(&mut out, message.tags);
+    out.push_str(r#","timestamp":""#);
+    out.push_str(&rfc3339(ts_ms));
+    out.push_str(r#"","payload":"#);
+    if with_content && matches!(message.payload, Payload::Raw(_)) {
+        out.push_str(r#"{"rawPayload":"#);
+        quote(&mut out, payload);
+        out.push('}');
+    } else {
+        out.push_str(payload);
+    }
+    out.push('}');
+    out
+}
+
+fn list(out: &mut String, items: Option<&[String]>) {
+    let Some(items) = items else { return out.push_str("null") };
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        quote(out, item);
+    }
+    out.push(']');
+}
+
+/// Writes a JSON string.
+fn quote(out: &mut String, text: &str) {
+    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        // A string can always be written.
+        out.push_str(&serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned()));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
+/// JSON text that is known to be JSON, as a value; `None` where it is not JSON after all.
+pub fn with_raw(json: String) -> Option<Box<RawValue>> {
+    RawValue::from_string(json).ok()
+}
+
+/// The query of the list of messages.
+#[derive(Debug, Clone)]
+pub struct MessageQuery {
+    /// Which page; newest first.
+    pub page: Page,
+    /// Only with this channel.
+    pub channel: Option<String>,
+    /// Only with this tag.
+    pub tag: Option<String>,
+    /// Only of these types; empty for all.
+    pub event_types: Vec<String>,
+    /// Only before this time (ms).
+    pub before: Option<i64>,
+    /// Only after this time (ms).
+    pub after: Option<i64>,
+    /// Whether payloads are shown.
+    pub with_content: bool,
+}
+
+impl MessageQuery {
+    /// Reads a query.
+    pub fn parse(raw: &str) -> Result<Self, ApiError> {
+        let query = Query::parse(raw);
+        Ok(Self {
+            page: Page::from_query_ordered(&query, Keys::Id(id::MESSAGE), Order::Descending)?,
+            channel: query.text("channel").map(str::to_owned),
+            tag: query.text("tag").map(str::to_owned),
+            event_types: query.list("event_types"),
+            before: query.time("before")?,
+            after: query.time("after")?,
+            with_content: query.with_content(true)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn places(body: &str) -> Vec<String> {
+        match MessageIn::parse(body.as_bytes()) {
+            Err(ApiError::Invalid(faults)) => faults.iter().map(|f| f.loc.join(".")).collect(),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_payload_keeps_every_byte() {
+        let body = r#"{"eventType":"a.b","data": { "z" : 1.0, "a":"\u00e9" } , "unknown":1}"#;
+        let message = MessageIn::parse(body.as_bytes()).expect("a message");
+        assert_eq!(message.body(), r#"{ "z" : 1.0, "a":"\u00e9" }"#);
+        assert!(matches!(message.event_type, Cow::Borrowed("a.b")));
+        let out = message_out_json("msg_1", 0, &message.fields(), true);
+        assert!(out.contains(message.body()));
+        let read: serde_json::Value = serde_json::from_str(&out).expect("json");
+        assert_eq!(read["eventId"], serde_json::Value::Null);
+        assert_eq!(read["timestamp"], rfc3339(0));
+    }
+
+    #[test]
+    fn without_content_the_payload_is_an_empty_object() {
+        let message =
+            MessageIn::parse(br#"{"eventType":"a","eventId":"e","payload":{"a":1},"channels":["x","x"]}"#)
+                .expect("a message");
+        let read: serde_json::Value =
+            serde_json::from_str(&message_out_json("msg_1", 0, &message.fields(), false)).expect("json");
+        assert_eq!(read["payload"], serde_json::json!({}));
+        assert_eq!(read["channels"], serde_json::json!(["x"]));
+        assert_eq!(read["eventId"], "e");
+    }
+
+    #[test]
+    fn all_faults_of_a_message_come_at_once() {
+        let body = r#"{"eventType":"a b","eventId":"msg_1","payload":[1],"channels":[],"tags":["ü"],
+            "payloadRetentionPeriod":91,"application":{"name":"","uid":"u"}}"#;
+        assert_eq!(
+            places(body),
+            [
+                "body.eventType",
+                "body.eventId",
+                "body.payload",
+                "body.channels",
+                "body.tags.0",
+                "body.payloadRetentionPeriod",
+                "body.application.name"
+            ]
+        );
+        assert_eq!(places(r#"{"eventType":"a"}"#), ["body.payload"]);
+        assert_eq!(places(r#"{"eventType":"a","payload":null}"#), ["body.payload"]);
+        assert_eq!(places(r#"{"eventType":"a","payload":{},"channels":["a",7]}"#), ["body.channels.1"]);
+    }
+
+    #[test]
+    fn a_raw_payload_is_sent_as_it_is_and_shown_as_an_object() {
+        let body = br#"{"eventType":"a","payload":{},"transformationsParams":
+            {"rawPayload":"a \"text\"","headers":{"content-type":"text/plain"}}}"#;
+        let message = MessageIn::parse(body).expect("a message");
+        assert_eq!((message.body(), message.content_type()), (r#"a "text""#, Some("text/plain")));
+        let read: serde_json::Value =
+            serde_json::from_str(&message_out_json("msg_1", 0, &message.fields(), true)).expect("json");
+        assert_eq!(read["payload"]["rawPayload"], r#"a "text""#);
+        assert_eq!(Payload::of(" {\"a\": 1}\n"), Payload::Object("{\"a\": 1}"));
+        assert_eq!(Payload::of("{no"), Payload::Raw("{no"));
+    }
+
+    #[test]
+    fn an_expired_payload_says_so() {
+        let message = MessageIn::parse(br#"{"eventType":"a","payload":{}}"#).expect("a message");
+        let fields = MessageFields { payload: Payload::Expired, ..message.fields() };
+        assert!(message_out_json("msg_1", 0, &fields, true).contains(r#""payload":{"expired":true}"#));
+    }
+
+    #[test]
+    fn a_payload_may_take_a_mebibyte() {
+        let body = |n: usize| format!(r#"{{"eventType":"a","payload":{{"a":"{}"}}}}"#, "x".repeat(n - 8));
+        assert!(MessageIn::parse(body(MAX_PAYLOAD).as_bytes()).is_ok());
+        for n in [MAX_PAYLOAD + 1, MAX_BODY + 1] {
+            let error = MessageIn::parse(body(n).as_bytes()).expect_err("too large");
+            assert_eq!(error.http_status(), 413);
+            assert!(error.body().contains("payload_too_large"));
+        }
+    }
+
+    #[test]
+    fn the_application_that_comes_along_is_the_one_in_the_path() {
+        let parse = |app: &str| {
+            let body = format!(r#"{{"eventType":"a","payload":{{}},"application":{app}}}"#);
+            MessageIn::parse(body.as_bytes()).expect("a message").check_application("mine")
+        };
+        assert!(parse(r#"{"name":"n","uid":"mine"}"#).is_ok() && parse("null").is_ok());
+        let body = |app| parse(app).expect_err("refused").body();
+        assert!(body(r#"{"name":"n","uid":"other"}"#).contains("application_uid_mismatch"));
+        assert!(body(r#"{"name":"n"}"#).contains("application_uid_missing"));
+    }
+
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            any::<i32>().prop_map(|n| n.to_string()),
+            "[a-z._ -]{0,4}".prop_map(|s| format!("\"{s}\"")),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            let key = prop_oneof![
+                Just("eventType"),
+                Just("payload"),
+                Just("data"),
+                Just("channels"),
+                Just("application"),
+                Just("transformationsParams"),
+                Just("rawPayload"),
+                Just("name"),
+                Just("uid"),
+                Just("tags"),
+            ];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(","))),
+                proptest::collection::vec((key, inner), 0..5).prop_map(|v| {
+                    let fields: Vec<_> = v.iter().map(|(k, v)| format!("\"{k}\": {v}")).collect();
+                    format!("{{{}}}", fields.join(","))
+                }),
+            ]
+        })
+    }
+
+    fn well_formed(error: &ApiError) {
+        assert!(matches!(error.http_status(), 413 | 422), "{error}");
+        let body: serde_json::Value = serde_json::from_str(&error.body()).expect("json");
+        if let Some(faults) = body["detail"].as_array() {
+            assert!(!faults.is_empty());
+            assert!(faults.iter().all(|f| f["loc"][0] == "body" && f["msg"] != "" && f["type"] != ""));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_a_well_formed_error(bytes: Vec<u8>, text in ".*", json in json()) {
+            for body in [&bytes[..], text.as_bytes(), json.as_bytes()] {
+                match MessageIn::parse(body) {
+                    Ok(message) => {
+                        let out = message_out_json("msg_1", 0, &message.fields(), true);
+                        prop_assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{}", out);
+                    }
+                    Err(error) => well_formed(&error),
+                }
+                if let Err(error) = ApplicationIn::parse(body) {
+                    well_formed(&error);
+                }
+                if let Err(error) = super::super::endpoint::EndpointIn::parse(body) {
+                    well_formed(&error);
+                }
+                if let Err(error) = super::super::event_type::EventTypeIn::parse(body) {
+                    well_formed(&error);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_json_whatever_is_stored(
+            id in ".*",
+            event_type in ".*",
+            payload in ".*",
+            tag in ".*",
+        ) {
+            let fields = MessageFields {
+                event_type: &event_type,
+                event_id: Some(&id),
+                channels: Some(&[]),
+                tags: Some(std::slice::from_ref(&tag)),
+                payload: Payload::of(&payload),
+            };
+            let out = message_out_json(&id, 0, &fields, true);
+            let read: serde_json::Value = serde_json::from_str(&out).expect("json");
+            prop_assert_eq!(&read["tags"][0], &tag);
+        }
+    }
+}

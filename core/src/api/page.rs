@@ -1,0 +1,290 @@
+//! Lists in pages, by iterator.
+//!
+//! An iterator is the key (id or name) of the last item seen; with a `-` before it, the page ends right
+//! before that key instead. A page is read with one row more than asked for, which tells whether it is the
+//! last. Because a place in the list is a key and not a count, items that are added or deleted meanwhile
+//! move nothing.
+
+use super::query::Query;
+use crate::error::ApiError;
+use crate::id;
+use serde::Serialize;
+
+/// The number of items when the caller names none.
+pub const DEFAULT_LIMIT: u16 = 50;
+/// The most items of one page.
+pub const MAX_LIMIT: u16 = 250;
+
+/// In which order a list is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest (or lowest name) first.
+    Ascending,
+    /// Newest (or highest name) first.
+    Descending,
+}
+
+/// What the iterators of a list look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Ids with this prefix.
+    Id(&'static str),
+    /// Names of event types.
+    Name,
+}
+
+/// Which page of a list is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    limit: u16,
+    order: Order,
+    /// The key next to which the page begins, exclusive.
+    from: Option<String>,
+    backwards: bool,
+}
+
+/// A page, as every list is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListOut<T> {
+    /// The items.
+    pub data: Vec<T>,
+    /// Leads to the page after this one; null where this one is empty.
+    pub iterator: Option<String>,
+    /// Leads to the page before this one; null where this one is empty.
+    pub prev_iterator: Option<String>,
+    /// Whether there is nothing more in the direction that was read.
+    pub done: bool,
+}
+
+impl Page {
+    /// Reads `limit`, `iterator` and `order`.
+    pub fn from_query(query: &Query, keys: Keys, default: Order) -> Result<Self, ApiError> {
+        let mut page = Self::from_query_ordered(query, keys, default)?;
+        page.order = match query.text("order") {
+            None => default,
+            Some("ascending") => Order::Ascending,
+            Some("descending") => Order::Descending,
+            Some(_) => return Err(ApiError::invalid(&["query", "order"], "Send ascending or descending.")),
+        };
+        Ok(page)
+    }
+
+    /// Reads `limit` and `iterator` of a list that has one order only (messages, attempts).
+    pub fn from_query_ordered(query: &Query, keys: Keys, order: Order) -> Result<Self, ApiError> {
+        let limit = match query.int("limit")? {
+            None => DEFAULT_LIMIT,
+            Some(limit) => u16::try_from(limit)
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                .ok_or_else(|| {
+                    ApiError::invalid(&["query", "limit"], format!("Send a number from 1 to {MAX_LIMIT}."))
+                })?,
+        };
+        let iterator = query.text("iterator").filter(|text| !text.is_empty());
+        let backwards = iterator.is_some_and(|text| text.starts_with('-'));
+        let from = match (iterator, backwards) {
+            (Some(text), true) => text.get(1..),
+            (other, _) => other,
+        };
+        let well_formed = |key: &str| match keys {
+            Keys::Id(prefix) => id::is(prefix, key),
+            Keys::Name => super::model::is_name(key),
+        };
+        if from.is_some_and(|key| !well_formed(key)) {
+            return Err(ApiError::invalid(
+                &["query", "iterator"],
+                "Send the iterator of an earlier page of this list, as it was.",
+            ));
+        }
+        Ok(Self { limit, order, from: from.map(str::to_owned), backwards })
+    }
+
+    /// Whether the rows are to be read with rising keys: `key > from ORDER BY key`, else
+    /// `key < from ORDER BY key DESC`.
+    pub fn reads_ascending(&self) -> bool {
+        (self.order == Order::Ascending) != self.backwards
+    }
+
+    /// The key that the rows must be beyond; for the first page, text below or above every key.
+    pub fn from(&self) -> &str {
+        self.from.as_deref().unwrap_or(if self.reads_ascending() { "" } else { "~" })
+    }
+
+    /// Whether the caller goes on from an earlier page.
+    pub fn continues(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// How many items the caller wants.
+    pub fn limit(&self) -> usize {
+        usize::from(self.limit)
+    }
+
+    /// How many rows to read: one more than wanted.
+    pub fn probe(&self) -> i64 {
+        i64::from(self.limit).saturating_add(1)
+    }
+
+    /// Makes the answer of the rows read, given in the order in which they were read.
+    pub fn finish<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> &str) -> ListOut<T> {
+        let done = rows.len() <= self.limit();
+        rows.truncate(self.limit());
+        if self.backwards {
+            rows.reverse();
+        }
+        ListOut {
+            iterator: rows.last().map(|row| key(row).to_owned()),
+            prev_iterator: rows.first().map(|row| format!("-{}", key(row))),
+            data: rows,
+            done,
+        }
+    }
+}
+
+impl<T> ListOut<T> {
+    /// The same page with other items.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> ListOut<U> {
+        ListOut {
+            data: self.data.into_iter().map(change).collect(),
+            iterator: self.iterator,
+            prev_iterator: self.prev_iterator,
+            done: self.done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seeded;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn page(raw: &str) -> Result<Page, ApiError> {
+        Page::from_query(&Query::parse(raw), Keys::Name, Order::Ascending)
+    }
+
+    /// What an object does with SQL, done with a set.
+    fn read(keys: &BTreeSet<String>, page: &Page) -> ListOut<String> {
+        let take = usize::try_from(page.probe()).expect("small");
+        let rows: Vec<String> = if page.reads_ascending() {
+            keys.iter().filter(|k| k.as_str() > page.from()).take(take).cloned().collect()
+        } else {
+            keys.iter().rev().filter(|k| k.as_str() < page.from()).take(take).cloned().collect()
+        };
+        page.finish(rows, |key| key)
+    }
+
+    #[test]
+    fn pages_follow_their_iterators_in_both_directions() {
+        let keys: BTreeSet<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
+        let list = |raw: &str| read(&keys, &page(raw).expect(raw));
+        let first = list("limit=2");
+        assert_eq!((first.data.join(""), first.done), ("ab".into(), false));
+        assert_eq!(first.iterator.as_deref(), Some("b"));
+        assert_eq!(first.prev_iterator.as_deref(), Some("-a"));
+        let last = list("limit=3&iterator=b");
+        assert_eq!((last.data.join(""), last.done), ("cde".into(), true));
+        let back = list("limit=2&iterator=-e");
+        assert_eq!((back.data.join(""), back.done), ("cd".into(), false));
+        assert_eq!(list("limit=2&iterator=-c").data.join(""), "ab");
+        let down = list("limit=2&order=descending&iterator=d");
+        assert_eq!((down.data.join(""), down.iterator.as_deref()), ("cb".into(), Some("b")));
+        assert_eq!(list("limit=2&order=descending&iterator=-b").data.join(""), "dc");
+        let beyond = list("iterator=e");
+        assert_eq!(
+            (beyond.data.len(), beyond.iterator, beyond.prev_iterator, beyond.done),
+            (0, None, None, true)
+        );
+    }
+
+    #[test]
+    fn what_is_no_page_is_a_422() {
+        for raw in [
+            "limit=0",
+            "limit=251",
+            "limit=-1",
+            "limit=x",
+            "limit=99999999999",
+            "order=up",
+            "iterator=a%20b",
+            "iterator=-",
+        ] {
+            assert_eq!(page(raw).expect_err(raw).http_status(), 422, "{raw}");
+        }
+        assert_eq!(page("limit=250&iterator=").expect("a page").limit(), 250);
+        assert_eq!(page("").expect("a page").limit(), 50);
+    }
+
+    #[test]
+    fn an_iterator_of_another_kind_or_a_broken_one_is_a_422() {
+        let good = id::new(id::MESSAGE, 1_795_000_000_000, &mut Seeded(1));
+        let read = |iterator: &str| {
+            let query = Query::parse(&format!("iterator={iterator}"));
+            Page::from_query_ordered(&query, Keys::Id(id::MESSAGE), Order::Descending)
+        };
+        assert!(read(&good).is_ok() && read(&format!("-{good}")).is_ok());
+        assert!(!read(&good).expect("a page").reads_ascending());
+        assert!(read(&format!("-{good}")).expect("a page").reads_ascending());
+        for bad in ["msg_bad", "--", &good.replace("msg_", "ep_"), &format!("--{good}")] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Add(u8),
+        Delete(u8),
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
+        let change = prop_oneof![any::<u8>().prop_map(Change::Add), any::<u8>().prop_map(Change::Delete)];
+        proptest::collection::vec(proptest::collection::vec(change, 0..8), 0..64)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_stays_is_skipped_or_repeated_while_items_come_and_go(
+            start in proptest::collection::btree_set(any::<u8>(), 0..80),
+            changes in changes(),
+            limit in 1usize..9,
+            descending: bool,
+            backwards: bool,
+        ) {
+            let name = |n: u8| format!("n{n:03}");
+            let mut keys: BTreeSet<String> = start.iter().map(|&n| name(n)).collect();
+            let mut stayed = keys.clone();
+            let mut seen: Vec<String> = Vec::new();
+            let order = if descending { "descending" } else { "ascending" };
+            let mut iterator = match (backwards, descending) {
+                (false, _) => String::new(),
+                (true, false) => "-z".to_owned(),
+                (true, true) => "-a".to_owned(),
+            };
+            let mut changes = changes.into_iter();
+            loop {
+                let raw = format!("limit={limit}&order={order}&iterator={iterator}");
+                let mut out = read(&keys, &page(&raw).expect("a page"));
+                let next = if backwards { out.prev_iterator } else { out.iterator };
+                if backwards {
+                    out.data.reverse();
+                }
+                seen.extend(out.data);
+                match next {
+                    Some(next) if !out.done => iterator = next,
+                    _ => break,
+                }
+                for change in changes.next().unwrap_or_default() {
+                    match change {
+                        Change::Add(n) => { keys.insert(name(n)); }
+                        Change::Delete(n) => { keys.remove(&name(n)); stayed.remove(&name(n)); }
+                    }
+                }
+            }
+            let unique: BTreeSet<&String> = seen.iter().collect();
+            prop_assert_eq!(unique.len(), seen.len(), "repeated");
+            prop_assert!(stayed.iter().all(|key| unique.contains(key)), "skipped");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Which operation a method and a path name.
+//!
+//! The table below is the whole API: a route is one line in it. Paths are matched segment by segment, a
+//! literal before a parameter; one trailing slash is ignored (never answered with a redirect, which SDKs do
+//! not follow).
+
+use crate::error::ApiError;
+use percent_encoding::percent_decode_str;
+
+/// What every path of the API starts with.
+pub const PREFIX: &str = "/api/v1";
+
+/// Whose token an operation accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// No token.
+    Public,
+    /// The organisation's token only.
+    Org,
+    /// The organisation's token, or the token of the very application that the path names.
+    Any,
+}
+
+/// Who answers an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// The Worker itself.
+    Worker,
+    /// The tenant's Directory object.
+    Directory,
+    /// The App object; the first parameter of the path names the application.
+    App,
+}
+
+struct Pattern {
+    method: &'static str,
+    path: &'static str,
+    op: Op,
+    scope: Scope,
+    home: Home,
+}
+
+macro_rules! operations {
+    (
+        routes {
+            $( $op:ident $name:literal $scope:ident $home:ident: $( $method:ident $path:literal ),+ ; )+
+        }
+        internal { $( $inner:ident $inner_name:literal ; )+ }
+    ) => {
+        /// An operation of the API, or one that the parts of Weir ask of each other.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Op {
+            $(
+                #[doc = concat!("`", $name, "`:", $( " ", stringify!($method), " ", $path, )+)]
+                $op,
+            )+
+            $(
+                #[doc = concat!("`", $inner_name, "`: internal, has no route.")]
+                $inner,
+            )+
+        }
+
+        impl Op {
+            /// Every operation.
+            pub const ALL: &[Op] = &[ $( Op::$op, )+ $( Op::$inner, )+ ];
+
+            /// The stable name by which the Worker and the objects speak of the operation.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $( Op::$op => $name, )+
+                    $( Op::$inner => $inner_name, )+
+                }
+            }
+
+            /// The operation of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $( $name => Some(Op::$op), )+
+                    $( $inner_name => Some(Op::$inner), )+
+                    _ => None,
+                }
+            }
+        }
+
+        static PATTERNS: &[Pattern] = &[
+            $( $(
+                Pattern {
+                    method: stringify!($method),
+                    path: $path,
+                    op: Op::$op,
+                    scope: Scope::$scope,
+                    home: Home::$home,
+                },
+            )+ )+
+        ];
+    };
+}
+
+operations! {
+    routes {
+        Health "health.get" Public Worker: GET "health", HEAD "health";
+        HealthPing "health.ping" Public Worker: GET "health/ping", HEAD "health/ping";
+
+        // The calls of the hot path come first.
+        MessageCreate "message.create" Org App: POST "app/{app_id}/msg";
+        MessageList "message.list" Any App: GET "app/{app_id}/msg";
+        MessageGet "message.get" Any App: GET "app/{app_id}/msg/{msg_id}";
+
+        AppList "app.list" Org Directory: GET "app";
+        AppCreate "app.create" Org Directory: POST "app";
+        AppGet "app.get" Any Directory: GET "app/{app_id}";
+        AppUpdate "app.update" Org Directory: PUT "app/{app_id}";
+        AppPatch "app.patch" Org Directory: PATCH "app/{app_id}";
+        AppDelete "app.delete" Org Directory: DELETE "app/{app_id}";
+
+        EventTypeList "event-type.list" Any Directory: GET "event-type";
+        EventTypeCreate "event-type.create" Org Directory: POST "event-type";
+        EventTypeGet "event-type.get" Any Directory: GET "event-type/{event_type_name}";
+        EventTypeUpdate "event-type.update" Org Directory: PUT "event-type/{event_type_name}";
+        EventTypePatch "event-type.patch" Org Directory: PATCH "event-type/{event_type_name}";
+        EventTypeDelete "event-type.delete" Org Directory: DELETE "event-type/{event_type_name}";
+
+        EndpointList "endpoint.list" Any App: GET "app/{app_id}/endpoint";
+        EndpointCreate "endpoint.create" Any App: POST "app/{app_id}/endpoint";
+        EndpointGet "endpoint.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointUpdate "endpoint.update" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointPatch "endpoint.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointDelete "endpoint.delete" Any App: DELETE "app/{app_id}/endpoint/{endpoint_id}";
+        SecretGet "endpoint.secret.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/secret";
+        SecretRotate "endpoint.secret.rotate" Any App:
+            POST "app/{app_id}/endpoint/{endpoint_id}/secret/rotate";
+        HeadersGet "endpoint.headers.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/headers";
+        HeadersPut "endpoint.headers.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/headers";
+        HeadersPatch "endpoint.headers.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}/headers";
+        EndpointStats "endpoint.stats" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/stats";
+
+        // The second path is the deprecated one of SDKs before 2.0.
+        AttemptsByMessage "attempt.list-by-msg" Any App:
+            GET "app/{app_id}/attempt/msg/{msg_id}",
+            GET "app/{app_id}/msg/{msg_id}/attempt";
+        AttemptsByEndpoint "attempt.list-by-endpoint" Any App:
+            GET "app/{app_id}/attempt/endpoint/{endpoint_id}";
+        AttemptGet "attempt.get" Any App: GET "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}";
+        Resend "attempt.resend" Any App: POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
+    }
+    internal {
+        Resolve "directory.resolve";
+        CheckEventTypes "directory.check-event-types";
+    }
+}
+
+/// A request that has found its operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The operation.
+    pub op: Op,
+    /// Whose token it accepts.
+    pub scope: Scope,
+    /// Who answers it.
+    pub home: Home,
+    /// The parameters of the path in order, percent-decoded, never empty.
+    pub params: Vec<String>,
+}
+
+impl Route {
+    /// The application that the path names, by id or uid.
+    ///
+    /// Also for operations that the Directory answers: an application's token reaches its own only.
+    pub fn app(&self) -> Option<&str> {
+        let by_app = match self.home {
+            Home::App => true,
+            Home::Directory => {
+                matches!(self.op, Op::AppGet | Op::AppUpdate | Op::AppPatch | Op::AppDelete)
+            }
+            Home::Worker => false,
+        };
+        self.params.first().filter(|_| by_app).map(String::as_str)
+    }
+
+    /// What [`crate::api::call::Call::params`] holds: all parameters for the Directory, those after the
+    /// application for the App object.
+    pub fn into_call_params(self) -> Vec<String> {
+        let skip = usize::from(self.home == Home::App);
+        self.params.into_iter().skip(skip).collect()
+    }
+}
+
+/// Finds the operation of a request from its method and raw path (without the query).
+///
+/// 404 for a path that is not in the API, 405 for one that is, with another method, and 422 for a parameter
+/// that is not UTF-8 once its percent signs are decoded.
+pub fn find(method: &str, path: &str) -> Result<Route, ApiError> {
+    let unknown =
+        || ApiError::status(404, "not_found", format!("There is nothing at {method} {}.", printable(path)));
+    let rest = path.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')).ok_or_else(unknown)?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let mut found: Option<(&Pattern, usize)> = None;
+    let mut methods = Vec::new();
+    for pattern in PATTERNS {
+        let Some(literals) = literals_matched(pattern.path, rest) else { continue };
+        if pattern.method != method {
+            methods.push(pattern.method);
+        } else if found.is_none_or(|(_, most)| literals > most) {
+            found = Some((pattern, literals));
+        }
+    }
+    let Some((pattern, _)) = found else {
+        if methods.is_empty() {
+            return Err(unknown());
+        }
+        methods.dedup();
+        let detail =
+            format!("{} does not answer {}. Use {}.", printable(path), printable(method), methods.join(", "));
+        return Err(ApiError::status(405, "method_not_allowed", detail));
+    };
+    let mut params = Vec::new();
+    for (part, segment) in pattern.path.split('/').zip(rest.split('/')) {
+        if let Some(name) = parameter(part) {
+            let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| {
+                ApiError::invalid(&["path", name], "Send UTF-8: this is not, once percent-decoded.")
+            })?;
+            params.push(decoded.into_owned());
+        }
+    }
+    Ok(Route { op: pattern.op, scope: pattern.scope, home: pattern.home, params })
+}
+
+fn parameter(part: &str) -> Option<&str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// How many literal segments a path shares with a pattern; `None` where it does not match.
+fn literals_matched(pattern: &str, path: &str) -> Option<usize> {
+    let (mut parts, mut segments, mut literals) = (pattern.split('/'), path.split('/'), 0usize);
+    loop {
+        match (parts.next(), segments.next()) {
+            (None, None) => return Some(literals),
+            (Some(part), Some(segment)) if part == segment => literals = literals.saturating_add(1),
+            (Some(part), Some(segment)) if !segment.is_empty() && parameter(part).is_some() => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The caller's own text in an error message: short, and without control characters.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn op(method: &str, path: &str) -> Op {
+        find(method, path).expect(path).op
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_own_pattern_with_and_without_a_trailing_slash() {
+        for pattern in PATTERNS {
+            for end in ["", "/"] {
+                let path = format!("{PREFIX}/{}{end}", pattern.path.replace(['{', '}'], "-"));
+                let route = find(pattern.method, &path).expect(&path);
+                assert_eq!(route.op, pattern.op, "{path}");
+                assert_eq!(route.params.len(), pattern.path.matches('{').count(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_has_one_name_and_one_home() {
+        for &op in Op::ALL {
+            assert_eq!(Op::from_name(op.name()), Some(op));
+        }
+        assert_eq!(Op::from_name("app.explode"), None);
+        for pattern in PATTERNS.iter().filter(|p| p.home == Home::App) {
+            assert!(pattern.path.starts_with("app/{app_id}/"), "{}", pattern.path);
+        }
+    }
+
+    #[test]
+    fn parameters_are_percent_decoded_in_order() {
+        let route = find("GET", "/api/v1/app/my%2Fapp/endpoint/caf%C3%A9").expect("a route");
+        assert_eq!(route.params, ["my/app", "café"]);
+        assert_eq!(route.app(), Some("my/app"));
+        assert_eq!(route.into_call_params(), ["café"]);
+        let route = find("DELETE", "/api/v1/app/x").expect("a route");
+        assert_eq!((route.app(), route.home), (Some("x"), Home::Directory));
+        assert_eq!(route.into_call_params(), ["x"]);
+        assert_eq!(find("GET", "/api/v1/event-type/a.b").expect("a route").app(), None);
+    }
+
+    #[test]
+    fn a_bad_percent_sign_stays_as_it_is_and_bytes_that_are_no_text_are_a_422() {
+        assert_eq!(find("GET", "/api/v1/app/50%").expect("a route").params, ["50%"]);
+        let error = find("GET", "/api/v1/app/%ff").expect_err("not UTF-8");
+        assert_eq!(error.http_status(), 422);
+        assert!(error.body().contains(r#"["path","app_id"]"#), "{error}");
+    }
+
+    #[test]
+    fn unknown_paths_are_404_in_json() {
+        for path in
+            ["", "/", "/api/v1", "/api/v1/", "/api/v2/app", "/api/v1/apps", "/api/v1/app//", "/api/v1app"]
+        {
+            let error = find("GET", path).expect_err(path);
+            assert_eq!(error.http_status(), 404, "{path}");
+            assert!(error.body().contains("\"code\":\"not_found\""));
+        }
+        assert_eq!(find("GET", "/api/v1/app/a//b").expect_err("empty segment").http_status(), 404);
+    }
+
+    #[test]
+    fn a_known_path_with_another_method_is_405_and_names_the_right_ones() {
+        let error = find("POST", "/api/v1/app/x/").expect_err("no POST");
+        assert_eq!(error.http_status(), 405);
+        assert!(error.body().contains("Use GET, PUT, PATCH, DELETE."), "{error}");
+    }
+
+    #[test]
+    fn who_may_call_what() {
+        let scope = |method, path: &str| find(method, &format!("{PREFIX}/{path}")).expect(path).scope;
+        assert_eq!(scope("GET", "health"), Scope::Public);
+        assert_eq!(scope("POST", "app"), Scope::Org);
+        assert_eq!(scope("GET", "app/a"), Scope::Any);
+        assert_eq!(scope("DELETE", "app/a"), Scope::Org);
+        assert_eq!(scope("POST", "app/a/msg"), Scope::Org);
+        assert_eq!(scope("GET", "app/a/msg"), Scope::Any);
+        assert_eq!(scope("POST", "app/a/endpoint"), Scope::Any);
+        assert_eq!(scope("GET", "event-type"), Scope::Any);
+        assert_eq!(scope("PATCH", "event-type/x"), Scope::Org);
+    }
+
+    #[test]
+    fn attempts_are_found_by_either_path() {
+        assert_eq!(op("GET", "/api/v1/app/a/attempt/msg/m"), Op::AttemptsByMessage);
+        assert_eq!(op("GET", "/api/v1/app/a/msg/m/attempt/"), Op::AttemptsByMessage);
+        assert_eq!(op("GET", "/api/v1/app/a/msg/m/attempt/t"), Op::AttemptGet);
+    }
+
+    proptest! {
+        #[test]
+        fn any_method_and_path_is_answered(method in ".*", path in ".*", tail in "[a-z/%{}0-9]*") {
+            for path in [path, format!("/api/v1/{tail}"), format!("/api/v1/app/{tail}")] {
+                for method in [method.as_str(), "GET", "POST"] {
+                    match find(method, &path) {
+                        Ok(route) => prop_assert!(route.params.iter().all(|p| !p.is_empty())),
+                        Err(error) => prop_assert!(matches!(error.http_status(), 404 | 405 | 422)),
+                    }
+                }
+            }
+        }
+    }
+}

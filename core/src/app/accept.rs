@@ -1,0 +1,139 @@
+//! Messages in: stored in groups, once.
+
+use super::{App, Effects, Entry};
+use crate::filter::parse_channels;
+use crate::frame::{Accepted, NewMessage, Payloads, PayloadsAsk};
+use crate::rng::Entropy;
+use crate::sql::{Sql, SqlError, Value};
+use minicbor::bytes::ByteVec;
+
+/// How long an idempotency key is remembered.
+const IDEMPOTENCY_MS: i64 = 12 * 3_600_000;
+const DAY_MS: i64 = 86_400_000;
+/// At most so many bytes of payload are answered at once.
+const PAYLOADS_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+impl<S: Sql> App<S> {
+    /// Stores messages that arrived together; their writes commit together. The answers are in the order of
+    /// the messages, and may be given once the writes are durable.
+    pub fn accept(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        messages: Vec<NewMessage>,
+    ) -> Result<(Vec<Accepted>, Effects), SqlError> {
+        let mut answers = Vec::with_capacity(messages.len());
+        for message in messages {
+            answers.push(self.accept_one(now, rng, message)?);
+        }
+        let mut effects = Effects::default();
+        self.settle(now, &mut effects)?;
+        Ok((answers, effects))
+    }
+
+    fn accept_one(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        message: NewMessage,
+    ) -> Result<Accepted, SqlError> {
+        if !self.exists(message.app_uid.as_deref()) {
+            return Ok(Accepted::Unknown);
+        }
+        if let Some(key) = &message.idempotency_key
+            && let Some(answer) = self.answered_before(now, key, message.body_hash.as_ref())?
+        {
+            return Ok(answer);
+        }
+        if let Some(event_id) = &message.event_id
+            && self.find_by_event_id(event_id)?.is_some()
+        {
+            return Ok(Accepted::EventIdTaken);
+        }
+        let id = self.message_ids.next(now, rng);
+        let expires_at = message.retention_days.map(|days| now.saturating_add(days.saturating_mul(DAY_MS)));
+        self.sql.exec(
+            "INSERT INTO message (id, created_at, event_type, event_id, channels, tags, expires_at,
+                idempotency_key, body_hash, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            &[
+                Value::Text(&id),
+                Value::Int(now),
+                Value::Text(&message.event_type),
+                Value::opt_text(message.event_id.as_deref()),
+                Value::opt_text(message.channels.as_deref()),
+                Value::opt_text(message.tags.as_deref()),
+                Value::opt_int(expires_at),
+                Value::opt_blob(message.idempotency_key.as_deref()),
+                Value::opt_blob(message.body_hash.as_deref()),
+                Value::Blob(&message.payload),
+            ],
+        )?;
+        self.last.clone_from(&id);
+        self.tail_bytes = self.tail_bytes.saturating_add(message.payload.len());
+        self.tail.push_back(Entry {
+            id: id.clone(),
+            event_type: message.event_type,
+            channels: parse_channels(message.channels.as_deref()),
+            channels_text: message.channels,
+            payload: Vec::from(message.payload).into(),
+        });
+        Ok(Accepted::Stored { id, at: now, replayed: false })
+    }
+
+    fn answered_before(
+        &self,
+        now: i64,
+        key: &[u8],
+        body_hash: Option<&ByteVec>,
+    ) -> Result<Option<Accepted>, SqlError> {
+        let rows = self.sql.query(
+            "SELECT id, created_at, body_hash FROM message WHERE idempotency_key = ?1
+             ORDER BY id DESC LIMIT 1",
+            &[Value::Blob(key)],
+        )?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        let at = row.int(1)?;
+        if now.saturating_sub(at) >= IDEMPOTENCY_MS {
+            return Ok(None);
+        }
+        if row.opt_blob(2)?.as_deref() != body_hash.map(|hash| hash.as_slice()) {
+            return Ok(Some(Accepted::KeyReused));
+        }
+        Ok(Some(Accepted::Stored { id: row.text(0)?, at, replayed: true }))
+    }
+
+    /// The id of the message with this event id.
+    pub(super) fn find_by_event_id(&self, event_id: &str) -> Result<Option<String>, SqlError> {
+        let rows =
+            self.sql.query("SELECT id FROM message WHERE event_id = ?1 LIMIT 1", &[Value::Text(event_id)])?;
+        rows.into_iter().next().map(|mut row| row.text(0)).transpose()
+    }
+
+    /// Payloads for deliveries that are due again.
+    pub fn payloads(&self, ask: &PayloadsAsk) -> Result<Payloads, SqlError> {
+        let mut answer = Payloads { found: Vec::new(), gone: Vec::new() };
+        let mut bytes: usize = 0;
+        for id in &ask.ids {
+            if bytes >= PAYLOADS_MAX_BYTES {
+                break;
+            }
+            match self.payload_of(id)? {
+                Some(payload) => {
+                    bytes = bytes.saturating_add(payload.len());
+                    answer.found.push((id.clone(), payload.into()));
+                }
+                None => answer.gone.push(id.clone()),
+            }
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<Vec<u8>>, SqlError> {
+        let rows = self.sql.query("SELECT payload FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
+        match rows.into_iter().next() {
+            Some(mut row) => row.opt_blob(0),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Endpoint configurations: owned here, offered to the Endpoint objects until they have them.
+
+use super::{App, Effects, EndpointRecord, Slot};
+use crate::frame::{self, ConfigAnswer, Report, ReportKind};
+use crate::sql::{Sql, SqlError, Value};
+use crate::time::rfc3339;
+use serde_json::json;
+
+impl<S: Sql> App<S> {
+    /// Offers every configuration that its Endpoint object does not hold yet.
+    pub(super) fn configure_all(&mut self, now: i64, effects: &mut Effects) {
+        let Some(info) = &self.info else { return };
+        for (endpoint_id, slot) in &mut self.slots {
+            if slot.acknowledged < slot.record.version && !slot.configuring && slot.retry_at <= now {
+                slot.configuring = true;
+                let frame = slot.record.frame(&info.org, &info.app_id, endpoint_id, slot.deleted);
+                effects.configure.push((endpoint_id.clone(), frame));
+            }
+        }
+    }
+
+    /// The answer to a configuration; `None` where there was none.
+    pub fn configured(
+        &mut self,
+        now: i64,
+        endpoint_id: &str,
+        answer: Option<ConfigAnswer>,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        let mut store = None;
+        if let Some(slot) = self.slots.get_mut(endpoint_id) {
+            slot.configuring = false;
+            match answer {
+                None => slot.failed(now),
+                Some(ConfigAnswer { version }) => {
+                    slot.heard(now);
+                    slot.acknowledged = version;
+                    if version > slot.record.version {
+                        // It holds a configuration that this object has no memory of (storage restored from
+                        // a backup): the one here is offered again as the newer one.
+                        slot.record.version = version.saturating_add(1);
+                        store = Some(slot.record.clone());
+                    }
+                }
+            }
+            let acknowledged = slot.acknowledged;
+            self.sql.exec(
+                "UPDATE endpoint SET acknowledged = ?2 WHERE id = ?1 AND acknowledged <> ?2",
+                &[Value::Text(endpoint_id), Value::Int(acknowledged)],
+            )?;
+            if let Some(record) = store {
+                self.write_record(endpoint_id, &record)?;
+            }
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    fn write_record(&self, endpoint_id: &str, record: &EndpointRecord) -> Result<(), SqlError> {
+        self.sql.exec(
+            "UPDATE endpoint SET record = ?2 WHERE id = ?1",
+            &[Value::Text(endpoint_id), Value::Blob(&frame::encode(record))],
+        )
+    }
+
+    /// Adds an endpoint: it is owed what is accepted from now on.
+    pub(super) fn add_endpoint(
+        &mut self,
+        now: i64,
+        endpoint_id: &str,
+        mut record: EndpointRecord,
+    ) -> Result<(), SqlError> {
+        record.version = 1;
+        record.created_at = now;
+        record.updated_at = now;
+        if record.content.disabled {
+            record.disabled_from = Some(self.last.clone());
+        }
+        self.sql.exec(
+            "INSERT INTO endpoint (id, acknowledged, cursor, owes, deleted, record)
+             VALUES (?1, 0, ?2, 0, 0, ?3)",
+            &[Value::Text(endpoint_id), Value::Text(&self.last), Value::Blob(&frame::encode(&record))],
+        )?;
+        let slot = Slot {
+            filter: record.filter(),
+            record,
+            cursor: self.last.clone(),
+            saved_cursor: self.last.clone(),
+            acknowledged: 0,
+            saved_owes: false,
+            owes: false,
+            deleted: false,
+            configuring: false,
+            pushing: None,
+            enough: false,
+            retry_at: 0,
+            failures: 0,
+            heard_at: now,
+        };
+        self.slots.insert(endpoint_id.to_owned(), slot);
+        Ok(())
+    }
+
+    /// Replaces an endpoint's configuration. Enabling resumes what waited when the endpoint was disabled,
+    /// and passes over what was accepted meanwhile.
+    pub(super) fn change_endpoint(
+        &mut self,
+        now: i64,
+        endpoint_id: &str,
+        mut record: EndpointRecord,
+    ) -> Result<(), SqlError> {
+        let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
+        record.version = slot.record.version.saturating_add(1);
+        record.updated_at = now;
+        if record.content.disabled && !slot.record.content.disabled {
+            record.disabled_from = Some(self.last.clone());
+        }
+        if !record.content.disabled && slot.record.content.disabled {
+            let from = record.disabled_from.take().unwrap_or_else(|| slot.cursor.clone());
+            if slot.cursor >= from {
+                slot.cursor.clone_from(&self.last);
+            } else {
+                record.skips.retain(|(_, to)| *to > slot.cursor);
+                record.skips.push((from, self.last.clone()));
+            }
+        }
+        // A change may be the cure for whatever made offers fail.
+        slot.retry_at = 0;
+        slot.failures = 0;
+        slot.filter = record.filter();
+        slot.record = record.clone();
+        slot.saved_cursor.clone_from(&slot.cursor);
+        let cursor = slot.cursor.clone();
+        self.sql.exec(
+            "UPDATE endpoint SET record = ?2, cursor = ?3 WHERE id = ?1",
+            &[Value::Text(endpoint_id), Value::Blob(&frame::encode(&record)), Value::Text(&cursor)],
+        )
+    }
+
+    /// Deletes an endpoint: nothing is offered any more, what waits is dropped, its attempts stay readable.
+    pub(super) fn delete_endpoint(&mut self, now: i64, endpoint_id: &str) -> Result<(), SqlError> {
+        let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
+        if slot.deleted {
+            return Ok(());
+        }
+        slot.deleted = true;
+        slot.record.content.uid = None;
+        slot.record.version = slot.record.version.saturating_add(1);
+        slot.record.updated_at = now;
+        slot.retry_at = 0;
+        slot.owes = false;
+        let record = frame::encode(&slot.record);
+        self.sql.exec(
+            "UPDATE endpoint SET deleted = 1, owes = 0, record = ?2 WHERE id = ?1",
+            &[Value::Text(endpoint_id), Value::Blob(&record)],
+        )
+    }
+
+    /// Takes an endpoint's report. A report about an older configuration is void: whoever changed it since
+    /// has decided.
+    pub fn reported(&mut self, now: i64, report: &Report) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        let Some(info) = &self.info else { return Ok(effects) };
+        let (app_id, app_uid) = (info.app_id.clone(), info.uid.clone());
+        if let Some(slot) = self.slots.get(&report.endpoint_id)
+            && !slot.deleted
+        {
+            let current = slot.record.version == report.config_version && !slot.record.content.disabled;
+            let mut data = json!({
+                "appId": app_id,
+                "appUid": app_uid,
+                "endpointId": report.endpoint_id,
+                "endpointUid": slot.record.content.uid,
+            });
+            match &report.kind {
+                ReportKind::Gone | ReportKind::FailingSince { .. } if current => {
+                    let (since, trigger) = match report.kind {
+                        ReportKind::FailingSince { since } => (since, "failing"),
+                        _ => (report.at, "gone"),
+                    };
+                    let mut record = slot.record.clone();
+                    record.content.disabled = true;
+                    self.change_endpoint(now, &report.endpoint_id, record)?;
+                    set(&mut data, "failSince", json!(rfc3339(since)));
+                    set(&mut data, "trigger", json!(trigger));
+                    effects.operational.push(("endpoint.disabled", event("endpoint.disabled", data)));
+                }
+                ReportKind::Gone | ReportKind::FailingSince { .. } => {}
+                ReportKind::Exhausted { msg_id, attempt_id, code } => {
+                    set(&mut data, "msgId", json!(msg_id));
+                    set(&mut data, "msgEventId", json!(self.event_id_of(msg_id)?));
+                    set(
+                        &mut data,
+                        "lastAttempt",
+                        json!({ "id": attempt_id, "responseStatusCode": code, "timestamp": rfc3339(report.at) }),
+                    );
+                    effects
+                        .operational
+                        .push(("message.attempt.exhausted", event("message.attempt.exhausted", data)));
+                }
+            }
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    fn event_id_of(&self, msg_id: &str) -> Result<Option<String>, SqlError> {
+        let rows = self.sql.query("SELECT event_id FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
+        rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_text(0))
+    }
+}
+
+fn set(data: &mut serde_json::Value, key: &str, value: serde_json::Value) {
+    if let Some(object) = data.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+fn event(kind: &str, data: serde_json::Value) -> String {
+    json!({ "type": kind, "data": data }).to_string()
+}

@@ -1,0 +1,190 @@
+//! Messages out: from the log to every endpoint that they match.
+
+use super::{App, Effects, Entry, Pushing, Slot};
+use crate::filter::parse_channels;
+use crate::frame::{Outgoing, Pull, Push, PushAnswer};
+use crate::sql::{Sql, SqlError, Value};
+use std::collections::VecDeque;
+
+/// At most so many messages in one push.
+const PUSH_MAX: usize = 64;
+/// A push ends with the message that takes it over so many bytes.
+const PUSH_MAX_BYTES: usize = 1024 * 1024;
+/// How many rows of the log are looked at in one step, where memory does not hold them.
+const PAGE: i64 = 200;
+/// Memory for messages that some endpoint was not offered yet; beyond it the log is read.
+const TAIL_MAX_BYTES: usize = 8 * 1024 * 1024;
+const TAIL_MAX: usize = 4096;
+
+/// What a look along the log found.
+struct Found {
+    batch: Vec<Outgoing>,
+    /// The last message looked at.
+    upto: String,
+    /// There may be more beyond `upto`.
+    more: bool,
+}
+
+impl<S: Sql> App<S> {
+    pub(super) fn fan_out(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        let Self { sql, slots, tail, tail_after, last, .. } = self;
+        for (endpoint_id, slot) in slots.iter_mut() {
+            while slot.behind(last)
+                && slot.pushing.is_none()
+                && !slot.enough
+                && slot.retry_at <= now
+                && slot.acknowledged >= slot.record.version
+            {
+                let found =
+                    if slot.cursor >= *tail_after { from_tail(slot, tail) } else { from_log(slot, sql)? };
+                if found.batch.is_empty() {
+                    let moved = slot.cursor != found.upto;
+                    slot.cursor = found.upto;
+                    if !found.more || !moved {
+                        break;
+                    }
+                    continue;
+                }
+                slot.pushing = Some(Pushing {
+                    upto: found.upto,
+                    ids: found.batch.iter().map(|message| message.id.clone()).collect(),
+                });
+                let push = Push { config_version: slot.record.version, messages: found.batch };
+                effects.push.push((endpoint_id.clone(), push));
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to a push; `None` where there was none.
+    pub fn pushed(
+        &mut self,
+        now: i64,
+        endpoint_id: &str,
+        answer: Option<PushAnswer>,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if let Some(slot) = self.slots.get_mut(endpoint_id)
+            && let Some(pushing) = slot.pushing.take()
+        {
+            match answer {
+                None => slot.failed(now),
+                Some(PushAnswer { stale: true, .. }) => {
+                    // It lost its configuration, or has not seen the newest: that goes first.
+                    slot.acknowledged = 0;
+                    slot.heard_at = now;
+                }
+                Some(answer) => {
+                    let count = usize::try_from(answer.accepted).unwrap_or(usize::MAX);
+                    let empty_handed = count == 0 && answer.enough;
+                    if count >= pushing.ids.len() {
+                        slot.cursor = slot.cursor.clone().max(pushing.upto);
+                    } else if let Some(id) = count.checked_sub(1).and_then(|i| pushing.ids.get(i)) {
+                        slot.cursor = slot.cursor.clone().max(id.clone());
+                    }
+                    slot.owes = answer.owes;
+                    slot.enough = answer.enough;
+                    if empty_handed {
+                        // It will pull; in case that gets lost, it is asked again, ever more rarely.
+                        slot.failed(now);
+                        slot.heard_at = now;
+                    } else {
+                        slot.heard(now);
+                    }
+                }
+            }
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    /// An endpoint has room again.
+    pub fn pulled(&mut self, now: i64, pull: &Pull) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if let Some(slot) = self.slots.get_mut(&pull.endpoint_id) {
+            slot.enough = false;
+            slot.heard(now);
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    /// Forgets messages that every endpoint was offered, and more where there are too many.
+    pub(super) fn trim_tail(&mut self) {
+        let last = &self.last;
+        let least = self
+            .slots
+            .values()
+            .filter(|slot| slot.behind(last))
+            .map(|slot| slot.cursor.as_str())
+            .min()
+            .unwrap_or(last)
+            .to_owned();
+        while let Some(front) = self.tail.front() {
+            let crowded = self.tail_bytes > TAIL_MAX_BYTES || self.tail.len() > TAIL_MAX;
+            if front.id > least && !crowded {
+                break;
+            }
+            self.tail_bytes = self.tail_bytes.saturating_sub(front.payload.len());
+            self.tail_after.clone_from(&front.id);
+            self.tail.pop_front();
+        }
+    }
+}
+
+impl Slot {
+    fn wants(&self, id: &str, event_type: &str, channels: &[String]) -> bool {
+        !self.record.skips.iter().any(|(from, to)| id > from.as_str() && id <= to.as_str())
+            && self.filter.matches(event_type, channels)
+    }
+}
+
+fn from_tail(slot: &Slot, tail: &VecDeque<Entry>) -> Found {
+    let start = tail.partition_point(|entry| entry.id <= slot.cursor);
+    let mut found = Found { batch: Vec::new(), upto: slot.cursor.clone(), more: false };
+    let mut bytes: usize = 0;
+    for entry in tail.iter().skip(start) {
+        if slot.wants(&entry.id, &entry.event_type, &entry.channels) {
+            if found.batch.len() >= PUSH_MAX || bytes >= PUSH_MAX_BYTES {
+                found.more = true;
+                break;
+            }
+            bytes = bytes.saturating_add(entry.payload.len());
+            found.batch.push(Outgoing {
+                id: entry.id.clone(),
+                event_type: entry.event_type.clone(),
+                channels: entry.channels_text.clone(),
+                payload: entry.payload.to_vec().into(),
+            });
+        }
+        found.upto.clone_from(&entry.id);
+    }
+    found
+}
+
+fn from_log(slot: &Slot, sql: &impl Sql) -> Result<Found, SqlError> {
+    let mut found = Found { batch: Vec::new(), upto: slot.cursor.clone(), more: false };
+    let mut bytes: usize = 0;
+    let rows = sql.query(
+        "SELECT id, event_type, channels FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+        &[Value::Text(&slot.cursor), Value::Int(PAGE)],
+    )?;
+    found.more = i64::try_from(rows.len()).unwrap_or(0) >= PAGE;
+    for mut row in rows {
+        let (id, event_type, channels) = (row.text(0)?, row.text(1)?, row.opt_text(2)?);
+        if slot.wants(&id, &event_type, &parse_channels(channels.as_deref())) {
+            if found.batch.len() >= PUSH_MAX || bytes >= PUSH_MAX_BYTES {
+                found.more = true;
+                break;
+            }
+            let payload = sql.query("SELECT payload FROM message WHERE id = ?1", &[Value::Text(&id)])?;
+            let payload = payload.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob(0))?;
+            if let Some(payload) = payload {
+                bytes = bytes.saturating_add(payload.len());
+                found.batch.push(Outgoing { id: id.clone(), event_type, channels, payload: payload.into() });
+            }
+        }
+        found.upto = id;
+    }
+    Ok(found)
+}

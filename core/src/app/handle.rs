@@ -1,0 +1,639 @@
+//! The part of the API that an App object answers: endpoints, messages, attempts.
+
+use super::{App, Effects, EndpointRecord, Slot, StoredSecret};
+use crate::api::call::{Call, Reply};
+use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
+use crate::api::model::endpoint::{
+    EndpointContent, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch, EndpointIn, EndpointOut,
+    EndpointPatch, EndpointSecretOut, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
+};
+use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
+use crate::api::page::{Keys, ListOut, Order, Page};
+use crate::api::query::Query;
+use crate::api::route::Op;
+use crate::error::ApiError;
+use crate::filter::parse_channels;
+use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
+use crate::id;
+use crate::rng::Entropy;
+use crate::secret::Secret;
+use crate::sql::{Row, Sql, SqlError, Value};
+use crate::target;
+use serde_json::json;
+use std::collections::HashMap;
+
+/// At most so many earlier secrets may still be valid.
+const MAX_OLD_SECRETS: usize = 10;
+/// How far back statistics reach by default, and at most.
+const STATS_MS: i64 = 28 * 86_400_000;
+/// How many rows of the log are read in one step while filtering.
+const PAGE: i64 = 256;
+/// At most so many rows are looked at for one page; the page then ends early and says where to go on.
+const LOOK_MAX: i64 = 4096;
+
+/// What a call comes to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// An answer.
+    Reply(Reply),
+    /// Something was changed: the effects' configurations go out before the answer.
+    Changed(Reply, Effects),
+    /// Endpoints have to be asked.
+    Attempts(Box<AttemptsPlan>),
+    /// An endpoint has to be told.
+    Resend(Box<ResendPlan>),
+    /// An endpoint has to be asked.
+    Stats(StatsPlan),
+}
+
+/// Which endpoints to ask for attempts, and how to answer with theirs.
+#[derive(Debug)]
+pub struct AttemptsPlan {
+    /// Whom to ask.
+    pub endpoints: Vec<String>,
+    /// What to ask.
+    pub ask: AttemptsAsk,
+    query: AttemptQuery,
+    one: bool,
+}
+
+/// A message to deliver once more.
+#[derive(Debug)]
+pub struct ResendPlan {
+    /// Which endpoint.
+    pub endpoint_id: String,
+    /// What to tell it.
+    pub resend: Resend,
+}
+
+/// Whose statistics to ask for.
+#[derive(Debug)]
+pub struct StatsPlan {
+    /// Which endpoint.
+    pub endpoint_id: String,
+    /// What to ask.
+    pub ask: StatsAsk,
+}
+
+impl ResendPlan {
+    /// The answer once the endpoint has taken it (or not).
+    pub fn reply(&self, taken: bool) -> Reply {
+        if taken {
+            return Reply::json(202, &json!({}));
+        }
+        ApiError::status(
+            503,
+            "not_ready",
+            "The endpoint is not ready to deliver. Send the request again in a moment.",
+        )
+        .into()
+    }
+}
+
+impl StatsPlan {
+    /// The answer.
+    pub fn reply(&self, answer: &StatsAnswer) -> Reply {
+        let stats = EndpointStats {
+            success: answer.success,
+            pending: answer.pending,
+            sending: answer.sending,
+            fail: answer.fail,
+            canceled: 0,
+        };
+        Reply::json(200, &stats)
+    }
+}
+
+type Handled = Result<Outcome, ApiError>;
+
+impl<S: Sql> App<S> {
+    /// Answers a call of the API. Storage errors are returned as such (see [`crate::endpoint`]'s module
+    /// description); everything else is a reply. `None` where this object is not an application (any more).
+    pub fn handle(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        call: &Call,
+    ) -> Result<Option<Outcome>, SqlError> {
+        if !self.exists(None) {
+            return Ok(None);
+        }
+        match self.dispatch(now, rng, call) {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(ApiError::Internal(text)) => Err(SqlError(text)),
+            Err(error) => Ok(Some(Outcome::Reply(error.into()))),
+        }
+    }
+
+    fn dispatch(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
+        let param = |i: usize| call.params.get(i).map_or("", String::as_str);
+        match Op::from_name(&call.op) {
+            Some(Op::MessageList) => self.list_messages(call),
+            Some(Op::MessageGet) => self.get_message(param(0), call),
+            Some(Op::EndpointList) => self.list_endpoints(call),
+            Some(Op::EndpointCreate) => self.create_endpoint(now, rng, call),
+            Some(Op::EndpointGet) => {
+                let (endpoint_id, slot) = self.endpoint(param(0))?;
+                Ok(Outcome::Reply(Reply::json(200, &slot.record.out(endpoint_id))))
+            }
+            Some(Op::EndpointUpdate) => self.put_endpoint(now, rng, param(0), call),
+            Some(Op::EndpointPatch) => self.patch_endpoint(now, rng, param(0), call),
+            Some(Op::EndpointDelete) => {
+                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
+                self.delete_endpoint(now, &endpoint_id)?;
+                self.changed(now, Reply::empty(204))
+            }
+            Some(Op::SecretGet) => {
+                let (_, slot) = self.endpoint(param(0))?;
+                Ok(Outcome::Reply(Reply::json(200, &self.shown_secret(&slot.record)?)))
+            }
+            Some(Op::SecretRotate) => self.rotate(now, rng, param(0), call),
+            Some(Op::HeadersGet) => {
+                let (_, slot) = self.endpoint(param(0))?;
+                let headers = EndpointHeadersOut::new(slot.record.headers.clone());
+                Ok(Outcome::Reply(Reply::json(200, &headers)))
+            }
+            Some(Op::HeadersPut) => {
+                let new = EndpointHeadersIn::parse(&call.body)?;
+                self.change(now, param(0), |record| {
+                    record.headers = new.headers;
+                    Ok(Reply::empty(204))
+                })
+            }
+            Some(Op::HeadersPatch) => {
+                let patch = EndpointHeadersPatch::parse(&call.body)?;
+                self.change(now, param(0), |record| {
+                    patch.apply(&mut record.headers)?;
+                    Ok(Reply::empty(204))
+                })
+            }
+            Some(Op::EndpointStats) => self.stats(now, param(0), call),
+            Some(Op::AttemptsByEndpoint) => {
+                let query = AttemptQuery::parse(&call.query)?;
+                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
+                Ok(plan(vec![endpoint_id], &call.query, query, None, None))
+            }
+            Some(Op::AttemptsByMessage) => {
+                let query = AttemptQuery::parse(&call.query)?;
+                let msg_id = self.message_id(param(0))?;
+                let endpoints = match &query.endpoint_id {
+                    Some(key) => vec![self.endpoint(key)?.0.to_owned()],
+                    None => self.slots.keys().cloned().collect(),
+                };
+                Ok(plan(endpoints, &call.query, query, Some(msg_id), None))
+            }
+            Some(Op::AttemptGet) => {
+                let msg_id = self.message_id(param(0))?;
+                if !id::is(id::ATTEMPT, param(1)) {
+                    return Err(ApiError::not_found("Attempt"));
+                }
+                let query = AttemptQuery::parse("")?;
+                let endpoints = self.slots.keys().cloned().collect();
+                Ok(plan(endpoints, "", query, Some(msg_id), Some(param(1).to_owned())))
+            }
+            Some(Op::Resend) => self.resend(param(0), param(1)),
+            _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
+        }
+    }
+
+    fn changed(&mut self, now: i64, reply: Reply) -> Handled {
+        let mut effects = Effects::default();
+        self.settle(now, &mut effects)?;
+        Ok(Outcome::Changed(reply, effects))
+    }
+
+    // Endpoints.
+
+    /// The endpoint with this id or uid.
+    fn endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
+        self.slots
+            .get_key_value(key)
+            .or_else(|| self.slots.iter().find(|(_, slot)| slot.record.content.uid.as_deref() == Some(key)))
+            .filter(|(_, slot)| !slot.deleted)
+            .map(|(endpoint_id, slot)| (endpoint_id.as_str(), slot))
+            .ok_or_else(|| ApiError::not_found("Endpoint"))
+    }
+
+    fn check_content(&self, content: &EndpointContent, own: Option<&str>) -> Result<(), ApiError> {
+        target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
+            ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
+        })?;
+        if let Some(uid) = &content.uid
+            && let Ok((other, _)) = self.endpoint(uid)
+            && Some(other) != own
+        {
+            return Err(ApiError::conflict("An endpoint with this uid exists already."));
+        }
+        Ok(())
+    }
+
+    fn create_endpoint(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
+        let new = EndpointIn::parse(&call.body)?;
+        self.create(now, rng, new)
+    }
+
+    fn create(&mut self, now: i64, rng: &mut impl Entropy, new: EndpointIn) -> Handled {
+        self.check_content(&new.content, None)?;
+        let secret = self.make_secret(new.secret.as_deref(), "secret", rng)?;
+        let record = EndpointRecord {
+            content: new.content,
+            headers: new.headers,
+            secrets: vec![secret],
+            ..EndpointRecord::default()
+        };
+        let endpoint_id = id::new(id::ENDPOINT, now, rng);
+        self.add_endpoint(now, &endpoint_id, record)?;
+        let (_, slot) = self.endpoint(&endpoint_id)?;
+        let reply = Reply::json(201, &slot.record.out(&endpoint_id));
+        self.changed(now, reply)
+    }
+
+    fn make_secret(
+        &self,
+        given: Option<&str>,
+        field: &str,
+        rng: &mut impl Entropy,
+    ) -> Result<StoredSecret, ApiError> {
+        let secret = match given {
+            Some(text) => {
+                Secret::parse(text).map_err(|e| ApiError::invalid(&["body", field], e.to_string()))?
+            }
+            None => Secret::generate(self.deployment.default_signature, rng),
+        };
+        let sealed = self
+            .deployment
+            .vault
+            .seal(&secret.storage_text(), rng)
+            .map_err(|e| ApiError::Internal(e.to_string()))?;
+        Ok(StoredSecret { sealed, expires_at: None })
+    }
+
+    fn shown_secret(&self, record: &EndpointRecord) -> Result<EndpointSecretOut, ApiError> {
+        let text = record.secret(&self.deployment.vault).map_err(ApiError::Internal)?;
+        let secret = Secret::parse(&text).map_err(|e| ApiError::Internal(e.to_string()))?;
+        Ok(EndpointSecretOut { key: secret.public_text() })
+    }
+
+    /// Changes an endpoint's record; `work` makes the change and the reply.
+    fn change(
+        &mut self,
+        now: i64,
+        key: &str,
+        work: impl FnOnce(&mut EndpointRecord) -> Result<Reply, ApiError>,
+    ) -> Handled {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
+        let reply = work(&mut record)?;
+        self.change_endpoint(now, &endpoint_id, record)?;
+        self.changed(now, reply)
+    }
+
+    fn answer_with(&self, key: &str, outcome: Outcome) -> Handled {
+        // The record's times and version are set by the change: the reply shows them as they are now.
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        match outcome {
+            Outcome::Changed(_, effects) => {
+                Ok(Outcome::Changed(Reply::json(200, &slot.record.out(endpoint_id)), effects))
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn put_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
+        let mut new = EndpointUpdate::parse(&call.body)?;
+        let known = self.endpoint(key).map(|(endpoint_id, _)| endpoint_id.to_owned()).ok();
+        let Some(endpoint_id) = known else {
+            if id::is(id::ENDPOINT, key) {
+                return Err(ApiError::not_found("Endpoint"));
+            }
+            // Made under the name by which it was asked for, so that asking again finds it.
+            let uid = new.content.uid.get_or_insert_with(|| key.to_owned());
+            if uid != key {
+                return Err(ApiError::invalid(&["body", "uid"], "The uid must be the one in the path."));
+            }
+            return self.create_from_put(now, rng, new.content, call);
+        };
+        if new.content.uid.is_none() && key != endpoint_id {
+            new.content.uid = Some(key.to_owned());
+        }
+        self.check_content(&new.content, Some(&endpoint_id))?;
+        let outcome = self.change(now, &endpoint_id, |record| {
+            record.content = new.content;
+            Ok(Reply::empty(200))
+        })?;
+        self.answer_with(&endpoint_id, outcome)
+    }
+
+    fn create_from_put(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        content: EndpointContent,
+        call: &Call,
+    ) -> Handled {
+        let mut new = EndpointIn::parse(&call.body)?;
+        new.content = content;
+        crate::api::model::check_new_uid(new.content.uid.as_deref())?;
+        self.create(now, rng, new)
+    }
+
+    fn patch_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
+        let patch = EndpointPatch::parse(&call.body)?;
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
+        if let Some(text) = patch.secret.value() {
+            record.secrets = vec![self.make_secret(Some(text), "secret", rng)?];
+        }
+        record.content.apply(patch);
+        self.check_content(&record.content, Some(&endpoint_id))?;
+        let outcome = self.change(now, &endpoint_id, |old| {
+            *old = record;
+            Ok(Reply::empty(200))
+        })?;
+        self.answer_with(&endpoint_id, outcome)
+    }
+
+    fn rotate(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
+        let rotate = EndpointSecretRotateIn::parse(&call.body)?;
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
+        record.expire_secrets(now);
+        if record.secrets.len() > MAX_OLD_SECRETS {
+            return Err(ApiError::status(
+                400,
+                "limit_reached",
+                format!(
+                    "{MAX_OLD_SECRETS} earlier secrets are still valid. Rotate again once one has expired."
+                ),
+            ));
+        }
+        let new = self.make_secret(rotate.key.as_deref(), "key", rng)?;
+        let grace = i64::from(rotate.grace_seconds()).saturating_mul(1_000);
+        if let Some(current) = record.secrets.first_mut() {
+            current.expires_at = Some(now.saturating_add(grace));
+        }
+        record.expire_secrets(now);
+        record.secrets.insert(0, new);
+        let shown = self.shown_secret(&record)?;
+        self.change_endpoint(now, &endpoint_id, record)?;
+        self.changed(now, Reply::json(200, &shown))
+    }
+
+    fn list_endpoints(&self, call: &Call) -> Handled {
+        let query = Query::parse(&call.query);
+        let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Descending)?;
+        let live = self.slots.iter().filter(|(_, slot)| !slot.deleted);
+        let out = |(endpoint_id, slot): (&String, &Slot)| slot.record.out(endpoint_id);
+        let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
+        let rows: Vec<EndpointOut> = if page.reads_ascending() {
+            live.filter(|(endpoint_id, _)| endpoint_id.as_str() > page.from()).take(wanted).map(out).collect()
+        } else {
+            let below = live.rev().filter(|(endpoint_id, _)| endpoint_id.as_str() < page.from());
+            below.take(wanted).map(out).collect()
+        };
+        Ok(Outcome::Reply(Reply::json(200, &page.finish(rows, EndpointOut::id))))
+    }
+
+    fn stats(&self, now: i64, key: &str, call: &Call) -> Handled {
+        let endpoint_id = self.endpoint(key)?.0.to_owned();
+        let query = Query::parse(&call.query);
+        let until = query.time("until")?.unwrap_or(now);
+        let since = query.time("since")?.unwrap_or_else(|| until.saturating_sub(STATS_MS));
+        let slack = 5 * 60_000;
+        if since > until || until.saturating_sub(since) > STATS_MS.saturating_add(slack) {
+            return Err(ApiError::status(
+                400,
+                "invalid_range",
+                "Send a period of at most 28 days, with since before until.",
+            ));
+        }
+        Ok(Outcome::Stats(StatsPlan { endpoint_id, ask: StatsAsk { since, until } }))
+    }
+
+    // Messages.
+
+    /// The id of the message with this id or event id.
+    fn message_id(&self, key: &str) -> Result<String, ApiError> {
+        let found = if id::is(id::MESSAGE, key) {
+            let rows = self.sql.query("SELECT id FROM message WHERE id = ?1", &[Value::Text(key)])?;
+            rows.into_iter().next().map(|mut row| row.text(0)).transpose()?
+        } else {
+            self.find_by_event_id(key)?
+        };
+        found.ok_or_else(|| ApiError::not_found("Message"))
+    }
+
+    fn get_message(&self, key: &str, call: &Call) -> Handled {
+        let with_content = Query::parse(&call.query).with_content(true)?;
+        let id = self.message_id(key)?;
+        let text = self.shown_message(&id, with_content)?.ok_or_else(|| ApiError::not_found("Message"))?;
+        Ok(Outcome::Reply(Reply::raw_json(200, text)))
+    }
+
+    /// A message as the API shows it.
+    pub fn shown_message(&self, id: &str, with_content: bool) -> Result<Option<String>, SqlError> {
+        let rows = if with_content {
+            self.sql.query(
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, payload
+                 FROM message WHERE id = ?1",
+                &[Value::Text(id)],
+            )?
+        } else {
+            self.sql.query(
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL
+                 FROM message WHERE id = ?1",
+                &[Value::Text(id)],
+            )?
+        };
+        rows.into_iter().next().map(|row| shown(row, with_content)).transpose()
+    }
+
+    fn list_messages(&self, call: &Call) -> Handled {
+        let query = MessageQuery::parse(&call.query)?;
+        let ascending = query.page.reads_ascending();
+        let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
+        let lowest = query.after.map_or_else(String::new, |after| id::floor(id::MESSAGE, after));
+        // An id tells the time to 4 ms: the bound includes the tick of `before`, the exact time decides.
+        let highest = query.before.map_or_else(
+            || "~".to_owned(),
+            |before| id::floor(id::MESSAGE, before.saturating_add(id::RESOLUTION_MS)),
+        );
+        let from = query.page.from().to_owned();
+        let mut at = if ascending { from.max(lowest.clone()) } else { from.min(highest.clone()) };
+        let mut found: Vec<String> = Vec::new();
+        let mut looked: i64 = 0;
+        let mut ended = false;
+        while found.len() < wanted && looked < LOOK_MAX && !ended {
+            let rows = if ascending {
+                self.sql.query(
+                    "SELECT id, created_at, event_type, channels, tags FROM message
+                     WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+                    &[Value::Text(&at), Value::Text(&highest), Value::Int(PAGE)],
+                )?
+            } else {
+                self.sql.query(
+                    "SELECT id, created_at, event_type, channels, tags FROM message
+                     WHERE id < ?1 AND id > ?2 ORDER BY id DESC LIMIT ?3",
+                    &[Value::Text(&at), Value::Text(&lowest), Value::Int(PAGE)],
+                )?
+            };
+            let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            looked = looked.saturating_add(count);
+            ended = count < PAGE;
+            for mut row in rows {
+                at = row.text(0)?;
+                if passes(&query, &mut row)? {
+                    found.push(at.clone());
+                    if found.len() >= wanted {
+                        break;
+                    }
+                }
+            }
+        }
+        let stopped = (!ended && found.len() < wanted).then_some(at);
+        let page = early(query.page.finish(found, |id| id.as_str()), stopped);
+        let mut data = Vec::with_capacity(page.data.len());
+        for id in &page.data {
+            if let Some(text) = self.shown_message(id, query.with_content)? {
+                data.extend(with_raw(text));
+            }
+        }
+        let page =
+            ListOut { data, iterator: page.iterator, prev_iterator: page.prev_iterator, done: page.done };
+        Ok(Outcome::Reply(Reply::json(200, &page)))
+    }
+
+    // Attempts.
+
+    /// Answers with the attempts that the endpoints told.
+    pub fn attempts_reply(&self, plan: AttemptsPlan, told: Vec<Attempts>) -> Result<Reply, SqlError> {
+        let stopped = told.iter().find_map(|attempts| attempts.stopped_at.clone());
+        let mut rows: Vec<AttemptRow> = told.into_iter().flat_map(|attempts| attempts.rows).collect();
+        if plan.one {
+            return match rows.into_iter().next() {
+                Some(row) => Ok(Reply::json(200, &attempt_out(row, plan.query.with_content, None))),
+                None => Ok(ApiError::not_found("Attempt").into()),
+            };
+        }
+        let page = plan.query.page;
+        rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        if !page.reads_ascending() {
+            rows.reverse();
+        }
+        rows.truncate(usize::try_from(page.probe()).unwrap_or(usize::MAX));
+        let mut messages: HashMap<String, String> = HashMap::new();
+        if plan.query.with_msg {
+            for row in &rows {
+                if !messages.contains_key(&row.msg_id)
+                    && let Some(text) = self.shown_message(&row.msg_id, plan.query.with_content)?
+                {
+                    messages.insert(row.msg_id.clone(), text);
+                }
+            }
+        }
+        let rows = rows
+            .into_iter()
+            .map(|row| {
+                let msg = messages.get(&row.msg_id).cloned();
+                attempt_out(row, plan.query.with_content, msg)
+            })
+            .collect();
+        Ok(Reply::json(200, &early(page.finish(rows, MessageAttemptOut::id), stopped)))
+    }
+
+    fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
+        let msg_id = self.message_id(msg_key)?;
+        let (endpoint_id, slot) = self.endpoint(endpoint_key)?;
+        if slot.record.content.disabled {
+            return Err(ApiError::status(
+                400,
+                "endpoint_disabled",
+                "The endpoint is disabled. Enable it, then resend.",
+            ));
+        }
+        let rows = self.sql.query(
+            "SELECT event_type, channels, payload FROM message WHERE id = ?1",
+            &[Value::Text(&msg_id)],
+        )?;
+        let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
+        let payload = row.opt_blob(2)?.ok_or_else(|| {
+            ApiError::status(400, "missing_payload", "The message's payload is no longer stored.")
+        })?;
+        let message = Outgoing {
+            id: msg_id,
+            event_type: row.text(0)?,
+            channels: row.opt_text(1)?,
+            payload: payload.into(),
+        };
+        Ok(Outcome::Resend(Box::new(ResendPlan {
+            endpoint_id: endpoint_id.to_owned(),
+            resend: Resend { config_version: slot.record.version, message },
+        })))
+    }
+}
+
+fn plan(
+    endpoints: Vec<String>,
+    raw: &str,
+    query: AttemptQuery,
+    msg_id: Option<String>,
+    attempt_id: Option<String>,
+) -> Outcome {
+    let one = attempt_id.is_some();
+    let ask = AttemptsAsk { query: raw.to_owned(), msg_id, attempt_id };
+    Outcome::Attempts(Box::new(AttemptsPlan { endpoints, ask, query, one }))
+}
+
+/// A page that ended before it was full, because enough rows were looked at: it says where to go on.
+fn early<T>(page: ListOut<T>, stopped: Option<String>) -> ListOut<T> {
+    match stopped {
+        Some(at) => ListOut { iterator: Some(at), done: false, ..page },
+        None => page,
+    }
+}
+
+fn passes(query: &MessageQuery, row: &mut Row) -> Result<bool, SqlError> {
+    let (at, event_type) = (row.int(1)?, row.text(2)?);
+    let channels = parse_channels(row.opt_text(3)?.as_deref());
+    let tags = parse_channels(row.opt_text(4)?.as_deref());
+    Ok(query.before.is_none_or(|before| at < before)
+        && query.after.is_none_or(|after| at > after)
+        && (query.event_types.is_empty() || query.event_types.contains(&event_type))
+        && query.channel.as_ref().is_none_or(|channel| channels.contains(channel))
+        && query.tag.as_ref().is_none_or(|tag| tags.contains(tag)))
+}
+
+fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
+    let (id, at) = (row.text(0)?, row.int(1)?);
+    let (event_type, event_id) = (row.text(2)?, row.opt_text(3)?);
+    let list = |text: Option<String>| text.map(|text| parse_channels(Some(&text)));
+    let (channels, tags) = (list(row.opt_text(4)?), list(row.opt_text(5)?));
+    let stored = row.flag(6)?;
+    let payload = if with_content { row.opt_blob(7)?.unwrap_or_default() } else { Vec::new() };
+    let text = String::from_utf8_lossy(&payload);
+    let payload = if stored { Payload::of(&text) } else { Payload::Expired };
+    let fields = MessageFields {
+        event_type: &event_type,
+        event_id: event_id.as_deref(),
+        channels: channels.as_deref(),
+        tags: tags.as_deref(),
+        payload,
+    };
+    Ok(message_out_json(&id, at, &fields, with_content))
+}
+
+fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> MessageAttemptOut {
+    let attempt = Attempt {
+        id: row.id,
+        msg_id: row.msg_id,
+        endpoint_id: row.endpoint_id,
+        url: row.url,
+        response: row.response,
+        code: row.code,
+        duration_ms: row.duration_ms,
+        status: Status::from_number(row.status).unwrap_or(Status::Fail),
+        trigger: if row.manual { Trigger::Manual } else { Trigger::Scheduled },
+        at_ms: row.started_at,
+    };
+    MessageAttemptOut::new(attempt, with_content, msg)
+}

@@ -1,0 +1,107 @@
+//! An endpoint's configuration as the App object stores it.
+
+use crate::api::model::endpoint::{EndpointContent, EndpointOut, Headers};
+use crate::filter::Filter;
+use crate::frame::{Config, SecretFrame};
+use crate::vault::Vault;
+use minicbor::{Decode, Encode};
+
+/// A signing secret, sealed by the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StoredSecret {
+    /// As the vault sealed it.
+    #[n(0)]
+    pub sealed: String,
+    /// When it ceases to sign, in milliseconds; none for the current one.
+    #[n(1)]
+    pub expires_at: Option<i64>,
+}
+
+/// All that is known of one endpoint. Stored as CBOR with numbered fields, so that another release reads it.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct EndpointRecord {
+    /// What its owner set.
+    #[n(0)]
+    pub content: EndpointContent,
+    /// Sent with every delivery.
+    #[n(1)]
+    pub headers: Headers,
+    /// Newest first.
+    #[n(2)]
+    pub secrets: Vec<StoredSecret>,
+    /// In milliseconds.
+    #[n(3)]
+    pub created_at: i64,
+    /// In milliseconds.
+    #[n(4)]
+    pub updated_at: i64,
+    /// Rises with every change.
+    #[n(5)]
+    pub version: i64,
+    /// Stretches of the log (after the first id, to the second) that passed while the endpoint was disabled
+    /// and messages from before still waited.
+    #[n(6)]
+    pub skips: Vec<(String, String)>,
+    /// The newest message when the endpoint was disabled.
+    #[n(7)]
+    pub disabled_from: Option<String>,
+}
+
+impl EndpointRecord {
+    /// Which messages it is owed.
+    pub fn filter(&self) -> Filter {
+        Filter::new(self.content.event_types.as_deref(), self.content.channels.as_deref())
+    }
+
+    /// As the API shows it.
+    pub fn out(&self, id: &str) -> EndpointOut {
+        EndpointOut::new(id.to_owned(), self.content.clone(), self.created_at, self.updated_at)
+    }
+
+    /// What the Endpoint object gets to know.
+    pub fn frame(&self, org: &str, app_id: &str, endpoint_id: &str, deleted: bool) -> Config {
+        let content = &self.content;
+        let throttle = content.throttle_rate.map(|limit| (u32::from(limit), 1_000));
+        let pace = content.pace.map(|pace| (pace.limit, pace.window.millis()));
+        Config {
+            version: self.version,
+            org: org.to_owned(),
+            app_id: app_id.to_owned(),
+            endpoint_id: endpoint_id.to_owned(),
+            url: content.url.clone(),
+            disabled: content.disabled,
+            deleted,
+            secrets: self
+                .secrets
+                .iter()
+                .map(|s| SecretFrame { sealed: s.sealed.clone(), expires_at: s.expires_at })
+                .collect(),
+            headers: self.headers.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            header_profile: content.header_profile.map(|profile| profile.word().to_owned()),
+            schedule_ms: content
+                .retry_schedule
+                .as_ref()
+                .map(|delays| delays.iter().map(|&seconds| millis(seconds)).collect()),
+            timeout_ms: content.timeout_s.map(|s| i64::from(s).saturating_mul(1_000)),
+            paces: throttle.into_iter().chain(pace).collect(),
+            max_in_flight: content.max_in_flight.map(u32::from),
+        }
+    }
+
+    /// Drops secrets whose time has passed.
+    pub fn expire_secrets(&mut self, now: i64) {
+        self.secrets.retain(|secret| secret.expires_at.is_none_or(|at| at > now));
+    }
+
+    /// The current secret, as text.
+    pub fn secret(&self, vault: &Vault) -> Result<String, String> {
+        let current = self.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
+        vault.open(&current.sealed).map_err(|e| e.to_string())
+    }
+}
+
+fn millis(seconds: f64) -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // checked to be at most a week when it was saved
+    let ms = (seconds * 1_000.0).round() as i64;
+    ms.max(0)
+}

@@ -1,0 +1,36 @@
+//! The tables of an App object.
+//!
+//! A message is one row, keyed by its id, whose order is the log's order. The two indexes are partial:
+//! a message without an idempotency key and without an event id pays for neither.
+
+use crate::sql::Migration;
+
+/// Ordered; an applied migration is never edited.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    id: 1,
+    statements: &[
+        "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE TABLE message (
+            id TEXT PRIMARY KEY,
+            created_at INTEGER NOT NULL,
+            event_type TEXT NOT NULL,
+            event_id TEXT,
+            channels TEXT,                -- JSON array
+            tags TEXT,                    -- JSON array
+            expires_at INTEGER,           -- when the payload goes, where the message says so
+            idempotency_key BLOB,
+            body_hash BLOB,
+            payload BLOB                  -- NULL once expunged
+        ) STRICT, WITHOUT ROWID",
+        "CREATE INDEX message_by_key ON message (idempotency_key) WHERE idempotency_key IS NOT NULL",
+        "CREATE INDEX message_by_event ON message (event_id) WHERE event_id IS NOT NULL",
+        "CREATE TABLE endpoint (
+            id TEXT PRIMARY KEY,
+            acknowledged INTEGER NOT NULL, -- the version that the Endpoint object holds
+            cursor TEXT NOT NULL,          -- the log up to here was offered to it
+            owes INTEGER NOT NULL,         -- it had deliveries waiting when last heard of
+            deleted INTEGER NOT NULL,
+            record BLOB NOT NULL           -- the configuration
+        ) STRICT, WITHOUT ROWID",
+    ],
+}];

@@ -1,0 +1,196 @@
+//! Event types: the operations of the API on them, and the check of what endpoints subscribe to.
+
+use super::{Directory, param};
+use crate::api::call::{Call, Reply};
+use crate::api::model::event_type::{EventTypeContent, EventTypeIn, EventTypeOut, EventTypePatch};
+use crate::api::page::{Keys, Order, Page};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::sql::{Row, Sql, SqlError, Value};
+use serde_json::value::RawValue;
+
+const BY_NAME: &str = "SELECT name, description, archived, deprecated, schemas, feature_flags, group_name,
+    created_at, updated_at FROM event_type WHERE name = ?1";
+// ?3: archived ones too. ?4: those with feature flags too. ?5: with their schemas.
+const ASCENDING: &str =
+    "SELECT name, description, archived, deprecated, iif(?5, schemas, NULL), feature_flags,
+    group_name, created_at, updated_at FROM event_type
+    WHERE name > ?1 AND (?3 OR archived = 0) AND (?4 OR feature_flags IS NULL) ORDER BY name LIMIT ?2";
+const DESCENDING: &str =
+    "SELECT name, description, archived, deprecated, iif(?5, schemas, NULL), feature_flags,
+    group_name, created_at, updated_at FROM event_type
+    WHERE name < ?1 AND (?3 OR archived = 0) AND (?4 OR feature_flags IS NULL) ORDER BY name DESC LIMIT ?2";
+
+struct EventType {
+    name: String,
+    content: EventTypeContent,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl EventType {
+    fn read(mut row: Row) -> Result<Self, SqlError> {
+        let broken = |error: serde_json::Error| SqlError(format!("an event type: {error}"));
+        let schemas = row.opt_text(4)?.map(RawValue::from_string).transpose().map_err(broken)?;
+        let flags = row.opt_text(5)?.map(|text| serde_json::from_str(&text)).transpose().map_err(broken)?;
+        Ok(Self {
+            name: row.text(0)?,
+            content: EventTypeContent {
+                description: row.text(1)?,
+                archived: row.flag(2)?,
+                deprecated: row.flag(3)?,
+                schemas,
+                feature_flags: flags,
+                group_name: row.opt_text(6)?,
+            },
+            created_at: row.int(7)?,
+            updated_at: row.int(8)?,
+        })
+    }
+
+    fn out(self) -> EventTypeOut {
+        EventTypeOut::new(self.name, self.content, self.created_at, self.updated_at)
+    }
+}
+
+impl<S: Sql> Directory<S> {
+    fn find_event_type(&self, name: &str) -> Result<Option<EventType>, SqlError> {
+        if !self.ready {
+            return Ok(None);
+        }
+        let rows = self.sql.query(BY_NAME, &[Value::Text(name)])?;
+        rows.into_iter().next().map(EventType::read).transpose()
+    }
+
+    fn event_type(&self, name: &str) -> Result<EventType, ApiError> {
+        self.find_event_type(name)?.ok_or_else(|| ApiError::not_found("Event type"))
+    }
+
+    fn store_event_type(&mut self, now: i64, event_type: &EventType) -> Result<(), ApiError> {
+        self.prepare(now)?;
+        let content = &event_type.content;
+        let flags = content
+            .feature_flags
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()
+            .map_err(|error| ApiError::Internal(error.to_string()))?;
+        self.sql.exec(
+            "INSERT INTO event_type (name, description, archived, deprecated, schemas, feature_flags,
+                group_name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                ON CONFLICT (name) DO UPDATE SET description = ?2, archived = ?3, deprecated = ?4,
+                schemas = ?5, feature_flags = ?6, group_name = ?7, updated_at = ?9",
+            &[
+                Value::Text(&event_type.name),
+                Value::Text(&content.description),
+                Value::flag(content.archived),
+                Value::flag(content.deprecated),
+                Value::opt_text(content.schemas.as_deref().map(RawValue::get)),
+                Value::opt_text(flags.as_deref()),
+                Value::opt_text(content.group_name.as_deref()),
+                Value::Int(event_type.created_at),
+                Value::Int(event_type.updated_at),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Applications do not see event types behind a feature flag: no token says yet which flags it has.
+    pub(super) fn list_event_types(&self, call: &Call) -> Result<Reply, ApiError> {
+        let query = Query::parse(&call.query);
+        let page = Page::from_query(&query, Keys::Name, Order::Ascending)?;
+        let include_archived = query.flag("include_archived")?.unwrap_or(false);
+        let with_content = query.with_content(false)?;
+        let rows = if self.ready {
+            self.sql.query(
+                if page.reads_ascending() { ASCENDING } else { DESCENDING },
+                &[
+                    Value::Text(page.from()),
+                    Value::Int(page.probe()),
+                    Value::flag(include_archived),
+                    Value::flag(!call.app_scope),
+                    Value::flag(with_content),
+                ],
+            )?
+        } else {
+            Vec::new()
+        };
+        let list = rows.into_iter().map(EventType::read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Reply::json(200, &page.finish(list, |event_type| &event_type.name).map(EventType::out)))
+    }
+
+    /// 201 for a new one, and for an archived one that this brings back.
+    pub(super) fn create_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let EventTypeIn { name, content } = EventTypeIn::parse(&call.body)?;
+        let created_at = match self.find_event_type(&name)? {
+            Some(old) if !old.content.archived => {
+                return Err(ApiError::status(
+                    409,
+                    "event_type_exists",
+                    format!("The event type {name} exists. Change it with PUT or PATCH."),
+                ));
+            }
+            Some(old) => old.created_at,
+            None => now,
+        };
+        let event_type = EventType { name, content, created_at, updated_at: now };
+        self.store_event_type(now, &event_type)?;
+        Ok(Reply::json(201, &event_type.out()))
+    }
+
+    pub(super) fn get_event_type(&self, call: &Call) -> Result<Reply, ApiError> {
+        let event_type = self.event_type(param(call)?)?;
+        if call.app_scope && event_type.content.feature_flags.is_some() {
+            return Err(ApiError::not_found("Event type"));
+        }
+        Ok(Reply::json(200, &event_type.out()))
+    }
+
+    pub(super) fn update_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let EventTypeIn { name, content } = EventTypeIn::parse_update(param(call)?, &call.body)?;
+        let old = self.find_event_type(&name)?;
+        let status = if old.is_some() { 200 } else { 201 };
+        let created_at = old.map_or(now, |old| old.created_at);
+        let event_type = EventType { name, content, created_at, updated_at: now };
+        self.store_event_type(now, &event_type)?;
+        Ok(Reply::json(status, &event_type.out()))
+    }
+
+    pub(super) fn patch_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let patch = EventTypePatch::parse(&call.body)?;
+        let mut event_type = self.event_type(param(call)?)?;
+        event_type.content.apply(patch);
+        event_type.updated_at = now;
+        self.store_event_type(now, &event_type)?;
+        Ok(Reply::json(200, &event_type.out()))
+    }
+
+    pub(super) fn delete_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let expunge = Query::parse(&call.query).flag("expunge")?.unwrap_or(false);
+        let mut event_type = self.event_type(param(call)?)?;
+        if expunge {
+            self.sql.exec("DELETE FROM event_type WHERE name = ?1", &[Value::Text(&event_type.name)])?;
+        } else {
+            event_type.content.archived = true;
+            event_type.updated_at = now;
+            self.store_event_type(now, &event_type)?;
+        }
+        Ok(Reply::empty(204))
+    }
+
+    /// Which of the names (the call's parameters) cannot be subscribed to: a JSON array.
+    pub(super) fn check_event_types(&self, call: &Call) -> Result<Reply, ApiError> {
+        if !self.ready {
+            return Ok(Reply::json(200, &call.params));
+        }
+        let names =
+            serde_json::to_string(&call.params).map_err(|error| ApiError::Internal(error.to_string()))?;
+        let rows = self.sql.query(
+            "SELECT value FROM json_each(?1) WHERE value NOT IN
+                (SELECT name FROM event_type WHERE archived = 0) ORDER BY key",
+            &[Value::Text(&names)],
+        )?;
+        let unknown = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Reply::json(200, &unknown))
+    }
+}

@@ -1,0 +1,39 @@
+//! The tables of the Directory.
+
+use crate::sql::Migration;
+
+/// All steps of the schema, oldest first.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    id: 1,
+    statements: &[
+        // `state`: 0 creating, 1 live, 2 and 3 deleting (a tombstone). `due_at` is set while the App
+        // object has not acknowledged `version`: when to tell it again. `tries`: how often it was told in vain.
+        "CREATE TABLE app (
+            id TEXT PRIMARY KEY,
+            uid TEXT,
+            name TEXT NOT NULL,
+            rate INTEGER,
+            metadata TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            state INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            due_at INTEGER,
+            tries INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID",
+        "CREATE UNIQUE INDEX app_by_uid ON app (uid) WHERE uid IS NOT NULL",
+        "CREATE INDEX app_by_due ON app (due_at) WHERE due_at IS NOT NULL",
+        // `feature_flags` is a JSON array, `schemas` the JSON object as it came.
+        "CREATE TABLE event_type (
+            name TEXT PRIMARY KEY,
+            description TEXT NOT NULL,
+            archived INTEGER NOT NULL,
+            deprecated INTEGER NOT NULL,
+            schemas TEXT,
+            feature_flags TEXT,
+            group_name TEXT,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID",
+    ],
+}];

@@ -1,0 +1,224 @@
+//! What comes in: configuration, messages, payloads, resends.
+
+use super::{Delivery, Effects, Endpoint, MIGRATIONS, QUEUE_MAX_BYTES, QUEUE_SLACK_MS, Queued};
+use crate::frame::{self, Config, ConfigAnswer, Outgoing, Payloads, Push, PushAnswer, Resend};
+use crate::id;
+use crate::rng::Entropy;
+use crate::sql::{Sql, SqlError, Value, migrate};
+use std::collections::{HashMap, HashSet};
+
+impl<S: Sql> Endpoint<S> {
+    /// Takes a configuration. An older one than held is ignored: the answer says which version is held.
+    pub fn configure(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        config: Config,
+    ) -> Result<(ConfigAnswer, Effects), SqlError> {
+        if config.version <= self.config_version() {
+            return Ok((ConfigAnswer { version: self.config_version() }, self.settled(now, rng)?));
+        }
+        migrate(&self.sql, MIGRATIONS, now)?;
+        let version = config.version;
+        let could_send = self.can_send();
+        self.set_meta("config", &frame::encode(&config))?;
+        if config.deleted {
+            self.sql.exec("DELETE FROM delivery WHERE slot > 0", &[])?;
+            self.forget_queue();
+            self.earliest = None;
+        }
+        self.activate(config, now)?;
+        if could_send && !self.can_send() {
+            self.release_queue(now)?;
+        } else if !could_send && self.can_send() {
+            // Whoever enables an endpoint says that it is well again.
+            self.hold_until = 0;
+            self.slow = 0;
+            self.set_meta("hold", &frame::encode(&(0i64, 0u32)))?;
+            self.failing_since = None;
+            self.set_meta("failing", &frame::encode(&None::<i64>))?;
+            self.earliest = self.query_earliest()?;
+        }
+        Ok((ConfigAnswer { version }, self.settled(now, rng)?))
+    }
+
+    /// Gives the leases of what waits in memory back: it is due as soon as sending goes on.
+    pub(super) fn release_queue(&mut self, now: i64) -> Result<(), SqlError> {
+        let waiting: Vec<Delivery> =
+            self.queue.drain(..).map(|q| q.delivery).chain(self.loading.drain(..)).collect();
+        self.queue_bytes = 0;
+        for delivery in waiting {
+            self.move_row(delivery.slot, &delivery.key, now, false)?;
+            self.note_due(now);
+        }
+        Ok(())
+    }
+
+    fn forget_queue(&mut self) {
+        self.queue.clear();
+        self.queue_bytes = 0;
+        self.loading.clear();
+    }
+
+    /// Takes messages from the App's log, in its order. What is already here is accepted again without
+    /// effect, so a push may be repeated freely.
+    pub fn push(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        push: Push,
+    ) -> Result<(PushAnswer, Effects), SqlError> {
+        if self.config_version() < push.config_version {
+            let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
+            return Ok((answer, Effects::default()));
+        }
+        let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
+        let known = match push.messages.first() {
+            Some(first) if !deleted => self.known_from(&first.id)?,
+            _ => HashSet::new(),
+        };
+        let room = self.room_for_queue(now);
+        let mut accepted: u32 = 0;
+        let mut enough = false;
+        let mut taken = Vec::new();
+        let mut free =
+            self.max_in_flight().saturating_sub(self.in_flight.len().saturating_add(self.loading.len()));
+        if self.gate(now) > now {
+            free = 0;
+        }
+        for message in push.messages {
+            if !deleted && !known.contains(&message.id) {
+                let waiting = self.queue.len().saturating_add(taken.len());
+                if waiting >= room.saturating_add(free) || self.queue_bytes >= QUEUE_MAX_BYTES {
+                    enough = true;
+                    break;
+                }
+                taken.push(message);
+            } else {
+                self.note_newest(&message.id);
+            }
+            accepted = accepted.saturating_add(1);
+        }
+        self.store(now, taken)?;
+        self.told_enough |= enough;
+        let effects = self.settled(now, rng)?;
+        Ok((PushAnswer { accepted, enough, stale: false, owes: self.owes() }, effects))
+    }
+
+    /// Stores messages, leased: they go to memory and from there to the receiver without another write.
+    fn store(&mut self, now: i64, messages: Vec<Outgoing>) -> Result<(), SqlError> {
+        let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let leased = self.can_send();
+        let slot = if leased { slot } else { now };
+        for message in messages {
+            let Outgoing { id, event_type, channels, payload } = message;
+            let delivery =
+                Delivery { slot, key: id.clone(), msg_id: id, event_type, channels, manual: false, made: 0 };
+            self.insert(&delivery, leased)?;
+            self.note_newest(&delivery.msg_id);
+            if leased {
+                self.enqueue(delivery, payload.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, delivery: &Delivery, leased: bool) -> Result<(), SqlError> {
+        self.sql.exec(
+            "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
+            &[
+                Value::Int(delivery.slot),
+                Value::Text(&delivery.key),
+                Value::Text(&delivery.msg_id),
+                Value::Text(&delivery.event_type),
+                Value::opt_text(delivery.channels.as_deref()),
+                Value::flag(delivery.manual),
+                Value::flag(leased),
+            ],
+        )?;
+        self.note_due(delivery.slot);
+        Ok(())
+    }
+
+    fn enqueue(&mut self, delivery: Delivery, payload: Vec<u8>) {
+        self.queue_bytes = self.queue_bytes.saturating_add(payload.len());
+        self.queue.push_back(Queued { delivery, payload });
+    }
+
+    fn note_newest(&mut self, msg_id: &str) {
+        if self.newest.as_deref().is_none_or(|newest| newest < msg_id) {
+            self.newest = Some(msg_id.to_owned());
+        }
+    }
+
+    /// Which messages from `first` on are here already. Pushes come in the log's order, so only a repeated
+    /// push, or the first one after a start, has to search.
+    ///
+    /// Attempts are recorded under ids no earlier than their message's, which bounds the search.
+    fn known_from(&mut self, first: &str) -> Result<HashSet<String>, SqlError> {
+        if self.newest.as_deref().is_some_and(|newest| newest < first) {
+            return Ok(HashSet::new());
+        }
+        let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, first).unwrap_or(0));
+        let rows = self.sql.query(
+            "SELECT msg_id FROM delivery WHERE slot > 0 AND manual = 0 AND msg_id >= ?1
+             UNION ALL
+             SELECT msg_id FROM delivery WHERE slot = 0 AND id >= ?2 AND manual = 0 AND msg_id >= ?1",
+            &[Value::Text(first), Value::Text(&from)],
+        )?;
+        rows.into_iter().map(|mut row| row.text(0)).collect()
+    }
+
+    /// Delivers one message once more. Answers `false` where the endpoint does not deliver at all or holds an
+    /// older configuration than the App (which then sends that first).
+    pub fn resend(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        resend: Resend,
+    ) -> Result<(bool, Effects), SqlError> {
+        if self.config_version() < resend.config_version || !self.can_send() {
+            return Ok((false, Effects::default()));
+        }
+        let Outgoing { id: msg_id, event_type, channels, payload } = resend.message;
+        self.manual_count = self.manual_count.wrapping_add(1);
+        let key = format!("{msg_id}#{now}-{}", self.manual_count);
+        let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let delivery = Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0 };
+        self.insert(&delivery, true)?;
+        self.enqueue(delivery, payload.into());
+        Ok((true, self.settled(now, rng)?))
+    }
+
+    /// The App's answer to [`Effects::fetch_payloads`]; `None` where the App could not be reached: the
+    /// deliveries become due again when their lease ends.
+    pub fn payloads(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        asked: &[String],
+        answer: Option<Payloads>,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        let (answered, rest): (Vec<_>, Vec<_>) =
+            self.loading.drain(..).partition(|delivery| asked.contains(&delivery.msg_id));
+        self.loading = rest;
+        if let Some(answer) = answer {
+            let found: HashMap<String, Vec<u8>> =
+                answer.found.into_iter().map(|(msg_id, payload)| (msg_id, payload.into())).collect();
+            for delivery in answered {
+                if let Some(payload) = found.get(&delivery.msg_id) {
+                    self.enqueue(delivery, payload.clone());
+                } else if answer.gone.contains(&delivery.msg_id) {
+                    self.give_up(now, rng, delivery, &mut effects)?;
+                } else {
+                    self.move_row(delivery.slot, &delivery.key, now, false)?;
+                    self.note_due(now);
+                }
+            }
+        }
+        self.settle(now, rng, &mut effects)?;
+        Ok(effects)
+    }
+}

@@ -1,0 +1,388 @@
+//! What comes back from a receiver, and what follows from it.
+
+use super::{Attempt, Delivery, Effects, Endpoint, SLOW_BASE_MS, SLOW_MAX_MS};
+use crate::frame::{self, ReportKind};
+use crate::id;
+use crate::retry;
+use crate::rng::Entropy;
+use crate::sql::{Sql, SqlError, Value};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// At most so many bytes of an answer's body are kept.
+pub const RESPONSE_MAX: usize = 16 * 1024;
+/// Attempts recorded so soon after their message's acceptance are found by time, without an index entry.
+pub(super) const PROMPT_MS: i64 = 5_000;
+
+/// Status of an attempt, with Svix's numbers.
+pub(super) const SUCCESS: i64 = 0;
+/// See [`SUCCESS`].
+pub(super) const FAIL: i64 = 2;
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Head or body took longer than the timeout.
+    Timeout,
+    /// The connection failed; the platform's text.
+    Network(String),
+    /// The request was refused before it was sent; a sentence.
+    Refused(String),
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// An answer, whatever its status.
+    Answer {
+        /// HTTP status.
+        code: u16,
+        /// The `Retry-After` header.
+        retry_after: Option<String>,
+        /// The body, up to [`RESPONSE_MAX`] bytes.
+        body: Vec<u8>,
+    },
+    /// No (complete) answer.
+    Failed(Failure),
+}
+
+/// The result of one [`Attempt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptResult {
+    /// The attempt's delivery, as it was given out.
+    pub delivery: Delivery,
+    /// Where it went.
+    pub url: String,
+    /// When it was started.
+    pub started_at: i64,
+    /// Milliseconds until the end of the answer.
+    pub duration_ms: i64,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+}
+
+impl Attempt {
+    /// The result of this attempt.
+    pub fn ended(self, at: i64, outcome: AttemptOutcome) -> AttemptResult {
+        AttemptResult {
+            duration_ms: at.saturating_sub(self.started_at).max(0),
+            delivery: self.delivery,
+            url: self.url,
+            started_at: self.started_at,
+            outcome,
+        }
+    }
+}
+
+/// What an attempt's row says.
+struct Record<'a> {
+    status: i64,
+    code: u16,
+    response: &'a str,
+    next_at: Option<i64>,
+}
+
+impl<S: Sql> Endpoint<S> {
+    /// Records how requests ended, several in one commit, and plans what follows.
+    pub fn record(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        results: Vec<AttemptResult>,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        for result in results {
+            self.record_one(now, rng, &result, &mut effects)?;
+        }
+        self.settle(now, rng, &mut effects)?;
+        Ok(effects)
+    }
+
+    fn record_one(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        result: &AttemptResult,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        let delivery = &result.delivery;
+        // Not under way any more: its lease ran out, or this object was opened anew. The attempt is still
+        // recorded, but the delivery's fate is decided by the row that is due, not by this late answer.
+        let ours = self.in_flight.get(&delivery.key).is_some_and(|f| f.until == delivery.slot);
+        if ours {
+            self.in_flight.remove(&delivery.key);
+        }
+        let (code, retry_after, response) = describe(&result.outcome);
+        if (200..300).contains(&code) {
+            let record = Record { status: SUCCESS, code, response: &response, next_at: None };
+            self.finish(now, rng, result, &record)?;
+            self.recovered()?;
+            self.stats.success(result.started_at, self.attempt_ids_last());
+            return Ok(());
+        }
+        let asked = retry_after.as_deref().and_then(|text| retry::retry_after(text, now));
+        if ours {
+            self.slow_down(now, result.started_at, code, asked)?;
+        }
+        let made = delivery.made.saturating_add(1);
+        let delay = match &self.active {
+            Some(active) if !delivery.manual && !active.config.deleted => {
+                active.schedule.next(made, rng.unit())
+            }
+            _ => None,
+        };
+        let next_at = delay.map(|delay| now.saturating_add(delay.max(asked.unwrap_or(0))).max(1));
+        let record = Record { status: FAIL, code, response: &response, next_at };
+        if let Some(next_at) = next_at {
+            self.insert_attempt(now, rng, result, &record)?;
+            self.sql.exec(
+                "UPDATE delivery SET slot = ?3, attempt = ?4, leased = 0 WHERE slot = ?1 AND id = ?2",
+                &[
+                    Value::Int(delivery.slot),
+                    Value::Text(&delivery.key),
+                    Value::Int(next_at),
+                    Value::Int(i64::from(made)),
+                ],
+            )?;
+            self.note_due(next_at);
+        } else {
+            let attempt_id = self.finish(now, rng, result, &record)?;
+            if !delivery.manual {
+                self.stats.exhausted(result.started_at);
+                let msg_id = delivery.msg_id.clone();
+                self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
+            }
+        }
+        self.stats.fail(result.started_at, self.attempt_ids_last());
+        self.failed(now, code, effects)
+    }
+
+    fn attempt_ids_last(&self) -> String {
+        self.attempt_ids.last()
+    }
+
+    /// The row of the delivery becomes the row of its last attempt.
+    fn finish(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        result: &AttemptResult,
+        record: &Record<'_>,
+    ) -> Result<String, SqlError> {
+        let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
+        let late = is_late(&attempt_id, &result.delivery.msg_id);
+        let rows = self.sql.query(
+            "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
+                code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11
+             WHERE slot = ?1 AND id = ?2 RETURNING 1",
+            &[
+                Value::Int(result.delivery.slot),
+                Value::Text(&result.delivery.key),
+                Value::Text(&attempt_id),
+                Value::Int(i64::from(result.delivery.made.saturating_add(1))),
+                if late { Value::Text(&result.delivery.msg_id) } else { Value::Null },
+                Value::Int(record.status),
+                Value::Int(i64::from(record.code)),
+                Value::Text(record.response),
+                Value::Int(result.started_at),
+                Value::Int(result.duration_ms),
+                Value::Text(&result.url),
+            ],
+        )?;
+        if rows.is_empty() {
+            self.insert_attempt_as(&attempt_id, result, record)?;
+        }
+        Ok(attempt_id)
+    }
+
+    fn insert_attempt(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        result: &AttemptResult,
+        record: &Record<'_>,
+    ) -> Result<(), SqlError> {
+        let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
+        self.insert_attempt_as(&attempt_id, result, record)
+    }
+
+    fn insert_attempt_as(
+        &mut self,
+        attempt_id: &str,
+        result: &AttemptResult,
+        record: &Record<'_>,
+    ) -> Result<(), SqlError> {
+        let delivery = &result.delivery;
+        self.sql.exec(
+            "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased, late,
+                status, code, response, started_at, duration, next_at, url)
+             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            &[
+                Value::Text(attempt_id),
+                Value::Text(&delivery.msg_id),
+                Value::Text(&delivery.event_type),
+                Value::opt_text(delivery.channels.as_deref()),
+                Value::flag(delivery.manual),
+                Value::Int(i64::from(delivery.made.saturating_add(1))),
+                if is_late(attempt_id, &delivery.msg_id) {
+                    Value::Text(&delivery.msg_id)
+                } else {
+                    Value::Null
+                },
+                Value::Int(record.status),
+                Value::Int(i64::from(record.code)),
+                Value::Text(record.response),
+                Value::Int(result.started_at),
+                Value::Int(result.duration_ms),
+                Value::opt_int(record.next_at),
+                Value::Text(&result.url),
+            ],
+        )
+    }
+
+    /// An attempt's id is never earlier than its message's, whatever this object's clock says: searches by
+    /// a message's time rely on it.
+    fn next_attempt_id(&mut self, now: i64, rng: &mut impl Entropy, msg_id: &str) -> String {
+        let after = id::millis(id::MESSAGE, msg_id).unwrap_or(0).saturating_add(id::RESOLUTION_MS);
+        self.attempt_ids.next(now.max(after), rng)
+    }
+
+    /// A delivery whose payload is gone (expunged, or past its retention) ends here.
+    pub(super) fn give_up(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        delivery: Delivery,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        let url = self.active.as_ref().map(|a| a.config.url.clone()).unwrap_or_default();
+        let manual = delivery.manual;
+        let msg_id = delivery.msg_id.clone();
+        let outcome = AttemptOutcome::Failed(Failure::Refused(
+            "The message's payload is no longer stored, so it could not be delivered.".to_owned(),
+        ));
+        let result = AttemptResult { delivery, url, started_at: now, duration_ms: 0, outcome };
+        let (code, _, response) = describe(&result.outcome);
+        let record = Record { status: FAIL, code, response: &response, next_at: None };
+        let attempt_id = self.finish(now, rng, &result, &record)?;
+        self.stats.fail(now, self.attempt_ids_last());
+        if !manual {
+            self.stats.exhausted(now);
+            self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
+        }
+        Ok(())
+    }
+
+    fn recovered(&mut self) -> Result<(), SqlError> {
+        if self.failing_since.take().is_some() {
+            self.set_meta("failing", &frame::encode(&None::<i64>))?;
+        }
+        if self.slow > 0 {
+            self.slow = 0;
+            self.set_meta("hold", &frame::encode(&(0i64, 0u32)))?;
+        }
+        Ok(())
+    }
+
+    /// 429, 502 and 504 speak for the whole receiver: nothing is started for a while, then one request
+    /// probes. `Retry-After` sets the while; otherwise it doubles from one second to one minute.
+    fn slow_down(
+        &mut self,
+        now: i64,
+        started_at: i64,
+        code: u16,
+        asked: Option<i64>,
+    ) -> Result<(), SqlError> {
+        if !matches!(code, 429 | 502 | 504) {
+            return Ok(());
+        }
+        // Requests that were under way together speak of the same moment: they do not add up.
+        let again = started_at < self.hold_until;
+        if !again {
+            self.slow = self.slow.saturating_add(1);
+        }
+        let doubled =
+            SLOW_BASE_MS.saturating_mul(1i64.checked_shl(self.slow.saturating_sub(1).min(16)).unwrap_or(1));
+        let pause = asked.unwrap_or_else(|| doubled.min(SLOW_MAX_MS));
+        let until = now.saturating_add(pause);
+        if !again || asked.is_some_and(|_| until > self.hold_until) {
+            self.hold_until = until.max(self.hold_until);
+            self.set_meta("hold", &frame::encode(&(self.hold_until, self.slow)))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, now: i64, code: u16, effects: &mut Effects) -> Result<(), SqlError> {
+        let Some(active) = &self.active else { return Ok(()) };
+        if active.config.disabled || active.config.deleted {
+            return Ok(());
+        }
+        if code == 410 {
+            return self.disable_self(now, ReportKind::Gone, effects);
+        }
+        match self.failing_since {
+            None => {
+                self.failing_since = Some(now);
+                self.set_meta("failing", &frame::encode(&Some(now)))
+            }
+            Some(since) => {
+                let limit = self.deployment.endpoint_disable_after_ms;
+                if limit.is_some_and(|limit| now.saturating_sub(since) >= limit) {
+                    return self.disable_self(now, ReportKind::FailingSince { since }, effects);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops sending at once, and asks the App, which owns the configuration, to disable the endpoint.
+    fn disable_self(&mut self, now: i64, kind: ReportKind, effects: &mut Effects) -> Result<(), SqlError> {
+        self.report(now, kind, effects)?;
+        if let Some(active) = &mut self.active {
+            // The version stays: the App's next configuration, disabled or not, replaces this one.
+            active.config.disabled = true;
+            let config = frame::encode(&active.config);
+            self.set_meta("config", &config)?;
+        }
+        self.release_queue(now)
+    }
+}
+
+fn is_late(attempt_id: &str, msg_id: &str) -> bool {
+    attempt_id >= prompt_limit(msg_id).as_str()
+}
+
+/// Attempts of the message with smaller ids than this are found by time; see [`PROMPT_MS`].
+pub(super) fn prompt_limit(msg_id: &str) -> String {
+    let at = id::millis(id::MESSAGE, msg_id).unwrap_or(0);
+    id::floor(id::ATTEMPT, at.saturating_add(PROMPT_MS))
+}
+
+fn describe(outcome: &AttemptOutcome) -> (u16, Option<String>, String) {
+    match outcome {
+        AttemptOutcome::Answer { code, retry_after, body } => {
+            let body = body.get(..body.len().min(RESPONSE_MAX)).unwrap_or(body);
+            (*code, retry_after.clone(), response_text(body))
+        }
+        AttemptOutcome::Failed(failure) => {
+            let text = match failure {
+                Failure::Timeout => "The receiver did not answer in time.".to_owned(),
+                Failure::Network(text) => format!("The receiver could not be reached: {text}"),
+                Failure::Refused(text) => text.clone(),
+            };
+            (0, None, text)
+        }
+    }
+}
+
+/// A body as text: as it is where it is UTF-8 (a character cut at the cap is dropped), else in base64.
+fn response_text(body: &[u8]) -> String {
+    match std::str::from_utf8(body) {
+        Ok(text) => text.to_owned(),
+        Err(error) if error.error_len().is_none() => {
+            let whole = body.get(..error.valid_up_to()).unwrap_or_default();
+            String::from_utf8_lossy(whole).into_owned()
+        }
+        Err(_) => STANDARD.encode(body),
+    }
+}

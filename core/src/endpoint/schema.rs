@@ -1,0 +1,47 @@
+//! The tables of an Endpoint object.
+//!
+//! One table holds both the deliveries that are due and the attempts that were made, because a delivery
+//! *becomes* the record of its last attempt: `slot` is the time at which a delivery is due, and 0 once the
+//! row records an attempt. Moving a row within a `WITHOUT ROWID` table writes one row, so a message that is
+//! delivered at the first attempt costs two rows here: inserted when it is owed, moved when it is done.
+//!
+//! Attempts have ids that rise with time, so the attempts of a message are usually found by its own time:
+//! the first attempt is recorded within seconds. Those that come later carry the message's id in `late`,
+//! which is indexed; the others pay nothing for that index.
+
+use crate::sql::Migration;
+
+/// Ordered; an applied migration is never edited.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    id: 1,
+    statements: &[
+        "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE TABLE delivery (
+            slot INTEGER NOT NULL,        -- 0: an attempt; else when the delivery is due, in ms
+            id TEXT NOT NULL,             -- attempt: its id; due: the delivery's key
+            msg_id TEXT NOT NULL,
+            event_type TEXT NOT NULL,
+            channels TEXT,                -- JSON array
+            manual INTEGER NOT NULL,      -- 1: asked for by hand
+            attempt INTEGER NOT NULL,     -- attempt: its number, from 1; due: how many were made
+            leased INTEGER NOT NULL,      -- due: 1 while this object's memory holds it
+            late TEXT,                    -- attempt: msg_id, where its time does not tell where it is
+            status INTEGER,               -- attempt: 0 success, 2 failure
+            code INTEGER,                 -- attempt: HTTP status, 0 without an answer
+            response TEXT,                -- attempt: the answer's body, or why there is none
+            started_at INTEGER,
+            duration INTEGER,
+            next_at INTEGER,              -- attempt: when the next one is due
+            url TEXT,
+            PRIMARY KEY (slot, id)
+        ) STRICT, WITHOUT ROWID",
+        "CREATE INDEX delivery_late ON delivery (late) WHERE late IS NOT NULL",
+        "CREATE TABLE report (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT",
+        "CREATE TABLE stat (
+            hour INTEGER PRIMARY KEY,     -- hours since the epoch
+            success INTEGER NOT NULL,
+            fail INTEGER NOT NULL,
+            exhausted INTEGER NOT NULL
+        ) STRICT",
+    ],
+}];

@@ -1,0 +1,125 @@
+//! How many attempts succeeded and failed, by the hour.
+//!
+//! Counting must not cost a write for every attempt, so counts are kept in memory and written with the
+//! alarm. `counted_to` is the last attempt that the written counts include; when the object starts, it
+//! counts the attempts after it from the table. So the counts are exact whatever was lost.
+
+use crate::frame;
+use crate::sql::{Sql, SqlError, Value};
+use std::collections::BTreeMap;
+
+const HOUR_MS: i64 = 3_600_000;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    success: i64,
+    fail: i64,
+    exhausted: i64,
+}
+
+/// Counts that are not written yet, and how far the written ones go.
+#[derive(Debug, Default)]
+pub(super) struct Stats {
+    pub(super) counted_to: String,
+    newest: String,
+    fresh: BTreeMap<i64, Counts>,
+}
+
+/// Attempts within a period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    /// Attempts that succeeded.
+    pub(super) success: i64,
+    /// Attempts that failed.
+    pub(super) fail: i64,
+    /// Deliveries that failed for good.
+    pub(super) exhausted: i64,
+}
+
+impl Stats {
+    pub(super) fn success(&mut self, at: i64, attempt_id: String) {
+        self.hour(at).success = self.hour(at).success.saturating_add(1);
+        self.newest = attempt_id;
+    }
+
+    pub(super) fn fail(&mut self, at: i64, attempt_id: String) {
+        self.hour(at).fail = self.hour(at).fail.saturating_add(1);
+        self.newest = attempt_id;
+    }
+
+    pub(super) fn exhausted(&mut self, at: i64) {
+        self.hour(at).exhausted = self.hour(at).exhausted.saturating_add(1);
+    }
+
+    fn hour(&mut self, at: i64) -> &mut Counts {
+        self.fresh.entry(at.div_euclid(HOUR_MS)).or_default()
+    }
+
+    /// Counts what the table holds beyond the written counts.
+    pub(super) fn catch_up(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
+        let rows = sql.query(
+            "SELECT id, started_at, status, next_at, manual FROM delivery
+             WHERE slot = 0 AND id > ?1 ORDER BY id",
+            &[Value::Text(&self.counted_to)],
+        )?;
+        for mut row in rows {
+            let (at, attempt_id) = (row.int(1)?, row.text(0)?);
+            if row.int(2)? == super::record::SUCCESS {
+                self.success(at, attempt_id);
+            } else {
+                self.fail(at, attempt_id);
+                if row.opt_int(3)?.is_none() && !row.flag(4)? {
+                    self.exhausted(at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the counts; called with the alarm.
+    pub(super) fn flush(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        for (hour, counts) in &self.fresh {
+            sql.exec(
+                "INSERT INTO stat (hour, success, fail, exhausted) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (hour) DO UPDATE SET success = success + excluded.success,
+                    fail = fail + excluded.fail, exhausted = exhausted + excluded.exhausted",
+                &[
+                    Value::Int(*hour),
+                    Value::Int(counts.success),
+                    Value::Int(counts.fail),
+                    Value::Int(counts.exhausted),
+                ],
+            )?;
+        }
+        sql.exec(
+            "INSERT INTO meta (k, v) VALUES ('counted', ?1) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+            &[Value::Blob(&frame::encode(&self.newest))],
+        )?;
+        self.counted_to.clone_from(&self.newest);
+        self.fresh.clear();
+        Ok(())
+    }
+
+    /// Attempts started from `since` until before `until`, to the hour.
+    pub(super) fn totals(&self, sql: &impl Sql, since: i64, until: i64) -> Result<Totals, SqlError> {
+        let (from, to) = (since.div_euclid(HOUR_MS), until.div_euclid(HOUR_MS));
+        let rows = sql.query(
+            "SELECT coalesce(sum(success), 0), coalesce(sum(fail), 0), coalesce(sum(exhausted), 0)
+             FROM stat WHERE hour BETWEEN ?1 AND ?2",
+            &[Value::Int(from), Value::Int(to)],
+        )?;
+        let mut totals = Totals::default();
+        if let Some(row) = rows.first() {
+            totals = Totals { success: row.int(0)?, fail: row.int(1)?, exhausted: row.int(2)? };
+        }
+        for (_, counts) in self.fresh.range(from..=to) {
+            totals.success = totals.success.saturating_add(counts.success);
+            totals.fail = totals.fail.saturating_add(counts.fail);
+            totals.exhausted = totals.exhausted.saturating_add(counts.exhausted);
+        }
+        Ok(totals)
+    }
+}

@@ -1,0 +1,395 @@
+//! The API's front: finds the operation, checks the token, and asks the object that answers.
+
+use crate::js::{self, call, now};
+use crate::{directory, namespace, settings};
+use js_sys::Uint8Array;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
+use weir_core::api::model::message::{MAX_BODY, MessageIn, message_out_json};
+use weir_core::api::query::Query;
+use weir_core::api::route::{self, Home, Op, Route, Scope};
+use weir_core::deployment::Deployment;
+use weir_core::error::ApiError;
+use weir_core::frame::{self, Accepted, NewMessage};
+use weir_core::id;
+use weir_core::token::{self, Claims};
+use worker::console_error;
+
+/// How long the Worker believes what the Directory said of a uid. The App object itself knows whether it (still)
+/// has that uid, so a stale belief is found out.
+const BELIEF_MS: i64 = 10_000;
+/// How many tokens and uids are remembered.
+const REMEMBERED: usize = 4096;
+
+thread_local! {
+    /// Tokens that were verified: verifying is repeated work, and callers send the same few.
+    static TOKENS: RefCell<HashMap<String, Rc<Claims>>> = RefCell::new(HashMap::new());
+    /// Applications by tenant and uid, and until when that is believed.
+    static UIDS: RefCell<HashMap<(String, String), (String, i64)>> = RefCell::new(HashMap::new());
+}
+
+/// One request of the API, and who sent it.
+struct Caller {
+    env: JsValue,
+    deployment: Rc<Deployment>,
+    claims: Rc<Claims>,
+    /// The token as it came: idempotency keys are the caller's own.
+    token: String,
+}
+
+/// Answers a request. Every answer is JSON, or empty with 204.
+pub(crate) async fn answer(request: web_sys::Request, env: JsValue) -> web_sys::Response {
+    let reply = match handle(&request, env).await {
+        Ok(reply) => reply,
+        Err(error) => error.into(),
+    };
+    if let Some(log) = &reply.log {
+        console_error!("{} {}: {log}", request.method(), request.url());
+    }
+    js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default())
+}
+
+async fn handle(request: &web_sys::Request, env: JsValue) -> Result<Reply, ApiError> {
+    let url = request.url();
+    let (path, query) = split(&url);
+    let method = request.method();
+    if crate::settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
+        return panic_for_a_test(&env, path).await;
+    }
+    let route = route::find(&method, path)?;
+    let deployment =
+        settings::of(&env).map_err(|sentence| ApiError::status(500, "wrong_setting", sentence))?;
+    if route.scope == Scope::Public {
+        return Ok(public(&route));
+    }
+    let (claims, token) = authenticate(request, &deployment)?;
+    let caller = Caller { env, deployment, claims, token };
+    caller.check_scope(&route)?;
+    let body = body_of(request).await?;
+    caller.serve(request, route, query, body).await
+}
+
+/// Path and query of a URL.
+fn split(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+    let path = path.split('#').next().unwrap_or(path);
+    path.split_once('?').unwrap_or((path, ""))
+}
+
+fn public(route: &Route) -> Reply {
+    match route.op {
+        Op::Health => Reply::raw_json(
+            200,
+            r#"{"database":{"status":"ok"},"queue":{"status":"ok"},"cache":{"status":"ok"}}"#.to_owned(),
+        ),
+        _ => Reply::empty(204),
+    }
+}
+
+fn authenticate(
+    request: &web_sys::Request,
+    deployment: &Deployment,
+) -> Result<(Rc<Claims>, String), ApiError> {
+    let refused = |detail: &str| ApiError::status(401, "authentication_failed", detail);
+    let header = request.headers().get("authorization").ok().flatten().unwrap_or_default();
+    let token = header
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| refused("Send the header 'Authorization: Bearer <token>'."))?;
+    let now = now();
+    if let Some(claims) = TOKENS.with_borrow(|known| known.get(token).cloned())
+        && claims.expires_at.is_none_or(|at| now < at)
+    {
+        return Ok((claims, token.to_owned()));
+    }
+    let Some(secret) = &deployment.jwt_secret else {
+        return Err(ApiError::status(
+            500,
+            "wrong_setting",
+            "The deployment has no JWT_SECRET, so no token is valid. Set one: npx wrangler secret put JWT_SECRET",
+        ));
+    };
+    let claims =
+        Rc::new(token::verify(secret.as_bytes(), token, now).map_err(|e| refused(&e.to_string()))?);
+    TOKENS.with_borrow_mut(|known| {
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(token.to_owned(), claims.clone());
+    });
+    Ok((claims, token.to_owned()))
+}
+
+/// The body, unless it is larger than any that is accepted.
+async fn body_of(request: &web_sys::Request) -> Result<Vec<u8>, ApiError> {
+    let too_large = || {
+        ApiError::status(
+            413,
+            "payload_too_large",
+            "The body is too large: a message's payload may have 1 MiB.",
+        )
+    };
+    if matches!(request.method().as_str(), "GET" | "HEAD") {
+        return Ok(Vec::new());
+    }
+    let announced = request.headers().get("content-length").ok().flatten();
+    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY) {
+        return Err(too_large());
+    }
+    let unreadable = |e: JsValue| ApiError::bad_request(format!("The body could not be read: {}", js::text_of(&e)));
+    let buffer = JsFuture::from(request.array_buffer().map_err(unreadable)?).await.map_err(unreadable)?;
+    let bytes = Uint8Array::new(&buffer);
+    if usize::try_from(bytes.length()).unwrap_or(usize::MAX) > MAX_BODY {
+        return Err(too_large());
+    }
+    Ok(bytes.to_vec())
+}
+
+fn internal(text: String) -> ApiError {
+    ApiError::Internal(text)
+}
+
+fn no_app() -> ApiError {
+    ApiError::not_found("Application")
+}
+
+impl Caller {
+    /// An application's token reaches its own application only, and what its scope allows there.
+    fn check_scope(&self, route: &Route) -> Result<(), ApiError> {
+        if self.claims.app.is_some() && route.scope == Scope::Org {
+            return Err(ApiError::status(
+                403,
+                "insufficient access",
+                "This needs the organisation's token; this is an application's.",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn serve(
+        &self,
+        request: &web_sys::Request,
+        route: Route,
+        query: &str,
+        body: Vec<u8>,
+    ) -> Result<Reply, ApiError> {
+        let app_key = route.app().map(str::to_owned);
+        if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
+            && own != key
+            && self.resolve(key, false).await?.0.as_ref() != Some(own)
+        {
+            return Err(no_app());
+        }
+        match (route.home, route.op) {
+            (_, Op::MessageCreate) => self.create_message(request, &app_key.unwrap_or_default(), query, &body).await,
+            (Home::App, op) => {
+                self.check_event_types(op, &body).await?;
+                let call = Call {
+                    op: op.name().to_owned(),
+                    params: route.into_call_params(),
+                    query: query.to_owned(),
+                    body,
+                    app_scope: self.claims.app.is_some(),
+                };
+                self.ask_app(&app_key.unwrap_or_default(), &call).await
+            }
+            (_, op) => {
+                let call = Call {
+                    op: op.name().to_owned(),
+                    params: route.into_call_params(),
+                    query: query.to_owned(),
+                    body,
+                    app_scope: self.claims.app.is_some(),
+                };
+                directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
+            }
+        }
+    }
+
+    /// The id of the application that a path names, and its uid where it was named by that. An id is taken at its
+    /// word: the App object knows whether it exists. `fresh` asks the Directory in any case, which also tells an
+    /// App object that has not heard of itself yet.
+    async fn resolve(&self, key: &str, fresh: bool) -> Result<(Option<String>, Option<String>), ApiError> {
+        let by_id = id::is(id::APP, key);
+        let uid = (!by_id).then(|| key.to_owned());
+        if by_id && !fresh {
+            return Ok((Some(key.to_owned()), None));
+        }
+        let place = (self.claims.org.clone(), key.to_owned());
+        let now = now();
+        if !fresh
+            && let Some((app_id, until)) = UIDS.with_borrow(|known| known.get(&place).cloned())
+            && now < until
+        {
+            return Ok((Some(app_id), uid));
+        }
+        let found = directory::resolve(&self.env, &self.claims.org, key).await.map_err(internal)?;
+        UIDS.with_borrow_mut(|known| {
+            if known.len() >= REMEMBERED {
+                known.clear();
+            }
+            match &found {
+                Some(app_id) if !by_id => {
+                    known.insert(place, (app_id.clone(), now.saturating_add(BELIEF_MS)));
+                }
+                _ => {
+                    known.remove(&place);
+                }
+            }
+        });
+        Ok((found, uid))
+    }
+
+    fn app_name(&self, app_id: &str) -> String {
+        format!("{}/{app_id}", self.claims.org)
+    }
+
+    /// Asks the App object; where it does not know itself, the Directory has the last word.
+    async fn ask_app(&self, key: &str, call: &Call) -> Result<Reply, ApiError> {
+        let frame = to_bytes(call);
+        for fresh in [false, true] {
+            let (app_id, _) = self.resolve(key, fresh).await?;
+            let Some(app_id) = app_id else { return Err(no_app()) };
+            let name = self.app_name(&app_id);
+            let answer = call_app(&self.env, &name, "api", &frame).await?;
+            let reply: Reply = from_bytes(&answer)?;
+            if reply.status != 0 {
+                return Ok(reply);
+            }
+        }
+        Err(no_app())
+    }
+
+    /// Endpoints may name only event types that exist: the Directory knows them.
+    async fn check_event_types(&self, op: Op, body: &[u8]) -> Result<(), ApiError> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Named {
+            #[serde(default)]
+            event_types: Option<Vec<String>>,
+            #[serde(default)]
+            filter_types: Option<Vec<String>>,
+        }
+        if !matches!(op, Op::EndpointCreate | Op::EndpointUpdate | Op::EndpointPatch) {
+            return Ok(());
+        }
+        // A body that cannot be read is explained by the App object.
+        let Ok(named) = serde_json::from_slice::<Named>(body) else { return Ok(()) };
+        let names = named.event_types.or(named.filter_types).unwrap_or_default();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let call = Call {
+            op: Op::CheckEventTypes.name().to_owned(),
+            body: serde_json::to_vec(&names).unwrap_or_default(),
+            ..Call::default()
+        };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        let unknown: Vec<String> = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::invalid(
+            &["body", "eventTypes"],
+            format!("The following event types don't exist: {}", unknown.join(", ")),
+        ))
+    }
+
+    async fn create_message(
+        &self,
+        request: &web_sys::Request,
+        key: &str,
+        query: &str,
+        body: &[u8],
+    ) -> Result<Reply, ApiError> {
+        let with_content =
+            if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
+        let message = MessageIn::parse(body)?;
+        message.check_application(key)?;
+        let idempotency_key =
+            request.headers().get("idempotency-key").ok().flatten().filter(|key| !key.is_empty());
+        let fields = message.fields();
+        let list = |items: Option<&[String]>| items.and_then(|items| serde_json::to_string(items).ok());
+        let mut new = NewMessage {
+            event_type: message.event_type.to_string(),
+            payload: message.body().as_bytes().to_vec().into(),
+            event_id: message.event_id.as_ref().map(ToString::to_string),
+            channels: list(fields.channels),
+            idempotency_key: idempotency_key.as_ref().map(|key| {
+                let mut hash = Sha256::new();
+                hash.update(self.token.as_bytes());
+                hash.update([0]);
+                hash.update(key.as_bytes());
+                hash.finalize().to_vec().into()
+            }),
+            body_hash: idempotency_key.as_ref().map(|_| Sha256::digest(body).to_vec().into()),
+            retention_days: message.retention_days().map(i64::from),
+            app_uid: None,
+            tags: list(fields.tags),
+        };
+        for fresh in [false, true] {
+            let (app_id, uid) = self.resolve(key, fresh).await?;
+            let app_id = match app_id {
+                Some(app_id) => app_id,
+                None if message.application.is_some() => self.create_application(&message).await?,
+                None => return Err(no_app()),
+            };
+            new.app_uid = uid;
+            let answer = call_app(&self.env, &self.app_name(&app_id), "accept", &frame::encode(&new)).await?;
+            match frame::decode(&answer).map_err(internal)? {
+                Accepted::Stored { id, at, .. } => {
+                    return Ok(Reply::raw_json(202, message_out_json(&id, at, &fields, with_content)));
+                }
+                Accepted::EventIdTaken => {
+                    return Err(ApiError::conflict("A message with this eventId exists already."));
+                }
+                Accepted::KeyReused => {
+                    return Err(ApiError::invalid_kind(
+                        &["header", "idempotency-key"],
+                        "This idempotency key was used with another body. Use a new key for a new request.",
+                        "idempotency_key_reused",
+                    ));
+                }
+                Accepted::Failed => return Err(internal("the message was not stored".to_owned())),
+                Accepted::Unknown => {}
+            }
+        }
+        Err(no_app())
+    }
+
+    /// Makes the application that a message brings along, unless it exists by now.
+    async fn create_application(&self, message: &MessageIn<'_>) -> Result<String, ApiError> {
+        #[derive(serde::Deserialize)]
+        struct Created {
+            id: String,
+        }
+        let call = Call {
+            op: Op::AppCreate.name().to_owned(),
+            query: "get_if_exists=true".to_owned(),
+            body: serde_json::to_vec(&message.application).unwrap_or_default(),
+            ..Call::default()
+        };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        let created: Created = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+        Ok(created.id)
+    }
+}
+
+async fn call_app(env: &JsValue, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, ApiError> {
+    call(&namespace(env, "APP"), name, op, frame).await.map_err(internal)
+}
+
+async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
+    if path.ends_with("/worker") {
+        crate::panic_on_purpose();
+    }
+    let name = "org_test/app_test";
+    call_app(env, name, "panic", &[]).await.map(|_| Reply::empty(204))
+}

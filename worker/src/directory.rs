@@ -1,0 +1,27 @@
+//! What the Worker and the App objects ask of a tenant's Directory.
+
+use crate::{js, namespace};
+use wasm_bindgen::JsValue;
+use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
+use weir_core::api::route::Op;
+
+/// Asks the Directory of `org`.
+pub(crate) async fn ask(env: &JsValue, org: &str, call: &Call) -> Result<Reply, String> {
+    let answer = js::call(&namespace(env, "DIRECTORY"), org, "api", &to_bytes(call)).await?;
+    from_bytes(&answer).map_err(|e| e.to_string())
+}
+
+/// The id of the application with this id or uid, if there is one.
+pub(crate) async fn resolve(env: &JsValue, org: &str, key: &str) -> Result<Option<String>, String> {
+    #[derive(serde::Deserialize)]
+    struct Resolved {
+        id: String,
+    }
+    let call = Call { op: Op::Resolve.name().to_owned(), params: vec![key.to_owned()], ..Call::default() };
+    let reply = ask(env, org, &call).await?;
+    match reply.status {
+        200 => serde_json::from_slice::<Resolved>(&reply.body).map(|r| Some(r.id)).map_err(|e| e.to_string()),
+        404 => Ok(None),
+        status => Err(format!("the Directory answered {status}")),
+    }
+}

@@ -1,0 +1,63 @@
+// The few calls to the platform that are made for every message, each in one crossing between wasm and
+// JavaScript: what an event costs here is host calls and JavaScript objects, not computing.
+
+// Calls another object. `frame` and the answer are bytes.
+export async function callObject(namespace, name, op, frame) {
+  return await namespace.getByName(name).call(op, frame);
+}
+
+// Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
+// `headers` is a flat list: name, value, name, value. Resolves to [status, retryAfter | null, bytes], or to
+// [0, kind, text] where there was no complete answer.
+export async function post(url, headers, body, timeout, cap) {
+  const fields = [];
+  for (let i = 0; i < headers.length; i += 2) fields.push([headers[i], headers[i + 1]]);
+  const signal = AbortSignal.timeout(timeout);
+  try {
+    const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
+    const retryAfter = response.headers.get("retry-after");
+    return [response.status, retryAfter, await readCapped(response, cap)];
+  } catch (error) {
+    return [0, signal.aborted ? "timeout" : "network", String(error?.message ?? error)];
+  }
+}
+
+async function readCapped(response, cap) {
+  if (!response.body) return new Uint8Array(0);
+  const length = response.headers.get("content-length");
+  if (length !== null && Number(length) <= cap) return new Uint8Array(await response.arrayBuffer());
+  const chunks = [];
+  let size = 0;
+  const reader = response.body.getReader();
+  while (size < cap) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    chunks.push(value);
+    size += value.byteLength;
+  }
+  if (size >= cap) reader.cancel().catch(() => {});
+  const bytes = new Uint8Array(Math.min(size, cap));
+  let at = 0;
+  for (const chunk of chunks) {
+    const part = chunk.subarray(0, bytes.length - at);
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes;
+}
+
+// An answer of the API.
+export function answer(status, body) {
+  if (status === 204) return new Response(null, { status });
+  return new Response(body, { status, headers: { "content-type": "application/json" } });
+}
+
+// Runs `work` after `ms` milliseconds.
+export function later(ms, work) {
+  setTimeout(work, ms);
+}
+
+// Resolves in a later turn of the event loop: what arrives until then is handled together.
+export function nextTurn() {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,156 @@
+//! Bindings to the platform that the `worker` crate does not have, or that are too costly through it for what
+//! happens with every message.
+
+use js_sys::{Array, JsString, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use weir_core::rng::Entropy;
+
+#[wasm_bindgen(module = "/src/glue.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = callObject)]
+    fn call_object(namespace: &JsValue, name: &str, op: &str, frame: &[u8]) -> Promise;
+    #[wasm_bindgen(js_name = post)]
+    fn post_js(url: &str, headers: &Array, body: &[u8], timeout: f64, cap: f64) -> Promise;
+    #[wasm_bindgen(js_name = answer)]
+    fn answer_js(status: u16, body: &str) -> web_sys::Response;
+    fn later(ms: f64, work: &JsValue);
+    #[wasm_bindgen(js_name = nextTurn)]
+    fn next_turn_js() -> Promise;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A Durable Object's `ctx`.
+    pub(crate) type Context;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn storage(this: &Context) -> Storage;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn id(this: &Context) -> ObjectId;
+
+    pub(crate) type ObjectId;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn name(this: &ObjectId) -> Option<String>;
+
+    /// A Durable Object's storage.
+    #[derive(Clone)]
+    pub(crate) type Storage;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn sql(this: &Storage) -> SqlStorage;
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    pub(crate) fn transaction_sync(
+        this: &Storage,
+        work: &mut dyn FnMut() -> Result<JsValue, JsValue>,
+    ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, js_name = getAlarm)]
+    pub(crate) fn get_alarm(this: &Storage) -> Promise;
+    #[wasm_bindgen(method, catch, js_name = setAlarm)]
+    pub(crate) fn set_alarm(this: &Storage, at: f64) -> Result<Promise, JsValue>;
+
+    #[derive(Clone)]
+    pub(crate) type SqlStorage;
+    #[wasm_bindgen(method, catch, variadic)]
+    pub(crate) fn exec(this: &SqlStorage, sql: &JsString, params: &Array) -> Result<Cursor, JsValue>;
+
+    pub(crate) type Cursor;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn raw(this: &Cursor) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, js_name = rowsWritten)]
+    pub(crate) fn rows_written(this: &Cursor) -> f64;
+
+    #[wasm_bindgen(js_namespace = Array, js_name = from, catch)]
+    pub(crate) fn array_from(iterable: &JsValue) -> Result<Array, JsValue>;
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(into: &mut [u8]);
+}
+
+/// The platform's time, in milliseconds.
+pub(crate) fn now() -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // far below 2^53
+    let ms = js_sys::Date::now() as i64;
+    ms
+}
+
+/// The platform's random numbers.
+pub(crate) struct Random;
+
+impl Entropy for Random {
+    fn fill(&mut self, buf: &mut [u8]) {
+        get_random_values(buf);
+    }
+}
+
+/// Calls the object `name`; the error is a text for the log.
+pub(crate) async fn call(namespace: &JsValue, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+    let answer = JsFuture::from(call_object(namespace, name, op, frame)).await.map_err(|e| text_of(&e))?;
+    Ok(Uint8Array::new(&answer).to_vec())
+}
+
+/// What came of a request to a receiver.
+pub(crate) enum Posted {
+    Answer { code: u16, retry_after: Option<String>, body: Vec<u8> },
+    Timeout,
+    Network(String),
+}
+
+/// Sends one webhook; see `post` in `glue.js`.
+pub(crate) async fn post(
+    url: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    timeout_ms: i64,
+    cap: usize,
+) -> Posted {
+    let fields = Array::new();
+    for (name, value) in headers {
+        fields.push(&JsValue::from_str(name));
+        fields.push(&JsValue::from_str(value));
+    }
+    #[allow(clippy::cast_precision_loss)] // both far below 2^53
+    let sent = post_js(url, &fields, body, timeout_ms as f64, cap as f64);
+    match JsFuture::from(sent).await {
+        Ok(answer) => {
+            let answer = Array::from(&answer);
+            let second = answer.get(1).as_string();
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an HTTP status
+            let code = answer.get(0).as_f64().unwrap_or(0.0) as u16;
+            if code == 0 {
+                return match second.as_deref() {
+                    Some("timeout") => Posted::Timeout,
+                    _ => Posted::Network(answer.get(2).as_string().unwrap_or_default()),
+                };
+            }
+            let body = Uint8Array::new(&answer.get(2)).to_vec();
+            Posted::Answer { code, retry_after: second, body }
+        }
+        Err(error) => Posted::Network(text_of(&error)),
+    }
+}
+
+/// An answer of the API with a JSON body (none for 204).
+pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
+    answer_js(status, body)
+}
+
+/// Waits for a later turn of the event loop.
+pub(crate) async fn next_turn() {
+    // The promise of a timer is never rejected.
+    let _ = JsFuture::from(next_turn_js()).await;
+}
+
+/// Runs `work` after `ms` milliseconds, if this object is still in memory then.
+pub(crate) fn after(ms: i64, work: impl FnOnce() + 'static) {
+    let work = Closure::once_into_js(work);
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    later(ms.max(0) as f64, &work);
+}
+
+/// A JavaScript error as text.
+pub(crate) fn text_of(error: &JsValue) -> String {
+    error
+        .dyn_ref::<js_sys::Error>()
+        .map(|e| String::from(e.message()))
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| format!("{error:?}"))
+}

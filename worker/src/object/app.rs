@@ -1,0 +1,255 @@
+//! The App object's shell.
+
+use super::{Shell, bytes, failed};
+use crate::js::{Random, after, next_turn, now};
+use crate::{js, namespace};
+use futures_channel::oneshot;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use weir_core::api::call::{Call, Reply};
+use weir_core::app::{self, Effects, Outcome};
+use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, Pull, Report};
+use worker::console_error;
+
+type Machine = app::App<crate::sql::DurableSql>;
+
+/// One application: see [`app::App`].
+#[wasm_bindgen]
+pub struct App(Rc<Inner>);
+
+struct Inner {
+    shell: Shell<Machine>,
+    /// Messages that wait for the next commit, with who waits for the answer.
+    waiting: RefCell<Vec<(NewMessage, oneshot::Sender<Accepted>)>>,
+    committing: Cell<bool>,
+}
+
+#[wasm_bindgen]
+impl App {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    pub fn new(context: JsValue, env: JsValue) -> Result<App, JsValue> {
+        let shell = Shell::new(context, env, app::App::open).map_err(|e| failed(&e))?;
+        Ok(App(Rc::new(Inner {
+            shell,
+            waiting: RefCell::new(Vec::new()),
+            committing: Cell::new(false),
+        })))
+    }
+
+    /// One call of another object or of the Worker.
+    pub async fn call(&self, op: String, frame: Vec<u8>) -> Result<JsValue, JsValue> {
+        let inner = self.0.clone();
+        inner.call(&op, &frame).await.map_err(|e| failed(&e))
+    }
+
+    /// Called by the platform. Never fails: the platform drops an alarm that does.
+    pub async fn alarm(&self) {
+        let inner = self.0.clone();
+        let done = match inner.shell.opened(true).await {
+            Ok(()) => inner.step(|machine| machine.alarm(now()).map(|effects| ((), effects))),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            console_error!("{}: alarm: {error}", inner.shell.name);
+            inner.shell.set_alarm(now().saturating_add(app::RECONCILE_MS));
+        }
+    }
+}
+
+impl Inner {
+    async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
+        self.shell.opened(false).await?;
+        match op {
+            "accept" => {
+                let answer = self.accept(frame::decode(frame)?).await;
+                Ok(bytes(&answer))
+            }
+            "api" => self.api(frame::decode(frame)?).await,
+            "payloads" => {
+                let ask: PayloadsAsk = frame::decode(frame)?;
+                self.shell.step(|machine| machine.payloads(&ask)).map(|answer| bytes(&answer))
+            }
+            "pull" => {
+                let pull: Pull = frame::decode(frame)?;
+                self.step(|machine| machine.pulled(now(), &pull).map(|effects| ((), effects)))?;
+                Ok(JsValue::UNDEFINED)
+            }
+            "report" => self.report(&frame::decode(frame)?).await,
+            "init" => {
+                let init: AppInit = frame::decode(frame)?;
+                self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
+                Ok(JsValue::UNDEFINED)
+            }
+            "rows" => Ok(JsValue::from_f64(self.shell.rows_written())),
+            "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
+            other => Err(format!("unknown call {other}")),
+        }
+    }
+
+    /// One step of the state machine, and its effects.
+    fn step<T>(
+        self: &Rc<Self>,
+        work: impl FnOnce(&mut Machine) -> Result<(T, Effects), weir_core::sql::SqlError>,
+    ) -> Result<T, String> {
+        let (value, effects) = self.shell.step(work)?;
+        self.carry_out(effects);
+        Ok(value)
+    }
+
+    /// Messages that arrive in the same turn of the event loop are stored together and commit once. A message
+    /// that comes alone is stored at once.
+    async fn accept(self: &Rc<Self>, message: NewMessage) -> Accepted {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().push((message, sender));
+        if !self.committing.replace(true) {
+            let this = self.clone();
+            spawn_local(async move {
+                next_turn().await;
+                this.commit();
+            });
+        }
+        receiver.await.unwrap_or(Accepted::Failed)
+    }
+
+    fn commit(self: &Rc<Self>) {
+        self.committing.set(false);
+        let (messages, senders): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
+        let answers = self.step(|machine| machine.accept(now(), &mut Random, messages)).unwrap_or_default();
+        let mut answers = answers.into_iter();
+        for sender in senders {
+            // Who asked may have gone; the message is stored all the same.
+            let _ = sender.send(answers.next().unwrap_or(Accepted::Failed));
+        }
+    }
+
+    async fn api(self: &Rc<Self>, call: Call) -> Result<JsValue, String> {
+        let outcome = self.shell.step(|machine| machine.handle(now(), &mut Random, &call))?;
+        let reply = match outcome {
+            // Status 0: this object is no application; the Worker asks the Directory.
+            None => Reply::empty(0),
+            Some(Outcome::Reply(reply)) => reply,
+            Some(Outcome::Changed(reply, effects)) => {
+                // Created or changed, then used at once, must work: the Endpoint object knows before the caller.
+                self.carry_out_and_wait(effects).await;
+                reply
+            }
+            Some(Outcome::Attempts(plan)) => {
+                let ask = frame::encode(&plan.ask);
+                let mut told = Vec::new();
+                for endpoint_id in &plan.endpoints {
+                    told.push(frame::decode(&self.ask_endpoint(endpoint_id, "attempts", &ask).await?)?);
+                }
+                self.shell.opened(false).await?;
+                self.shell.step(|machine| machine.attempts_reply(*plan, told))?
+            }
+            Some(Outcome::Resend(plan)) => {
+                let frame = frame::encode(&plan.resend);
+                let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
+                plan.reply(frame::decode(&taken)?)
+            }
+            Some(Outcome::Stats(plan)) => {
+                let frame = frame::encode(&plan.ask);
+                let told = self.ask_endpoint(&plan.endpoint_id, "stats", &frame).await?;
+                plan.reply(&frame::decode(&told)?)
+            }
+        };
+        Ok(bytes(&reply))
+    }
+
+    async fn ask_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+        js::call(&namespace(&self.shell.env, "ENDPOINT"), &self.endpoint_name(endpoint_id), op, frame).await
+    }
+
+    /// A report is acknowledged once everything that follows from it is stored.
+    async fn report(self: &Rc<Self>, report: &Report) -> Result<JsValue, String> {
+        let mut effects = self.shell.step(|machine| machine.reported(now(), report))?;
+        let events = std::mem::take(&mut effects.operational);
+        self.carry_out(effects);
+        for (event_type, payload) in events {
+            self.operational(event_type, payload, report).await?;
+        }
+        Ok(JsValue::UNDEFINED)
+    }
+
+    /// Operational events are messages of the tenant's own application whose uid is the tenant's id; a tenant
+    /// without one does not want them.
+    async fn operational(&self, event_type: &str, payload: String, report: &Report) -> Result<(), String> {
+        let Some((org, _)) = self.shell.name.split_once('/') else { return Ok(()) };
+        let Some(app_id) = crate::directory::resolve(&self.shell.env, org, org).await? else { return Ok(()) };
+        let message = NewMessage {
+            event_type: event_type.to_owned(),
+            payload: payload.into_bytes().into(),
+            event_id: Some(report.event_id()),
+            channels: None,
+            idempotency_key: None,
+            body_hash: None,
+            retention_days: None,
+            app_uid: None,
+            tags: None,
+        };
+        let name = format!("{org}/{app_id}");
+        let frame = frame::encode(&message);
+        let answer = js::call(&namespace(&self.shell.env, "APP"), &name, "accept", &frame).await?;
+        match frame::decode(&answer)? {
+            Accepted::Failed => Err("the operational event was not stored".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn endpoint_name(&self, endpoint_id: &str) -> String {
+        format!("{}/{endpoint_id}", self.shell.name)
+    }
+
+    fn carry_out(self: &Rc<Self>, mut effects: Effects) {
+        for (endpoint_id, config) in std::mem::take(&mut effects.configure) {
+            let this = self.clone();
+            spawn_local(async move { this.configure(endpoint_id, config).await });
+        }
+        self.carry_out_rest(effects);
+    }
+
+    async fn carry_out_and_wait(self: &Rc<Self>, mut effects: Effects) {
+        let configs = std::mem::take(&mut effects.configure);
+        self.carry_out_rest(effects);
+        for (endpoint_id, config) in configs {
+            self.configure(endpoint_id, config).await;
+        }
+    }
+
+    fn carry_out_rest(self: &Rc<Self>, effects: Effects) {
+        if let Some(at) = effects.alarm {
+            self.shell.set_alarm(at);
+        }
+        if let Some(at) = effects.timer {
+            let this = self.clone();
+            after(at.saturating_sub(now()), move || {
+                this.logged(this.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
+            });
+        }
+        for (endpoint_id, push) in effects.push {
+            let this = self.clone();
+            spawn_local(async move {
+                let answer = this.ask_endpoint(&endpoint_id, "push", &frame::encode(&push)).await;
+                let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
+                this.logged(this.step(|machine| {
+                    machine.pushed(now(), &endpoint_id, answer).map(|effects| ((), effects))
+                }));
+            });
+        }
+    }
+
+    async fn configure(self: &Rc<Self>, endpoint_id: String, config: frame::Config) {
+        let answer = self.ask_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
+        let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
+        self.logged(self.step(|machine| {
+            machine.configured(now(), &endpoint_id, answer).map(|effects| ((), effects))
+        }));
+    }
+
+    fn logged<T>(&self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|error| console_error!("{}: {error}", self.shell.name)).ok()
+    }
+}

@@ -1,0 +1,200 @@
+//! The Endpoint object's shell.
+
+use super::{Shell, bytes, failed};
+use crate::js::{self, Posted, Random, after, next_turn, now};
+use crate::namespace;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use weir_core::endpoint::{
+    self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX,
+};
+use weir_core::frame::{self, AttemptsAsk, PayloadsAsk, Pull, StatsAsk};
+use weir_core::target;
+use worker::console_error;
+
+type Machine = endpoint::Endpoint<crate::sql::DurableSql>;
+
+/// One endpoint: see [`endpoint::Endpoint`].
+#[wasm_bindgen]
+pub struct Endpoint(Rc<Inner>);
+
+struct Inner {
+    shell: Shell<Machine>,
+    /// Results that wait for the next commit.
+    results: RefCell<Vec<AttemptResult>>,
+    recording: Cell<bool>,
+}
+
+#[wasm_bindgen]
+impl Endpoint {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
+        let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
+        Ok(Endpoint(Rc::new(Inner {
+            shell,
+            results: RefCell::new(Vec::new()),
+            recording: Cell::new(false),
+        })))
+    }
+
+    /// One call of another object.
+    pub async fn call(&self, op: String, frame: Vec<u8>) -> Result<JsValue, JsValue> {
+        let inner = self.0.clone();
+        inner.call(&op, &frame).await.map_err(|e| failed(&e))
+    }
+
+    /// Called by the platform. Never fails: the platform drops an alarm that does.
+    pub async fn alarm(&self) {
+        let inner = self.0.clone();
+        let done = match inner.shell.opened(true).await {
+            Ok(()) => inner.step(|m| m.alarm(now(), &mut Random).map(|effects| ((), effects))),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            console_error!("{}: alarm: {error}", inner.shell.name);
+            inner.shell.set_alarm(now().saturating_add(endpoint::LEASE_MARGIN_MS));
+        }
+    }
+}
+
+impl Inner {
+    async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
+        self.shell.opened(false).await?;
+        match op {
+            "push" => {
+                let push = frame::decode(frame)?;
+                self.step(|m| m.push(now(), &mut Random, push)).map(|answer| bytes(&answer))
+            }
+            "configure" => {
+                let config = frame::decode(frame)?;
+                self.step(|m| m.configure(now(), &mut Random, config)).map(|answer| bytes(&answer))
+            }
+            "resend" => {
+                let resend = frame::decode(frame)?;
+                self.step(|m| m.resend(now(), &mut Random, resend)).map(|answer| bytes(&answer))
+            }
+            "attempts" => {
+                let ask: AttemptsAsk = frame::decode(frame)?;
+                self.shell.step(|m| m.attempts(&ask)).map(|answer| bytes(&answer))
+            }
+            "stats" => {
+                let ask: StatsAsk = frame::decode(frame)?;
+                self.shell.step(|m| m.statistics(&ask)).map(|answer| bytes(&answer))
+            }
+            "rows" => Ok(JsValue::from_f64(self.shell.rows_written())),
+            "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
+            other => Err(format!("unknown call {other}")),
+        }
+    }
+
+    /// One step of the state machine, and its effects.
+    fn step<T>(
+        self: &Rc<Self>,
+        work: impl FnOnce(&mut Machine) -> Result<(T, Effects), weir_core::sql::SqlError>,
+    ) -> Result<T, String> {
+        let (value, effects) = self.shell.step(work)?;
+        self.carry_out(effects);
+        Ok(value)
+    }
+
+    fn carry_out(self: &Rc<Self>, effects: Effects) {
+        if let Some(at) = effects.alarm {
+            self.shell.set_alarm(at);
+        }
+        if let Some(at) = effects.timer {
+            let this = self.clone();
+            after(at.saturating_sub(now()), move || {
+                this.logged(this.step(|m| m.tick(now(), &mut Random).map(|effects| ((), effects))));
+            });
+        }
+        for attempt in effects.send {
+            let this = self.clone();
+            spawn_local(async move {
+                let result = this.send(attempt).await;
+                this.ended(result);
+            });
+        }
+        if !effects.fetch_payloads.is_empty() {
+            let this = self.clone();
+            spawn_local(async move { this.fetch_payloads(effects.fetch_payloads).await });
+        }
+        if effects.pull {
+            let this = self.clone();
+            spawn_local(async move {
+                let (app, endpoint_id) = this.names();
+                let frame = frame::encode(&Pull { endpoint_id: endpoint_id.to_owned() });
+                // A pull that gets lost is made good by the App's alarm.
+                this.logged(js::call(&namespace(&this.shell.env, "APP"), app, "pull", &frame).await);
+            });
+        }
+        for (seq, report) in effects.reports {
+            let this = self.clone();
+            spawn_local(async move {
+                let (app, _) = this.names();
+                let frame = frame::encode(&report);
+                let sent = js::call(&namespace(&this.shell.env, "APP"), app, "report", &frame).await;
+                let acknowledged = this.logged(sent).is_some();
+                this.logged(this.step(|m| m.reported(now(), seq, acknowledged).map(|effects| ((), effects))));
+            });
+        }
+    }
+
+    async fn send(&self, attempt: Attempt) -> AttemptResult {
+        // Checked when the endpoint was saved, and again here: the rules may have become stricter since.
+        let target = match target::check(&attempt.url, &self.shell.deployment.policy) {
+            Ok(target) => target,
+            Err(refusal) => {
+                let outcome = AttemptOutcome::Failed(Failure::Refused(refusal.to_string()));
+                return attempt.ended(now(), outcome);
+            }
+        };
+        let posted =
+            js::post(&target.url, &attempt.headers, &attempt.body, attempt.timeout_ms, RESPONSE_MAX).await;
+        let outcome = match posted {
+            Posted::Answer { code, retry_after, body } => AttemptOutcome::Answer { code, retry_after, body },
+            Posted::Timeout => AttemptOutcome::Failed(Failure::Timeout),
+            Posted::Network(text) => AttemptOutcome::Failed(Failure::Network(text)),
+        };
+        attempt.ended(now(), outcome)
+    }
+
+    /// Results that come in the same turn of the event loop are recorded together and commit once.
+    fn ended(self: &Rc<Self>, result: AttemptResult) {
+        self.results.borrow_mut().push(result);
+        if !self.recording.replace(true) {
+            let this = self.clone();
+            spawn_local(async move {
+                next_turn().await;
+                this.recording.set(false);
+                let results = this.results.take();
+                if let Err(error) = this.shell.opened(false).await {
+                    console_error!("{}: {error}", this.shell.name);
+                    return; // the leases run out, and the deliveries are due again
+                }
+                this.logged(this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
+            });
+        }
+    }
+
+    async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
+        let (app, _) = self.names();
+        let ask = PayloadsAsk { ids };
+        let answer = js::call(&namespace(&self.shell.env, "APP"), app, "payloads", &frame::encode(&ask)).await;
+        let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
+        self.logged(self.step(|m| {
+            m.payloads(now(), &mut Random, &ask.ids, answer).map(|effects| ((), effects))
+        }));
+    }
+
+    /// The name of the App object, and this endpoint's id: this object's name is both.
+    fn names(&self) -> (&str, &str) {
+        self.shell.name.rsplit_once('/').unwrap_or(("", ""))
+    }
+
+    fn logged<T>(&self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|error| console_error!("{}: {error}", self.shell.name)).ok()
+    }
+}

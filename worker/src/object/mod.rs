@@ -1,0 +1,120 @@
+//! The Durable Objects: each is a shell around a state machine of the core.
+//!
+//! A shell does the same for every call: open the state machine over the object's storage if it is not open,
+//! run one step of it within a transaction, and carry out the effects. Because the step and its writes are one
+//! synchronous turn, the platform's output gate holds every effect back until the writes are durable. Where a
+//! step fails, its writes are undone and the state machine is dropped; the next call opens it again.
+
+pub(crate) mod app;
+pub(crate) mod directory;
+pub(crate) mod endpoint;
+
+use crate::js::{Context, Storage, now};
+use crate::sql::DurableSql;
+use js_sys::Uint8Array;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use weir_core::frame;
+use weir_core::deployment::Deployment;
+use weir_core::sql::SqlError;
+use worker::console_error;
+
+/// What the shells have in common: `M` is the state machine.
+pub(crate) struct Shell<M> {
+    pub(crate) env: JsValue,
+    pub(crate) deployment: Rc<Deployment>,
+    /// The object's name, as its callers know it.
+    pub(crate) name: String,
+    storage: Storage,
+    sql: DurableSql,
+    machine: RefCell<Option<M>>,
+    /// Counts openings: what was started under an earlier one must not be taken for a later one's.
+    opened: Cell<u32>,
+    open: fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>,
+}
+
+impl<M> Shell<M> {
+    pub(crate) fn new(
+        context: JsValue,
+        env: JsValue,
+        open: fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>,
+    ) -> Result<Self, String> {
+        let context: Context = context.unchecked_into();
+        let deployment = crate::settings::of(&env)?;
+        let count_rows = crate::settings::flag(&env, "WEIR_COUNT_ROWS");
+        let storage = context.storage();
+        Ok(Self {
+            env,
+            deployment,
+            name: context.id().name().unwrap_or_default(),
+            sql: DurableSql::new(storage.clone(), count_rows),
+            storage,
+            machine: RefCell::new(None),
+            opened: Cell::new(0),
+            open,
+        })
+    }
+
+    /// Opens the state machine if it is not. `in_alarm`: the platform's alarm has just gone off.
+    async fn opened(&self, in_alarm: bool) -> Result<(), String> {
+        if self.machine.borrow().is_some() {
+            return Ok(());
+        }
+        let alarm = if in_alarm {
+            None
+        } else {
+            let at = JsFuture::from(self.storage.get_alarm()).await.map_err(|e| crate::js::text_of(&e))?;
+            #[allow(clippy::cast_possible_truncation)] // milliseconds, far below 2^53
+            at.as_f64().map(|at| at as i64)
+        };
+        // Another call may have opened it meanwhile.
+        if self.machine.borrow().is_none() {
+            let machine =
+                (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm).map_err(|e| e.to_string())?;
+            *self.machine.borrow_mut() = Some(machine);
+            self.opened.set(self.opened.get().wrapping_add(1));
+        }
+        Ok(())
+    }
+
+    /// Runs one step of the state machine, which must be open, in one transaction.
+    fn step<T>(&self, work: impl FnOnce(&mut M) -> Result<T, SqlError>) -> Result<T, String> {
+        use weir_core::sql::Sql;
+        let mut slot = self.machine.try_borrow_mut().map_err(|_| "a step within a step".to_owned())?;
+        let Some(machine) = slot.as_mut() else { return Err("the object is not open".to_owned()) };
+        match self.sql.transaction(|| work(machine)) {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                console_error!("{}: {error}", self.name);
+                *slot = None;
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn set_alarm(&self, at: i64) {
+        #[allow(clippy::cast_precision_loss)] // milliseconds, far below 2^53
+        let set = self.storage.set_alarm(at as f64);
+        self.sql.count(1.0);
+        if let Err(error) = set {
+            console_error!("{}: setAlarm: {}", self.name, crate::js::text_of(&error));
+        }
+    }
+
+    /// Rows written since the object started, where they are counted.
+    pub(crate) fn rows_written(&self) -> f64 {
+        self.sql.rows_written()
+    }
+}
+
+/// A frame as the bytes of an answer.
+pub(crate) fn bytes<T: minicbor::Encode<()>>(frame: &T) -> JsValue {
+    Uint8Array::from(frame::encode(frame).as_slice()).into()
+}
+
+/// An error as a JavaScript error.
+pub(crate) fn failed(text: &str) -> JsValue {
+    js_sys::Error::new(text).into()
+}

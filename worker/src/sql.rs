@@ -1,0 +1,124 @@
+//! An object's SQLite behind the core's trait.
+
+use crate::js::{Cursor, SqlStorage, Storage, array_from, text_of};
+use js_sys::{Array, JsString, Uint8Array};
+use std::cell::{Cell as StdCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use weir_core::sql::{Cell, Row, Sql, SqlError, Value};
+
+/// The storage of one Durable Object.
+#[derive(Clone)]
+pub(crate) struct DurableSql(Rc<Inner>);
+
+struct Inner {
+    storage: Storage,
+    sql: SqlStorage,
+    in_transaction: StdCell<bool>,
+    /// Counts rows written where a test asked for it: reading the count costs a host call a statement.
+    rows_written: Option<StdCell<f64>>,
+}
+
+thread_local! {
+    /// The statements as JavaScript strings, made once; by address and length, since all are `'static`.
+    static STATEMENTS: RefCell<HashMap<(usize, usize), JsString>> = RefCell::new(HashMap::new());
+}
+
+fn statement(sql: &'static str) -> JsString {
+    STATEMENTS.with_borrow_mut(|known| {
+        known.entry((sql.as_ptr() as usize, sql.len())).or_insert_with(|| JsString::from(sql)).clone()
+    })
+}
+
+fn bind(params: &[Value<'_>]) -> Array {
+    let array = Array::new();
+    for param in params {
+        array.push(&match param {
+            Value::Null => JsValue::NULL,
+            #[allow(clippy::cast_precision_loss)] // the trait's contract: below 2^53
+            Value::Int(n) => JsValue::from_f64(*n as f64),
+            Value::Text(text) => JsValue::from_str(text),
+            Value::Blob(bytes) => Uint8Array::from(*bytes).into(),
+        });
+    }
+    array
+}
+
+fn cell(value: &JsValue) -> Cell {
+    if let Some(number) = value.as_f64() {
+        #[allow(clippy::cast_possible_truncation)] // the trait's contract: below 2^53
+        return if number.fract() == 0.0 { Cell::Int(number as i64) } else { Cell::Real(number) };
+    }
+    if let Some(text) = value.as_string() {
+        return Cell::Text(text);
+    }
+    if value.is_null() || value.is_undefined() {
+        return Cell::Null;
+    }
+    Cell::Blob(Uint8Array::new(value).to_vec())
+}
+
+impl DurableSql {
+    pub(crate) fn new(storage: Storage, count_rows: bool) -> Self {
+        let sql = storage.sql();
+        Self(Rc::new(Inner {
+            storage,
+            sql,
+            in_transaction: StdCell::new(false),
+            rows_written: count_rows.then(|| StdCell::new(0.0)),
+        }))
+    }
+
+    /// Rows written by this object since it started, where they are counted.
+    pub(crate) fn rows_written(&self) -> f64 {
+        self.0.rows_written.as_ref().map_or(0.0, StdCell::get)
+    }
+
+    /// Adds rows that were written past this wrapper (`setAlarm` writes one).
+    pub(crate) fn count(&self, rows: f64) {
+        if let Some(count) = &self.0.rows_written {
+            count.set(count.get() + rows);
+        }
+    }
+
+    fn run(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Cursor, SqlError> {
+        let cursor = self.0.sql.exec(&statement(sql), &bind(params)).map_err(|e| SqlError(text_of(&e)))?;
+        if self.0.rows_written.is_some() {
+            self.count(cursor.rows_written());
+        }
+        Ok(cursor)
+    }
+}
+
+impl Sql for DurableSql {
+    fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        let cursor = self.run(sql, params)?;
+        let rows = cursor.raw().and_then(|rows| array_from(&rows)).map_err(|e| SqlError(text_of(&e)))?;
+        Ok(rows.iter().map(|row| Row(Array::from(&row).iter().map(|value| cell(&value)).collect())).collect())
+    }
+
+    fn exec(&self, sql: &'static str, params: &[Value<'_>]) -> Result<(), SqlError> {
+        self.run(sql, params).map(|_| ())
+    }
+
+    fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        if self.0.in_transaction.replace(true) {
+            return work(); // within a transaction already: undone with it
+        }
+        let mut work = Some(work);
+        let mut outcome: Option<Result<T, E>> = None;
+        let done = self.0.storage.transaction_sync(&mut || {
+            let result = work.take().map(|work| work());
+            let failed = !matches!(result, Some(Ok(_)));
+            outcome = result;
+            if failed { Err(JsValue::from_str("undone")) } else { Ok(JsValue::UNDEFINED) }
+        });
+        self.0.in_transaction.set(false);
+        match (outcome, done) {
+            (Some(Ok(_)), Err(error)) => Err(SqlError(text_of(&error)).into()), // the commit failed
+            (Some(result), _) => result,
+            (None, _) => Err(SqlError("the transaction did not run".to_owned()).into()),
+        }
+    }
+}
