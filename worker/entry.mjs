@@ -30,12 +30,11 @@ Object.defineProperty(state, "criticalError", {
 
 // One set entry and one race for each call: nothing beside the call itself.
 async function guarded(object, method, ...args) {
-  const call = object[method](...args);
   let reject;
   const stopped = new Promise((_, r) => (reject = r));
   pending.add(reject);
   try {
-    return await Promise.race([call, stopped]);
+    return await Promise.race([object[method](...args), stopped]);
   } finally {
     pending.delete(reject);
   }

@@ -288,11 +288,7 @@ impl Caller {
         if names.is_empty() {
             return Ok(());
         }
-        let call = Call {
-            op: Op::CheckEventTypes.name().to_owned(),
-            body: serde_json::to_vec(&names).unwrap_or_default(),
-            ..Call::default()
-        };
+        let call = Call { op: Op::CheckEventTypes.name().to_owned(), params: names, ..Call::default() };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
         let unknown: Vec<String> =
             serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;

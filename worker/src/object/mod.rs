@@ -39,11 +39,7 @@ pub(crate) struct Shell<M> {
 }
 
 impl<M> Shell<M> {
-    pub(crate) fn new(
-        context: JsValue,
-        env: JsValue,
-        open: Open<M>,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(context: JsValue, env: JsValue, open: Open<M>) -> Result<Self, String> {
         let context: Context = context.unchecked_into();
         let deployment = crate::settings::of(&env)?;
         let count_rows = crate::settings::flag(&env, "WEIR_COUNT_ROWS");
