@@ -63,6 +63,15 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
         .env("ESBUILD_BIN", esbuild);
     tools::run(&mut command, "The build of the Worker")?;
 
+    let index = dir.join("index.js");
+    let glue = fs::read_to_string(&index).map_err(failed("read", &index))?;
+    if !["__worker_init_state", "criticalError"].iter().all(|name| glue.contains(name)) {
+        return Err(format!(
+            "The build made by worker-build {} no longer tells of panics as worker/{ENTRY} expects \
+             (`__worker_init_state.criticalError`): adapt the guard to it.",
+            tools::WORKER_BUILD
+        ));
+    }
     let entry = root().join("worker").join(ENTRY);
     fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
     let stamp = dir.join(STAMP);

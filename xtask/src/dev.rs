@@ -14,6 +14,7 @@ pub fn run(dev: Dev) -> Result<(), String> {
     options.verbose = true;
     check_settings(&options.vars)?;
 
+    local::check_free(&options)?;
     options.worker_dir = Some(build::ensure_built(dev.release)?);
     say("Starting the gateway");
     let mut gateway = Gateway::start(&options)?;

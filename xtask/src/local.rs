@@ -26,7 +26,11 @@ use std::time::{Duration, Instant};
 const START: Duration = Duration::from_mins(1);
 /// How much of workerd's output is kept.
 const LOG: usize = 1 << 20;
+/// The runtime's behaviour, as in `wrangler.toml`; a test compares them.
 const COMPATIBILITY_DATE: &str = "2026-11-01";
+/// Without Node's globals, which the Worker has no use for: its timers are objects, and the `worker` crate panics on
+/// them where it expects numbers.
+const COMPATIBILITY_FLAGS: [&str; 2] = ["no_nodejs_compat", "no_nodejs_compat_v2"];
 /// The Durable Objects: binding, class, and the name of the directory that holds their databases.
 const OBJECTS: [(&str, &str, &str); 3] = [
     ("DIRECTORY", "Directory", "weir-directory"),
@@ -201,6 +205,13 @@ impl Drop for Gateway {
     }
 }
 
+/// Refuses a port or a data directory that another process is using, before time is spent on a build.
+pub fn check_free(options: &Options) -> Result<(), String> {
+    claim(&options.data)?;
+    free_port(options.port)?;
+    Ok(())
+}
+
 /// The configuration of workerd for a Worker in `dir`: all its modules, `entry.mjs` as the main one.
 pub fn capnp(options: &Options, dir: &Path) -> Result<String, String> {
     let dir = dir.canonicalize().map_err(failed("find the Worker in", dir))?;
@@ -236,6 +247,7 @@ fn config(options: &Options, dir: &str, data: &str, files: &[String]) -> String 
     for (name, value) in &options.vars {
         let _ = writeln!(bindings, "    (name = {}, text = {}),", quoted(name), quoted(value));
     }
+    let flags = COMPATIBILITY_FLAGS.map(quoted).join(", ");
     let (port, data) = (options.port, quoted(data));
     format!(
         r#"# Written at every start of the local gateway.
@@ -256,6 +268,7 @@ const config :Workerd.Config = (
 
 const worker :Workerd.Worker = (
   compatibilityDate = "{COMPATIBILITY_DATE}",
+  compatibilityFlags = [{flags}],
   modules = [
 {modules}  ],
   durableObjectNamespaces = [
@@ -450,6 +463,8 @@ export default {
       return new Response(counts.join(" "));
     }
     if (path === "/out") return fetch(env.RECEIVER);
+    const timer = setTimeout(() => {}, 1);
+    if (typeof timer !== "number") return new Response("timers are not numbers");
     return new Response(`${name} ${wasm instanceof WebAssembly.Module} ${env.NOTE}`);
   }
 };
@@ -569,6 +584,20 @@ export default {
         assert!(text.contains(r#"address = "127.0.0.1:0""#));
         assert!(text.contains(r#"(name = "X", text = "y"),"#));
         assert!(text.contains(r#"(name = "APP", durableObjectNamespace = "App"),"#));
+    }
+
+    #[test]
+    fn what_is_deployed_asks_for_the_same_runtime() -> Result<(), String> {
+        let path = crate::root().join("wrangler.toml");
+        let toml = fs::read_to_string(&path).map_err(failed("read", &path))?;
+        assert!(toml.contains(&format!("compatibility_date = \"{COMPATIBILITY_DATE}\"")));
+        for flag in COMPATIBILITY_FLAGS {
+            assert!(toml.contains(&format!("\"{flag}\",")), "wrangler.toml lacks {flag}");
+        }
+        for (binding, class, _) in OBJECTS {
+            assert!(toml.contains(&format!("name = \"{binding}\"\nclass_name = \"{class}\"")));
+        }
+        Ok(())
     }
 
     #[test]
