@@ -796,7 +796,7 @@ fn messages_are_filtered_by_type_channel_and_time() {
     let base = format!("/api/v1/app/{app}/msg");
     let a = id_of(api.post_text(&base, &message_with("a.one", "{}", &json!({ "channels": ["eu"] }))), 202);
     let b = id_of(api.post_text(&base, &message_with("b.two", "{}", &json!({}))), 202);
-    assert_eq!(column(&api.get(&format!("{base}?event_types=a.one")).1, "id"), [&a]);
+    assert_eq!(column(&api.get(&format!("{base}?event_types=a.one")).1, "id"), [a.as_str()]);
     assert_eq!(column(&api.get(&format!("{base}?event_types=a.one,b.two")).1, "id"), [b.clone(), a.clone()]);
     assert_eq!(
         column(&api.get(&format!("{base}?event_types=a.one&event_types=b.two")).1, "id"),
@@ -983,7 +983,7 @@ fn attempts_are_listed_by_message_and_by_endpoint_and_counted() {
     assert!(id::is(id::ATTEMPT, &id), "{id}");
 
     let base = format!("/api/v1/app/{app}");
-    assert_eq!(column(&api.get(&format!("{base}/attempt/endpoint/{endpoint}")).1, "id"), [&id]);
+    assert_eq!(column(&api.get(&format!("{base}/attempt/endpoint/{endpoint}")).1, "id"), [id.as_str()]);
     let (status, one) = api.get(&format!("{base}/msg/{message}/attempt/{id}"));
     assert_eq!((status, &one["id"]), (200, &json!(id)), "{one}");
     assert_eq!(
