@@ -40,9 +40,9 @@ use std::rc::Rc;
 /// What deliveries name themselves.
 const USER_AGENT: &str = concat!("Weir-Webhooks/", env!("CARGO_PKG_VERSION"));
 /// How long past its timeout a request may take before its delivery counts as due again.
-pub const LEASE_MARGIN_MS: i64 = 5_000;
+pub const LEASE_MARGIN_MS: i64 = 2_000;
 /// How long a delivery may wait in memory on top of that before its lease has to be renewed.
-pub const QUEUE_SLACK_MS: i64 = 10_000;
+pub const QUEUE_SLACK_MS: i64 = 3_000;
 /// At most so many deliveries wait in memory; more wait in the App's log.
 pub const QUEUE_MAX: usize = 512;
 /// At most so many bytes of payload wait in memory.
@@ -153,7 +153,37 @@ pub struct Endpoint<S> {
     alarm: Option<i64>,
     timer: Option<i64>,
     stats: stats::Stats,
+    throughput: Throughput,
     manual_count: u64,
+}
+
+/// How many requests end in a second.
+#[derive(Debug, Default)]
+struct Throughput {
+    second: i64,
+    count: usize,
+    before: usize,
+}
+
+impl Throughput {
+    fn roll(&mut self, now: i64) {
+        let second = now.div_euclid(1000);
+        if second != self.second {
+            self.before = if second == self.second.saturating_add(1) { self.count } else { 0 };
+            self.count = 0;
+            self.second = second;
+        }
+    }
+
+    fn ended(&mut self, now: i64, count: usize) {
+        self.roll(now);
+        self.count = self.count.saturating_add(count);
+    }
+
+    fn per_second(&self, now: i64) -> usize {
+        let fresh = now.div_euclid(1000).saturating_sub(self.second) <= 1;
+        if fresh { self.count.max(self.before) } else { 0 }
+    }
 }
 
 struct InFlight {
@@ -184,6 +214,7 @@ impl<S: Sql> Endpoint<S> {
             alarm,
             timer: None,
             stats: stats::Stats::default(),
+            throughput: Throughput::default(),
             manual_count: 0,
         };
         if schema_version(&this.sql)? > 0 {
@@ -408,8 +439,9 @@ impl<S: Sql> Endpoint<S> {
                 i64::from(limit).saturating_mul(QUEUE_SLACK_MS).checked_div(window_ms.max(1)).unwrap_or(0)
             })
             .min();
-        let room = starts.map_or(QUEUE_MAX, |starts| usize::try_from(starts).unwrap_or(QUEUE_MAX));
-        room.clamp(2, QUEUE_MAX)
+        let paced = starts.map_or(QUEUE_MAX, |starts| usize::try_from(starts).unwrap_or(QUEUE_MAX));
+        let usual = self.throughput.per_second(now).max(self.max_in_flight()).saturating_mul(2);
+        paced.min(usual).clamp(2, QUEUE_MAX)
     }
 
     fn pump(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {

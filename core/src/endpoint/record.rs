@@ -91,6 +91,7 @@ impl<S: Sql> Endpoint<S> {
         results: Vec<AttemptResult>,
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
+        self.throughput.ended(now, results.len());
         for result in results {
             self.record_one(now, rng, &result, &mut effects)?;
         }
