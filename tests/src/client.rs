@@ -221,9 +221,9 @@ impl Api {
 
     /// Sends a message of that event type; gives its id.
     #[track_caller]
-    // The echo of a payload is not wanted: not every reader of JSON takes every text that JSON allows.
     pub fn send_as(&self, app: &str, event_type: &str, payload: &str) -> String {
         let body = crate::json::message(event_type, payload);
+        // Without content: an echo of the payload need not be one that serde_json can read (numbers beyond a double).
         id_of(self.post_text(&format!("/api/v1/app/{app}/msg?with_content=false"), &body), 202)
     }
 

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -30,9 +31,9 @@ fn send(api: &Api, call: &Call) -> Option<Reply> {
     let mut head =
         format!("{} {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n", call.method, call.path);
     for (name, value) in &call.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
-    head.push_str(&format!("content-length: {}\r\n\r\n", call.body.len()));
+    let _ = write!(head, "content-length: {}\r\n\r\n", call.body.len());
     let begun = Instant::now();
     // The server may answer and close before it has read all of a body.
     let _ = (&stream).write_all(head.as_bytes()).and_then(|()| (&stream).write_all(&call.body));

@@ -3,7 +3,7 @@
 //! workerd is killed (SIGKILL) under load and started again on the same data, again and again. Whatever was answered
 //! 202 has to arrive at least once. What was answered with nothing may arrive or not: nobody was promised anything.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -109,6 +109,7 @@ fn everything_accepted_arrives_although_the_process_is_killed_again_and_again() 
 
     let promised = promised.ids.into_inner().unwrap();
     let mut duplicates = 0;
+    let mut most_often = 0;
     let end = Instant::now() + Duration::from_secs(90);
     for (app, path) in places {
         let owed: HashSet<&str> =
@@ -126,14 +127,27 @@ fn everything_accepted_arrives_although_the_process_is_killed_again_and_again() 
             owed.len()
         );
         duplicates += got.len() - arrived.len();
+        most_often = most_often.max(often(&got));
     }
-    eprintln!("{kills} kills, {} accepted, {duplicates} arrived again", promised.len());
+    eprintln!(
+        "{kills} kills, {} accepted, {duplicates} arrived again, one of them {most_often} times",
+        promised.len()
+    );
     // Only what was in flight at a kill may come twice: at most so many for each endpoint and kill.
     assert!(duplicates <= kills * places.len() * IN_FLIGHT, "{duplicates} duplicates after {kills} kills");
 }
 
 fn ids(requests: &[Received]) -> HashSet<&str> {
     requests.iter().filter_map(Received::message_id).collect()
+}
+
+/// How often the message came that came most often.
+fn often(requests: &[Received]) -> usize {
+    let mut counts = HashMap::new();
+    for id in requests.iter().filter_map(Received::message_id) {
+        *counts.entry(id).or_insert(0) += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
 }
 
 struct StopOnDrop<'a>(&'a AtomicBool);

@@ -61,7 +61,7 @@ fn round_trip(payloads: &[(String, String)]) {
         senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
     });
     assert_eq!(sent.len(), payloads.len(), "every message has an id of its own");
-    let got = receiver.wait_for("/", sent.len(), Duration::from_secs(60));
+    let got = receiver.wait_for("/", sent.len(), Duration::from_mins(1));
     let mut arrived = HashSet::new();
     for request in &got {
         let id = request.message_id().expect("a message id");

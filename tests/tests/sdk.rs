@@ -1,0 +1,185 @@
+//! Svix's own SDKs, unchanged, do a customer's work: three languages, both generations that are in use.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use weir_tests::client::Api;
+use weir_tests::gateway::{Running, shared};
+use weir_tests::receiver::{Received, Receiver};
+use weir_tests::sdk::{self, Run};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A delivery as the scripts read it.
+fn delivered(request: &Received) -> String {
+    let headers: serde_json::Map<String, Value> =
+        request.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({ "headers": headers, "body": String::from_utf8_lossy(&request.body) }).to_string()
+}
+
+/// The two steps of a script, with the delivery between them; then the resend and the rotation are looked at from here.
+#[track_caller]
+fn customer(api: &Api, run: impl Fn(&[(&str, &str)]) -> Option<Run>) {
+    let receiver = Receiver::start();
+    let (url, receiver_url) = (api.url(), receiver.url("/"));
+    let common = [("WEIR_URL", url), ("WEIR_TOKEN", api.token.as_str()), ("RECEIVER_URL", &receiver_url)];
+    let with = |more: &[(&'static str, &str)]| {
+        let env: Vec<_> = common.iter().copied().chain(more.iter().copied()).collect();
+        run(&env)
+    };
+
+    let Some(made) = with(&[("PHASE", "make")]) else {
+        eprintln!("skipped: there is no Python 3 with venv on this machine");
+        return;
+    };
+    let made = made.assert_ok().value("made").clone();
+    let got = receiver.wait_for_one("/", SOON);
+    assert_eq!(got.message_id(), made["message"].as_str());
+    api.attempts(made["app"].as_str().unwrap(), made["message"].as_str().unwrap(), 1, SOON);
+
+    let check =
+        with(&[("PHASE", "check"), ("MADE", &made.to_string()), ("DELIVERED", &delivered(&got))]).unwrap();
+    let errors = check.assert_ok().value("errors");
+    for (case, code) in [("bad", 422), ("missing", 404), ("conflict", 409), ("token", 401)] {
+        assert_eq!(errors[case]["code"], code, "{case}: {errors}");
+    }
+    // The resend came after the rotation: signed by the new secret first, still by the old one.
+    let again = receiver.wait_for("/", 2, SOON).swap_remove(1);
+    assert_eq!(again.message_id(), made["message"].as_str());
+    for secret in [check.value("secret"), &made["secret"]] {
+        assert!(weir_tests::verify::is_signed_by(&again, "svix", secret.as_str().unwrap()));
+    }
+}
+
+#[test]
+fn javascript_of_the_newest_generation() {
+    let gateway = shared();
+    customer(&gateway.tenant(), |env| {
+        let env: Vec<_> = env.iter().copied().chain([("SVIX_PACKAGE", "svix")]).collect();
+        Some(sdk::node("client.mjs", &env))
+    });
+}
+
+#[test]
+fn javascript_of_the_generation_before() {
+    let gateway = shared();
+    customer(&gateway.tenant(), |env| {
+        let env: Vec<_> = env.iter().copied().chain([("SVIX_PACKAGE", "svix-1")]).collect();
+        Some(sdk::node("client.mjs", &env))
+    });
+}
+
+#[test]
+fn python_of_the_newest_generation() {
+    let gateway = shared();
+    customer(&gateway.tenant(), |env| sdk::python("2.9.1", "client.py", env));
+}
+
+#[test]
+fn python_of_the_generation_before() {
+    let gateway = shared();
+    customer(&gateway.tenant(), |env| sdk::python("1.99.1", "client.py", env));
+}
+
+#[test]
+fn the_reference_library_of_standard_webhooks_verifies() {
+    let gateway = Running::start(&[("HEADER_PROFILE", "standard")]);
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    api.send(&app, r#"{"n":1}"#);
+    let got = receiver.wait_for_one("/", SOON);
+    let secret = api.secret(&app, &endpoint);
+    let run = sdk::node("verify.mjs", &[("SECRET", &secret), ("DELIVERED", &delivered(&got))]);
+    run.assert_ok();
+    assert_eq!((run.value("payload"), run.value("refused")), (&json!({ "n": 1 }), &json!(true)));
+}
+
+mod rust {
+    use super::*;
+    use svix::api::{Svix, SvixOptions};
+    use svix::error::Error;
+    use svix::models::{
+        ApplicationIn, EndpointIn, EndpointPatch, EndpointSecretRotateIn, EventTypeIn,
+        MessageAttemptTriggerType, MessageIn, MessageStatus,
+    };
+
+    #[track_caller]
+    fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> u16 {
+        match result {
+            Err(Error::Http(content)) => {
+                assert!(content.payload.is_some_and(|body| !body.code.is_empty() && !body.detail.is_empty()));
+                content.status.as_u16()
+            }
+            Err(Error::Validation(content)) => {
+                assert!(content.payload.is_some_and(|body| !body.detail.is_empty()));
+                content.status.as_u16()
+            }
+            other => panic!("expected an answer that says what is wrong, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn of_the_newest_generation() {
+        let gateway = shared();
+        let receiver = Receiver::start();
+        let api = gateway.tenant();
+        let options = || Some(SvixOptions { server_url: Some(gateway.url()), ..SvixOptions::default() });
+        let svix = Svix::new(api.token.clone(), options());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let named =
+                || ApplicationIn { uid: Some("rust".to_owned()), ..ApplicationIn::new("by SDK".to_owned()) };
+            let app = svix.application().create(named(), None).await.unwrap().id;
+            assert_eq!(svix.application().get_or_create(named(), None).await.unwrap().id, app);
+            svix.event_type()
+                .create(EventTypeIn::new("from the SDK".to_owned(), "sdk.rust".to_owned()), None)
+                .await
+                .unwrap();
+            let wanted = EndpointIn {
+                event_types: Some(["sdk.rust".to_owned()].into()),
+                ..EndpointIn::new(receiver.url("/"))
+            };
+            let endpoint = svix.endpoint().create(app.clone(), wanted, None).await.unwrap();
+            assert_eq!(endpoint.event_types.unwrap().len(), 1);
+            let endpoint = endpoint.id;
+            let secret = svix.endpoint().get_secret(app.clone(), endpoint.clone()).await.unwrap().key;
+            let message = MessageIn::new("sdk.rust".to_owned(), json!({ "from": "rust", "n": 1 }));
+            let message = svix.message().create(app.clone(), message, None).await.unwrap().id;
+
+            let got = receiver.wait_for_one("/", SOON);
+            let mut headers = http::HeaderMap::new();
+            for (name, value) in &got.headers {
+                headers.append(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+            }
+            svix::webhooks::Webhook::new(&secret).unwrap().verify(&got.body, &headers).unwrap();
+            api.attempts(&app, &message, 1, SOON);
+
+            let attempts =
+                svix.message_attempt().list_by_msg(app.clone(), message.clone(), None).await.unwrap().data;
+            assert_eq!(attempts.len(), 1);
+            assert_eq!(attempts[0].status, MessageStatus::Success);
+            assert_eq!(attempts[0].trigger_type, MessageAttemptTriggerType::Scheduled);
+            assert_eq!((attempts[0].response_status_code, attempts[0].response.as_str()), (200, "{}"));
+            let rotated = svix
+                .endpoint()
+                .rotate_secret(app.clone(), endpoint.clone(), EndpointSecretRotateIn::new(), None)
+                .await
+                .unwrap();
+            assert_ne!(rotated.key, secret);
+            let patch = EndpointPatch { description: Some("patched".to_owned()), ..EndpointPatch::default() };
+            svix.endpoint().patch(app.clone(), endpoint.clone(), patch).await.unwrap();
+            svix.message_attempt().resend(app.clone(), message.clone(), endpoint, None).await.unwrap();
+            let again = receiver.wait_for("/", 2, SOON).swap_remove(1);
+            assert!(weir_tests::verify::is_signed_by(&again, "svix", &rotated.key));
+            assert!(weir_tests::verify::is_signed_by(&again, "svix", &secret));
+
+            let bad = EndpointIn::new("not a url".to_owned());
+            assert_eq!(code(svix.endpoint().create(app.clone(), bad, None).await), 422);
+            assert_eq!(code(svix.application().get("app_nobody".to_owned()).await), 404);
+            assert_eq!(code(svix.application().create(named(), None).await), 409);
+            let stranger = Svix::new("nonsense".to_owned(), options());
+            assert_eq!(code(stranger.application().list(None).await), 401);
+        });
+    }
+}
