@@ -258,7 +258,9 @@ impl Report {
             ReportKind::Gone | ReportKind::FailingSince { .. } => {
                 format!("{}.disabled.{}", self.endpoint_id, self.config_version)
             }
-            ReportKind::Exhausted { attempt_id, .. } => format!("{}.exhausted.{attempt_id}", self.endpoint_id),
+            ReportKind::Exhausted { attempt_id, .. } => {
+                format!("{}.exhausted.{attempt_id}", self.endpoint_id)
+            }
         }
     }
 }

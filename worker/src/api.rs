@@ -3,6 +3,7 @@
 use crate::js::{self, call, now};
 use crate::{directory, namespace, settings};
 use js_sys::Uint8Array;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -36,7 +37,6 @@ thread_local! {
 /// One request of the API, and who sent it.
 struct Caller {
     env: JsValue,
-    deployment: Rc<Deployment>,
     claims: Rc<Claims>,
     /// The token as it came: idempotency keys are the caller's own.
     token: String,
@@ -58,7 +58,7 @@ async fn handle(request: &web_sys::Request, env: JsValue) -> Result<Reply, ApiEr
     let url = request.url();
     let (path, query) = split(&url);
     let method = request.method();
-    if crate::settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
+    if settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
         return panic_for_a_test(&env, path).await;
     }
     let route = route::find(&method, path)?;
@@ -68,7 +68,7 @@ async fn handle(request: &web_sys::Request, env: JsValue) -> Result<Reply, ApiEr
         return Ok(public(&route));
     }
     let (claims, token) = authenticate(request, &deployment)?;
-    let caller = Caller { env, deployment, claims, token };
+    let caller = Caller { env, claims, token };
     caller.check_scope(&route)?;
     let body = body_of(request).await?;
     caller.serve(request, route, query, body).await
@@ -116,8 +116,7 @@ fn authenticate(
             "The deployment has no JWT_SECRET, so no token is valid. Set one: npx wrangler secret put JWT_SECRET",
         ));
     };
-    let claims =
-        Rc::new(token::verify(secret.as_bytes(), token, now).map_err(|e| refused(&e.to_string()))?);
+    let claims = Rc::new(token::verify(secret.as_bytes(), token, now).map_err(|e| refused(&e.to_string()))?);
     TOKENS.with_borrow_mut(|known| {
         if known.len() >= REMEMBERED {
             known.clear();
@@ -143,7 +142,8 @@ async fn body_of(request: &web_sys::Request) -> Result<Vec<u8>, ApiError> {
     if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
-    let unreadable = |e: JsValue| ApiError::bad_request(format!("The body could not be read: {}", js::text_of(&e)));
+    let unreadable =
+        |e: JsValue| ApiError::bad_request(format!("The body could not be read: {}", js::text_of(&e)));
     let buffer = JsFuture::from(request.array_buffer().map_err(unreadable)?).await.map_err(unreadable)?;
     let bytes = Uint8Array::new(&buffer);
     if usize::try_from(bytes.length()).unwrap_or(usize::MAX) > MAX_BODY {
@@ -188,7 +188,9 @@ impl Caller {
             return Err(no_app());
         }
         match (route.home, route.op) {
-            (_, Op::MessageCreate) => self.create_message(request, &app_key.unwrap_or_default(), query, &body).await,
+            (_, Op::MessageCreate) => {
+                self.create_message(request, &app_key.unwrap_or_default(), query, &body).await
+            }
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
                 let call = Call {
@@ -286,13 +288,10 @@ impl Caller {
         if names.is_empty() {
             return Ok(());
         }
-        let call = Call {
-            op: Op::CheckEventTypes.name().to_owned(),
-            body: serde_json::to_vec(&names).unwrap_or_default(),
-            ..Call::default()
-        };
+        let call = Call { op: Op::CheckEventTypes.name().to_owned(), params: names, ..Call::default() };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
-        let unknown: Vec<String> = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+        let unknown: Vec<String> =
+            serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
         if unknown.is_empty() {
             return Ok(());
         }
@@ -309,8 +308,7 @@ impl Caller {
         query: &str,
         body: &[u8],
     ) -> Result<Reply, ApiError> {
-        let with_content =
-            if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
+        let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
         let message = MessageIn::parse(body)?;
         message.check_application(key)?;
         let idempotency_key =
@@ -338,7 +336,7 @@ impl Caller {
             let (app_id, uid) = self.resolve(key, fresh).await?;
             let app_id = match app_id {
                 Some(app_id) => app_id,
-                None if message.application.is_some() => self.create_application(&message).await?,
+                None if message.application.is_some() => self.create_application(body).await?,
                 None => return Err(no_app()),
             };
             new.app_uid = uid;
@@ -365,15 +363,21 @@ impl Caller {
     }
 
     /// Makes the application that a message brings along, unless it exists by now.
-    async fn create_application(&self, message: &MessageIn<'_>) -> Result<String, ApiError> {
+    async fn create_application(&self, body: &[u8]) -> Result<String, ApiError> {
+        #[derive(serde::Deserialize)]
+        struct Brought<'a> {
+            #[serde(borrow)]
+            application: &'a RawValue,
+        }
         #[derive(serde::Deserialize)]
         struct Created {
             id: String,
         }
+        let brought: Brought<'_> = serde_json::from_slice(body).map_err(|e| internal(e.to_string()))?;
         let call = Call {
             op: Op::AppCreate.name().to_owned(),
             query: "get_if_exists=true".to_owned(),
-            body: serde_json::to_vec(&message.application).unwrap_or_default(),
+            body: brought.application.get().as_bytes().to_vec(),
             ..Call::default()
         };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;

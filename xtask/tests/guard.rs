@@ -16,15 +16,15 @@ const hang = () => new Promise((resolve) => setTimeout(resolve, 60_000));
 const alarms = [];
 class Object {
   constructor(state) { this.storage = state.storage; }
-  async fetch(request) {
-    switch (new URL(request.url).pathname) {
+  async call(op) {
+    switch (op) {
       case "/object/hang": return hang();
       case "/object/die": state.criticalError = true; return new Promise(() => {});
-      case "/object/alarm": await this.storage.setAlarm(Date.now()); return new Response("set");
-      case "/object/alarms": return new Response(String(alarms.length));
+      case "/object/alarm": await this.storage.setAlarm(Date.now()); return "set";
+      case "/object/alarms": return String(alarms.length);
     }
     state.criticalError = false;
-    return new Response("object");
+    return "object";
   }
   async alarm(info) {
     alarms.push(info);
@@ -40,7 +40,7 @@ export default class {
   constructor(ctx, env) { this.env = env; }
   async fetch(request) {
     const path = new URL(request.url).pathname;
-    if (path.startsWith("/object")) return this.env.APP.getByName(path).fetch(request);
+    if (path.startsWith("/object")) return new Response(await this.env.APP.getByName(path).call(path));
     if (path === "/throw") throw new Error("secret");
     if (path === "/hang") return hang();
     return new Response("worker");

@@ -32,11 +32,7 @@ impl App {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<App, JsValue> {
         let shell = Shell::new(context, env, app::App::open).map_err(|e| failed(&e))?;
-        Ok(App(Rc::new(Inner {
-            shell,
-            waiting: RefCell::new(Vec::new()),
-            committing: Cell::new(false),
-        })))
+        Ok(App(Rc::new(Inner { shell, waiting: RefCell::new(Vec::new()), committing: Cell::new(false) })))
     }
 
     /// One call of another object or of the Worker.
@@ -244,9 +240,9 @@ impl Inner {
     async fn configure(self: &Rc<Self>, endpoint_id: String, config: frame::Config) {
         let answer = self.ask_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
-        self.logged(self.step(|machine| {
-            machine.configured(now(), &endpoint_id, answer).map(|effects| ((), effects))
-        }));
+        self.logged(
+            self.step(|machine| machine.configured(now(), &endpoint_id, answer).map(|effects| ((), effects))),
+        );
     }
 
     fn logged<T>(&self, result: Result<T, String>) -> Option<T> {

@@ -69,18 +69,19 @@ impl Inner {
     /// Repeats what App objects have not acknowledged.
     async fn repeat(self: &Rc<Self>) -> Result<(), String> {
         self.shell.opened(true).await?;
-        let (effects, alarm) = self.shell.step(|m| m.alarm(now()))?;
-        if let Some(at) = alarm {
+        let wake = self.shell.step(|m| m.alarm(now()))?;
+        if let Some(at) = wake.alarm {
             self.shell.set_alarm(at);
         }
-        self.carry_out(effects).await
+        self.carry_out(wake.effects).await
     }
 
     async fn carry_out(self: &Rc<Self>, effects: Vec<Effect>) -> Result<(), String> {
         for effect in effects {
             let (app_id, uid, version, deleted) = match &effect {
                 Effect::InitApp { app_id, uid, version } => (app_id, uid.clone(), *version, false),
-                Effect::DeleteApp { app_id, version } => (app_id, None, *version, true),
+                // Nothing comes after a deletion.
+                Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, true),
             };
             let init =
                 AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };

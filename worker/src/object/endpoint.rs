@@ -7,9 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use weir_core::endpoint::{
-    self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX,
-};
+use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX};
 use weir_core::frame::{self, AttemptsAsk, PayloadsAsk, Pull, StatsAsk};
 use weir_core::target;
 use worker::console_error;
@@ -33,11 +31,7 @@ impl Endpoint {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
         let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
-        Ok(Endpoint(Rc::new(Inner {
-            shell,
-            results: RefCell::new(Vec::new()),
-            recording: Cell::new(false),
-        })))
+        Ok(Endpoint(Rc::new(Inner { shell, results: RefCell::new(Vec::new()), recording: Cell::new(false) })))
     }
 
     /// One call of another object.
@@ -174,7 +168,9 @@ impl Inner {
                     console_error!("{}: {error}", this.shell.name);
                     return; // the leases run out, and the deliveries are due again
                 }
-                this.logged(this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
+                this.logged(
+                    this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))),
+                );
             });
         }
     }
@@ -182,11 +178,12 @@ impl Inner {
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
         let (app, _) = self.names();
         let ask = PayloadsAsk { ids };
-        let answer = js::call(&namespace(&self.shell.env, "APP"), app, "payloads", &frame::encode(&ask)).await;
+        let answer =
+            js::call(&namespace(&self.shell.env, "APP"), app, "payloads", &frame::encode(&ask)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
-        self.logged(self.step(|m| {
-            m.payloads(now(), &mut Random, &ask.ids, answer).map(|effects| ((), effects))
-        }));
+        self.logged(
+            self.step(|m| m.payloads(now(), &mut Random, &ask.ids, answer).map(|effects| ((), effects))),
+        );
     }
 
     /// The name of the App object, and this endpoint's id: this object's name is both.

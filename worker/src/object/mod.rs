@@ -16,10 +16,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use weir_core::frame;
 use weir_core::deployment::Deployment;
+use weir_core::frame;
 use weir_core::sql::SqlError;
 use worker::console_error;
+
+/// Opens a state machine over the object's storage, at this time, with the platform's alarm set to that.
+type Open<M> = fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>;
 
 /// What the shells have in common: `M` is the state machine.
 pub(crate) struct Shell<M> {
@@ -32,15 +35,11 @@ pub(crate) struct Shell<M> {
     machine: RefCell<Option<M>>,
     /// Counts openings: what was started under an earlier one must not be taken for a later one's.
     opened: Cell<u32>,
-    open: fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>,
+    open: Open<M>,
 }
 
 impl<M> Shell<M> {
-    pub(crate) fn new(
-        context: JsValue,
-        env: JsValue,
-        open: fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(context: JsValue, env: JsValue, open: Open<M>) -> Result<Self, String> {
         let context: Context = context.unchecked_into();
         let deployment = crate::settings::of(&env)?;
         let count_rows = crate::settings::flag(&env, "WEIR_COUNT_ROWS");
@@ -71,8 +70,8 @@ impl<M> Shell<M> {
         };
         // Another call may have opened it meanwhile.
         if self.machine.borrow().is_none() {
-            let machine =
-                (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm).map_err(|e| e.to_string())?;
+            let machine = (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm)
+                .map_err(|e| e.to_string())?;
             *self.machine.borrow_mut() = Some(machine);
             self.opened.set(self.opened.get().wrapping_add(1));
         }
