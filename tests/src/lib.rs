@@ -1,1 +1,23 @@
 //! What the tests share.
+//!
+//! - [`gateway`] starts the built worker on a real workerd, with data of its own.
+//! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
+//! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
+//! - [`sdk`] runs other people's client libraries.
+//! - [`verify`] checks signatures without any of Weir's own code.
+//! - [`process`] tells what a process costs.
+//! - [`json`] builds payloads as text and compares them as bytes.
+//! - [`load`] sends messages on many connections at once.
+
+// What fails here fails a test: panicking with a sentence is the point.
+#![allow(clippy::missing_panics_doc)]
+
+pub mod client;
+pub mod gateway;
+pub mod json;
+pub mod load;
+pub mod process;
+pub mod receiver;
+pub mod sdk;
+pub mod token;
+pub mod verify;

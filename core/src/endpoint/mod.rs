@@ -37,6 +37,8 @@ use crate::vault::Vault;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+/// What deliveries name themselves.
+const USER_AGENT: &str = concat!("Weir-Webhooks/", env!("CARGO_PKG_VERSION"));
 /// How long past its timeout a request may take before its delivery counts as due again.
 pub const LEASE_MARGIN_MS: i64 = 5_000;
 /// How long a delivery may wait in memory on top of that before its lease has to be renewed.
@@ -484,16 +486,20 @@ impl<S: Sql> Endpoint<S> {
         if active.secrets_until.is_some_and(|until| until <= now) {
             active.refresh_secrets(&self.deployment.vault, now);
         }
-        let mut headers: Vec<(String, String)> = signature::headers(
+        let signed = signature::headers(
             active.profile,
             &active.secrets,
             &delivery.msg_id,
             now.div_euclid(1000),
             &payload,
-        )
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+        );
+        let mut headers: Vec<(String, String)> =
+            [("content-type", "application/json"), ("user-agent", USER_AGENT)]
+                .into_iter()
+                .map(|(name, value)| (name, value.to_owned()))
+                .chain(signed)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
         headers.extend(active.config.headers.iter().cloned());
         for window in &mut self.windows {
             window.start(now);

@@ -1,0 +1,112 @@
+//! Other people's client libraries, run as they come from their registries.
+//!
+//! The scripts are in `tests/sdk/`. They get `WEIR_URL`, `WEIR_TOKEN` and whatever a test adds in their environment,
+//! and print one JSON object a line. The npm packages are those of the repository's `package.json`; the Python
+//! packages, one virtual environment a version, are below the target directory.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// What a script has printed.
+#[derive(Debug)]
+pub struct Run {
+    /// One value a line of the standard output.
+    pub lines: Vec<Value>,
+    /// Everything else it said.
+    pub noise: String,
+    /// Whether it ended well.
+    pub ok: bool,
+}
+
+impl Run {
+    /// The last line that has this field, as its value.
+    #[track_caller]
+    pub fn value(&self, field: &str) -> &Value {
+        let found = self.lines.iter().rev().find_map(|line| line.get(field));
+        found.unwrap_or_else(|| panic!("no {field} in {:?}\n{}", self.lines, self.noise))
+    }
+
+    /// Asserts that the script ended well.
+    #[track_caller]
+    pub fn assert_ok(&self) -> &Self {
+        assert!(self.ok, "the script failed after {:?}\n{}", self.lines, self.noise);
+        self
+    }
+}
+
+/// Runs a JavaScript module of `tests/sdk/`.
+#[track_caller]
+pub fn node(name: &str, env: &[(&str, &str)]) -> Run {
+    npm_package("svix");
+    run(Command::new(xtask::tools::node_path()).arg("--no-warnings").arg(script(name)), env)
+}
+
+/// Runs a Python script of `tests/sdk/` with this version of the `svix` package; `None` where there is no Python 3
+/// on the machine.
+#[track_caller]
+pub fn python(version: &str, name: &str, env: &[(&str, &str)]) -> Option<Run> {
+    let venv = venv(version)?;
+    Some(run(Command::new(venv.join("bin/python")).arg(script(name)), env))
+}
+
+/// The directory of an npm package, installed on the first call.
+#[track_caller]
+pub fn npm_package(name: &str) -> PathBuf {
+    static READY: OnceLock<()> = OnceLock::new();
+    READY.get_or_init(|| xtask::tools::ensure_npm_packages().unwrap_or_else(|error| panic!("{error}")));
+    xtask::root().join("node_modules").join(name)
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)
+}
+
+fn venv(version: &str) -> Option<PathBuf> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let quiet = |command: &mut Command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    if !quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+        return None;
+    }
+    let dir = crate::gateway::target().join(format!("python-svix-{version}"));
+    if !quiet(Command::new(dir.join("bin/python")).args(["-c", "import svix"])) {
+        let _ = std::fs::remove_dir_all(&dir);
+        must(Command::new("python3").args(["-m", "venv"]).arg(&dir), "python3 -m venv");
+        let package = format!("svix=={version}");
+        must(Command::new(dir.join("bin/python")).args(["-m", "pip", "install", "--quiet", &package]), "pip");
+    }
+    Some(dir)
+}
+
+#[track_caller]
+fn must(command: &mut Command, what: &str) {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => panic!("{what} failed: {}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => panic!("{what} could not be run: {error}"),
+    }
+}
+
+#[track_caller]
+fn run(command: &mut Command, env: &[(&str, &str)]) -> Run {
+    let output = command
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{} could not be run: {error}", command.get_program().display()));
+    let mut noise = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut lines = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        if let Ok(value) = serde_json::from_str(line) {
+            lines.push(value);
+        } else {
+            noise.push_str(line);
+            noise.push('\n');
+        }
+    }
+    Run { lines, noise, ok: output.status.success() }
+}

@@ -1,0 +1,100 @@
+//! A panic costs one answer, not the gateway: it is answered with a 500 at once, and nothing that was accepted is lost.
+
+use serde_json::json;
+use std::time::{Duration, Instant};
+use weir_tests::gateway::{Running, shared};
+use weir_tests::receiver::{Answer, Receiver};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_panic_is_answered_at_once_and_the_next_call_works() {
+    let gateway = Running::start(&[("WEIR_TEST_PANIC", "1")]);
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    for (n, place) in ["worker", "app", "worker", "app"].into_iter().enumerate() {
+        let begun = Instant::now();
+        let answer = api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]);
+        assert_eq!(answer.status, 500, "{place}: {}", answer.text);
+        assert_eq!(answer.json()["code"], "server_error", "{}", answer.text);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{place}: answered after {:?}", begun.elapsed());
+
+        let id = api.send(&app, "{}");
+        let got = receiver.wait_for("/", n + 1, SOON);
+        assert!(got.iter().any(|request| request.message_id() == Some(&id)), "after a panic in the {place}");
+    }
+}
+
+#[test]
+fn a_message_in_flight_when_the_instance_dies_is_not_lost() {
+    let gateway = Running::start(&[("WEIR_TEST_PANIC", "1")]);
+    let receiver = Receiver::start();
+    // The first answer comes late enough for the panic to come before it.
+    receiver
+        .on("/", |r| if r.nth == 0 { Answer::ok().after(Duration::from_millis(600)) } else { Answer::ok() });
+    let api = gateway.tenant();
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    let id = api.send(&app, r#"{"n":1}"#);
+    receiver.wait_for_one("/", SOON);
+    for place in ["worker", "app"] {
+        assert_eq!(api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]).status, 500);
+    }
+    // It was sent but its outcome was lost with the instance: the lease ends, and it is sent again or was recorded.
+    let attempts = api.until(&format!("/api/v1/app/{app}/attempt/msg/{id}"), SOON, |page| {
+        page["data"].as_array().is_some_and(|attempts| attempts.iter().any(|attempt| attempt["status"] == 0))
+    });
+    assert!(receiver.count("/") <= 2, "{attempts}");
+}
+
+#[test]
+fn messages_accepted_while_instances_die_all_arrive() {
+    let gateway = Running::start(&[("WEIR_TEST_PANIC", "1")]);
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    let accepted: Vec<String> = std::thread::scope(|scope| {
+        let sender = {
+            let (api, app) = (api.at(api.url()), &app);
+            scope.spawn(move || {
+                let mut accepted = Vec::new();
+                for n in 0..200 {
+                    let body = weir_tests::json::message("a.b", &format!("{{\"n\":{n}}}"));
+                    let answer =
+                        api.call("POST", &format!("/api/v1/app/{app}/msg"), Some(body.as_bytes()), &[]);
+                    match answer.status {
+                        202 => accepted.push(answer.json()["id"].as_str().unwrap().to_owned()),
+                        500 => {} // it was not promised
+                        other => panic!("{other}: {}", answer.text),
+                    }
+                }
+                accepted
+            })
+        };
+        for place in ["app", "worker", "app", "worker"] {
+            let before = receiver.count("/");
+            receiver.wait_count("/", before + 10, SOON);
+            assert_eq!(api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]).status, 500);
+        }
+        sender.join().unwrap()
+    });
+    let got = receiver.wait_until("/", Duration::from_secs(20), |got| {
+        accepted.iter().all(|id| got.iter().any(|request| request.message_id() == Some(id)))
+    });
+    let lost: Vec<_> =
+        accepted.iter().filter(|id| !got.iter().any(|request| request.message_id() == Some(id))).collect();
+    assert!(lost.is_empty(), "{} of {} accepted messages are lost: {lost:?}", lost.len(), accepted.len());
+}
+
+#[test]
+fn nobody_can_make_a_deployed_gateway_panic() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    for place in ["worker", "app"] {
+        let (status, body) = api.post(&format!("/__test/panic/{place}"), &json!({}));
+        assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{body}");
+    }
+}
