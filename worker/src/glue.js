@@ -7,11 +7,14 @@ export async function callObject(namespace, name, op, frame) {
 }
 
 // Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
-// `headers` is a flat list: name, value, name, value. Resolves to [status, retryAfter | null, bytes], or to
+// `headers` is one text, a line each: name, colon, value. Resolves to [status, retryAfter | null, bytes], or to
 // [0, kind, text] where there was no complete answer.
 export async function post(url, headers, body, timeout, cap) {
   const fields = [];
-  for (let i = 0; i < headers.length; i += 2) fields.push([headers[i], headers[i + 1]]);
+  for (const line of headers.split("\n")) {
+    const colon = line.indexOf(":");
+    fields.push([line.slice(0, colon), line.slice(colon + 1)]);
+  }
   const signal = AbortSignal.timeout(timeout);
   try {
     const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });

@@ -24,6 +24,8 @@ struct Inner {
     /// Messages that wait for the next commit, with who waits for the answer.
     waiting: RefCell<Vec<(NewMessage, oneshot::Sender<Accepted>)>>,
     committing: Cell<bool>,
+    /// How many messages are being accepted.
+    accepting: Cell<usize>,
 }
 
 #[wasm_bindgen]
@@ -32,7 +34,12 @@ impl App {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<App, JsValue> {
         let shell = Shell::new(context, env, app::App::open).map_err(|e| failed(&e))?;
-        Ok(App(Rc::new(Inner { shell, waiting: RefCell::new(Vec::new()), committing: Cell::new(false) })))
+        Ok(App(Rc::new(Inner {
+            shell,
+            waiting: RefCell::new(Vec::new()),
+            committing: Cell::new(false),
+            accepting: Cell::new(0),
+        })))
     }
 
     /// One call of another object or of the Worker.
@@ -99,19 +106,24 @@ impl Inner {
     /// that comes alone is stored at once.
     async fn accept(self: &Rc<Self>, message: NewMessage) -> Accepted {
         let (sender, receiver) = oneshot::channel();
+        let others = self.accepting.replace(self.accepting.get().saturating_add(1));
         self.waiting.borrow_mut().push((message, sender));
-        if !self.committing.replace(true) {
+        if others == 0 {
+            self.commit();
+        } else if !self.committing.replace(true) {
             let this = self.clone();
             spawn_local(async move {
                 next_turn().await;
+                this.committing.set(false);
                 this.commit();
             });
         }
-        receiver.await.unwrap_or(Accepted::Failed)
+        let answer = receiver.await.unwrap_or(Accepted::Failed);
+        self.accepting.set(self.accepting.get().saturating_sub(1));
+        answer
     }
 
     fn commit(self: &Rc<Self>) {
-        self.committing.set(false);
         let (messages, senders): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
         let answers = self.step(|machine| machine.accept(now(), &mut Random, messages)).unwrap_or_default();
         let mut answers = answers.into_iter();

@@ -23,6 +23,8 @@ struct Inner {
     /// Results that wait for the next commit.
     results: RefCell<Vec<AttemptResult>>,
     recording: Cell<bool>,
+    /// How many requests are under way.
+    sending: Cell<usize>,
 }
 
 #[wasm_bindgen]
@@ -31,7 +33,12 @@ impl Endpoint {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
         let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
-        Ok(Endpoint(Rc::new(Inner { shell, results: RefCell::new(Vec::new()), recording: Cell::new(false) })))
+        Ok(Endpoint(Rc::new(Inner {
+            shell,
+            results: RefCell::new(Vec::new()),
+            recording: Cell::new(false),
+            sending: Cell::new(0),
+        })))
     }
 
     /// One call of another object.
@@ -106,9 +113,12 @@ impl Inner {
         }
         for attempt in effects.send {
             let this = self.clone();
+            this.sending.set(this.sending.get().saturating_add(1));
             spawn_local(async move {
                 let result = this.send(attempt).await;
-                this.ended(result);
+                this.sending.set(this.sending.get().saturating_sub(1));
+                this.results.borrow_mut().push(result);
+                this.record().await;
             });
         }
         if !effects.fetch_payloads.is_empty() {
@@ -155,24 +165,25 @@ impl Inner {
         attempt.ended(now(), outcome)
     }
 
-    /// Results that come in the same turn of the event loop are recorded together and commit once.
-    fn ended(self: &Rc<Self>, result: AttemptResult) {
-        self.results.borrow_mut().push(result);
-        if !self.recording.replace(true) {
-            let this = self.clone();
-            spawn_local(async move {
-                next_turn().await;
-                this.recording.set(false);
-                let results = this.results.take();
-                if let Err(error) = this.shell.opened(false).await {
-                    console_error!("{}: {error}", this.shell.name);
-                    return; // the leases run out, and the deliveries are due again
-                }
-                this.logged(
-                    this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))),
-                );
-            });
+    /// Results that come in the same turn of the event loop are recorded together and commit once. A result while
+    /// nothing else is under way is recorded at once.
+    async fn record(self: &Rc<Self>) {
+        if self.sending.get() > 0 {
+            if self.recording.replace(true) {
+                return;
+            }
+            next_turn().await;
+            self.recording.set(false);
         }
+        let results = self.results.take();
+        if results.is_empty() {
+            return;
+        }
+        if let Err(error) = self.shell.opened(false).await {
+            console_error!("{}: {error}", self.shell.name);
+            return; // the leases run out, and the deliveries are due again
+        }
+        self.logged(self.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
     }
 
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
