@@ -15,8 +15,6 @@ extern "C" {
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
-    #[wasm_bindgen(js_name = nextTurn)]
-    fn next_turn_js() -> Promise;
 }
 
 #[wasm_bindgen]
@@ -44,6 +42,8 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, js_name = getAlarm)]
     pub(crate) fn get_alarm(this: &Storage) -> Promise;
+    #[wasm_bindgen(method)]
+    pub(crate) fn sync(this: &Storage) -> Promise;
     #[wasm_bindgen(method, catch, js_name = setAlarm)]
     pub(crate) fn set_alarm(this: &Storage, at: f64) -> Result<Promise, JsValue>;
 
@@ -136,12 +136,6 @@ pub(crate) async fn post(
 /// An answer of the API with a JSON body (none for 204).
 pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)
-}
-
-/// Waits for a later turn of the event loop.
-pub(crate) async fn next_turn() {
-    // The promise of a timer is never rejected.
-    let _ = JsFuture::from(next_turn_js()).await;
 }
 
 /// Runs `work` after `ms` milliseconds, if this object is still in memory then.

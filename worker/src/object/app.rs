@@ -1,7 +1,7 @@
 //! The App object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::js::{Random, after, next_turn, now};
+use crate::js::{Random, after, now};
 use crate::{js, namespace};
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
@@ -24,8 +24,6 @@ struct Inner {
     /// Messages that wait for the next commit, with who waits for the answer.
     waiting: RefCell<Vec<(NewMessage, oneshot::Sender<Accepted>)>>,
     committing: Cell<bool>,
-    /// How many messages are being accepted.
-    accepting: Cell<usize>,
 }
 
 #[wasm_bindgen]
@@ -34,12 +32,7 @@ impl App {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<App, JsValue> {
         let shell = Shell::new(context, env, app::App::open).map_err(|e| failed(&e))?;
-        Ok(App(Rc::new(Inner {
-            shell,
-            waiting: RefCell::new(Vec::new()),
-            committing: Cell::new(false),
-            accepting: Cell::new(0),
-        })))
+        Ok(App(Rc::new(Inner { shell, waiting: RefCell::new(Vec::new()), committing: Cell::new(false) })))
     }
 
     /// One call of another object or of the Worker.
@@ -102,25 +95,22 @@ impl Inner {
         Ok(value)
     }
 
-    /// Messages that arrive in the same turn of the event loop are stored together and commit once. A message
-    /// that comes alone is stored at once.
+    /// Group commit: a message that comes while no commit is under way is stored at once; those that come while
+    /// one is, are stored together when it has ended.
     async fn accept(self: &Rc<Self>, message: NewMessage) -> Accepted {
         let (sender, receiver) = oneshot::channel();
-        let others = self.accepting.replace(self.accepting.get().saturating_add(1));
         self.waiting.borrow_mut().push((message, sender));
-        if others == 0 {
-            self.commit();
-        } else if !self.committing.replace(true) {
+        if !self.committing.replace(true) {
             let this = self.clone();
             spawn_local(async move {
-                next_turn().await;
+                while !this.waiting.borrow().is_empty() {
+                    this.commit();
+                    this.shell.durable().await;
+                }
                 this.committing.set(false);
-                this.commit();
             });
         }
-        let answer = receiver.await.unwrap_or(Accepted::Failed);
-        self.accepting.set(self.accepting.get().saturating_sub(1));
-        answer
+        receiver.await.unwrap_or(Accepted::Failed)
     }
 
     fn commit(self: &Rc<Self>) {

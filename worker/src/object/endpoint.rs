@@ -1,7 +1,7 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::js::{self, Posted, Random, after, next_turn, now};
+use crate::js::{self, Posted, Random, after, now};
 use crate::namespace;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,8 +23,6 @@ struct Inner {
     /// Results that wait for the next commit.
     results: RefCell<Vec<AttemptResult>>,
     recording: Cell<bool>,
-    /// How many requests are under way.
-    sending: Cell<usize>,
 }
 
 #[wasm_bindgen]
@@ -33,12 +31,7 @@ impl Endpoint {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
         let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
-        Ok(Endpoint(Rc::new(Inner {
-            shell,
-            results: RefCell::new(Vec::new()),
-            recording: Cell::new(false),
-            sending: Cell::new(0),
-        })))
+        Ok(Endpoint(Rc::new(Inner { shell, results: RefCell::new(Vec::new()), recording: Cell::new(false) })))
     }
 
     /// One call of another object.
@@ -113,10 +106,8 @@ impl Inner {
         }
         for attempt in effects.send {
             let this = self.clone();
-            this.sending.set(this.sending.get().saturating_add(1));
             spawn_local(async move {
                 let result = this.send(attempt).await;
-                this.sending.set(this.sending.get().saturating_sub(1));
                 this.results.borrow_mut().push(result);
                 this.record().await;
             });
@@ -165,25 +156,23 @@ impl Inner {
         attempt.ended(now(), outcome)
     }
 
-    /// Results that come in the same turn of the event loop are recorded together and commit once. A result while
-    /// nothing else is under way is recorded at once.
+    /// Group commit, as for messages: results that come while a commit is under way are recorded together when it
+    /// has ended.
     async fn record(self: &Rc<Self>) {
-        if self.sending.get() > 0 {
-            if self.recording.replace(true) {
-                return;
-            }
-            next_turn().await;
-            self.recording.set(false);
-        }
-        let results = self.results.take();
-        if results.is_empty() {
+        if self.recording.replace(true) {
             return;
         }
-        if let Err(error) = self.shell.opened(false).await {
-            console_error!("{}: {error}", self.shell.name);
-            return; // the leases run out, and the deliveries are due again
+        while !self.results.borrow().is_empty() {
+            if let Err(error) = self.shell.opened(false).await {
+                console_error!("{}: {error}", self.shell.name);
+                self.results.take(); // their leases run out, and the deliveries are due again
+                break;
+            }
+            let results = self.results.take();
+            self.logged(self.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
+            self.shell.durable().await;
         }
-        self.logged(self.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
+        self.recording.set(false);
     }
 
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
