@@ -26,6 +26,7 @@ impl<S: Sql> Endpoint<S> {
             self.sql.exec("DELETE FROM delivery WHERE slot > 0", &[])?;
             self.forget_queue();
             self.in_flight.clear();
+            self.answered = 0;
             self.earliest = None;
         }
         self.activate(config, now)?;
@@ -83,7 +84,7 @@ impl<S: Sql> Endpoint<S> {
         let mut enough = false;
         let mut taken = Vec::new();
         let mut free =
-            self.max_in_flight().saturating_sub(self.in_flight.len().saturating_add(self.loading.len()));
+            self.max_in_flight().saturating_sub(self.under_way().saturating_add(self.loading.len()));
         if self.gate(now) > now {
             free = 0;
         }

@@ -137,6 +137,8 @@ pub struct Endpoint<S> {
     /// Leased, waiting for their payloads.
     loading: Vec<Delivery>,
     in_flight: HashMap<String, InFlight>,
+    /// How many of `in_flight` are answered.
+    answered: usize,
     /// One for each pace; a request starts when all of them let it.
     windows: Vec<Window>,
     /// No request is started before this time.
@@ -186,8 +188,11 @@ impl Throughput {
     }
 }
 
+/// A request whose result is not recorded yet.
 struct InFlight {
     until: i64,
+    /// Its answer is there: it holds no connection any more.
+    answered: bool,
 }
 
 impl<S: Sql> Endpoint<S> {
@@ -204,6 +209,7 @@ impl<S: Sql> Endpoint<S> {
             queue_bytes: 0,
             loading: Vec::new(),
             in_flight: HashMap::new(),
+            answered: 0,
             windows: Vec::new(),
             hold_until: 0,
             slow: 0,
@@ -339,6 +345,23 @@ impl<S: Sql> Endpoint<S> {
         self.settled(now, rng)
     }
 
+    /// A request has its result, which [`Endpoint::record`] will get with others: if it succeeded, its place is
+    /// free for the next one now. (A failure may mean that nothing more is to be sent: that is for the record.)
+    pub fn answered(&mut self, now: i64, result: &AttemptResult) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if let Some(request) = self.in_flight.get_mut(&result.delivery.key)
+            && request.until == result.delivery.slot
+            && !request.answered
+            && result.outcome.is_success()
+        {
+            request.answered = true;
+            self.answered = self.answered.saturating_add(1);
+            self.pump(now, &mut effects)?;
+            self.arm(now, &mut effects);
+        }
+        Ok(effects)
+    }
+
     /// A report was acknowledged, or could not be delivered.
     pub fn reported(&mut self, now: i64, seq: i64, acknowledged: bool) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
@@ -408,6 +431,11 @@ impl<S: Sql> Endpoint<S> {
         })
     }
 
+    /// Requests that wait for their answer.
+    fn under_way(&self) -> usize {
+        self.in_flight.len().saturating_sub(self.answered)
+    }
+
     fn max_in_flight(&self) -> usize {
         if self.slow > 0 {
             return 1; // one request probes whether the receiver has recovered
@@ -449,7 +477,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         self.load_due(now, effects)?;
-        while self.in_flight.len() < self.max_in_flight() && self.gate(now) <= now {
+        while self.under_way() < self.max_in_flight() && self.gate(now) <= now {
             let Some(queued) = self.queue.pop_front() else { break };
             self.queue_bytes = self.queue_bytes.saturating_sub(queued.payload.len());
             self.start(now, queued, effects)?;
@@ -462,7 +490,7 @@ impl<S: Sql> Endpoint<S> {
         if self.earliest.is_none_or(|earliest| earliest > now) || self.gate(now) > now {
             return Ok(());
         }
-        let held = self.in_flight.len().saturating_add(self.loading.len()).saturating_add(self.queue.len());
+        let held = self.under_way().saturating_add(self.loading.len()).saturating_add(self.queue.len());
         let free = self.max_in_flight().saturating_mul(2).saturating_sub(held);
         if free == 0 {
             return Ok(());
@@ -489,7 +517,7 @@ impl<S: Sql> Endpoint<S> {
                 continue;
             }
             // Under way for longer than its lease: its answer will not come any more.
-            self.in_flight.remove(&delivery.key);
+            self.forget_in_flight(&delivery.key);
             if !self.loading.iter().any(|waiting| waiting.key == delivery.key) {
                 effects.fetch_payloads.push(delivery.msg_id.clone());
                 self.loading.push(delivery);
@@ -536,7 +564,7 @@ impl<S: Sql> Endpoint<S> {
         for window in &mut self.windows {
             window.start(now);
         }
-        self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot });
+        self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: false });
         effects.send.push(Attempt {
             delivery,
             url: active.config.url.clone(),
@@ -584,6 +612,12 @@ impl<S: Sql> Endpoint<S> {
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);
+        }
+    }
+
+    fn forget_in_flight(&mut self, key: &str) {
+        if self.in_flight.remove(key).is_some_and(|request| request.answered) {
+            self.answered = self.answered.saturating_sub(1);
         }
     }
 
