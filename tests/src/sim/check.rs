@@ -9,7 +9,7 @@ use weir_core::signature;
 use weir_core::sql::{Row, Sql, Value};
 
 /// How long an alarm may be overdue before the object must take it for lost.
-const OVERDUE_MS: i64 = 120_000;
+pub(super) const OVERDUE_MS: i64 = 120_000;
 
 impl World {
     fn eras_of(&self, e: usize, number: u64) -> impl Iterator<Item = &Era> {
@@ -225,7 +225,7 @@ impl World {
         let done = self.step_endpoint(e, false, |m, _, _| {
             m.statistics(&ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
         });
-        let Some(stats) = done.and_then(|done| self.finish_endpoint(e, done)) else { return };
+        let Some(stats) = done.and_then(|done| self.finish_reading_endpoint(e, done)) else { return };
         let success = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 0");
         let fail = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 2");
         let waiting = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot > 0");

@@ -292,7 +292,9 @@ impl World {
         if done.committed {
             self.learn(a);
         }
-        if let Some((_, Some(plan))) = self.finish_app(a, done)
+        let reads = done.value.0.is_none();
+        let value = if reads { self.finish_reading_app(a, done) } else { self.finish_app(a, done) };
+        if let Some((_, Some(plan))) = value
             && let Some(&e) = self.by_id.get(&plan.endpoint_id)
         {
             let delay = self.latency();

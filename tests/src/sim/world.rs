@@ -4,6 +4,7 @@
 //! together; calls may be lost on either way, be late, or arrive twice; timers and requests die with their
 //! process.
 
+use super::check::OVERDUE_MS;
 use super::dice::Dice;
 use super::node::{Fate, Machine, Node};
 use super::plan::Plan;
@@ -217,6 +218,67 @@ pub(super) struct World {
     pub(super) next: u64,
     pub(super) summary: Summary,
     pub(super) violation: Option<Violation>,
+    trace: bool,
+}
+
+impl Event {
+    /// For the trace of a run.
+    fn describe(&self) -> String {
+        match self {
+            Self::Act(a) => format!("a client of app {a} acts"),
+            Self::Post(a, posts) => format!("app {a} gets posts {posts:?}"),
+            Self::Told(posts, answers) => format!("a client is told of {posts:?}: {answers:?}"),
+            Self::ToApp(a, AppOp::Api(call), _) => {
+                format!("app {a}: {} {:?} {}", call.op, call.params, String::from_utf8_lossy(&call.body))
+            }
+            Self::ToApp(a, AppOp::Payloads(ask), _) => format!("app {a}: payloads of {:?}", ask.ids),
+            Self::ToApp(a, AppOp::Pull(pull), _) => format!("app {a}: {} pulls", pull.endpoint_id),
+            Self::ToApp(a, AppOp::Report(report), _) => format!("app {a}: {report:?}"),
+            Self::ToEndpoint(e, EndpointOp::Push(push), _) => {
+                let ids: Vec<&String> = push.messages.iter().map(|message| &message.id).collect();
+                format!("endpoint {e}: push under {} of {ids:?}", push.config_version)
+            }
+            Self::ToEndpoint(e, EndpointOp::Configure(config), _) => {
+                format!("endpoint {e}: configuration {} (disabled: {})", config.version, config.disabled)
+            }
+            Self::ToEndpoint(e, EndpointOp::Resend(resend), _) => {
+                format!("endpoint {e}: resend of {}", resend.message.id)
+            }
+            Self::Answer(reply, answer) => match reply {
+                Reply::Nobody => "an answer to nobody".to_owned(),
+                Reply::Pushed(a, opening, id) => {
+                    let answer = if let Some(Answer::Push(answer)) = answer { Some(answer) } else { None };
+                    format!("app {a} (opening {opening}): {id} answers a push: {answer:?}")
+                }
+                Reply::Configured(a, opening, id) => {
+                    let there = answer.is_some();
+                    format!("app {a} (opening {opening}): {id} answers a configuration: {there}")
+                }
+                Reply::Payloads(e, opening, asked) => {
+                    let there = answer.is_some();
+                    format!("endpoint {e} (opening {opening}): payloads of {asked:?}: {there}")
+                }
+                Reply::Reported(e, opening, seq) => {
+                    format!("endpoint {e} (opening {opening}): report {seq} acknowledged: {}", answer.is_some())
+                }
+            },
+            Self::AppAlarm(a, number) => format!("app {a}: alarm {number}"),
+            Self::EndpointAlarm(e, number) => format!("endpoint {e}: alarm {number}"),
+            Self::AppTimer(a, _) => format!("app {a}: timer"),
+            Self::EndpointTimer(e, _) => format!("endpoint {e}: timer"),
+            Self::Request(e, attempt, ..) => format!("endpoint {e}: request for {:?}", attempt.delivery),
+            Self::Ended(e, result, ..) => {
+                format!("endpoint {e}: {} ended: {:?}", result.delivery.key, result.outcome)
+            }
+            Self::Record(e, _) => format!("endpoint {e}: records"),
+            Self::Mood(e) => format!("the receiver of endpoint {e} changes its mood"),
+            Self::CrashApp(a) => format!("app {a} crashes"),
+            Self::CrashEndpoint(e) => format!("endpoint {e} crashes"),
+            Self::Jump => "the clocks jump".to_owned(),
+            Self::Audit(e) => format!("endpoint {e}: the statistics are compared"),
+            Self::Calm => "the faults stop".to_owned(),
+        }
+    }
 }
 
 impl World {
@@ -248,6 +310,7 @@ impl World {
             next: 0,
             summary: Summary::default(),
             violation: None,
+            trace: std::env::var_os("WEIR_SIM_TRACE").is_some(),
         }
     }
 
@@ -425,26 +488,48 @@ impl World {
 
     /// Finishes a step of an App object; `false` where nobody gets an answer.
     pub(super) fn finish_app<T>(&mut self, a: usize, done: Done<T, app::Effects>) -> Option<T> {
+        let committed = done.committed;
+        let value = self.finish_reading_app(a, done);
+        if committed {
+            self.check_app(a);
+        }
+        value
+    }
+
+    /// Finishes a step that only read, and so repairs nothing.
+    pub(super) fn finish_reading_app<T>(&mut self, a: usize, done: Done<T, app::Effects>) -> Option<T> {
         if done.committed {
             let crashed = !done.answered;
             self.carry_out_app(a, done.effects, crashed);
             if crashed {
                 self.apps[a].node.crash(true);
             }
-            self.check_app(a);
         }
         done.answered.then_some(done.value)
     }
 
     /// See [`Self::finish_app`].
     pub(super) fn finish_endpoint<T>(&mut self, e: usize, done: Done<T, endpoint::Effects>) -> Option<T> {
+        let committed = done.committed;
+        let value = self.finish_reading_endpoint(e, done);
+        if committed {
+            self.check_endpoint(e);
+        }
+        value
+    }
+
+    /// See [`Self::finish_reading_app`].
+    pub(super) fn finish_reading_endpoint<T>(
+        &mut self,
+        e: usize,
+        done: Done<T, endpoint::Effects>,
+    ) -> Option<T> {
         if done.committed {
             let crashed = !done.answered;
             self.carry_out_endpoint(e, done.effects, crashed);
             if crashed {
                 self.crash_endpoint(e);
             }
-            self.check_endpoint(e);
         }
         done.answered.then_some(done.value)
     }
@@ -588,6 +673,9 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        if self.trace {
+            eprintln!("{:>10} {}", self.now, event.describe());
+        }
         match event {
             Event::Act(a) => self.act(a),
             Event::Post(a, posts) => self.accept(a, posts),
@@ -692,7 +780,7 @@ impl World {
             AppOp::Payloads(ask) => {
                 let done =
                     self.step_app(a, false, |m, _, _| m.payloads(&ask).map(|p| (p, app::Effects::default())));
-                done.and_then(|done| self.finish_app(a, done)).map(Answer::Payloads)
+                done.and_then(|done| self.finish_reading_app(a, done)).map(Answer::Payloads)
             }
             AppOp::Pull(pull) => {
                 let done = self.step_app(a, false, |m, now, _| m.pulled(now, &pull).map(|fx| ((), fx)));
@@ -945,10 +1033,13 @@ impl World {
                 endpoint.mood = Mood::Well;
             }
         }
-        // An App object whose alarm was dropped is repaired by the next call.
+        // An App object whose alarm was dropped is repaired by the next call: at once where it was asleep,
+        // else once the alarm is overdue.
         for a in 0..self.apps.len() {
-            let post = self.new_post(a, false);
-            self.after(1, Event::Post(a, vec![post]));
+            for delay in [1, OVERDUE_MS] {
+                let post = self.new_post(a, false);
+                self.after(delay, Event::Post(a, vec![post]));
+            }
         }
     }
 }
