@@ -24,7 +24,7 @@ mod tests;
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, is_overdue};
 use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
@@ -542,7 +542,7 @@ impl<S: Sql> Endpoint<S> {
             }
         }
         if let Some(at) = wanted
-            && self.alarm.is_none_or(|alarm| alarm > at)
+            && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);
