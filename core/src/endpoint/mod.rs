@@ -454,12 +454,14 @@ impl<S: Sql> Endpoint<S> {
                 queued.delivery.slot = slot; // it waits in memory longer than its lease: renewed
                 continue;
             }
+            if let Some(waiting) = self.loading.iter_mut().find(|waiting| waiting.key == delivery.key) {
+                waiting.slot = slot; // so does its payload: it is still on its way
+                continue;
+            }
             // Under way for longer than its lease: its answer will not come any more.
             self.in_flight.remove(&delivery.key);
-            if !self.loading.iter().any(|waiting| waiting.key == delivery.key) {
-                effects.fetch_payloads.push(delivery.msg_id.clone());
-                self.loading.push(delivery);
-            }
+            effects.fetch_payloads.push(delivery.msg_id.clone());
+            self.loading.push(delivery);
         }
         self.earliest = self.query_earliest()?;
         effects.fetch_payloads.dedup();
