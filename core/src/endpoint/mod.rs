@@ -326,9 +326,12 @@ impl<S: Sql> Endpoint<S> {
             at: now,
             config_version: active.config.version,
         };
+        // A number is never used again: a late acknowledgement of a report that was sent twice must not take
+        // another one with it.
         let rows = self.sql.query(
-            "INSERT INTO report (frame) VALUES (?1) RETURNING seq",
-            &[Value::Blob(&frame::encode(&report))],
+            "INSERT INTO report (seq, frame) SELECT max(?1, coalesce(max(seq), 0) + 1), ?2 FROM report
+             RETURNING seq",
+            &[Value::Int(now), Value::Blob(&frame::encode(&report))],
         )?;
         let seq = rows.first().map_or(Ok(0), |row| row.int(0))?;
         self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
