@@ -70,7 +70,7 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<(PushAnswer, Effects), SqlError> {
         if self.config_version() < push.config_version {
             let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
-            return Ok((answer, Effects::default()));
+            return Ok((answer, self.settled(now, rng)?));
         }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
         let known = match push.messages.first() {
@@ -179,7 +179,7 @@ impl<S: Sql> Endpoint<S> {
         resend: Resend,
     ) -> Result<(bool, Effects), SqlError> {
         if self.config_version() < resend.config_version || !self.can_send() {
-            return Ok((false, Effects::default()));
+            return Ok((false, self.settled(now, rng)?));
         }
         let Outgoing { id: msg_id, event_type, channels, payload } = resend.message;
         self.manual_count = self.manual_count.wrapping_add(1);
