@@ -222,7 +222,8 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// The starts that still count towards the paces: those recorded, and for each lease (of a request under
-    /// way, or of a memory that was lost) the latest time at which its request can have started.
+    /// way, or of a memory that was lost) the latest time at which its request can have started, and those of
+    /// leases that ran out (see [`Self::save_starts`]).
     fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
         let paces = active.config.paces.iter();
         self.windows = paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
@@ -237,15 +238,34 @@ impl<S: Sql> Endpoint<S> {
             &[
                 Value::Text(&id::floor(id::ATTEMPT, since)),
                 Value::Int(since),
-                Value::Int(active.timeout_ms.saturating_add(LEASE_MARGIN_MS)),
+                // The timeout may have been another one when the lease was taken.
+                Value::Int(LEASE_MARGIN_MS),
                 Value::Int(now),
             ],
         )?;
-        let starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        let mut starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        for mut row in self.sql.query("SELECT v FROM meta WHERE k = 'starts'", &[])? {
+            let saved: Vec<i64> = frame::decode(&row.blob(0)?).map_err(SqlError)?;
+            starts.extend(saved);
+        }
         for window in &mut self.windows {
             window.restore(starts.iter().copied());
         }
         Ok(())
+    }
+
+    /// Writes down the starts known to the paces. A lease that ran out may stand for a request that was started
+    /// and never recorded; once its row is leased again, nothing in the table tells of that start.
+    fn save_starts(&self) -> Result<(), SqlError> {
+        let longest = self.windows.iter().max_by_key(|window| window.pace().window_ms);
+        match longest {
+            // A shorter window has passed before a lease can run out.
+            Some(window) if window.pace().window_ms > LEASE_MARGIN_MS => {
+                let starts: Vec<i64> = window.starts().collect();
+                self.set_meta("starts", &frame::encode(&starts))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn query_earliest(&self) -> Result<Option<i64>, SqlError> {
@@ -437,12 +457,14 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         let rows = self.sql.query(
-            "SELECT slot, id, msg_id, event_type, channels, manual, attempt FROM delivery
+            "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
              WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2",
             &[Value::Int(now), Value::Int(i64::try_from(free).unwrap_or(i64::MAX))],
         )?;
         let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let mut lost = false;
         for mut row in rows {
+            let leased = row.flag(7)?;
             let delivery = Delivery {
                 slot,
                 key: row.text(1)?,
@@ -463,8 +485,12 @@ impl<S: Sql> Endpoint<S> {
             }
             // Under way for longer than its lease: its answer will not come any more.
             self.in_flight.remove(&delivery.key);
+            lost |= leased;
             effects.fetch_payloads.push(delivery.msg_id.clone());
             self.loading.push(delivery);
+        }
+        if lost {
+            self.save_starts()?;
         }
         self.earliest = self.query_earliest()?;
         effects.fetch_payloads.dedup();

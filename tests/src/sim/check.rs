@@ -62,12 +62,16 @@ impl World {
                 note(Rule::Attempts, format!("request {} for {msg_id} at endpoint {e}, of {most}", owed.requests));
             }
         }
-        endpoint.starts.push(attempt.started_at);
+        let (clock, truth) = (attempt.started_at, self.now);
+        endpoint.starts.push((clock, truth));
         let number = self.messages.get(msg_id).map(|message| message.number);
         if let Some(held) = &endpoint.held {
             for &(limit, window_ms) in &held.paces {
-                let from = attempt.started_at - window_ms;
-                let within = endpoint.starts.iter().filter(|&&at| at >= from && at <= attempt.started_at).count();
+                // A clock that jumped excuses what only its own time, or only the true time, sees.
+                let counts = |&(at, true_at): &(i64, i64)| {
+                    (clock - window_ms..=clock).contains(&at) && true_at >= truth - window_ms
+                };
+                let within = endpoint.starts.iter().filter(|start| counts(start)).count();
                 if within > limit as usize {
                     note(
                         Rule::Pace,

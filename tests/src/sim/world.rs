@@ -71,8 +71,8 @@ pub(super) struct EndpointNode {
     pub(super) first_config: Option<Config>,
     pub(super) most_attempts: u32,
     pub(super) least_attempts: u32,
-    /// When requests were started, by the object's clock.
-    pub(super) starts: Vec<i64>,
+    /// When requests were started, by the object's clock and in truth.
+    pub(super) starts: Vec<(i64, i64)>,
     pub(super) in_flight: usize,
     pub(super) mood: Mood,
     pub(super) stays_dead: bool,
