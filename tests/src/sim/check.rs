@@ -67,9 +67,11 @@ impl World {
         let number = self.messages.get(msg_id).map(|message| message.number);
         if let Some(held) = &endpoint.held {
             for &(limit, window_ms) in &held.paces {
-                // A clock that jumped excuses what only its own time, or only the true time, sees.
+                // Starts that no pace asked to be remembered may be lost in a crash. A clock that jumped excuses what only its own time, or only the true time, sees.
                 let counts = |&(at, true_at): &(i64, i64)| {
-                    (clock - window_ms..=clock).contains(&at) && true_at >= truth - window_ms
+                    (clock - window_ms..=clock).contains(&at)
+                        && true_at >= truth - window_ms
+                        && (crashes == 0 || true_at >= endpoint.paced_since)
                 };
                 let within = endpoint.starts.iter().filter(|start| counts(start)).count();
                 if within > limit as usize {

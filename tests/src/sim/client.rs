@@ -345,6 +345,7 @@ impl World {
             most_attempts: 0,
             least_attempts: u32::MAX,
             starts: Vec::new(),
+            paced_since: 0,
             in_flight: 0,
             mood: if stays_dead { dead } else { Mood::Well },
             stays_dead,

@@ -73,6 +73,8 @@ pub(super) struct EndpointNode {
     pub(super) least_attempts: u32,
     /// When requests were started, by the object's clock and in truth.
     pub(super) starts: Vec<(i64, i64)>,
+    /// Since when the paces in force are, in truth.
+    pub(super) paced_since: i64,
     pub(super) in_flight: usize,
     pub(super) mood: Mood,
     pub(super) stays_dead: bool,
@@ -864,6 +866,9 @@ impl World {
                     .schedule_ms
                     .clone()
                     .map_or_else(|| self.plan.settings.retry_schedule.clone(), Schedule::from_ms);
+                if endpoint.held.as_ref().is_none_or(|held| held.paces != config.paces) {
+                    endpoint.paced_since = self.now;
+                }
                 endpoint.most_attempts = endpoint.most_attempts.max(schedule.attempts());
                 endpoint.least_attempts = endpoint.least_attempts.min(schedule.attempts());
                 endpoint.held = Some(config.clone());
