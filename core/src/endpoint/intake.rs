@@ -167,7 +167,12 @@ impl<S: Sql> Endpoint<S> {
              SELECT msg_id FROM delivery WHERE slot = 0 AND id >= ?2 AND manual = 0 AND msg_id >= ?1",
             &[Value::Text(first), Value::Text(&from)],
         )?;
-        rows.into_iter().map(|mut row| row.text(0)).collect()
+        let known = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<HashSet<_>, _>>()?;
+        // The first push after a start may be an old one, come late: what the table holds beyond it counts.
+        if let Some(newest) = known.iter().max() {
+            self.note_newest(newest);
+        }
+        Ok(known)
     }
 
     /// Delivers one message once more. Answers `false` where the endpoint does not deliver at all or holds an
