@@ -1,7 +1,7 @@
 //! The simulator's seeds, and the proof that it can fail: see [`weir_tests::sim`].
 
 use std::time::Instant;
-use weir_tests::sim::{Defect, run, run_many, run_with};
+use weir_tests::sim::{Defect, Rule, run, run_many, run_with};
 
 /// How many seeds a run of the tests takes; more are run by hand with the binary `sim`.
 const SEEDS: u64 = 10_000;
@@ -39,5 +39,8 @@ fn every_rule_is_seen_to_fail_in_a_world_that_breaks_it() {
         let violation = violation.unwrap_or_else(|| panic!("{defect:?} goes unnoticed"));
         println!("{defect:?}: seed {}, {:?}: {}", violation.seed, violation.rule, violation.text);
         assert!(rules.contains(&violation.rule), "{defect:?} is noticed as something else: {violation}");
+    }
+    for rule in Rule::ALL {
+        assert!(Defect::ALL.iter().any(|(_, rules)| rules[0] == *rule), "nothing breaks the rule {rule:?}");
     }
 }

@@ -48,7 +48,10 @@ fn main() -> ExitCode {
     match run_many(from, from.saturating_add(seeds), threads) {
         Ok(total) => {
             println!("{total:#?}");
-            println!("{seeds} seeds from {from} in {:.1} s: every rule held", started.elapsed().as_secs_f64());
+            println!(
+                "{seeds} seeds from {from} in {:.1} s: every rule held",
+                started.elapsed().as_secs_f64()
+            );
             ExitCode::SUCCESS
         }
         Err(violation) => {

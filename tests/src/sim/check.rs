@@ -59,7 +59,10 @@ impl World {
             owed.requests += 1;
             let most = endpoint.most_attempts + crashes + jumps;
             if owed.requests > most {
-                note(Rule::Attempts, format!("request {} for {msg_id} at endpoint {e}, of {most}", owed.requests));
+                note(
+                    Rule::Attempts,
+                    format!("request {} for {msg_id} at endpoint {e}, of {most}", owed.requests),
+                );
             }
         }
         let (clock, truth) = (attempt.started_at, self.now);
@@ -83,7 +86,10 @@ impl World {
             }
             let most = limits(&self.plan.settings, held);
             if endpoint.in_flight >= most && jumps == 0 {
-                let text = format!("{} requests of endpoint {e} under way, {most} are allowed", endpoint.in_flight + 1);
+                let text = format!(
+                    "{} requests of endpoint {e} under way, {most} are allowed",
+                    endpoint.in_flight + 1
+                );
                 note(Rule::InFlight, text);
             }
             if attempt.url != held.url || held.disabled || held.deleted {
@@ -128,7 +134,8 @@ impl World {
             .rev()
             .any(|secret| signature::verify(secret, id, at, signatures, &attempt.body));
         if !known || id != msg_id || !signed {
-            let text = format!("endpoint {e} gets {msg_id} as {id} (payload right: {known}, signed: {signed})");
+            let text =
+                format!("endpoint {e} gets {msg_id} as {id} (payload right: {known}, signed: {signed})");
             self.violate(Rule::Content, text);
         }
     }
@@ -181,7 +188,9 @@ impl World {
         let timeout = held.timeout_ms.unwrap_or(self.plan.settings.request_timeout_ms).max(30_000);
         let latest = due.max(clock + timeout + LEASE_MARGIN_MS + QUEUE_SLACK_MS);
         let text = match node.alarm {
-            None if !excused => format!("endpoint {e} has a delivery due at {due}, now is {clock}, and no alarm"),
+            None if !excused => {
+                format!("endpoint {e} has a delivery due at {due}, now is {clock}, and no alarm")
+            }
             Some(at) if at > latest && !unhurried => {
                 format!("endpoint {e} has a delivery due at {due}, now is {clock}, and the alarm is at {at}")
             }
@@ -207,7 +216,8 @@ impl World {
         let db = &self.apps[a].node.db;
         let last = db.query("SELECT coalesce(max(id), '') FROM message", &[]).expect("messages");
         let last = last.into_iter().next().expect("a row").text(0).expect("an id");
-        let rows = db.query("SELECT id, cursor, acknowledged, deleted FROM endpoint", &[]).expect("endpoints");
+        let rows =
+            db.query("SELECT id, cursor, acknowledged, deleted FROM endpoint", &[]).expect("endpoints");
         rows.into_iter().find_map(|mut row| {
             let (id, cursor) = (row.text(0).expect("an id"), row.text(1).expect("a cursor"));
             let (acknowledged, deleted) = (row.int(2).expect("a version"), row.flag(3).expect("a flag"));
@@ -288,7 +298,8 @@ impl World {
         let told: Vec<(usize, String)> =
             self.posts.iter().filter_map(|post| Some((post.app, post.told.clone()?))).collect();
         for (a, id) in told {
-            let found = self.apps[a].node.db.query("SELECT 1 FROM message WHERE id = ?1", &[Value::Text(&id)]);
+            let found =
+                self.apps[a].node.db.query("SELECT 1 FROM message WHERE id = ?1", &[Value::Text(&id)]);
             if found.expect("messages").is_empty() {
                 self.violate(Rule::Accepted, format!("app {a} said that it stored {id}, and did not"));
             }
@@ -388,7 +399,10 @@ impl World {
         let lost = endpoint.node.ever_lost;
         let unreported = unreported.first().map(|id| (*id).clone()).filter(|_| !lost);
         if let Some(id) = missing {
-            self.violate(Rule::Received, format!("{id} never arrived at endpoint {e}, and is not recorded as failed"));
+            self.violate(
+                Rule::Received,
+                format!("{id} never arrived at endpoint {e}, and is not recorded as failed"),
+            );
         }
         if let Some(id) = unreported {
             self.violate(Rule::Report, format!("{id} failed for good at endpoint {e}, and nobody was told"));

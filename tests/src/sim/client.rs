@@ -131,13 +131,15 @@ impl World {
         match answer {
             Accepted::Stored { id, replayed: true, .. } => {
                 if by_key.as_ref() != Some(id) {
-                    let text = format!("a repeated request is answered with {id}, it was stored as {by_key:?}");
+                    let text =
+                        format!("a repeated request is answered with {id}, it was stored as {by_key:?}");
                     self.violate(Rule::Idempotency, text);
                 }
             }
             Accepted::Stored { id, .. } => {
                 if by_key.is_some() || by_event.is_some() {
-                    let text = format!("{id} is stored, though {by_key:?} has its key or {by_event:?} its event id");
+                    let text =
+                        format!("{id} is stored, though {by_key:?} has its key or {by_event:?} its event id");
                     self.violate(Rule::Idempotency, text);
                 }
                 if let Some(key) = key {
@@ -210,7 +212,8 @@ impl World {
     }
 
     fn creation(&mut self) -> Call {
-        let mut body = json!({ "url": format!("https://receiver.example.com/{}", self.rng.below(1_000_000)) });
+        let mut body =
+            json!({ "url": format!("https://receiver.example.com/{}", self.rng.below(1_000_000)) });
         let orderly = self.plan.orderly;
         let mut set = |key: &str, value: Json| body[key] = value;
         if orderly {
@@ -241,7 +244,10 @@ impl World {
                 ("pace", json!({ "limit": limit, "window": window }))
             }
             4 | 5 => ("maxInFlight", json!(rng.pick(&[1, 2, 5]))),
-            6 => ("retrySchedule", json!(rng.pick(&[vec![], vec![1.0], vec![0.5, 2.0, 60.0], vec![5.0, 300.0]]))),
+            6 => (
+                "retrySchedule",
+                json!(rng.pick(&[vec![], vec![1.0], vec![0.5, 2.0, 60.0], vec![5.0, 300.0]])),
+            ),
             7 => ("timeoutSeconds", json!(rng.pick(&[1, 5, 30]))),
             8 => ("headerProfile", json!(rng.pick(&["svix", "both"]))),
             _ => ("description", json!("an endpoint")),

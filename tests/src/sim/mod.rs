@@ -58,6 +58,28 @@ pub enum Rule {
     Storage,
 }
 
+impl Rule {
+    /// Every rule.
+    pub const ALL: &[Rule] = &[
+        Rule::Accepted,
+        Rule::Received,
+        Rule::Content,
+        Rule::Unwanted,
+        Rule::Attempts,
+        Rule::Pace,
+        Rule::InFlight,
+        Rule::Alarm,
+        Rule::Stuck,
+        Rule::Statistics,
+        Rule::Recorded,
+        Rule::Idempotency,
+        Rule::Order,
+        Rule::Config,
+        Rule::Report,
+        Rule::Storage,
+    ];
+}
+
 /// A rule that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -110,11 +132,17 @@ pub enum Defect {
     DropsAppAlarms,
     /// Results of requests are recorded twice.
     RecordsTwice,
-    /// Attempts are lost from the table after they were counted.
+    /// Failed attempts are lost from the table after they were counted.
     LosesAttempts,
+    /// A recorded success is turned into a failure in the table.
+    TurnsSuccesses,
+    /// What an endpoint owes is forgotten, with its alarm.
+    ForgetsDebts,
+    /// A message is pushed twice at once.
+    DoublesMessages,
     /// Idempotency keys are forgotten.
     ForgetsKeys,
-    /// Messages are pushed newest first.
+    /// Messages are pushed newest first (in seeds where the order can be seen).
     PushesBackwards,
     /// The first configuration of an endpoint replaces every newer one.
     KeepsOldConfig,
@@ -133,9 +161,12 @@ impl Defect {
         (Defect::IgnoresPace, &[Rule::Pace]),
         (Defect::IgnoresMaxInFlight, &[Rule::InFlight]),
         (Defect::DropsEndpointAlarms, &[Rule::Alarm]),
-        (Defect::DropsAppAlarms, &[Rule::Alarm, Rule::Stuck]),
+        (Defect::DropsAppAlarms, &[Rule::Alarm]),
         (Defect::RecordsTwice, &[Rule::Recorded]),
         (Defect::LosesAttempts, &[Rule::Statistics, Rule::Recorded]),
+        (Defect::TurnsSuccesses, &[Rule::Statistics]),
+        (Defect::ForgetsDebts, &[Rule::Stuck]),
+        (Defect::DoublesMessages, &[Rule::Storage]),
         (Defect::ForgetsKeys, &[Rule::Idempotency]),
         (Defect::PushesBackwards, &[Rule::Order]),
         (Defect::KeepsOldConfig, &[Rule::Config]),

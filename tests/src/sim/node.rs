@@ -11,32 +11,17 @@ use weir_core::sql::{Sql, SqlError};
 
 /// A state machine of the core.
 pub(super) trait Machine: Sized {
-    fn open(
-        sql: Memory,
-        deployment: Rc<Deployment>,
-        now: i64,
-        alarm: Option<i64>,
-    ) -> Result<Self, SqlError>;
+    fn open(sql: Memory, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError>;
 }
 
 impl Machine for App<Memory> {
-    fn open(
-        sql: Memory,
-        deployment: Rc<Deployment>,
-        now: i64,
-        alarm: Option<i64>,
-    ) -> Result<Self, SqlError> {
+    fn open(sql: Memory, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         App::open(sql, deployment, now, alarm)
     }
 }
 
 impl Machine for Endpoint<Memory> {
-    fn open(
-        sql: Memory,
-        deployment: Rc<Deployment>,
-        now: i64,
-        alarm: Option<i64>,
-    ) -> Result<Self, SqlError> {
+    fn open(sql: Memory, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         Endpoint::open(sql, deployment, now, alarm)
     }
 }

@@ -12,9 +12,7 @@ pub(super) struct Plan {
     pub(super) actions: usize,
     /// How long they do them, and faults happen.
     pub(super) chaos_ms: i64,
-    /// No crash, no loss, no doubling, no skew; receivers may still fail.
-    pub(super) faultless: bool,
-    /// On top of that, receivers are well and take one request at a time.
+    /// No crash, no loss, no doubling, no skew, receivers are well and take one request at a time.
     pub(super) orderly: bool,
     /// Of each step.
     pub(super) crash_before: f64,
@@ -67,7 +65,6 @@ impl Plan {
             endpoints: 1 + rng.below(3),
             actions: 4 + rng.below(16),
             chaos_ms: *rng.pick(&[5_000, 60_000, 600_000, 7_200_000]),
-            faultless,
             orderly,
             crash_before,
             crash_after,

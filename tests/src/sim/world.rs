@@ -19,15 +19,15 @@ use weir_core::deployment::Deployment;
 use weir_core::endpoint::{self, Attempt, AttemptResult, Endpoint};
 use weir_core::filter::Filter;
 use weir_core::frame::{
-    AppInit, Config, ConfigAnswer, NewMessage, Payloads, PayloadsAsk, Pull, Push, PushAnswer, Report, ReportKind,
-    Resend,
+    AppInit, Config, ConfigAnswer, NewMessage, Payloads, PayloadsAsk, Pull, Push, PushAnswer, Report,
+    ReportKind, Resend,
 };
 use weir_core::retry::Schedule;
 use weir_core::rng::Seeded;
 use weir_core::secret::Secret;
 use weir_core::settings::Settings;
-use weir_core::sql::SqlError;
 use weir_core::sql::memory::Memory;
+use weir_core::sql::{Sql, SqlError};
 
 /// When every run starts: 2026-11-18T11:06:40Z.
 pub(super) const START: i64 = 1_795_000_000_000;
@@ -36,7 +36,6 @@ const EVENTS_MAX: u64 = 400_000;
 
 pub(super) struct AppNode {
     pub(super) node: Node<App<Memory>>,
-    pub(super) id: String,
 }
 
 /// A stretch of the log during which an endpoint had one configuration.
@@ -261,7 +260,10 @@ impl Event {
                     format!("endpoint {e} (opening {opening}): payloads of {asked:?}: {there}")
                 }
                 Reply::Reported(e, opening, seq) => {
-                    format!("endpoint {e} (opening {opening}): report {seq} acknowledged: {}", answer.is_some())
+                    format!(
+                        "endpoint {e} (opening {opening}): report {seq} acknowledged: {}",
+                        answer.is_some()
+                    )
                 }
             },
             Self::AppAlarm(a, number) => format!("app {a}: alarm {number}"),
@@ -354,10 +356,12 @@ impl World {
         for a in 0..self.plan.apps {
             let node = Node::new(&mut self.rng, self.plan.skew_ms);
             let id = weir_core::id::new(weir_core::id::APP, START, &mut self.rng);
-            self.apps.push(AppNode { node, id: id.clone() });
-            let init = AppInit { org: "org_sim".to_owned(), app_id: id, uid: None, version: 1, deleted: false };
+            self.apps.push(AppNode { node });
+            let init =
+                AppInit { org: "org_sim".to_owned(), app_id: id, uid: None, version: 1, deleted: false };
             self.calm = true; // the first steps are made without faults
-            let done = self.step_app(a, false, |app, now, _| app.init(now, init).map(|effects| ((), effects)));
+            let done =
+                self.step_app(a, false, |app, now, _| app.init(now, init).map(|effects| ((), effects)));
             if let Some(done) = done {
                 self.carry_out_app(a, done.effects, false);
             }
@@ -571,8 +575,7 @@ impl World {
             let delay = at - self.app_clock(a);
             self.after(delay, Event::AppTimer(a, self.apps[a].node.process));
         }
-        let configs =
-            effects.configure.into_iter().map(|(id, config)| (id, EndpointOp::Configure(config)));
+        let configs = effects.configure.into_iter().map(|(id, config)| (id, EndpointOp::Configure(config)));
         let pushes = effects.push.into_iter().map(|(id, push)| (id, EndpointOp::Push(push)));
         let calls: Vec<_> = configs.chain(pushes).collect();
         let kept = self.kept(crashed, calls.len());
@@ -697,7 +700,8 @@ impl World {
             Event::EndpointTimer(e, process) => {
                 let node = &self.endpoints[e].node;
                 if node.process == process && node.machine.is_some() {
-                    let done = self.step_endpoint(e, false, |m, now, rng| m.tick(now, rng).map(|fx| ((), fx)));
+                    let done =
+                        self.step_endpoint(e, false, |m, now, rng| m.tick(now, rng).map(|fx| ((), fx)));
                     done.and_then(|done| self.finish_endpoint(e, done));
                 }
             }
@@ -755,7 +759,8 @@ impl World {
         if node.alarm_number != number || node.alarm.is_none() {
             return;
         }
-        if !self.calm && self.rng.chance(self.plan.alarm_lost) {
+        let forgets = self.defect == Some(Defect::ForgetsDebts);
+        if forgets || (!self.calm && self.rng.chance(self.plan.alarm_lost)) {
             lose_alarm(node);
             self.summary.alarms_lost += 1;
             return;
@@ -819,8 +824,7 @@ impl World {
                 let count = u32::try_from(push.messages.len()).unwrap_or(u32::MAX);
                 match self.defect {
                     Some(Defect::AcknowledgesWithoutStoring) if count > 0 && self.rng.chance(0.5) => {
-                        let answer =
-                            PushAnswer { accepted: count, enough: false, stale: false, owes: false };
+                        let answer = PushAnswer { accepted: count, enough: false, stale: false, owes: false };
                         self.answer(reply, Some(Answer::Push(answer)));
                         return;
                     }
@@ -829,12 +833,19 @@ impl World {
                             message.payload.push(b' ');
                         }
                     }
-                    Some(Defect::PushesBackwards) => push.messages.reverse(),
+                    Some(Defect::PushesBackwards) if self.plan.orderly => push.messages.reverse(),
+                    Some(Defect::DoublesMessages) => push.messages.extend(push.messages.first().cloned()),
                     Some(Defect::IgnoresFilters) => self.add_unwanted(e, &mut push),
                     _ => {}
                 }
                 let done = self.step_endpoint(e, false, |m, now, rng| m.push(now, rng, push));
-                done.and_then(|done| self.finish_endpoint(e, done)).map(Answer::Push)
+                let mut answer = done.and_then(|done| self.finish_endpoint(e, done));
+                if self.defect == Some(Defect::ForgetsDebts)
+                    && let Some(answer) = &mut answer
+                {
+                    answer.owes = false;
+                }
+                answer.map(Answer::Push)
             }
             EndpointOp::Configure(config) => self.configure(e, config),
             EndpointOp::Resend(resend) => {
@@ -886,14 +897,15 @@ impl World {
     }
 
     fn add_unwanted(&self, e: usize, push: &mut Push) {
-        let stranger = self.messages.iter().filter(|(id, _)| !self.may_receive(e, id)).map(|(id, message)| {
-            weir_core::frame::Outgoing {
-                id: id.clone(),
-                event_type: message.event_type.clone(),
-                channels: None,
-                payload: message.payload.clone().into(),
-            }
-        });
+        let stranger =
+            self.messages.iter().filter(|(id, _)| !self.may_receive(e, id)).map(|(id, message)| {
+                weir_core::frame::Outgoing {
+                    id: id.clone(),
+                    event_type: message.event_type.clone(),
+                    channels: None,
+                    payload: message.payload.clone().into(),
+                }
+            });
         push.messages.extend(stranger.min_by(|a, b| a.id.cmp(&b.id)));
         push.messages.sort_by(|a, b| a.id.cmp(&b.id));
     }
@@ -912,14 +924,15 @@ impl World {
             Reply::Configured(a, opening, id) => {
                 if self.app_awake(a, opening) {
                     let answer = if let Some(Answer::Config(answer)) = answer { Some(answer) } else { None };
-                    let done =
-                        self.step_app(a, false, |m, now, _| m.configured(now, &id, answer).map(|fx| ((), fx)));
+                    let done = self
+                        .step_app(a, false, |m, now, _| m.configured(now, &id, answer).map(|fx| ((), fx)));
                     done.and_then(|done| self.finish_app(a, done));
                 }
             }
             Reply::Payloads(e, opening, asked) => {
                 if self.endpoint_awake(e, opening) {
-                    let answer = if let Some(Answer::Payloads(answer)) = answer { Some(answer) } else { None };
+                    let answer =
+                        if let Some(Answer::Payloads(answer)) = answer { Some(answer) } else { None };
                     let done = self.step_endpoint(e, false, |m, now, rng| {
                         m.payloads(now, rng, &asked, answer).map(|fx| ((), fx))
                     });
@@ -982,9 +995,8 @@ impl World {
         if done.committed {
             for result in &made {
                 endpoint.recorded += 1;
-                let success = matches!(
-                    result.outcome, endpoint::AttemptOutcome::Answer { code: 200..=299, .. }
-                );
+                let success =
+                    matches!(result.outcome, endpoint::AttemptOutcome::Answer { code: 200..=299, .. });
                 if success {
                     self.summary.successes += 1;
                     if !result.delivery.manual {
@@ -1001,10 +1013,15 @@ impl World {
                     held.disabled = true; // it stops by itself
                 }
             }
-            if self.defect == Some(Defect::LosesAttempts) {
-                use weir_core::sql::Sql;
-                let forget = "DELETE FROM delivery WHERE slot = 0 AND id = (SELECT min(id) FROM delivery WHERE slot = 0)";
-                endpoint.node.db.exec(forget, &[]).expect("a row is deleted");
+            let harm = match self.defect {
+                Some(Defect::LosesAttempts) => "DELETE FROM delivery WHERE slot = 0 AND status = 2",
+                Some(Defect::TurnsSuccesses) => {
+                    "UPDATE delivery SET status = 2 WHERE slot = 0 AND status = 0"
+                }
+                _ => "",
+            };
+            if !harm.is_empty() {
+                endpoint.node.db.exec(harm, &[]).expect("rows are changed");
             }
         }
         self.finish_endpoint(e, done);
