@@ -1058,6 +1058,10 @@ impl World {
         // An App object whose alarm was dropped is repaired by the next call: at once where it was asleep,
         // else once the alarm is overdue.
         for a in 0..self.apps.len() {
+            if self.plan.jumps > 0 {
+                // Where the clock went back, "overdue" may be an hour away: idle objects are put to sleep.
+                self.after(OVERDUE_MS - 1, Event::CrashApp(a));
+            }
             for delay in [1, OVERDUE_MS] {
                 let post = self.new_post(a, false);
                 self.after(delay, Event::Post(a, vec![post]));
