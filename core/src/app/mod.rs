@@ -28,7 +28,7 @@ pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
@@ -282,7 +282,7 @@ impl<S: Sql> App<S> {
             }
         }
         if let Some(at) = wanted
-            && self.alarm.is_none_or(|alarm| alarm > at)
+            && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);

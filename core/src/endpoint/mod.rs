@@ -24,7 +24,7 @@ mod tests;
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, is_overdue};
 use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
@@ -261,7 +261,8 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// The starts that still count towards the paces: those recorded, and for each lease (of a request under
-    /// way, or of a memory that was lost) the latest time at which its request can have started.
+    /// way, or of a memory that was lost) the latest time at which its request can have started, and those of
+    /// leases that ran out (see [`Self::save_starts`]).
     fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
         let paces = active.config.paces.iter();
         self.windows = paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
@@ -276,15 +277,34 @@ impl<S: Sql> Endpoint<S> {
             &[
                 Value::Text(&id::floor(id::ATTEMPT, since)),
                 Value::Int(since),
-                Value::Int(active.timeout_ms.saturating_add(LEASE_MARGIN_MS)),
+                // The timeout may have been another one when the lease was taken.
+                Value::Int(LEASE_MARGIN_MS),
                 Value::Int(now),
             ],
         )?;
-        let starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        let mut starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        for mut row in self.sql.query("SELECT v FROM meta WHERE k = 'starts'", &[])? {
+            let saved: Vec<i64> = frame::decode(&row.blob(0)?).map_err(SqlError)?;
+            starts.extend(saved);
+        }
         for window in &mut self.windows {
             window.restore(starts.iter().copied());
         }
         Ok(())
+    }
+
+    /// Writes down the starts known to the paces. A lease that ran out may stand for a request that was started
+    /// and never recorded; once its row is leased again, nothing in the table tells of that start.
+    fn save_starts(&self) -> Result<(), SqlError> {
+        let longest = self.windows.iter().max_by_key(|window| window.pace().window_ms);
+        match longest {
+            // A shorter window has passed before a lease can run out.
+            Some(window) if window.pace().window_ms > LEASE_MARGIN_MS => {
+                let starts: Vec<i64> = window.starts().collect();
+                self.set_meta("starts", &frame::encode(&starts))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn query_earliest(&self) -> Result<Option<i64>, SqlError> {
@@ -382,9 +402,12 @@ impl<S: Sql> Endpoint<S> {
             at: now,
             config_version: active.config.version,
         };
+        // A number is never used again: a late acknowledgement of a report that was sent twice must not take
+        // another one with it.
         let rows = self.sql.query(
-            "INSERT INTO report (frame) VALUES (?1) RETURNING seq",
-            &[Value::Blob(&frame::encode(&report))],
+            "INSERT INTO report (seq, frame) SELECT max(?1, coalesce(max(seq), 0) + 1), ?2 FROM report
+             RETURNING seq",
+            &[Value::Int(now), Value::Blob(&frame::encode(&report))],
         )?;
         let seq = rows.first().map_or(Ok(0), |row| row.int(0))?;
         self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
@@ -496,12 +519,14 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         let rows = self.sql.query(
-            "SELECT slot, id, msg_id, event_type, channels, manual, attempt FROM delivery
+            "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
              WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2",
             &[Value::Int(now), Value::Int(i64::try_from(free).unwrap_or(i64::MAX))],
         )?;
         let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let mut lost = false;
         for mut row in rows {
+            let leased = row.flag(7)?;
             let delivery = Delivery {
                 slot,
                 key: row.text(1)?,
@@ -516,12 +541,18 @@ impl<S: Sql> Endpoint<S> {
                 queued.delivery.slot = slot; // it waits in memory longer than its lease: renewed
                 continue;
             }
+            if let Some(waiting) = self.loading.iter_mut().find(|waiting| waiting.key == delivery.key) {
+                waiting.slot = slot; // so does its payload: it is still on its way
+                continue;
+            }
             // Under way for longer than its lease: its answer will not come any more.
             self.forget_in_flight(&delivery.key);
-            if !self.loading.iter().any(|waiting| waiting.key == delivery.key) {
-                effects.fetch_payloads.push(delivery.msg_id.clone());
-                self.loading.push(delivery);
-            }
+            lost |= leased;
+            effects.fetch_payloads.push(delivery.msg_id.clone());
+            self.loading.push(delivery);
+        }
+        if lost {
+            self.save_starts()?;
         }
         self.earliest = self.query_earliest()?;
         effects.fetch_payloads.dedup();
@@ -608,7 +639,7 @@ impl<S: Sql> Endpoint<S> {
             }
         }
         if let Some(at) = wanted
-            && self.alarm.is_none_or(|alarm| alarm > at)
+            && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);

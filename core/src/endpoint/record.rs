@@ -298,7 +298,8 @@ impl<S: Sql> Endpoint<S> {
         }
         if self.slow > 0 {
             self.slow = 0;
-            self.set_meta("hold", &frame::encode(&(0i64, 0u32)))?;
+            // What the receiver asked for still stands: the success was under way before.
+            self.set_meta("hold", &frame::encode(&(self.hold_until, 0u32)))?;
         }
         Ok(())
     }
