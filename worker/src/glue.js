@@ -1,17 +1,26 @@
 // The few calls to the platform that are made for every message, each in one crossing between wasm and
 // JavaScript: what an event costs here is host calls and JavaScript objects, not computing.
 
-// Calls another object. `frame` and the answer are bytes.
-export async function callObject(namespace, name, op, frame) {
-  return await namespace.getByName(name).call(op, frame);
+// Calls another object. `frame` and the answer are bytes. `frame` comes as a view of the whole wasm memory, and a
+// view is cloned with all that it looks into: megabytes. So it is copied first.
+export function callObject(namespace, name, op, frame) {
+  return send(namespace.getByName(name), op, frame.slice());
+}
+
+async function send(stub, op, frame) {
+  return await stub.call(op, frame);
 }
 
 // Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
-// `headers` is a flat list: name, value, name, value. Resolves to [status, retryAfter | null, bytes], or to
+// `headers` is one text, a line each: name, colon, value. Resolves to [status, retryAfter | null, bytes], or to
 // [0, kind, text] where there was no complete answer.
 export async function post(url, headers, body, timeout, cap) {
   const fields = [];
-  for (let i = 0; i < headers.length; i += 2) fields.push([headers[i], headers[i + 1]]);
+  for (const line of headers.split("\n")) {
+    const colon = line.indexOf(":");
+    fields.push([line.slice(0, colon), line.slice(colon + 1)]);
+  }
+  body = body.slice(); // a view of the wasm memory, which changes while the request is under way
   const signal = AbortSignal.timeout(timeout);
   try {
     const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
@@ -55,9 +64,4 @@ export function answer(status, body) {
 // Runs `work` after `ms` milliseconds.
 export function later(ms, work) {
   setTimeout(work, ms);
-}
-
-// Resolves in a later turn of the event loop: what arrives until then is handled together.
-export function nextTurn() {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -11,12 +11,10 @@ extern "C" {
     #[wasm_bindgen(js_name = callObject)]
     fn call_object(namespace: &JsValue, name: &str, op: &str, frame: &[u8]) -> Promise;
     #[wasm_bindgen(js_name = post)]
-    fn post_js(url: &str, headers: &Array, body: &[u8], timeout: f64, cap: f64) -> Promise;
+    fn post_js(url: &str, headers: &str, body: &[u8], timeout: f64, cap: f64) -> Promise;
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
-    #[wasm_bindgen(js_name = nextTurn)]
-    fn next_turn_js() -> Promise;
 }
 
 #[wasm_bindgen]
@@ -44,6 +42,8 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, js_name = getAlarm)]
     pub(crate) fn get_alarm(this: &Storage) -> Promise;
+    #[wasm_bindgen(method)]
+    pub(crate) fn sync(this: &Storage) -> Promise;
     #[wasm_bindgen(method, catch, js_name = setAlarm)]
     pub(crate) fn set_alarm(this: &Storage, at: f64) -> Result<Promise, JsValue>;
 
@@ -102,10 +102,15 @@ pub(crate) async fn post(
     timeout_ms: i64,
     cap: usize,
 ) -> Posted {
-    let fields = Array::new();
+    // One text crosses to JavaScript more cheaply than many. No value has a line break: the core refuses it.
+    let mut fields = String::new();
     for (name, value) in headers {
-        fields.push(&JsValue::from_str(name));
-        fields.push(&JsValue::from_str(value));
+        if !fields.is_empty() {
+            fields.push('\n');
+        }
+        fields.push_str(name);
+        fields.push(':');
+        fields.push_str(value);
     }
     #[allow(clippy::cast_precision_loss)] // both far below 2^53
     let sent = post_js(url, &fields, body, timeout_ms as f64, cap as f64);
@@ -131,12 +136,6 @@ pub(crate) async fn post(
 /// An answer of the API with a JSON body (none for 204).
 pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)
-}
-
-/// Waits for a later turn of the event loop.
-pub(crate) async fn next_turn() {
-    // The promise of a timer is never rejected.
-    let _ = JsFuture::from(next_turn_js()).await;
 }
 
 /// Runs `work` after `ms` milliseconds, if this object is still in memory then.

@@ -97,7 +97,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
             let (mut org, mut data) = (ORG.to_owned(), data_dir());
             while let Some(flag) = flags.next() {
                 match flag.as_str() {
-                    "--org" => org = organisation(flags.value("--org")?)?,
+                    "--org" => org = flags.value("--org")?,
                     "--data" => data = flags.value("--data")?.into(),
                     other => return Err(flags.unknown(other)),
                 }
@@ -167,14 +167,6 @@ fn var(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn organisation(org: String) -> Result<String, String> {
-    if org.starts_with("org_") {
-        Ok(org)
-    } else {
-        Err(format!("--org takes an id that starts with `org_`, not `{org}`."))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,7 +215,6 @@ mod tests {
             ("dev --port", "--port needs a value."),
             ("dev --port 99999", "--port takes a number from 0 (any free port) to 65535, not `99999`."),
             ("dev --var A", "--var takes NAME=VALUE, such as REQUEST_TIMEOUT=5, not `A`."),
-            ("token --org acme", "--org takes an id that starts with `org_`, not `acme`."),
             ("build now", "`build` has no option `now`."),
         ] {
             assert_eq!(parse_line(line), Err(sentence.into()), "{line}");

@@ -4,6 +4,7 @@ use crate::args::{Dev, ORG};
 use crate::local::{self, Gateway, Options};
 use crate::{build, say, token};
 use std::collections::BTreeMap;
+use weir_core::settings::Settings;
 
 /// Builds what has changed, starts the gateway and shows how to use it; returns when it has ended.
 pub fn run(dev: Dev) -> Result<(), String> {
@@ -43,10 +44,11 @@ const SETTINGS: [&str; 11] = [
 
 /// Refuses wrong settings before anything is built or started.
 fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
-    match vars.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(format!("There is no setting `{name}`; the settings are {}.", SETTINGS.join(", "))),
+    if let Some(name) = vars.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
+        return Err(format!("There is no setting `{name}`; the settings are {}.", SETTINGS.join(", ")));
     }
+    Settings::from_vars(|name| vars.get(name).cloned()).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// What a first user needs in the first minute.
@@ -75,10 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_does_not_exist_is_refused() {
-        let vars = |name: &str| BTreeMap::from([(name.to_owned(), "1".to_owned())]);
-        assert_eq!(check_settings(&vars("MAX_IN_FLIGHT")), Ok(()));
-        let error = check_settings(&vars("MAX_INFLIGHT")).err().unwrap_or_default();
-        assert!(error.starts_with("There is no setting `MAX_INFLIGHT`"), "{error}");
+    fn a_wrong_setting_is_refused_before_anything_starts() {
+        let error = |name: &str, value: &str| {
+            let vars = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            check_settings(&vars).err().unwrap_or_default()
+        };
+        assert_eq!(error("MAX_IN_FLIGHT", "8"), "");
+        assert!(error("MAX_IN_FLIGHT", "many").contains("MAX_IN_FLIGHT"));
+        assert!(error("MAX_INFLIGHT", "8").starts_with("There is no setting `MAX_INFLIGHT`"));
     }
 }

@@ -1,11 +1,8 @@
 //! Bearer tokens for the local gateway.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+use weir_core::token::sign_org;
 
 /// Ten years.
 const TTL_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
@@ -14,18 +11,23 @@ const TTL_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
 pub fn for_org(data: &Path, org: &str) -> Result<String, String> {
     let secret = crate::local::jwt_secret(data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    Ok(sign_org(secret.as_bytes(), org, i64::try_from(now).unwrap_or_default(), TTL_MS))
+    let now = i64::try_from(now).unwrap_or_default();
+    sign_org(secret.as_bytes(), org, now, TTL_MS)
+        .map_err(|error| format!("No token could be made for `{org}`: {error}"))
 }
 
-fn sign_org(secret: &[u8], org: &str, now_ms: i64, ttl_ms: i64) -> String {
-    let (iat, exp) = (now_ms / 1000, (now_ms + ttl_ms) / 1000);
-    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
-    let signed = format!(
-        "{}.{}",
-        part(r#"{"alg":"HS256","typ":"JWT"}"#),
-        part(&format!(r#"{{"iat":{iat},"exp":{exp},"sub":"{org}"}}"#))
-    );
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { unreachable!("HMAC takes any key") };
-    mac.update(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local;
+
+    #[test]
+    fn a_token_is_good_for_the_gateway_with_the_same_data() -> Result<(), String> {
+        let data = local::scratch("token")?;
+        let token = for_org(&data, crate::args::ORG)?;
+        let secret = local::jwt_secret(&data)?;
+        let claims = weir_core::token::verify(secret.as_bytes(), &token, 1_800_000_000_000);
+        assert!(claims.is_ok(), "{claims:?}");
+        std::fs::remove_dir_all(&data).map_err(|error| error.to_string())
+    }
 }

@@ -177,7 +177,8 @@ fn platform_binary(name: &str, scope: &str) -> Result<PathBuf, String> {
 
 /// worker-build, installed under `target/tools` if it is not there.
 pub fn worker_build_path() -> Result<PathBuf, String> {
-    cargo_tool("worker-build", "worker-build", WORKER_BUILD)
+    // It mostly waits for the programs that it starts.
+    cargo_tool("worker-build", "worker-build", WORKER_BUILD, "0")
 }
 
 /// wasm-bindgen, in exactly the version of the library in `Cargo.lock`, as it demands.
@@ -186,10 +187,10 @@ pub fn wasm_bindgen_path() -> Result<PathBuf, String> {
     let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
     let version = locked_version(&text, "wasm-bindgen")
         .ok_or("Cargo.lock names no wasm-bindgen: run `cargo update --workspace` and try again.")?;
-    cargo_tool("wasm-bindgen-cli", "wasm-bindgen", &version)
+    cargo_tool("wasm-bindgen-cli", "wasm-bindgen", &version, "1")
 }
 
-fn cargo_tool(package: &str, binary: &str, version: &str) -> Result<PathBuf, String> {
+fn cargo_tool(package: &str, binary: &str, version: &str, opt_level: &str) -> Result<PathBuf, String> {
     let _lock = lock("tools")?;
     let home = root().join("target/tools");
     let path = home.join("bin").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
@@ -199,18 +200,20 @@ fn cargo_tool(package: &str, binary: &str, version: &str) -> Result<PathBuf, Str
         return Ok(path);
     }
     say(&format!("Installing {package} {version} (once; it takes minutes)"));
+    let work = home.join("build");
     let mut install = cargo();
     install
-        .args(["install", package, "--version", version, "--locked", "--force", "--quiet", "--root"])
+        .args(["install", package, "--version", version, "--locked", "--force", "--root"])
         .arg(&home)
-        // What they have in common is compiled once.
+        // Where an interrupted installation finds what it had done.
         .arg("--target-dir")
-        .arg(home.join("build"))
-        // They run for a second at a time: what counts is how soon they are there.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .arg(&work)
+        // No more optimised than pays in seconds: what counts is how soon they are there.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level)
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     run(&mut install, &format!("`cargo install {package}`"))?;
+    let _ = fs::remove_dir_all(work);
     Ok(path)
 }
 

@@ -25,6 +25,7 @@ impl<S: Sql> Endpoint<S> {
         if config.deleted {
             self.sql.exec("DELETE FROM delivery WHERE slot > 0", &[])?;
             self.forget_queue();
+            self.in_flight.clear();
             self.earliest = None;
         }
         self.activate(config, now)?;

@@ -19,6 +19,17 @@ pub(super) const SUCCESS: i64 = 0;
 /// See [`SUCCESS`].
 pub(super) const FAIL: i64 = 2;
 
+macro_rules! finish {
+    () => {
+        "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
+            code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11
+         WHERE slot = ?1 AND id = ?2"
+    };
+}
+
+const FINISH: &str = finish!();
+const FINISH_RETURNING: &str = concat!(finish!(), " RETURNING 1");
+
 /// Why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -116,7 +127,7 @@ impl<S: Sql> Endpoint<S> {
         let (code, retry_after, response) = describe(&result.outcome);
         if (200..300).contains(&code) {
             let record = Record { status: SUCCESS, code, response: &response, next_at: None };
-            self.finish(now, rng, result, &record)?;
+            self.finish(now, rng, result, &record, ours)?;
             self.recovered()?;
             self.stats.success(result.started_at, self.attempt_ids_last());
             return Ok(());
@@ -147,7 +158,7 @@ impl<S: Sql> Endpoint<S> {
             )?;
             self.note_due(next_at);
         } else {
-            let attempt_id = self.finish(now, rng, result, &record)?;
+            let attempt_id = self.finish(now, rng, result, &record, ours)?;
             if !delivery.manual {
                 self.stats.exhausted(result.started_at);
                 let msg_id = delivery.msg_id.clone();
@@ -169,28 +180,28 @@ impl<S: Sql> Endpoint<S> {
         rng: &mut impl Entropy,
         result: &AttemptResult,
         record: &Record<'_>,
+        ours: bool,
     ) -> Result<String, SqlError> {
         let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
         let late = is_late(&attempt_id, &result.delivery.msg_id);
-        let rows = self.sql.query(
-            "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
-                code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11
-             WHERE slot = ?1 AND id = ?2 RETURNING 1",
-            &[
-                Value::Int(result.delivery.slot),
-                Value::Text(&result.delivery.key),
-                Value::Text(&attempt_id),
-                Value::Int(i64::from(result.delivery.made.saturating_add(1))),
-                if late { Value::Text(&result.delivery.msg_id) } else { Value::Null },
-                Value::Int(record.status),
-                Value::Int(i64::from(record.code)),
-                Value::Text(record.response),
-                Value::Int(result.started_at),
-                Value::Int(result.duration_ms),
-                Value::Text(&result.url),
-            ],
-        )?;
-        if rows.is_empty() {
+        let values = [
+            Value::Int(result.delivery.slot),
+            Value::Text(&result.delivery.key),
+            Value::Text(&attempt_id),
+            Value::Int(i64::from(result.delivery.made.saturating_add(1))),
+            if late { Value::Text(&result.delivery.msg_id) } else { Value::Null },
+            Value::Int(record.status),
+            Value::Int(i64::from(record.code)),
+            Value::Text(record.response),
+            Value::Int(result.started_at),
+            Value::Int(result.duration_ms),
+            Value::Text(&result.url),
+        ];
+        // The row of a request under way is where it was put. One that is not known to be under way may have been
+        // taken up again, or dropped: then this attempt gets a row of its own.
+        if ours {
+            self.sql.exec(FINISH, &values)?;
+        } else if self.sql.query(FINISH_RETURNING, &values)?.is_empty() {
             self.insert_attempt_as(&attempt_id, result, record)?;
         }
         Ok(attempt_id)
@@ -265,7 +276,7 @@ impl<S: Sql> Endpoint<S> {
         let result = AttemptResult { delivery, url, started_at: now, duration_ms: 0, outcome };
         let (code, _, response) = describe(&result.outcome);
         let record = Record { status: FAIL, code, response: &response, next_at: None };
-        let attempt_id = self.finish(now, rng, &result, &record)?;
+        let attempt_id = self.finish(now, rng, &result, &record, false)?;
         self.stats.fail(now, self.attempt_ids_last());
         if !manual {
             self.stats.exhausted(now);

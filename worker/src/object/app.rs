@@ -1,7 +1,7 @@
 //! The App object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::js::{Random, after, next_turn, now};
+use crate::js::{Random, after, now};
 use crate::{js, namespace};
 use futures_channel::oneshot;
 use futures_util::future::join_all;
@@ -96,23 +96,25 @@ impl Inner {
         Ok(value)
     }
 
-    /// Messages that arrive in the same turn of the event loop are stored together and commit once. A message
-    /// that comes alone is stored at once.
+    /// Group commit: a message that comes while no commit is under way is stored at once; those that come while
+    /// one is, are stored together when it has ended.
     async fn accept(self: &Rc<Self>, message: NewMessage) -> Accepted {
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().push((message, sender));
         if !self.committing.replace(true) {
             let this = self.clone();
             spawn_local(async move {
-                next_turn().await;
-                this.commit();
+                while !this.waiting.borrow().is_empty() {
+                    this.commit();
+                    this.shell.durable().await;
+                }
+                this.committing.set(false);
             });
         }
         receiver.await.unwrap_or(Accepted::Failed)
     }
 
     fn commit(self: &Rc<Self>) {
-        self.committing.set(false);
         let (messages, senders): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
         let answers = self.step(|machine| machine.accept(now(), &mut Random, messages)).unwrap_or_default();
         let mut answers = answers.into_iter();

@@ -1,7 +1,7 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::js::{self, Posted, Random, after, next_turn, now};
+use crate::js::{self, Posted, Random, after, now};
 use crate::namespace;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -124,7 +124,8 @@ impl Inner {
             let this = self.clone();
             spawn_local(async move {
                 let result = this.send(attempt).await;
-                this.ended(result);
+                this.results.borrow_mut().push(result);
+                this.record().await;
             });
         }
         if !effects.fetch_payloads.is_empty() {
@@ -171,24 +172,23 @@ impl Inner {
         attempt.ended(now(), outcome)
     }
 
-    /// Results that come in the same turn of the event loop are recorded together and commit once.
-    fn ended(self: &Rc<Self>, result: AttemptResult) {
-        self.results.borrow_mut().push(result);
-        if !self.recording.replace(true) {
-            let this = self.clone();
-            spawn_local(async move {
-                next_turn().await;
-                this.recording.set(false);
-                let results = this.results.take();
-                if let Err(error) = this.shell.opened(false).await {
-                    console_error!("{}: {error}", this.shell.name);
-                    return; // the leases run out, and the deliveries are due again
-                }
-                this.logged(
-                    this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))),
-                );
-            });
+    /// Group commit, as for messages: results that come while a commit is under way are recorded together when it
+    /// has ended.
+    async fn record(self: &Rc<Self>) {
+        if self.recording.replace(true) {
+            return;
         }
+        while !self.results.borrow().is_empty() {
+            if let Err(error) = self.shell.opened(false).await {
+                console_error!("{}: {error}", self.shell.name);
+                self.results.take(); // their leases run out, and the deliveries are due again
+                break;
+            }
+            let results = self.results.take();
+            self.logged(self.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
+            self.shell.durable().await;
+        }
+        self.recording.set(false);
     }
 
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {

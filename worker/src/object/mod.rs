@@ -93,6 +93,12 @@ impl<M> Shell<M> {
         }
     }
 
+    /// Waits until everything written so far is durable.
+    async fn durable(&self) {
+        // Where it fails, the platform resets the object, and this code does not go on anyway.
+        let _ = JsFuture::from(self.storage.sync()).await;
+    }
+
     fn set_alarm(&self, at: i64) {
         #[allow(clippy::cast_precision_loss)] // milliseconds, far below 2^53
         let set = self.storage.set_alarm(at as f64);
