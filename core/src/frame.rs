@@ -403,3 +403,138 @@ pub struct StatsAnswer {
     #[n(4)]
     pub sending: i64,
 }
+
+/// App → Endpoint: how the deliveries of these messages stand.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeliveriesAsk {
+    /// Ids of messages.
+    #[n(0)]
+    pub ids: Vec<String>,
+}
+
+/// Endpoint → App: how deliveries stand; those messages are left out that the endpoint knows nothing of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Deliveries {
+    /// One for each message.
+    #[n(0)]
+    pub rows: Vec<DeliveryRow>,
+}
+
+/// How one delivery stands.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeliveryRow {
+    /// The message's id.
+    #[n(0)]
+    pub msg_id: String,
+    /// With the API's numbers.
+    #[n(1)]
+    pub status: i64,
+    /// When the next attempt is due, in milliseconds.
+    #[n(2)]
+    pub next_at: Option<i64>,
+}
+
+/// App → Endpoint: forget what the receiver answered to one attempt. Answered by a [`Done`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ExpungeAsk {
+    /// The message's id.
+    #[n(0)]
+    pub msg_id: String,
+    /// The attempt's id.
+    #[n(1)]
+    pub attempt_id: String,
+}
+
+/// Endpoint → App: whether there was something to do.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Done {
+    /// Whether it was there, and is done.
+    #[n(0)]
+    pub done: bool,
+}
+
+/// App → Endpoint: one batch of a recovery. Answered by a [`TaskAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RecoverAsk {
+    /// Messages accepted from this time on, in milliseconds.
+    #[n(0)]
+    pub since: i64,
+    /// Messages accepted up to this time, in milliseconds.
+    #[n(1)]
+    pub until: i64,
+    /// Attempts up to here were looked at in earlier batches; empty before the first.
+    #[n(2)]
+    pub after: String,
+    /// The last attempt to look at, as the answer to the very first ask said; none in that ask.
+    #[n(3)]
+    pub upto: Option<String>,
+}
+
+/// App → Endpoint: one batch of a replay: messages to deliver unless they are known. Answered by a
+/// [`TaskAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ReplayAsk {
+    /// The messages; their payloads are asked for when their turn comes.
+    #[n(0)]
+    pub messages: Vec<Owed>,
+}
+
+/// A message without its payload.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Owed {
+    /// The message's id.
+    #[n(0)]
+    pub id: String,
+    /// The event's type.
+    #[n(1)]
+    pub event_type: String,
+    /// Channels, as the text of a JSON array.
+    #[n(2)]
+    pub channels: Option<String>,
+}
+
+/// Endpoint → App: what came of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct TaskAnswer {
+    /// The endpoint has no configuration yet: nothing was done.
+    #[n(0)]
+    pub not_ready: bool,
+    /// How many deliveries the batch made due.
+    #[n(1)]
+    pub count: u32,
+    /// Recovery: where the next batch goes on.
+    #[n(2)]
+    pub after: String,
+    /// Recovery: the last attempt to look at.
+    #[n(3)]
+    pub upto: Option<String>,
+    /// Recovery: there is nothing more.
+    #[n(4)]
+    pub end: bool,
+}
+
+/// App → Directory: how a background task stands, for the tenant's list of tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TaskNote {
+    /// The task's id.
+    #[n(0)]
+    pub id: String,
+    /// The application's id.
+    #[n(1)]
+    pub app_id: String,
+    /// What it does, in the API's word.
+    #[n(2)]
+    pub task: String,
+    /// How far it is, in the API's word.
+    #[n(3)]
+    pub status: String,
+    /// Whose it is, and how far: JSON.
+    #[n(4)]
+    pub data: String,
+    /// In milliseconds.
+    #[n(5)]
+    pub updated_at: i64,
+    /// Rises with every change; an older one is ignored.
+    #[n(6)]
+    pub version: i64,
+}

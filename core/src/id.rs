@@ -17,6 +17,8 @@ pub const MESSAGE: &str = "msg";
 pub const ATTEMPT: &str = "atmpt";
 /// Ids of event types.
 pub const EVENT_TYPE: &str = "evtype";
+/// Ids of background tasks.
+pub const TASK: &str = "qtask";
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 27;

@@ -106,6 +106,8 @@ operations! {
         MessageList "message.list" Any App: GET "app/{app_id}/msg";
         MessageGet "message.get" Any App: GET "app/{app_id}/msg/{msg_id}";
 
+        MessageExpunge "message.expunge-content" Org App: DELETE "app/{app_id}/msg/{msg_id}/content";
+
         AppList "app.list" Org Directory: GET "app";
         AppCreate "app.create" Org Directory: POST "app";
         AppGet "app.get" Any Directory: GET "app/{app_id}";
@@ -134,18 +136,33 @@ operations! {
         HeadersPatch "endpoint.headers.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}/headers";
         EndpointStats "endpoint.stats" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/stats";
 
-        // The second path is the deprecated one of SDKs before 2.0.
+        Recover "endpoint.recover" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/recover";
+        ReplayMissing "endpoint.replay-missing" Any App:
+            POST "app/{app_id}/endpoint/{endpoint_id}/replay-missing";
+
+        // The second and third path are deprecated ones of SDKs before 2.0.
         AttemptsByMessage "attempt.list-by-msg" Any App:
             GET "app/{app_id}/attempt/msg/{msg_id}",
-            GET "app/{app_id}/msg/{msg_id}/attempt";
+            GET "app/{app_id}/msg/{msg_id}/attempt",
+            GET "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/attempt";
         AttemptsByEndpoint "attempt.list-by-endpoint" Any App:
             GET "app/{app_id}/attempt/endpoint/{endpoint_id}";
         AttemptGet "attempt.get" Any App: GET "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}";
+        AttemptExpunge "attempt.expunge-content" Org App:
+            DELETE "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content";
+        Destinations "attempt.list-attempted-destinations" Any App:
+            GET "app/{app_id}/msg/{msg_id}/endpoint";
+        AttemptedMessages "attempt.list-attempted-messages" Any App:
+            GET "app/{app_id}/endpoint/{endpoint_id}/msg";
         Resend "attempt.resend" Any App: POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
+
+        TaskList "background-task.list" Org Directory: GET "background-task";
+        TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
     }
     internal {
         Resolve "directory.resolve";
         CheckEventTypes "directory.check-event-types";
+        TaskNote "directory.note-task";
     }
 }
 

@@ -133,7 +133,7 @@ impl<S: Sql> App<S> {
 }
 
 impl Slot {
-    fn wants(&self, id: &str, event_type: &str, channels: &[String]) -> bool {
+    pub(super) fn wants(&self, id: &str, event_type: &str, channels: &[String]) -> bool {
         !self.record.skips.iter().any(|(from, to)| id > from.as_str() && id <= to.as_str())
             && self.filter.matches(event_type, channels)
     }

@@ -1,5 +1,7 @@
 //! The part of the API that an App object answers: endpoints, messages, attempts.
 
+use super::destinations::AskPlan;
+use super::log::Scan;
 use super::{App, Effects, EndpointRecord, Slot, StoredSecret};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
@@ -8,6 +10,7 @@ use crate::api::model::endpoint::{
     EndpointPatch, EndpointSecretOut, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
 };
 use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
+use crate::api::model::task::TaskKind;
 use crate::api::page::{Keys, ListOut, Order, Page};
 use crate::api::query::Query;
 use crate::api::route::Op;
@@ -26,10 +29,6 @@ use std::collections::HashMap;
 const MAX_OLD_SECRETS: usize = 10;
 /// How far back statistics reach by default, and at most.
 const STATS_MS: i64 = 28 * 86_400_000;
-/// How many rows of the log are read in one step while filtering.
-const PAGE: i64 = 256;
-/// At most so many rows are looked at for one page; the page then ends early and says where to go on.
-const LOOK_MAX: i64 = 4096;
 
 /// What a call comes to.
 #[derive(Debug)]
@@ -44,6 +43,8 @@ pub enum Outcome {
     Resend(Box<ResendPlan>),
     /// An endpoint has to be asked.
     Stats(StatsPlan),
+    /// Endpoints have to be asked; [`App::told`] makes the next outcome of what they answer.
+    Ask(Box<AskPlan>),
 }
 
 /// Which endpoints to ask for attempts, and how to answer with theirs.
@@ -104,7 +105,7 @@ impl StatsPlan {
     }
 }
 
-type Handled = Result<Outcome, ApiError>;
+pub(super) type Handled = Result<Outcome, ApiError>;
 
 impl<S: Sql> App<S> {
     /// Answers a call of the API. Storage errors are returned as such (see [`crate::endpoint`]'s module
@@ -176,7 +177,8 @@ impl<S: Sql> App<S> {
             Some(Op::AttemptsByMessage) => {
                 let query = AttemptQuery::parse(&call.query)?;
                 let msg_id = self.message_id(param(0))?;
-                let endpoints = match &query.endpoint_id {
+                let in_path = call.params.get(1);
+                let endpoints = match in_path.or(query.endpoint_id.as_ref()) {
                     Some(key) => vec![self.endpoint(key)?.0.to_owned()],
                     None => self.slots.keys().cloned().collect(),
                 };
@@ -192,11 +194,17 @@ impl<S: Sql> App<S> {
                 Ok(plan(endpoints, "", query, Some(msg_id), Some(param(1).to_owned())))
             }
             Some(Op::Resend) => self.resend(param(0), param(1)),
+            Some(Op::Destinations) => self.destinations(param(0), call),
+            Some(Op::AttemptedMessages) => self.attempted(param(0), call),
+            Some(Op::MessageExpunge) => self.expunge(now, param(0)),
+            Some(Op::AttemptExpunge) => self.expunge_attempt(param(0), param(1)),
+            Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
+            Some(Op::ReplayMissing) => self.start_task(now, rng, TaskKind::Replay, param(0), call),
             _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
         }
     }
 
-    fn changed(&mut self, now: i64, reply: Reply) -> Handled {
+    pub(super) fn changed(&mut self, now: i64, reply: Reply) -> Handled {
         let mut effects = Effects::default();
         self.settle(now, &mut effects)?;
         Ok(Outcome::Changed(reply, effects))
@@ -205,13 +213,26 @@ impl<S: Sql> App<S> {
     // Endpoints.
 
     /// The endpoint with this id or uid.
-    fn endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
+    pub(super) fn endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
         self.slots
             .get_key_value(key)
             .or_else(|| self.slots.iter().find(|(_, slot)| slot.record.content.uid.as_deref() == Some(key)))
             .filter(|(_, slot)| !slot.deleted)
             .map(|(endpoint_id, slot)| (endpoint_id.as_str(), slot))
             .ok_or_else(|| ApiError::not_found("Endpoint"))
+    }
+
+    /// The endpoint with this id or uid, which must not be disabled.
+    pub(super) fn enabled_endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        if slot.record.content.disabled {
+            return Err(ApiError::status(
+                400,
+                "endpoint_disabled",
+                "The endpoint is disabled. Enable it, then send the request again.",
+            ));
+        }
+        Ok((endpoint_id, slot))
     }
 
     fn check_content(&self, content: &EndpointContent, own: Option<&str>) -> Result<(), ApiError> {
@@ -413,7 +434,7 @@ impl<S: Sql> App<S> {
     // Messages.
 
     /// The id of the message with this id or event id.
-    fn message_id(&self, key: &str) -> Result<String, ApiError> {
+    pub(super) fn message_id(&self, key: &str) -> Result<String, ApiError> {
         let found = if id::is(id::MESSAGE, key) {
             let rows = self.sql.query("SELECT id FROM message WHERE id = ?1", &[Value::Text(key)])?;
             rows.into_iter().next().map(|mut row| row.text(0)).transpose()?
@@ -450,47 +471,14 @@ impl<S: Sql> App<S> {
 
     fn list_messages(&self, call: &Call) -> Handled {
         let query = MessageQuery::parse(&call.query)?;
-        let ascending = query.page.reads_ascending();
         let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
-        let lowest = query.after.map_or_else(String::new, |after| id::floor(id::MESSAGE, after));
-        // An id tells the time to 4 ms: the bound includes the tick of `before`, the exact time decides.
-        let highest = query.before.map_or_else(
-            || "~".to_owned(),
-            |before| id::floor(id::MESSAGE, before.saturating_add(id::RESOLUTION_MS)),
-        );
-        let from = query.page.from().to_owned();
-        let mut at = if ascending { from.max(lowest.clone()) } else { from.min(highest.clone()) };
+        let mut scan = Scan::new(&query);
         let mut found: Vec<String> = Vec::new();
-        let mut looked: i64 = 0;
-        let mut ended = false;
-        while found.len() < wanted && looked < LOOK_MAX && !ended {
-            let rows = if ascending {
-                self.sql.query(
-                    "SELECT id, created_at, event_type, channels, tags FROM message
-                     WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-                    &[Value::Text(&at), Value::Text(&highest), Value::Int(PAGE)],
-                )?
-            } else {
-                self.sql.query(
-                    "SELECT id, created_at, event_type, channels, tags FROM message
-                     WHERE id < ?1 AND id > ?2 ORDER BY id DESC LIMIT ?3",
-                    &[Value::Text(&at), Value::Text(&lowest), Value::Int(PAGE)],
-                )?
-            };
-            let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-            looked = looked.saturating_add(count);
-            ended = count < PAGE;
-            for mut row in rows {
-                at = row.text(0)?;
-                if passes(&query, &mut row)? {
-                    found.push(at.clone());
-                    if found.len() >= wanted {
-                        break;
-                    }
-                }
-            }
+        while found.len() < wanted && !scan.is_over() {
+            let missing = wanted.saturating_sub(found.len());
+            found.extend(scan.next(&self.sql, &query, missing)?);
         }
-        let stopped = (!ended && found.len() < wanted).then_some(at);
+        let stopped = if found.len() < wanted { scan.stopped_at() } else { None };
         let page = early(query.page.finish(found, |id| id.as_str()), stopped);
         let mut data = Vec::with_capacity(page.data.len());
         for id in &page.data {
@@ -543,14 +531,7 @@ impl<S: Sql> App<S> {
 
     fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
-        let (endpoint_id, slot) = self.endpoint(endpoint_key)?;
-        if slot.record.content.disabled {
-            return Err(ApiError::status(
-                400,
-                "endpoint_disabled",
-                "The endpoint is disabled. Enable it, then resend.",
-            ));
-        }
+        let (endpoint_id, slot) = self.enabled_endpoint(endpoint_key)?;
         let rows = self.sql.query(
             "SELECT event_type, channels, payload FROM message WHERE id = ?1",
             &[Value::Text(&msg_id)],
@@ -585,22 +566,11 @@ fn plan(
 }
 
 /// A page that ended before it was full, because enough rows were looked at: it says where to go on.
-fn early<T>(page: ListOut<T>, stopped: Option<String>) -> ListOut<T> {
+pub(super) fn early<T>(page: ListOut<T>, stopped: Option<String>) -> ListOut<T> {
     match stopped {
         Some(at) => ListOut { iterator: Some(at), done: false, ..page },
         None => page,
     }
-}
-
-fn passes(query: &MessageQuery, row: &mut Row) -> Result<bool, SqlError> {
-    let (at, event_type) = (row.int(1)?, row.text(2)?);
-    let channels = parse_channels(row.opt_text(3)?.as_deref());
-    let tags = parse_channels(row.opt_text(4)?.as_deref());
-    Ok(query.before.is_none_or(|before| at < before)
-        && query.after.is_none_or(|after| at > after)
-        && (query.event_types.is_empty() || query.event_types.contains(&event_type))
-        && query.channel.as_ref().is_none_or(|channel| channels.contains(channel))
-        && query.tag.as_ref().is_none_or(|tag| tags.contains(tag)))
 }
 
 fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {

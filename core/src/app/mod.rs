@@ -17,16 +17,23 @@
 
 mod accept;
 mod config;
+mod destinations;
 mod fanout;
 mod handle;
+mod log;
 mod record;
 mod schema;
+mod tasks;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
+pub use destinations::{AskPlan, Told};
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
+pub use tasks::TaskEffect;
 
 use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
@@ -53,6 +60,8 @@ pub struct Effects {
     pub configure: Vec<(String, Config)>,
     /// Operational events: type and payload.
     pub operational: Vec<(&'static str, String)>,
+    /// What background tasks need.
+    pub tasks: Vec<TaskEffect>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
     /// Call [`App::tick`] at this time, if still awake.
@@ -107,6 +116,8 @@ pub struct App<S> {
     tail_bytes: usize,
     /// Every message after this one is in `tail`.
     tail_after: String,
+    /// Background tasks that are open.
+    tasks: BTreeMap<String, tasks::Task>,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -125,6 +136,7 @@ impl<S: Sql> App<S> {
             tail: VecDeque::new(),
             tail_bytes: 0,
             tail_after: String::new(),
+            tasks: BTreeMap::new(),
             alarm,
             timer: None,
         };
@@ -170,7 +182,7 @@ impl<S: Sql> App<S> {
             };
             self.slots.insert(row.text(0)?, slot);
         }
-        Ok(())
+        self.load_tasks()
     }
 
     /// The Directory says that this application exists, has this uid, or is deleted. Older news than known
@@ -259,6 +271,7 @@ impl<S: Sql> App<S> {
         self.configure_all(now, effects);
         self.fan_out(now, effects)?;
         self.trim_tail();
+        self.drive_tasks(now, effects)?;
         self.arm(now, effects);
         Ok(())
     }
@@ -279,6 +292,12 @@ impl<S: Sql> App<S> {
             }
             if slot.owes && !slot.deleted && !slot.record.content.disabled {
                 sooner(slot.heard_at.saturating_add(SILENCE_MS).max(now.saturating_add(1_000)), &mut wanted);
+            }
+        }
+        for task in self.tasks.values() {
+            sooner(task.due(now).saturating_add(RECONCILE_MS), &mut wanted);
+            if let Some(at) = task.waits_until(now) {
+                sooner(at, &mut timer);
             }
         }
         if let Some(at) = wanted

@@ -32,5 +32,10 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             deleted INTEGER NOT NULL,
             record BLOB NOT NULL           -- the configuration
         ) STRICT, WITHOUT ROWID",
+        "CREATE TABLE task (
+            id TEXT PRIMARY KEY,
+            open INTEGER NOT NULL,         -- 1: under way, or over and the Directory does not know it yet
+            record BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID",
     ],
 }];

@@ -11,6 +11,7 @@
 mod apps;
 mod event_types;
 mod schema;
+mod tasks;
 
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
@@ -153,6 +154,9 @@ impl<S: Sql> Directory<S> {
             Some(Op::EventTypePatch) => self.patch_event_type(now, call).map(Answer::from),
             Some(Op::EventTypeDelete) => self.delete_event_type(now, call).map(Answer::from),
             Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
+            Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
+            Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
+            Some(Op::TaskGet) => self.get_task(call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),
         }
     }

@@ -35,5 +35,24 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
             created_at INTEGER NOT NULL,
             updated_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID",
+        // A copy of what the App objects say of their background tasks; `data` is JSON.
+        "CREATE TABLE task (
+            id TEXT PRIMARY KEY,
+            app_id TEXT NOT NULL,
+            task TEXT NOT NULL,
+            status TEXT NOT NULL,
+            data TEXT NOT NULL,
+            updated_at INTEGER NOT NULL,
+            version INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID",
+        // What makes tokens void: `key` is a token's hash or an application's id; tokens of it that were
+        // issued up to `issued_until` are void from `void_from` on. `forget_at`: when no such token can live.
+        "CREATE TABLE revoked (
+            key TEXT NOT NULL,
+            issued_until INTEGER NOT NULL,
+            void_from INTEGER NOT NULL,
+            forget_at INTEGER,
+            PRIMARY KEY (key, issued_until)
+        ) STRICT, WITHOUT ROWID",
     ],
 }];

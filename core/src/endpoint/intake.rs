@@ -125,7 +125,7 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    fn insert(&mut self, delivery: &Delivery, leased: bool) -> Result<(), SqlError> {
+    pub(super) fn insert(&mut self, delivery: &Delivery, leased: bool) -> Result<(), SqlError> {
         self.sql.exec(
             "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
@@ -148,7 +148,7 @@ impl<S: Sql> Endpoint<S> {
         self.queue.push_back(Queued { delivery, payload });
     }
 
-    fn note_newest(&mut self, msg_id: &str) {
+    pub(super) fn note_newest(&mut self, msg_id: &str) {
         if self.newest.as_deref().is_none_or(|newest| newest < msg_id) {
             self.newest = Some(msg_id.to_owned());
         }

@@ -18,6 +18,7 @@ mod list;
 mod record;
 mod schema;
 mod stats;
+mod summary;
 #[cfg(test)]
 mod tests;
 

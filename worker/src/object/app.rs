@@ -4,12 +4,13 @@ use super::{Shell, bytes, failed};
 use crate::js;
 use crate::js::{Random, after, now};
 use futures_channel::oneshot;
+use futures_util::future::join_all;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
-use weir_core::app::{self, Effects, Outcome};
+use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, Pull, Report};
 use worker::console_error;
 
@@ -153,8 +154,23 @@ impl Inner {
                 let told = self.ask_endpoint(&plan.endpoint_id, "stats", &frame).await?;
                 plan.reply(&frame::decode(&told)?)
             }
+            Some(Outcome::Ask(plan)) => self.ask(plan).await?,
         };
         Ok(bytes(&reply))
+    }
+
+    /// Asks endpoints, in as many rounds as it takes.
+    async fn ask(&self, mut plan: Box<AskPlan>) -> Result<Reply, String> {
+        loop {
+            let asks = plan.asks.iter();
+            let asks = asks.map(|(endpoint_id, op, ask)| self.ask_endpoint(endpoint_id, op, ask));
+            let told = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            self.shell.opened(false).await?;
+            match self.shell.step(|machine| machine.told(*plan, &told))? {
+                Told::Reply(reply) => return Ok(reply),
+                Told::Ask(next) => plan = next,
+            }
+        }
     }
 
     async fn ask_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
@@ -211,9 +227,16 @@ impl Inner {
 
     async fn carry_out_and_wait(self: &Rc<Self>, mut effects: Effects) {
         let configs = std::mem::take(&mut effects.configure);
+        // A task that was started is in the tenant's list before the caller asks for it.
+        let is_note = |task: &TaskEffect| matches!(task, TaskEffect::Note { .. });
+        let (notes, asks) = std::mem::take(&mut effects.tasks).into_iter().partition::<Vec<_>, _>(is_note);
+        effects.tasks = asks;
         self.carry_out_rest(effects);
         for (endpoint_id, config) in configs {
             self.configure(endpoint_id, config).await;
+        }
+        for task in notes {
+            self.task(task).await;
         }
     }
 
@@ -226,6 +249,10 @@ impl Inner {
             after(at.saturating_sub(now()), move || {
                 this.logged(this.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
             });
+        }
+        for task in effects.tasks {
+            let this = self.clone();
+            spawn_local(async move { this.task(task).await });
         }
         for (endpoint_id, push) in effects.push {
             let this = self.clone();
@@ -245,6 +272,32 @@ impl Inner {
         self.logged(
             self.step(|machine| machine.configured(now(), &endpoint_id, answer).map(|effects| ((), effects))),
         );
+    }
+
+    /// One step of a background task.
+    async fn task(self: &Rc<Self>, task: TaskEffect) {
+        match task {
+            TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
+                let answer = self.ask_endpoint(&endpoint_id, op, &frame).await;
+                let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
+                self.logged(
+                    self.step(|machine| {
+                        machine.task_told(now(), &task_id, answer).map(|effects| ((), effects))
+                    }),
+                );
+            }
+            TaskEffect::Note { task_id, version, call } => {
+                let org = self.shell.name.split('/').next().unwrap_or_default();
+                let told = js::call(&namespace(&self.shell.env, "DIRECTORY"), org, "api", &call).await;
+                let acknowledged = self
+                    .logged(told)
+                    .and_then(|bytes| self.logged(frame::decode::<Reply>(&bytes)))
+                    .is_some_and(|reply| reply.status == 204);
+                self.logged(self.step(|machine| {
+                    machine.task_noted(now(), &task_id, version, acknowledged).map(|effects| ((), effects))
+                }));
+            }
+        }
     }
 
     fn logged<T>(&self, result: Result<T, String>) -> Option<T> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX};
-use weir_core::frame::{self, AttemptsAsk, PayloadsAsk, Pull, StatsAsk};
+use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
 use weir_core::target;
 use worker::console_error;
 
@@ -82,6 +82,22 @@ impl Inner {
             "stats" => {
                 let ask: StatsAsk = frame::decode(frame)?;
                 self.shell.light_step(|m| m.statistics(&ask)).map(|answer| bytes(&answer))
+            }
+            "deliveries" => {
+                let ask: DeliveriesAsk = frame::decode(frame)?;
+                self.shell.step(|m| m.deliveries(&ask)).map(|answer| bytes(&answer))
+            }
+            "expunge" => {
+                let ask: ExpungeAsk = frame::decode(frame)?;
+                self.shell.step(|m| m.expunge(&ask)).map(|answer| bytes(&answer))
+            }
+            "recover" => {
+                let ask = frame::decode(frame)?;
+                self.step(|m| m.recover(now(), &mut Random, ask)).map(|answer| bytes(&answer))
+            }
+            "replay" => {
+                let ask = frame::decode(frame)?;
+                self.step(|m| m.replay(now(), &mut Random, ask)).map(|answer| bytes(&answer))
             }
             "rows" => Ok(JsValue::from_f64(self.shell.rows_written())),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),

@@ -45,6 +45,17 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.number() == number)
     }
 
+    /// Reads the parameter `status` of a query.
+    pub(super) fn from_query(query: &Query) -> Result<Option<Self>, ApiError> {
+        let refused = || {
+            ApiError::invalid(
+                &["query", "status"],
+                "Send 0 (success), 1 (pending), 2 (fail), 3 (sending) or 4 (canceled).",
+            )
+        };
+        query.int("status")?.map(|number| Self::from_number(number).ok_or_else(refused)).transpose()
+    }
+
     /// The word beside the number.
     pub fn text(self) -> &'static str {
         match self {
@@ -186,17 +197,7 @@ impl AttemptQuery {
     /// Reads a query.
     pub fn parse(raw: &str) -> Result<Self, ApiError> {
         let query = Query::parse(raw);
-        let status = query
-            .int("status")?
-            .map(|number| {
-                Status::from_number(number).ok_or_else(|| {
-                    ApiError::invalid(
-                        &["query", "status"],
-                        "Send 0 (success), 1 (pending), 2 (fail), 3 (sending) or 4 (canceled).",
-                    )
-                })
-            })
-            .transpose()?;
+        let status = Status::from_query(&query)?;
         let status_code_class = query
             .int("status_code_class")?
             .map(|class| {

@@ -2,9 +2,11 @@
 
 pub mod application;
 pub mod attempt;
+pub mod delivery;
 pub mod endpoint;
 pub mod event_type;
 pub mod message;
+pub mod task;
 
 use super::body::Faults;
 use crate::error::ApiError;

@@ -1,0 +1,120 @@
+//! Deliveries: how it stands between one message and one endpoint.
+
+use super::attempt::Status;
+use super::endpoint::EndpointOut;
+use super::message::MessageQuery;
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::time::rfc3339;
+use serde::Serialize;
+
+/// How a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Pending before the first attempt, sending between attempts, else how the newest attempt ended.
+    pub status: Status,
+    /// When the next attempt is due (ms); none where none is planned or it is under way.
+    pub next_at: Option<i64>,
+}
+
+impl Standing {
+    /// Waits to be offered to the endpoint.
+    pub const WAITING: Self = Self { status: Status::Pending, next_at: None };
+}
+
+/// An endpoint that a message goes to, as it is answered.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageEndpointOut {
+    #[serde(flatten)]
+    endpoint: EndpointOut,
+    status: i64,
+    status_text: &'static str,
+    next_attempt: Option<String>,
+}
+
+impl MessageEndpointOut {
+    /// Makes the answer.
+    pub fn new(endpoint: EndpointOut, standing: Standing) -> Self {
+        Self {
+            endpoint,
+            status: standing.status.number(),
+            status_text: standing.status.text(),
+            next_attempt: standing.next_at.map(rfc3339),
+        }
+    }
+
+    /// The endpoint's id, by which lists go on.
+    pub fn id(&self) -> &str {
+        self.endpoint.id()
+    }
+}
+
+/// Adds how a delivery stands to a message as [`super::message::message_out_json`] writes it.
+pub fn endpoint_message_json(message: &str, standing: Standing) -> String {
+    let next = standing.next_at.map_or_else(|| "null".to_owned(), |at| format!("\"{}\"", rfc3339(at)));
+    format!(
+        r#"{},"status":{},"statusText":"{}","nextAttempt":{next}}}"#,
+        message.strip_suffix('}').unwrap_or(message),
+        standing.status.number(),
+        standing.status.text(),
+    )
+}
+
+/// The query of the list of an endpoint's messages.
+#[derive(Debug, Clone)]
+pub struct AttemptedQuery {
+    /// Which messages.
+    pub messages: MessageQuery,
+    /// Only with this status.
+    pub status: Option<Status>,
+}
+
+impl AttemptedQuery {
+    /// Reads a query. `expanded_statuses` is understood and changes nothing: the statuses are always the
+    /// expanded ones, which every SDK reads.
+    pub fn parse(raw: &str) -> Result<Self, ApiError> {
+        Ok(Self { messages: MessageQuery::parse(raw)?, status: Status::from_query(&Query::parse(raw))? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::model::endpoint::EndpointContent;
+
+    const SENDING: Standing = Standing { status: Status::Sending, next_at: Some(0) };
+
+    #[test]
+    fn a_message_tells_how_its_delivery_stands() {
+        let read = |standing| {
+            let text = endpoint_message_json(r#"{"id":"msg_1","payload":{}}"#, standing);
+            serde_json::from_str::<serde_json::Value>(&text).expect("json")
+        };
+        assert_eq!(
+            read(SENDING),
+            serde_json::json!({"id": "msg_1", "payload": {}, "status": 3, "statusText": "sending",
+                "nextAttempt": rfc3339(0)})
+        );
+        assert_eq!(read(Standing::WAITING)["nextAttempt"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn an_endpoint_tells_how_its_delivery_stands_among_its_own_fields() {
+        let endpoint = EndpointOut::new("ep_1".into(), EndpointContent::default(), 0, 0);
+        let out = MessageEndpointOut::new(endpoint, SENDING);
+        assert_eq!(out.id(), "ep_1");
+        let out = serde_json::to_value(out).expect("json");
+        assert_eq!((&out["id"], &out["status"]), (&"ep_1".into(), &3.into()));
+        assert_eq!((&out["statusText"], &out["nextAttempt"]), (&"sending".into(), &rfc3339(0).into()));
+    }
+
+    #[test]
+    fn the_query_is_that_of_messages_with_a_status() {
+        let query = AttemptedQuery::parse("status=2&channel=a&expanded_statuses=true&limit=3").expect("ok");
+        assert_eq!((query.status, query.messages.channel.as_deref()), (Some(Status::Fail), Some("a")));
+        for bad in ["status=9", "iterator=ep_1", "before=x"] {
+            assert_eq!(AttemptedQuery::parse(bad).expect_err(bad).http_status(), 422);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Background tasks: work on many messages that goes on after the answer.
+
+use crate::api::body::{self, Faults};
+use crate::api::page::{Keys, Order, Page};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::id;
+use crate::time::{parse_rfc3339, rfc3339};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// The longest period of a task: two weeks, and five minutes for whoever computes "two weeks ago" first
+/// and sends it later.
+pub const MAX_PERIOD_MS: i64 = 14 * 86_400_000 + 5 * 60_000;
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum TaskKind {
+    /// Sends again what failed.
+    #[n(0)]
+    Recover,
+    /// Sends what was never tried.
+    #[n(1)]
+    Replay,
+}
+
+impl TaskKind {
+    /// The word on the wire.
+    pub fn text(self) -> &'static str {
+        match self {
+            TaskKind::Recover => "endpoint.recover",
+            TaskKind::Replay => "endpoint.replay",
+        }
+    }
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum TaskStatus {
+    /// Under way.
+    #[n(0)]
+    Running,
+    /// Done.
+    #[n(1)]
+    Finished,
+    /// Ended early.
+    #[n(2)]
+    Failed,
+}
+
+impl TaskStatus {
+    /// The word on the wire.
+    pub fn text(self) -> &'static str {
+        match self {
+            TaskStatus::Running => "running",
+            TaskStatus::Finished => "finished",
+            TaskStatus::Failed => "failed",
+        }
+    }
+}
+
+/// The body of recover and replay-missing: messages accepted from `since` to `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// In milliseconds.
+    pub since: i64,
+    /// In milliseconds.
+    pub until: i64,
+}
+
+impl Period {
+    /// Reads and checks a body; without `until` the period ends `now`.
+    pub fn parse(bytes: &[u8], now: i64) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct Fields {
+            since: String,
+            #[serde(default)]
+            until: Option<String>,
+        }
+        let fields: Fields = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        let mut read = |name: &str, text: &str| {
+            let time = parse_rfc3339(text);
+            let kind = "value_error.datetime";
+            if time.is_none() {
+                faults.add_kind(&[name], "Send a time in RFC 3339, such as 2026-01-31T12:00:00Z.", kind);
+            }
+            time
+        };
+        let since = read("since", &fields.since);
+        let until = fields.until.as_deref().map_or(Some(now), |text| read("until", text));
+        if let (Some(since), Some(until)) = (since, until) {
+            faults.check(since <= until, &["since"], "Send a time before until.");
+            faults.check(
+                until.saturating_sub(since) <= MAX_PERIOD_MS,
+                &["since"],
+                "Send a period of at most 14 days.",
+            );
+        }
+        faults.into_result()?;
+        // Both are there, or there was a fault.
+        Ok(Self { since: since.unwrap_or(now), until: until.unwrap_or(now) })
+    }
+}
+
+/// A task, as it is answered to who starts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskOut {
+    /// `qtask_…`.
+    pub id: String,
+    /// `running`, `finished` or `failed`.
+    pub status: String,
+    /// What it does.
+    pub task: String,
+    /// RFC 3339.
+    pub updated_at: String,
+}
+
+impl TaskOut {
+    /// Makes the answer.
+    pub fn new(id: &str, kind: TaskKind, status: TaskStatus, updated_ms: i64) -> Self {
+        Self {
+            id: id.to_owned(),
+            status: status.text().to_owned(),
+            task: kind.text().to_owned(),
+            updated_at: rfc3339(updated_ms),
+        }
+    }
+}
+
+/// A task, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackgroundTaskOut {
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskOut,
+    /// Whose it is, and how far.
+    pub data: serde_json::Value,
+}
+
+/// The query of the list of tasks.
+#[derive(Debug, Clone)]
+pub struct TaskQuery {
+    /// Which page.
+    pub page: Page,
+    /// Only with this status.
+    pub status: Option<String>,
+    /// Only of this kind.
+    pub task: Option<String>,
+}
+
+impl TaskQuery {
+    /// Reads a query.
+    pub fn parse(raw: &str) -> Result<Self, ApiError> {
+        let query = Query::parse(raw);
+        let status = query.text("status");
+        if status.is_some_and(|word| !["running", "finished", "failed"].contains(&word)) {
+            return Err(ApiError::invalid(&["query", "status"], "Send running, finished or failed."));
+        }
+        Ok(Self {
+            page: Page::from_query(&query, Keys::Id(id::TASK), Order::Descending)?,
+            status: status.map(str::to_owned),
+            task: query.text("task").map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    fn period(since: i64, until: Option<i64>) -> Result<Period, ApiError> {
+        let body = serde_json::json!({ "since": rfc3339(since), "until": until.map(rfc3339) });
+        Period::parse(body.to_string().as_bytes(), NOW)
+    }
+
+    #[test]
+    fn a_period_ends_now_unless_it_says_otherwise() {
+        let hour = 3_600_000;
+        assert_eq!(period(NOW - hour, None).expect("ok"), Period { since: NOW - hour, until: NOW });
+        assert_eq!(period(NOW - hour, Some(NOW - 1)).expect("ok").until, NOW - 1);
+    }
+
+    #[test]
+    fn a_period_has_at_most_two_weeks_and_goes_forwards() {
+        assert!(period(NOW - MAX_PERIOD_MS, None).is_ok());
+        for (since, until) in [(NOW - MAX_PERIOD_MS - 1, None), (NOW + 1, None), (NOW, Some(NOW - 1))] {
+            assert_eq!(period(since, until).expect_err("refused").http_status(), 422);
+        }
+        for body in ["{}", "", r#"{"since":"yesterday"}"#, r#"{"since":5}"#] {
+            assert_eq!(Period::parse(body.as_bytes(), NOW).expect_err(body).http_status(), 422);
+        }
+    }
+
+    #[test]
+    fn tasks_are_listed_by_status_and_kind() {
+        let query = TaskQuery::parse("status=running&task=endpoint.recover").expect("ok");
+        assert_eq!(query.status.as_deref(), Some("running"));
+        assert!(TaskQuery::parse("status=asleep").is_err() && TaskQuery::parse("iterator=app_1").is_err());
+    }
+}

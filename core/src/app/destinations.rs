@@ -1,0 +1,473 @@
+//! How deliveries stand: where a message goes, and what an endpoint was sent. And forgetting: payloads and
+//! answers that are expunged.
+//!
+//! The App knows its log and its endpoints' filters and cursors; what was tried and is due, only the Endpoint
+//! objects know. So these answers take rounds: an [`AskPlan`] says what to ask of whom, and [`App::told`]
+//! makes of the answers the reply or the next round.
+
+use super::handle::{Handled, Outcome, early};
+use super::log::Scan;
+use super::{App, Slot};
+use crate::api::call::{Call, Reply};
+use crate::api::model::attempt::Status;
+use crate::api::model::delivery::{AttemptedQuery, MessageEndpointOut, Standing, endpoint_message_json};
+use crate::api::model::message::with_raw;
+use crate::api::page::{Keys, ListOut, Order, Page};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::filter::parse_channels;
+use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk};
+use crate::id;
+use crate::sql::{Sql, SqlError, Value};
+use std::collections::HashMap;
+
+/// At most so many endpoints are asked in one round.
+const ROUND: usize = 64;
+/// At most so many endpoints are asked for one page; the page then ends early and says where to go on.
+const ASKED_MAX: usize = 256;
+/// At most so many messages are asked about in one round.
+const MESSAGES_ROUND: usize = 256;
+
+/// What to ask of which Endpoint objects.
+#[derive(Debug)]
+pub struct AskPlan {
+    /// Each: an endpoint's id, the call, its frame.
+    pub asks: Vec<(String, &'static str, Vec<u8>)>,
+    then: Then,
+}
+
+/// What answers lead to.
+#[derive(Debug)]
+pub enum Told {
+    /// The reply.
+    Reply(Reply),
+    /// Another round.
+    Ask(Box<AskPlan>),
+}
+
+#[derive(Debug)]
+enum Then {
+    Destinations(Box<Destinations>),
+    Attempted(Box<Attempted>),
+    AttemptExpunged,
+}
+
+/// The list of a message's endpoints, so far.
+#[derive(Debug)]
+struct Destinations {
+    message: Logged,
+    page: Page,
+    /// The last endpoint asked.
+    at: String,
+    asked: usize,
+    found: Vec<MessageEndpointOut>,
+}
+
+/// The list of an endpoint's messages, so far.
+#[derive(Debug)]
+struct Attempted {
+    endpoint_id: String,
+    query: AttemptedQuery,
+    scan: Scan,
+    found: Vec<(String, Standing)>,
+}
+
+/// A message of the log, as filters see it.
+#[derive(Debug)]
+struct Logged {
+    id: String,
+    event_type: String,
+    channels: Vec<String>,
+    has_payload: bool,
+}
+
+impl<S: Sql> App<S> {
+    /// The list of the endpoints that a message goes to: those that are owed it and those that it was tried at.
+    /// Deleted endpoints are not shown.
+    pub(super) fn destinations(&self, msg_key: &str, call: &Call) -> Handled {
+        let query = Query::parse(&call.query);
+        let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Descending)?;
+        let msg_id = self.message_id(msg_key)?;
+        let message = self.logged(&msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
+        let at = page.from().to_owned();
+        Ok(self.ask_destinations(Destinations { message, page, at, asked: 0, found: Vec::new() }))
+    }
+
+    fn ask_destinations(&self, list: Destinations) -> Outcome {
+        let wanted = usize::try_from(list.page.probe()).unwrap_or(usize::MAX);
+        let live = self.slots.iter().filter(|(_, slot)| !slot.deleted).map(|(endpoint_id, _)| endpoint_id);
+        let next: Vec<String> = if list.found.len() >= wanted {
+            Vec::new()
+        } else if list.page.reads_ascending() {
+            live.filter(|endpoint_id| **endpoint_id > list.at).take(ROUND).cloned().collect()
+        } else {
+            live.rev().filter(|endpoint_id| **endpoint_id < list.at).take(ROUND).cloned().collect()
+        };
+        if next.is_empty() || list.asked >= ASKED_MAX {
+            let stopped = (!next.is_empty()).then_some(list.at);
+            let page = early(list.page.finish(list.found, MessageEndpointOut::id), stopped);
+            return Outcome::Reply(Reply::json(200, &page));
+        }
+        let ask = frame::encode(&DeliveriesAsk { ids: vec![list.message.id.clone()] });
+        let asks = next.into_iter().map(|endpoint_id| (endpoint_id, "deliveries", ask.clone())).collect();
+        Outcome::Ask(Box::new(AskPlan { asks, then: Then::Destinations(Box::new(list)) }))
+    }
+
+    fn told_destinations(
+        &self,
+        mut list: Destinations,
+        asked: Vec<String>,
+        told: Vec<Deliveries>,
+    ) -> Outcome {
+        let wanted = usize::try_from(list.page.probe()).unwrap_or(usize::MAX);
+        for (endpoint_id, told) in asked.into_iter().zip(told) {
+            if list.found.len() >= wanted {
+                break;
+            }
+            list.asked = list.asked.saturating_add(1);
+            // It may have been deleted meanwhile.
+            if let Some(slot) = self.slots.get(&endpoint_id).filter(|slot| !slot.deleted)
+                && let Some(standing) = slot.standing(&list.message, told.rows.first())
+            {
+                list.found.push(MessageEndpointOut::new(slot.record.out(&endpoint_id), standing));
+            }
+            list.at = endpoint_id;
+        }
+        self.ask_destinations(list)
+    }
+
+    /// The list of the messages that an endpoint is owed or was sent, newest first.
+    pub(super) fn attempted(&self, key: &str, call: &Call) -> Handled {
+        let query = AttemptedQuery::parse(&call.query)?;
+        let endpoint_id = self.endpoint(key)?.0.to_owned();
+        let scan = Scan::new(&query.messages);
+        self.ask_attempted(Attempted { endpoint_id, query, scan, found: Vec::new() })
+    }
+
+    fn ask_attempted(&self, mut list: Attempted) -> Handled {
+        let page = &list.query.messages.page;
+        let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
+        let mut ids = Vec::new();
+        while list.found.len() < wanted && ids.is_empty() && !list.scan.is_over() {
+            ids = list.scan.next(&self.sql, &list.query.messages, MESSAGES_ROUND)?;
+        }
+        if !ids.is_empty() {
+            let asks = vec![(list.endpoint_id.clone(), "deliveries", frame::encode(&DeliveriesAsk { ids }))];
+            return Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Attempted(Box::new(list)) })));
+        }
+        let stopped = if list.found.len() < wanted { list.scan.stopped_at() } else { None };
+        let page = early(page.finish(list.found, |(msg_id, _)| msg_id.as_str()), stopped);
+        let mut data = Vec::with_capacity(page.data.len());
+        for (msg_id, standing) in &page.data {
+            if let Some(text) = self.shown_message(msg_id, list.query.messages.with_content)? {
+                data.extend(with_raw(endpoint_message_json(&text, *standing)));
+            }
+        }
+        let page =
+            ListOut { data, iterator: page.iterator, prev_iterator: page.prev_iterator, done: page.done };
+        Ok(Outcome::Reply(Reply::json(200, &page)))
+    }
+
+    fn told_attempted(&self, mut list: Attempted, asked: &DeliveriesAsk, told: Deliveries) -> Handled {
+        let slot = self.slots.get(&list.endpoint_id).ok_or_else(|| ApiError::not_found("Endpoint"))?;
+        let wanted = usize::try_from(list.query.messages.page.probe()).unwrap_or(usize::MAX);
+        let mut told: HashMap<String, DeliveryRow> =
+            told.rows.into_iter().map(|row| (row.msg_id.clone(), row)).collect();
+        for msg_id in &asked.ids {
+            if list.found.len() >= wanted {
+                break;
+            }
+            let row = told.remove(msg_id);
+            let standing = match (&row, self.logged(msg_id)?) {
+                (_, None) => None,
+                (row, Some(message)) => slot.standing(&message, row.as_ref()),
+            };
+            if let Some(standing) = standing
+                && list.query.status.is_none_or(|status| status == standing.status)
+            {
+                list.found.push((msg_id.clone(), standing));
+            }
+        }
+        self.ask_attempted(list)
+    }
+
+    fn logged(&self, msg_id: &str) -> Result<Option<Logged>, SqlError> {
+        let rows = self.sql.query(
+            "SELECT event_type, channels, payload IS NOT NULL FROM message WHERE id = ?1",
+            &[Value::Text(msg_id)],
+        )?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        Ok(Some(Logged {
+            id: msg_id.to_owned(),
+            event_type: row.text(0)?,
+            channels: parse_channels(row.opt_text(1)?.as_deref()),
+            has_payload: row.flag(2)?,
+        }))
+    }
+
+    /// Forgets a message's payload. The message stays; deliveries that still wait for it are given up, with an
+    /// attempt that says why. What is in an Endpoint object's memory already is still sent.
+    pub(super) fn expunge(&mut self, now: i64, msg_key: &str) -> Handled {
+        let msg_id = self.message_id(msg_key)?;
+        self.sql.exec("UPDATE message SET payload = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
+        // Memory holds it too: whoever has not been offered it reads on in the log, which passes it over.
+        self.tail.clear();
+        self.tail_bytes = 0;
+        self.tail_after.clone_from(&self.last);
+        self.changed(now, Reply::empty(204))
+    }
+
+    /// Forgets what a receiver answered to one attempt: its endpoint has to be found, which may be deleted.
+    pub(super) fn expunge_attempt(&self, msg_key: &str, attempt_id: &str) -> Handled {
+        let msg_id = self.message_id(msg_key)?;
+        if !id::is(id::ATTEMPT, attempt_id) {
+            return Err(ApiError::not_found("Attempt"));
+        }
+        let ask = frame::encode(&ExpungeAsk { msg_id, attempt_id: attempt_id.to_owned() });
+        let asks = self.slots.keys().map(|endpoint_id| (endpoint_id.clone(), "expunge", ask.clone()));
+        Ok(Outcome::Ask(Box::new(AskPlan { asks: asks.collect(), then: Then::AttemptExpunged })))
+    }
+
+    /// Goes on with what the Endpoint objects answered, in the order in which they were asked.
+    pub fn told(&self, plan: AskPlan, told: &[Vec<u8>]) -> Result<Told, SqlError> {
+        match self.go_on(plan, told) {
+            Ok(Outcome::Reply(reply)) => Ok(Told::Reply(reply)),
+            Ok(Outcome::Ask(plan)) => Ok(Told::Ask(plan)),
+            Ok(other) => Err(SqlError(format!("an answer led to {other:?}"))),
+            Err(ApiError::Internal(text)) => Err(SqlError(text)),
+            Err(error) => Ok(Told::Reply(error.into())),
+        }
+    }
+
+    fn go_on(&self, plan: AskPlan, told: &[Vec<u8>]) -> Handled {
+        match plan.then {
+            Then::Destinations(list) => {
+                let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
+                Ok(self.told_destinations(*list, asked, decode_all(told)?))
+            }
+            Then::Attempted(list) => {
+                let asked = plan.asks.first().map_or(&[][..], |(_, _, frame)| frame);
+                let asked: DeliveriesAsk = frame::decode(asked).map_err(ApiError::Internal)?;
+                let told = decode_all(told)?.into_iter().next().unwrap_or_default();
+                self.told_attempted(*list, &asked, told)
+            }
+            Then::AttemptExpunged => {
+                let found = decode_all::<Done>(told)?.into_iter().any(|answer| answer.done);
+                if found {
+                    Ok(Outcome::Reply(Reply::empty(204)))
+                } else {
+                    Err(ApiError::not_found("Attempt"))
+                }
+            }
+        }
+    }
+}
+
+fn decode_all<T: for<'b> minicbor::Decode<'b, ()>>(frames: &[Vec<u8>]) -> Result<Vec<T>, ApiError> {
+    frames.iter().map(|bytes| frame::decode(bytes).map_err(ApiError::Internal)).collect()
+}
+
+impl Slot {
+    /// How the delivery of a message stands: as the endpoint says; where it knows nothing of it, the message
+    /// may still wait to be offered.
+    fn standing(&self, message: &Logged, row: Option<&DeliveryRow>) -> Option<Standing> {
+        if let Some(row) = row {
+            let status = Status::from_number(row.status).unwrap_or(Status::Fail);
+            return Some(Standing { status, next_at: row.next_at });
+        }
+        let passed_over = self.record.disabled_from.as_ref().is_some_and(|from| message.id > *from);
+        let owed = !self.deleted
+            && message.has_payload
+            && !passed_over
+            && message.id > self.cursor
+            && self.wants(&message.id, &message.event_type, &message.channels);
+        owed.then_some(Standing::WAITING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use serde_json::{Value, json};
+
+    const NONE: Value = Value::Null;
+
+    fn standings(world: &mut World, op: Op, key: &str, query: &str) -> Vec<(String, i64, bool)> {
+        let (status, page) = world.call(op, &[key], query, &NONE);
+        assert_eq!(status, 200, "{page}");
+        let rows = page["data"].as_array().expect("a list").iter();
+        rows.map(|row| {
+            let id = row["id"].as_str().expect("an id").to_owned();
+            (id, row["status"].as_i64().expect("a status"), row["nextAttempt"].is_string())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_delivery_is_pending_then_sending_then_over() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "60")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.pushes = false;
+        let message = world.send("a.b");
+        for (op, key, id) in
+            [(Op::Destinations, &message, &endpoint), (Op::AttemptedMessages, &endpoint, &message)]
+        {
+            assert_eq!(standings(&mut world, op, key, ""), [(id.clone(), 1, false)], "waits in the log");
+        }
+        (world.pushes, world.code) = (true, 500);
+        world.pass(20_000);
+        assert_eq!(world.got.len(), 1);
+        for (op, key, id) in
+            [(Op::Destinations, &message, &endpoint), (Op::AttemptedMessages, &endpoint, &message)]
+        {
+            assert_eq!(standings(&mut world, op, key, ""), [(id.clone(), 3, true)], "a retry is due");
+        }
+        world.pass(80_000);
+        assert_eq!(standings(&mut world, Op::Destinations, &message, ""), [(endpoint.clone(), 2, false)]);
+        world.code = 200;
+        assert_eq!(world.call(Op::Resend, &[&message, &endpoint], "", &NONE).0, 202);
+        assert_eq!(standings(&mut world, Op::Destinations, &message, ""), [(endpoint, 0, false)]);
+    }
+
+    #[test]
+    fn only_endpoints_that_are_owed_a_message_or_tried_it_are_its_destinations() {
+        let mut world = World::new(&[]);
+        let wanted = world.add_endpoint(&json!({ "eventTypes": ["a.b"] }));
+        let other = world.add_endpoint(&json!({ "eventTypes": ["c.d"] }));
+        let disabled = world.add_endpoint(&json!({ "disabled": true }));
+        let message = world.send("a.b");
+        let later = world.add_endpoint(&json!({}));
+        assert_eq!(standings(&mut world, Op::Destinations, &message, ""), [(wanted.clone(), 0, false)]);
+        assert!(standings(&mut world, Op::AttemptedMessages, &other, "").is_empty());
+        assert_eq!(world.call(Op::Resend, &[&message, &other], "", &NONE).0, 202);
+        let ids: Vec<_> = standings(&mut world, Op::Destinations, &message, "");
+        assert_eq!(ids.len(), 2, "a message that was sent by hand has been tried: {ids:?}");
+        world.disable(&disabled, false);
+        assert_eq!(standings(&mut world, Op::Destinations, &message, "").len(), 2);
+        assert!(standings(&mut world, Op::AttemptedMessages, &later, "").is_empty());
+        assert_eq!(world.call(Op::EndpointDelete, &[&wanted], "", &NONE).0, 204);
+        assert_eq!(standings(&mut world, Op::Destinations, &message, ""), [(other, 0, false)]);
+    }
+
+    #[test]
+    fn destinations_come_in_pages() {
+        let mut world = World::new(&[]);
+        let mut all: Vec<String> = (0..70)
+            .map(|_| {
+                world.now += 10;
+                world.add_endpoint(&json!({ "eventTypes": ["a.b"] }))
+            })
+            .collect();
+        world.now += 10;
+        world.add_endpoint(&json!({ "eventTypes": ["c.d"] }));
+        all.reverse();
+        let message = world.send("a.b");
+        let mut seen = Vec::new();
+        let mut query = "limit=30".to_owned();
+        loop {
+            let (_, page) = world.call(Op::Destinations, &[&message], &query, &NONE);
+            let rows = page["data"].as_array().expect("a list");
+            seen.extend(rows.iter().map(|row| row["id"].as_str().expect("an id").to_owned()));
+            if page["done"] == true {
+                break;
+            }
+            query = format!("limit=30&iterator={}", page["iterator"].as_str().expect("an iterator"));
+        }
+        assert_eq!(seen, all);
+    }
+
+    #[test]
+    fn an_endpoints_messages_are_listed_newest_first_by_status_type_and_time() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let fine = world.send("a.b");
+        world.code = 500;
+        let failed = world.send("c.d");
+        let list = |world: &mut World, query: &str| -> Vec<String> {
+            standings(world, Op::AttemptedMessages, &endpoint, query).into_iter().map(|(id, ..)| id).collect()
+        };
+        assert_eq!(list(&mut world, ""), [failed.clone(), fine.clone()]);
+        assert_eq!(list(&mut world, "status=2"), [failed.as_str()]);
+        assert_eq!(list(&mut world, "status=0&expanded_statuses=true"), [fine.as_str()]);
+        assert_eq!(list(&mut world, "event_types=a.b"), [fine.as_str()]);
+        assert_eq!(list(&mut world, "limit=1"), [failed.as_str()]);
+        assert_eq!(list(&mut world, &format!("limit=1&iterator={failed}")), [fine]);
+        assert!(list(&mut world, "before=2020-01-01T00:00:00Z").is_empty());
+        let (_, page) = world.call(Op::AttemptedMessages, &[&endpoint], "with_content=false", &NONE);
+        assert_eq!(page["data"][0]["payload"], json!({}));
+        assert_eq!(world.call(Op::AttemptedMessages, &["nobody"], "", &NONE).0, 404);
+        assert_eq!(world.call(Op::AttemptedMessages, &[&endpoint], "status=7", &NONE).0, 422);
+    }
+
+    #[test]
+    fn a_search_that_matches_little_ends_early_and_goes_on() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({ "eventTypes": ["rare"] }));
+        let rare = world.send("rare");
+        for _ in 0..4200 {
+            world.send("common");
+        }
+        let (_, first) = world.call(Op::AttemptedMessages, &[&endpoint], "", &NONE);
+        assert_eq!((first["data"].as_array().map(Vec::len), &first["done"]), (Some(0), &json!(false)));
+        let query = format!("iterator={}", first["iterator"].as_str().expect("an iterator"));
+        assert_eq!(standings(&mut world, Op::AttemptedMessages, &endpoint, &query), [(rare, 0, false)]);
+    }
+
+    #[test]
+    fn an_expunged_payload_is_gone_for_readers_and_receivers() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "60")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let sent = world.send("a.b");
+        world.pushes = false;
+        let waiting = world.send("a.b");
+        for message in [&sent, &waiting] {
+            assert_eq!(world.call(Op::MessageExpunge, &[message], "", &NONE).0, 204);
+            assert_eq!(world.call(Op::MessageExpunge, &[message], "", &NONE).0, 204, "twice is fine");
+            let (status, shown) = world.call(Op::MessageGet, &[message], "", &NONE);
+            assert_eq!((status, &shown["payload"]), (200, &json!({ "expired": true })));
+        }
+        world.pushes = true;
+        let next = world.send("a.b");
+        world.pass(20_000);
+        let got: Vec<_> = world.got.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(got, [sent.clone(), next], "what waited is passed over, what follows is sent");
+        let (status, refused) = world.call(Op::Resend, &[&sent, &endpoint], "", &NONE);
+        assert_eq!((status, &refused["code"]), (400, &json!("missing_payload")));
+        assert_eq!(world.call(Op::MessageExpunge, &["nothing"], "", &NONE).0, 404);
+    }
+
+    #[test]
+    fn a_retry_whose_payload_was_expunged_is_given_up() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "60,60")]);
+        world.add_endpoint(&json!({}));
+        world.code = 500;
+        let message = world.send("a.b");
+        assert_eq!(world.call(Op::MessageExpunge, &[&message], "", &NONE).0, 204);
+        world.pass(300_000);
+        assert_eq!(world.got.len(), 1);
+        let (_, page) = world.call(Op::AttemptsByMessage, &[&message], "", &NONE);
+        let why = page["data"][0]["response"].as_str().expect("a reason");
+        assert!(why.contains("no longer stored"), "{page}");
+    }
+
+    #[test]
+    fn an_expunged_answer_is_gone_and_the_attempt_stays() {
+        let mut world = World::new(&[]);
+        world.add_endpoint(&json!({}));
+        let endpoint = world.add_endpoint(&json!({}));
+        let message = world.send("a.b");
+        let query = format!("endpoint_id={endpoint}");
+        let (_, page) = world.call(Op::AttemptsByMessage, &[&message], &query, &NONE);
+        let attempt = page["data"][0]["id"].as_str().expect("an id").to_owned();
+        assert_eq!(page["data"][0]["response"], "said");
+        let other = world.send("a.b");
+        assert_eq!(world.call(Op::AttemptExpunge, &[&other, &attempt], "", &NONE).0, 404);
+        assert_eq!(world.call(Op::AttemptExpunge, &[&message, "x"], "", &NONE).0, 404);
+        assert_eq!(world.call(Op::AttemptExpunge, &[&message, &attempt], "", &NONE).0, 204);
+        let (_, shown) = world.call(Op::AttemptGet, &[&message, &attempt], "", &NONE);
+        assert_eq!((&shown["response"], &shown["status"]), (&json!("EXPUNGED"), &json!(0)));
+        let old_path = [message.as_str(), endpoint.as_str()];
+        assert_eq!(world.call(Op::AttemptsByMessage, &old_path, "", &NONE).1["data"][0], shown);
+    }
+}

@@ -1,0 +1,604 @@
+//! Background tasks: recovering what failed, replaying what was never tried.
+//!
+//! A task is a row with a place to go on from. It moves on by batches: one ask to the Endpoint object, whose
+//! answer moves the place; the place is stored before the next ask. The Endpoint object recognises a batch
+//! that is repeated, so a crash at any point repeats a batch without effect. As long as a task is open the
+//! object's alarm is set: a task outlives the memory that drives it.
+//!
+//! One task for each endpoint is under way at a time, the oldest first. The Directory keeps the tenant's list:
+//! it is told when a task begins and ends, before the one who started it is answered, and until it has
+//! acknowledged; in between it hears of progress now and then.
+
+use super::handle::Handled;
+use super::{App, Effects, Slot};
+use crate::api::call::{Call, Reply, to_bytes};
+use crate::api::model::task::{Period, TaskKind, TaskOut, TaskStatus};
+use crate::api::route::Op;
+use crate::error::ApiError;
+use crate::filter::parse_channels;
+use crate::frame::{self, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
+use crate::id;
+use crate::rng::Entropy;
+use crate::sql::{Sql, SqlError, Value};
+use crate::time::rfc3339;
+use minicbor::{Decode, Encode};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// At most so many tasks of one application are open.
+const OPEN_MAX: usize = 20;
+/// At most so many messages in one batch of a replay.
+const BATCH_MAX: usize = 100;
+/// How many rows of the log are read at once.
+const PAGE: i64 = 256;
+/// At most so many rows of the log are looked at in one turn.
+const LOOK_MAX: i64 = 4096;
+/// The Directory hears of progress this often.
+const NOTE_MS: i64 = 10_000;
+/// How long tasks that are over are kept.
+const KEEP_MS: i64 = 90 * 86_400_000;
+/// An ask that failed is repeated after this time, doubling up to [`RETRY_MAX_MS`].
+const RETRY_BASE_MS: i64 = 500;
+const RETRY_MAX_MS: i64 = 5 * 60_000;
+
+/// What a task needs of other objects.
+#[derive(Debug)]
+pub enum TaskEffect {
+    /// Ask an Endpoint object; answered by [`App::task_told`].
+    Ask {
+        /// The task.
+        task_id: String,
+        /// Whom.
+        endpoint_id: String,
+        /// The call.
+        op: &'static str,
+        /// Its frame.
+        frame: Vec<u8>,
+    },
+    /// Tell the Directory; answered by [`App::task_noted`].
+    Note {
+        /// The task.
+        task_id: String,
+        /// Which version of it is told.
+        version: i64,
+        /// The call, encoded.
+        call: Vec<u8>,
+    },
+}
+
+/// A task as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+struct TaskRecord {
+    #[n(0)]
+    kind: TaskKind,
+    #[n(1)]
+    endpoint_id: String,
+    #[n(2)]
+    since: i64,
+    #[n(3)]
+    until: i64,
+    #[n(4)]
+    status: TaskStatus,
+    /// Where the next batch goes on: an attempt (recovery) or a message (replay).
+    #[n(5)]
+    place: String,
+    /// Recovery: the last attempt to look at, once known.
+    #[n(6)]
+    upto: Option<String>,
+    /// How many deliveries were made due.
+    #[n(7)]
+    count: i64,
+    #[n(8)]
+    updated_at: i64,
+    #[n(9)]
+    version: i64,
+    /// The version that the Directory knows.
+    #[n(10)]
+    noted: i64,
+}
+
+/// A task that is open: running, or over without the Directory knowing.
+#[derive(Debug)]
+pub(super) struct Task {
+    record: TaskRecord,
+    asking: bool,
+    noting: bool,
+    noted_at: i64,
+    /// Replay: where the batch under way ends, and whether the log does.
+    batch: (String, bool),
+    retry_at: i64,
+    failures: u32,
+}
+
+impl Task {
+    fn new(record: TaskRecord) -> Self {
+        Self {
+            record,
+            asking: false,
+            noting: false,
+            noted_at: 0,
+            batch: (String::new(), false),
+            retry_at: 0,
+            failures: 0,
+        }
+    }
+
+    fn failed(&mut self, now: i64) {
+        self.failures = self.failures.saturating_add(1);
+        let factor = 1i64.checked_shl(self.failures.saturating_sub(1).min(16)).unwrap_or(1);
+        self.retry_at = now.saturating_add(RETRY_BASE_MS.saturating_mul(factor).min(RETRY_MAX_MS));
+    }
+
+    fn is_over(&self) -> bool {
+        self.record.status != TaskStatus::Running
+    }
+
+    fn end(&mut self, status: TaskStatus) {
+        self.record.status = status;
+    }
+
+    /// When it has to be looked at again, if nothing happens before.
+    pub(super) fn due(&self, now: i64) -> i64 {
+        now.max(self.retry_at)
+    }
+
+    /// When it wants to go on, where it is waiting for its time.
+    pub(super) fn waits_until(&self, now: i64) -> Option<i64> {
+        (self.retry_at > now).then_some(self.retry_at)
+    }
+
+    fn note(&self, task_id: &str, app_id: &str) -> TaskNote {
+        let record = &self.record;
+        let data = json!({
+            "appId": app_id,
+            "endpointId": record.endpoint_id,
+            "since": rfc3339(record.since),
+            "until": rfc3339(record.until),
+            "messages": record.count,
+        });
+        TaskNote {
+            id: task_id.to_owned(),
+            app_id: app_id.to_owned(),
+            task: record.kind.text().to_owned(),
+            status: record.status.text().to_owned(),
+            data: data.to_string(),
+            updated_at: record.updated_at,
+            version: record.version,
+        }
+    }
+}
+
+impl<S: Sql> App<S> {
+    pub(super) fn load_tasks(&mut self) -> Result<(), SqlError> {
+        for mut row in self.sql.query("SELECT id, record FROM task WHERE open = 1", &[])? {
+            let record = frame::decode(&row.blob(1)?).map_err(SqlError)?;
+            self.tasks.insert(row.text(0)?, Task::new(record));
+        }
+        Ok(())
+    }
+
+    /// Starts a task of an endpoint.
+    pub(super) fn start_task(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        kind: TaskKind,
+        key: &str,
+        call: &Call,
+    ) -> Handled {
+        let endpoint_id = self.enabled_endpoint(key)?.0.to_owned();
+        let period = Period::parse(&call.body, now)?;
+        if self.tasks.len() >= OPEN_MAX {
+            let detail = format!("{OPEN_MAX} tasks are under way. Start another when one of them is over.");
+            return Err(ApiError::status(400, "limit_reached", detail));
+        }
+        self.sql.exec(
+            "DELETE FROM task WHERE open = 0 AND id < ?1",
+            &[Value::Text(&id::floor(id::TASK, now.saturating_sub(KEEP_MS)))],
+        )?;
+        let record = TaskRecord {
+            kind,
+            endpoint_id,
+            since: period.since,
+            until: period.until,
+            status: TaskStatus::Running,
+            place: match kind {
+                TaskKind::Recover => String::new(),
+                TaskKind::Replay => id::floor(id::MESSAGE, period.since),
+            },
+            upto: None,
+            count: 0,
+            updated_at: now,
+            version: 1,
+            noted: 0,
+        };
+        let task_id = id::new(id::TASK, now, rng);
+        self.sql.exec(
+            "INSERT INTO task (id, open, record) VALUES (?1, 1, ?2)",
+            &[Value::Text(&task_id), Value::Blob(&frame::encode(&record))],
+        )?;
+        self.tasks.insert(task_id.clone(), Task::new(record));
+        let reply = Reply::json(202, &TaskOut::new(&task_id, kind, TaskStatus::Running, now));
+        self.changed(now, reply)
+    }
+
+    /// Moves every task on that can move.
+    pub(super) fn drive_tasks(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        if self.tasks.is_empty() {
+            return Ok(());
+        }
+        let Some(app_id) = self.info.as_ref().map(|info| info.app_id.clone()) else { return Ok(()) };
+        let mut busy = BTreeSet::new();
+        for (task_id, mut task) in std::mem::take(&mut self.tasks) {
+            // The oldest task of each endpoint goes first: ids sort by time.
+            let its_turn = task.is_over() || busy.insert(task.record.endpoint_id.clone());
+            if its_turn && !task.is_over() && !task.asking && task.retry_at <= now {
+                self.next_batch(now, &task_id, &mut task, effects)?;
+            }
+            let news = task.record.noted < task.record.version
+                && (task.record.noted == 0 || task.is_over() || now >= task.noted_at.saturating_add(NOTE_MS));
+            if news && !task.noting && task.retry_at <= now {
+                task.noting = true;
+                let note = task.note(&task_id, &app_id);
+                let call = Call {
+                    op: Op::TaskNote.name().to_owned(),
+                    body: frame::encode(&note),
+                    ..Call::default()
+                };
+                effects.tasks.push(TaskEffect::Note {
+                    task_id: task_id.clone(),
+                    version: note.version,
+                    call: to_bytes(&call),
+                });
+            }
+            self.tasks.insert(task_id, task);
+        }
+        Ok(())
+    }
+
+    fn next_batch(
+        &self,
+        now: i64,
+        task_id: &str,
+        task: &mut Task,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        let Some(slot) = self.slots.get(&task.record.endpoint_id).filter(|slot| !slot.deleted) else {
+            task.end(TaskStatus::Failed);
+            return self.store_task(now, task_id, task);
+        };
+        let (op, frame) = match task.record.kind {
+            TaskKind::Recover => {
+                let TaskRecord { since, until, place, upto, .. } = task.record.clone();
+                ("recover", frame::encode(&RecoverAsk { since, until, after: place, upto }))
+            }
+            TaskKind::Replay => {
+                let (messages, upto, end) = self.untold(slot, &task.record)?;
+                if messages.is_empty() {
+                    task.record.place = upto;
+                    if end {
+                        task.end(TaskStatus::Finished);
+                    } else {
+                        task.retry_at = now.saturating_add(1); // other work first
+                    }
+                    return self.store_task(now, task_id, task);
+                }
+                task.batch = (upto, end);
+                ("replay", frame::encode(&ReplayAsk { messages }))
+            }
+        };
+        task.asking = true;
+        effects.tasks.push(TaskEffect::Ask {
+            task_id: task_id.to_owned(),
+            endpoint_id: task.record.endpoint_id.clone(),
+            op,
+            frame,
+        });
+        Ok(())
+    }
+
+    /// The next messages of a replay that the endpoint's filter lets through and that it will not be offered
+    /// anyway; how far the log was looked at; whether that is all.
+    fn untold(&self, slot: &Slot, record: &TaskRecord) -> Result<(Vec<Owed>, String, bool), SqlError> {
+        let highest = id::floor(id::MESSAGE, record.until.saturating_add(id::RESOLUTION_MS));
+        let mut place = record.place.clone();
+        let mut found = Vec::new();
+        let mut looked: i64 = 0;
+        while found.is_empty() && looked < LOOK_MAX {
+            let rows = self.sql.query(
+                "SELECT id, event_type, channels, payload IS NOT NULL FROM message
+                 WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+                &[Value::Text(&place), Value::Text(&highest), Value::Int(PAGE)],
+            )?;
+            let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            looked = looked.saturating_add(count);
+            for mut row in rows {
+                if found.len() >= BATCH_MAX {
+                    return Ok((found, place, false));
+                }
+                place = row.text(0)?;
+                let (event_type, channels) = (row.text(1)?, row.opt_text(2)?);
+                let listed = parse_channels(channels.as_deref());
+                let coming = place > slot.cursor && slot.wants(&place, &event_type, &listed);
+                if row.flag(3)? && slot.filter.matches(&event_type, &listed) && !coming {
+                    found.push(Owed { id: place.clone(), event_type, channels });
+                }
+            }
+            if count < PAGE {
+                return Ok((found, place, true));
+            }
+        }
+        Ok((found, place, false))
+    }
+
+    fn store_task(&self, now: i64, task_id: &str, task: &mut Task) -> Result<(), SqlError> {
+        task.record.updated_at = now;
+        task.record.version = task.record.version.saturating_add(1);
+        self.write_task(task_id, task)
+    }
+
+    fn write_task(&self, task_id: &str, task: &Task) -> Result<(), SqlError> {
+        let open = !task.is_over() || task.record.noted < task.record.version;
+        self.sql.exec(
+            "UPDATE task SET open = ?2, record = ?3 WHERE id = ?1",
+            &[Value::Text(task_id), Value::flag(open), Value::Blob(&frame::encode(&task.record))],
+        )
+    }
+
+    /// The answer to a [`TaskEffect::Ask`]; `None` where there was none.
+    pub fn task_told(
+        &mut self,
+        now: i64,
+        task_id: &str,
+        answer: Option<TaskAnswer>,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if let Some(mut task) = self.tasks.remove(task_id) {
+            task.asking = false;
+            match answer.filter(|answer| !answer.not_ready) {
+                None => task.failed(now),
+                Some(answer) => {
+                    task.failures = 0;
+                    task.retry_at = 0;
+                    task.record.count = task.record.count.saturating_add(i64::from(answer.count));
+                    let end = match task.record.kind {
+                        TaskKind::Recover if task.record.upto.is_none() => {
+                            task.record.upto = answer.upto;
+                            answer.end
+                        }
+                        TaskKind::Recover => {
+                            task.record.place = answer.after;
+                            answer.end
+                        }
+                        TaskKind::Replay => {
+                            let (place, end) = std::mem::take(&mut task.batch);
+                            task.record.place = place;
+                            end
+                        }
+                    };
+                    if end {
+                        task.end(TaskStatus::Finished);
+                    }
+                    self.store_task(now, task_id, &mut task)?;
+                }
+            }
+            self.tasks.insert(task_id.to_owned(), task);
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+
+    /// The Directory has heard of a task, or could not be reached.
+    pub fn task_noted(
+        &mut self,
+        now: i64,
+        task_id: &str,
+        version: i64,
+        acknowledged: bool,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if let Some(mut task) = self.tasks.remove(task_id) {
+            task.noting = false;
+            if acknowledged {
+                task.noted_at = now;
+                task.record.noted = task.record.noted.max(version);
+                self.write_task(task_id, &task)?;
+            } else {
+                task.failed(now);
+            }
+            if !task.is_over() || task.record.noted < task.record.version {
+                self.tasks.insert(task_id.to_owned(), task);
+            }
+        }
+        self.settle(now, &mut effects)?;
+        Ok(effects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use super::*;
+    use serde_json::Value as Json;
+
+    fn start(world: &mut World, op: Op, endpoint_id: &str) -> String {
+        let body = json!({ "since": rfc3339(world.now - 3_600_000) });
+        let (status, task) = world.call(op, &[endpoint_id], "", &body);
+        assert_eq!((status, &task["status"]), (202, &json!("running")), "{task}");
+        task["id"].as_str().expect("an id").to_owned()
+    }
+
+    fn ids(got: &[(String, bool)]) -> Vec<String> {
+        got.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    fn last_note(world: &World, task: &str) -> (String, i64) {
+        let note = world.notes.iter().rev().find(|note| note.id == task).expect("a note");
+        let data: Json = serde_json::from_str(&note.data).expect("json");
+        (note.status.clone(), data["messages"].as_i64().expect("a count"))
+    }
+
+    #[test]
+    fn recovery_sends_once_what_failed_for_good() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.code = 500;
+        let failed: Vec<_> = (0..3).map(|_| world.send("a.b")).collect();
+        world.code = 200;
+        world.send("a.b");
+        world.got.clear();
+        let task = start(&mut world, Op::Recover, &endpoint);
+        world.pass(2_000);
+        assert_eq!(ids(&world.got), failed);
+        assert!(world.got.iter().all(|(_, manual)| *manual));
+        assert_eq!(last_note(&world, &task), ("finished".into(), 3));
+        start(&mut world, Op::Recover, &endpoint);
+        world.pass(60_000);
+        assert_eq!(world.got.len(), 3, "nothing is left to recover");
+    }
+
+    #[test]
+    fn recovery_makes_the_next_attempt_of_a_schedule_now_and_the_schedule_goes_on() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "3600,7200")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.code = 500;
+        let message = world.send("a.b");
+        start(&mut world, Op::Recover, &endpoint);
+        world.pass(2_000);
+        assert_eq!(world.got, [(message.clone(), false), (message.clone(), false)]);
+        world.code = 200;
+        world.pass(3_600_000);
+        assert_eq!(world.got.len(), 2, "the second wait of the schedule has begun");
+        world.pass(6_000_000);
+        assert_eq!(world.got.len(), 3);
+    }
+
+    #[test]
+    fn recovery_keeps_to_its_period() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.code = 500;
+        let [early, meant, late] = [0, 1, 2].map(|_| {
+            world.now += 60_000;
+            world.send("a.b")
+        });
+        let at = |id: &str| id::millis(id::MESSAGE, id).expect("a time");
+        world.got.clear();
+        let body = json!({ "since": rfc3339(at(&early) + 1_000), "until": rfc3339(at(&late) - 1_000) });
+        assert_eq!(world.call(Op::Recover, &[&endpoint], "", &body).0, 202);
+        world.pass(2_000);
+        assert_eq!(ids(&world.got), [meant]);
+    }
+
+    #[test]
+    fn a_recovery_of_many_goes_on_after_crashes_and_lost_answers_and_repeats_nothing() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", ""), ("MAX_IN_FLIGHT", "32")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.code = 500;
+        let failed: Vec<_> = (0..350).map(|_| world.send("a.b")).collect();
+        world.got.clear();
+        world.deaf = true;
+        let task = start(&mut world, Op::Recover, &endpoint);
+        for _ in 0..3 {
+            world.pass(1_000);
+            world.crash();
+        }
+        world.deaf = false;
+        world.pass(3_000);
+        world.crash();
+        world.pass(120_000);
+        let mut got = ids(&world.got);
+        got.sort_unstable();
+        assert!(got == failed, "{} of {}: each once, though they failed again", got.len(), failed.len());
+        assert_eq!(last_note(&world, &task).0, "finished");
+    }
+
+    #[test]
+    fn replay_sends_what_was_never_tried_with_the_whole_schedule() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "60")]);
+        let endpoint = world.add_endpoint(&json!({ "eventTypes": ["a.b"] }));
+        world.send("a.b");
+        world.disable(&endpoint, true);
+        let missed: Vec<_> = (0..250).map(|_| world.send("a.b")).collect();
+        world.send("c.d");
+        let expunged = world.send("a.b");
+        world.call(Op::MessageExpunge, &[&expunged], "", &Json::Null);
+        world.disable(&endpoint, false);
+        world.got.clear();
+        world.code = 500;
+        let task = start(&mut world, Op::ReplayMissing, &endpoint);
+        for _ in 0..3 {
+            world.pass(1_000);
+            world.crash();
+        }
+        world.pass(20_000);
+        let mut got = ids(&world.got);
+        got.sort_unstable();
+        assert!(got == missed, "{} of {}", got.len(), missed.len());
+        assert!(world.got.iter().all(|(_, manual)| !manual));
+        world.code = 200;
+        world.pass(600_000);
+        assert_eq!(world.got.len(), 500, "each was retried");
+        assert_eq!(last_note(&world, &task).0, "finished");
+        start(&mut world, Op::ReplayMissing, &endpoint);
+        world.pass(20_000);
+        assert_eq!(world.got.len(), 500, "nothing is missing any more");
+    }
+
+    #[test]
+    fn replay_leaves_to_fan_out_what_is_still_to_come() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.pushes = false;
+        let waiting = world.send("a.b");
+        start(&mut world, Op::ReplayMissing, &endpoint);
+        assert!(world.got.is_empty());
+        world.pushes = true;
+        world.pass(60_000);
+        assert_eq!(ids(&world.got), [waiting]);
+    }
+
+    #[test]
+    fn a_new_endpoint_can_be_given_the_past() {
+        let mut world = World::new(&[]);
+        let past = world.send("a.b");
+        let endpoint = world.add_endpoint(&json!({}));
+        start(&mut world, Op::ReplayMissing, &endpoint);
+        world.pass(2_000);
+        assert_eq!(ids(&world.got), [past]);
+    }
+
+    #[test]
+    fn a_task_of_a_deleted_endpoint_fails_and_one_of_a_disabled_endpoint_does_not_begin() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.deaf = true;
+        let task = start(&mut world, Op::Recover, &endpoint);
+        assert_eq!(world.call(Op::EndpointDelete, &[&endpoint], "", &Json::Null).0, 204);
+        world.pass(60_000);
+        assert_eq!(last_note(&world, &task).0, "failed");
+        let disabled = world.add_endpoint(&json!({ "disabled": true }));
+        let body = json!({ "since": rfc3339(world.now) });
+        let (status, refused) = world.call(Op::Recover, &[&disabled], "", &body);
+        assert_eq!((status, &refused["code"]), (400, &json!("endpoint_disabled")));
+        assert_eq!(world.call(Op::Recover, &["nobody"], "", &body).0, 404);
+    }
+
+    #[test]
+    fn tasks_are_limited_and_wait_their_turn() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.deaf = true;
+        for _ in 0..OPEN_MAX {
+            world.now += 10;
+            start(&mut world, Op::Recover, &endpoint);
+        }
+        let body = json!({ "since": rfc3339(world.now) });
+        assert_eq!(world.call(Op::Recover, &[&endpoint], "", &body).1["code"], "limit_reached");
+        world.deaf = false;
+        world.pass(60_000);
+        let finished = world.notes.iter().filter(|note| note.status == "finished").count();
+        assert_eq!(finished, OPEN_MAX);
+        start(&mut world, Op::Recover, &endpoint);
+    }
+}

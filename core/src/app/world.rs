@@ -1,0 +1,267 @@
+//! For tests: one App object, its Endpoint objects and a receiver, with nothing in between that could fail
+//! unless a test says so.
+
+use super::{App, AskPlan, Effects, Outcome, TaskEffect, Told};
+use crate::api::call::{Call, Reply, from_bytes};
+use crate::api::route::Op;
+use crate::deployment::Deployment;
+use crate::endpoint::{self, AttemptOutcome, Endpoint};
+use crate::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, TaskNote};
+use crate::rng::Seeded;
+use crate::settings::Settings;
+use crate::sql::memory::Memory;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub(super) const START: i64 = 1_795_000_000_000;
+
+pub(super) struct World {
+    pub(super) now: i64,
+    rng: Seeded,
+    deployment: Rc<Deployment>,
+    storage: Memory,
+    pub(super) app: App<Memory>,
+    stores: BTreeMap<String, Memory>,
+    endpoints: BTreeMap<String, Endpoint<Memory>>,
+    /// What receivers answer.
+    pub(super) code: u16,
+    /// What receivers got: the message, and whether by hand.
+    pub(super) got: Vec<(String, bool)>,
+    /// Whether Endpoint objects take pushes.
+    pub(super) pushes: bool,
+    /// Whether answers to tasks' asks get lost.
+    pub(super) deaf: bool,
+    pub(super) notes: Vec<TaskNote>,
+}
+
+impl World {
+    pub(super) fn new(vars: &[(&str, &str)]) -> Self {
+        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let deployment = Rc::new(Deployment::new(Settings::from_vars(var).expect("settings")));
+        let storage = Memory::new();
+        let app = App::open(storage.clone(), deployment.clone(), START, None).expect("opens");
+        let mut world = Self {
+            now: START,
+            rng: Seeded(7),
+            deployment,
+            storage,
+            app,
+            stores: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            code: 200,
+            got: Vec::new(),
+            pushes: true,
+            deaf: false,
+            notes: Vec::new(),
+        };
+        let init =
+            AppInit { org: "org_1".into(), app_id: "app_1".into(), uid: None, version: 1, deleted: false };
+        let effects = world.app.init(START, init).expect("init");
+        world.carry_out(effects);
+        world
+    }
+
+    /// Crashes the App object: what is in its memory is gone.
+    pub(super) fn crash(&mut self) {
+        self.app = App::open(self.storage.clone(), self.deployment.clone(), self.now, None).expect("opens");
+    }
+
+    /// Time passes: alarms and timers of all objects go off.
+    pub(super) fn pass(&mut self, ms: i64) {
+        let end = self.now + ms;
+        while self.now < end {
+            self.now = end.min(self.now + 1_000);
+            let effects = self.app.alarm(self.now).expect("alarm");
+            self.carry_out(effects);
+            for id in self.endpoints.keys().cloned().collect::<Vec<_>>() {
+                let now = self.now;
+                self.endpoint(&id, |endpoint, rng| Ok(((), endpoint.alarm(now, rng)?)));
+            }
+        }
+    }
+
+    pub(super) fn call(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (u16, Json) {
+        let call = Call {
+            op: op.name().to_owned(),
+            params: params.iter().map(|&p| p.to_owned()).collect(),
+            query: query.to_owned(),
+            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+            app_scope: false,
+        };
+        let outcome = self.app.handle(self.now, &mut self.rng, &call).expect("handled");
+        let reply = match outcome.expect("an application") {
+            Outcome::Reply(reply) => reply,
+            Outcome::Changed(reply, effects) => {
+                self.carry_out(effects);
+                reply
+            }
+            Outcome::Ask(plan) => self.ask(*plan),
+            Outcome::Resend(plan) => {
+                let (now, resend) = (self.now, plan.resend.clone());
+                let taken =
+                    self.endpoint(&plan.endpoint_id, |endpoint, rng| endpoint.resend(now, rng, resend));
+                plan.reply(taken)
+            }
+            Outcome::Attempts(plan) => {
+                let told = plan.endpoints.iter().map(|id| {
+                    let endpoint = self.endpoints.get(id).expect("an endpoint");
+                    endpoint.attempts(&plan.ask).expect("attempts")
+                });
+                let told = told.collect();
+                self.app.attempts_reply(*plan, told).expect("a reply")
+            }
+            Outcome::Stats(plan) => {
+                let endpoint = self.endpoints.get(&plan.endpoint_id).expect("an endpoint");
+                plan.reply(&endpoint.statistics(&plan.ask).expect("statistics"))
+            }
+        };
+        (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
+    }
+
+    fn ask(&mut self, mut plan: AskPlan) -> Reply {
+        loop {
+            let asks = plan.asks.clone();
+            let told: Vec<_> = asks.iter().map(|(id, op, ask)| self.ask_endpoint(id, op, ask)).collect();
+            match self.app.told(plan, &told).expect("told") {
+                Told::Reply(reply) => return reply,
+                Told::Ask(next) => plan = *next,
+            }
+        }
+    }
+
+    fn ask_endpoint(&mut self, id: &str, op: &str, ask: &[u8]) -> Vec<u8> {
+        let now = self.now;
+        match op {
+            "deliveries" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoints.get(id).expect("it").deliveries(&ask).expect("deliveries"))
+            }
+            "expunge" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoints.get(id).expect("it").expunge(&ask).expect("expunge"))
+            }
+            "recover" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.recover(now, rng, ask)))
+            }
+            "replay" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.replay(now, rng, ask)))
+            }
+            other => panic!("unknown call {other}"),
+        }
+    }
+
+    /// One step of an Endpoint object, and its effects.
+    fn endpoint<T>(
+        &mut self,
+        id: &str,
+        work: impl FnOnce(
+            &mut Endpoint<Memory>,
+            &mut Seeded,
+        ) -> Result<(T, endpoint::Effects), crate::sql::SqlError>,
+    ) -> T {
+        let store = self.stores.entry(id.to_owned()).or_insert_with(Memory::new).clone();
+        let (deployment, now) = (self.deployment.clone(), self.now);
+        let object = self
+            .endpoints
+            .entry(id.to_owned())
+            .or_insert_with(|| Endpoint::open(store, deployment, now, None).expect("opens"));
+        let (value, effects) = work(object, &mut self.rng).expect("a step");
+        self.carry_out_endpoint(id, effects);
+        value
+    }
+
+    fn carry_out_endpoint(&mut self, id: &str, effects: endpoint::Effects) {
+        let now = self.now;
+        if !effects.fetch_payloads.is_empty() {
+            let asked = effects.fetch_payloads;
+            let answer = self.app.payloads(&PayloadsAsk { ids: asked.clone() }).expect("payloads");
+            self.endpoint(id, |endpoint, rng| Ok(((), endpoint.payloads(now, rng, &asked, Some(answer))?)));
+        }
+        let mut results = Vec::new();
+        for attempt in effects.send {
+            self.got.push((attempt.delivery.msg_id.clone(), attempt.delivery.manual));
+            let answer = AttemptOutcome::Answer { code: self.code, retry_after: None, body: b"said".into() };
+            results.push(attempt.ended(now, answer));
+        }
+        if !results.is_empty() {
+            self.endpoint(id, |endpoint, rng| Ok(((), endpoint.record(now, rng, results)?)));
+        }
+        for (seq, report) in effects.reports {
+            let told = self.app.reported(now, &report).expect("reported");
+            self.carry_out(told);
+            self.endpoint(id, |endpoint, _| Ok(((), endpoint.reported(now, seq, true)?)));
+        }
+    }
+
+    fn carry_out(&mut self, effects: Effects) {
+        let now = self.now;
+        for (id, config) in effects.configure {
+            let answer = self.endpoint(&id, |endpoint, rng| endpoint.configure(now, rng, config));
+            let effects = self.app.configured(now, &id, Some(answer)).expect("configured");
+            self.carry_out(effects);
+        }
+        for (id, push) in effects.push {
+            let answer =
+                self.pushes.then(|| self.endpoint(&id, |endpoint, rng| endpoint.push(now, rng, push)));
+            let effects = self.app.pushed(now, &id, answer).expect("pushed");
+            self.carry_out(effects);
+        }
+        for task in effects.tasks {
+            match task {
+                TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
+                    let answer = self.ask_endpoint(&endpoint_id, op, &frame);
+                    let answer = (!self.deaf).then(|| frame::decode(&answer).expect("an answer"));
+                    let effects = self.app.task_told(now, &task_id, answer).expect("told");
+                    self.carry_out(effects);
+                }
+                TaskEffect::Note { task_id, version, call } => {
+                    let call: Call = from_bytes(&call).expect("a call");
+                    self.notes.push(frame::decode(&call.body).expect("a note"));
+                    let effects = self.app.task_noted(now, &task_id, version, true).expect("noted");
+                    self.carry_out(effects);
+                }
+            }
+        }
+    }
+
+    pub(super) fn add_endpoint(&mut self, extra: &Json) -> String {
+        let mut body = json!({ "url": "https://example.com/hook" });
+        for (name, value) in extra.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        let (status, created) = self.call(Op::EndpointCreate, &[], "", &body);
+        assert_eq!(status, 201, "{created}");
+        created["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub(super) fn disable(&mut self, endpoint_id: &str, disabled: bool) {
+        let patched = self.call(Op::EndpointPatch, &[endpoint_id], "", &json!({ "disabled": disabled }));
+        assert_eq!(patched.0, 200, "{}", patched.1);
+    }
+
+    /// Sends a message of that type; a second passes before.
+    pub(super) fn send(&mut self, event_type: &str) -> String {
+        self.now += 1_000;
+        let message = NewMessage {
+            event_type: event_type.to_owned(),
+            payload: b"{\"secret\":1}".to_vec().into(),
+            event_id: None,
+            channels: None,
+            idempotency_key: None,
+            body_hash: None,
+            retention_days: None,
+            app_uid: None,
+            tags: None,
+        };
+        let (mut answers, effects) =
+            self.app.accept(self.now, &mut self.rng, vec![message]).expect("accepts");
+        self.carry_out(effects);
+        match answers.remove(0) {
+            Accepted::Stored { id, .. } => id,
+            other => panic!("{other:?}"),
+        }
+    }
+}

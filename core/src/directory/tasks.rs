@@ -1,0 +1,172 @@
+//! The tenant's background tasks: what the App objects, which run them, say of them.
+
+use super::{Directory, param};
+use crate::api::call::{Call, Reply};
+use crate::api::model::task::{BackgroundTaskOut, TaskOut, TaskQuery};
+use crate::error::ApiError;
+use crate::frame::{self, TaskNote};
+use crate::id;
+use crate::sql::{Row, Sql, SqlError, Value};
+use crate::time::rfc3339;
+
+/// How long tasks are listed.
+const KEEP_MS: i64 = 90 * 86_400_000;
+
+const ASCENDING: &str = "SELECT id, task, status, updated_at, data FROM task
+    WHERE id > ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR task = ?3) ORDER BY id LIMIT ?4";
+const DESCENDING: &str = "SELECT id, task, status, updated_at, data FROM task
+    WHERE id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR task = ?3) ORDER BY id DESC LIMIT ?4";
+
+impl<S: Sql> Directory<S> {
+    /// Takes what an App object says of a task; older news than known is ignored.
+    pub(super) fn note_task(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let note: TaskNote = frame::decode(&call.body).map_err(ApiError::Internal)?;
+        self.prepare(now)?;
+        let oldest = id::floor(id::TASK, now.saturating_sub(KEEP_MS));
+        self.sql.exec("DELETE FROM task WHERE id < ?1", &[Value::Text(&oldest)])?;
+        self.sql.exec(
+            "INSERT INTO task (id, app_id, task, status, data, updated_at, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, data = excluded.data,
+                updated_at = excluded.updated_at, version = excluded.version
+                WHERE excluded.version > version",
+            &[
+                Value::Text(&note.id),
+                Value::Text(&note.app_id),
+                Value::Text(&note.task),
+                Value::Text(&note.status),
+                Value::Text(&note.data),
+                Value::Int(note.updated_at),
+                Value::Int(note.version),
+            ],
+        )?;
+        Ok(Reply::empty(204))
+    }
+
+    pub(super) fn list_tasks(&self, call: &Call) -> Result<Reply, ApiError> {
+        let query = TaskQuery::parse(&call.query)?;
+        let page = &query.page;
+        let rows = if self.ready {
+            self.sql.query(
+                if page.reads_ascending() { ASCENDING } else { DESCENDING },
+                &[
+                    Value::Text(page.from()),
+                    Value::opt_text(query.status.as_deref()),
+                    Value::opt_text(query.task.as_deref()),
+                    Value::Int(page.probe()),
+                ],
+            )?
+        } else {
+            Vec::new()
+        };
+        let tasks = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Reply::json(200, &page.finish(tasks, |task| &task.task.id)))
+    }
+
+    pub(super) fn get_task(&self, call: &Call) -> Result<Reply, ApiError> {
+        let unknown = || ApiError::not_found("Task");
+        if !self.ready {
+            return Err(unknown());
+        }
+        let rows = self.sql.query(
+            "SELECT id, task, status, updated_at, data FROM task WHERE id = ?1",
+            &[Value::Text(param(call)?)],
+        )?;
+        Ok(Reply::json(200, &read(rows.into_iter().next().ok_or_else(unknown)?)?))
+    }
+}
+
+fn read(mut row: Row) -> Result<BackgroundTaskOut, SqlError> {
+    let data = row.text(4)?;
+    Ok(BackgroundTaskOut {
+        task: TaskOut {
+            id: row.text(0)?,
+            task: row.text(1)?,
+            status: row.text(2)?,
+            updated_at: rfc3339(row.int(3)?),
+        },
+        data: serde_json::from_str(&data)
+            .map_err(|error| SqlError(format!("the data of a task: {error}")))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::route::Op;
+    use crate::rng::Seeded;
+    use crate::sql::memory::Memory;
+    use serde_json::{Value as Json, json};
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    struct World(Directory<Memory>);
+
+    impl World {
+        fn ask(&mut self, op: Op, params: &[&str], query: &str, body: Vec<u8>) -> (u16, Json) {
+            let call = Call {
+                op: op.name().to_owned(),
+                params: params.iter().map(|&p| p.to_owned()).collect(),
+                query: query.to_owned(),
+                body,
+                app_scope: false,
+            };
+            let reply = self.0.handle(NOW, &mut Seeded(1), &call).reply;
+            (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
+        }
+
+        fn note(&mut self, id: &str, status: &str, messages: u32, version: i64) {
+            let note = TaskNote {
+                id: id.to_owned(),
+                app_id: "app_1".to_owned(),
+                task: "endpoint.recover".to_owned(),
+                status: status.to_owned(),
+                data: json!({ "messages": messages }).to_string(),
+                updated_at: NOW,
+                version,
+            };
+            assert_eq!(self.ask(Op::TaskNote, &[], "", frame::encode(&note)).0, 204);
+        }
+    }
+
+    #[test]
+    fn the_newest_news_of_a_task_count() {
+        let mut world = World(Directory::open(Memory::new(), NOW).expect("opens"));
+        assert_eq!(world.ask(Op::TaskList, &[], "", vec![]).1["data"], json!([]));
+        let task = id::new(id::TASK, NOW, &mut Seeded(2));
+        assert_eq!(world.ask(Op::TaskGet, &[&task], "", vec![]).0, 404);
+        world.note(&task, "running", 0, 1);
+        world.note(&task, "finished", 9, 3);
+        world.note(&task, "running", 5, 2);
+        let (status, shown) = world.ask(Op::TaskGet, &[&task], "", vec![]);
+        assert_eq!(
+            (status, &shown),
+            (
+                200,
+                &json!({"id": task, "task": "endpoint.recover", "status": "finished",
+                    "updatedAt": rfc3339(NOW), "data": {"messages": 9}})
+            )
+        );
+        assert_eq!(world.ask(Op::TaskList, &[], "", vec![]).1["data"][0], shown);
+    }
+
+    #[test]
+    fn tasks_are_listed_newest_first_filtered_and_not_for_ever() {
+        let mut world = World(Directory::open(Memory::new(), NOW).expect("opens"));
+        let old = id::new(id::TASK, NOW - KEEP_MS - 1000, &mut Seeded(2));
+        let [a, b] = [NOW - 1000, NOW].map(|at| id::new(id::TASK, at, &mut Seeded(3)));
+        world.note(&old, "finished", 1, 1);
+        world.note(&a, "finished", 1, 1);
+        world.note(&b, "running", 1, 1);
+        let mut ids = |query: &str| -> Vec<String> {
+            let list = world.ask(Op::TaskList, &[], query, vec![]).1;
+            let ids = list["data"].as_array().expect("a list").iter();
+            ids.map(|task| task["id"].as_str().expect("an id").to_owned()).collect()
+        };
+        assert_eq!(ids(""), [b.clone(), a.clone()]);
+        assert_eq!(ids("order=ascending&limit=1"), [a.as_str()]);
+        assert_eq!(ids("status=running"), [b]);
+        assert_eq!(ids("status=finished&task=endpoint.recover"), [a]);
+        assert!(ids("task=endpoint.replay").is_empty());
+    }
+}
