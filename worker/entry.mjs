@@ -54,6 +54,23 @@ async function guarded(object, method, ...args) {
   }
 }
 
+// The same for the call of the hot path, which answers by callback.
+function accepted(object, frame) {
+  return new Promise((resolve, reject) => {
+    pending.add(reject);
+    const reply = (answer) => {
+      pending.delete(reject);
+      resolve(answer);
+    };
+    try {
+      object.accept(frame, reply);
+    } catch (error) {
+      pending.delete(reject);
+      reject(error);
+    }
+  });
+}
+
 // Objects are called by RPC: it costs less than a request and a response, and an error arrives as an error.
 const object = (Class) =>
   class extends DurableObject {
@@ -62,7 +79,7 @@ const object = (Class) =>
       this.inner = new Class(state, env);
     }
     call(op, frame) {
-      return guarded(this.inner, "call", op, frame);
+      return op === "accept" ? accepted(this.inner, frame) : guarded(this.inner, "call", op, frame);
     }
     alarm() {
       return guarded(this.inner, "alarm");

@@ -25,38 +25,48 @@ async function send(stub, op, frame) {
   return await stub.call(op, frame);
 }
 
-// Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.
-// Every object has its own, since a signal belongs to the object that made it.
-export class Deadlines {
-  signal(timeout) {
+// The requests of one object. `done(token, status, text, bytes)` is called when a request has ended: with the
+// answer's Retry-After (or null) and its body, or with status 0 and why there was no complete answer. A callback,
+// not a promise for each: a promise that Rust awaits costs two closures and their finalisation.
+export class Sender {
+  constructor(done) {
+    this.done = done;
+  }
+
+  // Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
+  // `headers` is one text, a line each: name, colon, value.
+  async post(token, url, headers, body, timeout, cap) {
+    body = body.slice(); // a view of the wasm memory, which changes (and moves) while the request is under way
+    const fields = [];
+    for (const line of headers.split("\n")) {
+      const colon = line.indexOf(":");
+      fields.push([line.slice(0, colon), line.slice(colon + 1)]);
+    }
+    const signal = this.deadline(timeout);
+    let status = 0;
+    let text = null;
+    let bytes = null;
+    try {
+      const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
+      text = response.headers.get("retry-after");
+      bytes = await readCapped(response, cap);
+      status = response.status;
+    } catch (error) {
+      text = signal.aborted ? "timeout" : String(error?.message ?? error);
+    }
+    this.done(token, status, text, bytes);
+  }
+
+  // Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.
+  deadline(timeout) {
     const now = Date.now();
     if (this.timeout !== timeout || !(now < this.until)) {
       const slack = Math.min(timeout / 50, 250);
       this.timeout = timeout;
       this.until = now + slack;
-      this.shared = AbortSignal.timeout(Math.ceil(timeout + slack));
+      this.signal = AbortSignal.timeout(Math.ceil(timeout + slack));
     }
-    return this.shared;
-  }
-}
-
-// Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
-// `headers` is one text, a line each: name, colon, value. Resolves to [status, retryAfter | null, bytes], or to
-// [0, kind, text] where there was no complete answer.
-export async function post(deadlines, url, headers, body, timeout, cap) {
-  const fields = [];
-  for (const line of headers.split("\n")) {
-    const colon = line.indexOf(":");
-    fields.push([line.slice(0, colon), line.slice(colon + 1)]);
-  }
-  body = body.slice(); // a view of the wasm memory, which changes while the request is under way
-  const signal = deadlines.signal(timeout);
-  try {
-    const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
-    const retryAfter = response.headers.get("retry-after");
-    return [response.status, retryAfter, await readCapped(response, cap)];
-  } catch (error) {
-    return [0, signal.aborted ? "timeout" : "network", String(error?.message ?? error)];
+    return this.signal;
   }
 }
 

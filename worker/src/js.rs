@@ -10,25 +10,18 @@ use weir_core::rng::Entropy;
 extern "C" {
     #[wasm_bindgen(js_name = callObject)]
     fn call_object(namespace: &JsValue, kind: &str, name: &str, op: &str, frame: &[u8]) -> Promise;
-    #[wasm_bindgen(js_name = post)]
-    fn post_js(
-        deadlines: &Deadlines,
-        url: &str,
-        headers: &str,
-        body: &[u8],
-        timeout: f64,
-        cap: f64,
-    ) -> Promise;
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
     #[wasm_bindgen(js_name = partsOf)]
     fn parts_of_js(request: &web_sys::Request) -> String;
 
-    /// The timers of one object's requests; see `glue.js`.
-    pub(crate) type Deadlines;
+    /// The requests of one object; see `glue.js`.
+    pub(crate) type Sender;
     #[wasm_bindgen(constructor)]
-    pub(crate) fn new() -> Deadlines;
+    fn new(done: &Done) -> Sender;
+    #[wasm_bindgen(method)]
+    fn post(this: &Sender, token: u32, url: &str, headers: &str, body: &[u8], timeout: f64, cap: f64);
 }
 
 #[wasm_bindgen]
@@ -109,6 +102,9 @@ pub(crate) async fn call(
     Ok(Uint8Array::new(&answer).to_vec())
 }
 
+/// What is called when a request has ended: its token, status, text and bytes; see `glue.js`.
+type Done = Closure<dyn FnMut(u32, u16, Option<String>, JsValue)>;
+
 /// What came of a request to a receiver.
 pub(crate) enum Posted {
     Answer { code: u16, retry_after: Option<String>, body: Vec<u8> },
@@ -116,43 +112,50 @@ pub(crate) enum Posted {
     Network(String),
 }
 
-/// Sends one webhook; see `post` in `glue.js`.
-pub(crate) async fn post(
-    deadlines: &Deadlines,
-    url: &str,
-    headers: &[(String, String)],
-    body: &[u8],
-    timeout_ms: i64,
-    cap: usize,
-) -> Posted {
-    // One text crosses to JavaScript more cheaply than many. No value has a line break: the core refuses it.
-    let mut fields = String::new();
-    for (name, value) in headers {
-        if !fields.is_empty() {
-            fields.push('\n');
-        }
-        fields.push_str(name);
-        fields.push(':');
-        fields.push_str(value);
+/// Sends one object's requests to receivers.
+pub(crate) struct Posts {
+    sender: Sender,
+    _done: Done,
+}
+
+impl Posts {
+    /// `ended` is called with a request's token and what came of it.
+    pub(crate) fn new(ended: impl Fn(u32, Posted) + 'static) -> Self {
+        let done: Done = Closure::new(move |token, code, text: Option<String>, bytes: JsValue| {
+            let posted = match (code, text) {
+                (0, Some(text)) if text == "timeout" => Posted::Timeout,
+                (0, text) => Posted::Network(text.unwrap_or_default()),
+                (code, retry_after) => {
+                    Posted::Answer { code, retry_after, body: Uint8Array::new(&bytes).to_vec() }
+                }
+            };
+            ended(token, posted);
+        });
+        Self { sender: Sender::new(&done), _done: done }
     }
-    #[allow(clippy::cast_precision_loss)] // both far below 2^53
-    let sent = post_js(deadlines, url, &fields, body, timeout_ms as f64, cap as f64);
-    match JsFuture::from(sent).await {
-        Ok(answer) => {
-            let answer = Array::from(&answer);
-            let second = answer.get(1).as_string();
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an HTTP status
-            let code = answer.get(0).as_f64().unwrap_or(0.0) as u16;
-            if code == 0 {
-                return match second.as_deref() {
-                    Some("timeout") => Posted::Timeout,
-                    _ => Posted::Network(answer.get(2).as_string().unwrap_or_default()),
-                };
+
+    /// Sends one webhook, and keeps up to `cap` bytes of the answer.
+    pub(crate) fn send(
+        &self,
+        token: u32,
+        url: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        timeout_ms: i64,
+        cap: usize,
+    ) {
+        // One text crosses to JavaScript more cheaply than many. No value has a line break: the core refuses it.
+        let mut fields = String::new();
+        for (name, value) in headers {
+            if !fields.is_empty() {
+                fields.push('\n');
             }
-            let body = Uint8Array::new(&answer.get(2)).to_vec();
-            Posted::Answer { code, retry_after: second, body }
+            fields.push_str(name);
+            fields.push(':');
+            fields.push_str(value);
         }
-        Err(error) => Posted::Network(text_of(&error)),
+        #[allow(clippy::cast_precision_loss)] // both far below 2^53
+        self.sender.post(token, url, &fields, body, timeout_ms as f64, cap as f64);
     }
 }
 

@@ -13,6 +13,82 @@ const DAY_MS: i64 = 86_400_000;
 /// At most so many bytes of payload are answered at once.
 const PAYLOADS_MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// Messages that are stored together.
+#[derive(Default)]
+struct Group {
+    at: i64,
+    stored: Vec<(String, NewMessage)>,
+}
+
+impl Group {
+    fn answered_before(&self, key: &ByteVec, body_hash: Option<&ByteVec>) -> Option<Accepted> {
+        let (id, message) =
+            self.stored.iter().find(|(_, message)| message.idempotency_key.as_ref() == Some(key))?;
+        if message.body_hash.as_ref() != body_hash {
+            return Some(Accepted::KeyReused);
+        }
+        Some(Accepted::Stored { id: id.clone(), at: self.at, replayed: true })
+    }
+
+    fn has_event_id(&self, event_id: &str) -> bool {
+        self.stored.iter().any(|(_, message)| message.event_id.as_deref() == Some(event_id))
+    }
+}
+
+macro_rules! insert {
+    ($($row:literal),+) => {
+        concat!(
+            "INSERT INTO message (id, created_at, event_type, event_id, channels, tags, expires_at,
+                idempotency_key, body_hash, payload) VALUES ",
+            $($row),+
+        )
+    };
+}
+
+/// Statements for so many rows; ten values each, and at most 100 a statement.
+const INSERTS: [(usize, &str); 4] = [
+    (
+        8,
+        insert!(
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?)"
+        ),
+    ),
+    (
+        4,
+        insert!(
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?)"
+        ),
+    ),
+    (2, insert!("(?,?,?,?,?,?,?,?,?,?),", "(?,?,?,?,?,?,?,?,?,?)")),
+    (1, insert!("(?,?,?,?,?,?,?,?,?,?)")),
+];
+
+fn values<'a>(id: &'a str, now: i64, message: &'a NewMessage) -> [Value<'a>; 10] {
+    let expires_at = message.retention_days.map(|days| now.saturating_add(days.saturating_mul(DAY_MS)));
+    [
+        Value::Text(id),
+        Value::Int(now),
+        Value::Text(&message.event_type),
+        Value::opt_text(message.event_id.as_deref()),
+        Value::opt_text(message.channels.as_deref()),
+        Value::opt_text(message.tags.as_deref()),
+        Value::opt_int(expires_at),
+        Value::opt_blob(message.idempotency_key.as_deref()),
+        Value::opt_blob(message.body_hash.as_deref()),
+        Value::Blob(&message.payload),
+    ]
+}
+
 impl<S: Sql> App<S> {
     /// Stores messages that arrived together; their writes commit together. The answers are in the order of
     /// the messages, and may be given once the writes are durable.
@@ -23,9 +99,11 @@ impl<S: Sql> App<S> {
         messages: Vec<NewMessage>,
     ) -> Result<(Vec<Accepted>, Effects), SqlError> {
         let mut answers = Vec::with_capacity(messages.len());
+        let mut group = Group { at: now, ..Group::default() };
         for message in messages {
-            answers.push(self.accept_one(now, rng, message)?);
+            answers.push(self.accept_one(now, rng, message, &mut group)?);
         }
+        self.insert(now, group.stored)?;
         let mut effects = Effects::default();
         self.settle(now, &mut effects)?;
         Ok((answers, effects))
@@ -36,49 +114,53 @@ impl<S: Sql> App<S> {
         now: i64,
         rng: &mut impl Entropy,
         message: NewMessage,
+        group: &mut Group,
     ) -> Result<Accepted, SqlError> {
         if !self.exists(message.app_uid.as_deref()) {
             return Ok(Accepted::Unknown);
         }
-        if let Some(key) = &message.idempotency_key
-            && let Some(answer) = self.answered_before(now, key, message.body_hash.as_ref())?
-        {
-            return Ok(answer);
+        if let Some(key) = &message.idempotency_key {
+            let hash = message.body_hash.as_ref();
+            if let Some(answer) = group.answered_before(key, hash) {
+                return Ok(answer);
+            }
+            if let Some(answer) = self.answered_before(now, key, hash)? {
+                return Ok(answer);
+            }
         }
         if let Some(event_id) = &message.event_id
-            && self.find_by_event_id(event_id)?.is_some()
+            && (group.has_event_id(event_id) || self.find_by_event_id(event_id)?.is_some())
         {
             return Ok(Accepted::EventIdTaken);
         }
         let id = self.message_ids.next(now, rng);
-        let expires_at = message.retention_days.map(|days| now.saturating_add(days.saturating_mul(DAY_MS)));
-        self.sql.exec(
-            "INSERT INTO message (id, created_at, event_type, event_id, channels, tags, expires_at,
-                idempotency_key, body_hash, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            &[
-                Value::Text(&id),
-                Value::Int(now),
-                Value::Text(&message.event_type),
-                Value::opt_text(message.event_id.as_deref()),
-                Value::opt_text(message.channels.as_deref()),
-                Value::opt_text(message.tags.as_deref()),
-                Value::opt_int(expires_at),
-                Value::opt_blob(message.idempotency_key.as_deref()),
-                Value::opt_blob(message.body_hash.as_deref()),
-                Value::Blob(&message.payload),
-            ],
-        )?;
-        self.last.clone_from(&id);
-        self.tail_bytes = self.tail_bytes.saturating_add(message.payload.len());
-        self.tail.push_back(Entry {
-            id: id.clone(),
-            event_type: message.event_type,
-            channels: parse_channels(message.channels.as_deref()),
-            channels_text: message.channels,
-            payload: Vec::from(message.payload).into(),
-        });
-        Ok(Accepted::Stored { id, at: now, replayed: false })
+        let stored = Accepted::Stored { id: id.clone(), at: now, replayed: false };
+        group.stored.push((id, message));
+        Ok(stored)
+    }
+
+    /// Inserts the group in as few statements as can be: each costs a call of the platform.
+    fn insert(&mut self, now: i64, stored: Vec<(String, NewMessage)>) -> Result<(), SqlError> {
+        let mut rest = stored.as_slice();
+        while let Some(&(count, statement)) = INSERTS.iter().find(|(count, _)| *count <= rest.len()) {
+            let Some((rows, others)) = rest.split_at_checked(count) else { break };
+            let values: Vec<Value<'_>> =
+                rows.iter().flat_map(|(id, message)| values(id, now, message)).collect();
+            self.sql.exec(statement, &values)?;
+            rest = others;
+        }
+        for (id, message) in stored {
+            self.last.clone_from(&id);
+            self.tail_bytes = self.tail_bytes.saturating_add(message.payload.len());
+            self.tail.push_back(Entry {
+                id,
+                event_type: message.event_type,
+                channels: parse_channels(message.channels.as_deref()),
+                channels_text: message.channels,
+                payload: Vec::from(message.payload).into(),
+            });
+        }
+        Ok(())
     }
 
     fn answered_before(

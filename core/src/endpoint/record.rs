@@ -8,6 +8,7 @@ use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 /// At most so many bytes of an answer's body are kept.
 pub const RESPONSE_MAX: usize = 16 * 1024;
@@ -110,11 +111,66 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
         self.throughput.ended(now, results.len());
+        let together = results.len() > 1;
+        let mut succeeded = Vec::new();
         for result in results {
-            self.record_one(now, rng, &result, &mut effects)?;
+            if together && result.outcome.is_success() && self.is_under_way(&result.delivery) {
+                succeeded.push(result);
+            } else {
+                self.record_one(now, rng, &result, &mut effects)?;
+            }
+        }
+        if !succeeded.is_empty() {
+            self.record_successes(now, rng, &succeeded)?;
         }
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
+    }
+
+    /// Whether this object waits for just this result. If not, its lease ran out, or the object was opened anew:
+    /// the attempt is still recorded, but the delivery's fate is decided by the row that is due.
+    fn is_under_way(&self, delivery: &Delivery) -> bool {
+        self.in_flight.get(&delivery.key).is_some_and(|request| request.until == delivery.slot)
+    }
+
+    /// The usual case, several in one statement: each statement costs a call of the platform.
+    fn record_successes(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        results: &[AttemptResult],
+    ) -> Result<(), SqlError> {
+        let mut rows = Vec::with_capacity(results.len());
+        for result in results {
+            let delivery = &result.delivery;
+            self.forget_in_flight(&delivery.key);
+            let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
+            let (code, _, response) = describe(&result.outcome);
+            let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);
+            self.stats.success(result.started_at, attempt_id.clone());
+            rows.push(json!([
+                delivery.slot,
+                delivery.key,
+                attempt_id,
+                delivery.made.saturating_add(1),
+                late,
+                code,
+                response,
+                result.started_at,
+                result.duration_ms,
+                result.url,
+            ]));
+        }
+        let rows = serde_json::Value::Array(rows).to_string();
+        self.sql.exec(
+            "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
+                late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
+                started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9
+             FROM json_each(?1) AS r
+             WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
+            &[Value::Text(&rows)],
+        )?;
+        self.recovered()
     }
 
     fn record_one(
@@ -125,9 +181,7 @@ impl<S: Sql> Endpoint<S> {
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
         let delivery = &result.delivery;
-        // Not under way any more: its lease ran out, or this object was opened anew. The attempt is still
-        // recorded, but the delivery's fate is decided by the row that is due, not by this late answer.
-        let ours = self.in_flight.get(&delivery.key).is_some_and(|f| f.until == delivery.slot);
+        let ours = self.is_under_way(delivery);
         if ours {
             self.forget_in_flight(&delivery.key);
         }

@@ -3,8 +3,8 @@
 use super::{Shell, bytes, failed};
 use crate::js;
 use crate::js::{Random, after, now};
-use futures_channel::oneshot;
 use futures_util::future::join_all;
+use js_sys::Function;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -23,7 +23,7 @@ pub struct App(Rc<Inner>);
 struct Inner {
     shell: Shell<Machine>,
     /// Messages that wait for the next commit, with who waits for the answer.
-    waiting: RefCell<Vec<(NewMessage, oneshot::Sender<Accepted>)>>,
+    waiting: RefCell<Vec<(NewMessage, Function)>>,
     committing: Cell<bool>,
 }
 
@@ -40,6 +40,14 @@ impl App {
     pub async fn call(&self, op: String, frame: Vec<u8>) -> Result<JsValue, JsValue> {
         let inner = self.0.clone();
         inner.call(&op, &frame).await.map_err(|e| failed(&e))
+    }
+
+    /// Accepts one message: `reply` is called with the answer. The hot path has no promise of its own: one that
+    /// Rust makes costs more than the call.
+    pub fn accept(&self, frame: Vec<u8>, reply: Function) -> Result<(), JsValue> {
+        let message = frame::decode(&frame).map_err(|e| failed(&e))?;
+        self.0.accept(message, reply);
+        Ok(())
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
@@ -60,10 +68,6 @@ impl Inner {
     async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
         self.shell.opened(false).await?;
         match op {
-            "accept" => {
-                let answer = self.accept(frame::decode(frame)?).await;
-                Ok(bytes(&answer))
-            }
             "api" => self.api(frame::decode(frame)?).await,
             "payloads" => {
                 let ask: PayloadsAsk = frame::decode(frame)?;
@@ -98,29 +102,32 @@ impl Inner {
 
     /// Group commit: a message that comes while no commit is under way is stored at once; those that come while
     /// one is, are stored together when it has ended.
-    async fn accept(self: &Rc<Self>, message: NewMessage) -> Accepted {
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().push((message, sender));
-        if !self.committing.replace(true) {
-            let this = self.clone();
-            spawn_local(async move {
-                while !this.waiting.borrow().is_empty() {
-                    this.commit();
-                    this.shell.durable().await;
-                }
-                this.committing.set(false);
-            });
+    fn accept(self: &Rc<Self>, message: NewMessage, reply: Function) {
+        self.waiting.borrow_mut().push((message, reply));
+        if self.committing.replace(true) {
+            return;
         }
-        receiver.await.unwrap_or(Accepted::Failed)
+        let this = self.clone();
+        spawn_local(async move {
+            if let Err(error) = this.shell.opened(false).await {
+                console_error!("{}: {error}", this.shell.name);
+            }
+            while !this.waiting.borrow().is_empty() {
+                this.commit();
+                this.shell.durable().await;
+            }
+            this.committing.set(false);
+        });
     }
 
     fn commit(self: &Rc<Self>) {
-        let (messages, senders): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
+        let (messages, replies): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
         let answers = self.step(|machine| machine.accept(now(), &mut Random, messages)).unwrap_or_default();
         let mut answers = answers.into_iter();
-        for sender in senders {
+        for reply in replies {
+            let answer = answers.next().unwrap_or(Accepted::Failed);
             // Who asked may have gone; the message is stored all the same.
-            let _ = sender.send(answers.next().unwrap_or(Accepted::Failed));
+            let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&answer));
         }
     }
 
@@ -288,7 +295,7 @@ impl Inner {
             }
             TaskEffect::Note { task_id, version, call } => {
                 let org = self.shell.name.split('/').next().unwrap_or_default();
-                let told = js::call(&namespace(&self.shell.env, "DIRECTORY"), org, "api", &call).await;
+                let told = js::call(&self.shell.env, "DIRECTORY", org, "api", &call).await;
                 let acknowledged = self
                     .logged(told)
                     .and_then(|bytes| self.logged(frame::decode::<Reply>(&bytes)))

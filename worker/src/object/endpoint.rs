@@ -1,8 +1,9 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::js::{self, Deadlines, Posted, Random, after, now};
-use std::cell::{Cell, RefCell};
+use crate::js::{self, Posted, Posts, Random, after, now};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -19,7 +20,11 @@ pub struct Endpoint(Rc<Inner>);
 
 struct Inner {
     shell: Shell<Machine>,
-    deadlines: Deadlines,
+    /// Set right after construction: it calls back.
+    posts: OnceCell<Posts>,
+    /// Requests under way, by token.
+    sent: RefCell<HashMap<u32, Attempt>>,
+    tokens: Cell<u32>,
     /// Results that wait for the next commit.
     results: RefCell<Vec<AttemptResult>>,
     recording: Cell<bool>,
@@ -31,12 +36,22 @@ impl Endpoint {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
         let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
-        Ok(Endpoint(Rc::new(Inner {
+        let inner = Rc::new(Inner {
             shell,
-            deadlines: Deadlines::new(),
+            posts: OnceCell::new(),
+            sent: RefCell::new(HashMap::new()),
+            tokens: Cell::new(0),
             results: RefCell::new(Vec::new()),
             recording: Cell::new(false),
-        })))
+        });
+        let weak = Rc::downgrade(&inner);
+        let posts = Posts::new(move |token, posted| {
+            if let Some(inner) = weak.upgrade() {
+                inner.ended(token, posted);
+            }
+        });
+        let _ = inner.posts.set(posts);
+        Ok(Endpoint(inner))
     }
 
     /// One call of another object.
@@ -126,17 +141,7 @@ impl Inner {
             });
         }
         for attempt in effects.send {
-            let this = self.clone();
-            spawn_local(async move {
-                let result = this.send(attempt).await;
-                // Its connection is free for the next one, before its result is on record.
-                let free = this.shell.light_step(|m| m.answered(now(), &result));
-                if let Some(effects) = this.logged(free) {
-                    this.carry_out(effects);
-                }
-                this.results.borrow_mut().push(result);
-                this.record().await;
-            });
+            self.send(attempt);
         }
         if !effects.fetch_payloads.is_empty() {
             let this = self.clone();
@@ -163,49 +168,67 @@ impl Inner {
         }
     }
 
-    async fn send(&self, attempt: Attempt) -> AttemptResult {
+    fn send(self: &Rc<Self>, attempt: Attempt) {
         // Checked when the endpoint was saved, and again here: the rules may have become stricter since.
-        let target = match target::check(&attempt.url, &self.shell.deployment.policy) {
-            Ok(target) => target,
+        match target::check(&attempt.url, &self.shell.deployment.policy) {
+            Ok(target) => {
+                let token = self.tokens.replace(self.tokens.get().wrapping_add(1));
+                if let Some(posts) = self.posts.get() {
+                    let (headers, timeout) = (&attempt.headers, attempt.timeout_ms);
+                    posts.send(token, &target.url, headers, &attempt.body, timeout, RESPONSE_MAX);
+                }
+                self.sent.borrow_mut().insert(token, attempt);
+            }
             Err(refusal) => {
                 let outcome = AttemptOutcome::Failed(Failure::Refused(refusal.to_string()));
-                return attempt.ended(now(), outcome);
+                self.results.borrow_mut().push(attempt.ended(now(), outcome));
+                self.record();
             }
-        };
-        let posted = js::post(
-            &self.deadlines,
-            &target.url,
-            &attempt.headers,
-            &attempt.body,
-            attempt.timeout_ms,
-            RESPONSE_MAX,
-        )
-        .await;
-        let outcome = match posted {
-            Posted::Answer { code, retry_after, body } => AttemptOutcome::Answer { code, retry_after, body },
-            Posted::Timeout => AttemptOutcome::Failed(Failure::Timeout),
-            Posted::Network(text) => AttemptOutcome::Failed(Failure::Network(text)),
-        };
-        attempt.ended(now(), outcome)
+        }
+    }
+
+    fn ended(self: &Rc<Self>, token: u32, posted: Posted) {
+        let Some(attempt) = self.sent.borrow_mut().remove(&token) else { return };
+        let result = attempt.ended(
+            now(),
+            match posted {
+                Posted::Answer { code, retry_after, body } => {
+                    AttemptOutcome::Answer { code, retry_after, body }
+                }
+                Posted::Timeout => AttemptOutcome::Failed(Failure::Timeout),
+                Posted::Network(text) => AttemptOutcome::Failed(Failure::Network(text)),
+            },
+        );
+        // Its connection is free for the next one, before its result is on record.
+        if let Some(effects) = self.logged(self.shell.light_step(|m| m.answered(now(), &result))) {
+            self.carry_out(effects);
+        }
+        self.results.borrow_mut().push(result);
+        self.record();
     }
 
     /// Group commit, as for messages: results that come while a commit is under way are recorded together when it
     /// has ended.
-    async fn record(self: &Rc<Self>) {
+    fn record(self: &Rc<Self>) {
         if self.recording.replace(true) {
             return;
         }
-        while !self.results.borrow().is_empty() {
-            if let Err(error) = self.shell.opened(false).await {
-                console_error!("{}: {error}", self.shell.name);
-                self.results.take(); // their leases run out, and the deliveries are due again
-                break;
+        let this = self.clone();
+        spawn_local(async move {
+            while !this.results.borrow().is_empty() {
+                if let Err(error) = this.shell.opened(false).await {
+                    console_error!("{}: {error}", this.shell.name);
+                    this.results.take(); // their leases run out, and the deliveries are due again
+                    break;
+                }
+                let results = this.results.take();
+                this.logged(
+                    this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))),
+                );
+                this.shell.durable().await;
             }
-            let results = self.results.take();
-            self.logged(self.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))));
-            self.shell.durable().await;
-        }
-        self.recording.set(false);
+            this.recording.set(false);
+        });
     }
 
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
