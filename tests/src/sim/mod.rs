@@ -251,7 +251,10 @@ pub fn run_many(from: u64, to: u64, threads: usize) -> Result<Summary, Violation
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         let mut total = Summary::default();
         for worker in workers {
-            total.add(&worker.join().expect("the simulator itself does not panic")?);
+            match worker.join() {
+                Ok(result) => total.add(&result?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
         Ok(total)
     })
