@@ -376,6 +376,20 @@ fn the_pace_is_kept_and_nothing_is_refused() {
 }
 
 #[test]
+fn a_change_that_leaves_the_pace_does_not_hold_deliveries_back() {
+    let paced = Config { paces: vec![(3, HOUR)], max_in_flight: Some(1), ..config(1) };
+    let mut sut = Sut::with(paced.clone());
+    let messages = sut.messages(3);
+    let mut effects = sut.push(&messages).1;
+    sut.configure(Config { version: 2, url: "https://new.example.com/".into(), ..paced });
+    for _ in 0..2 {
+        let attempt = effects.send.remove(0);
+        effects = sut.answer(attempt, 200);
+        assert_eq!(effects.send.len(), 1, "what waits was not started yet");
+    }
+}
+
+#[test]
 fn a_start_that_was_never_recorded_counts_towards_the_pace() {
     let mut sut = Sut::with(Config { paces: vec![(2, HOUR)], ..config(1) });
     let attempt = sut.sent();
