@@ -148,6 +148,9 @@ pub enum Defect {
     KeepsOldConfig,
     /// Reports are acknowledged without reaching the application.
     SwallowsReports,
+    /// An answer to a push that an App object made before it was opened anew is taken for one to a push that
+    /// it made since.
+    MistakesAnswers,
 }
 
 impl Defect {
@@ -171,6 +174,7 @@ impl Defect {
         (Defect::PushesBackwards, &[Rule::Order]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
         (Defect::SwallowsReports, &[Rule::Report]),
+        (Defect::MistakesAnswers, &[Rule::Received]),
     ];
 }
 
