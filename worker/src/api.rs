@@ -1,5 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
+mod auth;
+
 use crate::js::{self, call, now};
 use crate::{directory, namespace, settings};
 use js_sys::Uint8Array;
@@ -70,6 +72,7 @@ async fn handle(request: &web_sys::Request, env: JsValue) -> Result<Reply, ApiEr
     let (claims, token) = authenticate(request, &deployment)?;
     let caller = Caller { env, claims, token };
     caller.check_scope(&route)?;
+    caller.check_token(route.op, &method).await?;
     let body = body_of(request).await?;
     caller.serve(request, route, query, body).await
 }
@@ -191,6 +194,7 @@ impl Caller {
             (_, Op::MessageCreate) => {
                 self.create_message(request, &app_key.unwrap_or_default(), query, &body).await
             }
+            (Home::Worker, _) => self.auth(&request.url(), &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
                 let call = Call {
