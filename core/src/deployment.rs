@@ -29,3 +29,12 @@ impl Deref for Deployment {
         &self.settings
     }
 }
+
+/// An alarm that is so late will not come any more: the platform drops one after six failures, and an object
+/// that stays awake would not notice.
+const OVERDUE_MS: i64 = 60_000;
+
+/// Whether an alarm that was set to `alarm` has to be taken for lost.
+pub fn is_overdue(alarm: i64, now: i64) -> bool {
+    alarm < now.saturating_sub(OVERDUE_MS)
+}

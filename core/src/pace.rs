@@ -58,6 +58,11 @@ impl Window {
         self.pace
     }
 
+    /// The starts that it remembers, in order.
+    pub fn starts(&self) -> impl Iterator<Item = i64> {
+        self.starts.iter().copied()
+    }
+
     /// Adds starts from storage, in any order; only the newest ones are kept, as many as the limit.
     pub fn restore(&mut self, starts: impl Iterator<Item = i64>) {
         let mut all: Vec<i64> = starts.chain(self.starts.iter().copied()).collect();

@@ -224,7 +224,15 @@ pub mod memory {
     impl Memory {
         /// An empty database.
         pub fn new() -> Self {
-            Self(Rc::new(Connection::open_in_memory().expect("a database in memory")))
+            let connection = Connection::open_in_memory().expect("a database in memory");
+            connection.set_prepared_statement_cache_capacity(128);
+            Self(Rc::new(connection))
+        }
+
+        /// How many rows were inserted, updated and deleted so far: nearly what the platform bills, which
+        /// also counts the entries of indexes.
+        pub fn changes(&self) -> u64 {
+            self.0.total_changes()
         }
     }
 
@@ -273,10 +281,24 @@ pub mod memory {
         }
 
         fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-            let run = |sql| self.0.execute_batch(sql).map_err(error);
-            run("BEGIN")?;
+            let run = |sql| {
+                let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+                statement.execute([]).map(|_| ()).map_err(error)
+            };
+            // A step of an object runs in one transaction, and a migration within it in its own: the platform
+            // nests them, SQLite calls that a savepoint.
+            let outermost = self.0.is_autocommit();
+            run(if outermost { "BEGIN" } else { "SAVEPOINT inner_work" })?;
             let result = work();
-            run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            match (&result, outermost) {
+                (Ok(_), true) => run("COMMIT")?,
+                (Ok(_), false) => run("RELEASE inner_work")?,
+                (Err(_), true) => run("ROLLBACK")?,
+                (Err(_), false) => {
+                    run("ROLLBACK TO inner_work")?;
+                    run("RELEASE inner_work")?;
+                }
+            }
             result
         }
     }
@@ -293,5 +315,27 @@ pub mod memory {
         sql.transaction(|| sql.exec("INSERT INTO t VALUES (?1)", &[Value::Int(5)])).expect("commits");
         let rows = sql.clone().query("SELECT n FROM t", &[]).expect("rows");
         assert_eq!(rows, [Row(vec![Cell::Int(5)])]);
+    }
+
+    #[test]
+    fn a_transaction_within_another_is_undone_with_it() {
+        let sql = Memory::new();
+        sql.exec("CREATE TABLE t (n INTEGER NOT NULL) STRICT", &[]).expect("a table");
+        let insert = |n| sql.exec("INSERT INTO t VALUES (?1)", &[Value::Int(n)]);
+        let count = || sql.query("SELECT count(*) FROM t", &[]).expect("rows").remove(0).int(0);
+        let failed = sql.transaction(|| {
+            sql.transaction(|| insert(1))?;
+            Err::<(), _>(SqlError("no".into()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(count(), Ok(0));
+        sql.transaction(|| {
+            insert(2)?;
+            let inner = sql.transaction(|| insert(3).and(Err::<(), _>(SqlError("no".into()))));
+            assert!(inner.is_err());
+            Ok::<_, SqlError>(())
+        })
+        .expect("commits");
+        assert_eq!(count(), Ok(1));
     }
 }

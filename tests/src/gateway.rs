@@ -33,7 +33,8 @@ impl Running {
             data: scratch("gateway"),
             port: 0,
             vars: VARS.iter().chain(vars).map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
-            verbose: false,
+            // For looking into a failure: the gateway's own output as it comes.
+            verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
             worker_dir: None,
         };
         Self::with(options)

@@ -4,6 +4,7 @@
 //! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
 //! - [`sdk`] runs other people's client libraries.
+//! - [`sim`] runs the objects' logic in virtual time, with faults at every step.
 //! - [`verify`] checks signatures without any of Weir's own code.
 //! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
@@ -19,5 +20,6 @@ pub mod load;
 pub mod process;
 pub mod receiver;
 pub mod sdk;
+pub mod sim;
 pub mod token;
 pub mod verify;

@@ -126,7 +126,7 @@ fn segment(known: &[String]) -> impl Strategy<Value = String> + use<> {
     let known: Vec<String> = words.iter().map(|&word| word.to_owned()).chain(known.iter().cloned()).collect();
     prop_oneof![
         8 => prop::sample::select(known),
-        1 => "[!-\"$->@-~]{0,40}",
+        1 => "[!$&-.0-;=@-Z_a-z~]{0,40}",
         1 => Just("x".repeat(3000)),
     ]
 }
@@ -143,11 +143,39 @@ fn path(known: &[String]) -> impl Strategy<Value = String> + use<> {
     ]);
     let query = prop_oneof![
         3 => Just(String::new()),
-        2 => "[?](limit|iterator|order|before|after|channel|status|event_types|with_content|get_if_exists|since|until)=[!-\"$-~]{0,30}",
-        1 => "[?][!-\"$-~]{0,60}",
+        2 => "[?](limit|iterator|order|before|after|channel|status|event_types|with_content|get_if_exists|since|until)=[!$&-;=?-Z_a-z~]{0,30}",
+        1 => "[?][!$&-;=?-Z_a-z~]{0,60}",
+        // What is no URI is the HTTP server's to refuse.
+        1 => "[?][!-\"$-~]{0,20}",
     ];
-    (start, prop::collection::vec(segment(known), 0..7), query)
-        .prop_map(|(start, segments, query)| format!("{start}{}{query}", segments.join("/")))
+    let wild = (start, prop::collection::vec(segment(known), 0..7))
+        .prop_map(|(start, segments)| format!("{start}{}", segments.join("/")));
+    (prop_oneof![2 => routes(known), 3 => wild], query).prop_map(|(path, query)| path + &query)
+}
+
+/// Routes that there are, to things that there are (but none by which they could be deleted).
+fn routes(known: &[String]) -> impl Strategy<Value = String> + use<> {
+    let (app, endpoint, message) = (&known[0], &known[1], &known[2]);
+    let mut routes =
+        vec!["/api/v1/app".to_owned(), "/api/v1/event-type".to_owned(), "/api/v1/event-type/a.b".to_owned()];
+    for rest in [
+        "msg".to_owned(),
+        format!("msg/{message}"),
+        format!("msg/{message}/endpoint"),
+        format!("msg/{message}/endpoint/{endpoint}/resend"),
+        format!("attempt/msg/{message}"),
+        format!("attempt/endpoint/{endpoint}"),
+        "endpoint".to_owned(),
+        format!("endpoint/{endpoint}/msg"),
+        format!("endpoint/{endpoint}/secret"),
+        format!("endpoint/{endpoint}/secret/rotate"),
+        format!("endpoint/{endpoint}/headers"),
+        format!("endpoint/{endpoint}/stats"),
+        format!("endpoint/{endpoint}/recover"),
+    ] {
+        routes.push(format!("/api/v1/app/{app}/{rest}"));
+    }
+    prop::sample::select(routes)
 }
 
 fn body() -> impl Strategy<Value = Vec<u8>> {

@@ -133,7 +133,7 @@ mod rust {
             let app = svix.application().create(named(), None).await.unwrap().id;
             assert_eq!(svix.application().get_or_create(named(), None).await.unwrap().id, app);
             svix.event_type()
-                .create(EventTypeIn::new("from the SDK".to_owned(), "sdk.rust".to_owned()), None)
+                .create(EventTypeIn::new("sdk.rust".to_owned(), "from the SDK".to_owned()), None)
                 .await
                 .unwrap();
             let wanted = EndpointIn {

@@ -2,8 +2,8 @@
 
 mod auth;
 
-use crate::js::{self, call, now};
-use crate::{directory, namespace, settings};
+use crate::js::{self, Parts, now};
+use crate::{directory, settings};
 use js_sys::Uint8Array;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -46,35 +46,34 @@ struct Caller {
 
 /// Answers a request. Every answer is JSON, or empty with 204.
 pub(crate) async fn answer(request: web_sys::Request, env: JsValue) -> web_sys::Response {
-    let reply = match handle(&request, env).await {
+    let parts = js::parts_of(&request);
+    let reply = match handle(&request, &parts, env).await {
         Ok(reply) => reply,
         Err(error) => error.into(),
     };
     if let Some(log) = &reply.log {
-        console_error!("{} {}: {log}", request.method(), request.url());
+        console_error!("{} {}: {log}", parts.method, parts.url);
     }
     js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default())
 }
 
-async fn handle(request: &web_sys::Request, env: JsValue) -> Result<Reply, ApiError> {
-    let url = request.url();
-    let (path, query) = split(&url);
-    let method = request.method();
+async fn handle(request: &web_sys::Request, parts: &Parts, env: JsValue) -> Result<Reply, ApiError> {
+    let (path, query) = split(&parts.url);
     if settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
         return panic_for_a_test(&env, path).await;
     }
-    let route = route::find(&method, path)?;
+    let route = route::find(&parts.method, path)?;
     let deployment =
         settings::of(&env).map_err(|sentence| ApiError::status(500, "wrong_setting", sentence))?;
     if route.scope == Scope::Public {
         return Ok(public(&route));
     }
-    let (claims, token) = authenticate(request, &deployment)?;
+    let (claims, token) = authenticate(&parts.authorization, &deployment)?;
     let caller = Caller { env, claims, token };
     caller.check_scope(&route)?;
-    caller.check_token(route.op, &method).await?;
-    let body = body_of(request).await?;
-    caller.serve(request, route, query, body).await
+    caller.check_token(route.op, &parts.method).await?;
+    let body = body_of(request, parts).await?;
+    caller.serve(parts, route, query, body).await
 }
 
 /// Path and query of a URL.
@@ -95,12 +94,8 @@ fn public(route: &Route) -> Reply {
     }
 }
 
-fn authenticate(
-    request: &web_sys::Request,
-    deployment: &Deployment,
-) -> Result<(Rc<Claims>, String), ApiError> {
+fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, String), ApiError> {
     let refused = |detail: &str| ApiError::status(401, "authentication_failed", detail);
-    let header = request.headers().get("authorization").ok().flatten().unwrap_or_default();
     let token = header
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -130,7 +125,7 @@ fn authenticate(
 }
 
 /// The body, unless it is larger than any that is accepted.
-async fn body_of(request: &web_sys::Request) -> Result<Vec<u8>, ApiError> {
+async fn body_of(request: &web_sys::Request, parts: &Parts) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         ApiError::status(
             413,
@@ -138,11 +133,10 @@ async fn body_of(request: &web_sys::Request) -> Result<Vec<u8>, ApiError> {
             "The body is too large: a message's payload may have 1 MiB.",
         )
     };
-    if matches!(request.method().as_str(), "GET" | "HEAD") {
+    if matches!(parts.method.as_str(), "GET" | "HEAD") {
         return Ok(Vec::new());
     }
-    let announced = request.headers().get("content-length").ok().flatten();
-    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY) {
+    if parts.content_length.parse::<usize>().is_ok_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
     let unreadable =
@@ -178,7 +172,7 @@ impl Caller {
 
     async fn serve(
         &self,
-        request: &web_sys::Request,
+        parts: &Parts,
         route: Route,
         query: &str,
         body: Vec<u8>,
@@ -192,9 +186,9 @@ impl Caller {
         }
         match (route.home, route.op) {
             (_, Op::MessageCreate) => {
-                self.create_message(request, &app_key.unwrap_or_default(), query, &body).await
+                self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
-            (Home::Worker, _) => self.auth(&request.url(), &route, &body).await,
+            (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
                 let call = Call {
@@ -307,7 +301,7 @@ impl Caller {
 
     async fn create_message(
         &self,
-        request: &web_sys::Request,
+        parts: &Parts,
         key: &str,
         query: &str,
         body: &[u8],
@@ -315,8 +309,7 @@ impl Caller {
         let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
         let message = MessageIn::parse(body)?;
         message.check_application(key)?;
-        let idempotency_key =
-            request.headers().get("idempotency-key").ok().flatten().filter(|key| !key.is_empty());
+        let idempotency_key = Some(&parts.idempotency_key).filter(|key| !key.is_empty());
         let fields = message.fields();
         let list = |items: Option<&[String]>| items.and_then(|items| serde_json::to_string(items).ok());
         let mut new = NewMessage {
@@ -391,7 +384,7 @@ impl Caller {
 }
 
 async fn call_app(env: &JsValue, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, ApiError> {
-    call(&namespace(env, "APP"), name, op, frame).await.map_err(internal)
+    js::call(env, "APP", name, op, frame).await.map_err(internal)
 }
 
 async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {

@@ -1,13 +1,13 @@
 //! What the Worker and the App objects ask of a tenant's Directory.
 
-use crate::{js, namespace};
+use crate::js;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::route::Op;
 
 /// Asks the Directory of `org`.
 pub(crate) async fn ask(env: &JsValue, org: &str, call: &Call) -> Result<Reply, String> {
-    let answer = js::call(&namespace(env, "DIRECTORY"), org, "api", &to_bytes(call)).await?;
+    let answer = js::call(env, "DIRECTORY", org, "api", &to_bytes(call)).await?;
     from_bytes(&answer).map_err(|e| e.to_string())
 }
 

@@ -3,25 +3,54 @@
 
 // Calls another object. `frame` and the answer are bytes. `frame` comes as a view of the whole wasm memory, and a
 // view is cloned with all that it looks into: megabytes. So it is copied first.
-export function callObject(namespace, name, op, frame) {
-  return send(namespace.getByName(name), op, frame.slice());
+export function callObject(namespace, kind, name, op, frame) {
+  return send(namespace.get(idOf(namespace, kind, name)), op, frame.slice());
+}
+
+// An object's id is a hash of its name: computed once. (A stub may not be kept: it belongs to one request.)
+const ids = new Map();
+
+function idOf(namespace, kind, name) {
+  const key = kind + name;
+  let id = ids.get(key);
+  if (id === undefined) {
+    if (ids.size >= 10_000) ids.clear();
+    id = namespace.idFromName(name);
+    ids.set(key, id);
+  }
+  return id;
 }
 
 async function send(stub, op, frame) {
   return await stub.call(op, frame);
 }
 
+// Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.
+// Every object has its own, since a signal belongs to the object that made it.
+export class Deadlines {
+  signal(timeout) {
+    const now = Date.now();
+    if (this.timeout !== timeout || !(now < this.until)) {
+      const slack = Math.min(timeout / 50, 250);
+      this.timeout = timeout;
+      this.until = now + slack;
+      this.shared = AbortSignal.timeout(Math.ceil(timeout + slack));
+    }
+    return this.shared;
+  }
+}
+
 // Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
 // `headers` is one text, a line each: name, colon, value. Resolves to [status, retryAfter | null, bytes], or to
 // [0, kind, text] where there was no complete answer.
-export async function post(url, headers, body, timeout, cap) {
+export async function post(deadlines, url, headers, body, timeout, cap) {
   const fields = [];
   for (const line of headers.split("\n")) {
     const colon = line.indexOf(":");
     fields.push([line.slice(0, colon), line.slice(colon + 1)]);
   }
   body = body.slice(); // a view of the wasm memory, which changes while the request is under way
-  const signal = AbortSignal.timeout(timeout);
+  const signal = deadlines.signal(timeout);
   try {
     const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
     const retryAfter = response.headers.get("retry-after");
@@ -53,6 +82,13 @@ async function readCapped(response, cap) {
     at += part.byteLength;
   }
   return bytes;
+}
+
+// What the API needs to know of a request, a line each: method, URL, content length, token, idempotency key.
+export function partsOf(request) {
+  const headers = request.headers;
+  const of = (name) => headers.get(name) ?? "";
+  return `${request.method}\n${request.url}\n${of("content-length")}\n${of("authorization")}\n${of("idempotency-key")}`;
 }
 
 // An answer of the API.

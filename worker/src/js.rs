@@ -1,7 +1,7 @@
 //! Bindings to the platform that the `worker` crate does not have, or that are too costly through it for what
 //! happens with every message.
 
-use js_sys::{Array, JsString, Promise, Uint8Array};
+use js_sys::{Array, JsString, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use weir_core::rng::Entropy;
@@ -9,12 +9,26 @@ use weir_core::rng::Entropy;
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(js_name = callObject)]
-    fn call_object(namespace: &JsValue, name: &str, op: &str, frame: &[u8]) -> Promise;
+    fn call_object(namespace: &JsValue, kind: &str, name: &str, op: &str, frame: &[u8]) -> Promise;
     #[wasm_bindgen(js_name = post)]
-    fn post_js(url: &str, headers: &str, body: &[u8], timeout: f64, cap: f64) -> Promise;
+    fn post_js(
+        deadlines: &Deadlines,
+        url: &str,
+        headers: &str,
+        body: &[u8],
+        timeout: f64,
+        cap: f64,
+    ) -> Promise;
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
+    #[wasm_bindgen(js_name = partsOf)]
+    fn parts_of_js(request: &web_sys::Request) -> String;
+
+    /// The timers of one object's requests; see `glue.js`.
+    pub(crate) type Deadlines;
+    #[wasm_bindgen(constructor)]
+    pub(crate) fn new() -> Deadlines;
 }
 
 #[wasm_bindgen]
@@ -81,9 +95,17 @@ impl Entropy for Random {
     }
 }
 
-/// Calls the object `name`; the error is a text for the log.
-pub(crate) async fn call(namespace: &JsValue, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
-    let answer = JsFuture::from(call_object(namespace, name, op, frame)).await.map_err(|e| text_of(&e))?;
+/// Calls the object `name` of the class that is bound as `binding`; the error is a text for the log.
+pub(crate) async fn call(
+    env: &JsValue,
+    binding: &str,
+    name: &str,
+    op: &str,
+    frame: &[u8],
+) -> Result<Vec<u8>, String> {
+    let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
+    let called = call_object(&namespace, binding, name, op, frame);
+    let answer = JsFuture::from(called).await.map_err(|e| text_of(&e))?;
     Ok(Uint8Array::new(&answer).to_vec())
 }
 
@@ -96,6 +118,7 @@ pub(crate) enum Posted {
 
 /// Sends one webhook; see `post` in `glue.js`.
 pub(crate) async fn post(
+    deadlines: &Deadlines,
     url: &str,
     headers: &[(String, String)],
     body: &[u8],
@@ -113,7 +136,7 @@ pub(crate) async fn post(
         fields.push_str(value);
     }
     #[allow(clippy::cast_precision_loss)] // both far below 2^53
-    let sent = post_js(url, &fields, body, timeout_ms as f64, cap as f64);
+    let sent = post_js(deadlines, url, &fields, body, timeout_ms as f64, cap as f64);
     match JsFuture::from(sent).await {
         Ok(answer) => {
             let answer = Array::from(&answer);
@@ -130,6 +153,30 @@ pub(crate) async fn post(
             Posted::Answer { code, retry_after: second, body }
         }
         Err(error) => Posted::Network(text_of(&error)),
+    }
+}
+
+/// What the API needs to know of a request, before its body.
+pub(crate) struct Parts {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) content_length: String,
+    pub(crate) authorization: String,
+    pub(crate) idempotency_key: String,
+}
+
+/// Reads a request's parts in one crossing.
+pub(crate) fn parts_of(request: &web_sys::Request) -> Parts {
+    let text = parts_of_js(request);
+    // None of them can hold a line break.
+    let mut lines = text.splitn(5, '\n').map(str::to_owned);
+    let mut line = || lines.next().unwrap_or_default();
+    Parts {
+        method: line(),
+        url: line(),
+        content_length: line(),
+        authorization: line(),
+        idempotency_key: line(),
     }
 }
 

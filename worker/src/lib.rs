@@ -16,14 +16,7 @@ mod object;
 mod settings;
 mod sql;
 
-use js_sys::Reflect;
-use wasm_bindgen::JsValue;
 use worker::{Context, Env, event};
-
-/// A binding of the deployment.
-fn namespace(env: &JsValue, binding: &str) -> JsValue {
-    Reflect::get(env, &JsValue::from_str(binding)).unwrap_or(JsValue::UNDEFINED)
-}
 
 /// For the test that shows what a panic does, where it is switched on: stops the instance.
 fn panic_on_purpose() -> ! {

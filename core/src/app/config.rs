@@ -129,11 +129,18 @@ impl<S: Sql> App<S> {
         slot.failures = 0;
         slot.filter = record.filter();
         slot.record = record.clone();
+        // The cursor and what the endpoint said with it are written together: what lies before the cursor is
+        // not offered again, so only `owes` remembers it.
         slot.saved_cursor.clone_from(&slot.cursor);
-        let cursor = slot.cursor.clone();
+        slot.saved_owes = slot.owes;
         self.sql.exec(
-            "UPDATE endpoint SET record = ?2, cursor = ?3 WHERE id = ?1",
-            &[Value::Text(endpoint_id), Value::Blob(&frame::encode(&record)), Value::Text(&cursor)],
+            "UPDATE endpoint SET record = ?2, cursor = ?3, owes = ?4 WHERE id = ?1",
+            &[
+                Value::Text(endpoint_id),
+                Value::Blob(&frame::encode(&record)),
+                Value::Text(&slot.cursor),
+                Value::flag(slot.owes),
+            ],
         )
     }
 

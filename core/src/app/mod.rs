@@ -35,7 +35,7 @@ pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
@@ -301,7 +301,7 @@ impl<S: Sql> App<S> {
             }
         }
         if let Some(at) = wanted
-            && self.alarm.is_none_or(|alarm| alarm > at)
+            && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);

@@ -26,6 +26,7 @@ impl<S: Sql> Endpoint<S> {
             self.sql.exec("DELETE FROM delivery WHERE slot > 0", &[])?;
             self.forget_queue();
             self.in_flight.clear();
+            self.answered = 0;
             self.earliest = None;
         }
         self.activate(config, now)?;
@@ -71,7 +72,7 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<(PushAnswer, Effects), SqlError> {
         if self.config_version() < push.config_version {
             let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
-            return Ok((answer, Effects::default()));
+            return Ok((answer, self.settled(now, rng)?));
         }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
         let known = match push.messages.first() {
@@ -83,7 +84,7 @@ impl<S: Sql> Endpoint<S> {
         let mut enough = false;
         let mut taken = Vec::new();
         let mut free =
-            self.max_in_flight().saturating_sub(self.in_flight.len().saturating_add(self.loading.len()));
+            self.max_in_flight().saturating_sub(self.under_way().saturating_add(self.loading.len()));
         if self.gate(now) > now {
             free = 0;
         }
@@ -169,6 +170,7 @@ impl<S: Sql> Endpoint<S> {
             &[Value::Text(first), Value::Text(&from)],
         )?;
         let known = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<HashSet<_>, _>>()?;
+        // The first push after a start may be an old one, come late: what the table holds beyond it counts.
         if let Some(newest) = known.iter().max() {
             self.note_newest(newest);
         }
@@ -184,7 +186,7 @@ impl<S: Sql> Endpoint<S> {
         resend: Resend,
     ) -> Result<(bool, Effects), SqlError> {
         if self.config_version() < resend.config_version || !self.can_send() {
-            return Ok((false, Effects::default()));
+            return Ok((false, self.settled(now, rng)?));
         }
         let Outgoing { id: msg_id, event_type, channels, payload } = resend.message;
         self.manual_count = self.manual_count.wrapping_add(1);

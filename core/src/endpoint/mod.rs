@@ -25,7 +25,7 @@ mod tests;
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, is_overdue};
 use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
@@ -138,6 +138,8 @@ pub struct Endpoint<S> {
     /// Leased, waiting for their payloads.
     loading: Vec<Delivery>,
     in_flight: HashMap<String, InFlight>,
+    /// How many of `in_flight` are answered.
+    answered: usize,
     /// One for each pace; a request starts when all of them let it.
     windows: Vec<Window>,
     /// No request is started before this time.
@@ -187,8 +189,11 @@ impl Throughput {
     }
 }
 
+/// A request whose result is not recorded yet.
 struct InFlight {
     until: i64,
+    /// Its answer is there: it holds no connection any more.
+    answered: bool,
 }
 
 impl<S: Sql> Endpoint<S> {
@@ -205,6 +210,7 @@ impl<S: Sql> Endpoint<S> {
             queue_bytes: 0,
             loading: Vec::new(),
             in_flight: HashMap::new(),
+            answered: 0,
             windows: Vec::new(),
             hold_until: 0,
             slow: 0,
@@ -256,7 +262,8 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// The starts that still count towards the paces: those recorded, and for each lease (of a request under
-    /// way, or of a memory that was lost) the latest time at which its request can have started.
+    /// way, or of a memory that was lost) the latest time at which its request can have started, and those of
+    /// leases that ran out (see [`Self::save_starts`]).
     fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
         let paces = active.config.paces.iter();
         self.windows = paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
@@ -271,15 +278,34 @@ impl<S: Sql> Endpoint<S> {
             &[
                 Value::Text(&id::floor(id::ATTEMPT, since)),
                 Value::Int(since),
-                Value::Int(active.timeout_ms.saturating_add(LEASE_MARGIN_MS)),
+                // The timeout may have been another one when the lease was taken.
+                Value::Int(LEASE_MARGIN_MS),
                 Value::Int(now),
             ],
         )?;
-        let starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        let mut starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        for mut row in self.sql.query("SELECT v FROM meta WHERE k = 'starts'", &[])? {
+            let saved: Vec<i64> = frame::decode(&row.blob(0)?).map_err(SqlError)?;
+            starts.extend(saved);
+        }
         for window in &mut self.windows {
             window.restore(starts.iter().copied());
         }
         Ok(())
+    }
+
+    /// Writes down the starts known to the paces. A lease that ran out may stand for a request that was started
+    /// and never recorded; once its row is leased again, nothing in the table tells of that start.
+    fn save_starts(&self) -> Result<(), SqlError> {
+        let longest = self.windows.iter().max_by_key(|window| window.pace().window_ms);
+        match longest {
+            // A shorter window has passed before a lease can run out.
+            Some(window) if window.pace().window_ms > LEASE_MARGIN_MS => {
+                let starts: Vec<i64> = window.starts().collect();
+                self.set_meta("starts", &frame::encode(&starts))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn query_earliest(&self) -> Result<Option<i64>, SqlError> {
@@ -340,6 +366,23 @@ impl<S: Sql> Endpoint<S> {
         self.settled(now, rng)
     }
 
+    /// A request has its result, which [`Endpoint::record`] will get with others: if it succeeded, its place is
+    /// free for the next one now. (A failure may mean that nothing more is to be sent: that is for the record.)
+    pub fn answered(&mut self, now: i64, result: &AttemptResult) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if let Some(request) = self.in_flight.get_mut(&result.delivery.key)
+            && request.until == result.delivery.slot
+            && !request.answered
+            && result.outcome.is_success()
+        {
+            request.answered = true;
+            self.answered = self.answered.saturating_add(1);
+            self.pump(now, &mut effects)?;
+            self.arm(now, &mut effects);
+        }
+        Ok(effects)
+    }
+
     /// A report was acknowledged, or could not be delivered.
     pub fn reported(&mut self, now: i64, seq: i64, acknowledged: bool) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
@@ -360,9 +403,12 @@ impl<S: Sql> Endpoint<S> {
             at: now,
             config_version: active.config.version,
         };
+        // A number is never used again: a late acknowledgement of a report that was sent twice must not take
+        // another one with it.
         let rows = self.sql.query(
-            "INSERT INTO report (frame) VALUES (?1) RETURNING seq",
-            &[Value::Blob(&frame::encode(&report))],
+            "INSERT INTO report (seq, frame) SELECT max(?1, coalesce(max(seq), 0) + 1), ?2 FROM report
+             RETURNING seq",
+            &[Value::Int(now), Value::Blob(&frame::encode(&report))],
         )?;
         let seq = rows.first().map_or(Ok(0), |row| row.int(0))?;
         self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
@@ -409,6 +455,11 @@ impl<S: Sql> Endpoint<S> {
         })
     }
 
+    /// Requests that wait for their answer.
+    fn under_way(&self) -> usize {
+        self.in_flight.len().saturating_sub(self.answered)
+    }
+
     fn max_in_flight(&self) -> usize {
         if self.slow > 0 {
             return 1; // one request probes whether the receiver has recovered
@@ -450,7 +501,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         self.load_due(now, effects)?;
-        while self.in_flight.len() < self.max_in_flight() && self.gate(now) <= now {
+        while self.under_way() < self.max_in_flight() && self.gate(now) <= now {
             let Some(queued) = self.queue.pop_front() else { break };
             self.queue_bytes = self.queue_bytes.saturating_sub(queued.payload.len());
             self.start(now, queued, effects)?;
@@ -463,18 +514,20 @@ impl<S: Sql> Endpoint<S> {
         if self.earliest.is_none_or(|earliest| earliest > now) || self.gate(now) > now {
             return Ok(());
         }
-        let held = self.in_flight.len().saturating_add(self.loading.len()).saturating_add(self.queue.len());
+        let held = self.under_way().saturating_add(self.loading.len()).saturating_add(self.queue.len());
         let free = self.max_in_flight().saturating_mul(2).saturating_sub(held);
         if free == 0 {
             return Ok(());
         }
         let rows = self.sql.query(
-            "SELECT slot, id, msg_id, event_type, channels, manual, attempt FROM delivery
+            "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
              WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2",
             &[Value::Int(now), Value::Int(i64::try_from(free).unwrap_or(i64::MAX))],
         )?;
         let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let mut lost = false;
         for mut row in rows {
+            let leased = row.flag(7)?;
             let delivery = Delivery {
                 slot,
                 key: row.text(1)?,
@@ -489,12 +542,18 @@ impl<S: Sql> Endpoint<S> {
                 queued.delivery.slot = slot; // it waits in memory longer than its lease: renewed
                 continue;
             }
-            // Under way for longer than its lease: its answer will not come any more.
-            self.in_flight.remove(&delivery.key);
-            if !self.loading.iter().any(|waiting| waiting.key == delivery.key) {
-                effects.fetch_payloads.push(delivery.msg_id.clone());
-                self.loading.push(delivery);
+            if let Some(waiting) = self.loading.iter_mut().find(|waiting| waiting.key == delivery.key) {
+                waiting.slot = slot; // so does its payload: it is still on its way
+                continue;
             }
+            // Under way for longer than its lease: its answer will not come any more.
+            self.forget_in_flight(&delivery.key);
+            lost |= leased;
+            effects.fetch_payloads.push(delivery.msg_id.clone());
+            self.loading.push(delivery);
+        }
+        if lost {
+            self.save_starts()?;
         }
         self.earliest = self.query_earliest()?;
         effects.fetch_payloads.dedup();
@@ -537,7 +596,7 @@ impl<S: Sql> Endpoint<S> {
         for window in &mut self.windows {
             window.start(now);
         }
-        self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot });
+        self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: false });
         effects.send.push(Attempt {
             delivery,
             url: active.config.url.clone(),
@@ -581,10 +640,16 @@ impl<S: Sql> Endpoint<S> {
             }
         }
         if let Some(at) = wanted
-            && self.alarm.is_none_or(|alarm| alarm > at)
+            && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);
+        }
+    }
+
+    fn forget_in_flight(&mut self, key: &str) {
+        if self.in_flight.remove(key).is_some_and(|request| request.answered) {
+            self.answered = self.answered.saturating_sub(1);
         }
     }
 

@@ -57,6 +57,13 @@ pub enum AttemptOutcome {
     Failed(Failure),
 }
 
+impl AttemptOutcome {
+    /// Whether the receiver took the delivery: 200 to 299, head and body within the timeout.
+    pub fn is_success(&self) -> bool {
+        matches!(self, AttemptOutcome::Answer { code: 200..=299, .. })
+    }
+}
+
 /// The result of one [`Attempt`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptResult {
@@ -122,10 +129,10 @@ impl<S: Sql> Endpoint<S> {
         // recorded, but the delivery's fate is decided by the row that is due, not by this late answer.
         let ours = self.in_flight.get(&delivery.key).is_some_and(|f| f.until == delivery.slot);
         if ours {
-            self.in_flight.remove(&delivery.key);
+            self.forget_in_flight(&delivery.key);
         }
         let (code, retry_after, response) = describe(&result.outcome);
-        if (200..300).contains(&code) {
+        if result.outcome.is_success() {
             let record = Record { status: SUCCESS, code, response: &response, next_at: None };
             self.finish(now, rng, result, &record, ours)?;
             self.recovered()?;
@@ -291,7 +298,8 @@ impl<S: Sql> Endpoint<S> {
         }
         if self.slow > 0 {
             self.slow = 0;
-            self.set_meta("hold", &frame::encode(&(0i64, 0u32)))?;
+            // What the receiver asked for still stands: the success was under way before.
+            self.set_meta("hold", &frame::encode(&(self.hold_until, 0u32)))?;
         }
         Ok(())
     }

@@ -105,7 +105,8 @@ impl Side {
             port: 0,
             // The gateway's own schedule and timeout: nothing is to be retried here.
             vars: vars.filter(|(name, _)| name != "RETRY_SCHEDULE" && name != "REQUEST_TIMEOUT").collect(),
-            verbose: false,
+            // For looking into a failure: the gateway's own output as it comes.
+            verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
             worker_dir: (self == Side::Floor).then_some(floor),
         };
         Running::with(options)

@@ -70,7 +70,8 @@ impl Caller {
     }
 
     fn token_hash(&self) -> String {
-        format!("{:x}", Sha256::digest(self.token.as_bytes()))
+        let hash = Sha256::digest(self.token.as_bytes());
+        hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     async fn ask_directory(&self, op: Op, body: Vec<u8>) -> Result<Reply, ApiError> {

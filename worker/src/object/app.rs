@@ -1,8 +1,8 @@
 //! The App object's shell.
 
 use super::{Shell, bytes, failed};
+use crate::js;
 use crate::js::{Random, after, now};
-use crate::{js, namespace};
 use futures_channel::oneshot;
 use futures_util::future::join_all;
 use std::cell::{Cell, RefCell};
@@ -67,7 +67,7 @@ impl Inner {
             "api" => self.api(frame::decode(frame)?).await,
             "payloads" => {
                 let ask: PayloadsAsk = frame::decode(frame)?;
-                self.shell.step(|machine| machine.payloads(&ask)).map(|answer| bytes(&answer))
+                self.shell.light_step(|machine| machine.payloads(&ask)).map(|answer| bytes(&answer))
             }
             "pull" => {
                 let pull: Pull = frame::decode(frame)?;
@@ -142,7 +142,7 @@ impl Inner {
                     told.push(frame::decode(&self.ask_endpoint(endpoint_id, "attempts", &ask).await?)?);
                 }
                 self.shell.opened(false).await?;
-                self.shell.step(|machine| machine.attempts_reply(*plan, told))?
+                self.shell.light_step(|machine| machine.attempts_reply(*plan, told))?
             }
             Some(Outcome::Resend(plan)) => {
                 let frame = frame::encode(&plan.resend);
@@ -174,7 +174,7 @@ impl Inner {
     }
 
     async fn ask_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
-        js::call(&namespace(&self.shell.env, "ENDPOINT"), &self.endpoint_name(endpoint_id), op, frame).await
+        js::call(&self.shell.env, "ENDPOINT", &self.endpoint_name(endpoint_id), op, frame).await
     }
 
     /// A report is acknowledged once everything that follows from it is stored.
@@ -206,7 +206,7 @@ impl Inner {
         };
         let name = format!("{org}/{app_id}");
         let frame = frame::encode(&message);
-        let answer = js::call(&namespace(&self.shell.env, "APP"), &name, "accept", &frame).await?;
+        let answer = js::call(&self.shell.env, "APP", &name, "accept", &frame).await?;
         match frame::decode(&answer)? {
             Accepted::Failed => Err("the operational event was not stored".to_owned()),
             _ => Ok(()),
@@ -288,7 +288,7 @@ impl Inner {
             }
             TaskEffect::Note { task_id, version, call } => {
                 let org = self.shell.name.split('/').next().unwrap_or_default();
-                let told = js::call(&namespace(&self.shell.env, "DIRECTORY"), org, "api", &call).await;
+                let told = js::call(&self.shell.env, "DIRECTORY", org, "api", &call).await;
                 let acknowledged = self
                     .logged(told)
                     .and_then(|bytes| self.logged(frame::decode::<Reply>(&bytes)))

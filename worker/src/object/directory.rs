@@ -1,8 +1,8 @@
 //! The Directory object's shell.
 
 use super::{Shell, bytes, failed};
+use crate::js;
 use crate::js::{Random, now};
-use crate::{js, namespace};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use weir_core::api::call::Call;
@@ -86,8 +86,7 @@ impl Inner {
             let init =
                 AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };
             let name = format!("{}/{app_id}", self.shell.name);
-            let told =
-                js::call(&namespace(&self.shell.env, "APP"), &name, "init", &frame::encode(&init)).await;
+            let told = js::call(&self.shell.env, "APP", &name, "init", &frame::encode(&init)).await;
             if let Err(error) = &told {
                 console_error!("{name}: {error}");
             }

@@ -1,8 +1,7 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::js::{self, Posted, Random, after, now};
-use crate::namespace;
+use crate::js::{self, Deadlines, Posted, Random, after, now};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -20,6 +19,7 @@ pub struct Endpoint(Rc<Inner>);
 
 struct Inner {
     shell: Shell<Machine>,
+    deadlines: Deadlines,
     /// Results that wait for the next commit.
     results: RefCell<Vec<AttemptResult>>,
     recording: Cell<bool>,
@@ -31,7 +31,12 @@ impl Endpoint {
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
         let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
-        Ok(Endpoint(Rc::new(Inner { shell, results: RefCell::new(Vec::new()), recording: Cell::new(false) })))
+        Ok(Endpoint(Rc::new(Inner {
+            shell,
+            deadlines: Deadlines::new(),
+            results: RefCell::new(Vec::new()),
+            recording: Cell::new(false),
+        })))
     }
 
     /// One call of another object.
@@ -72,11 +77,11 @@ impl Inner {
             }
             "attempts" => {
                 let ask: AttemptsAsk = frame::decode(frame)?;
-                self.shell.step(|m| m.attempts(&ask)).map(|answer| bytes(&answer))
+                self.shell.light_step(|m| m.attempts(&ask)).map(|answer| bytes(&answer))
             }
             "stats" => {
                 let ask: StatsAsk = frame::decode(frame)?;
-                self.shell.step(|m| m.statistics(&ask)).map(|answer| bytes(&answer))
+                self.shell.light_step(|m| m.statistics(&ask)).map(|answer| bytes(&answer))
             }
             "deliveries" => {
                 let ask: DeliveriesAsk = frame::decode(frame)?;
@@ -124,6 +129,11 @@ impl Inner {
             let this = self.clone();
             spawn_local(async move {
                 let result = this.send(attempt).await;
+                // Its connection is free for the next one, before its result is on record.
+                let free = this.shell.light_step(|m| m.answered(now(), &result));
+                if let Some(effects) = this.logged(free) {
+                    this.carry_out(effects);
+                }
                 this.results.borrow_mut().push(result);
                 this.record().await;
             });
@@ -138,7 +148,7 @@ impl Inner {
                 let (app, endpoint_id) = this.names();
                 let frame = frame::encode(&Pull { endpoint_id: endpoint_id.to_owned() });
                 // A pull that gets lost is made good by the App's alarm.
-                this.logged(js::call(&namespace(&this.shell.env, "APP"), app, "pull", &frame).await);
+                this.logged(js::call(&this.shell.env, "APP", app, "pull", &frame).await);
             });
         }
         for (seq, report) in effects.reports {
@@ -146,7 +156,7 @@ impl Inner {
             spawn_local(async move {
                 let (app, _) = this.names();
                 let frame = frame::encode(&report);
-                let sent = js::call(&namespace(&this.shell.env, "APP"), app, "report", &frame).await;
+                let sent = js::call(&this.shell.env, "APP", app, "report", &frame).await;
                 let acknowledged = this.logged(sent).is_some();
                 this.logged(this.step(|m| m.reported(now(), seq, acknowledged).map(|effects| ((), effects))));
             });
@@ -162,8 +172,15 @@ impl Inner {
                 return attempt.ended(now(), outcome);
             }
         };
-        let posted =
-            js::post(&target.url, &attempt.headers, &attempt.body, attempt.timeout_ms, RESPONSE_MAX).await;
+        let posted = js::post(
+            &self.deadlines,
+            &target.url,
+            &attempt.headers,
+            &attempt.body,
+            attempt.timeout_ms,
+            RESPONSE_MAX,
+        )
+        .await;
         let outcome = match posted {
             Posted::Answer { code, retry_after, body } => AttemptOutcome::Answer { code, retry_after, body },
             Posted::Timeout => AttemptOutcome::Failed(Failure::Timeout),
@@ -194,8 +211,7 @@ impl Inner {
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
         let (app, _) = self.names();
         let ask = PayloadsAsk { ids };
-        let answer =
-            js::call(&namespace(&self.shell.env, "APP"), app, "payloads", &frame::encode(&ask)).await;
+        let answer = js::call(&self.shell.env, "APP", app, "payloads", &frame::encode(&ask)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
         self.logged(
             self.step(|m| m.payloads(now(), &mut Random, &ask.ids, answer).map(|effects| ((), effects))),

@@ -18,7 +18,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use weir_core::deployment::Deployment;
 use weir_core::frame;
-use weir_core::sql::SqlError;
+use weir_core::sql::{Sql, SqlError};
 use worker::console_error;
 
 /// Opens a state machine over the object's storage, at this time, with the platform's alarm set to that.
@@ -80,10 +80,19 @@ impl<M> Shell<M> {
 
     /// Runs one step of the state machine, which must be open, in one transaction.
     fn step<T>(&self, work: impl FnOnce(&mut M) -> Result<T, SqlError>) -> Result<T, String> {
-        use weir_core::sql::Sql;
+        self.run(|machine| self.sql.transaction(|| work(machine)))
+    }
+
+    /// Runs a step that writes nothing, or nothing that must be undone when it fails. Even an empty transaction
+    /// closes the output gate until it is committed, and every request that leaves waits for that.
+    fn light_step<T>(&self, work: impl FnOnce(&mut M) -> Result<T, SqlError>) -> Result<T, String> {
+        self.run(work)
+    }
+
+    fn run<T>(&self, work: impl FnOnce(&mut M) -> Result<T, SqlError>) -> Result<T, String> {
         let mut slot = self.machine.try_borrow_mut().map_err(|_| "a step within a step".to_owned())?;
         let Some(machine) = slot.as_mut() else { return Err("the object is not open".to_owned()) };
-        match self.sql.transaction(|| work(machine)) {
+        match work(machine) {
             Ok(value) => Ok(value),
             Err(error) => {
                 console_error!("{}: {error}", self.name);

@@ -1,0 +1,417 @@
+//! What is checked at every step, and in the end.
+
+use super::Rule;
+use super::world::{Era, World, limits};
+use std::collections::HashMap;
+use weir_core::endpoint::{Attempt, AttemptResult, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
+use weir_core::frame::StatsAsk;
+use weir_core::signature;
+use weir_core::sql::{Row, Sql, Value};
+
+/// How long an alarm may be overdue before the object must take it for lost.
+pub(super) const OVERDUE_MS: i64 = 120_000;
+
+impl World {
+    fn eras_of(&self, e: usize, number: u64) -> impl Iterator<Item = &Era> {
+        let eras = &self.endpoints[e].eras;
+        // The last era that began with or before the message, and those after it.
+        let first = eras.iter().rposition(|era| era.from <= number).unwrap_or(eras.len());
+        eras[first..].iter()
+    }
+
+    /// Whether a message was accepted for an endpoint that was there and enabled, and that wanted it then or
+    /// before it was offered.
+    pub(super) fn may_receive(&self, e: usize, msg_id: &str) -> bool {
+        let endpoint = &self.endpoints[e];
+        let Some(message) = self.messages.get(msg_id) else { return false };
+        let mut eras = self.eras_of(e, message.number).peekable();
+        message.app == endpoint.app
+            && message.number >= endpoint.born
+            && eras.peek().is_some_and(|era| !era.disabled)
+            && eras.any(|era| era.filter.matches(&message.event_type, &message.channels))
+    }
+
+    /// Whether it has to arrive: it was wanted, and every change since still wants it.
+    pub(super) fn must_receive(&self, e: usize, msg_id: &str) -> bool {
+        let endpoint = &self.endpoints[e];
+        let Some(message) = self.messages.get(msg_id) else { return false };
+        !endpoint.deleted
+            && self.may_receive(e, msg_id)
+            && self
+                .eras_of(e, message.number)
+                .all(|era| era.filter.matches(&message.event_type, &message.channels))
+    }
+
+    /// A request is started.
+    pub(super) fn check_start(&mut self, e: usize, attempt: &Attempt) {
+        self.summary.requests += 1;
+        let msg_id = &attempt.delivery.msg_id;
+        let jumps = u32::try_from(self.plan.jumps).unwrap_or(u32::MAX);
+        let endpoint = &mut self.endpoints[e];
+        *endpoint.made.entry((msg_id.clone(), attempt.started_at)).or_default() += 1;
+        let crashes = endpoint.node.crashes;
+        let mut wrong: Option<(Rule, String)> = None;
+        let mut note = |rule, text| {
+            wrong.get_or_insert((rule, text));
+        };
+        if !attempt.delivery.manual {
+            let owed = endpoint.owed.entry(msg_id.clone()).or_default();
+            owed.requests += 1;
+            let most = endpoint.most_attempts + crashes + jumps;
+            if owed.requests > most {
+                note(
+                    Rule::Attempts,
+                    format!("request {} for {msg_id} at endpoint {e}, of {most}", owed.requests),
+                );
+            }
+        }
+        let (clock, truth) = (attempt.started_at, self.now);
+        endpoint.starts.push((clock, truth));
+        let number = self.messages.get(msg_id).map(|message| message.number);
+        if let Some(held) = &endpoint.held {
+            for &(limit, window_ms) in &held.paces {
+                // Starts that no pace asked to be remembered may be lost in a crash. A clock that jumped excuses what only its own time, or only the true time, sees.
+                let counts = |&(at, true_at): &(i64, i64)| {
+                    (clock - window_ms..=clock).contains(&at)
+                        && true_at >= truth - window_ms
+                        && (crashes == 0 || true_at >= endpoint.paced_since)
+                };
+                let within = endpoint.starts.iter().filter(|start| counts(start)).count();
+                if within > limit as usize {
+                    note(
+                        Rule::Pace,
+                        format!("{within} requests of endpoint {e} in {window_ms} ms, {limit} are allowed"),
+                    );
+                }
+            }
+            let most = limits(&self.plan.settings, held);
+            if endpoint.in_flight >= most && jumps == 0 {
+                let text = format!(
+                    "{} requests of endpoint {e} under way, {most} are allowed",
+                    endpoint.in_flight + 1
+                );
+                note(Rule::InFlight, text);
+            }
+            if attempt.url != held.url || held.disabled || held.deleted {
+                let text = format!(
+                    "endpoint {e} sends to {} under version {} (disabled: {}, deleted: {}), whose URL is {}",
+                    attempt.url, held.version, held.disabled, held.deleted, held.url
+                );
+                note(Rule::Config, text);
+            }
+            let governing = endpoint.eras.iter().rfind(|era| number.is_some_and(|n| era.from <= n));
+            if let Some(era) = governing
+                && era.version > held.version
+            {
+                let text = format!(
+                    "endpoint {e} sends {msg_id} under version {}, it was accepted under {}",
+                    held.version, era.version
+                );
+                note(Rule::Config, text);
+            }
+        } else {
+            note(Rule::Config, format!("endpoint {e} sends without a configuration"));
+        }
+        if !attempt.delivery.manual && !self.may_receive(e, msg_id) {
+            note(Rule::Unwanted, format!("endpoint {e} is sent {msg_id}"));
+        }
+        if let Some((rule, text)) = wrong {
+            self.violate(rule, text);
+        }
+    }
+
+    /// A receiver took a request.
+    pub(super) fn check_content(&mut self, e: usize, attempt: &Attempt) {
+        let msg_id = &attempt.delivery.msg_id;
+        let header = |name: &str| {
+            attempt.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str())
+        };
+        let (id, at, signatures) = (header("svix-id"), header("svix-timestamp"), header("svix-signature"));
+        let known = self.messages.get(msg_id).is_some_and(|message| message.payload == attempt.body);
+        let signed = self.endpoints[e]
+            .secrets
+            .iter()
+            .rev()
+            .any(|secret| signature::verify(secret, id, at, signatures, &attempt.body));
+        if !known || id != msg_id || !signed {
+            let text =
+                format!("endpoint {e} gets {msg_id} as {id} (payload right: {known}, signed: {signed})");
+            self.violate(Rule::Content, text);
+        }
+    }
+
+    /// After results were recorded: each delivery succeeds once, but for crashes.
+    pub(super) fn check_successes(&mut self, e: usize, results: &[AttemptResult]) {
+        let endpoint = &self.endpoints[e];
+        let most = 1 + endpoint.node.crashes + u32::try_from(self.plan.jumps).unwrap_or(u32::MAX);
+        let over = results.iter().find(|result| {
+            endpoint.owed.get(&result.delivery.msg_id).is_some_and(|owed| owed.successes > most)
+        });
+        if let Some(result) = over {
+            let text = format!(
+                "{} succeeded more than {most} times at endpoint {e}, without a crash in between",
+                result.delivery.msg_id
+            );
+            self.violate(Rule::Attempts, text);
+        }
+    }
+
+    fn endpoint_rows(&self, e: usize, sql: &'static str) -> Vec<Row> {
+        let db = &self.endpoints[e].node.db;
+        if self.endpoints[e].held.is_none() {
+            return Vec::new(); // no tables yet
+        }
+        db.query(sql, &[]).expect("the tables are readable")
+    }
+
+    fn endpoint_count(&self, e: usize, sql: &'static str) -> i64 {
+        self.endpoint_rows(e, sql).first().map_or(0, |row| row.int(0).expect("a number"))
+    }
+
+    fn is_enabled(&self, e: usize) -> bool {
+        self.endpoints[e].held.as_ref().is_some_and(|held| !held.disabled && !held.deleted)
+    }
+
+    /// After a step of an Endpoint object: what is due has an alarm.
+    pub(super) fn check_endpoint(&mut self, e: usize) {
+        let clock = self.endpoint_clock(e);
+        let endpoint = &self.endpoints[e];
+        let Some(held) = &endpoint.held else { return };
+        if !self.is_enabled(e) {
+            return;
+        }
+        let due = self.endpoint_rows(e, "SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1");
+        let Some(due) = due.first().map(|row| row.int(0).expect("a time")) else { return };
+        let node = &endpoint.node;
+        let excused = node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS);
+        let unhurried = !held.paces.is_empty() || endpoint.slowed || self.plan.jumps > 0;
+        let timeout = held.timeout_ms.unwrap_or(self.plan.settings.request_timeout_ms).max(30_000);
+        let latest = due.max(clock + timeout + LEASE_MARGIN_MS + QUEUE_SLACK_MS);
+        let text = match node.alarm {
+            None if !excused => {
+                format!("endpoint {e} has a delivery due at {due}, now is {clock}, and no alarm")
+            }
+            Some(at) if at > latest && !unhurried => {
+                format!("endpoint {e} has a delivery due at {due}, now is {clock}, and the alarm is at {at}")
+            }
+            _ => return,
+        };
+        self.violate(Rule::Alarm, text);
+    }
+
+    /// After a step of an App object: what is to be offered again has an alarm.
+    pub(super) fn check_app(&mut self, a: usize) {
+        let node = &self.apps[a].node;
+        let clock = self.app_clock(a);
+        if node.alarm.is_some() || node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS) {
+            return;
+        }
+        if let Some(what) = self.app_behind(a) {
+            self.violate(Rule::Alarm, format!("app {a} has no alarm, and {what}"));
+        }
+    }
+
+    /// What an App object still has to do, by its tables.
+    fn app_behind(&self, a: usize) -> Option<String> {
+        let db = &self.apps[a].node.db;
+        let last = db.query("SELECT coalesce(max(id), '') FROM message", &[]).expect("messages");
+        let last = last.into_iter().next().expect("a row").text(0).expect("an id");
+        let rows =
+            db.query("SELECT id, cursor, acknowledged, deleted FROM endpoint", &[]).expect("endpoints");
+        rows.into_iter().find_map(|mut row| {
+            let (id, cursor) = (row.text(0).expect("an id"), row.text(1).expect("a cursor"));
+            let (acknowledged, deleted) = (row.int(2).expect("a version"), row.flag(3).expect("a flag"));
+            let era = self.endpoints[*self.by_id.get(&id)?].eras.last()?;
+            if acknowledged < era.version {
+                Some(format!("endpoint {id} has not acknowledged version {}", era.version))
+            } else if !deleted && !era.disabled && cursor < last {
+                Some(format!("endpoint {id} is behind the log"))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The statistics are those of the table.
+    pub(super) fn check_statistics(&mut self, e: usize) {
+        if self.endpoints[e].held.is_none() {
+            return;
+        }
+        let ask = StatsAsk { since: 0, until: 1 << 50 };
+        let done = self.step_endpoint(e, false, |m, _, _| {
+            m.statistics(&ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
+        });
+        let Some(stats) = done.and_then(|done| self.finish_reading_endpoint(e, done)) else { return };
+        let success = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 0");
+        let fail = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 2");
+        let waiting = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot > 0");
+        if (stats.success, stats.fail, stats.pending + stats.sending) != (success, fail, waiting) {
+            let text = format!(
+                "endpoint {e} counts {stats:?}; its table has {success} successes, {fail} failures, {waiting} waiting"
+            );
+            self.violate(Rule::Statistics, text);
+        }
+    }
+
+    /// What is not done yet.
+    pub(super) fn unfinished(&self) -> Option<String> {
+        (0..self.apps.len()).find_map(|a| self.app_behind(a).map(|what| format!("app {a}: {what}"))).or_else(
+            || {
+                (0..self.endpoints.len()).find_map(|e| {
+                    // Of what was asked for by hand, and of reports, only the alarm knows: they wait for the
+                    // next call where the platform dropped it.
+                    let lost = self.endpoints[e].node.ever_lost;
+                    let due = if lost {
+                        "SELECT count(*) FROM delivery WHERE slot > 0 AND manual = 0"
+                    } else {
+                        "SELECT count(*) FROM delivery WHERE slot > 0"
+                    };
+                    let waiting = self.endpoint_count(e, due);
+                    let reports = self.endpoint_count(e, "SELECT count(*) FROM report");
+                    if self.is_enabled(e) && waiting > 0 {
+                        Some(format!("endpoint {e} has {waiting} deliveries waiting"))
+                    } else if reports > 0 && !lost {
+                        Some(format!("endpoint {e} has {reports} reports unsent"))
+                    } else {
+                        None
+                    }
+                })
+            },
+        )
+    }
+
+    pub(super) fn check_end(&mut self) {
+        if let Some(what) = self.unfinished() {
+            self.violate(Rule::Stuck, what);
+        }
+        self.check_accepted();
+        for e in 0..self.endpoints.len() {
+            self.check_agreement(e);
+            self.check_statistics(e);
+            self.check_recorded(e);
+            self.check_received(e);
+            self.check_order(e);
+        }
+    }
+
+    fn check_accepted(&mut self) {
+        let told: Vec<(usize, String)> =
+            self.posts.iter().filter_map(|post| Some((post.app, post.told.clone()?))).collect();
+        for (a, id) in told {
+            let found =
+                self.apps[a].node.db.query("SELECT 1 FROM message WHERE id = ?1", &[Value::Text(&id)]);
+            if found.expect("messages").is_empty() {
+                self.violate(Rule::Accepted, format!("app {a} said that it stored {id}, and did not"));
+            }
+        }
+        for a in 0..self.apps.len() {
+            for sql in [
+                "SELECT count(*) FROM message WHERE idempotency_key IS NOT NULL GROUP BY idempotency_key",
+                "SELECT count(*) FROM message WHERE event_id IS NOT NULL GROUP BY event_id",
+            ] {
+                let rows = self.apps[a].node.db.query(sql, &[]).expect("messages");
+                if rows.iter().any(|row| row.int(0).expect("a number") > 1) {
+                    self.violate(Rule::Idempotency, format!("app {a} stored a message twice"));
+                }
+            }
+        }
+    }
+
+    /// In the end, object and application agree on the configuration.
+    fn check_agreement(&mut self, e: usize) {
+        let endpoint = &self.endpoints[e];
+        let (Some(held), Some(era)) = (&endpoint.held, endpoint.eras.last()) else { return };
+        let right = held.version == era.version
+            && held.deleted == endpoint.deleted
+            && (held.disabled == era.disabled || endpoint.deleted || endpoint.node.ever_lost);
+        if !right {
+            let text = format!(
+                "endpoint {e} holds version {} (disabled: {}), its application has {} (disabled: {})",
+                held.version, held.disabled, era.version, era.disabled
+            );
+            self.violate(Rule::Config, text);
+        }
+    }
+
+    fn check_recorded(&mut self, e: usize) {
+        let rows = self.endpoint_rows(e, "SELECT msg_id, started_at FROM delivery WHERE slot = 0");
+        let recorded = rows.len() as u64;
+        let mut counts: HashMap<(String, i64), u32> = HashMap::new();
+        for mut row in rows {
+            let key = (row.text(0).expect("an id"), row.int(1).expect("a time"));
+            *counts.entry(key).or_default() += 1;
+        }
+        let endpoint = &self.endpoints[e];
+        let mut invented: Vec<_> = counts
+            .iter()
+            .filter(|(key, count)| endpoint.made.get(*key).is_none_or(|made| made < count))
+            .collect();
+        invented.sort();
+        let text = if let Some((key, count)) = invented.first() {
+            format!("endpoint {e} recorded {count} attempts for {key:?}, more than were made")
+        } else if recorded != endpoint.recorded {
+            format!("endpoint {e} recorded {recorded} attempts of {}", endpoint.recorded)
+        } else {
+            return;
+        };
+        self.violate(Rule::Recorded, text);
+    }
+
+    fn check_received(&mut self, e: usize) {
+        let exhausted: HashMap<String, i64> = self
+            .endpoint_rows(
+                e,
+                "SELECT msg_id, max(attempt) FROM delivery
+                 WHERE slot = 0 AND status = 2 AND next_at IS NULL AND manual = 0 GROUP BY msg_id",
+            )
+            .into_iter()
+            .map(|mut row| (row.text(0).expect("an id"), row.int(1).expect("a number")))
+            .collect();
+        self.summary.exhausted += exhausted.len() as u64;
+        let waiting: Vec<String> = self
+            .endpoint_rows(e, "SELECT msg_id FROM delivery WHERE slot > 0")
+            .into_iter()
+            .map(|mut row| row.text(0).expect("an id"))
+            .collect();
+        let endpoint = &self.endpoints[e];
+        if endpoint.deleted {
+            return;
+        }
+        let cursor = "SELECT cursor FROM endpoint WHERE id = ?1";
+        let cursor = self.apps[endpoint.app].node.db.query(cursor, &[Value::Text(&endpoint.id)]);
+        let cursor = cursor.expect("endpoints").into_iter().next().expect("a row").text(0).expect("an id");
+        let mut missing: Vec<&String> = endpoint
+            .owed
+            .iter()
+            .filter(|(id, owed)| {
+                let used_up =
+                    exhausted.get(*id).is_some_and(|&made| made >= i64::from(endpoint.least_attempts));
+                let waits = !self.is_enabled(e) && (waiting.contains(id) || **id > cursor);
+                !owed.received && !used_up && !waits && self.must_receive(e, id)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        missing.sort();
+        let missing = missing.first().map(|id| (*id).clone());
+        let mut unreported: Vec<&String> =
+            exhausted.keys().filter(|id| !endpoint.reported.contains(*id)).collect();
+        unreported.sort();
+        let lost = endpoint.node.ever_lost;
+        let unreported = unreported.first().map(|id| (*id).clone()).filter(|_| !lost);
+        if let Some(id) = missing {
+            self.violate(
+                Rule::Received,
+                format!("{id} never arrived at endpoint {e}, and is not recorded as failed"),
+            );
+        }
+        if let Some(id) = unreported {
+            self.violate(Rule::Report, format!("{id} failed for good at endpoint {e}, and nobody was told"));
+        }
+    }
+
+    fn check_order(&mut self, e: usize) {
+        if self.plan.orderly && !self.endpoints[e].arrivals.is_sorted() {
+            self.violate(Rule::Order, format!("the messages of endpoint {e} arrived out of order"));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What kind of world a seed makes: how large, how faulty.
+
+use super::dice::Dice;
+use weir_core::retry::Schedule;
+use weir_core::rng::Seeded;
+use weir_core::settings::Settings;
+
+pub(super) struct Plan {
+    pub(super) apps: usize,
+    pub(super) endpoints: usize,
+    /// Things that clients do, for each application.
+    pub(super) actions: usize,
+    /// How long they do them, and faults happen.
+    pub(super) chaos_ms: i64,
+    /// No crash, no loss, no doubling, no skew, receivers are well and take one request at a time.
+    pub(super) orderly: bool,
+    /// Of each step.
+    pub(super) crash_before: f64,
+    pub(super) crash_after: f64,
+    /// Crashes at any time, for each object.
+    pub(super) crashes: usize,
+    pub(super) call_lost: f64,
+    pub(super) answer_lost: f64,
+    pub(super) late: f64,
+    pub(super) doubled: f64,
+    pub(super) alarm_lost: f64,
+    pub(super) alarm_twice: f64,
+    pub(super) skew_ms: i64,
+    pub(super) jumps: usize,
+    /// How often a receiver changes its mood.
+    pub(super) moods: usize,
+    /// Of receivers: they never recover.
+    pub(super) stays_dead: f64,
+    pub(super) settings: Settings,
+}
+
+impl Plan {
+    pub(super) fn new(rng: &mut Seeded) -> Self {
+        let faultless = rng.chance(0.3);
+        let orderly = faultless && rng.chance(0.5);
+        // Each kind of fault is absent from many seeds, so that others can be seen on their own.
+        let mut some = |most: f64| {
+            if faultless || rng.chance(0.4) { 0.0 } else { most * weir_core::rng::Entropy::unit(rng) }
+        };
+        let (crash_before, crash_after) = (some(0.05), some(0.05));
+        let (call_lost, answer_lost, late, doubled) = (some(0.1), some(0.1), some(0.1), some(0.1));
+        let (alarm_lost, alarm_twice) = (some(0.3), some(0.3));
+        let schedules: [&[i64]; 6] = [
+            &[],
+            &[500],
+            &[1_000, 5_000],
+            &[5_000, 300_000, 1_800_000],
+            &[0, 0, 2_000],
+            &[5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000],
+        ];
+        let settings = Settings {
+            retry_schedule: Schedule::from_ms(rng.pick(&schedules).to_vec()),
+            request_timeout_ms: *rng.pick(&[1_000, 5_000, 15_000]),
+            endpoint_disable_after_ms: *rng.pick(&[None, Some(600_000), Some(432_000_000)]),
+            max_in_flight: *rng.pick(&[1, 2, 6, 50]),
+            ..Settings::default()
+        };
+        Self {
+            apps: 1 + usize::from(rng.chance(0.2)),
+            endpoints: 1 + rng.below(3),
+            actions: 4 + rng.below(16),
+            chaos_ms: *rng.pick(&[5_000, 60_000, 600_000, 7_200_000]),
+            orderly,
+            crash_before,
+            crash_after,
+            crashes: if faultless || rng.chance(0.4) { 0 } else { rng.below(4) },
+            call_lost,
+            answer_lost,
+            late,
+            doubled,
+            alarm_lost,
+            alarm_twice,
+            skew_ms: if faultless || rng.chance(0.5) { 0 } else { 2_000 },
+            jumps: if faultless || rng.chance(0.8) { 0 } else { 1 + rng.below(3) },
+            moods: if orderly || rng.chance(0.2) { 0 } else { rng.below(6) },
+            stays_dead: if orderly { 0.0 } else { 0.1 },
+            settings,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The simulator's seeds, and the proof that it can fail: see [`weir_tests::sim`].
+
+use std::time::Instant;
+use weir_tests::sim::{Defect, Rule, run, run_many, run_with};
+
+/// How many seeds a run of the tests takes; more are run by hand with the binary `sim`.
+const SEEDS: u64 = 10_000;
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[test]
+fn every_rule_holds_whatever_fails() {
+    if let Some(seed) = std::env::var("WEIR_SIM_SEED").ok().and_then(|text| text.parse().ok()) {
+        println!("{:#?}", run(seed).unwrap_or_else(|violation| panic!("{violation}")));
+        return;
+    }
+    let seeds = std::env::var("WEIR_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let started = Instant::now();
+    let total = run_many(0, seeds, threads()).unwrap_or_else(|violation| panic!("{violation}"));
+    println!("{seeds} seeds in {:.1} s: {total:#?}", started.elapsed().as_secs_f64());
+    // The seeds are not idle ones.
+    assert!(total.messages > seeds * 5 && total.requests > seeds * 5 && total.crashes > seeds / 2);
+    assert!(total.exhausted > seeds / 20 && total.alarms_lost > seeds / 20 && total.calls_disturbed > seeds);
+}
+
+#[test]
+fn a_seed_always_gives_the_same_run() {
+    for seed in 0..20 {
+        assert_eq!(run(seed), run(seed));
+    }
+}
+
+#[test]
+fn every_rule_is_seen_to_fail_in_a_world_that_breaks_it() {
+    for (defect, rules) in Defect::ALL {
+        let violation = (0..2_000).find_map(|seed| run_with(seed, *defect).err());
+        let violation = violation.unwrap_or_else(|| panic!("{defect:?} goes unnoticed"));
+        println!("{defect:?}: seed {}, {:?}: {}", violation.seed, violation.rule, violation.text);
+        assert!(rules.contains(&violation.rule), "{defect:?} is noticed as something else: {violation}");
+    }
+    for rule in Rule::ALL {
+        assert!(Defect::ALL.iter().any(|(_, rules)| rules[0] == *rule), "nothing breaks the rule {rule:?}");
+    }
+}
