@@ -1,5 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
+mod auth;
+
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
 use js_sys::Uint8Array;
@@ -69,6 +71,7 @@ async fn handle(request: &web_sys::Request, parts: &Parts, env: JsValue) -> Resu
     let (claims, token) = authenticate(&parts.authorization, &deployment)?;
     let caller = Caller { env, claims, token };
     caller.check_scope(&route)?;
+    caller.check_token(route.op, &parts.method).await?;
     let body = body_of(request, parts).await?;
     caller.serve(parts, route, query, body).await
 }
@@ -185,6 +188,7 @@ impl Caller {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
+            (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
                 let call = Call {

@@ -128,20 +128,7 @@ impl<'a> MessageIn<'a> {
 
     /// Checks that the application that the message brings along is the one in the path.
     pub fn check_application(&self, path_id: &str) -> Result<(), ApiError> {
-        let Some(application) = &self.application else { return Ok(()) };
-        match application.uid.as_deref() {
-            Some(uid) if uid == path_id => Ok(()),
-            Some(_) => Err(ApiError::invalid_kind(
-                &["body", "application", "uid"],
-                "The uid must be the one in the path.",
-                "application_uid_mismatch",
-            )),
-            None => Err(ApiError::invalid_kind(
-                &["body", "application", "uid"],
-                "Give the application a uid, the one in the path.",
-                "application_uid_missing",
-            )),
-        }
+        check_brought_application(self.application.as_ref(), path_id)
     }
 
     /// What [`message_out_json`] writes of it.
@@ -154,6 +141,24 @@ impl<'a> MessageIn<'a> {
             // Only a raw payload has to be looked at: the other is an object, or it would not be here.
             payload: self.raw_payload().map_or(Payload::Object(self.payload.get()), Payload::of),
         }
+    }
+}
+
+/// Checks that an application that a request brings along is the one in the path.
+pub fn check_brought_application(brought: Option<&ApplicationIn>, path_id: &str) -> Result<(), ApiError> {
+    let Some(application) = brought else { return Ok(()) };
+    match application.uid.as_deref() {
+        Some(uid) if uid == path_id => Ok(()),
+        Some(_) => Err(ApiError::invalid_kind(
+            &["body", "application", "uid"],
+            "The uid must be the one in the path.",
+            "application_uid_mismatch",
+        )),
+        None => Err(ApiError::invalid_kind(
+            &["body", "application", "uid"],
+            "Give the application a uid, the one in the path.",
+            "application_uid_missing",
+        )),
     }
 }
 
