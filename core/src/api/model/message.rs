@@ -207,37 +207,56 @@ pub struct MessageFields<'a> {
 
 /// Writes a message, as it is answered. The payload is copied, not read; without content it is `{}`.
 pub fn message_out_json(id: &str, ts_ms: i64, message: &MessageFields<'_>, with_content: bool) -> String {
-    let payload = match message.payload {
-        _ if !with_content => "{}",
-        Payload::Object(text) | Payload::Raw(text) => text,
-        Payload::Expired => r#"{"expired":true}"#,
-    };
-    let mut out = String::with_capacity(payload.len().saturating_add(320));
-    out.push_str(r#"{"id":"#);
-    quote(&mut out, id);
-    out.push_str(r#","eventId":"#);
-    match message.event_id {
-        Some(event_id) => quote(&mut out, event_id),
-        None => out.push_str("null"),
+    MessageAnswer::new(message, with_content).fill(id, ts_ms)
+}
+
+/// The answer about a message whose id and time are not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageAnswer {
+    /// What stands between the id and the time.
+    between: String,
+    /// What follows the time.
+    after: String,
+}
+
+impl MessageAnswer {
+    /// Writes everything but the id and the time.
+    pub fn new(message: &MessageFields<'_>, with_content: bool) -> Self {
+        let payload = match message.payload {
+            _ if !with_content => "{}",
+            Payload::Object(text) | Payload::Raw(text) => text,
+            Payload::Expired => r#"{"expired":true}"#,
+        };
+        let mut between = String::with_capacity(160);
+        between.push_str(r#"","eventId":"#);
+        match message.event_id {
+            Some(event_id) => quote(&mut between, event_id),
+            None => between.push_str("null"),
+        }
+        between.push_str(r#","eventType":"#);
+        quote(&mut between, message.event_type);
+        between.push_str(r#","channels":"#);
+        list(&mut between, message.channels);
+        between.push_str(r#","tags":"#);
+        list(&mut between, message.tags);
+        between.push_str(r#","timestamp":""#);
+        let mut after = String::with_capacity(payload.len().saturating_add(40));
+        after.push_str(r#"","payload":"#);
+        if with_content && matches!(message.payload, Payload::Raw(_)) {
+            after.push_str(r#"{"rawPayload":"#);
+            quote(&mut after, payload);
+            after.push('}');
+        } else {
+            after.push_str(payload);
+        }
+        after.push('}');
+        Self { between, after }
     }
-    out.push_str(r#","eventType":"#);
-    quote(&mut out, message.event_type);
-    out.push_str(r#","channels":"#);
-    list(&mut out, message.channels);
-    out.push_str(r#","tags":"#);
-    list(&mut out, message.tags);
-    out.push_str(r#","timestamp":""#);
-    out.push_str(&rfc3339(ts_ms));
-    out.push_str(r#"","payload":"#);
-    if with_content && matches!(message.payload, Payload::Raw(_)) {
-        out.push_str(r#"{"rawPayload":"#);
-        quote(&mut out, payload);
-        out.push('}');
-    } else {
-        out.push_str(payload);
+
+    /// The whole answer, with the message's id (which Weir made: it needs no quoting) and its time.
+    pub fn fill(&self, id: &str, ts_ms: i64) -> String {
+        [r#"{"id":""#, id, &self.between, &rfc3339(ts_ms), &self.after].concat()
     }
-    out.push('}');
-    out
 }
 
 fn list(out: &mut String, items: Option<&[String]>) {
