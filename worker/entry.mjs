@@ -11,7 +11,7 @@
 // purpose and fails when the name has moved.
 
 import { DurableObject } from "cloudflare:workers";
-import Gateway, * as gateway from "./index.js";
+import * as gateway from "./index.js";
 
 // The platform's queueMicrotask enters and leaves the runtime for every task; a promise's reaction does not. Every
 // wake-up of a Rust future goes through it: this alone was a seventh of the processor time of an event. What a task
@@ -54,6 +54,12 @@ async function guarded(object, method, ...args) {
   }
 }
 
+// The same for a promise of an instance that was alive when it gave it.
+async function unlessStopped(promise) {
+  if (!(promise instanceof Promise)) return promise;
+  return await guarded({ wait: () => promise }, "wait");
+}
+
 // The same for the call of the hot path, which answers by callback.
 function accepted(object, frame) {
   return new Promise((resolve, reject) => {
@@ -90,14 +96,45 @@ export const App = object(gateway.App);
 export const Directory = object(gateway.Directory);
 export const Endpoint = object(gateway.Endpoint);
 
-// One instance serves every request of the isolate: it keeps nothing of a request.
+// What the API needs to know of a request, a line each: method, URL, token, idempotency key.
+function partsOf(request) {
+  const headers = request.headers;
+  const of = (name) => headers.get(name) ?? "";
+  return `${request.method}\n${request.url}\n${of("authorization")}\n${of("idempotency-key")}`;
+}
+
+// More than any body that is accepted: not even read.
+const MAX_BODY = 4 * 1024 * 1024;
+const EMPTY = new Uint8Array(0);
+
+async function bodyOf(request) {
+  if (request.body === null) return EMPTY;
+  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY) return undefined;
+  return new Uint8Array(await request.arrayBuffer());
+}
+
+// One instance serves every request of the isolate: it keeps nothing of a request that has ended.
 let front;
 
+async function serve(request, env) {
+  front ??= new gateway.Front(env);
+  const begun = front.begin(partsOf(request), await bodyOf(request));
+  if (!Array.isArray(begun)) return await unlessStopped(begun);
+  const [called, ticket] = begun;
+  let answer;
+  try {
+    answer = await called;
+  } catch (error) {
+    front.forget(ticket);
+    throw error;
+  }
+  return await unlessStopped(front.finish(ticket, answer));
+}
+
 export default {
-  async fetch(request, env, context) {
+  async fetch(request, env) {
     try {
-      front ??= new Gateway(context, env);
-      return await guarded(front, "fetch", request);
+      return await serve(request, env);
     } catch (error) {
       console.error("a request failed:", error);
       return Response.json(

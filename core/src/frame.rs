@@ -538,3 +538,31 @@ pub struct TaskNote {
     #[n(6)]
     pub version: i64,
 }
+
+/// Worker → Directory: take applications' tokens back.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Revocation {
+    /// Each: a token's hash, an application's id, or a session of one.
+    #[n(0)]
+    pub keys: Vec<String>,
+    /// Only tokens issued up to this time, in milliseconds; none for all.
+    #[n(1)]
+    pub issued_until: Option<i64>,
+    /// For how many milliseconds they stay valid.
+    #[n(2)]
+    pub grace_ms: i64,
+    /// When the tokens have expired anyway, if that is known.
+    #[n(3)]
+    pub forget_at: Option<i64>,
+}
+
+/// Worker → Directory: was a token taken back?
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RevokedAsk {
+    /// The names under which it may be noted, as in [`Revocation`].
+    #[n(0)]
+    pub keys: Vec<String>,
+    /// When it was issued, in milliseconds; 0 where it does not say.
+    #[n(1)]
+    pub issued_at: i64,
+}

@@ -209,7 +209,7 @@ pub fn migrate<S: Sql>(sql: &S, migrations: &[Migration], now: i64) -> Result<()
 
 /// The trait on rusqlite, for tests and simulation: the same SQL text as in a Durable Object.
 #[cfg(any(test, feature = "memory"))]
-#[allow(missing_docs, clippy::expect_used, clippy::panic)]
+#[allow(missing_docs, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 pub mod memory {
     use super::{Cell, Row, Sql, SqlError, Value};
     use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -233,6 +233,12 @@ pub mod memory {
         /// also counts the entries of indexes.
         pub fn changes(&self) -> u64 {
             self.0.total_changes()
+        }
+    }
+
+    impl Default for Memory {
+        fn default() -> Self {
+            Self::new()
         }
     }
 

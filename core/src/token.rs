@@ -20,7 +20,7 @@ const SKEW_MS: i64 = 60_000;
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// What a good token says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
     /// The tenant, `org_…`.
     pub org: String,
@@ -30,6 +30,12 @@ pub struct Claims {
     pub expires_at: Option<i64>,
     /// Before when it is not valid yet, in milliseconds.
     pub not_before: Option<i64>,
+    /// When it was made, in milliseconds.
+    pub issued_at: Option<i64>,
+    /// The session of the application that it belongs to.
+    pub session: Option<String>,
+    /// What it may do with its application ([`crate::api::model::auth::may`]); `None` is everything.
+    pub capabilities: Option<Vec<String>>,
 }
 
 /// Why a token is refused; a sentence for whoever holds it.
@@ -100,6 +106,42 @@ pub fn sign_app(
     Ok(sign(secret, serde_json::json!({ "sub": app_id, "org": org_id }), now_ms, ttl_ms))
 }
 
+/// What distinguishes one token for an application from another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Makes tokens differ that are made in the same moment.
+    pub id: String,
+    /// See [`Claims::session`].
+    pub session: Option<String>,
+    /// See [`Claims::capabilities`].
+    pub capabilities: Option<Vec<String>>,
+}
+
+/// A token for one application, as [`sign_app`], which says exactly when it was made (so that "all made
+/// before" can be taken back) and what it may do.
+pub fn sign_portal(
+    secret: &[u8],
+    org_id: &str,
+    app_id: &str,
+    now_ms: i64,
+    ttl_ms: i64,
+    limits: &Limits,
+) -> Result<String, TokenError> {
+    if !is_id("org_", org_id) || !is_id("app_", app_id) {
+        return Err(TokenError::Subject);
+    }
+    let mut claims = serde_json::json!({
+        "sub": app_id, "org": org_id, "jti": limits.id, "weir_iat_ms": now_ms,
+    });
+    if let Some(claims) = claims.as_object_mut() {
+        let session = limits.session.as_ref().map(|session| ("sid", session.as_str().into()));
+        let capabilities = limits.capabilities.as_ref().map(|list| ("weir_cap", list.as_slice().into()));
+        let further = session.into_iter().chain(capabilities);
+        claims.extend(further.map(|(name, value): (_, serde_json::Value)| (name.to_owned(), value)));
+    }
+    Ok(sign(secret, claims, now_ms, ttl_ms))
+}
+
 /// Checks a token and answers what it says.
 pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenError> {
     if bool::from(token.as_bytes().ct_eq(secret)) {
@@ -134,6 +176,8 @@ pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenEr
     if not_before.is_some_and(|at| at > now_ms.saturating_add(SKEW_MS)) {
         return Err(TokenError::NotYetValid);
     }
+    let issued_at = claims.weir_iat_ms.or(claims.iat.map(millis));
+    let (session, capabilities) = (claims.sid, claims.weir_cap);
     let (org, app) = if is_id("app_", &claims.sub) {
         let org = claims.org.and_then(|org| org.as_str().map(str::to_owned));
         (org.ok_or(TokenError::Subject)?, Some(claims.sub))
@@ -143,7 +187,7 @@ pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenEr
     if !is_id("org_", &org) {
         return Err(TokenError::Subject);
     }
-    Ok(Claims { org, app, expires_at, not_before })
+    Ok(Claims { org, app, expires_at, not_before, issued_at, session, capabilities })
 }
 
 #[derive(Deserialize)]
@@ -159,6 +203,22 @@ struct RawClaims {
     org: Option<serde_json::Value>,
     exp: Option<f64>,
     nbf: Option<f64>,
+    #[serde(default, deserialize_with = "if_number")]
+    iat: Option<f64>,
+    #[serde(default, deserialize_with = "if_text")]
+    sid: Option<String>,
+    // Weir's own.
+    weir_iat_ms: Option<i64>,
+    weir_cap: Option<Vec<String>>,
+}
+
+/// Other issuers may mean anything by these claims: what is not of the kind wanted is as good as absent.
+fn if_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    serde_json::Value::deserialize(from).map(|value| value.as_f64())
+}
+
+fn if_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    serde_json::Value::deserialize(from).map(|value| value.as_str().map(str::to_owned))
 }
 
 fn sign(secret: &[u8], mut claims: serde_json::Value, now_ms: i64, ttl_ms: i64) -> String {
@@ -236,6 +296,26 @@ mod tests {
     }
 
     #[test]
+    fn a_portals_token_says_when_it_was_made_and_what_it_may_do() {
+        let sign = |id: &str| {
+            let limits = Limits {
+                id: id.to_owned(),
+                session: Some("s".into()),
+                capabilities: Some(vec!["ViewBase".into()]),
+            };
+            sign_portal(SECRET, ORG, APP, NOW, HOUR, &limits).unwrap()
+        };
+        assert_ne!(sign("1"), sign("2"));
+        let claims = verify(SECRET, &sign("1"), NOW).unwrap();
+        assert_eq!((claims.app.as_deref(), claims.issued_at), (Some(APP), Some(NOW)));
+        assert_eq!(claims.session.as_deref(), Some("s"));
+        assert_eq!(claims.capabilities, Some(vec!["ViewBase".into()]));
+        let plain = sign_portal(SECRET, ORG, APP, NOW, HOUR, &Limits::default()).unwrap();
+        assert_eq!(verify(SECRET, &plain, NOW).unwrap().capabilities, None);
+        assert!(sign_portal(SECRET, ORG, "x", NOW, HOUR, &Limits::default()).is_err());
+    }
+
+    #[test]
     fn tokens_of_other_makers_are_read() {
         // Made with another implementation, with claims of its own (iss, iat).
         let other = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE3OTUwMDAwMDAsImV4cCI6MjExMDM2MDAwMCwibmJmIjoxNzk1\
@@ -243,7 +323,7 @@ mod tests {
                      YicEcihmq-xK_JELFdL2ElR9Fwu7IAudJ1SkWtCLHTU";
         assert_eq!(verify(SECRET, other, NOW).unwrap().org, ORG);
         let bare = claims(&json!({ "sub": "org_a", "org": 5, "scope": ["x"] })).unwrap();
-        assert_eq!(bare, Claims { org: "org_a".into(), app: None, expires_at: None, not_before: None });
+        assert_eq!(bare, Claims { org: "org_a".into(), ..Claims::default() });
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn a_seed_always_gives_the_same_run() {
 #[test]
 fn every_rule_is_seen_to_fail_in_a_world_that_breaks_it() {
     for (defect, rules) in Defect::ALL {
-        let violation = (0..2_000).find_map(|seed| run_with(seed, *defect).err());
+        let violation = (0..5_000).find_map(|seed| run_with(seed, *defect).err());
         let violation = violation.unwrap_or_else(|| panic!("{defect:?} goes unnoticed"));
         println!("{defect:?}: seed {}, {:?}: {}", violation.seed, violation.rule, violation.text);
         assert!(rules.contains(&violation.rule), "{defect:?} is noticed as something else: {violation}");

@@ -1,17 +1,17 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
+mod auth;
+
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
-use js_sys::Uint8Array;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
-use weir_core::api::model::message::{MAX_BODY, MessageIn, message_out_json};
+use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
 use weir_core::deployment::Deployment;
@@ -43,9 +43,8 @@ struct Caller {
 }
 
 /// Answers a request. Every answer is JSON, or empty with 204.
-pub(crate) async fn answer(request: web_sys::Request, env: JsValue) -> web_sys::Response {
-    let parts = js::parts_of(&request);
-    let reply = match handle(&request, &parts, env).await {
+pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) -> web_sys::Response {
+    let reply = match handle(&parts, body, env).await {
         Ok(reply) => reply,
         Err(error) => error.into(),
     };
@@ -55,7 +54,7 @@ pub(crate) async fn answer(request: web_sys::Request, env: JsValue) -> web_sys::
     js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default())
 }
 
-async fn handle(request: &web_sys::Request, parts: &Parts, env: JsValue) -> Result<Reply, ApiError> {
+async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
     let (path, query) = split(&parts.url);
     if settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
         return panic_for_a_test(&env, path).await;
@@ -72,8 +71,44 @@ async fn handle(request: &web_sys::Request, parts: &Parts, env: JsValue) -> Resu
     let (claims, token) = authenticate(&parts.authorization, &deployment)?;
     let caller = Caller { env, claims, token };
     caller.check_scope(&route)?;
-    let body = body_of(request, parts).await?;
+    caller.check_token(route.op, &parts.method).await?;
+    let body = body.ok_or_else(too_large)?;
     caller.serve(parts, route, query, body).await
+}
+
+/// A message that can be handed to its App object at once.
+pub(crate) struct Hot {
+    /// The App object's name.
+    pub(crate) object: String,
+    /// The message, for the object.
+    pub(crate) frame: Vec<u8>,
+    /// The answer to the caller, but for what the object will say.
+    pub(crate) answer: MessageAnswer,
+}
+
+/// The usual request, answered without a future of Rust's: a message for an application that needs no looking up.
+/// `None` for every other request, also for one that is wrong: [`answer`] deals with it from the start.
+pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
+    let (path, query) = split(&parts.url);
+    if parts.method != "POST" || !path.trim_end_matches('/').ends_with("/msg") {
+        return None;
+    }
+    let route = route::find(&parts.method, path).ok().filter(|route| route.op == Op::MessageCreate)?;
+    let deployment = settings::of(env).ok()?;
+    let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
+    let caller = Caller { env: env.clone(), claims, token };
+    caller.check_scope(&route).ok()?;
+    let key = route.app()?;
+    let (app_id, uid) = caller.believed(key)?;
+    let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
+    let message = MessageIn::parse(body).ok().filter(|message| message.application.is_none())?;
+    let mut new = caller.new_message(parts, &message, body);
+    new.app_uid = uid;
+    Some(Hot {
+        object: caller.app_name(&app_id),
+        frame: frame::encode(&new),
+        answer: MessageAnswer::new(&message.fields(), with_content),
+    })
 }
 
 /// Path and query of a URL.
@@ -124,29 +159,10 @@ fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, St
     Ok((claims, token.to_owned()))
 }
 
-/// The body, unless it is larger than any that is accepted.
-async fn body_of(request: &web_sys::Request, parts: &Parts) -> Result<Vec<u8>, ApiError> {
-    let too_large = || {
-        ApiError::status(
-            413,
-            "payload_too_large",
-            "The body is too large: a message's payload may have 1 MiB.",
-        )
-    };
-    if matches!(parts.method.as_str(), "GET" | "HEAD") {
-        return Ok(Vec::new());
-    }
-    if parts.content_length.parse::<usize>().is_ok_and(|length| length > MAX_BODY) {
-        return Err(too_large());
-    }
-    let unreadable =
-        |e: JsValue| ApiError::bad_request(format!("The body could not be read: {}", js::text_of(&e)));
-    let buffer = JsFuture::from(request.array_buffer().map_err(unreadable)?).await.map_err(unreadable)?;
-    let bytes = Uint8Array::new(&buffer);
-    if usize::try_from(bytes.length()).unwrap_or(usize::MAX) > MAX_BODY {
-        return Err(too_large());
-    }
-    Ok(bytes.to_vec())
+/// A body that was not even read.
+fn too_large() -> ApiError {
+    let detail = "The body is too large: a message's payload may have 1 MiB.";
+    ApiError::status(413, "payload_too_large", detail)
 }
 
 fn internal(text: String) -> ApiError {
@@ -188,6 +204,7 @@ impl Caller {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
+            (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
                 let call = Call {
@@ -212,23 +229,28 @@ impl Caller {
         }
     }
 
+    /// What is known of the application that a path names without asking: its id, and its uid where it was named by
+    /// that.
+    fn believed(&self, key: &str) -> Option<(String, Option<String>)> {
+        if id::is(id::APP, key) {
+            return Some((key.to_owned(), None));
+        }
+        let place = (self.claims.org.clone(), key.to_owned());
+        let (app_id, until) = UIDS.with_borrow(|known| known.get(&place).cloned())?;
+        (now() < until).then(|| (app_id, Some(key.to_owned())))
+    }
+
     /// The id of the application that a path names, and its uid where it was named by that. An id is taken at its
     /// word: the App object knows whether it exists. `fresh` asks the Directory in any case, which also tells an
     /// App object that has not heard of itself yet.
     async fn resolve(&self, key: &str, fresh: bool) -> Result<(Option<String>, Option<String>), ApiError> {
-        let by_id = id::is(id::APP, key);
-        let uid = (!by_id).then(|| key.to_owned());
-        if by_id && !fresh {
-            return Ok((Some(key.to_owned()), None));
-        }
-        let place = (self.claims.org.clone(), key.to_owned());
-        let now = now();
-        if !fresh
-            && let Some((app_id, until)) = UIDS.with_borrow(|known| known.get(&place).cloned())
-            && now < until
-        {
+        if !fresh && let Some((app_id, uid)) = self.believed(key) {
             return Ok((Some(app_id), uid));
         }
+        let by_id = id::is(id::APP, key);
+        let uid = (!by_id).then(|| key.to_owned());
+        let place = (self.claims.org.clone(), key.to_owned());
+        let now = now();
         let found = directory::resolve(&self.env, &self.claims.org, key).await.map_err(internal)?;
         UIDS.with_borrow_mut(|known| {
             if known.len() >= REMEMBERED {
@@ -298,6 +320,30 @@ impl Caller {
         ))
     }
 
+    /// The message as the App object gets it.
+    fn new_message(&self, parts: &Parts, message: &MessageIn<'_>, body: &[u8]) -> NewMessage {
+        let fields = message.fields();
+        let list = |items: Option<&[String]>| items.and_then(|items| serde_json::to_string(items).ok());
+        let key = Some(&parts.idempotency_key).filter(|key| !key.is_empty());
+        NewMessage {
+            event_type: message.event_type.to_string(),
+            payload: message.body().as_bytes().to_vec().into(),
+            event_id: message.event_id.as_ref().map(ToString::to_string),
+            channels: list(fields.channels),
+            idempotency_key: key.map(|key| {
+                let mut hash = Sha256::new();
+                hash.update(self.token.as_bytes());
+                hash.update([0]);
+                hash.update(key.as_bytes());
+                hash.finalize().to_vec().into()
+            }),
+            body_hash: key.map(|_| Sha256::digest(body).to_vec().into()),
+            retention_days: message.retention_days().map(i64::from),
+            app_uid: None,
+            tags: list(fields.tags),
+        }
+    }
+
     async fn create_message(
         &self,
         parts: &Parts,
@@ -308,26 +354,8 @@ impl Caller {
         let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
         let message = MessageIn::parse(body)?;
         message.check_application(key)?;
-        let idempotency_key = Some(&parts.idempotency_key).filter(|key| !key.is_empty());
+        let mut new = self.new_message(parts, &message, body);
         let fields = message.fields();
-        let list = |items: Option<&[String]>| items.and_then(|items| serde_json::to_string(items).ok());
-        let mut new = NewMessage {
-            event_type: message.event_type.to_string(),
-            payload: message.body().as_bytes().to_vec().into(),
-            event_id: message.event_id.as_ref().map(ToString::to_string),
-            channels: list(fields.channels),
-            idempotency_key: idempotency_key.as_ref().map(|key| {
-                let mut hash = Sha256::new();
-                hash.update(self.token.as_bytes());
-                hash.update([0]);
-                hash.update(key.as_bytes());
-                hash.finalize().to_vec().into()
-            }),
-            body_hash: idempotency_key.as_ref().map(|_| Sha256::digest(body).to_vec().into()),
-            retention_days: message.retention_days().map(i64::from),
-            app_uid: None,
-            tags: list(fields.tags),
-        };
         for fresh in [false, true] {
             let (app_id, uid) = self.resolve(key, fresh).await?;
             let app_id = match app_id {

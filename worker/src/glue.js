@@ -94,13 +94,6 @@ async function readCapped(response, cap) {
   return bytes;
 }
 
-// What the API needs to know of a request, a line each: method, URL, content length, token, idempotency key.
-export function partsOf(request) {
-  const headers = request.headers;
-  const of = (name) => headers.get(name) ?? "";
-  return `${request.method}\n${request.url}\n${of("content-length")}\n${of("authorization")}\n${of("idempotency-key")}`;
-}
-
 // An answer of the API.
 export function answer(status, body) {
   if (status === 204) return new Response(null, { status });

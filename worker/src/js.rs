@@ -13,9 +13,6 @@ extern "C" {
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
-    #[wasm_bindgen(js_name = partsOf)]
-    fn parts_of_js(request: &web_sys::Request) -> String;
-
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
     #[wasm_bindgen(constructor)]
@@ -96,10 +93,21 @@ pub(crate) async fn call(
     op: &str,
     frame: &[u8],
 ) -> Result<Vec<u8>, String> {
-    let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
-    let called = call_object(&namespace, binding, name, op, frame);
+    let called = begin_call(env, binding, name, op, frame)?;
     let answer = JsFuture::from(called).await.map_err(|e| text_of(&e))?;
     Ok(Uint8Array::new(&answer).to_vec())
+}
+
+/// The same, without waiting: a promise of the answer's bytes.
+pub(crate) fn begin_call(
+    env: &JsValue,
+    binding: &str,
+    name: &str,
+    op: &str,
+    frame: &[u8],
+) -> Result<Promise, String> {
+    let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
+    Ok(call_object(&namespace, binding, name, op, frame))
 }
 
 /// What is called when a request has ended: its token, status, text and bytes; see `glue.js`.
@@ -163,23 +171,16 @@ impl Posts {
 pub(crate) struct Parts {
     pub(crate) method: String,
     pub(crate) url: String,
-    pub(crate) content_length: String,
     pub(crate) authorization: String,
     pub(crate) idempotency_key: String,
 }
 
-/// Reads a request's parts in one crossing.
-pub(crate) fn parts_of(request: &web_sys::Request) -> Parts {
-    let text = parts_of_js(request);
-    // None of them can hold a line break.
-    let mut lines = text.splitn(5, '\n').map(str::to_owned);
-    let mut line = || lines.next().unwrap_or_default();
-    Parts {
-        method: line(),
-        url: line(),
-        content_length: line(),
-        authorization: line(),
-        idempotency_key: line(),
+impl Parts {
+    /// Reads what `partsOf` in the entry wrote: a line each, and none of them can hold a line break.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut lines = text.splitn(4, '\n').map(str::to_owned);
+        let mut line = || lines.next().unwrap_or_default();
+        Self { method: line(), url: line(), authorization: line(), idempotency_key: line() }
     }
 }
 

@@ -11,12 +11,11 @@
 
 mod api;
 mod directory;
+mod front;
 mod js;
 mod object;
 mod settings;
 mod sql;
-
-use worker::{Context, Env, event};
 
 /// For the test that shows what a panic does, where it is switched on: stops the instance.
 fn panic_on_purpose() -> ! {
@@ -24,9 +23,4 @@ fn panic_on_purpose() -> ! {
     {
         panic!("on purpose");
     }
-}
-
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker::Result<web_sys::Response> {
-    Ok(api::answer(request, env.into()).await)
 }

@@ -171,6 +171,14 @@ impl Faults {
         }
     }
 
+    /// Notes the faults of a part of the body, which is the field `name`.
+    pub fn merge_within(&mut self, name: &str, inner: Faults) {
+        for mut fault in inner.0 {
+            fault.loc.insert(1, name.to_owned());
+            self.0.push(fault);
+        }
+    }
+
     /// One 422 with all faults, or nothing.
     pub fn into_result(self) -> Result<(), ApiError> {
         if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self.0)) }

@@ -156,6 +156,14 @@ operations! {
             GET "app/{app_id}/endpoint/{endpoint_id}/msg";
         Resend "attempt.resend" Any App: POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
 
+        // The second path is the deprecated one of SDKs before 2.0.
+        PortalAccess "auth.app-portal-access" Org Worker:
+            POST "auth/app-portal-access/{app_id}",
+            POST "auth/dashboard-access/{app_id}";
+        Logout "auth.logout" Any Worker: POST "auth/logout";
+        ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
+        Whoami "auth.whoami" Any Worker: GET "auth/whoami";
+
         TaskList "background-task.list" Org Directory: GET "background-task";
         TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
     }
@@ -163,6 +171,8 @@ operations! {
         Resolve "directory.resolve";
         CheckEventTypes "directory.check-event-types";
         TaskNote "directory.note-task";
+        Revoke "directory.revoke";
+        IsRevoked "directory.is-revoked";
     }
 }
 

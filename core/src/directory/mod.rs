@@ -12,6 +12,7 @@ mod apps;
 mod event_types;
 mod schema;
 mod tasks;
+mod tokens;
 
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
@@ -157,6 +158,8 @@ impl<S: Sql> Directory<S> {
             Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
             Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
             Some(Op::TaskGet) => self.get_task(call).map(Answer::from),
+            Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
+            Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),
         }
     }

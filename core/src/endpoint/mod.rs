@@ -344,7 +344,11 @@ impl<S: Sql> Endpoint<S> {
         let mut active =
             Active { config, schedule, timeout_ms, profile, secrets: Vec::new(), secrets_until: None };
         active.refresh_secrets(&self.deployment.vault, now);
-        self.restore_pace(&active, now)?;
+        // Where the paces stay, memory knows the starts better than the table, which cannot tell a lease that
+        // waits from one that was started.
+        if self.active.as_ref().is_none_or(|before| before.config.paces != active.config.paces) {
+            self.restore_pace(&active, now)?;
+        }
         self.active = Some(active);
         Ok(())
     }

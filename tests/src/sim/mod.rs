@@ -148,6 +148,9 @@ pub enum Defect {
     KeepsOldConfig,
     /// Reports are acknowledged without reaching the application.
     SwallowsReports,
+    /// An answer to a push that an App object made before it was opened anew is taken for one to a push that
+    /// it made since.
+    MistakesAnswers,
 }
 
 impl Defect {
@@ -171,6 +174,7 @@ impl Defect {
         (Defect::PushesBackwards, &[Rule::Order]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
         (Defect::SwallowsReports, &[Rule::Report]),
+        (Defect::MistakesAnswers, &[Rule::Received]),
     ];
 }
 
@@ -251,7 +255,10 @@ pub fn run_many(from: u64, to: u64, threads: usize) -> Result<Summary, Violation
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         let mut total = Summary::default();
         for worker in workers {
-            total.add(&worker.join().expect("the simulator itself does not panic")?);
+            match worker.join() {
+                Ok(result) => total.add(&result?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
         Ok(total)
     })

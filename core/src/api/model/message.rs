@@ -128,20 +128,7 @@ impl<'a> MessageIn<'a> {
 
     /// Checks that the application that the message brings along is the one in the path.
     pub fn check_application(&self, path_id: &str) -> Result<(), ApiError> {
-        let Some(application) = &self.application else { return Ok(()) };
-        match application.uid.as_deref() {
-            Some(uid) if uid == path_id => Ok(()),
-            Some(_) => Err(ApiError::invalid_kind(
-                &["body", "application", "uid"],
-                "The uid must be the one in the path.",
-                "application_uid_mismatch",
-            )),
-            None => Err(ApiError::invalid_kind(
-                &["body", "application", "uid"],
-                "Give the application a uid, the one in the path.",
-                "application_uid_missing",
-            )),
-        }
+        check_brought_application(self.application.as_ref(), path_id)
     }
 
     /// What [`message_out_json`] writes of it.
@@ -154,6 +141,24 @@ impl<'a> MessageIn<'a> {
             // Only a raw payload has to be looked at: the other is an object, or it would not be here.
             payload: self.raw_payload().map_or(Payload::Object(self.payload.get()), Payload::of),
         }
+    }
+}
+
+/// Checks that an application that a request brings along is the one in the path.
+pub fn check_brought_application(brought: Option<&ApplicationIn>, path_id: &str) -> Result<(), ApiError> {
+    let Some(application) = brought else { return Ok(()) };
+    match application.uid.as_deref() {
+        Some(uid) if uid == path_id => Ok(()),
+        Some(_) => Err(ApiError::invalid_kind(
+            &["body", "application", "uid"],
+            "The uid must be the one in the path.",
+            "application_uid_mismatch",
+        )),
+        None => Err(ApiError::invalid_kind(
+            &["body", "application", "uid"],
+            "Give the application a uid, the one in the path.",
+            "application_uid_missing",
+        )),
     }
 }
 
@@ -202,37 +207,56 @@ pub struct MessageFields<'a> {
 
 /// Writes a message, as it is answered. The payload is copied, not read; without content it is `{}`.
 pub fn message_out_json(id: &str, ts_ms: i64, message: &MessageFields<'_>, with_content: bool) -> String {
-    let payload = match message.payload {
-        _ if !with_content => "{}",
-        Payload::Object(text) | Payload::Raw(text) => text,
-        Payload::Expired => r#"{"expired":true}"#,
-    };
-    let mut out = String::with_capacity(payload.len().saturating_add(320));
-    out.push_str(r#"{"id":"#);
-    quote(&mut out, id);
-    out.push_str(r#","eventId":"#);
-    match message.event_id {
-        Some(event_id) => quote(&mut out, event_id),
-        None => out.push_str("null"),
+    MessageAnswer::new(message, with_content).fill(id, ts_ms)
+}
+
+/// The answer about a message whose id and time are not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageAnswer {
+    /// What stands between the id and the time.
+    between: String,
+    /// What follows the time.
+    after: String,
+}
+
+impl MessageAnswer {
+    /// Writes everything but the id and the time.
+    pub fn new(message: &MessageFields<'_>, with_content: bool) -> Self {
+        let payload = match message.payload {
+            _ if !with_content => "{}",
+            Payload::Object(text) | Payload::Raw(text) => text,
+            Payload::Expired => r#"{"expired":true}"#,
+        };
+        let mut between = String::with_capacity(160);
+        between.push_str(r#"","eventId":"#);
+        match message.event_id {
+            Some(event_id) => quote(&mut between, event_id),
+            None => between.push_str("null"),
+        }
+        between.push_str(r#","eventType":"#);
+        quote(&mut between, message.event_type);
+        between.push_str(r#","channels":"#);
+        list(&mut between, message.channels);
+        between.push_str(r#","tags":"#);
+        list(&mut between, message.tags);
+        between.push_str(r#","timestamp":""#);
+        let mut after = String::with_capacity(payload.len().saturating_add(40));
+        after.push_str(r#"","payload":"#);
+        if with_content && matches!(message.payload, Payload::Raw(_)) {
+            after.push_str(r#"{"rawPayload":"#);
+            quote(&mut after, payload);
+            after.push('}');
+        } else {
+            after.push_str(payload);
+        }
+        after.push('}');
+        Self { between, after }
     }
-    out.push_str(r#","eventType":"#);
-    quote(&mut out, message.event_type);
-    out.push_str(r#","channels":"#);
-    list(&mut out, message.channels);
-    out.push_str(r#","tags":"#);
-    list(&mut out, message.tags);
-    out.push_str(r#","timestamp":""#);
-    out.push_str(&rfc3339(ts_ms));
-    out.push_str(r#"","payload":"#);
-    if with_content && matches!(message.payload, Payload::Raw(_)) {
-        out.push_str(r#"{"rawPayload":"#);
-        quote(&mut out, payload);
-        out.push('}');
-    } else {
-        out.push_str(payload);
+
+    /// The whole answer, with the message's id (which Weir made: it needs no quoting) and its time.
+    pub fn fill(&self, id: &str, ts_ms: i64) -> String {
+        [r#"{"id":""#, id, &self.between, &rfc3339(ts_ms), &self.after].concat()
     }
-    out.push('}');
-    out
 }
 
 fn list(out: &mut String, items: Option<&[String]>) {

@@ -1,0 +1,130 @@
+//! Tokens that were taken back.
+//!
+//! Only applications' tokens can be: one by one (logout), or all of an application or session that were
+//! issued up to a time (expire-all). The Worker asks before it believes an application's token, and believes
+//! the answer for some seconds; a tenant's own tokens are never asked about.
+
+use super::Directory;
+use crate::api::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::frame::{self, Revocation, RevokedAsk};
+use crate::sql::{Sql, Value};
+
+/// Later than any token: a double holds it exactly.
+const ALWAYS: i64 = (1 << 53) - 1;
+
+impl<S: Sql> Directory<S> {
+    /// Takes tokens back.
+    pub(super) fn revoke(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let revocation: Revocation = frame::decode(&call.body).map_err(ApiError::Internal)?;
+        self.prepare(now)?;
+        self.sql.exec("DELETE FROM revoked WHERE forget_at <= ?1", &[Value::Int(now)])?;
+        for key in &revocation.keys {
+            let issued_until = revocation.issued_until.unwrap_or(ALWAYS).min(ALWAYS);
+            let void_from = now.saturating_add(revocation.grace_ms);
+            if revocation.grace_ms <= 0 {
+                // This says all that earlier ones say.
+                self.sql.exec(
+                    "DELETE FROM revoked WHERE key = ?1 AND issued_until <= ?2",
+                    &[Value::Text(key), Value::Int(issued_until)],
+                )?;
+            }
+            self.sql.exec(
+                "INSERT INTO revoked (key, issued_until, void_from, forget_at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (key, issued_until) DO UPDATE SET void_from = min(void_from, excluded.void_from)",
+                &[
+                    Value::Text(key),
+                    Value::Int(issued_until),
+                    Value::Int(void_from),
+                    Value::opt_int(revocation.forget_at.filter(|&at| at < ALWAYS)),
+                ],
+            )?;
+        }
+        Ok(Reply::empty(204))
+    }
+
+    /// Whether a token was taken back: `true` or `false`.
+    pub(super) fn is_revoked(&self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let ask: RevokedAsk = frame::decode(&call.body).map_err(ApiError::Internal)?;
+        let mut revoked = false;
+        if self.ready {
+            for key in &ask.keys {
+                let rows = self.sql.query(
+                    "SELECT 1 FROM revoked WHERE key = ?1 AND issued_until >= ?2 AND void_from <= ?3 LIMIT 1",
+                    &[Value::Text(key), Value::Int(ask.issued_at.clamp(0, ALWAYS)), Value::Int(now)],
+                )?;
+                revoked |= !rows.is_empty();
+            }
+        }
+        Ok(Reply::json(200, &revoked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::route::Op;
+    use crate::rng::Seeded;
+    use crate::sql::memory::Memory;
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    fn ask(directory: &mut Directory<Memory>, now: i64, op: Op, body: Vec<u8>) -> Reply {
+        let call = Call { op: op.name().to_owned(), body, ..Call::default() };
+        directory.handle(now, &mut Seeded(1), &call).reply
+    }
+
+    fn revoke(directory: &mut Directory<Memory>, now: i64, key: &str, until: Option<i64>, grace_ms: i64) {
+        let revocation =
+            Revocation { keys: vec![key.into()], issued_until: until, grace_ms, forget_at: None };
+        let reply = ask(directory, now, Op::Revoke, frame::encode(&revocation));
+        assert_eq!(reply.status, 204);
+    }
+
+    fn is_revoked(directory: &mut Directory<Memory>, now: i64, keys: &[&str], issued_at: i64) -> bool {
+        let body = RevokedAsk { keys: keys.iter().map(|&key| key.to_owned()).collect(), issued_at };
+        let reply = ask(directory, now, Op::IsRevoked, frame::encode(&body));
+        serde_json::from_slice(&reply.body).expect("a flag")
+    }
+
+    #[test]
+    fn one_token_is_taken_back_and_another_is_not() {
+        let mut directory = Directory::open(Memory::new(), NOW).expect("opens");
+        assert!(!is_revoked(&mut directory, NOW, &["hash"], 0), "nothing was ever written");
+        revoke(&mut directory, NOW, "hash", None, 0);
+        assert!(is_revoked(&mut directory, NOW, &["hash", "app_1"], NOW + 5));
+        assert!(!is_revoked(&mut directory, NOW, &["other", "app_1"], NOW));
+    }
+
+    #[test]
+    fn all_tokens_that_were_issued_before_are_taken_back() {
+        let mut directory = Directory::open(Memory::new(), NOW).expect("opens");
+        revoke(&mut directory, NOW, "app_1", Some(NOW), 0);
+        assert!(is_revoked(&mut directory, NOW, &["app_1"], NOW));
+        assert!(is_revoked(&mut directory, NOW, &["app_1"], 0), "one that does not say when is old");
+        assert!(!is_revoked(&mut directory, NOW, &["app_1"], NOW + 1));
+        assert!(!is_revoked(&mut directory, NOW, &["app_2"], NOW));
+    }
+
+    #[test]
+    fn a_grace_period_ends_and_does_not_prolong_an_earlier_decision() {
+        let mut directory = Directory::open(Memory::new(), NOW).expect("opens");
+        revoke(&mut directory, NOW, "app_1", Some(NOW), 0);
+        revoke(&mut directory, NOW + 10, "app_1", Some(NOW + 10), 60_000);
+        assert!(is_revoked(&mut directory, NOW + 20, &["app_1"], NOW));
+        assert!(!is_revoked(&mut directory, NOW + 20, &["app_1"], NOW + 5));
+        assert!(is_revoked(&mut directory, NOW + 60_010, &["app_1"], NOW + 5));
+    }
+
+    #[test]
+    fn what_has_expired_anyway_is_forgotten() {
+        let storage = Memory::new();
+        let mut directory = Directory::open(storage.clone(), NOW).expect("opens");
+        let forget_at = Some(NOW + 10);
+        let revocation = Revocation { keys: vec!["hash".into()], issued_until: None, grace_ms: 0, forget_at };
+        ask(&mut directory, NOW, Op::Revoke, frame::encode(&revocation));
+        revoke(&mut directory, NOW + 20, "other", None, 0);
+        let rows = storage.query("SELECT key FROM revoked", &[]).expect("rows");
+        assert_eq!(rows.len(), 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Access of applications: tokens for their portal, what such a token may do, and taking it back.
+
+use serde_json::{Value, json};
+use weir_tests::client::{Api, text};
+use weir_tests::gateway::shared;
+use weir_tests::token;
+
+/// A URL that is never called: its endpoints are disabled.
+const ELSEWHERE: &str = "https://example.com/hook";
+
+#[track_caller]
+fn portal(api: &Api, app: &str, body: &Value) -> Api {
+    let (status, access) = api.post(&format!("/api/v1/auth/app-portal-access/{app}"), body);
+    assert_eq!(status, 200, "{access}");
+    let token = text(&access, "token");
+    assert_eq!(text(&access, "url"), format!("{}/dashboard/login#key={token}", api.url()));
+    api.with_token(token)
+}
+
+#[test]
+fn a_portal_token_says_who_it_is_and_either_path_makes_one() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let customer = portal(&api, &app, &json!({ "sessionId": "s-1" }));
+    let who = json!({ "envId": api.org, "appId": app, "sessionId": "s-1", "permissionSource": "SvixJwt" });
+    assert_eq!(customer.get("/api/v1/auth/whoami"), (200, who));
+    assert_eq!(
+        api.get("/api/v1/auth/whoami"),
+        (200, json!({ "envId": api.org, "permissionSource": "SvixJwt" }))
+    );
+    let old = api.call("POST", &format!("/api/v1/auth/dashboard-access/{app}"), None, &[]);
+    assert_eq!(old.status, 200, "without a body: {}", old.text);
+    let customer = api.with_token(text(&old.json(), "token"));
+    assert_eq!(customer.get(&format!("/api/v1/app/{app}")).0, 200);
+}
+
+#[test]
+fn a_portal_token_brings_its_application_along_where_it_is_missing() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let path = "/api/v1/auth/app-portal-access/new-one";
+    assert_eq!(api.post(path, &json!({})).0, 404);
+    assert_eq!(api.post(path, &json!({ "application": { "name": "n", "uid": "other" } })).0, 422);
+    let customer = portal(&api, "new-one", &json!({ "application": { "name": "n", "uid": "new-one" } }));
+    assert_eq!(customer.get("/api/v1/app/new-one").1["name"], "n");
+    portal(&api, "new-one", &json!({ "application": { "name": "n", "uid": "ignored" } }));
+    let stranger = gateway.tenant();
+    let own = stranger.app();
+    assert_eq!(api.post(&format!("/api/v1/auth/app-portal-access/{own}"), &json!({})).0, 404);
+    assert_eq!(api.as_app(&own).post(path, &json!({})).0, 403, "only the tenant makes tokens");
+}
+
+#[test]
+fn a_portal_token_expires_when_asked() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let customer = portal(&api, &app, &json!({ "expiry": 1 }));
+    let path = format!("/api/v1/app/{app}");
+    assert_eq!(customer.get(&path).0, 200);
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(customer.get(&path).0, 401);
+}
+
+#[test]
+fn a_portal_token_does_what_its_capabilities_say() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint_with(&app, ELSEWHERE, &json!({ "disabled": true }));
+    let base = format!("/api/v1/app/{app}/endpoint/{endpoint}");
+    for body in [json!({ "readOnly": true }), json!({ "capabilities": ["ViewBase"] })] {
+        let viewer = portal(&api, &app, &body);
+        assert_eq!(viewer.get(&base).0, 200);
+        assert_eq!(viewer.get(&format!("{base}/secret")).0, 403);
+        assert_eq!(viewer.patch(&base, &json!({ "description": "mine" })).0, 403);
+        assert_eq!(viewer.delete(&base).0, 403);
+        assert_eq!(viewer.post(&format!("{base}/secret/rotate"), &json!({})).0, 403);
+    }
+    let manager = portal(&api, &app, &json!({ "capabilities": ["ViewBase", "ManageEndpoint"] }));
+    assert_eq!(manager.patch(&base, &json!({ "description": "mine" })).0, 200);
+    assert_eq!(manager.get(&format!("{base}/secret")).0, 200);
+    let refused = api.post(
+        &format!("/api/v1/auth/app-portal-access/{app}"),
+        &json!({ "capabilities": ["ViewBase", "Everything"] }),
+    );
+    assert_eq!(refused.0, 422, "{}", refused.1);
+}
+
+#[test]
+fn a_token_that_was_logged_out_is_void_and_others_are_not() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let path = format!("/api/v1/app/{app}");
+    let (one, other) = (portal(&api, &app, &json!({})), portal(&api, &app, &json!({})));
+    assert_ne!(one.token, other.token);
+    assert_eq!(one.get(&path).0, 200);
+    assert_eq!(one.call("POST", "/api/v1/auth/logout", None, &[]).status, 204);
+    let (status, refused) = one.get(&path);
+    assert_eq!((status, &refused["code"]), (401, &json!("authentication_failed")), "{refused}");
+    assert_eq!(one.call("POST", "/api/v1/auth/logout", None, &[]).status, 401);
+    assert_eq!(other.get(&path).0, 200);
+    let (status, refused) = api.post("/api/v1/auth/logout", &json!({}));
+    assert_eq!((status, &refused["code"]), (400, &json!("bad_token")), "{refused}");
+    assert_eq!(api.get(&path).0, 200);
+}
+
+#[test]
+fn all_tokens_of_an_application_or_of_a_session_are_taken_back() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let (app, neighbour) = (api.app(), api.app());
+    let path = format!("/api/v1/app/{app}");
+    let expire = format!("/api/v1/auth/app/{app}/expire-all");
+    let session = portal(&api, &app, &json!({ "sessionId": "a" }));
+    let plain = portal(&api, &app, &json!({}));
+    let own = api.as_app(&app);
+    let next_door = portal(&api, &neighbour, &json!({}));
+
+    assert_eq!(api.post(&expire, &json!({ "sessionIds": ["a"] })).0, 204);
+    assert_eq!((session.get(&path).0, plain.get(&path).0), (401, 200));
+
+    assert_eq!(api.post(&expire, &json!({ "expiry": 3600 })).0, 204);
+    assert_eq!(plain.get(&path).0, 200, "not yet");
+
+    assert_eq!(api.post(&expire, &json!({})).0, 204);
+    assert_eq!((plain.get(&path).0, own.get(&path).0), (401, 401));
+    assert_eq!(next_door.get(&format!("/api/v1/app/{neighbour}")).0, 200);
+    assert_eq!(portal(&api, &app, &json!({})).get(&path).0, 200, "a new one is good");
+    assert_eq!(next_door.post(&expire, &json!({})).0, 403);
+    assert_eq!(api.post("/api/v1/auth/app/nobody/expire-all", &json!({})).0, 404);
+}
+
+#[test]
+fn a_token_without_a_time_of_issue_counts_as_old() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let customer = api.with_token(token::sign(&json!({ "sub": app, "org": api.org }), token::SECRET));
+    let path = format!("/api/v1/app/{app}");
+    assert_eq!(customer.get(&path).0, 200);
+    assert_eq!(api.post(&format!("/api/v1/auth/app/{app}/expire-all"), &json!({})).0, 204);
+    assert_eq!(customer.get(&path).0, 401);
+}

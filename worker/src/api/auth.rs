@@ -1,0 +1,163 @@
+//! Access of applications: their portal's tokens, and taking tokens back.
+
+use super::{Caller, REMEMBERED, internal, no_app};
+use crate::directory;
+use crate::js::{Random, now};
+use crate::settings;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::auth::{
+    ExpireAllIn, PortalAccessIn, PortalAccessOut, WhoamiOut, may, session_key,
+};
+use weir_core::api::model::message::check_brought_application;
+use weir_core::api::route::{Op, Route};
+use weir_core::error::ApiError;
+use weir_core::frame::{self, Revocation, RevokedAsk};
+use weir_core::id;
+use weir_core::token::{self, Limits};
+
+/// How long the Worker believes that a token was not taken back.
+const BELIEF_MS: i64 = 5_000;
+
+thread_local! {
+    /// Applications' tokens that were asked about: whether they were taken back, and until when that is believed.
+    static ASKED: RefCell<HashMap<String, (bool, i64)>> = RefCell::new(HashMap::new());
+}
+
+impl Caller {
+    /// Refuses a token that was taken back, and what its capabilities do not include.
+    pub(super) async fn check_token(&self, op: Op, method: &str) -> Result<(), ApiError> {
+        let Some(app) = &self.claims.app else { return Ok(()) };
+        let reads = matches!(method, "GET" | "HEAD");
+        if self.claims.capabilities.as_ref().is_some_and(|capabilities| !may(capabilities, op, reads)) {
+            return Err(ApiError::status(
+                403,
+                "insufficient access",
+                "This token was made without the capability for this.",
+            ));
+        }
+        if self.is_revoked(app).await? {
+            return Err(ApiError::status(
+                401,
+                "authentication_failed",
+                "This token was taken back. Ask for a new one.",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn is_revoked(&self, app: &str) -> Result<bool, ApiError> {
+        let known = ASKED.with_borrow(|asked| asked.get(&self.token).copied());
+        if let Some((revoked, until)) = known
+            && (revoked || now() < until)
+        {
+            return Ok(revoked);
+        }
+        let session = self.claims.session.as_ref().map(|session| session_key(app, session));
+        let keys = [self.token_hash(), app.to_owned()].into_iter().chain(session).collect();
+        let ask = RevokedAsk { keys, issued_at: self.claims.issued_at.unwrap_or(0) };
+        let reply = self.ask_directory(Op::IsRevoked, frame::encode(&ask)).await?;
+        let revoked: bool = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+        ASKED.with_borrow_mut(|asked| {
+            if asked.len() >= REMEMBERED {
+                asked.clear();
+            }
+            asked.insert(self.token.clone(), (revoked, now().saturating_add(BELIEF_MS)));
+        });
+        Ok(revoked)
+    }
+
+    fn token_hash(&self) -> String {
+        let hash = Sha256::digest(self.token.as_bytes());
+        hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
+
+    async fn ask_directory(&self, op: Op, body: Vec<u8>) -> Result<Reply, ApiError> {
+        let call = Call { op: op.name().to_owned(), body, ..Call::default() };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        match reply.status {
+            200..=299 => Ok(reply),
+            status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
+        }
+    }
+
+    pub(super) async fn auth(&self, url: &str, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
+        let key = route.params.first().map_or("", String::as_str);
+        match route.op {
+            Op::PortalAccess => self.portal_access(url, key, body).await,
+            Op::Logout => self.logout().await,
+            Op::ExpireAll => self.expire_all(key, body).await,
+            Op::Whoami => Ok(Reply::json(200, &WhoamiOut::new(&self.claims))),
+            op => Err(internal(format!("the Worker does not answer {}", op.name()))),
+        }
+    }
+
+    async fn portal_access(&self, url: &str, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
+        let access = PortalAccessIn::parse(body)?;
+        let app_id = match self.resolve(key, true).await?.0 {
+            Some(app_id) => app_id,
+            None if access.application.is_some() => {
+                check_brought_application(access.application.as_ref(), key)?;
+                self.create_application(body).await?
+            }
+            None => return Err(no_app()),
+        };
+        let deployment = settings::of(&self.env).map_err(internal)?;
+        let secret =
+            deployment.jwt_secret.as_ref().ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
+        let limits = Limits {
+            id: id::new("jti", now(), &mut Random),
+            capabilities: access.capabilities(),
+            session: access.session_id.clone(),
+        };
+        let org = &self.claims.org;
+        let token = token::sign_portal(secret.as_bytes(), org, &app_id, now(), access.ttl_ms(), &limits)
+            .map_err(|e| internal(e.to_string()))?;
+        Ok(Reply::json(200, &PortalAccessOut::new(origin(url), token)))
+    }
+
+    /// Takes this very token back. Elsewhere it is believed for some seconds more.
+    async fn logout(&self) -> Result<Reply, ApiError> {
+        if self.claims.app.is_none() {
+            return Err(ApiError::status(
+                400,
+                "bad_token",
+                "Only an application's token can be logged out. A tenant's token is valid until it expires or \
+                 JWT_SECRET is changed.",
+            ));
+        }
+        let revocation = Revocation {
+            keys: vec![self.token_hash()],
+            issued_until: None,
+            grace_ms: 0,
+            forget_at: self.claims.expires_at,
+        };
+        self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
+        ASKED.with_borrow_mut(HashMap::clear);
+        Ok(Reply::empty(204))
+    }
+
+    async fn expire_all(&self, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
+        let expire = ExpireAllIn::parse(body)?;
+        let app_id = self.resolve(key, true).await?.0.ok_or_else(no_app)?;
+        let revocation = Revocation {
+            keys: expire.keys(&app_id),
+            issued_until: Some(now()),
+            grace_ms: expire.grace_ms(),
+            // Tokens that others signed may live for ever.
+            forget_at: None,
+        };
+        self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
+        ASKED.with_borrow_mut(HashMap::clear);
+        Ok(Reply::empty(204))
+    }
+}
+
+/// The scheme and host of a URL.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let end = url.get(host..).and_then(|rest| rest.find('/')).map(|at| at.saturating_add(host));
+    end.and_then(|end| url.get(..end)).unwrap_or(url)
+}

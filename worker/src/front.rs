@@ -1,0 +1,78 @@
+//! What the entry calls for every request.
+//!
+//! The usual request (a message for a known application) is dealt with in two plain calls, before and after the App
+//! object's answer, so that it costs no future of Rust's: the promise in between is the platform's own. Everything
+//! else is answered by [`crate::api::answer`].
+
+use crate::api;
+use crate::js::{self, Parts};
+use crate::object::failed;
+use js_sys::Array;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use weir_core::api::model::message::MessageAnswer;
+use weir_core::frame::{self, Accepted};
+
+/// The Worker's front. One serves all requests of an instance.
+#[wasm_bindgen]
+pub struct Front {
+    env: JsValue,
+    waiting: RefCell<HashMap<u32, Waiting>>,
+    tickets: Cell<u32>,
+}
+
+/// A message whose App object was called.
+struct Waiting {
+    parts: Parts,
+    body: Vec<u8>,
+    answer: MessageAnswer,
+}
+
+#[wasm_bindgen]
+impl Front {
+    /// Made once, with the deployment's bindings.
+    #[wasm_bindgen(constructor)]
+    pub fn new(env: JsValue) -> Front {
+        Front { env, waiting: RefCell::new(HashMap::new()), tickets: Cell::new(0) }
+    }
+
+    /// Begins a request. `parts` is what `partsOf` in the entry says of it; without `body`, it was too large to read.
+    /// Gives a promise of the response, or an array: the promise of an object's answer, and the ticket to
+    /// [`Front::finish`] with.
+    pub fn begin(&self, parts: &str, body: Option<Vec<u8>>) -> JsValue {
+        let parts = Parts::read(parts);
+        if let Some(body) = &body
+            && let Some(hot) = api::hot(&parts, body, &self.env)
+            && let Ok(called) = js::begin_call(&self.env, "APP", &hot.object, "accept", &hot.frame)
+        {
+            let ticket = self.tickets.replace(self.tickets.get().wrapping_add(1));
+            let waiting = Waiting { parts, body: body.clone(), answer: hot.answer };
+            self.waiting.borrow_mut().insert(ticket, waiting);
+            return Array::of2(&called, &JsValue::from_f64(f64::from(ticket))).into();
+        }
+        self.answer(parts, body)
+    }
+
+    /// Ends a request with the object's answer: gives the response, or a promise of it.
+    pub fn finish(&self, ticket: u32, answer: &[u8]) -> Result<JsValue, JsValue> {
+        let waiting = self.waiting.borrow_mut().remove(&ticket);
+        let waiting = waiting.ok_or_else(|| failed("the request began in an instance that has stopped"))?;
+        match frame::decode(answer) {
+            Ok(Accepted::Stored { id, at, .. }) => Ok(js::answer(202, &waiting.answer.fill(&id, at)).into()),
+            // Nothing was stored: said again from the start, it gets its sentence, or works.
+            _ => Ok(self.answer(waiting.parts, Some(waiting.body))),
+        }
+    }
+
+    /// Drops a request whose object did not answer.
+    pub fn forget(&self, ticket: u32) {
+        self.waiting.borrow_mut().remove(&ticket);
+    }
+
+    fn answer(&self, parts: Parts, body: Option<Vec<u8>>) -> JsValue {
+        let env = self.env.clone();
+        future_to_promise(async move { Ok(api::answer(parts, body, env).await.into()) }).into()
+    }
+}
