@@ -166,6 +166,9 @@ frames! {
             updated_at: 7,
             version: 2,
         } => "8767717461736b5f31656170705f3170656e64706f696e742e7265636f7665726772756e6e696e67627b7d0702";
+    tokens_that_are_taken_back:
+        Revocation { keys: vec![text("app_1")], issued_until: Some(5), grace_ms: 7, forget_at: None } => "8381656170705f310507",
+        RevokedAsk { keys: vec![text("app_1")], issued_at: 5 } => "8281656170705f3105";
     a_call_and_its_reply:
         Call {
             op: text("endpoint.get"),
