@@ -189,6 +189,14 @@ pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)
 }
 
+/// Waits so many milliseconds.
+pub(crate) async fn pause(ms: i64) {
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    let waited = Promise::new(&mut |resolve, _| later(ms.max(0) as f64, &resolve));
+    // The promise of a timer is never rejected.
+    let _ = JsFuture::from(waited).await;
+}
+
 /// Runs `work` after `ms` milliseconds, if this object is still in memory then.
 pub(crate) fn after(ms: i64, work: impl FnOnce() + 'static) {
     let work = Closure::once_into_js(work);

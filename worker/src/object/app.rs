@@ -113,15 +113,16 @@ impl Inner {
                 console_error!("{}: {error}", this.shell.name);
             }
             while !this.waiting.borrow().is_empty() {
-                this.commit();
-                this.shell.durable().await;
+                let count = this.commit();
+                this.shell.durable(count).await;
             }
             this.committing.set(false);
         });
     }
 
-    fn commit(self: &Rc<Self>) {
+    fn commit(self: &Rc<Self>) -> usize {
         let (messages, replies): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
+        let count = replies.len();
         let answers = self.step(|machine| machine.accept(now(), &mut Random, messages)).unwrap_or_default();
         let mut answers = answers.into_iter();
         for reply in replies {
@@ -129,6 +130,7 @@ impl Inner {
             // Who asked may have gone; the message is stored all the same.
             let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&answer));
         }
+        count
     }
 
     async fn api(self: &Rc<Self>, call: Call) -> Result<JsValue, String> {

@@ -222,10 +222,11 @@ impl Inner {
                     break;
                 }
                 let results = this.results.take();
+                let count = results.len();
                 this.logged(
                     this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))),
                 );
-                this.shell.durable().await;
+                this.shell.durable(count).await;
             }
             this.recording.set(false);
         });

@@ -24,6 +24,9 @@ use worker::console_error;
 /// Opens a state machine over the object's storage, at this time, with the platform's alarm set to that.
 type Open<M> = fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>;
 
+/// How long a group commit waits under load.
+const GROUP_MS: i64 = 2;
+
 /// What the shells have in common: `M` is the state machine.
 pub(crate) struct Shell<M> {
     pub(crate) env: JsValue,
@@ -102,8 +105,12 @@ impl<M> Shell<M> {
         }
     }
 
-    /// Waits until everything written so far is durable.
-    async fn durable(&self) {
+    /// Waits until everything written so far is durable: the end of a group commit of `count` items. Where they
+    /// were several, there is load, and a moment more makes the next group larger and the commits fewer.
+    async fn durable(&self, count: usize) {
+        if count > 1 {
+            crate::js::pause(GROUP_MS).await;
+        }
         // Where it fails, the platform resets the object, and this code does not go on anyway.
         let _ = JsFuture::from(self.storage.sync()).await;
     }
