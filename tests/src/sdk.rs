@@ -73,7 +73,10 @@ fn venv(version: &str) -> Option<PathBuf> {
     };
     if !quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
         let in_ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
-        assert!(!in_ci, "CI tests the Python SDKs: install python3 with its venv module (Debian: python3-venv)");
+        assert!(
+            !in_ci,
+            "CI tests the Python SDKs: install python3 with its venv module (Debian: python3-venv)"
+        );
         return None;
     }
     let dir = crate::gateway::target().join(format!("python-svix-{version}"));
