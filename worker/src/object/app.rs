@@ -115,6 +115,7 @@ impl Inner {
             while !this.waiting.borrow().is_empty() {
                 let count = this.commit();
                 this.shell.durable(count).await;
+                this.shell.give_way(count).await;
             }
             this.committing.set(false);
         });

@@ -26,6 +26,10 @@ type Open<M> = fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, Sql
 
 /// How long a group commit waits under load.
 const GROUP_MS: i64 = 2;
+/// A timer that comes so late says that the event loop has more to do than it can.
+const BUSY_MS: i64 = 3;
+/// The longest pause for the sake of what is under way.
+const GIVE_WAY_MAX_MS: i64 = 20;
 
 /// What the shells have in common: `M` is the state machine.
 pub(crate) struct Shell<M> {
@@ -113,6 +117,19 @@ impl<M> Shell<M> {
         }
         // Where it fails, the platform resets the object, and this code does not go on anyway.
         let _ = JsFuture::from(self.storage.sync()).await;
+    }
+
+    /// Accepting must not starve delivering: where the event loop is so busy that a timer comes late, the next group
+    /// of messages waits in proportion, and what is under way moves on.
+    async fn give_way(&self, count: usize) {
+        if count > 1 {
+            let begun = now();
+            crate::js::pause(1).await;
+            let late = now().saturating_sub(begun).saturating_sub(1);
+            if late > BUSY_MS {
+                crate::js::pause(late.min(GIVE_WAY_MAX_MS)).await;
+            }
+        }
     }
 
     fn set_alarm(&self, at: i64) {
