@@ -60,6 +60,9 @@ async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Re
     if settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
         return panic_for_a_test(&env, path).await;
     }
+    if path.starts_with("/__test/rows/") && settings::flag(&env, "WEIR_COUNT_ROWS") {
+        return rows_for_a_test(&env, path).await;
+    }
     let route = route::find(&parts.method, path)?;
     let deployment =
         settings::of(&env).map_err(|sentence| ApiError::status(500, "wrong_setting", sentence))?;
@@ -425,4 +428,13 @@ async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> 
     }
     let name = "org_test/app_test";
     call_app(env, name, "panic", &[]).await.map(|_| Reply::empty(204))
+}
+
+/// Rows that the object of a path has written: `/__test/rows/{org}/{app}`, or an endpoint's id after that.
+async fn rows_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
+    let name = path.trim_start_matches("/__test/rows/");
+    let binding = if name.matches('/').count() > 1 { "ENDPOINT" } else { "APP" };
+    let answer = js::call(env, binding, name, "rows", &[]).await.map_err(internal)?;
+    let rows: f64 = frame::decode(&answer).map_err(internal)?;
+    Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows}}}"#)))
 }

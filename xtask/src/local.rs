@@ -329,7 +329,7 @@ pub fn jwt_secret(data: &Path) -> Result<String, String> {
 pub fn scratch(name: &str) -> Result<PathBuf, String> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let unique = NEXT.fetch_add(1, Ordering::Relaxed);
-    let dir = crate::root().join(format!("target/scratch/{name}-{}-{unique}", std::process::id()));
+    let dir = crate::root().join(format!("target/tmp/{name}-{}-{unique}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
     Ok(dir)

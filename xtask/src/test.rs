@@ -96,11 +96,12 @@ fn unit(count: &mut Count) -> Result<(), String> {
 }
 
 fn e2e(count: &mut Count) -> Result<(), String> {
+    build::ensure_built(true)?;
     tools::ensure_npm_packages()?;
     cargo_test(&["--package=weir-tests", "--test=*"], count)
 }
 
-/// Bundles with wrangler, from a configuration without the build command: the build is done.
+/// Bundles as `wrangler deploy` does, its build command included (which finds the build done).
 fn deploy(_: &mut Count) -> Result<(), String> {
     build::ensure_built(true)?;
     tools::ensure_npm_packages()?;
@@ -110,7 +111,9 @@ fn deploy(_: &mut Count) -> Result<(), String> {
         .current_dir(root())
         .arg("node_modules/wrangler/bin/wrangler.js")
         .args(["deploy", "--dry-run", "--outdir"])
-        .arg(&dir)
+        .arg(dir.join("bundle"))
+        // wrangler keeps logs and settings in the user's home otherwise.
+        .env("XDG_CONFIG_HOME", dir.join("config"))
         .env("WRANGLER_SEND_METRICS", "false")
         .env("CI", "true");
     tools::run(&mut command, "`wrangler deploy --dry-run`")?;

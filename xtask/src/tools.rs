@@ -217,31 +217,6 @@ fn cargo_tool(package: &str, binary: &str, version: &str, opt_level: &str) -> Re
     Ok(path)
 }
 
-/// A Python interpreter that has `packages` (pinned, as pip takes them), in a virtual environment under `target/`.
-pub fn python_venv(packages: &[&str]) -> Result<PathBuf, String> {
-    let _lock = lock("python")?;
-    let home = root().join("target/python");
-    let python = home.join("bin/python");
-    let wanted = fingerprint(packages.join("\n").as_bytes());
-    let stamp = home.join(".weir-packages");
-    if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) && python.exists() {
-        return Ok(python);
-    }
-    say(&format!("Installing {} into a Python environment under target/", packages.join(", ")));
-    run(
-        Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home),
-        "`python3 -m venv` (it needs Python 3 with its venv module)",
-    )?;
-    run(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(packages),
-        "`pip install`",
-    )?;
-    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
-    Ok(python)
-}
-
 /// The version of a package in the text of a `Cargo.lock`.
 pub fn locked_version(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"");

@@ -84,7 +84,7 @@ impl Inner {
                 self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
                 Ok(JsValue::UNDEFINED)
             }
-            "rows" => Ok(JsValue::from_f64(self.shell.rows_written())),
+            "rows" => Ok(bytes(&self.shell.rows_written())),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),
         }

@@ -114,7 +114,7 @@ impl Inner {
                 let ask = frame::decode(frame)?;
                 self.step(|m| m.replay(now(), &mut Random, ask)).map(|answer| bytes(&answer))
             }
-            "rows" => Ok(JsValue::from_f64(self.shell.rows_written())),
+            "rows" => Ok(bytes(&self.shell.rows_written())),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),
         }

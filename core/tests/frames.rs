@@ -1,0 +1,223 @@
+//! Frames of every release, as they were written: this release must read them.
+//!
+//! During a gradual deployment objects of two releases talk to each other, and what is stored as a blob was written by
+//! whichever release was there. So the bytes below are never changed. A release that adds a field adds its frames; where
+//! a frame of this release is written in another way than before, the old bytes move to `only_read`.
+
+use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
+use weir_core::app::{EndpointRecord, StoredSecret};
+use weir_core::frame::*;
+
+fn bytes(hex: &str) -> Vec<u8> {
+    assert!(hex.len().is_multiple_of(2), "{hex}");
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// This release reads these bytes as this value.
+#[track_caller]
+fn is_read<T: Debug + PartialEq + for<'b> Decode<'b, ()>>(value: &T, written: &str) {
+    let read = decode::<T>(&bytes(written));
+    assert_eq!(read.as_ref(), Ok(value), "{written}");
+}
+
+/// This release writes this value so, and reads it.
+#[track_caller]
+fn is_written<T: Debug + PartialEq + Encode<()> + for<'b> Decode<'b, ()>>(value: &T, written: &str) {
+    assert_eq!(hex(&encode(value)), written, "{value:?}");
+    is_read(value, written);
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn outgoing() -> Outgoing {
+    Outgoing {
+        id: text("msg_1"),
+        event_type: text("a.b"),
+        channels: Some(text("[\"c\"]")),
+        payload: b"{}".to_vec().into(),
+    }
+}
+
+macro_rules! frames {
+    ($( $name:ident: $( $value:expr => $written:literal ),+ ; )+) => {
+        $(
+            #[test]
+            fn $name() {
+                $( is_written(&$value, $written); )+
+            }
+        )+
+    };
+}
+
+// As version 0.1.0 writes them.
+frames! {
+    a_new_message:
+        NewMessage {
+            event_type: text("a.b"),
+            payload: b"{}".to_vec().into(),
+            event_id: Some(text("e")),
+            channels: Some(text("[\"c\"]")),
+            idempotency_key: Some(vec![1, 2].into()),
+            body_hash: Some(vec![3, 4].into()),
+            retention_days: Some(7),
+            app_uid: Some(text("u")),
+            tags: Some(text("[\"t\"]")),
+        } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
+        NewMessage {
+            event_type: text("a.b"),
+            payload: b"{}".to_vec().into(),
+            event_id: None,
+            channels: None,
+            idempotency_key: None,
+            body_hash: None,
+            retention_days: None,
+            app_uid: None,
+            tags: None,
+        } => "8263612e62427b7d";
+    what_became_of_it:
+        Accepted::Stored { id: text("msg_1"), at: 1_795_000_000_000, replayed: true } => "820083656d73675f311b000001a1ee565e00f5",
+        Accepted::EventIdTaken => "820180",
+        Accepted::KeyReused => "820280",
+        Accepted::Unknown => "820380",
+        Accepted::Failed => "820480";
+    a_push_and_its_answer:
+        Push { config_version: 3, messages: vec![outgoing()] } => "82038184656d73675f3163612e62655b2263225d427b7d",
+        PushAnswer { accepted: 1, enough: true, stale: false, owes: true } => "8401f5f4f5";
+    a_configuration_and_its_answer:
+        Config {
+            version: 3,
+            org: text("org_1"),
+            app_id: text("app_1"),
+            endpoint_id: text("ep_1"),
+            url: text("https://example.com/"),
+            disabled: false,
+            deleted: true,
+            secrets: vec![SecretFrame { sealed: text("plain:whsec_"), expires_at: Some(5) }],
+            headers: vec![(text("x-a"), text("b"))],
+            header_profile: Some(text("both")),
+            schedule_ms: Some(vec![5_000, 300_000]),
+            timeout_ms: Some(15_000),
+            paces: vec![(10, 1_000)],
+            max_in_flight: Some(6),
+        } => "8e03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806",
+        ConfigAnswer { version: 3 } => "8103";
+    payloads_asked_for_and_told:
+        PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
+        Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")] } => "828182656d73675f31427b7d81656d73675f32";
+    a_pull: Pull { endpoint_id: text("ep_1") } => "816465705f31";
+    a_resend: Resend { config_version: 3, message: outgoing() } => "820384656d73675f3163612e62655b2263225d427b7d";
+    reports:
+        Report { endpoint_id: text("ep_1"), kind: ReportKind::Gone, at: 7, config_version: 3 } => "846465705f318200800703",
+        Report { endpoint_id: text("ep_1"), kind: ReportKind::FailingSince { since: 5 }, at: 7, config_version: 3 } => "846465705f31820181050703",
+        Report {
+            endpoint_id: text("ep_1"),
+            kind: ReportKind::Exhausted { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 500 },
+            at: 7,
+            config_version: 3,
+        } => "846465705f31820283656d73675f316761746d70745f311901f40703";
+    an_applications_beginning:
+        AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false } => "85656f72675f31656170705f31617502f4";
+    attempts_asked_for_and_told:
+        AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None } => "82676c696d69743d31656d73675f31",
+        Attempts {
+            rows: vec![AttemptRow {
+                id: text("atmpt_1"),
+                msg_id: text("msg_1"),
+                endpoint_id: text("ep_1"),
+                url: text("https://example.com/"),
+                response: text("ok"),
+                code: 200,
+                duration_ms: 12,
+                status: 0,
+                manual: true,
+                started_at: 7,
+            }],
+            stopped_at: Some(text("atmpt_0")),
+        } => "82818a6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f5076761746d70745f30";
+    statistics_asked_for_and_told:
+        StatsAsk { since: 5, until: 7 } => "820507",
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5 } => "850102030405";
+    how_deliveries_stand:
+        DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
+        Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";
+    an_expunged_answer:
+        ExpungeAsk { msg_id: text("msg_1"), attempt_id: text("atmpt_1") } => "82656d73675f316761746d70745f31",
+        Done { done: true } => "81f5";
+    background_tasks:
+        RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")) } => "8405076761746d70745f316761746d70745f32",
+        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }] } => "818182656d73675f3163612e62",
+        TaskAnswer { not_ready: false, count: 2, after: text("atmpt_1"), upto: Some(text("atmpt_2")), end: true } => "85f4026761746d70745f316761746d70745f32f5",
+        TaskNote {
+            id: text("qtask_1"),
+            app_id: text("app_1"),
+            task: text("endpoint.recover"),
+            status: text("running"),
+            data: text("{}"),
+            updated_at: 7,
+            version: 2,
+        } => "8767717461736b5f31656170705f3170656e64706f696e742e7265636f7665726772756e6e696e67627b7d0702";
+    tokens_that_are_taken_back:
+        Revocation { keys: vec![text("app_1")], issued_until: Some(5), grace_ms: 7, forget_at: None } => "8381656170705f310507",
+        RevokedAsk { keys: vec![text("app_1")], issued_at: 5 } => "8281656170705f3105";
+    a_call_and_its_reply:
+        Call {
+            op: text("endpoint.get"),
+            params: vec![text("ep_1")],
+            query: text("limit=1"),
+            body: b"{}".to_vec(),
+            app_scope: true,
+        } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
+        Reply { status: 200, body: b"{}".to_vec(), log: None } => "8218c8427b7d";
+    a_stored_configuration:
+        EndpointRecord {
+            content: EndpointContent {
+                url: text("https://example.com/"),
+                pace: Some(Pace { limit: 5, window: Window::Minute }),
+                retry_schedule: Some(vec![0.5]),
+                ..EndpointContent::default()
+            },
+            headers: BTreeMap::from([(text("x-a"), text("b"))]),
+            secrets: vec![StoredSecret { sealed: text("plain:whsec_"), expires_at: None }],
+            created_at: 1,
+            updated_at: 2,
+            version: 3,
+            skips: vec![(text("msg_1"), text("msg_2"))],
+            disabled_from: Some(text("msg_3")),
+        } => "888b7468747470733a2f2f6578616d706c652e636f6d2f60f6f4f6f6f6a0820501f681fb3fe0000000000000a163782d61616281816c706c61696e3a77687365635f0102038182656d73675f31656d73675f32656d73675f33";
+}
+
+#[test]
+fn a_field_that_only_a_later_release_knows_is_passed_over() {
+    // An array of one field becomes one of two: the second is a map.
+    let mut later = encode(&Pull { endpoint_id: text("ep_1") });
+    assert_eq!(later[0], 0x81);
+    later[0] = 0x82;
+    later.extend([0xa1, 0x01, 0x02]);
+    assert_eq!(decode(&later), Ok(Pull { endpoint_id: text("ep_1") }));
+}
+
+#[test]
+fn a_field_that_an_earlier_release_did_not_know_is_none() {
+    let ask = AttemptsAsk { query: text("limit=1"), msg_id: None, attempt_id: None };
+    let mut earlier = encode(&ask);
+    earlier.truncate(1 + 1 + ask.query.len());
+    earlier[0] = 0x81;
+    assert_eq!(decode(&earlier), Ok(ask));
+}
+
+#[test]
+fn what_is_no_frame_is_an_error_and_no_panic() {
+    for garbage in ["", "ff", "00", "9fffffff", "8281", "81f7"] {
+        assert!(decode::<Pull>(&bytes(garbage)).is_err(), "{garbage}");
+    }
+}
