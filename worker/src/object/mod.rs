@@ -40,7 +40,7 @@ pub(crate) struct Shell<M> {
     storage: Storage,
     sql: DurableSql,
     machine: RefCell<Option<M>>,
-    /// Counts openings: what was started under an earlier one must not be taken for a later one's.
+    /// Counts openings.
     opened: Cell<u32>,
     open: Open<M>,
 }
@@ -63,10 +63,17 @@ impl<M> Shell<M> {
         })
     }
 
-    /// Opens the state machine if it is not. `in_alarm`: the platform's alarm has just gone off.
-    async fn opened(&self, in_alarm: bool) -> Result<(), String> {
+    /// Which opening this is. What one opening asked must not be answered to another: it did not ask, and would take
+    /// the answer for one to its own question.
+    fn opening(&self) -> u32 {
+        self.opened.get()
+    }
+
+    /// Opens the state machine if it is not, and says whether it had to: then a step must follow that repairs the
+    /// alarm. `in_alarm`: the platform's alarm has just gone off.
+    async fn opened(&self, in_alarm: bool) -> Result<bool, String> {
         if self.machine.borrow().is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let alarm = if in_alarm {
             None
@@ -76,13 +83,14 @@ impl<M> Shell<M> {
             at.as_f64().map(|at| at as i64)
         };
         // Another call may have opened it meanwhile.
-        if self.machine.borrow().is_none() {
+        let closed = self.machine.borrow().is_none();
+        if closed {
             let machine = (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm)
                 .map_err(|e| e.to_string())?;
             *self.machine.borrow_mut() = Some(machine);
             self.opened.set(self.opened.get().wrapping_add(1));
         }
-        Ok(())
+        Ok(closed)
     }
 
     /// Runs one step of the state machine, which must be open, in one transaction.
