@@ -158,3 +158,40 @@ fn destinations_and_messages_are_one_applications_own() {
     assert_eq!(api.get(&format!("/api/v1/app/{other}/msg/{message}/endpoint")).0, 404);
     assert_eq!(api.get(&format!("/api/v1/app/{other}/endpoint/{endpoint}/msg")).0, 404);
 }
+
+#[test]
+fn an_example_is_sent_to_the_endpoint_that_is_tried_out() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/tried"));
+    api.endpoint(&app, &receiver.url("/other"));
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/send-example");
+    let schemas = json!({ "1": { "examples": [{ "n": 1 }, { "n": 2 }] } });
+    let event_type = json!({ "name": "a.b", "description": "", "schemas": schemas });
+    assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
+    for (n, (body, payload)) in [
+        (json!({ "eventType": "a.b" }), r#"{"n":1}"#),
+        (json!({ "eventType": "a.b", "exampleIndex": 1 }), r#"{"n":2}"#),
+        (json!({ "eventType": "new", "payload": { "own": true } }), r#"{"own":true}"#),
+        (json!({ "eventType": "svix.ping" }), r#"{"success":true}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (status, message) = api.post(&path, &body);
+        assert_eq!(status, 200, "{message}");
+        let got = receiver.wait_for("/tried", n + 1, SOON).pop().expect("the newest");
+        assert_eq!(String::from_utf8_lossy(&got.body), payload);
+        assert_eq!(got.message_id(), message["id"].as_str());
+    }
+    assert_eq!(receiver.count("/other"), 0);
+    assert_eq!(api.post(&path, &json!({ "eventType": "unknown" })).0, 404);
+    assert_eq!(api.as_app(&app).post(&path, &json!({ "eventType": "a.b" })).0, 403);
+    let stats = format!("/api/v1/app/{app}/endpoint/{endpoint}/attempt-stats");
+    let stats = api.until(&stats, SOON, |stats| stats["success"] == 4);
+    assert_eq!(stats, json!({ "success": 4, "fail": 0, "canceled": 0 }));
+    let precheck = format!("/api/v1/app/{app}/msg/precheck/active");
+    assert_eq!(api.post(&precheck, &json!({ "eventType": "a.b" })), (200, json!({ "active": true })));
+}

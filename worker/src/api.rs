@@ -1,6 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
 mod auth;
+mod example;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -207,6 +208,13 @@ impl Caller {
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
+                let body = match op {
+                    Op::SendExample => match self.with_example(body).await? {
+                        Ok(body) => body,
+                        Err(reply) => return Ok(reply),
+                    },
+                    _ => body,
+                };
                 let call = Call {
                     op: op.name().to_owned(),
                     params: route.into_call_params(),

@@ -140,6 +140,12 @@ operations! {
         ReplayMissing "endpoint.replay-missing" Any App:
             POST "app/{app_id}/endpoint/{endpoint_id}/replay-missing";
 
+        AttemptStats "endpoint.attempt-stats" Any App:
+            GET "app/{app_id}/endpoint/{endpoint_id}/attempt-stats";
+        SendExample "endpoint.send-example" Org App:
+            POST "app/{app_id}/endpoint/{endpoint_id}/send-example";
+        Precheck "message.precheck" Org App: POST "app/{app_id}/msg/precheck/active";
+
         // The second and third path are deprecated ones of SDKs before 2.0.
         AttemptsByMessage "attempt.list-by-msg" Any App:
             GET "app/{app_id}/attempt/msg/{msg_id}",

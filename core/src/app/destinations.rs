@@ -78,7 +78,8 @@ struct Logged {
     id: String,
     event_type: String,
     channels: Vec<String>,
-    has_payload: bool,
+    /// Whether endpoints are offered it: it has a payload, and is for all of them.
+    is_offered: bool,
 }
 
 impl<S: Sql> App<S> {
@@ -193,7 +194,7 @@ impl<S: Sql> App<S> {
 
     fn logged(&self, msg_id: &str) -> Result<Option<Logged>, SqlError> {
         let rows = self.sql.query(
-            "SELECT event_type, channels, payload IS NOT NULL FROM message WHERE id = ?1",
+            "SELECT event_type, channels, payload IS NOT NULL AND only_for IS NULL FROM message WHERE id = ?1",
             &[Value::Text(msg_id)],
         )?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
@@ -201,7 +202,7 @@ impl<S: Sql> App<S> {
             id: msg_id.to_owned(),
             event_type: row.text(0)?,
             channels: parse_channels(row.opt_text(1)?.as_deref()),
-            has_payload: row.flag(2)?,
+            is_offered: row.flag(2)?,
         }))
     }
 
@@ -277,7 +278,7 @@ impl Slot {
         }
         let passed_over = self.record.disabled_from.as_ref().is_some_and(|from| message.id > *from);
         let owed = !self.deleted
-            && message.has_payload
+            && message.is_offered
             && !passed_over
             && message.id > self.cursor
             && self.wants(&message.id, &message.event_type, &message.channels);

@@ -177,7 +177,11 @@ fn from_log(slot: &Slot, sql: &impl Sql) -> Result<Found, SqlError> {
                 found.more = true;
                 break;
             }
-            let payload = sql.query("SELECT payload FROM message WHERE id = ?1", &[Value::Text(&id)])?;
+            // What is for one endpoint alone was brought there already.
+            let payload = sql.query(
+                "SELECT payload FROM message WHERE id = ?1 AND only_for IS NULL",
+                &[Value::Text(&id)],
+            )?;
             let payload = payload.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob(0))?;
             if let Some(payload) = payload {
                 bytes = bytes.saturating_add(payload.len());

@@ -6,8 +6,9 @@ use super::{App, Effects, EndpointRecord, Slot, StoredSecret};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
 use crate::api::model::endpoint::{
-    EndpointContent, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch, EndpointIn, EndpointOut,
-    EndpointPatch, EndpointSecretOut, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
+    EndpointAttemptStats, EndpointContent, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch,
+    EndpointIn, EndpointOut, EndpointPatch, EndpointSecretOut, EndpointSecretRotateIn, EndpointStats,
+    EndpointUpdate,
 };
 use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
 use crate::api::model::task::TaskKind;
@@ -65,6 +66,8 @@ pub struct ResendPlan {
     pub endpoint_id: String,
     /// What to tell it.
     pub resend: Resend,
+    /// What to answer once it has taken it, if not just that.
+    pub(super) reply: Option<Reply>,
 }
 
 /// Whose statistics to ask for.
@@ -74,13 +77,14 @@ pub struct StatsPlan {
     pub endpoint_id: String,
     /// What to ask.
     pub ask: StatsAsk,
+    attempts_only: bool,
 }
 
 impl ResendPlan {
     /// The answer once the endpoint has taken it (or not).
     pub fn reply(&self, taken: bool) -> Reply {
         if taken {
-            return Reply::json(202, &json!({}));
+            return self.reply.clone().unwrap_or_else(|| Reply::json(202, &json!({})));
         }
         ApiError::status(
             503,
@@ -94,6 +98,10 @@ impl ResendPlan {
 impl StatsPlan {
     /// The answer.
     pub fn reply(&self, answer: &StatsAnswer) -> Reply {
+        if self.attempts_only {
+            let (success, fail) = (answer.success, answer.fail);
+            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: 0 });
+        }
         let stats = EndpointStats {
             success: answer.success,
             pending: answer.pending,
@@ -168,7 +176,10 @@ impl<S: Sql> App<S> {
                     Ok(Reply::empty(204))
                 })
             }
-            Some(Op::EndpointStats) => self.stats(now, param(0), call),
+            Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
+            Some(Op::AttemptStats) => self.stats(now, param(0), call, true),
+            Some(Op::SendExample) => self.send_example(now, rng, param(0), call),
+            Some(Op::Precheck) => self.precheck(call),
             Some(Op::AttemptsByEndpoint) => {
                 let query = AttemptQuery::parse(&call.query)?;
                 let endpoint_id = self.endpoint(param(0))?.0.to_owned();
@@ -415,7 +426,7 @@ impl<S: Sql> App<S> {
         Ok(Outcome::Reply(Reply::json(200, &page.finish(rows, EndpointOut::id))))
     }
 
-    fn stats(&self, now: i64, key: &str, call: &Call) -> Handled {
+    fn stats(&self, now: i64, key: &str, call: &Call, attempts_only: bool) -> Handled {
         let endpoint_id = self.endpoint(key)?.0.to_owned();
         let query = Query::parse(&call.query);
         let until = query.time("until")?.unwrap_or(now);
@@ -428,7 +439,7 @@ impl<S: Sql> App<S> {
                 "Send a period of at most 28 days, with since before until.",
             ));
         }
-        Ok(Outcome::Stats(StatsPlan { endpoint_id, ask: StatsAsk { since, until } }))
+        Ok(Outcome::Stats(StatsPlan { endpoint_id, ask: StatsAsk { since, until }, attempts_only }))
     }
 
     // Messages.
@@ -549,6 +560,7 @@ impl<S: Sql> App<S> {
         Ok(Outcome::Resend(Box::new(ResendPlan {
             endpoint_id: endpoint_id.to_owned(),
             resend: Resend { config_version: slot.record.version, message },
+            reply: None,
         })))
     }
 }

@@ -18,6 +18,7 @@
 mod accept;
 mod config;
 mod destinations;
+mod example;
 mod fanout;
 mod handle;
 mod log;

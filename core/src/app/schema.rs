@@ -20,7 +20,8 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             expires_at INTEGER,           -- when the payload goes, where the message says so
             idempotency_key BLOB,
             body_hash BLOB,
-            payload BLOB                  -- NULL once expunged
+            payload BLOB,                 -- NULL once expunged
+            only_for TEXT                 -- the endpoint that it is for, where it is for one alone
         ) STRICT, WITHOUT ROWID",
         "CREATE INDEX message_by_key ON message (idempotency_key) WHERE idempotency_key IS NOT NULL",
         "CREATE INDEX message_by_event ON message (event_id) WHERE event_id IS NOT NULL",

@@ -306,7 +306,7 @@ impl<S: Sql> App<S> {
         let mut looked: i64 = 0;
         while found.is_empty() && looked < LOOK_MAX {
             let rows = self.sql.query(
-                "SELECT id, event_type, channels, payload IS NOT NULL FROM message
+                "SELECT id, event_type, channels, payload IS NOT NULL AND only_for IS NULL FROM message
                  WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
                 &[Value::Text(&place), Value::Text(&highest), Value::Int(PAGE)],
             )?;

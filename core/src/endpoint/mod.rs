@@ -518,8 +518,10 @@ impl<S: Sql> Endpoint<S> {
         if self.earliest.is_none_or(|earliest| earliest > now) || self.gate(now) > now {
             return Ok(());
         }
-        let held = self.under_way().saturating_add(self.loading.len()).saturating_add(self.queue.len());
-        let free = self.max_in_flight().saturating_mul(2).saturating_sub(held);
+        // On top of the room that new messages fill: under steady load they would leave none for retries.
+        let held = self.loading.len().saturating_add(self.queue.len());
+        let most = self.max_in_flight();
+        let free = self.room_for_queue(now).saturating_add(most).saturating_sub(held).min(most);
         if free == 0 {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, Pull, Report};
+use weir_core::sql::SqlError;
 use worker::console_error;
 
 type Machine = app::App<crate::sql::DurableSql>;
@@ -54,7 +55,7 @@ impl App {
     pub async fn alarm(&self) {
         let inner = self.0.clone();
         let done = match inner.shell.opened(true).await {
-            Ok(()) => inner.step(|machine| machine.alarm(now()).map(|effects| ((), effects))),
+            Ok(_) => inner.step(|machine| machine.alarm(now()).map(|effects| ((), effects))),
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -66,7 +67,7 @@ impl App {
 
 impl Inner {
     async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
-        self.shell.opened(false).await?;
+        self.ready().await?;
         match op {
             "api" => self.api(frame::decode(frame)?).await,
             "payloads" => {
@@ -90,10 +91,25 @@ impl Inner {
         }
     }
 
+    /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
+    async fn ready(self: &Rc<Self>) -> Result<(), String> {
+        if self.shell.opened(false).await? {
+            self.step(|m| m.tick(now()).map(|effects| ((), effects)))?;
+        }
+        Ok(())
+    }
+
+    /// The step that an answer leads to, if the opening that asked is still the one.
+    fn answered(self: &Rc<Self>, opening: u32, work: impl FnOnce(&mut Machine) -> Result<Effects, SqlError>) {
+        if self.shell.opening() == opening {
+            self.logged(self.step(|m| work(m).map(|effects| ((), effects))));
+        }
+    }
+
     /// One step of the state machine, and its effects.
     fn step<T>(
         self: &Rc<Self>,
-        work: impl FnOnce(&mut Machine) -> Result<(T, Effects), weir_core::sql::SqlError>,
+        work: impl FnOnce(&mut Machine) -> Result<(T, Effects), SqlError>,
     ) -> Result<T, String> {
         let (value, effects) = self.shell.step(work)?;
         self.carry_out(effects);
@@ -109,12 +125,11 @@ impl Inner {
         }
         let this = self.clone();
         spawn_local(async move {
-            if let Err(error) = this.shell.opened(false).await {
-                console_error!("{}: {error}", this.shell.name);
-            }
             while !this.waiting.borrow().is_empty() {
+                this.logged(this.ready().await);
                 let count = this.commit();
                 this.shell.durable(count).await;
+                this.shell.give_way(count).await;
             }
             this.committing.set(false);
         });
@@ -150,7 +165,7 @@ impl Inner {
                 for endpoint_id in &plan.endpoints {
                     told.push(frame::decode(&self.ask_endpoint(endpoint_id, "attempts", &ask).await?)?);
                 }
-                self.shell.opened(false).await?;
+                self.ready().await?;
                 self.shell.light_step(|machine| machine.attempts_reply(*plan, told))?
             }
             Some(Outcome::Resend(plan)) => {
@@ -169,12 +184,12 @@ impl Inner {
     }
 
     /// Asks endpoints, in as many rounds as it takes.
-    async fn ask(&self, mut plan: Box<AskPlan>) -> Result<Reply, String> {
+    async fn ask(self: &Rc<Self>, mut plan: Box<AskPlan>) -> Result<Reply, String> {
         loop {
             let asks = plan.asks.iter();
             let asks = asks.map(|(endpoint_id, op, ask)| self.ask_endpoint(endpoint_id, op, ask));
             let told = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-            self.shell.opened(false).await?;
+            self.ready().await?;
             match self.shell.step(|machine| machine.told(*plan, &told))? {
                 Told::Reply(reply) => return Ok(reply),
                 Told::Ask(next) => plan = next,
@@ -264,36 +279,30 @@ impl Inner {
             spawn_local(async move { this.task(task).await });
         }
         for (endpoint_id, push) in effects.push {
-            let this = self.clone();
+            let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let answer = this.ask_endpoint(&endpoint_id, "push", &frame::encode(&push)).await;
                 let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
-                this.logged(this.step(|machine| {
-                    machine.pushed(now(), &endpoint_id, answer).map(|effects| ((), effects))
-                }));
+                this.answered(opening, |m| m.pushed(now(), &endpoint_id, answer));
             });
         }
     }
 
     async fn configure(self: &Rc<Self>, endpoint_id: String, config: frame::Config) {
+        let opening = self.shell.opening();
         let answer = self.ask_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
-        self.logged(
-            self.step(|machine| machine.configured(now(), &endpoint_id, answer).map(|effects| ((), effects))),
-        );
+        self.answered(opening, |m| m.configured(now(), &endpoint_id, answer));
     }
 
     /// One step of a background task.
     async fn task(self: &Rc<Self>, task: TaskEffect) {
+        let opening = self.shell.opening();
         match task {
             TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
                 let answer = self.ask_endpoint(&endpoint_id, op, &frame).await;
                 let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
-                self.logged(
-                    self.step(|machine| {
-                        machine.task_told(now(), &task_id, answer).map(|effects| ((), effects))
-                    }),
-                );
+                self.answered(opening, |m| m.task_told(now(), &task_id, answer));
             }
             TaskEffect::Note { task_id, version, call } => {
                 let org = self.shell.name.split('/').next().unwrap_or_default();
@@ -302,9 +311,7 @@ impl Inner {
                     .logged(told)
                     .and_then(|bytes| self.logged(frame::decode::<Reply>(&bytes)))
                     .is_some_and(|reply| reply.status == 204);
-                self.logged(self.step(|machine| {
-                    machine.task_noted(now(), &task_id, version, acknowledged).map(|effects| ((), effects))
-                }));
+                self.answered(opening, |m| m.task_noted(now(), &task_id, version, acknowledged));
             }
         }
     }

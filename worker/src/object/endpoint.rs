@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX};
 use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
+use weir_core::sql::SqlError;
 use weir_core::target;
 use worker::console_error;
 
@@ -64,7 +65,7 @@ impl Endpoint {
     pub async fn alarm(&self) {
         let inner = self.0.clone();
         let done = match inner.shell.opened(true).await {
-            Ok(()) => inner.step(|m| m.alarm(now(), &mut Random).map(|effects| ((), effects))),
+            Ok(_) => inner.step(|m| m.alarm(now(), &mut Random).map(|effects| ((), effects))),
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -76,7 +77,7 @@ impl Endpoint {
 
 impl Inner {
     async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
-        self.shell.opened(false).await?;
+        self.ready().await?;
         match op {
             "push" => {
                 let push = frame::decode(frame)?;
@@ -120,10 +121,25 @@ impl Inner {
         }
     }
 
+    /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
+    async fn ready(self: &Rc<Self>) -> Result<(), String> {
+        if self.shell.opened(false).await? {
+            self.step(|m| m.tick(now(), &mut Random).map(|effects| ((), effects)))?;
+        }
+        Ok(())
+    }
+
+    /// The step that an answer leads to, if the opening that asked is still the one.
+    fn answered(self: &Rc<Self>, opening: u32, work: impl FnOnce(&mut Machine) -> Result<Effects, SqlError>) {
+        if self.shell.opening() == opening {
+            self.logged(self.step(|m| work(m).map(|effects| ((), effects))));
+        }
+    }
+
     /// One step of the state machine, and its effects.
     fn step<T>(
         self: &Rc<Self>,
-        work: impl FnOnce(&mut Machine) -> Result<(T, Effects), weir_core::sql::SqlError>,
+        work: impl FnOnce(&mut Machine) -> Result<(T, Effects), SqlError>,
     ) -> Result<T, String> {
         let (value, effects) = self.shell.step(work)?;
         self.carry_out(effects);
@@ -157,13 +173,13 @@ impl Inner {
             });
         }
         for (seq, report) in effects.reports {
-            let this = self.clone();
+            let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let (app, _) = this.names();
                 let frame = frame::encode(&report);
                 let sent = js::call(&this.shell.env, "APP", app, "report", &frame).await;
                 let acknowledged = this.logged(sent).is_some();
-                this.logged(this.step(|m| m.reported(now(), seq, acknowledged).map(|effects| ((), effects))));
+                this.answered(opening, |m| m.reported(now(), seq, acknowledged));
             });
         }
     }
@@ -216,7 +232,7 @@ impl Inner {
         let this = self.clone();
         spawn_local(async move {
             while !this.results.borrow().is_empty() {
-                if let Err(error) = this.shell.opened(false).await {
+                if let Err(error) = this.ready().await {
                     console_error!("{}: {error}", this.shell.name);
                     this.results.take(); // their leases run out, and the deliveries are due again
                     break;
@@ -233,13 +249,12 @@ impl Inner {
     }
 
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
+        let opening = self.shell.opening();
         let (app, _) = self.names();
         let ask = PayloadsAsk { ids };
         let answer = js::call(&self.shell.env, "APP", app, "payloads", &frame::encode(&ask)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
-        self.logged(
-            self.step(|m| m.payloads(now(), &mut Random, &ask.ids, answer).map(|effects| ((), effects))),
-        );
+        self.answered(opening, |m| m.payloads(now(), &mut Random, &ask.ids, answer));
     }
 
     /// The name of the App object, and this endpoint's id: this object's name is both.

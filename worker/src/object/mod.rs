@@ -26,6 +26,10 @@ type Open<M> = fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, Sql
 
 /// How long a group commit waits under load.
 const GROUP_MS: i64 = 2;
+/// A timer that comes so late says that the event loop has more to do than it can.
+const BUSY_MS: i64 = 3;
+/// The longest pause for the sake of what is under way.
+const GIVE_WAY_MAX_MS: i64 = 20;
 
 /// What the shells have in common: `M` is the state machine.
 pub(crate) struct Shell<M> {
@@ -36,7 +40,7 @@ pub(crate) struct Shell<M> {
     storage: Storage,
     sql: DurableSql,
     machine: RefCell<Option<M>>,
-    /// Counts openings: what was started under an earlier one must not be taken for a later one's.
+    /// Counts openings.
     opened: Cell<u32>,
     open: Open<M>,
 }
@@ -59,10 +63,17 @@ impl<M> Shell<M> {
         })
     }
 
-    /// Opens the state machine if it is not. `in_alarm`: the platform's alarm has just gone off.
-    async fn opened(&self, in_alarm: bool) -> Result<(), String> {
+    /// Which opening this is. What one opening asked must not be answered to another: it did not ask, and would take
+    /// the answer for one to its own question.
+    fn opening(&self) -> u32 {
+        self.opened.get()
+    }
+
+    /// Opens the state machine if it is not, and says whether it had to: then a step must follow that repairs the
+    /// alarm. `in_alarm`: the platform's alarm has just gone off.
+    async fn opened(&self, in_alarm: bool) -> Result<bool, String> {
         if self.machine.borrow().is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let alarm = if in_alarm {
             None
@@ -72,13 +83,14 @@ impl<M> Shell<M> {
             at.as_f64().map(|at| at as i64)
         };
         // Another call may have opened it meanwhile.
-        if self.machine.borrow().is_none() {
+        let closed = self.machine.borrow().is_none();
+        if closed {
             let machine = (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm)
                 .map_err(|e| e.to_string())?;
             *self.machine.borrow_mut() = Some(machine);
             self.opened.set(self.opened.get().wrapping_add(1));
         }
-        Ok(())
+        Ok(closed)
     }
 
     /// Runs one step of the state machine, which must be open, in one transaction.
@@ -113,6 +125,19 @@ impl<M> Shell<M> {
         }
         // Where it fails, the platform resets the object, and this code does not go on anyway.
         let _ = JsFuture::from(self.storage.sync()).await;
+    }
+
+    /// Accepting must not starve delivering: where the event loop is so busy that a timer comes late, the next group
+    /// of messages waits in proportion, and what is under way moves on.
+    async fn give_way(&self, count: usize) {
+        if count > 1 {
+            let begun = now();
+            crate::js::pause(1).await;
+            let late = now().saturating_sub(begun).saturating_sub(1);
+            if late > BUSY_MS {
+                crate::js::pause(late.min(GIVE_WAY_MAX_MS)).await;
+            }
+        }
     }
 
     fn set_alarm(&self, at: i64) {

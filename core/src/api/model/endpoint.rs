@@ -536,6 +536,17 @@ fn check_header_count(faults: &mut Faults, headers: &Headers) {
     faults.check(headers.len() <= MAX_HEADERS, &["headers"], HeaderFault::TooMany(headers.len()).to_string());
 }
 
+/// How many attempts there were, by how they ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct EndpointAttemptStats {
+    /// Answered with 200 to 299.
+    pub success: i64,
+    /// Failed.
+    pub fail: i64,
+    /// Taken back.
+    pub canceled: i64,
+}
+
 /// How many attempts there were, by what became of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct EndpointStats {

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod delivery;
 pub mod endpoint;
 pub mod event_type;
+pub mod example;
 pub mod message;
 pub mod task;
 

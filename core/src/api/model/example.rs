@@ -1,0 +1,150 @@
+//! Trying things out: examples of events, and whether a message would reach anyone.
+
+use super::message::MAX_PAYLOAD;
+use super::{check_channels, check_event_type};
+use crate::api::body::{self, Faults};
+use crate::error::ApiError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The event type that has an example without anyone having made one.
+const PING: &str = "svix.ping";
+
+/// The body of send-example.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExampleIn {
+    /// The name of the event type.
+    pub event_type: String,
+    /// Which example of the event type's schema.
+    #[serde(default)]
+    pub example_index: Option<usize>,
+    #[serde(default)]
+    payload: Option<Box<RawValue>>,
+}
+
+impl ExampleIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let example: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        check_event_type(&mut faults, &["eventType"], &example.event_type);
+        if let Some(payload) = &example.payload {
+            faults.check(payload.get().starts_with('{'), &["payload"], "Send a JSON object.");
+            let right = payload.get().len() <= MAX_PAYLOAD;
+            faults.check(right, &["payload"], format!("A payload may take {MAX_PAYLOAD} bytes."));
+        }
+        faults.into_result()?;
+        Ok(example)
+    }
+
+    /// What to send, where nobody has to be asked for it.
+    pub fn payload(&self) -> Option<&str> {
+        let own = self.payload.as_ref().map(|payload| payload.get());
+        own.or((self.event_type == PING).then_some(r#"{"success":true}"#))
+    }
+
+    /// What to send, from the event type as [`super::event_type::EventTypeOut`] is written: the first example of
+    /// the newest version of its schema that has one.
+    pub fn from_event_type(&self, event_type: &[u8]) -> Result<String, ApiError> {
+        let event_type: Value =
+            serde_json::from_slice(event_type).map_err(|e| ApiError::Internal(e.to_string()))?;
+        let mut versions: Vec<(&String, &Value)> =
+            event_type.get("schemas").and_then(Value::as_object).into_iter().flatten().collect();
+        // "10" comes after "9".
+        versions.sort_by_key(|(version, _)| std::cmp::Reverse((version.len(), *version)));
+        let index = self.example_index.unwrap_or(0);
+        let example = versions.into_iter().find_map(|(_, schema)| {
+            let list = schema.get("examples").and_then(Value::as_array);
+            let chosen = list.and_then(|list| list.get(index).or_else(|| list.first()));
+            chosen.or_else(|| schema.get("example")).filter(|example| example.is_object())
+        });
+        example.map(Value::to_string).ok_or_else(|| {
+            ApiError::status(
+                400,
+                "invalid_scheme",
+                "The event type's schemas have no example that is an object. Add one, or send a payload.",
+            )
+        })
+    }
+}
+
+/// The body of precheck.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrecheckIn {
+    /// The name of the event type.
+    pub event_type: String,
+    #[serde(default)]
+    channels: Option<Vec<String>>,
+}
+
+impl PrecheckIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let precheck: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        check_event_type(&mut faults, &["eventType"], &precheck.event_type);
+        if !precheck.channels().is_empty() {
+            check_channels(&mut faults, &["channels"], precheck.channels());
+        }
+        faults.into_result()?;
+        Ok(precheck)
+    }
+
+    /// The channels, if any.
+    pub fn channels(&self) -> &[String] {
+        self.channels.as_deref().unwrap_or_default()
+    }
+}
+
+/// The answer of precheck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PrecheckOut {
+    /// Whether such a message would be delivered to any endpoint.
+    pub active: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(body: &str, schemas: &str) -> Result<String, ApiError> {
+        let event_type = format!(r#"{{"name":"a.b","schemas":{schemas}}}"#);
+        ExampleIn::parse(body.as_bytes()).expect("ok").from_event_type(event_type.as_bytes())
+    }
+
+    #[test]
+    fn a_payload_that_comes_along_is_sent_as_it_is() {
+        let read = |body: &str| ExampleIn::parse(body.as_bytes());
+        let own = read(r#"{"eventType":"a.b","payload":{ "x" : 1.0 }}"#).expect("ok");
+        assert_eq!(own.payload(), Some(r#"{ "x" : 1.0 }"#));
+        assert_eq!(read(r#"{"eventType":"a.b"}"#).expect("ok").payload(), None);
+        let ping = read(r#"{"eventType":"svix.ping"}"#).expect("ok");
+        assert_eq!(ping.payload(), Some(r#"{"success":true}"#));
+        for bad in [r#"{"eventType":"a b"}"#, r#"{"eventType":"a","payload":[1]}"#, "{}"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_newest_schema_that_has_an_example_gives_it() {
+        let body = r#"{"eventType":"a.b"}"#;
+        let schemas = r#"{"9":{"examples":[{"v":9}]},"10":{"examples":[{"v":10},{"v":11}]},"11":{}}"#;
+        assert_eq!(example(body, schemas).expect("one"), r#"{"v":10}"#);
+        let second = r#"{"eventType":"a.b","exampleIndex":1}"#;
+        assert_eq!(example(second, schemas).expect("one"), r#"{"v":11}"#);
+        assert_eq!(example(body, r#"{"1":{"example":{"v":1}}}"#).expect("one"), r#"{"v":1}"#);
+        for none in ["null", "{}", r#"{"1":{"examples":[]}}"#, r#"{"1":{"example":5}}"#] {
+            assert!(example(body, none).expect_err(none).body().contains("invalid_scheme"));
+        }
+    }
+
+    #[test]
+    fn a_precheck_may_have_an_empty_list_of_channels() {
+        let read = |body: &str| PrecheckIn::parse(body.as_bytes());
+        assert!(read(r#"{"eventType":"a","channels":[]}"#).expect("ok").channels().is_empty());
+        assert!(read(r#"{"eventType":"a","channels":["a b"]}"#).is_err() && read("{}").is_err());
+    }
+}

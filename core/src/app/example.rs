@@ -1,0 +1,131 @@
+//! Trying an endpoint out: a message for it alone, delivered once, now.
+
+use super::App;
+use super::handle::{Handled, Outcome, ResendPlan};
+use crate::api::call::{Call, Reply};
+use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
+use crate::api::model::message::{MessageFields, Payload, message_out_json};
+use crate::error::ApiError;
+use crate::frame::{Outgoing, Resend};
+use crate::rng::Entropy;
+use crate::sql::{Sql, Value};
+
+impl<S: Sql> App<S> {
+    /// Puts an example into the log for one endpoint, and delivers it there as a resend does. Fan-out passes it
+    /// over; replay and recovery never see it elsewhere. The Worker has put the payload into the body.
+    pub(super) fn send_example(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        key: &str,
+        call: &Call,
+    ) -> Handled {
+        let example = ExampleIn::parse(&call.body)?;
+        let (endpoint_id, slot) = self.enabled_endpoint(key)?;
+        let (endpoint_id, config_version) = (endpoint_id.to_owned(), slot.record.version);
+        let payload = example
+            .payload()
+            .ok_or_else(|| ApiError::Internal("an example without its payload".to_owned()))?;
+        let id = self.message_ids.next(now, rng);
+        self.sql.exec(
+            "INSERT INTO message (id, created_at, event_type, payload, only_for) VALUES (?1, ?2, ?3, ?4, ?5)",
+            &[
+                Value::Text(&id),
+                Value::Int(now),
+                Value::Text(&example.event_type),
+                Value::Blob(payload.as_bytes()),
+                Value::Text(&endpoint_id),
+            ],
+        )?;
+        let fields = MessageFields {
+            event_type: &example.event_type,
+            event_id: None,
+            channels: None,
+            tags: None,
+            payload: Payload::of(payload),
+        };
+        let reply = Reply::raw_json(200, message_out_json(&id, now, &fields, true));
+        let payload = payload.as_bytes().to_vec().into();
+        let message = Outgoing { id, event_type: example.event_type, channels: None, payload };
+        let resend = Resend { config_version, message };
+        Ok(Outcome::Resend(Box::new(ResendPlan { endpoint_id, resend, reply: Some(reply) })))
+    }
+
+    /// Whether such a message would be delivered to anyone.
+    pub(super) fn precheck(&self, call: &Call) -> Handled {
+        let precheck = PrecheckIn::parse(&call.body)?;
+        let active = self.slots.values().any(|slot| {
+            !slot.deleted
+                && !slot.record.content.disabled
+                && slot.filter.matches(&precheck.event_type, precheck.channels())
+        });
+        Ok(Outcome::Reply(Reply::json(200, &PrecheckOut { active })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn an_example_goes_to_its_endpoint_only_and_once() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "10")]);
+        let endpoint = world.add_endpoint(&json!({ "eventTypes": ["other"] }));
+        let all = world.add_endpoint(&json!({}));
+        let body = json!({ "eventType": "a.b", "payload": { "n": 1 } });
+        let (status, message) = world.call(Op::SendExample, &[&endpoint], "", &body);
+        assert_eq!((status, &message["payload"]), (200, &json!({ "n": 1 })), "{message}");
+        let id = message["id"].as_str().expect("an id").to_owned();
+        assert_eq!(world.got, [(id.clone(), true)]);
+        let next = world.send("a.b");
+        world.crash();
+        world.pass(60_000);
+        assert_eq!(world.got, [(id.clone(), true), (next, false)]);
+        let (_, page) = world.call(Op::Destinations, &[&id], "", &Value::Null);
+        assert_eq!(page["data"].as_array().map(Vec::len), Some(1), "{page}");
+        let since = crate::time::rfc3339(world.now - 3_600_000);
+        world.call(Op::ReplayMissing, &[&all], "", &json!({ "since": since }));
+        world.pass(20_000);
+        assert_eq!(world.got.len(), 2, "a replay to another endpoint passes it over");
+        assert_eq!(world.call(Op::MessageGet, &[&id], "", &Value::Null).0, 200);
+    }
+
+    #[test]
+    fn an_example_as_the_last_message_leaves_nothing_to_offer_after_a_restart() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let body = json!({ "eventType": "a.b", "payload": {} });
+        world.call(Op::SendExample, &[&endpoint], "", &body);
+        world.crash();
+        world.pass(30_000);
+        world.send("a.b");
+        assert_eq!(world.got.len(), 2);
+    }
+
+    #[test]
+    fn a_precheck_tells_whether_anyone_would_get_it() {
+        let mut world = World::new(&[]);
+        let active = |world: &mut World, body: Value| {
+            world.call(Op::Precheck, &[], "", &body).1["active"].as_bool().expect("a flag")
+        };
+        assert!(!active(&mut world, json!({ "eventType": "a.b" })));
+        let endpoint = world.add_endpoint(&json!({ "eventTypes": ["a.b"], "channels": ["x"] }));
+        assert!(!active(&mut world, json!({ "eventType": "a.b" })));
+        assert!(active(&mut world, json!({ "eventType": "a.b", "channels": ["x", "y"] })));
+        world.disable(&endpoint, true);
+        assert!(!active(&mut world, json!({ "eventType": "a.b", "channels": ["x"] })));
+    }
+
+    #[test]
+    fn attempt_statistics_count_attempts() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.send("a.b");
+        world.code = 500;
+        world.send("a.b");
+        let (status, stats) = world.call(Op::AttemptStats, &[&endpoint], "", &Value::Null);
+        assert_eq!((status, stats), (200, json!({ "success": 1, "fail": 1, "canceled": 0 })));
+    }
+}

@@ -1,0 +1,38 @@
+//! Examples: the event type's schema, which the Directory keeps, has them.
+
+use super::{Caller, internal};
+use crate::directory;
+use serde_json::value::RawValue;
+use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::example::ExampleIn;
+use weir_core::api::route::Op;
+use weir_core::error::ApiError;
+
+impl Caller {
+    /// The body of send-example with its payload in it; or the reply, where there is no such example.
+    pub(super) async fn with_example(&self, body: Vec<u8>) -> Result<Result<Vec<u8>, Reply>, ApiError> {
+        #[derive(serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Whole<'a> {
+            event_type: &'a str,
+            payload: &'a RawValue,
+        }
+        let example = ExampleIn::parse(&body)?;
+        if example.payload().is_some() {
+            return Ok(Ok(body));
+        }
+        let call = Call {
+            op: Op::EventTypeGet.name().to_owned(),
+            params: vec![example.event_type.clone()],
+            ..Call::default()
+        };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        if reply.status != 200 {
+            return Ok(Err(reply));
+        }
+        let payload = RawValue::from_string(example.from_event_type(&reply.body)?)
+            .map_err(|e| internal(e.to_string()))?;
+        let whole = Whole { event_type: &example.event_type, payload: &payload };
+        Ok(Ok(serde_json::to_vec(&whole).map_err(|e| internal(e.to_string()))?))
+    }
+}
