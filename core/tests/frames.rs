@@ -7,6 +7,7 @@
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::fmt::Write as _;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
 use weir_core::app::{EndpointRecord, StoredSecret};
@@ -18,7 +19,10 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// This release reads these bytes as this value.

@@ -162,7 +162,7 @@ impl World {
             &mut Seeded,
         ) -> Result<(T, endpoint::Effects), crate::sql::SqlError>,
     ) -> T {
-        let store = self.stores.entry(id.to_owned()).or_insert_with(Memory::new).clone();
+        let store = self.stores.entry(id.to_owned()).or_default().clone();
         let (deployment, now) = (self.deployment.clone(), self.now);
         let object = self
             .endpoints
