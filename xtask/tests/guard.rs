@@ -36,10 +36,10 @@ class Object {
 export class App extends Object {}
 export class Directory extends Object {}
 export class Endpoint extends Object {}
-export default class {
-  constructor(ctx, env) { this.env = env; }
-  async fetch(request) {
-    const path = new URL(request.url).pathname;
+export class Front {
+  constructor(env) { this.env = env; }
+  async begin(parts) {
+    const path = new URL(parts.split("\n")[1]).pathname;
     if (path.startsWith("/object")) return new Response(await this.env.APP.getByName(path).call(path));
     if (path === "/throw") throw new Error("secret");
     if (path === "/hang") return hang();

@@ -228,7 +228,7 @@ impl MessageAnswer {
             Payload::Expired => r#"{"expired":true}"#,
         };
         let mut between = String::with_capacity(160);
-        between.push_str(r#"","eventId":"#);
+        between.push_str(r#","eventId":"#);
         match message.event_id {
             Some(event_id) => quote(&mut between, event_id),
             None => between.push_str("null"),
@@ -253,9 +253,17 @@ impl MessageAnswer {
         Self { between, after }
     }
 
-    /// The whole answer, with the message's id (which Weir made: it needs no quoting) and its time.
+    /// The whole answer, with the message's id and its time.
     pub fn fill(&self, id: &str, ts_ms: i64) -> String {
-        [r#"{"id":""#, id, &self.between, &rfc3339(ts_ms), &self.after].concat()
+        let time = rfc3339(ts_ms);
+        let length = [id, &time, &self.between, &self.after].iter().map(|part| part.len()).sum::<usize>();
+        let mut out = String::with_capacity(length.saturating_add(16));
+        out.push_str(r#"{"id":"#);
+        quote(&mut out, id);
+        for part in [&self.between, &time, &self.after] {
+            out.push_str(part);
+        }
+        out
     }
 }
 
