@@ -66,6 +66,27 @@ fn send(api: &Api, app: &str, headers: impl Fn(usize) -> Vec<(&'static str, Stri
     });
 }
 
+/// While one commit is under way the next group gathers: far fewer commits than messages, and than results.
+#[test]
+fn messages_and_results_that_come_together_commit_together() {
+    let gateway = counting();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    send(&api, &app, |_| Vec::new());
+    assert!(receiver.wait_count("/", MESSAGES, Duration::from_secs(20)), "all arrive");
+    api.until(&format!("/api/v1/app/{app}/endpoint/{endpoint}/stats"), Duration::from_secs(10), |stats| {
+        stats["success"] == MESSAGES
+    });
+    for object in [app.clone(), format!("{app}/{endpoint}")] {
+        let groups = api.get(&format!("/__test/rows/{}/{object}", api.org)).1["groups"].as_u64();
+        let groups = groups.expect("a number");
+        println!("{MESSAGES} messages on {CONNECTIONS} connections: {groups} group commits of {object}");
+        assert!((1..=MESSAGES as u64 / 2).contains(&groups), "{groups} commits for {MESSAGES} messages");
+    }
+}
+
 /// Rows for each message that is accepted, delivered at the first attempt and recorded.
 fn rows_per_message(headers: impl Fn(usize) -> Vec<(&'static str, String)> + Sync) -> f64 {
     let gateway = counting();

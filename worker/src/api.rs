@@ -57,7 +57,7 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
 
 async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
     let (path, query) = split(&parts.url);
-    if settings::flag(&env, "WEIR_TEST_PANIC") && path.starts_with("/__test/panic/") {
+    if path.starts_with("/__test/panic/") && settings::flag(&env, "WEIR_TEST_PANIC") {
         return panic_for_a_test(&env, path).await;
     }
     if path.starts_with("/__test/rows/") && settings::flag(&env, "WEIR_COUNT_ROWS") {
@@ -215,25 +215,24 @@ impl Caller {
                     },
                     _ => body,
                 };
-                let call = Call {
-                    op: op.name().to_owned(),
-                    params: route.into_call_params(),
-                    query: query.to_owned(),
-                    body,
-                    app_scope: self.claims.app.is_some(),
-                };
+                let call = self.call(op, route, query, body);
                 self.ask_app(&app_key.unwrap_or_default(), &call).await
             }
             (_, op) => {
-                let call = Call {
-                    op: op.name().to_owned(),
-                    params: route.into_call_params(),
-                    query: query.to_owned(),
-                    body,
-                    app_scope: self.claims.app.is_some(),
-                };
+                let call = self.call(op, route, query, body);
                 directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
             }
+        }
+    }
+
+    /// The request as its object gets it.
+    fn call(&self, op: Op, route: Route, query: &str, body: Vec<u8>) -> Call {
+        Call {
+            op: op.name().to_owned(),
+            params: route.into_call_params(),
+            query: query.to_owned(),
+            body,
+            app_scope: self.claims.app.is_some(),
         }
     }
 
@@ -430,11 +429,11 @@ async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> 
     call_app(env, name, "panic", &[]).await.map(|_| Reply::empty(204))
 }
 
-/// Rows that the object of a path has written: `/__test/rows/{org}/{app}`, or an endpoint's id after that.
+/// Rows that the object of a path has written, and in how many group commits: `/__test/rows/{org}/{app}`, or an endpoint's id after that.
 async fn rows_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
     let name = path.trim_start_matches("/__test/rows/");
     let binding = if name.matches('/').count() > 1 { "ENDPOINT" } else { "APP" };
     let answer = js::call(env, binding, name, "rows", &[]).await.map_err(internal)?;
-    let rows: f64 = frame::decode(&answer).map_err(internal)?;
-    Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows}}}"#)))
+    let (rows, groups): (f64, u32) = frame::decode(&answer).map_err(internal)?;
+    Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows},"groups":{groups}}}"#)))
 }

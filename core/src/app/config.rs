@@ -81,22 +81,7 @@ impl<S: Sql> App<S> {
              VALUES (?1, 0, ?2, 0, 0, ?3)",
             &[Value::Text(endpoint_id), Value::Text(&self.last), Value::Blob(&frame::encode(&record))],
         )?;
-        let slot = Slot {
-            filter: record.filter(),
-            record,
-            cursor: self.last.clone(),
-            saved_cursor: self.last.clone(),
-            acknowledged: 0,
-            saved_owes: false,
-            owes: false,
-            deleted: false,
-            configuring: false,
-            pushing: None,
-            enough: false,
-            retry_at: 0,
-            failures: 0,
-            heard_at: now,
-        };
+        let slot = Slot::new(now, record, self.last.clone());
         self.slots.insert(endpoint_id.to_owned(), slot);
         Ok(())
     }

@@ -163,24 +163,11 @@ impl<S: Sql> App<S> {
             self.sql.query("SELECT id, acknowledged, cursor, owes, deleted, record FROM endpoint", &[])?;
         for mut row in rows {
             let record: EndpointRecord = frame::decode(&row.blob(5)?).map_err(SqlError)?;
-            let cursor = row.text(2)?;
-            let owes = row.flag(3)?;
-            let slot = Slot {
-                filter: record.filter(),
-                record,
-                saved_cursor: cursor.clone(),
-                cursor,
-                acknowledged: row.int(1)?,
-                saved_owes: owes,
-                owes,
-                deleted: row.flag(4)?,
-                configuring: false,
-                pushing: None,
-                enough: false,
-                retry_at: 0,
-                failures: 0,
-                heard_at: now,
-            };
+            let mut slot = Slot::new(now, record, row.text(2)?);
+            slot.acknowledged = row.int(1)?;
+            slot.owes = row.flag(3)?;
+            slot.saved_owes = slot.owes;
+            slot.deleted = row.flag(4)?;
             self.slots.insert(row.text(0)?, slot);
         }
         self.load_tasks()
@@ -317,6 +304,26 @@ impl<S: Sql> App<S> {
 }
 
 impl Slot {
+    /// An endpoint that was offered the log up to `cursor`, and was heard of just now.
+    fn new(now: i64, record: EndpointRecord, cursor: String) -> Self {
+        Self {
+            filter: record.filter(),
+            record,
+            saved_cursor: cursor.clone(),
+            cursor,
+            acknowledged: 0,
+            saved_owes: false,
+            owes: false,
+            deleted: false,
+            configuring: false,
+            pushing: None,
+            enough: false,
+            retry_at: 0,
+            failures: 0,
+            heard_at: now,
+        }
+    }
+
     /// Whether messages of the log wait to be offered.
     fn behind(&self, last: &str) -> bool {
         !self.deleted && !self.record.content.disabled && self.cursor.as_str() < last

@@ -85,7 +85,7 @@ impl Inner {
                 self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
                 Ok(JsValue::UNDEFINED)
             }
-            "rows" => Ok(bytes(&self.shell.rows_written())),
+            "rows" => Ok(self.shell.written()),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),
         }

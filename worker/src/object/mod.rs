@@ -40,6 +40,8 @@ pub(crate) struct Shell<M> {
     storage: Storage,
     sql: DurableSql,
     machine: RefCell<Option<M>>,
+    /// Counts group commits, for the test that they group.
+    groups: Cell<u32>,
     /// Counts openings.
     opened: Cell<u32>,
     open: Open<M>,
@@ -58,6 +60,7 @@ impl<M> Shell<M> {
             sql: DurableSql::new(storage.clone(), count_rows),
             storage,
             machine: RefCell::new(None),
+            groups: Cell::new(0),
             opened: Cell::new(0),
             open,
         })
@@ -120,6 +123,7 @@ impl<M> Shell<M> {
     /// Waits until everything written so far is durable: the end of a group commit of `count` items. Where they
     /// were several, there is load, and a moment more makes the next group larger and the commits fewer.
     async fn durable(&self, count: usize) {
+        self.groups.set(self.groups.get().saturating_add(1));
         if count > 1 {
             crate::js::pause(GROUP_MS).await;
         }
@@ -149,9 +153,9 @@ impl<M> Shell<M> {
         }
     }
 
-    /// Rows written since the object started, where they are counted.
-    pub(crate) fn rows_written(&self) -> f64 {
-        self.sql.rows_written()
+    /// For tests: rows written since the object started, where they are counted, and group commits.
+    fn written(&self) -> JsValue {
+        bytes(&(self.sql.rows_written(), self.groups.get()))
     }
 }
 
