@@ -35,10 +35,13 @@ fn a_seed_always_gives_the_same_run() {
 #[test]
 fn every_rule_is_seen_to_fail_in_a_world_that_breaks_it() {
     for (defect, rules) in Defect::ALL {
-        let violation = (0..5_000).find_map(|seed| run_with(seed, *defect).err());
+        // The defect breaks its own rule sooner or later, and until then only those that it may break.
+        let violation = (0..5_000).filter_map(|seed| run_with(seed, *defect).err()).find(|violation| {
+            assert!(rules.contains(&violation.rule), "{defect:?} is noticed as something else: {violation}");
+            violation.rule == rules[0]
+        });
         let violation = violation.unwrap_or_else(|| panic!("{defect:?} goes unnoticed"));
         println!("{defect:?}: seed {}, {:?}: {}", violation.seed, violation.rule, violation.text);
-        assert!(rules.contains(&violation.rule), "{defect:?} is noticed as something else: {violation}");
     }
     for rule in Rule::ALL {
         assert!(Defect::ALL.iter().any(|(_, rules)| rules[0] == *rule), "nothing breaks the rule {rule:?}");

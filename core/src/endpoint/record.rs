@@ -112,16 +112,21 @@ impl<S: Sql> Endpoint<S> {
         let mut effects = Effects::default();
         self.throughput.ended(now, results.len());
         let together = results.len() > 1;
-        let mut succeeded = Vec::new();
+        let (mut succeeded, mut others) = (Vec::new(), Vec::new());
         for result in results {
             if together && result.outcome.is_success() && self.is_under_way(&result.delivery) {
+                self.forget_in_flight(&result.delivery.key);
                 succeeded.push(result);
             } else {
-                self.record_one(now, rng, &result, &mut effects)?;
+                others.push(result);
             }
         }
+        // Successes first: what a failure says of the receiver (not now, not any more) is the last word.
         if !succeeded.is_empty() {
             self.record_successes(now, rng, &succeeded)?;
+        }
+        for result in others {
+            self.record_one(now, rng, &result, &mut effects)?;
         }
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
@@ -143,7 +148,6 @@ impl<S: Sql> Endpoint<S> {
         let mut rows = Vec::with_capacity(results.len());
         for result in results {
             let delivery = &result.delivery;
-            self.forget_in_flight(&delivery.key);
             let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
             let (code, _, response) = describe(&result.outcome);
             let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);

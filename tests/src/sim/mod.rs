@@ -171,9 +171,11 @@ impl Defect {
         (Defect::ForgetsDebts, &[Rule::Stuck]),
         (Defect::DoublesMessages, &[Rule::Storage]),
         (Defect::ForgetsKeys, &[Rule::Idempotency]),
-        (Defect::PushesBackwards, &[Rule::Order]),
+        // Everything rests on the order: where only the first of a push are taken, the cursor passes over the
+        // others, and a message that is pushed again is not recognised.
+        (Defect::PushesBackwards, &[Rule::Order, Rule::Received, Rule::Attempts]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
-        (Defect::SwallowsReports, &[Rule::Report]),
+        (Defect::SwallowsReports, &[Rule::Report, Rule::Stuck]),
         (Defect::MistakesAnswers, &[Rule::Received]),
     ];
 }
