@@ -109,8 +109,23 @@ const EMPTY = new Uint8Array(0);
 
 async function bodyOf(request) {
   if (request.body === null) return EMPTY;
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY) return undefined;
-  return new Uint8Array(await request.arrayBuffer());
+  const length = request.headers.get("content-length");
+  if (length !== null) return Number(length) > MAX_BODY ? undefined : new Uint8Array(await request.arrayBuffer());
+  // Nobody says how long it will be: read up to the limit, so that no body fills the memory.
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.byteLength;
+    if (size > MAX_BODY) return undefined;
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return body;
 }
 
 // One instance serves every request of the isolate: it keeps nothing of a request that has ended.

@@ -1,6 +1,8 @@
 //! The API: Svix's routes and semantics, and what is stricter here.
 
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 use weir_core::id;
 use weir_tests::client::{Api, column, id_of, list, text};
@@ -526,6 +528,41 @@ fn a_body_beyond_the_limit_is_refused_with_413() {
     assert_eq!(api.post_text(&base, &big(900 << 10)).0, 202, "900 KiB are fine");
     assert_error(&api.post_text(&base, &big(3 << 20)), 413, "payload_too_large");
     assert_eq!(api.post_text(&base, r#"{"eventType":"a.b","payload":{}}"#).0, 202, "and the next call works");
+}
+
+/// A body whose length nobody announces is read as it comes, up to the limit.
+#[test]
+fn a_body_in_chunks_is_read_up_to_the_limit() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let post = |bytes: usize| {
+        let address = api.url().strip_prefix("http://").expect("a local address");
+        let mut stream = TcpStream::connect(address).expect("the gateway listens");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        let head = format!(
+            "POST /api/v1/app/{app}/msg HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
+             transfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+            api.token
+        );
+        stream.write_all(head.as_bytes()).expect("sent");
+        let body = format!(r#"{{"eventType":"a.b","payload":{{"x":"{}"}}}}"#, "x".repeat(bytes));
+        for chunk in body.as_bytes().chunks(60_000) {
+            // Who refuses a body need not read all of it.
+            let size = format!("{:x}\r\n", chunk.len());
+            let sent = [size.as_bytes(), chunk, b"\r\n"].iter().try_for_each(|part| stream.write_all(part));
+            if sent.is_err() {
+                break;
+            }
+        }
+        let _ = stream.write_all(b"0\r\n\r\n");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert_eq!(post(10), "HTTP/1.1 202");
+    assert_eq!(post(500_000), "HTTP/1.1 202");
+    assert_eq!(post(6_000_000), "HTTP/1.1 413");
 }
 
 #[test]
