@@ -11,6 +11,8 @@
 //!   backlog that is left when the load ends lowers it;
 //! - *accept p50, p99*: from request to answer, as the client sees it;
 //! - *arrive p50, p99*: from request to the receiver;
+//! - *rows written*, *commits*: of the application's and the endpoint's objects, for each delivered message, with all
+//!   that came before (the objects' tables, the configuration): counted, in a gateway of its own;
 //! - *cpu*: processor time of the workerd process for each event, accepting and delivering together.
 
 use serde_json::json;
@@ -148,6 +150,35 @@ fn e2e(plan: &Plan) -> Result<(), load::Error> {
             }
         }
     }
+    if plan.sides.contains(&Side::Weir) { plan.connections.iter().try_for_each(|&n| rows(n)) } else { Ok(()) }
+}
+
+/// Rows written, and group commits, for each delivered message: counted in a gateway of its own, since counting costs.
+#[allow(clippy::cast_precision_loss)] // counts
+fn rows(connections: usize) -> Result<(), load::Error> {
+    let gateway = Running::start(&[("WEIR_COUNT_ROWS", "1"), ("REQUEST_TIMEOUT", "15")]);
+    let receiver = Receiver::start();
+    let target = Target::new(&gateway, &receiver);
+    let sent = target.run(&receiver, connections, Duration::from_secs(2))?.sent.len();
+    // What is recorded after the last arrival is a matter of milliseconds; the endpoint says when it is there.
+    let Target { app, endpoint, api, .. } = &target;
+    api.until(&format!("/api/v1/app/{app}/endpoint/{endpoint}/stats"), DRAIN, |stats| {
+        stats["success"] == sent
+    });
+    let (mut rows, mut groups) = (0.0, 0.0);
+    for object in [app.clone(), format!("{app}/{endpoint}")] {
+        let (status, counts) = api.get(&format!("/__test/rows/{}/{object}", api.org));
+        if status != 200 {
+            return Err(format!("rows cannot be counted: {counts}").into());
+        }
+        rows += counts["rows"].as_f64().unwrap_or(f64::NAN);
+        groups += counts["groups"].as_f64().unwrap_or(f64::NAN);
+    }
+    for (what, unit, value) in [("rows written", "rows/event", rows), ("commits", "commits/event", groups)] {
+        let case = format!("weir {what} c={connections}");
+        let value = (value / sent as f64 * 1000.0).round() / 1000.0;
+        println!("{}", json!({ "bench": "e2e", "case": case, "value": value, "unit": unit }));
+    }
     Ok(())
 }
 
@@ -170,8 +201,9 @@ fn tidy(value: f64) -> f64 {
 /// One application with one endpoint, which is a path of the receiver.
 struct Target {
     url: String,
-    token: String,
+    api: Api,
     app: String,
+    endpoint: String,
 }
 
 /// The receiver's path.
@@ -181,9 +213,9 @@ impl Target {
     fn new(gateway: &Running, receiver: &Receiver) -> Self {
         let api = Api::fresh(&gateway.url());
         let app = api.app();
-        api.endpoint(&app, &receiver.url(PATH));
+        let endpoint = api.endpoint(&app, &receiver.url(PATH));
         receiver.count_only(PATH);
-        Self { url: gateway.url(), token: api.token.clone(), app }
+        Self { url: gateway.url(), api, app, endpoint }
     }
 
     /// Loads it and waits until everything has arrived.
@@ -200,7 +232,7 @@ impl Target {
         });
         let job = load::Job {
             url: format!("{}/api/v1/app/{}/msg", self.url, self.app),
-            token: self.token.clone(),
+            token: self.api.token.clone(),
             connections,
             time,
         };
