@@ -223,8 +223,8 @@ impl<S: Sql> Endpoint<S> {
             )?;
             self.note_due(next_at);
         } else {
-            let attempt_id = self.finish(now, rng, result, &record, ours)?;
-            if !delivery.manual {
+            let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
+            if ended && !delivery.manual {
                 self.stats.exhausted(result.started_at);
                 let msg_id = delivery.msg_id.clone();
                 self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
@@ -238,7 +238,8 @@ impl<S: Sql> Endpoint<S> {
         self.attempt_ids.last()
     }
 
-    /// The row of the delivery becomes the row of its last attempt.
+    /// The row of the delivery becomes the row of its last attempt. Gives the attempt's id, and whether the delivery has
+    /// ended with it.
     fn finish(
         &mut self,
         now: i64,
@@ -246,7 +247,7 @@ impl<S: Sql> Endpoint<S> {
         result: &AttemptResult,
         record: &Record<'_>,
         ours: bool,
-    ) -> Result<String, SqlError> {
+    ) -> Result<(String, bool), SqlError> {
         let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
         let late = is_late(&attempt_id, &result.delivery.msg_id);
         let values = [
@@ -267,9 +268,12 @@ impl<S: Sql> Endpoint<S> {
         if ours {
             self.sql.exec(FINISH, &values)?;
         } else if self.sql.query(FINISH_RETURNING, &values)?.is_empty() {
-            self.insert_attempt_as(&attempt_id, result, record)?;
+            // The delivery goes on elsewhere: this was not its last attempt, whatever its number.
+            let record = Record { next_at: (record.status == FAIL).then_some(now), ..*record };
+            self.insert_attempt_as(&attempt_id, result, &record)?;
+            return Ok((attempt_id, false));
         }
-        Ok(attempt_id)
+        Ok((attempt_id, true))
     }
 
     fn insert_attempt(
@@ -341,7 +345,7 @@ impl<S: Sql> Endpoint<S> {
         let result = AttemptResult { delivery, url, started_at: now, duration_ms: 0, outcome };
         let (code, _, response) = describe(&result.outcome);
         let record = Record { status: FAIL, code, response: &response, next_at: None };
-        let attempt_id = self.finish(now, rng, &result, &record, false)?;
+        let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;
         self.stats.fail(now, self.attempt_ids_last());
         if !manual {
             self.stats.exhausted(now);
