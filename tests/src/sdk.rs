@@ -45,11 +45,11 @@ pub fn node(name: &str, env: &[(&str, &str)]) -> Run {
     run(Command::new(xtask::tools::node_path()).arg("--no-warnings").arg(script(name)), env)
 }
 
-/// Runs a Python script of `tests/sdk/` with this version of the `svix` package; `None` where there is no Python 3
+/// Runs a Python script of `tests/sdk/` with this package (`svix==2.9.1`); `None` where there is no Python 3
 /// on the machine, which only a developer's may do: in CI (where `CI` is set) it fails.
 #[track_caller]
-pub fn python(version: &str, name: &str, env: &[(&str, &str)]) -> Option<Run> {
-    let venv = venv(version)?;
+pub fn python(package: &str, name: &str, env: &[(&str, &str)]) -> Option<Run> {
+    let venv = venv(package)?;
     Some(run(Command::new(venv.join("bin/python")).arg(script(name)), env))
 }
 
@@ -65,7 +65,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)
 }
 
-fn venv(version: &str) -> Option<PathBuf> {
+fn venv(package: &str) -> Option<PathBuf> {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let quiet = |command: &mut Command| {
@@ -79,12 +79,12 @@ fn venv(version: &str) -> Option<PathBuf> {
         );
         return None;
     }
-    let dir = crate::gateway::target().join(format!("python-svix-{version}"));
-    if !quiet(Command::new(dir.join("bin/python")).args(["-c", "import svix"])) {
+    let module = package.split("==").next().unwrap_or(package);
+    let dir = crate::gateway::target().join(format!("python-{}", package.replace("==", "-")));
+    if !quiet(Command::new(dir.join("bin/python")).args(["-c", &format!("import {module}")])) {
         let _ = std::fs::remove_dir_all(&dir);
         must(Command::new("python3").args(["-m", "venv"]).arg(&dir), "python3 -m venv");
-        let package = format!("svix=={version}");
-        must(Command::new(dir.join("bin/python")).args(["-m", "pip", "install", "--quiet", &package]), "pip");
+        must(Command::new(dir.join("bin/python")).args(["-m", "pip", "install", "--quiet", package]), "pip");
     }
     Some(dir)
 }
