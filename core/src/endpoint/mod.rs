@@ -274,13 +274,21 @@ impl<S: Sql> Endpoint<S> {
         // An attempt is recorded after it was started, so the id's time bounds the search.
         let rows = self.sql.query(
             "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2
-             UNION ALL SELECT min(slot - ?3, ?4) FROM delivery WHERE slot > 0 AND leased = 1",
+             UNION ALL
+             SELECT CASE WHEN slot > ?5 THEN slot - ?3 ELSE min(slot - ?3, ?4) END
+             FROM delivery WHERE slot > 0 AND leased = 1",
             &[
                 Value::Text(&id::floor(id::ATTEMPT, since)),
                 Value::Int(since),
                 // The timeout may have been another one when the lease was taken.
                 Value::Int(LEASE_MARGIN_MS),
                 Value::Int(now),
+                // No lease taken by this clock ends later: the clock went back, and the start lies in its future.
+                Value::Int(
+                    now.saturating_add(active.timeout_ms)
+                        .saturating_add(LEASE_MARGIN_MS)
+                        .saturating_add(QUEUE_SLACK_MS),
+                ),
             ],
         )?;
         let mut starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
