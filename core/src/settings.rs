@@ -15,6 +15,21 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use std::fmt;
 
+/// The names of all settings.
+pub const NAMES: [&str; 11] = [
+    "JWT_SECRET",
+    "MASTER_KEY",
+    "RETRY_SCHEDULE",
+    "REQUEST_TIMEOUT",
+    "ENDPOINT_DISABLE_AFTER",
+    "HTTPS_ONLY",
+    "ALLOWED_NETWORKS",
+    "HEADER_PROFILE",
+    "DEFAULT_SIGNATURE",
+    "RETENTION_DAYS",
+    "MAX_IN_FLIGHT",
+];
+
 /// The least length of `JWT_SECRET`, in bytes.
 pub const MIN_JWT_SECRET: usize = 16;
 
@@ -274,19 +289,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 11] = [
-        "JWT_SECRET",
-        "MASTER_KEY",
-        "RETRY_SCHEDULE",
-        "REQUEST_TIMEOUT",
-        "ENDPOINT_DISABLE_AFTER",
-        "HTTPS_ONLY",
-        "ALLOWED_NETWORKS",
-        "HEADER_PROFILE",
-        "DEFAULT_SIGNATURE",
-        "RETENTION_DAYS",
-        "MAX_IN_FLIGHT",
-    ];
+    const ALL: [&str; 11] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {

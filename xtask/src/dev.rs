@@ -4,7 +4,7 @@ use crate::args::{Dev, ORG};
 use crate::local::{self, Gateway, Options};
 use crate::{build, say, token};
 use std::collections::BTreeMap;
-use weir_core::settings::Settings;
+use weir_core::settings::{NAMES, Settings};
 
 /// Builds what has changed, starts the gateway and shows how to use it; returns when it has ended.
 pub fn run(dev: Dev) -> Result<(), String> {
@@ -27,25 +27,10 @@ pub fn run(dev: Dev) -> Result<(), String> {
     ))
 }
 
-/// The settings there are; `wrangler.toml` explains them.
-const SETTINGS: [&str; 11] = [
-    "JWT_SECRET",
-    "MASTER_KEY",
-    "RETRY_SCHEDULE",
-    "REQUEST_TIMEOUT",
-    "ENDPOINT_DISABLE_AFTER",
-    "HTTPS_ONLY",
-    "ALLOWED_NETWORKS",
-    "HEADER_PROFILE",
-    "DEFAULT_SIGNATURE",
-    "RETENTION_DAYS",
-    "MAX_IN_FLIGHT",
-];
-
 /// Refuses wrong settings before anything is built or started.
 fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
-    if let Some(name) = vars.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
-        return Err(format!("There is no setting `{name}`; the settings are {}.", SETTINGS.join(", ")));
+    if let Some(name) = vars.keys().find(|name| !NAMES.contains(&name.as_str())) {
+        return Err(format!("There is no setting `{name}`; the settings are {}.", NAMES.join(", ")));
     }
     Settings::from_vars(|name| vars.get(name).cloned()).map_err(|error| error.to_string())?;
     Ok(())

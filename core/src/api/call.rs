@@ -4,6 +4,7 @@
 //! the release before wrote.
 
 use crate::error::ApiError;
+use crate::frame;
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
@@ -80,15 +81,12 @@ impl<E: Into<ApiError>> From<Result<Reply, E>> for Reply {
 
 /// Writes a message between the Worker and an object.
 pub fn to_bytes<T: Encode<()>>(message: &T) -> Vec<u8> {
-    let mut out = Vec::new();
-    // Writing into memory cannot fail.
-    let _ = minicbor::encode(message, &mut out);
-    out
+    frame::encode(message)
 }
 
 /// Reads a message between the Worker and an object.
 pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, ApiError> {
-    minicbor::decode(bytes).map_err(|error| ApiError::Internal(format!("a message inside Weir: {error}")))
+    frame::decode(bytes).map_err(ApiError::Internal)
 }
 
 #[cfg(test)]
