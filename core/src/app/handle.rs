@@ -68,6 +68,8 @@ pub struct ResendPlan {
     pub resend: Resend,
     /// What to answer once it has taken it, if not just that.
     pub(super) reply: Option<Reply>,
+    /// What goes out before it is told.
+    pub effects: Effects,
 }
 
 /// Whose statistics to ask for.
@@ -128,6 +130,11 @@ impl<S: Sql> App<S> {
             return Ok(None);
         }
         match self.dispatch(now, rng, call) {
+            Ok(Outcome::Resend(mut plan)) => {
+                self.note_debt(&plan.endpoint_id)?;
+                self.arm(now, &mut plan.effects);
+                Ok(Some(Outcome::Resend(plan)))
+            }
             Ok(outcome) => Ok(Some(outcome)),
             Err(ApiError::Internal(text)) => Err(SqlError(text)),
             Err(error) => Ok(Some(Outcome::Reply(error.into()))),
@@ -561,6 +568,7 @@ impl<S: Sql> App<S> {
             endpoint_id: endpoint_id.to_owned(),
             resend: Resend { config_version: slot.record.version, message },
             reply: None,
+            effects: Effects::default(),
         })))
     }
 }

@@ -74,6 +74,10 @@ impl<S: Sql> Endpoint<S> {
             let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
             return Ok((answer, self.settled(now, rng)?));
         }
+        if push.messages.is_empty() {
+            // The App wants to know what is owed, and memory notes what was added, not what was done.
+            self.earliest = self.query_earliest()?;
+        }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
         let known = match push.messages.first() {
             Some(first) if !deleted => self.known_from(&first.id)?,

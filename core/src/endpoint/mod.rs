@@ -333,9 +333,13 @@ impl<S: Sql> Endpoint<S> {
         self.active.as_ref().map_or(0, |active| active.config.version)
     }
 
-    /// Whether deliveries are waiting or under way.
+    /// Whether deliveries are waiting or under way, or reports were not acknowledged: whether this object has to
+    /// be woken if its alarm gets lost.
     pub fn owes(&self) -> bool {
-        self.earliest.is_some() || !self.queue.is_empty() || !self.in_flight.is_empty()
+        self.earliest.is_some()
+            || !self.queue.is_empty()
+            || !self.in_flight.is_empty()
+            || self.reports_at.is_some()
     }
 
     fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {

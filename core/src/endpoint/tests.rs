@@ -505,6 +505,13 @@ fn a_report_is_sent_until_it_is_acknowledged() {
     let attempt = sut.sent();
     let reports = sut.answer(attempt, 500).reports;
     sut.crash();
+    let (answer, effects) = sut.push(&[]);
+    assert_eq!(
+        (answer.owes, &effects.reports),
+        (true, &reports),
+        "who asks wakes it, and hears that it owes"
+    );
+    sut.crash();
     let again = sut.alarm().reports;
     assert_eq!(again, reports);
     sut.endpoint.reported(sut.now, again[0].0, true).unwrap();
