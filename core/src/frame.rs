@@ -5,6 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
+use crate::plugin::Attached;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -186,6 +187,9 @@ pub struct Config {
     /// At most so many requests under way.
     #[n(13)]
     pub max_in_flight: Option<u32>,
+    /// The plugins that each delivery passes, in order; none for an empty chain.
+    #[n(14)]
+    pub plugins: Option<Vec<Attached>>,
 }
 
 /// Endpoint → App: answer to a [`Config`].

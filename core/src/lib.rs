@@ -27,6 +27,7 @@ pub mod frame;
 pub mod header;
 pub mod id;
 pub mod pace;
+pub mod plugin;
 pub mod retry;
 pub mod rng;
 pub mod secret;

@@ -37,6 +37,7 @@ fn config(version: i64) -> Config {
         timeout_ms: Some(10_000),
         paces: Vec::new(),
         max_in_flight: None,
+        plugins: None,
     }
 }
 
