@@ -80,6 +80,13 @@ impl Path {
         find(value, &self.parts)
     }
 
+    /// All matches, in the value's order.
+    pub fn all<'v, 'a>(&self, value: &'v Value<'a>) -> Vec<&'v Value<'a>> {
+        let mut found = Vec::new();
+        collect(value, &self.parts, &mut found);
+        found
+    }
+
     /// Calls `f` with every match, to change it.
     pub fn each_mut<'a>(&self, value: &mut Value<'a>, f: &mut dyn FnMut(&mut Value<'a>)) {
         retain(value, &self.parts, &mut |value| {
@@ -148,6 +155,29 @@ fn find<'v, 'a>(value: &'v Value<'a>, parts: &[Part]) -> Option<&'v Value<'a>> {
         Value::Array(values) => values.iter().find_map(|value| find(value, rest)),
         Value::Object(members) => members.iter().find_map(|(_, value)| find(value, rest)),
         _ => None,
+    }
+}
+
+fn collect<'v, 'a>(value: &'v Value<'a>, parts: &[Part], found: &mut Vec<&'v Value<'a>>) {
+    let Some((part, rest)) = parts.split_first() else { return found.push(value) };
+    let rest = match part {
+        Part::Each => rest,
+        Part::Deep => {
+            collect(value, rest, found);
+            parts
+        }
+        // One place at most.
+        one => {
+            if let Some(value) = find(value, core::slice::from_ref(one)) {
+                collect(value, rest, found);
+            }
+            return;
+        }
+    };
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| collect(value, rest, found)),
+        Value::Object(members) => members.iter().for_each(|(_, value)| collect(value, rest, found)),
+        _ => {}
     }
 }
 

@@ -147,6 +147,20 @@ fn a_path_finds_its_first_match() {
 }
 
 #[test]
+fn a_path_finds_all_its_matches_in_order() {
+    let value = parse(ORDER).unwrap();
+    for (path, found) in [
+        ("items[*].price", vec!["1", "2.50"]),
+        ("**.price", vec!["1", "2.50", "\"x\""]),
+        ("id", vec!["7"]),
+        ("nothing.*", vec![]),
+    ] {
+        let all: Vec<_> = Path::parse(path).unwrap().all(&value).into_iter().map(Value::to_json).collect();
+        assert_eq!(all, found, "{path}");
+    }
+}
+
+#[test]
 fn what_is_no_path_is_refused_with_a_sentence() {
     for path in ["a..b", ".a", "a.", "a[", "a[b]", "a[0]b", "a*", "a]", "[\"a]"] {
         let error = Path::parse(path).unwrap_err();
