@@ -5,6 +5,8 @@
 //! decision's trace, which the attempt's record keeps.
 
 mod chain;
+pub mod diff;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 
