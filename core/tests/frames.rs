@@ -75,6 +75,8 @@ frames! {
             retention_days: Some(7),
             app_uid: Some(text("u")),
             tags: Some(text("[\"t\"]")),
+            retention_hours: None,
+            deliver_at: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -86,6 +88,8 @@ frames! {
             retention_days: None,
             app_uid: None,
             tags: None,
+            retention_hours: None,
+            deliver_at: None,
         } => "8263612e62427b7d";
     what_became_of_it:
         Accepted::Stored { id: text("msg_1"), at: 1_795_000_000_000, replayed: true } => "820083656d73675f311b000001a1ee565e00f5",

@@ -2,6 +2,7 @@
 
 mod auth;
 mod example;
+mod operational;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -19,6 +20,7 @@ use weir_core::deployment::Deployment;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, Accepted, NewMessage};
 use weir_core::id;
+use weir_core::operational::APP_ID;
 use weir_core::token::{self, Claims};
 use worker::console_error;
 
@@ -99,7 +101,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
     let caller = Caller { env: env.clone(), claims, token };
     caller.check_scope(&route).ok()?;
-    let key = route.app()?;
+    let key = route.app().filter(|key| *key != APP_ID)?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
     let message = MessageIn::parse(body).ok().filter(|message| message.application.is_none())?;
@@ -195,6 +197,10 @@ impl Caller {
         body: Vec<u8>,
     ) -> Result<Reply, ApiError> {
         let app_key = route.app().map(str::to_owned);
+        // It is reached by its own routes only.
+        if app_key.as_deref() == Some(APP_ID) {
+            return Err(no_app());
+        }
         if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
             && own != key
             && self.resolve(key, false).await?.0.as_ref() != Some(own)
@@ -205,6 +211,7 @@ impl Caller {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
+            (Home::Operational, _) => self.operational(route, query, body).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
@@ -346,8 +353,8 @@ impl Caller {
             }),
             body_hash: key.map(|_| Sha256::digest(body).to_vec().into()),
             retention_days: message.retention_days().map(i64::from),
-            app_uid: None,
             tags: list(fields.tags),
+            ..NewMessage::default()
         }
     }
 

@@ -119,6 +119,9 @@ impl<S: Sql> App<S> {
         if !self.exists(message.app_uid.as_deref()) {
             return Ok(Accepted::Unknown);
         }
+        if self.is_operational() && !self.is_wanted(&message.event_type) {
+            return Ok(Accepted::Unknown);
+        }
         if let Some(key) = &message.idempotency_key {
             let hash = message.body_hash.as_ref();
             if let Some(answer) = group.answered_before(key, hash) {

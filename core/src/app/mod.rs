@@ -18,6 +18,7 @@
 mod accept;
 mod config;
 mod destinations;
+mod events;
 mod example;
 mod fanout;
 mod handle;
@@ -40,6 +41,7 @@ use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
+use crate::operational::Event;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -59,8 +61,10 @@ pub struct Effects {
     pub push: Vec<(String, Push)>,
     /// Offer a configuration; answered by [`App::configured`].
     pub configure: Vec<(String, Config)>,
-    /// Operational events: type and payload.
-    pub operational: Vec<(&'static str, String)>,
+    /// Operational events that a report leads to: the report is acknowledged once they are accepted.
+    pub operational: Vec<Event>,
+    /// Operational events of this application's own, with their numbers; each answered by [`App::event_sent`].
+    pub events: Vec<(i64, Event)>,
     /// What background tasks need.
     pub tasks: Vec<TaskEffect>,
     /// Set the durable alarm to this time.
@@ -119,6 +123,8 @@ pub struct App<S> {
     tail_after: String,
     /// Background tasks that are open.
     tasks: BTreeMap<String, tasks::Task>,
+    /// Operational events that wait to be sent.
+    outbox: events::Outbox,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -138,6 +144,7 @@ impl<S: Sql> App<S> {
             tail_bytes: 0,
             tail_after: String::new(),
             tasks: BTreeMap::new(),
+            outbox: events::Outbox::default(),
             alarm,
             timer: None,
         };
@@ -170,6 +177,7 @@ impl<S: Sql> App<S> {
             slot.deleted = row.flag(4)?;
             self.slots.insert(row.text(0)?, slot);
         }
+        self.load_events()?;
         self.load_tasks()
     }
 
@@ -260,6 +268,7 @@ impl<S: Sql> App<S> {
         self.fan_out(now, effects)?;
         self.trim_tail();
         self.drive_tasks(now, effects)?;
+        self.drive_events(now, effects)?;
         self.arm(now, effects);
         Ok(())
     }
@@ -286,6 +295,12 @@ impl<S: Sql> App<S> {
             sooner(task.due(now).saturating_add(RECONCILE_MS), &mut wanted);
             if let Some(at) = task.waits_until(now) {
                 sooner(at, &mut timer);
+            }
+        }
+        if self.outbox.waiting {
+            sooner(now.max(self.outbox.retry_at).saturating_add(RECONCILE_MS), &mut wanted);
+            if self.outbox.retry_at > now {
+                sooner(self.outbox.retry_at, &mut timer);
             }
         }
         if let Some(at) = wanted

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::filter::parse_channels;
 use crate::frame::{self, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
 use crate::id;
+use crate::operational::{self, Event};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
@@ -147,15 +148,21 @@ impl Task {
         (self.retry_at > now).then_some(self.retry_at)
     }
 
-    fn note(&self, task_id: &str, app_id: &str) -> TaskNote {
+    /// Whose it is, and how far.
+    fn data(&self, app_id: &str) -> serde_json::Value {
         let record = &self.record;
-        let data = json!({
+        json!({
             "appId": app_id,
             "endpointId": record.endpoint_id,
             "since": rfc3339(record.since),
             "until": rfc3339(record.until),
             "messages": record.count,
-        });
+        })
+    }
+
+    fn note(&self, task_id: &str, app_id: &str) -> TaskNote {
+        let record = &self.record;
+        let data = self.data(app_id);
         TaskNote {
             id: task_id.to_owned(),
             app_id: app_id.to_owned(),
@@ -257,7 +264,7 @@ impl<S: Sql> App<S> {
     }
 
     fn next_batch(
-        &self,
+        &mut self,
         now: i64,
         task_id: &str,
         task: &mut Task,
@@ -331,9 +338,19 @@ impl<S: Sql> App<S> {
         Ok((found, place, false))
     }
 
-    fn store_task(&self, now: i64, task_id: &str, task: &mut Task) -> Result<(), SqlError> {
+    fn store_task(&mut self, now: i64, task_id: &str, task: &mut Task) -> Result<(), SqlError> {
         task.record.updated_at = now;
         task.record.version = task.record.version.saturating_add(1);
+        if task.is_over() {
+            let app_id = self.info.as_ref().map(|info| info.app_id.clone()).unwrap_or_default();
+            let data = json!({
+                "taskId": task_id,
+                "task": task.record.kind.text(),
+                "status": task.record.status.text(),
+                "data": task.data(&app_id),
+            });
+            self.tell(now, &Event::new(format!("{task_id}.finished"), operational::TASK_FINISHED, &data))?;
+        }
         self.write_task(task_id, task)
     }
 
