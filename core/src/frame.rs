@@ -532,6 +532,24 @@ pub struct ReplayAsk {
     pub messages: Vec<Owed>,
 }
 
+/// App → Endpoint: one batch of a bulk replay: messages to deliver once more, by hand, unless they are on their way.
+/// Answered by a [`TaskAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BulkAsk {
+    /// The messages; their payloads are asked for when their turn comes.
+    #[n(0)]
+    pub messages: Vec<Owed>,
+    /// The last attempt before the replay, as the answer to the very first ask said; none in that ask.
+    #[n(1)]
+    pub upto: Option<String>,
+    /// Only those whose newest attempt has this status, with the API's numbers.
+    #[n(2)]
+    pub status: Option<i64>,
+    /// Only those whose newest attempt was answered with this hundred.
+    #[n(3)]
+    pub code_class: Option<u16>,
+}
+
 /// A message without its payload.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Owed {

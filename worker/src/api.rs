@@ -212,6 +212,7 @@ impl Caller {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
+            (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
@@ -230,6 +231,28 @@ impl Caller {
                 directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
             }
         }
+    }
+
+    /// Stops a task: the Directory knows whose it is.
+    async fn cancel_task(&self, route: Route) -> Result<Reply, ApiError> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Task {
+            data: Data,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data {
+            app_id: String,
+        }
+        let find = self.call(Op::TaskGet, route, "", Vec::new());
+        let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(internal)?;
+        if found.status != 200 {
+            return Ok(found);
+        }
+        let task: Task = serde_json::from_slice(&found.body).map_err(|e| internal(e.to_string()))?;
+        let stop = Call { op: Op::TaskStop.name().to_owned(), ..find };
+        self.ask_app(&task.data.app_id, &stop).await
     }
 
     /// The request as its object gets it.

@@ -141,6 +141,7 @@ operations! {
         Recover "endpoint.recover" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/recover";
         ReplayMissing "endpoint.replay-missing" Any App:
             POST "app/{app_id}/endpoint/{endpoint_id}/replay-missing";
+        BulkReplay "endpoint.bulk-replay" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/bulk-replay";
 
         AttemptStats "endpoint.attempt-stats" Any App:
             GET "app/{app_id}/endpoint/{endpoint_id}/attempt-stats";
@@ -194,6 +195,7 @@ operations! {
 
         TaskList "background-task.list" Org Directory: GET "background-task";
         TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
+        TaskCancel "background-task.cancel" Org Worker: POST "background-task/{task_id}/cancel";
     }
     internal {
         Resolve "directory.resolve";
@@ -201,6 +203,7 @@ operations! {
         TaskNote "directory.note-task";
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
+        TaskStop "app.stop-task";
     }
 }
 

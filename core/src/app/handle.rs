@@ -213,6 +213,8 @@ impl<S: Sql> App<S> {
             Some(Op::MessageExpunge) => self.expunge(now, param(0)),
             Some(Op::AttemptExpunge) => self.expunge_attempt(param(0), param(1)),
             Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
+            Some(Op::BulkReplay) => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
+            Some(Op::TaskStop) => self.stop_task(now, param(0)),
             Some(Op::ReplayMissing) => self.start_task(now, rng, TaskKind::Replay, param(0), call),
             _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
         }

@@ -156,6 +156,10 @@ impl World {
                 let ask = frame::decode(ask).expect("an ask");
                 frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.recover(now, rng, ask)))
             }
+            "bulk-replay" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.bulk_replay(now, rng, ask)))
+            }
             "replay" => {
                 let ask = frame::decode(ask).expect("an ask");
                 frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.replay(now, rng, ask)))
