@@ -91,6 +91,14 @@ frames! {
             retention_hours: None,
             deliver_at: None,
         } => "8263612e62427b7d";
+    a_new_message_for_later:
+        NewMessage {
+            event_type: text("a.b"),
+            payload: b"{}".to_vec().into(),
+            retention_hours: Some(36),
+            deliver_at: Some(7),
+            ..NewMessage::default()
+        } => "8b63612e62427b7df6f6f6f6f6f6f6182407";
     what_became_of_it:
         Accepted::Stored { id: text("msg_1"), at: 1_795_000_000_000, replayed: true } => "820083656d73675f311b000001a1ee565e00f5",
         Accepted::EventIdTaken => "820180",

@@ -104,7 +104,8 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let key = route.app().filter(|key| *key != APP_ID)?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
-    let message = MessageIn::parse(body).ok().filter(|message| message.application.is_none())?;
+    let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
+    let message = MessageIn::parse(body).ok().filter(usual)?;
     let mut new = caller.new_message(parts, &message, body);
     new.app_uid = uid;
     Some(Hot {
@@ -376,6 +377,8 @@ impl Caller {
             }),
             body_hash: key.map(|_| Sha256::digest(body).to_vec().into()),
             retention_days: message.retention_days().map(i64::from),
+            retention_hours: message.retention_hours(),
+            deliver_at: message.deliver_at(),
             tags: list(fields.tags),
             ..NewMessage::default()
         }
@@ -391,6 +394,7 @@ impl Caller {
         let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
         let message = MessageIn::parse(body)?;
         message.check_application(key)?;
+        message.check_deliver_at(now())?;
         let mut new = self.new_message(parts, &message, body);
         let fields = message.fields();
         for fresh in [false, true] {

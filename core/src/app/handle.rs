@@ -488,13 +488,13 @@ impl<S: Sql> App<S> {
     pub fn shown_message(&self, id: &str, with_content: bool) -> Result<Option<String>, SqlError> {
         let rows = if with_content {
             self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, payload
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at, payload
                  FROM message WHERE id = ?1",
                 &[Value::Text(id)],
             )?
         } else {
             self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at
                  FROM message WHERE id = ?1",
                 &[Value::Text(id)],
             )?
@@ -612,8 +612,8 @@ fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
     let (event_type, event_id) = (row.text(2)?, row.opt_text(3)?);
     let list = |text: Option<String>| text.map(|text| parse_channels(Some(&text)));
     let (channels, tags) = (list(row.opt_text(4)?), list(row.opt_text(5)?));
-    let stored = row.flag(6)?;
-    let payload = if with_content { row.opt_blob(7)?.unwrap_or_default() } else { Vec::new() };
+    let (stored, deliver_at) = (row.flag(6)?, row.opt_int(7)?);
+    let payload = if with_content { row.opt_blob(8)?.unwrap_or_default() } else { Vec::new() };
     let text = String::from_utf8_lossy(&payload);
     let payload = if stored { Payload::of(&text) } else { Payload::Expired };
     let fields = MessageFields {
@@ -621,6 +621,7 @@ fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
         event_id: event_id.as_deref(),
         channels: channels.as_deref(),
         tags: tags.as_deref(),
+        deliver_at,
         payload,
     };
     Ok(message_out_json(&id, at, &fields, with_content))

@@ -24,6 +24,7 @@ mod fanout;
 mod handle;
 mod log;
 mod record;
+mod schedule;
 mod schema;
 mod tasks;
 #[cfg(test)]
@@ -67,6 +68,9 @@ pub struct Effects {
     pub events: Vec<(i64, Event)>,
     /// What background tasks need.
     pub tasks: Vec<TaskEffect>,
+    /// Give an endpoint messages whose time has come: a `replay` call of it, with its frame; answered by
+    /// [`App::scheduled_told`].
+    pub scheduled: Vec<(String, Vec<u8>)>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
     /// Call [`App::tick`] at this time, if still awake.
@@ -125,6 +129,8 @@ pub struct App<S> {
     tasks: BTreeMap<String, tasks::Task>,
     /// Operational events that wait to be sent.
     outbox: events::Outbox,
+    /// Messages that wait for their time.
+    schedule: schedule::Schedule,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -145,6 +151,7 @@ impl<S: Sql> App<S> {
             tail_after: String::new(),
             tasks: BTreeMap::new(),
             outbox: events::Outbox::default(),
+            schedule: schedule::Schedule::default(),
             alarm,
             timer: None,
         };
@@ -178,6 +185,7 @@ impl<S: Sql> App<S> {
             self.slots.insert(row.text(0)?, slot);
         }
         self.load_events()?;
+        self.load_schedule()?;
         self.load_tasks()
     }
 
@@ -269,6 +277,7 @@ impl<S: Sql> App<S> {
         self.trim_tail();
         self.drive_tasks(now, effects)?;
         self.drive_events(now, effects)?;
+        self.drive_schedule(now, effects)?;
         self.arm(now, effects);
         Ok(())
     }
@@ -296,6 +305,10 @@ impl<S: Sql> App<S> {
             if let Some(at) = task.waits_until(now) {
                 sooner(at, &mut timer);
             }
+        }
+        if let Some(at) = self.schedule_due() {
+            // Where it is due, endpoints are being given it: the alarm is for the case that none answers.
+            sooner(if at > now { at } else { now.saturating_add(RECONCILE_MS) }, &mut wanted);
         }
         if self.outbox.waiting {
             sooner(now.max(self.outbox.retry_at).saturating_add(RECONCILE_MS), &mut wanted);

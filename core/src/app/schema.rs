@@ -46,4 +46,16 @@ pub const MIGRATIONS: &[Migration] = &[
         // Operational events that the tenant was not told yet.
         statements: &["CREATE TABLE event (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT"],
     },
+    Migration {
+        id: 3,
+        statements: &[
+            // When it is to be delivered, where the message says so; and the messages that wait for their time.
+            "ALTER TABLE message ADD COLUMN deliver_at INTEGER",
+            "CREATE TABLE scheduled (
+                due_at INTEGER NOT NULL,
+                id TEXT NOT NULL,
+                PRIMARY KEY (due_at, id)
+            ) STRICT, WITHOUT ROWID",
+        ],
+    },
 ];

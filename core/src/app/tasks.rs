@@ -327,7 +327,7 @@ impl<S: Sql> App<S> {
                 ("recover", frame::encode(&RecoverAsk { since, until, after: place, upto }))
             }
             TaskKind::Replay => {
-                let (messages, upto, end) = self.untold(slot, &task.record)?;
+                let (messages, upto, end) = self.untold(now, slot, &task.record)?;
                 if messages.is_empty() {
                     return self.pass_over(now, task_id, task, upto, end);
                 }
@@ -343,7 +343,7 @@ impl<S: Sql> App<S> {
                     code_class: filter.status_code_class,
                 };
                 if ask.upto.is_some() {
-                    let (messages, upto, end) = self.untold(slot, &task.record)?;
+                    let (messages, upto, end) = self.untold(now, slot, &task.record)?;
                     if messages.is_empty() {
                         return self.pass_over(now, task_id, task, upto, end);
                     }
@@ -382,14 +382,20 @@ impl<S: Sql> App<S> {
 
     /// The next messages of a replay: those that its filter lets through, or else the endpoint's, and that the
     /// endpoint will not be offered anyway; how far the log was looked at; whether that is all.
-    fn untold(&self, slot: &Slot, record: &TaskRecord) -> Result<(Vec<Owed>, String, bool), SqlError> {
+    fn untold(
+        &self,
+        now: i64,
+        slot: &Slot,
+        record: &TaskRecord,
+    ) -> Result<(Vec<Owed>, String, bool), SqlError> {
         let highest = id::floor(id::MESSAGE, record.until.saturating_add(id::RESOLUTION_MS));
         let mut place = record.place.clone();
         let mut found = Vec::new();
         let mut looked: i64 = 0;
         while found.is_empty() && looked < LOOK_MAX {
             let rows = self.sql.query(
-                "SELECT id, event_type, channels, payload IS NOT NULL AND only_for IS NULL, tags FROM message
+                "SELECT id, event_type, channels, payload IS NOT NULL AND only_for IS NULL, tags, deliver_at
+                 FROM message
                  WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
                 &[Value::Text(&place), Value::Text(&highest), Value::Int(PAGE)],
             )?;
@@ -402,7 +408,10 @@ impl<S: Sql> App<S> {
                 place = row.text(0)?;
                 let (event_type, channels) = (row.text(1)?, row.opt_text(2)?);
                 let listed = parse_channels(channels.as_deref());
-                let coming = place > slot.cursor && slot.wants(&place, &event_type, &listed);
+                let coming = match row.opt_int(5)? {
+                    Some(deliver_at) => deliver_at > now,
+                    None => place > slot.cursor && slot.wants(&place, &event_type, &listed),
+                };
                 let meant = match &record.filter {
                     Some(filter) => {
                         filter.matches(&event_type, &listed, &parse_channels(row.opt_text(4)?.as_deref()))

@@ -225,6 +225,12 @@ impl World {
             let effects = self.app.pushed(now, &id, answer).expect("pushed");
             self.carry_out(effects);
         }
+        for (id, ask) in effects.scheduled {
+            let answer = self.ask_endpoint(&id, "replay", &ask);
+            let answer = (!self.deaf).then(|| frame::decode(&answer).expect("an answer"));
+            let effects = self.app.scheduled_told(now, &id, answer.as_ref()).expect("told");
+            self.carry_out(effects);
+        }
         for (seq, event) in effects.events {
             let accepted = !self.refuses_events;
             if accepted {

@@ -263,6 +263,14 @@ impl Inner {
                 this.logged(this.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
             });
         }
+        for (endpoint_id, frame) in effects.scheduled {
+            let (this, opening) = (self.clone(), self.shell.opening());
+            spawn_local(async move {
+                let answer = this.ask_endpoint(&endpoint_id, "replay", &frame).await;
+                let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
+                this.answered(opening, |m| m.scheduled_told(now(), &endpoint_id, answer.as_ref()));
+            });
+        }
         for (seq, event) in effects.events {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
