@@ -188,7 +188,7 @@ frames! {
             body: b"{}".to_vec(),
             app_scope: true,
         } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
-        Reply { status: 200, body: b"{}".to_vec(), log: None } => "8218c8427b7d";
+        Reply { status: 200, body: b"{}".to_vec(), ..Reply::default() } => "8218c8427b7d";
     a_stored_configuration:
         EndpointRecord {
             content: EndpointContent {

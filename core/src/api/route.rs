@@ -170,6 +170,22 @@ operations! {
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
 
+        PluginList "plugin.list" Org Directory: GET "plugin";
+        PluginUpload "plugin.upload" Org Directory: PUT "plugin/{plugin_name}";
+        PluginGet "plugin.get" Org Directory: GET "plugin/{plugin_name}";
+        PluginDelete "plugin.delete" Org Directory: DELETE "plugin/{plugin_name}";
+        PluginCurrent "plugin.set-current" Org Directory:
+            POST "plugin/{plugin_name}/current",
+            PUT "plugin/{plugin_name}/current";
+        VersionList "plugin.version.list" Org Directory: GET "plugin/{plugin_name}/version";
+        VersionGet "plugin.version.get" Org Directory: GET "plugin/{plugin_name}/version/{version}";
+        VersionDelete "plugin.version.delete" Org Directory:
+            DELETE "plugin/{plugin_name}/version/{version}";
+        VersionWasm "plugin.version.wasm" Org Directory:
+            GET "plugin/{plugin_name}/version/{version}/wasm";
+        PluginsGet "endpoint.plugins.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
+        PluginsPut "endpoint.plugins.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
+
         TaskList "background-task.list" Org Directory: GET "background-task";
         TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
     }
@@ -179,6 +195,10 @@ operations! {
         TaskNote "directory.note-task";
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
+        PluginAttach "directory.attach-plugins";
+        PluginSettle "directory.settle-plugins";
+        PluginVerify "directory.verify-plugin";
+        PluginModule "directory.plugin-module";
     }
 }
 
@@ -363,6 +383,12 @@ mod tests {
         assert_eq!(scope("POST", "app/a/endpoint"), Scope::Any);
         assert_eq!(scope("GET", "event-type"), Scope::Any);
         assert_eq!(scope("PATCH", "event-type/x"), Scope::Org);
+        for (method, path) in
+            [("GET", ""), ("PUT", "/x"), ("GET", "/x"), ("DELETE", "/x"), ("PUT", "/x/current")]
+        {
+            assert_eq!(scope(method, &format!("plugin{path}")), Scope::Org);
+        }
+        assert_eq!(scope("PUT", "app/a/endpoint/e/plugins"), Scope::Any);
     }
 
     #[test]

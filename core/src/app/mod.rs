@@ -22,6 +22,7 @@ mod example;
 mod fanout;
 mod handle;
 mod log;
+mod plugins;
 mod record;
 mod schema;
 mod tasks;
@@ -32,6 +33,7 @@ mod world;
 
 pub use destinations::{AskPlan, Told};
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
+pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
@@ -130,6 +132,7 @@ pub struct App<S> {
     tail_after: String,
     /// Background tasks that are open.
     tasks: BTreeMap<String, tasks::Task>,
+    known_plugins: plugins::Known,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -149,6 +152,7 @@ impl<S: Sql> App<S> {
             tail_bytes: 0,
             tail_after: String::new(),
             tasks: BTreeMap::new(),
+            known_plugins: plugins::Known::default(),
             alarm,
             timer: None,
         };
@@ -181,6 +185,7 @@ impl<S: Sql> App<S> {
             slot.deleted = row.flag(4)?;
             self.slots.insert(row.text(0)?, slot);
         }
+        self.load_known_plugins()?;
         self.load_tasks()
     }
 
