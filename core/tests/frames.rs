@@ -180,6 +180,30 @@ frames! {
     tokens_that_are_taken_back:
         Revocation { keys: vec![text("app_1")], issued_until: Some(5), grace_ms: 7, forget_at: None } => "8381656170705f310507",
         RevokedAsk { keys: vec![text("app_1")], issued_at: 5 } => "8281656170705f3105";
+    plugins_of_an_endpoint:
+        ResolvedPlugins { seq: 7, plugins: vec![Attached {
+            name: text("redact"),
+            version: text("ab"),
+            pinned: false,
+            config: None,
+            on_error: OnError::Drop,
+        }] } => "8207818566726564616374626162f4f602",
+        PluginNotice {
+            plugin: text("redact"),
+            seq: 7,
+            current: Some(text("ab")),
+            remove: vec![(text("ep_1"), Some(text("cd"))), (text("ep_2"), None)],
+        } => "84667265646163740762616282826465705f31626364826465705f32f6",
+        PluginUses { uses: vec![(text("ep_1"), Some(text("cd"))), (text("ep_2"), None)] } => "8182826465705f31626364826465705f32f6";
+    modules:
+        PluginModuleAsk { name: text("redact"), version: Some(text("ab")) } => "8266726564616374626162",
+        PluginModule {
+            version: text("ab"),
+            pass: 1,
+            manifest: Some(text("{}")),
+            bytes: b"\0asm".to_vec().into(),
+        } => "8462616201627b7d440061736d",
+        Reply { status: 200, body: b"\0asm".to_vec(), log: None, content_type: Some(text("application/wasm")) } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
     a_call_and_its_reply:
         Call {
             op: text("endpoint.get"),
