@@ -375,6 +375,9 @@ pub struct AttemptRow {
     /// When it was started.
     #[n(9)]
     pub started_at: i64,
+    /// What plugins did on its way: the text of a JSON array.
+    #[n(10)]
+    pub plugins: Option<String>,
 }
 
 /// App → Endpoint: the endpoint's statistics in a period.
@@ -406,6 +409,9 @@ pub struct StatsAnswer {
     /// Deliveries that failed so far and wait for the next attempt.
     #[n(4)]
     pub sending: i64,
+    /// Deliveries that plugins filtered out.
+    #[n(5)]
+    pub filtered: i64,
 }
 
 /// App → Endpoint: how the deliveries of these messages stand.

@@ -152,12 +152,13 @@ frames! {
                 status: 0,
                 manual: true,
                 started_at: 7,
+                plugins: Some(text("[]")),
             }],
             stopped_at: Some(text("atmpt_0")),
-        } => "82818a6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f5076761746d70745f30";
+        } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
     statistics_asked_for_and_told:
         StatsAsk { since: 5, until: 7 } => "820507",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5 } => "850102030405";
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6 } => "86010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";

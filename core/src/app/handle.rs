@@ -102,14 +102,14 @@ impl StatsPlan {
     pub fn reply(&self, answer: &StatsAnswer) -> Reply {
         if self.attempts_only {
             let (success, fail) = (answer.success, answer.fail);
-            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: 0 });
+            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: answer.filtered });
         }
         let stats = EndpointStats {
             success: answer.success,
             pending: answer.pending,
             sending: answer.sending,
             fail: answer.fail,
-            canceled: 0,
+            canceled: answer.filtered,
         };
         Reply::json(200, &stats)
     }
@@ -626,6 +626,7 @@ fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> Mess
         status: Status::from_number(row.status).unwrap_or(Status::Fail),
         trigger: if row.manual { Trigger::Manual } else { Trigger::Scheduled },
         at_ms: row.started_at,
+        plugins: row.plugins,
     };
     MessageAttemptOut::new(attempt, with_content, msg)
 }

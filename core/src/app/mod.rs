@@ -235,8 +235,7 @@ impl<S: Sql> App<S> {
             // endpoint saves that row, the one that takes it back, and an alarm for each.
             let patience = if slot.saved_owes { SILENCE_MS } else { PROMPT_MS };
             let silent = now.saturating_sub(slot.heard_at) >= patience && slot.retry_at <= now;
-            if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.content.disabled
-            {
+            if slot.owes && silent && slot.pushing.is_none() {
                 slot.heard_at = now;
                 slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new(), overtaken: false });
                 let poke = Push { config_version: slot.record.version, messages: Vec::new() };
@@ -304,7 +303,7 @@ impl<S: Sql> App<S> {
             if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
                 sooner(now.saturating_add(RECONCILE_MS), &mut wanted);
             }
-            if slot.owes && !slot.deleted && !slot.record.content.disabled {
+            if slot.owes {
                 sooner(slot.heard_at.saturating_add(SILENCE_MS).max(now.saturating_add(1_000)), &mut wanted);
             }
         }

@@ -211,8 +211,16 @@ impl<S: Sql> Endpoint<S> {
                         self.manual_count = self.manual_count.wrapping_add(1);
                         let key = format!("{msg_id}#{now}-{}", self.manual_count);
                         let manual = true;
-                        let delivery =
-                            Delivery { slot: now, key, msg_id, event_type, channels, manual, made: 0 };
+                        let delivery = Delivery {
+                            slot: now,
+                            key,
+                            msg_id,
+                            event_type,
+                            channels,
+                            manual,
+                            made: 0,
+                            plugins: None,
+                        };
                         self.insert(&delivery, false)?;
                         answer.count = answer.count.saturating_add(1);
                     }
@@ -274,6 +282,7 @@ impl<S: Sql> Endpoint<S> {
                 channels: message.channels,
                 manual: false,
                 made: 0,
+                plugins: None,
             };
             self.insert(&delivery, false)?;
             // A push that is repeated after a crash of the App finds it.

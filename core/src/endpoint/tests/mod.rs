@@ -6,6 +6,8 @@ use crate::rng::Seeded;
 use crate::settings::Settings;
 use crate::sql::memory::Memory;
 
+mod plugins;
+
 /// 2026-11-18T11:06:40Z.
 const NOW: i64 = 1_795_000_000_000;
 const HOUR: i64 = 3_600_000;
