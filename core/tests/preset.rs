@@ -21,7 +21,8 @@ fn every_file_is_a_preset() {
         match serde_path_to_error::deserialize::<_, Preset>(&mut reader) {
             Err(error) => wrong.push(format!("presets/{name}.json: at {}: {}", error.path(), error.inner())),
             Ok(preset) => {
-                wrong.extend(preset.faults().into_iter().map(|fault| format!("presets/{name}.json: {fault}")));
+                wrong
+                    .extend(preset.faults().into_iter().map(|fault| format!("presets/{name}.json: {fault}")));
             }
         }
         if preset::find(&name).is_none() && wrong.is_empty() {

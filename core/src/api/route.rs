@@ -183,6 +183,7 @@ operations! {
             DELETE "plugin/{plugin_name}/version/{version}";
         VersionWasm "plugin.version.wasm" Org Directory:
             GET "plugin/{plugin_name}/version/{version}/wasm";
+        PluginTest "plugin.test" Org Worker: POST "plugin/{plugin_name}/test";
         PluginsGet "endpoint.plugins.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
         PluginsPut "endpoint.plugins.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
 

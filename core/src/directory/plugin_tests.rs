@@ -312,6 +312,13 @@ fn a_later_pass_takes_the_place_of_an_earlier_one() {
     let reply = world.directory(&call(Op::PluginModule, &[], "", frame::encode(&ask)));
     let module: PluginModule = frame::decode(&reply.body).expect("a frame");
     assert_eq!((module.pass, module.bytes.as_slice()), (2, &b"better"[..]));
+    world
+        .directory
+        .rewritten("a", &module.version, &Admitted { pass: 3, ..admitted(b"best", None) })
+        .expect("stored");
+    let reply = world.directory(&call(Op::PluginModule, &[], "", frame::encode(&ask)));
+    let module: PluginModule = frame::decode(&reply.body).expect("a frame");
+    assert_eq!((module.pass, module.bytes.as_slice()), (3, &b"best"[..]));
 }
 
 #[test]

@@ -364,6 +364,23 @@ impl<S: Sql> Directory<S> {
         Ok(())
     }
 
+    /// Takes a version's module as a newer pass rewrote it.
+    pub fn rewritten(&mut self, plugin: &str, version: &str, admitted: &Admitted) -> Result<(), SqlError> {
+        if !self.ready || admitted.rewritten.len() > MAX_REWRITTEN {
+            return Ok(());
+        }
+        let key = [Value::Text(plugin), Value::Text(version)];
+        let [plugin, version] = key;
+        self.sql.exec(
+            "UPDATE plugin_version SET pass = ?3, stored = size + ?4 WHERE plugin = ?1 AND id = ?2",
+            &[plugin, version, Value::Int(admitted.pass), Value::Int(length(&admitted.rewritten))],
+        )?;
+        self.sql.exec(
+            "UPDATE plugin_module SET bytes = ?4 WHERE plugin = ?1 AND id = ?2 AND kind = ?3",
+            &[plugin, version, Value::Int(REWRITTEN), Value::Blob(&admitted.rewritten)],
+        )
+    }
+
     fn drop_version(&self, plugin: &str, version: &str) -> Result<(), SqlError> {
         let params = [Value::Text(plugin), Value::Text(version)];
         self.sql.exec("DELETE FROM plugin_version WHERE plugin = ?1 AND id = ?2", &params)?;

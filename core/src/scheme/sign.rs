@@ -133,9 +133,10 @@ impl<'a> Draft<'a> {
 
     /// All headers that it has now.
     fn headers(&self) -> Vec<(String, String)> {
-        let kept = self.given.iter().filter(|(given, _)| {
-            !self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(given))
-        });
+        let kept = self
+            .given
+            .iter()
+            .filter(|(given, _)| !self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(given)));
         kept.chain(&self.set).cloned().collect()
     }
 
@@ -182,7 +183,8 @@ impl Scheme {
             Self::Jwt(scheme) => scheme.sign(secrets, &mut draft)?,
             Self::Token(scheme) => {
                 let chosen = params.get("header").filter(|_| scheme.named_by_receiver);
-                let at = chosen.map_or_else(|| scheme.at.clone(), |name| Place::Header(name.to_ascii_lowercase()));
+                let at =
+                    chosen.map_or_else(|| scheme.at.clone(), |name| Place::Header(name.to_ascii_lowercase()));
                 let value = format!("{}{}", scheme.prefix, text()?);
                 match &scheme.each {
                     None => draft.put(&at, &value)?,
@@ -286,8 +288,7 @@ impl Signature {
         item: Option<&serde_json::value::RawValue>,
     ) -> Result<Vec<String>, SignFault> {
         let headers = draft.headers();
-        let request =
-            Request { method: draft.method, url: &draft.url, headers: &headers, body: &draft.body };
+        let request = Request { method: draft.method, url: &draft.url, headers: &headers, body: &draft.body };
         let mut fields: Vec<(&str, &str)> = match &self.form {
             Form::Fields(form) => form.send.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect(),
             _ => Vec::new(),

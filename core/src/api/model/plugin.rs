@@ -2,12 +2,14 @@
 
 use crate::api::body::{self, Faults};
 use crate::error::{ApiError, Fault};
+use crate::header;
 use crate::plugin::schema::{Schema, SchemaFault};
-use crate::plugin::{Attached, OnError};
+use crate::plugin::{Attached, OnError, Subject};
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// The longest name of a plugin.
 pub const MAX_NAME: usize = 64;
@@ -17,6 +19,9 @@ pub const MAX_CHAIN: usize = 8;
 pub const MAX_CONFIG: usize = 16 * 1024;
 /// The most bytes of an uploaded module.
 pub const MAX_MODULE: usize = 1024 * 1024;
+
+/// What the API shows for a payload that is stored no more.
+const EXPIRED: &str = r#"{"expired":true}"#;
 
 /// Whether `text` may name a plugin: 1 to 64 of `a-z 0-9 - _`, a letter or digit first. (A manifest's name follows
 /// the same rule.)
@@ -209,6 +214,107 @@ impl AttachmentsOut {
     }
 }
 
+/// The body of a test run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestIn {
+    /// The version to run; none for the current one.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The configuration: any JSON.
+    #[serde(default)]
+    pub config: Option<Box<RawValue>>,
+    /// A message that was accepted, by id or event id…
+    #[serde(default)]
+    pub message_id: Option<String>,
+    /// …of this application, by id or uid.
+    #[serde(default)]
+    pub app_id: Option<String>,
+    /// Or an event that is made up.
+    #[serde(default)]
+    pub event: Option<TestEvent>,
+}
+
+/// An event to test a plugin with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestEvent {
+    /// Its type.
+    pub event_type: String,
+    /// Its payload; the plugin gets it byte for byte as it is written here.
+    pub payload: Box<RawValue>,
+    /// The headers that the endpoint would add.
+    #[serde(default)]
+    pub headers: Option<BTreeMap<String, String>>,
+}
+
+impl TestIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let test: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        match (&test.message_id, &test.event) {
+            (Some(_), None) => faults.check(
+                test.app_id.is_some(),
+                &["appId"],
+                "Send the application that the message is of, by id or uid.",
+            ),
+            (None, Some(event)) => {
+                super::check_event_type(&mut faults, &["event", "eventType"], &event.event_type);
+                for (name, value) in event.headers.iter().flatten() {
+                    if let Err(fault) = header::check(name, value) {
+                        faults.add(&["event", "headers", name], fault.to_string());
+                    }
+                }
+            }
+            _ => faults.add(&["event"], "Send an event, or a messageId and its appId."),
+        }
+        faults.check(
+            test.config().is_none_or(|config| config.len() <= MAX_CONFIG),
+            &["config"],
+            format!("A configuration may take {MAX_CONFIG} bytes."),
+        );
+        faults.into_result()?;
+        Ok(test)
+    }
+
+    /// The configuration as text; null stands for none.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref().map(RawValue::get).filter(|text| *text != "null")
+    }
+
+    /// Refuses a configuration that the plugin's manifest does not allow.
+    pub fn check_config(&self, manifest: Option<&str>) -> Result<(), ApiError> {
+        let mut faults = Faults::default();
+        check_config(&mut faults, &["config"], config_schema(manifest)?.as_ref(), self.config());
+        faults.into_result()
+    }
+}
+
+impl TestEvent {
+    /// The event that a message is, from what the API shows of it. An error where its payload is stored no more.
+    pub fn of_message(shown: &[u8]) -> Result<Self, ApiError> {
+        let event: Self = serde_json::from_slice(shown).map_err(|e| ApiError::Internal(e.to_string()))?;
+        if event.payload.get() == EXPIRED {
+            return Err(ApiError::status(
+                400,
+                "missing_payload",
+                "The message's payload is no longer stored.",
+            ));
+        }
+        Ok(event)
+    }
+
+    /// What the plugin gets to work on.
+    pub fn subject(&self) -> Subject {
+        let own =
+            self.headers.iter().flatten().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(own);
+        Subject { event_type: self.event_type.clone(), headers, body: self.payload.get().as_bytes().to_vec() }
+    }
+}
+
 /// A time as it is answered, with the place among versions that it gives.
 pub(crate) fn version_times(created_ms: i64, id: &str) -> (String, String) {
     (rfc3339(created_ms), version_place(created_ms, id))
@@ -286,6 +392,45 @@ mod tests {
         assert_eq!((again[0].version.as_deref(), again[1].version.as_deref()), (None, Some("v")));
         assert_eq!((again[0].config(), again[0].on_error), (Some(r#"{ "x": 1.0 }"#), Some(OnError::Deliver)));
         assert_eq!(serde_json::to_value(AttachmentsOut::new(None)).expect("json"), json!({ "plugins": [] }));
+    }
+
+    #[test]
+    fn a_test_is_of_a_message_or_of_an_event() {
+        let places = |body: &str| match TestIn::parse(body.as_bytes()) {
+            Ok(_) => String::new(),
+            Err(ApiError::Invalid(faults)) => {
+                faults.iter().map(|fault| fault.loc.join(".")).collect::<Vec<_>>().join(" ")
+            }
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(places(r#"{"event":{"eventType":"a.b","payload":{}}}"#), "");
+        assert_eq!(places(r#"{"messageId":"msg_1","appId":"mine"}"#), "");
+        assert_eq!(places("{}"), "body.event");
+        assert_eq!(
+            places(r#"{"messageId":"m","appId":"a","event":{"eventType":"a","payload":1}}"#),
+            "body.event"
+        );
+        assert_eq!(places(r#"{"messageId":"msg_1"}"#), "body.appId");
+        assert_eq!(places(r#"{"event":{"eventType":"a b","payload":1}}"#), "body.event.eventType");
+        assert_eq!(places(r#"{"event":{"eventType":"a"}}"#), "body.event.payload");
+        let headers = r#"{"event":{"eventType":"a","payload":1,"headers":{"x-a":"1","host":"h"}}}"#;
+        assert_eq!(places(headers), "body.event.headers.host");
+    }
+
+    #[test]
+    fn an_event_reaches_the_plugin_byte_for_byte() {
+        let test = TestIn::parse(
+            br#"{"event":{"eventType":"a","payload":{ "x": 1.0 },"headers":{"X-A":"1"}},"config":null}"#,
+        );
+        let test = test.expect("a test");
+        let subject = test.event.as_ref().expect("an event").subject();
+        assert_eq!((subject.body.as_slice(), test.config()), (&br#"{ "x": 1.0 }"#[..], None));
+        let names: Vec<&str> = subject.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["content-type", "x-a"]);
+        let shown = br#"{"id":"msg_1","eventType":"a","payload":{"a": 1}}"#;
+        assert_eq!(TestEvent::of_message(shown).expect("an event").payload.get(), r#"{"a": 1}"#);
+        let expired = br#"{"id":"msg_1","eventType":"a","payload":{"expired":true}}"#;
+        assert_eq!(TestEvent::of_message(expired).expect_err("gone").http_status(), 400);
     }
 
     #[test]
