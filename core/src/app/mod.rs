@@ -23,6 +23,7 @@ mod example;
 mod fanout;
 mod handle;
 mod log;
+mod plugins;
 mod record;
 mod schedule;
 mod schema;
@@ -34,6 +35,7 @@ mod world;
 
 pub use destinations::{AskPlan, Told};
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
+pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
@@ -142,6 +144,7 @@ pub struct App<S> {
     outbox: events::Outbox,
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
+    known_plugins: plugins::Known,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -163,6 +166,7 @@ impl<S: Sql> App<S> {
             tasks: BTreeMap::new(),
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
+            known_plugins: plugins::Known::default(),
             alarm,
             timer: None,
         };
@@ -197,6 +201,7 @@ impl<S: Sql> App<S> {
         }
         self.load_events()?;
         self.load_schedule()?;
+        self.load_known_plugins()?;
         self.load_tasks()
     }
 
