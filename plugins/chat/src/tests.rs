@@ -105,3 +105,8 @@ fn what_is_wrong_in_the_configuration_is_told() {
         assert_eq!(run(config).error().map(Error::text), Some(error));
     }
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), chat);
+}

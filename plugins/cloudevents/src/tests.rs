@@ -141,3 +141,8 @@ fn base64_is_that_of_rfc_4648() {
         assert_eq!(base64::decode(text), None, "{text}");
     }
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), cloudevents);
+}

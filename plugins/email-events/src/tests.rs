@@ -149,3 +149,8 @@ fn what_is_no_common_event_is_an_error() {
     let error = outcome.error().map(Error::text);
     assert_eq!(error, Some("configuration: `shape` has to be loops, mailabl or relaypost"));
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), email_events);
+}

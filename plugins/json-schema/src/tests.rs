@@ -173,3 +173,8 @@ fn multiples_are_told_exactly() {
         assert_eq!(misfit(&schema, number).is_none(), is, "{number} {step}");
     }
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), json_schema);
+}

@@ -100,3 +100,8 @@ fn what_is_wrong_is_told() {
     let outcome = test::event("a").body(b"text").config(r#"{"template": "{{ text }}"}"#).run(template);
     assert_eq!(outcome.text(), "\"text\"");
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), template);
+}
