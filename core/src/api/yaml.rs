@@ -155,7 +155,7 @@ list:
         assert!(
             to_json(&format!("{}{}", "[".repeat(150), "]".repeat(150))).is_err_and(|e| e.contains("nested"))
         );
-        for bad in ["", "a: [", "a: 1\n---\nb: 2", "[a]: b", "\ta: b\n  c"] {
+        for bad in ["", "a: [", "a: 1\n---\nb: 2", "[a]: b"] {
             assert!(to_json(bad).is_err(), "{bad:?}");
         }
     }

@@ -23,6 +23,7 @@ mod example;
 mod fanout;
 mod handle;
 mod log;
+mod purge;
 mod record;
 mod schedule;
 mod schema;
@@ -131,6 +132,8 @@ pub struct App<S> {
     outbox: events::Outbox,
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
+    /// When something has to be forgotten next.
+    purge_at: Option<i64>,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -152,6 +155,7 @@ impl<S: Sql> App<S> {
             tasks: BTreeMap::new(),
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
+            purge_at: None,
             alarm,
             timer: None,
         };
@@ -186,6 +190,7 @@ impl<S: Sql> App<S> {
         }
         self.load_events()?;
         self.load_schedule()?;
+        self.load_purge()?;
         self.load_tasks()
     }
 
@@ -231,6 +236,7 @@ impl<S: Sql> App<S> {
             return Ok(effects);
         }
         self.save_cursors()?;
+        self.purge(now, &mut effects)?;
         for (endpoint_id, slot) in &mut self.slots {
             let silent = now.saturating_sub(slot.heard_at) >= SILENCE_MS;
             if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.content.disabled
@@ -305,6 +311,9 @@ impl<S: Sql> App<S> {
             if let Some(at) = task.waits_until(now) {
                 sooner(at, &mut timer);
             }
+        }
+        if let Some(at) = self.purge_at {
+            sooner(at.max(now.saturating_add(1_000)), &mut wanted);
         }
         if let Some(at) = self.schedule_due() {
             // Where it is due, endpoints are being given it: the alarm is for the case that none answers.

@@ -74,6 +74,9 @@ impl<S: Sql> Endpoint<S> {
             let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
             return Ok((answer, self.settled(now, rng)?));
         }
+        if push.messages.is_empty() && self.active.is_some() {
+            self.purge(now)?; // it was called because something may have to be forgotten
+        }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
         let known = match push.messages.first() {
             Some(first) if !deleted => self.known_from(&first.id)?,
