@@ -119,6 +119,7 @@ operations! {
 
         EventTypeList "event-type.list" Any Directory: GET "event-type";
         EventTypeCreate "event-type.create" Org Directory: POST "event-type";
+        EventTypeImport "event-type.import-openapi" Org Directory: POST "event-type/import/openapi";
         EventTypeGet "event-type.get" Any Directory: GET "event-type/{event_type_name}";
         EventTypeUpdate "event-type.update" Org Directory: PUT "event-type/{event_type_name}";
         EventTypePatch "event-type.patch" Org Directory: PATCH "event-type/{event_type_name}";
