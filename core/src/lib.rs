@@ -26,6 +26,7 @@ pub mod filter;
 pub mod frame;
 pub mod header;
 pub mod id;
+pub mod operational;
 pub mod pace;
 pub mod plugin;
 pub mod preset;

@@ -76,6 +76,8 @@ frames! {
             retention_days: Some(7),
             app_uid: Some(text("u")),
             tags: Some(text("[\"t\"]")),
+            retention_hours: None,
+            deliver_at: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -87,7 +89,17 @@ frames! {
             retention_days: None,
             app_uid: None,
             tags: None,
+            retention_hours: None,
+            deliver_at: None,
         } => "8263612e62427b7d";
+    a_new_message_for_later:
+        NewMessage {
+            event_type: text("a.b"),
+            payload: b"{}".to_vec().into(),
+            retention_hours: Some(36),
+            deliver_at: Some(7),
+            ..NewMessage::default()
+        } => "8b63612e62427b7df6f6f6f6f6f6f6182407";
     what_became_of_it:
         Accepted::Stored { id: text("msg_1"), at: 1_795_000_000_000, replayed: true } => "820083656d73675f311b000001a1ee565e00f5",
         Accepted::EventIdTaken => "820180",
@@ -135,7 +147,19 @@ frames! {
             kind: ReportKind::Exhausted { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 500 },
             at: 7,
             config_version: 3,
-        } => "846465705f31820283656d73675f316761746d70745f311901f40703";
+        } => "846465705f31820283656d73675f316761746d70745f311901f40703",
+        Report {
+            endpoint_id: text("ep_1"),
+            kind: ReportKind::Failing { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 500 },
+            at: 7,
+            config_version: 3,
+        } => "846465705f31820383656d73675f316761746d70745f311901f40703",
+        Report {
+            endpoint_id: text("ep_1"),
+            kind: ReportKind::Recovered { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 200 },
+            at: 7,
+            config_version: 3,
+        } => "846465705f31820483656d73675f316761746d70745f3118c80703";
     an_applications_beginning:
         AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false } => "85656f72675f31656170705f31617502f4";
     attempts_asked_for_and_told:
@@ -168,6 +192,7 @@ frames! {
     background_tasks:
         RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")) } => "8405076761746d70745f316761746d70745f32",
         ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }] } => "818182656d73675f3163612e62",
+        BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400) } => "84806761746d70745f3202190190",
         TaskAnswer { not_ready: false, count: 2, after: text("atmpt_1"), upto: Some(text("atmpt_2")), end: true } => "85f4026761746d70745f316761746d70745f32f5",
         TaskNote {
             id: text("qtask_1"),
@@ -181,6 +206,8 @@ frames! {
     tokens_that_are_taken_back:
         Revocation { keys: vec![text("app_1")], issued_until: Some(5), grace_ms: 7, forget_at: None } => "8381656170705f310507",
         RevokedAsk { keys: vec![text("app_1")], issued_at: 5 } => "8281656170705f3105";
+    an_operational_event:
+        weir_core::operational::Event { id: text("ep_1.created"), event_type: text("endpoint.created"), payload: text("{}") } => "836c65705f312e6372656174656470656e64706f696e742e63726561746564627b7d";
     plugins_of_an_endpoint:
         ResolvedPlugins { seq: 7, plugins: vec![Attached {
             name: text("redact"),

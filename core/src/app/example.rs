@@ -42,6 +42,7 @@ impl<S: Sql> App<S> {
             event_id: None,
             channels: None,
             tags: None,
+            deliver_at: None,
             payload: Payload::of(payload),
         };
         let reply = Reply::raw_json(200, message_out_json(&id, now, &fields, true));

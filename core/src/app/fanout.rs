@@ -181,9 +181,9 @@ fn from_log(slot: &Slot, sql: &impl Sql) -> Result<Found, SqlError> {
                 found.more = true;
                 break;
             }
-            // What is for one endpoint alone was brought there already.
+            // What is for one endpoint alone was brought there already; what has a time of its own will be.
             let payload = sql.query(
-                "SELECT payload FROM message WHERE id = ?1 AND only_for IS NULL",
+                "SELECT payload FROM message WHERE id = ?1 AND only_for IS NULL AND deliver_at IS NULL",
                 &[Value::Text(&id)],
             )?;
             let payload = payload.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob(0))?;

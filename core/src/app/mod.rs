@@ -18,12 +18,14 @@
 mod accept;
 mod config;
 mod destinations;
+mod events;
 mod example;
 mod fanout;
 mod handle;
 mod log;
 mod plugins;
 mod record;
+mod schedule;
 mod schema;
 mod tasks;
 #[cfg(test)]
@@ -42,6 +44,7 @@ use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
+use crate::operational::Event;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -63,10 +66,15 @@ pub struct Effects {
     pub push: Vec<(String, Push)>,
     /// Offer a configuration; answered by [`App::configured`].
     pub configure: Vec<(String, Config)>,
-    /// Operational events: type and payload.
-    pub operational: Vec<(&'static str, String)>,
+    /// Operational events that a report leads to: the report is acknowledged once they are accepted.
+    pub operational: Vec<Event>,
+    /// Operational events of this application's own, with their numbers; each answered by [`App::event_sent`].
+    pub events: Vec<(i64, Event)>,
     /// What background tasks need.
     pub tasks: Vec<TaskEffect>,
+    /// Give an endpoint messages whose time has come: a `replay` call of it, with its frame; answered by
+    /// [`App::scheduled_told`].
+    pub scheduled: Vec<(String, Vec<u8>)>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
     /// Call [`App::tick`] at this time, if still awake.
@@ -132,6 +140,10 @@ pub struct App<S> {
     tail_after: String,
     /// Background tasks that are open.
     tasks: BTreeMap<String, tasks::Task>,
+    /// Operational events that wait to be sent.
+    outbox: events::Outbox,
+    /// Messages that wait for their time.
+    schedule: schedule::Schedule,
     known_plugins: plugins::Known,
     alarm: Option<i64>,
     timer: Option<i64>,
@@ -152,6 +164,8 @@ impl<S: Sql> App<S> {
             tail_bytes: 0,
             tail_after: String::new(),
             tasks: BTreeMap::new(),
+            outbox: events::Outbox::default(),
+            schedule: schedule::Schedule::default(),
             known_plugins: plugins::Known::default(),
             alarm,
             timer: None,
@@ -185,6 +199,8 @@ impl<S: Sql> App<S> {
             slot.deleted = row.flag(4)?;
             self.slots.insert(row.text(0)?, slot);
         }
+        self.load_events()?;
+        self.load_schedule()?;
         self.load_known_plugins()?;
         self.load_tasks()
     }
@@ -285,6 +301,8 @@ impl<S: Sql> App<S> {
         self.fan_out(now, effects)?;
         self.trim_tail();
         self.drive_tasks(now, effects)?;
+        self.drive_events(now, effects)?;
+        self.drive_schedule(now, effects)?;
         self.arm(now, effects);
         Ok(())
     }
@@ -311,6 +329,16 @@ impl<S: Sql> App<S> {
             sooner(task.due(now).saturating_add(RECONCILE_MS), &mut wanted);
             if let Some(at) = task.waits_until(now) {
                 sooner(at, &mut timer);
+            }
+        }
+        if let Some(at) = self.schedule_due() {
+            // Where it is due, endpoints are being given it: the alarm is for the case that none answers.
+            sooner(if at > now { at } else { now.saturating_add(RECONCILE_MS) }, &mut wanted);
+        }
+        if self.outbox.waiting {
+            sooner(now.max(self.outbox.retry_at).saturating_add(RECONCILE_MS), &mut wanted);
+            if self.outbox.retry_at > now {
+                sooner(self.outbox.retry_at, &mut timer);
             }
         }
         if let Some(at) = wanted

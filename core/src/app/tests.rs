@@ -29,17 +29,7 @@ fn init(version: i64, deleted: bool) -> AppInit {
 }
 
 fn message(event_type: &str) -> NewMessage {
-    NewMessage {
-        event_type: event_type.into(),
-        payload: b"{}".to_vec().into(),
-        event_id: None,
-        channels: None,
-        idempotency_key: None,
-        body_hash: None,
-        retention_days: None,
-        app_uid: None,
-        tags: None,
-    }
+    NewMessage { event_type: event_type.into(), payload: b"{}".to_vec().into(), ..NewMessage::default() }
 }
 
 fn keyed(key: &str, body: &str) -> NewMessage {
@@ -99,12 +89,16 @@ impl Sut {
         endpoint_id
     }
 
-    /// Every configuration is taken by its endpoint.
+    /// Every configuration is taken by its endpoint, and every operational event is accepted.
     fn acknowledge(&mut self, effects: &Effects) -> Effects {
         let mut last = Effects::default();
         for (endpoint_id, config) in &effects.configure {
             let answer = Some(ConfigAnswer { version: config.version });
             last = self.app.configured(self.now, endpoint_id, answer).unwrap();
+        }
+        let mut events = effects.events.clone();
+        while let Some((seq, _)) = events.pop() {
+            events.extend(self.app.event_sent(self.now, seq, true).unwrap().events);
         }
         last
     }
@@ -445,11 +439,23 @@ fn what_an_endpoint_owes_is_not_forgotten_when_it_is_changed() {
 fn an_endpoint_whose_receiver_is_gone_is_disabled() {
     let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
     let effects = sut.report(&endpoint_id, ReportKind::Gone, 1);
-    let [("endpoint.disabled", event)] = &effects.operational[..] else { panic!("{effects:?}") };
-    assert!(event.contains(r#""trigger":"gone""#) && event.contains(&endpoint_id), "{event}");
     assert!(effects.configure[0].1.disabled && sut.disabled(&endpoint_id));
     // Said twice, it happens once.
-    assert_eq!(sut.report(&endpoint_id, ReportKind::Gone, 1).operational, []);
+    sut.report(&endpoint_id, ReportKind::Gone, 1);
+    let mut told = Vec::new();
+    sut.crash();
+    while let [(seq, event), ..] = &sut.app.alarm(sut.now).unwrap().events[..] {
+        told.push(event.clone());
+        sut.app.event_sent(sut.now, *seq, true).unwrap();
+        sut.crash();
+    }
+    let [event] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((event.event_type.as_str(), event.id.contains(".disabled.")), ("endpoint.disabled", true));
+    assert!(event.payload.contains(r#""trigger":"automatic""#), "{event:?}");
+    assert!(
+        event.payload.contains(r#""reason":"gone""#) && event.payload.contains(&endpoint_id),
+        "{event:?}"
+    );
 }
 
 #[test]
@@ -466,8 +472,9 @@ fn a_delivery_that_failed_for_good_is_an_operational_event() {
     let (ids, _) = sut.accepted(1);
     let kind = ReportKind::Exhausted { msg_id: ids[0].clone(), attempt_id: "atmpt_1".into(), code: 503 };
     let effects = sut.report(&endpoint_id, kind, 1);
-    let [("message.attempt.exhausted", event)] = &effects.operational[..] else { panic!("{effects:?}") };
-    let event: Json = serde_json::from_str(event).unwrap();
+    let [event] = &effects.operational[..] else { panic!("{effects:?}") };
+    assert_eq!(event.event_type, "message.attempt.exhausted");
+    let event: Json = serde_json::from_str(&event.payload).unwrap();
     assert_eq!(event["data"]["msgId"], json!(ids[0]));
     assert_eq!(event["data"]["lastAttempt"]["responseStatusCode"], 503);
     assert_eq!(event["data"]["appUid"], "mine");

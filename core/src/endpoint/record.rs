@@ -3,6 +3,7 @@
 use super::{Attempt, Delivery, Effects, Endpoint, SLOW_BASE_MS, SLOW_MAX_MS};
 use crate::frame::{self, ReportKind};
 use crate::id;
+use crate::operational::FAILING_AT;
 use crate::retry;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
@@ -139,7 +140,8 @@ impl<S: Sql> Endpoint<S> {
         let together = results.len() > 1;
         let (mut succeeded, mut others) = (Vec::new(), Vec::new());
         for result in results {
-            if together && result.outcome.is_success() && self.is_under_way(&result.delivery) {
+            let usual = result.outcome.is_success() && !is_recovery(&result.delivery);
+            if together && usual && self.is_under_way(&result.delivery) {
                 self.forget_in_flight(&result.delivery.key);
                 succeeded.push(result);
             } else {
@@ -219,9 +221,13 @@ impl<S: Sql> Endpoint<S> {
         let (code, retry_after, response) = describe(&result.outcome);
         if result.outcome.is_success() {
             let record = Record { status: SUCCESS, code, response: &response, next_at: None, held: false };
-            self.finish(now, rng, result, &record, ours)?;
+            let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
             self.recovered()?;
             self.stats.success(result.started_at, self.attempt_ids_last());
+            if ended && is_recovery(delivery) {
+                let msg_id = delivery.msg_id.clone();
+                self.report(now, ReportKind::Recovered { msg_id, attempt_id, code }, effects)?;
+            }
             return Ok(());
         }
         let asked = retry_after.as_deref().and_then(|text| retry::retry_after(text, now));
@@ -266,6 +272,10 @@ impl<S: Sql> Endpoint<S> {
                 ],
             )?;
             self.note_due(next_at);
+            if made == FAILING_AT {
+                let (msg_id, attempt_id) = (delivery.msg_id.clone(), self.attempt_ids_last());
+                self.report(now, ReportKind::Failing { msg_id, attempt_id, code }, effects)?;
+            }
         } else {
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
             if ended && !delivery.manual {
@@ -476,6 +486,11 @@ impl<S: Sql> Endpoint<S> {
         }
         self.release_queue(now)
     }
+}
+
+/// Whether a success of this attempt is one after failures that were reported.
+fn is_recovery(delivery: &Delivery) -> bool {
+    !delivery.manual && delivery.made >= FAILING_AT
 }
 
 fn is_late(attempt_id: &str, msg_id: &str) -> bool {

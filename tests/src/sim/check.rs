@@ -2,7 +2,7 @@
 
 use super::Rule;
 use super::plugin::{self, Habit};
-use super::world::{Era, World, limits};
+use super::world::{EndpointNode, Era, World, limits};
 use std::collections::HashMap;
 use weir_core::endpoint::{Attempt, AttemptResult, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
 use weir_core::frame::StatsAsk;
@@ -225,7 +225,7 @@ impl World {
         let last = last.into_iter().next().expect("a row").text(0).expect("an id");
         let rows =
             db.query("SELECT id, cursor, acknowledged, deleted FROM endpoint", &[]).expect("endpoints");
-        rows.into_iter().find_map(|mut row| {
+        let behind = rows.into_iter().find_map(|mut row| {
             let (id, cursor) = (row.text(0).expect("an id"), row.text(1).expect("a cursor"));
             let (acknowledged, deleted) = (row.int(2).expect("a version"), row.flag(3).expect("a flag"));
             let era = self.endpoints[*self.by_id.get(&id)?].eras.last()?;
@@ -236,7 +236,12 @@ impl World {
             } else {
                 None
             }
-        })
+        });
+        let unsent = || {
+            let events = db.query("SELECT 1 FROM event LIMIT 1", &[]).expect("events");
+            (!events.is_empty()).then(|| "it has operational events unsent".to_owned())
+        };
+        behind.or_else(unsent)
     }
 
     /// The statistics are those of the table.
@@ -287,12 +292,24 @@ impl World {
             self.violate(Rule::Stuck, what);
         }
         self.check_accepted();
+        self.check_told();
         for e in 0..self.endpoints.len() {
             self.check_agreement(e);
             self.check_statistics(e);
             self.check_recorded(e);
             self.check_received(e);
             self.check_order(e);
+        }
+    }
+
+    fn check_told(&mut self) {
+        for e in 0..self.endpoints.len() {
+            let EndpointNode { id, deleted, .. } = &self.endpoints[e];
+            let wanted = [Some(format!("{id}.created")), deleted.then(|| format!("{id}.deleted"))];
+            let missing = wanted.into_iter().flatten().find(|event| !self.operational.contains(event));
+            if let Some(event) = missing {
+                self.violate(Rule::Told, format!("the tenant was never told {event}"));
+            }
         }
     }
 

@@ -91,9 +91,7 @@ impl World {
             channels,
             body_hash: key.as_ref().map(|_| b"hash".to_vec().into()),
             idempotency_key: key.map(Into::into),
-            retention_days: None,
-            app_uid: None,
-            tags: None,
+            ..NewMessage::default()
         };
         self.posts.push(Post { app: a, message, told: None, tries: 0 });
         number

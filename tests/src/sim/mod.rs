@@ -56,6 +56,8 @@ pub enum Rule {
     Config,
     /// A delivery that failed for good, or an endpoint that gave up, was reported to its application.
     Report,
+    /// The tenant was told of every endpoint that was made or deleted.
+    Told,
     /// No statement fails.
     Storage,
 }
@@ -78,6 +80,7 @@ impl Rule {
         Rule::Order,
         Rule::Config,
         Rule::Report,
+        Rule::Told,
         Rule::Storage,
     ];
 }
@@ -150,6 +153,8 @@ pub enum Defect {
     KeepsOldConfig,
     /// Reports are acknowledged without reaching the application.
     SwallowsReports,
+    /// Operational events are acknowledged without reaching the operational application.
+    SwallowsEvents,
     /// An answer to a push that an App object made before it was opened anew is taken for one to a push that
     /// it made since.
     MistakesAnswers,
@@ -180,6 +185,7 @@ impl Defect {
         (Defect::PushesBackwards, &[Rule::Order, Rule::Received, Rule::Attempts]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
         (Defect::SwallowsReports, &[Rule::Report, Rule::Stuck]),
+        (Defect::SwallowsEvents, &[Rule::Told]),
         (Defect::MistakesAnswers, &[Rule::Received]),
         (Defect::ForgetsPlugins, &[Rule::Content]),
     ];

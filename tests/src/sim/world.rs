@@ -152,6 +152,7 @@ pub(super) enum Reply {
     Configured(usize, u32, String),
     Payloads(usize, u32, Vec<String>),
     Reported(usize, u32, i64),
+    EventSent(usize, u32, i64),
 }
 
 pub(super) enum Answer {
@@ -216,6 +217,8 @@ pub(super) struct World {
     pub(super) posts: Vec<Post>,
     pub(super) keys: HashMap<(usize, Vec<u8>), String>,
     pub(super) event_ids: HashMap<(usize, String), String>,
+    /// The operational events that the tenant's operational application has accepted.
+    pub(super) operational: HashSet<String>,
     /// The number of the next message.
     pub(super) next: u64,
     pub(super) summary: Summary,
@@ -259,6 +262,9 @@ impl Event {
                 Reply::Payloads(e, opening, asked) => {
                     let there = answer.is_some();
                     format!("endpoint {e} (opening {opening}): payloads of {asked:?}: {there}")
+                }
+                Reply::EventSent(a, opening, seq) => {
+                    format!("app {a} (opening {opening}): event {seq} accepted: {}", answer.is_some())
                 }
                 Reply::Reported(e, opening, seq) => {
                     format!(
@@ -315,6 +321,7 @@ impl World {
             posts: Vec::new(),
             keys: HashMap::new(),
             event_ids: HashMap::new(),
+            operational: HashSet::new(),
             next: 0,
             summary: Summary::default(),
             violation: None,
@@ -593,6 +600,21 @@ impl World {
                 return;
             };
             self.call_endpoint(e, op, reply);
+        }
+        if crashed {
+            return; // events are sent again
+        }
+        for (seq, event) in effects.events {
+            let reply = Reply::EventSent(a, opening, seq);
+            if self.lost(self.plan.call_lost) {
+                let delay = self.latency();
+                self.after(delay, Event::Answer(reply, None));
+            } else {
+                if self.defect != Some(Defect::SwallowsEvents) {
+                    self.operational.insert(event.id);
+                }
+                self.answer(reply, Some(Answer::Done));
+            }
         }
     }
 
@@ -954,6 +976,14 @@ impl World {
                     done.and_then(|done| self.finish_endpoint(e, done));
                 }
             }
+            Reply::EventSent(a, opening, seq) => {
+                if self.app_awake(a, opening) {
+                    let accepted = answer.is_some();
+                    let done = self
+                        .step_app(a, false, |m, now, _| m.event_sent(now, seq, accepted).map(|fx| ((), fx)));
+                    done.and_then(|done| self.finish_app(a, done));
+                }
+            }
             Reply::Reported(e, opening, seq) => {
                 if self.endpoint_awake(e, opening) {
                     let acknowledged = answer.is_some();
@@ -1022,7 +1052,7 @@ impl World {
                 }
             }
             for (_, report) in &done.effects.reports {
-                if !matches!(report.kind, ReportKind::Exhausted { .. })
+                if matches!(report.kind, ReportKind::Gone | ReportKind::FailingSince { .. })
                     && let Some(held) = &mut endpoint.held
                     && held.version == report.config_version
                 {

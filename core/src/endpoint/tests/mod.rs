@@ -263,6 +263,53 @@ fn retries_follow_the_schedule_until_it_is_used_up() {
 }
 
 #[test]
+fn a_delivery_that_fails_again_and_again_is_reported_and_so_is_its_recovery() {
+    let mut sut = Sut::with(Config { schedule_ms: Some(vec![1_000; 5]), ..config(1) });
+    let (one, other) = (sut.messages(1), sut.messages(1));
+    let mut attempts: Vec<Attempt> =
+        [one, other].iter().flat_map(|message| sut.push(message).1.send).collect();
+    let mut reports = Vec::new();
+    for code in [500, 500, 500, 500, 200] {
+        let results = attempts.drain(..).map(|attempt| {
+            let outcome = AttemptOutcome::Answer { code, retry_after: None, body: Vec::new() };
+            attempt.ended(sut.now, outcome)
+        });
+        let results = results.collect();
+        let effects = sut.endpoint.record(sut.now, &mut sut.rng, results).unwrap();
+        reports.extend(effects.reports.into_iter().map(|(_, report)| (code, sut.recorded(), report)));
+        attempts = sut.due_at(sut.now + 2_000);
+    }
+    let told: Vec<_> = reports
+        .iter()
+        .map(|(code, recorded, report)| match &report.kind {
+            ReportKind::Failing { .. } => ("failing", *code, *recorded),
+            ReportKind::Recovered { .. } => ("recovered", *code, *recorded),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let (failing, recovered) = (("failing", 500, 8), ("recovered", 200, 10));
+    assert_eq!(
+        told,
+        [failing, failing, recovered, recovered],
+        "each message by itself, though recorded together"
+    );
+    let ids: std::collections::BTreeSet<_> = reports.iter().map(|(.., report)| report.event_id()).collect();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn the_last_attempt_of_a_schedule_is_exhausted_and_not_failing() {
+    let mut sut = Sut::with(Config { schedule_ms: Some(vec![1_000; 3]), ..config(1) });
+    let mut attempts = vec![sut.sent()];
+    let mut reports = Vec::new();
+    while let Some(attempt) = attempts.pop() {
+        reports.extend(sut.answer(attempt, 500).reports);
+        attempts = sut.due_at(sut.now + 2_000);
+    }
+    assert!(matches!(&reports[..], [(_, Report { kind: ReportKind::Exhausted { .. }, .. })]), "{reports:?}");
+}
+
+#[test]
 fn an_alarm_that_does_not_fit_the_table_is_repaired_by_the_next_call() {
     let mut sut = Sut::new();
     let lease = sut.sent().delivery.slot;
