@@ -2,6 +2,7 @@
 
 mod auth;
 mod example;
+mod presets;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -204,6 +205,9 @@ impl Caller {
         match (route.home, route.op) {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
+            }
+            (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
+                presets::answer(&route, query, &body)
             }
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {

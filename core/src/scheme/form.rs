@@ -25,7 +25,7 @@ pub enum Form {
 
 /// Fields with names, one or several of which are signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fields {
     /// The name of the fields that hold signatures.
     pub signature: String,
@@ -45,7 +45,7 @@ pub struct Fields {
 
 /// A list of signatures with the names of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tagged {
     /// What stands between the items.
     pub delimiter: String,

@@ -30,7 +30,7 @@ pub enum Scheme {
 
 /// A signature over parts of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signature {
     /// Where signatures are; `header:x-{1..9}` stands for numbered headers. Any of them will do.
     pub at: Vec<Place>,
@@ -83,7 +83,7 @@ pub struct Signature {
 
 /// When a request was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Time {
     /// Where it says so.
     pub at: Place,
@@ -158,7 +158,7 @@ impl Unit {
 
 /// Where a hash of the body is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BodyHash {
     /// Where.
     pub at: Place,
@@ -195,7 +195,7 @@ impl Charset {
 
 /// A JSON Web Token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Jwt {
     /// Where it is.
     pub at: Place,
@@ -294,7 +294,7 @@ impl JwtAlgorithm {
 
 /// A claim with a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JwtHash {
     /// The claim's name.
     pub claim: String,
@@ -304,7 +304,7 @@ pub struct JwtHash {
 
 /// A secret that is sent along.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Token {
     /// Where it is.
     pub at: Place,
@@ -321,7 +321,7 @@ pub struct Token {
 
 /// HTTP's basic authentication; the secret is `user:password`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Basic {}
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
