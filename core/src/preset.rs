@@ -354,7 +354,8 @@ impl Preset {
 
     /// What cannot be right in the data, each as a sentence; empty where all is well.
     pub fn faults(&self) -> Vec<String> {
-        let mut faults: Vec<String> = self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
+        let mut faults: Vec<String> =
+            self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
         let mut check = |right: bool, text: String| {
             if !right {
                 faults.push(text);
@@ -387,7 +388,10 @@ impl Preset {
             }
         }
         if let Some(delivery) = &self.delivery {
-            check(delivery.success.0 <= delivery.success.1, "delivery.success: from the lower to the higher".to_owned());
+            check(
+                delivery.success.0 <= delivery.success.1,
+                "delivery.success: from the lower to the higher".to_owned(),
+            );
         }
         faults
     }
@@ -397,4 +401,3 @@ impl Preset {
 pub fn batch_items(body: &[u8]) -> Option<Vec<&RawValue>> {
     serde_json::from_slice(body).ok()
 }
-

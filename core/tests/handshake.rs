@@ -10,7 +10,13 @@ use weir_core::scheme::{Params, Place, Reason, Request, Verdict};
 const NOW: i64 = 1_795_000_000_000;
 const SECRET: &str = "the-provider-secret";
 
-fn ask(preset: &Preset, method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
+fn ask(
+    preset: &Preset,
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Option<Answer> {
     let secrets = preset.scheme.verifying(&[SECRET]);
     let params = Params::from([("verify_token".to_owned(), "the-verify-token".to_owned())]);
     preset.handshake(&secrets, &params, &Request { method, url, headers, body }, NOW)
@@ -55,7 +61,8 @@ fn forged(preset: &Preset, content: &str, mac: &str) -> Verdict {
     let (headers, body) = match preset.name.as_str() {
         "x" => (vec![("x-twitter-webhooks-signature".to_owned(), mac.to_owned())], content.to_owned()),
         "braintree" => {
-            let pairs = [("bt_signature", mac), ("bt_payload", content)].map(|(a, b)| (a.to_owned(), b.to_owned()));
+            let pairs =
+                [("bt_signature", mac), ("bt_payload", content)].map(|(a, b)| (a.to_owned(), b.to_owned()));
             (Vec::new(), url_query(&pairs))
         }
         "zoom" => {
@@ -70,7 +77,8 @@ fn forged(preset: &Preset, content: &str, mac: &str) -> Verdict {
         }
         other => panic!("{other} signs challenges: say here how an event of it would be forged"),
     };
-    let request = Request { method: "POST", url: "https://example.com/in", headers: &headers, body: body.as_bytes() };
+    let request =
+        Request { method: "POST", url: "https://example.com/in", headers: &headers, body: body.as_bytes() };
     preset.scheme.verify(&secrets, &Params::new(), &request, NOW)
 }
 
@@ -137,7 +145,10 @@ fn no_answer_is_a_page_that_a_browser_runs() {
         for answer in challenge(&preset, "<script>alert(1)</script>") {
             let header = |name: &str| answer.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
             assert_eq!(header("x-content-type-options"), Some("nosniff"), "{name}");
-            assert!(matches!(header("content-type"), Some("text/plain; charset=utf-8" | "application/json")), "{name}");
+            assert!(
+                matches!(header("content-type"), Some("text/plain; charset=utf-8" | "application/json")),
+                "{name}"
+            );
             assert_eq!(header("referrer-policy"), Some("no-referrer"), "{name}");
         }
     }

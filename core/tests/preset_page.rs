@@ -38,10 +38,11 @@ fn page() -> String {
         presets.len()
     );
     for preset in &presets {
-        let secret = preset.scheme.key().map_or("-", |(format, algorithm)| match (&preset.scheme, algorithm) {
-            (Scheme::Basic(_), _) => "`user:password`",
-            _ => format.describe(),
-        });
+        let secret =
+            preset.scheme.key().map_or("-", |(format, algorithm)| match (&preset.scheme, algorithm) {
+                (Scheme::Basic(_), _) => "`user:password`",
+                _ => format.describe(),
+            });
         let body = match (&preset.scheme, preset.scheme.binds_body()) {
             (Scheme::None, _) => "-",
             (_, true) => "verified",
@@ -66,7 +67,9 @@ fn page() -> String {
     for preset in presets.iter().filter(|preset| preset.delivery.is_none() && !preset.notes.is_empty()) {
         let _ = writeln!(page, "- **{}**: {}", preset.title, preset.notes.join(" "));
     }
-    page.push_str("\n## Handshakes\n\nAnswered before anything is captured; never signing what could be an event.\n\n");
+    page.push_str(
+        "\n## Handshakes\n\nAnswered before anything is captured; never signing what could be an event.\n\n",
+    );
     for preset in &presets {
         for handshake in &preset.handshakes {
             let challenge = handshake.challenge.as_ref().map_or(String::new(), |at| format!(" with `{at}`"));
@@ -126,7 +129,11 @@ fn sending(page: &mut String, preset: &Preset) {
     let Delivery { schedule_s, success, .. } = delivery;
     let _ = write!(page, "\n### {}\n\n[Documentation]({})\n\n", preset.title, preset.docs);
     let schedule: Vec<String> = schedule_s.iter().map(ToString::to_string).collect();
-    let source = if delivery.schedule_documented { "" } else { " (the provider's page gives no times: these are ours)" };
+    let source = if delivery.schedule_documented {
+        ""
+    } else {
+        " (the provider's page gives no times: these are ours)"
+    };
     let _ = writeln!(page, "- retries after {} s{source}", schedule.join(", "));
     let _ = writeln!(page, "- success: status {} to {}", success.0, success.1);
     for (value, text) in [

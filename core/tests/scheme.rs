@@ -82,9 +82,12 @@ impl Case {
     fn fault(&self) -> Option<String> {
         let body = self.body();
         let given = &self.request;
-        let request = Request { method: &given.method, url: &given.url, headers: &given.headers, body: &body };
-        let known = self.preset.as_ref().map(|name| preset::find(name).unwrap_or_else(|| panic!("no preset {name}")));
-        let scheme = self.scheme.as_ref().or(known.as_ref().map(|preset| &preset.scheme)).expect("preset or scheme");
+        let request =
+            Request { method: &given.method, url: &given.url, headers: &given.headers, body: &body };
+        let known =
+            self.preset.as_ref().map(|name| preset::find(name).unwrap_or_else(|| panic!("no preset {name}")));
+        let scheme =
+            self.scheme.as_ref().or(known.as_ref().map(|preset| &preset.scheme)).expect("preset or scheme");
         let secrets = scheme.verifying(&self.secrets);
         if let Some(expected) = &self.handshake {
             let answer = known?.handshake(&secrets, &self.params, &request, self.now);
@@ -115,7 +118,8 @@ impl Case {
                 body: &body,
                 id: &header("webhook-id"),
             };
-            let signed = scheme.sign(&scheme.signing(&[private]).unwrap(), &self.params, &outgoing, self.now).unwrap();
+            let signed =
+                scheme.sign(&scheme.signing(&[private]).unwrap(), &self.params, &outgoing, self.now).unwrap();
             if signed.headers != given.headers {
                 return Some(format!("{}: signed {:?}", self.name, signed.headers));
             }
@@ -141,7 +145,10 @@ fn published_signatures_verify() {
 #[test]
 fn published_signatures_are_of_the_body_and_no_other() {
     for mut case in cases(include_str!("scheme/vectors.jsonl")) {
-        if case.handshake.is_some() || case.request.body.as_deref() == Some("") || case.preset.as_deref() == Some("adyen") {
+        if case.handshake.is_some()
+            || case.request.body.as_deref() == Some("")
+            || case.preset.as_deref() == Some("adyen")
+        {
             continue;
         }
         let body = case.request.body.take().unwrap();

@@ -38,7 +38,10 @@ impl Scheme {
             return Some("It does match without the spaces or line break around the secret.");
         }
         for (format, hint) in [
-            (KeyFormat::Utf8, "It does match if the secret's text is used as it is: the sender does not decode it."),
+            (
+                KeyFormat::Utf8,
+                "It does match if the secret's text is used as it is: the sender does not decode it.",
+            ),
             (KeyFormat::Whsec, "It does match if the secret is decoded as base64: the sender decodes it."),
             (KeyFormat::Hex, "It does match if the secret is decoded as hex: the sender decodes it."),
         ] {
@@ -77,10 +80,10 @@ impl Scheme {
 
 /// What something on the way may have made of the body, undone.
 fn bodies(body: &[u8]) -> Vec<(Cow<'_, [u8]>, &'static str)> {
-    const END: &str = "It does match with another line break at the end of the body: something has trimmed or added one.";
+    const END: &str =
+        "It does match with another line break at the end of the body: something has trimmed or added one.";
     const LINES: &str = "It does match with other line breaks in the body: something has converted them.";
-    const JSON: &str =
-        "It does match if the JSON is written without spaces: something parsed the body and wrote it again. Sign and \
+    const JSON: &str = "It does match if the JSON is written without spaces: something parsed the body and wrote it again. Sign and \
          verify the raw bytes.";
     let mut crlf = Vec::with_capacity(body.len());
     let mut lf = Vec::with_capacity(body.len());
@@ -116,16 +119,19 @@ fn compact(body: &[u8]) -> Vec<u8> {
         escaped = within && *byte == b'\\' && !escaped;
         keep
     };
-    body.iter().copied().filter({
-        let mut keep = keep;
-        move |byte| keep(byte)
-    })
-    .collect()
+    body.iter()
+        .copied()
+        .filter({
+            let mut keep = keep;
+            move |byte| keep(byte)
+        })
+        .collect()
 }
 
 fn urls(url: &str) -> Vec<(String, &'static str)> {
     const SLASH: &str = "It does match with another slash at the end of the URL: give the URL exactly as the provider has it.";
-    const SCHEME: &str = "It does match with the other of http and https: give the URL exactly as the provider has it.";
+    const SCHEME: &str =
+        "It does match with the other of http and https: give the URL exactly as the provider has it.";
     const QUERY: &str = "It does match without the URL's query: give the URL exactly as the provider has it.";
     let other = match url.split_once("://") {
         Some(("http", rest)) => format!("https://{rest}"),
@@ -133,9 +139,5 @@ fn urls(url: &str) -> Vec<(String, &'static str)> {
         None => url.to_owned(),
     };
     let slash = url.strip_suffix('/').map_or_else(|| format!("{url}/"), str::to_owned);
-    vec![
-        (slash, SLASH),
-        (other, SCHEME),
-        (url.split('?').next().unwrap_or(url).to_owned(), QUERY),
-    ]
+    vec![(slash, SLASH), (other, SCHEME), (url.split('?').next().unwrap_or(url).to_owned(), QUERY)]
 }

@@ -77,7 +77,9 @@ impl Form {
             Self::Tagged(form) => alone(
                 value
                     .split(form.delimiter.as_str())
-                    .filter_map(|item| item.trim().rsplit_once(form.tag.as_str()).map(|(_, signature)| signature))
+                    .filter_map(|item| {
+                        item.trim().rsplit_once(form.tag.as_str()).map(|(_, signature)| signature)
+                    })
                     .collect(),
             ),
             Self::Positional(delimiter) => {
@@ -86,7 +88,9 @@ impl Form {
                 vec![Group { fields: vec![("ts", time)], signatures: items.collect() }]
             }
             Self::Fields(form) => match &form.groups {
-                Some(between) => value.split(between.as_str()).map(|group| form.read(group, prefix)).collect(),
+                Some(between) => {
+                    value.split(between.as_str()).map(|group| form.read(group, prefix)).collect()
+                }
                 None => vec![form.read(value, prefix)],
             },
         }
@@ -107,8 +111,10 @@ impl Form {
                 vec![signatures.iter().map(prefixed).collect::<Vec<_>>().join(delimiter)]
             }
             Self::Tagged(form) => {
-                let items: Vec<String> =
-                    signatures.iter().map(|signature| format!("{}{}{signature}", form.send, form.tag)).collect();
+                let items: Vec<String> = signatures
+                    .iter()
+                    .map(|signature| format!("{}{}{signature}", form.send, form.tag))
+                    .collect();
                 vec![items.join(&form.delimiter)]
             }
             Self::Positional(delimiter) => {

@@ -147,9 +147,10 @@ impl Handshake {
         }
         let view = View::of(request);
         let read = |place: &Place| view.read(place).ok().flatten();
-        let fits = self.when.iter().all(|(place, value)| read(place).is_some_and(|found| found == value.as_str()))
-            && self.lacks.iter().all(|place| !is_there(place, request))
-            && (!self.alone || is_alone(request));
+        let fits =
+            self.when.iter().all(|(place, value)| read(place).is_some_and(|found| found == value.as_str()))
+                && self.lacks.iter().all(|place| !is_there(place, request))
+                && (!self.alone || is_alone(request));
         let challenge = self.challenge.as_ref().map(read);
         if !fits || challenge == Some(None) {
             return None;
@@ -201,9 +202,12 @@ impl Handshake {
         };
         let header = self.answer.header.as_ref().map(|(name, value)| (name.clone(), fill(value)));
         let mut answer = match (&self.answer.json, &self.answer.text) {
-            (Some(json), _) => {
-                Answer::new(self.answer.status, header, "application/json", fill_json(json, &fill).to_string())
-            }
+            (Some(json), _) => Answer::new(
+                self.answer.status,
+                header,
+                "application/json",
+                fill_json(json, &fill).to_string(),
+            ),
             (None, text) => {
                 let body = text.as_deref().map(fill).unwrap_or_default();
                 Answer::new(self.answer.status, header, "text/plain; charset=utf-8", body)

@@ -47,11 +47,10 @@ impl Jwt {
         let [head, payload, signature] = parts.as_slice() else {
             return Err(Reason::Jwt("it has not three parts with dots between them"));
         };
-        let decode = |part: &str| {
-            Encoding::Base64url.decode(part).ok_or(Reason::Jwt("a part of it is not base64url"))
-        };
-        let header: Header =
-            serde_json::from_slice(&decode(head)?).map_err(|_| Reason::Jwt("its header is no JSON with 'alg'"))?;
+        let decode =
+            |part: &str| Encoding::Base64url.decode(part).ok_or(Reason::Jwt("a part of it is not base64url"));
+        let header: Header = serde_json::from_slice(&decode(head)?)
+            .map_err(|_| Reason::Jwt("its header is no JSON with 'alg'"))?;
         if header.alg != self.algorithm.word() {
             return Err(Reason::JwtAlgorithm(header.alg.chars().take(20).collect()));
         }
@@ -102,10 +101,13 @@ impl Jwt {
         now_ms: i64,
     ) -> Result<Option<i64>, Reason> {
         let wrong = |name: &str| Reason::Claim(name.to_owned());
-        let text = |name: &str| claims.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let text =
+            |name: &str| claims.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         let time = |name: &str| match claims.get(name) {
             None => Ok(None),
-            Some(raw) => raw.get().parse::<f64>().ok().filter(|n| n.is_finite()).map(Some).ok_or_else(|| wrong(name)),
+            Some(raw) => {
+                raw.get().parse::<f64>().ok().filter(|n| n.is_finite()).map(Some).ok_or_else(|| wrong(name))
+            }
         };
         for name in &self.needs {
             if !claims.contains_key(name) {
@@ -166,12 +168,12 @@ impl Jwt {
             });
         }
         let head = Encoding::Base64url.encode(header.to_string().as_bytes());
-        let payload = if self.detached { Vec::new() } else { self.claims_for(draft)?.to_string().into_bytes() };
+        let payload =
+            if self.detached { Vec::new() } else { self.claims_for(draft)?.to_string().into_bytes() };
         let encoded = Encoding::Base64url.encode(&payload);
         let signed = if self.detached { draft.body.as_ref() } else { encoded.as_bytes() };
         let signature = key.sign_fixed(&content(&head, signed)).ok_or(SignFault::NoSecret)?;
-        let token =
-            format!("{}{head}.{encoded}.{}", self.prefix, Encoding::Base64url.encode(&signature));
+        let token = format!("{}{head}.{encoded}.{}", self.prefix, Encoding::Base64url.encode(&signature));
         if self.at == Place::Body {
             draft.body = Cow::Owned(token.into_bytes());
             draft.set("content-type", "application/jwt");
@@ -197,7 +199,8 @@ impl Jwt {
         for (name, value) in &self.claims {
             set(name, value.as_str().into());
         }
-        for (hash, bytes) in [(&self.body_hash, draft.body.as_ref()), (&self.url_hash, draft.url.as_bytes())] {
+        for (hash, bytes) in [(&self.body_hash, draft.body.as_ref()), (&self.url_hash, draft.url.as_bytes())]
+        {
             if let Some(hash) = hash {
                 set(&hash.claim, hash.write(bytes).into());
             }
@@ -248,9 +251,7 @@ fn query_hash(method: &str, url: &str) -> String {
     let (_, target) = host_and_target(url);
     let path = target.split('?').next().unwrap_or(target);
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
-    let encode = |text: &str| {
-        percent_encoding::utf8_percent_encode(text, &UNRESERVED).to_string()
-    };
+    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, &UNRESERVED).to_string();
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(query_of(url).as_bytes()) {
         if name != "jwt" {
@@ -264,7 +265,8 @@ fn query_hash(method: &str, url: &str) -> String {
             format!("{name}={}", values.join(","))
         })
         .collect();
-    let canonical = format!("{}&{}&{}", method.to_ascii_uppercase(), path.replace('&', "%26"), pairs.join("&"));
+    let canonical =
+        format!("{}&{}&{}", method.to_ascii_uppercase(), path.replace('&', "%26"), pairs.join("&"));
     Encoding::Hex.encode(&sha256(&[canonical.as_bytes()]))
 }
 

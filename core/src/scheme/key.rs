@@ -81,7 +81,9 @@ impl fmt::Display for KeyFault {
             Self::Long => f.write_str("it is too long to be a secret."),
             Self::Encoding(encoding) => write!(f, "it is not {encoding}, as this provider's secrets are."),
             Self::Kind(kind) => write!(f, "it is not {kind}."),
-            Self::Public => f.write_str("it is a public key, which verifies but cannot sign. Give the private key."),
+            Self::Public => {
+                f.write_str("it is a public key, which verifies but cannot sign. Give the private key.")
+            }
         }
     }
 }
@@ -129,14 +131,12 @@ impl Key {
                 .iter()
                 .map(|document| ed25519_document(document, purpose))
                 .collect::<Result<Vec<_>, _>>()?,
-            (Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha1, _) => documents(text)?
-                .iter()
-                .filter_map(|document| p256(algorithm, document))
-                .collect(),
-            (Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512, _) => documents(text)?
-                .iter()
-                .filter_map(|document| rsa(algorithm, document))
-                .collect(),
+            (Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha1, _) => {
+                documents(text)?.iter().filter_map(|document| p256(algorithm, document)).collect()
+            }
+            (Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512, _) => {
+                documents(text)?.iter().filter_map(|document| rsa(algorithm, document)).collect()
+            }
             (Algorithm::Ed25519, _) => vec![ed25519(&decode(format, text)?, purpose)?],
             _ => {
                 let raw = decode(format, text)?;
@@ -226,7 +226,9 @@ impl Key {
             }
             Self::Rsa(algorithm, public, _) => {
                 let hash = hash(*algorithm, content);
-                signatures.iter().any(|signature| public.verify(padding(*algorithm), &hash, signature).is_ok())
+                signatures
+                    .iter()
+                    .any(|signature| public.verify(padding(*algorithm), &hash, signature).is_ok())
             }
             _ => false,
         }
@@ -295,7 +297,8 @@ const ED25519: &str = "an Ed25519 key of 32 bytes (or a pair of 64)";
 /// 64 bytes are a pair; 32 are the public half to verify with, and the secret half to sign with.
 fn ed25519(raw: &[u8], purpose: Purpose) -> Result<Key, KeyFault> {
     if let Ok(pair) = raw.try_into() {
-        let pair = ed25519_dalek::SigningKey::from_keypair_bytes(pair).map_err(|_| KeyFault::Kind(ED25519))?;
+        let pair =
+            ed25519_dalek::SigningKey::from_keypair_bytes(pair).map_err(|_| KeyFault::Kind(ED25519))?;
         return Ok(Key::Ed25519(Box::new(pair.verifying_key()), Some(Box::new(pair))));
     }
     let half: [u8; 32] = raw.try_into().map_err(|_| KeyFault::Kind(ED25519))?;
@@ -471,7 +474,8 @@ fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (length, rest) = if first < 0x80 {
         (usize::from(first), rest)
     } else {
-        let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f)).filter(|(bytes, _)| bytes.len() <= 3)?;
+        let (length, rest) =
+            rest.split_at_checked(usize::from(first & 0x7f)).filter(|(bytes, _)| bytes.len() <= 3)?;
         (length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte)), rest)
     };
     let (content, rest) = rest.split_at_checked(length)?;

@@ -3,9 +3,9 @@
 //! A field that is unknown, or a combination that cannot work, is an error with a sentence: [`Scheme::faults`] is what
 //! checks the presets when they are tested, and a user's own scheme when it comes in.
 
+use super::Params;
 use super::crypto::{Algorithm, Encoding};
 use super::form::Form;
-use super::Params;
 use super::key::KeyFormat;
 use super::place::{Path, Place};
 use super::template::{Part, Template};
@@ -139,7 +139,9 @@ impl Unit {
             Self::Iso => crate::time::rfc3339(ms),
             Self::HttpDate => {
                 let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-                httpdate::fmt_http_date(std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH))
+                httpdate::fmt_http_date(
+                    std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH),
+                )
             }
         }
     }
@@ -436,7 +438,9 @@ impl Signature {
         };
         check(!self.at.is_empty(), "at: name at least one place");
         check(
-            self.at.iter().all(|at| matches!(at, Place::Header(_) | Place::Json(_) | Place::Form(_) | Place::Query(_))),
+            self.at
+                .iter()
+                .all(|at| matches!(at, Place::Header(_) | Place::Json(_) | Place::Form(_) | Place::Query(_))),
             "at: a signature is in a header, in the JSON or form body, or in the query",
         );
         let has_secret = self.content.has(|part| *part == Part::Secret);
@@ -455,12 +459,15 @@ impl Signature {
             "time: 'field:' is a field of the signature header, so 'form' has to be 'fields' or 'positional'",
         );
         check(
-            !matches!(self.form, Form::Positional(_)) || self.time.as_ref().is_some_and(|time| in_header(&time.at)),
+            !matches!(self.form, Form::Positional(_))
+                || self.time.as_ref().is_some_and(|time| in_header(&time.at)),
             "form: 'positional' begins with the timestamp, so 'time.at' is 'field:ts'",
         );
         check(
             with_fields
-                || !self.content.has(|part| matches!(part, Part::HeaderValues(_) | Part::At(Place::Field(_)))),
+                || !self
+                    .content
+                    .has(|part| matches!(part, Part::HeaderValues(_) | Part::At(Place::Field(_)))),
             "content: {field:…} is a field of the signature header, so 'form' has to be 'fields'",
         );
         let right_key = match self.algorithm {
@@ -506,7 +513,9 @@ impl Jwt {
         let mut faults = Vec::new();
         let algorithm = self.algorithm.algorithm();
         if algorithm.is_asymmetric() != (self.key == KeyFormat::Key) {
-            faults.push("key: 'key' for RS256, RS512, ES256 and EdDSA, and another for HS256 and HS512".to_owned());
+            faults.push(
+                "key: 'key' for RS256, RS512, ES256 and EdDSA, and another for HS256 and HS512".to_owned(),
+            );
         }
         if self.detached && self.at == Place::Body {
             faults.push("detached: the token cannot be the body that it leaves out".to_owned());

@@ -127,15 +127,25 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// As [`put`](Self::put); in JSON, a time is a number.
+    fn put_time(&mut self, place: &Place, time: &str) -> Result<(), SignFault> {
+        let Place::Json(path) = place else { return self.put(place, time) };
+        let mut body = self.json()?;
+        path.put_number(&mut body, time).ok_or(SignFault::Body("a JSON object of the provider's shape"))?;
+        self.body = Cow::Owned(body.to_string().into_bytes());
+        Ok(())
+    }
+
     fn json(&self) -> Result<serde_json::Value, SignFault> {
         serde_json::from_slice(&self.body).map_err(|_| SignFault::Body("JSON"))
     }
 
     /// All headers that it has now.
     fn headers(&self) -> Vec<(String, String)> {
-        let kept = self.given.iter().filter(|(given, _)| {
-            !self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(given))
-        });
+        let kept = self
+            .given
+            .iter()
+            .filter(|(given, _)| !self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(given)));
         kept.chain(&self.set).cloned().collect()
     }
 
@@ -182,7 +192,8 @@ impl Scheme {
             Self::Jwt(scheme) => scheme.sign(secrets, &mut draft)?,
             Self::Token(scheme) => {
                 let chosen = params.get("header").filter(|_| scheme.named_by_receiver);
-                let at = chosen.map_or_else(|| scheme.at.clone(), |name| Place::Header(name.to_ascii_lowercase()));
+                let at =
+                    chosen.map_or_else(|| scheme.at.clone(), |name| Place::Header(name.to_ascii_lowercase()));
                 let value = format!("{}{}", scheme.prefix, text()?);
                 match &scheme.each {
                     None => draft.put(&at, &value)?,
@@ -246,7 +257,7 @@ impl Signature {
         }
         let ts = self.time.as_ref().map(|time| time.unit.write(draft.now_ms));
         if let (Some(time), Some(ts)) = (&self.time, &ts) {
-            draft.put(&time.at, ts)?;
+            draft.put_time(&time.at, ts)?;
         }
         if let Some(hash) = &self.body_hash {
             let text = format!("{}{}", hash.prefix, hash.encoding.encode(&sha256(&[&draft.body])));
@@ -286,8 +297,7 @@ impl Signature {
         item: Option<&serde_json::value::RawValue>,
     ) -> Result<Vec<String>, SignFault> {
         let headers = draft.headers();
-        let request =
-            Request { method: draft.method, url: &draft.url, headers: &headers, body: &draft.body };
+        let request = Request { method: draft.method, url: &draft.url, headers: &headers, body: &draft.body };
         let mut fields: Vec<(&str, &str)> = match &self.form {
             Form::Fields(form) => form.send.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect(),
             _ => Vec::new(),

@@ -101,7 +101,9 @@ impl Template {
             };
             let parts = items(piece).map_err(|error| format!("'{text}': {error}"))?;
             if optional && !parts.iter().any(|item| item.absent_ok) {
-                return Err(format!("'{text}': '[{piece}]' has no part that may be absent, such as {{header?:x}}"));
+                return Err(format!(
+                    "'{text}': '[{piece}]' has no part that may be absent, such as {{header?:x}}"
+                ));
             }
             segments.push(Segment { optional, parts });
             rest = tail;
@@ -226,7 +228,9 @@ fn item(name: &str) -> Result<Item, String> {
         _ => return Err(format!("'{{{name}}}' is no part of a request")),
     };
     if absent_ok && !matches!(part, Part::At(_)) {
-        return Err(format!("'{{{name}}}' is always there; only a header, json, form or query part may be absent"));
+        return Err(format!(
+            "'{{{name}}}' is always there; only a header, json, form or query part may be absent"
+        ));
     }
     Ok(Item { part, absent_ok, lower })
 }
@@ -375,9 +379,14 @@ mod tests {
 
     #[test]
     fn parts_stand_for_what_they_name() {
-        let headers = [("X-A".into(), "va".into()), ("x-b".into(), "vb".into()), ("list".into(), "x-b,X-A".into())];
-        let request =
-            Request { method: "POST", url: "https://h.example/p?q=V%3A", headers: &headers, body: b"b=2&a=1&b=1&b=2" };
+        let headers =
+            [("X-A".into(), "va".into()), ("x-b".into(), "vb".into()), ("list".into(), "x-b,X-A".into())];
+        let request = Request {
+            method: "POST",
+            url: "https://h.example/p?q=V%3A",
+            headers: &headers,
+            body: b"b=2&a=1&b=1&b=2",
+        };
         for (template, expected) in [
             ("v0:{ts}:{body}", "v0:17:b=2&a=1&b=1&b=2"),
             ("{secret}{method}{url}", "SECRETPOSThttps://h.example/p?q=V%3A"),

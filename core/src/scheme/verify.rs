@@ -193,9 +193,7 @@ impl Signature {
                 }
             }
         }
-        Err(why.unwrap_or_else(|| {
-            places.first().map_or(Reason::NoSignature(String::new()), Reason::missing)
-        }))
+        Err(why.unwrap_or_else(|| places.first().map_or(Reason::NoSignature(String::new()), Reason::missing)))
     }
 
     fn verify_group(
@@ -297,9 +295,8 @@ impl Token {
 }
 
 fn basic(secrets: &Secrets, request: &Request<'_>) -> Result<Proof, Reason> {
-    let value = request
-        .header("authorization")?
-        .ok_or_else(|| Reason::HeaderMissing("authorization".to_owned()))?;
+    let value =
+        request.header("authorization")?.ok_or_else(|| Reason::HeaderMissing("authorization".to_owned()))?;
     let given = value
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))

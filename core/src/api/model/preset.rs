@@ -81,7 +81,10 @@ pub fn list(query: &str) -> Result<Reply, ApiError> {
         names.reverse();
     }
     let presets = names.into_iter().take(probe).filter_map(preset::find).collect();
-    Ok(Reply::json(200, &page.finish(presets, |preset: &Preset| &preset.name).map(|preset| PresetOut::new(&preset))))
+    Ok(Reply::json(
+        200,
+        &page.finish(presets, |preset: &Preset| &preset.name).map(|preset| PresetOut::new(&preset)),
+    ))
 }
 
 /// Answers `preset.get`: the preset's whole data.
