@@ -98,6 +98,7 @@ fn signature(scheme: &Scheme) -> String {
                 Form::Fields(form) => format!(" as `{}=…`", form.signature),
                 Form::List(_) | Form::Tagged(_) => format!(" in a list `{}…`", scheme.prefix),
                 Form::Positional(_) => " after the time".to_owned(),
+                Form::Json(member) => format!(" in base64 of JSON, as `{member}`"),
                 Form::Bare if scheme.prefix.is_empty() => String::new(),
                 Form::Bare => format!(" as `{}…`", scheme.prefix),
             };

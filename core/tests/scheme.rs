@@ -6,6 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use proptest::prelude::*;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use weir_core::preset;
@@ -162,4 +163,41 @@ fn published_signatures_are_of_the_body_and_no_other() {
 #[test]
 fn conformance() {
     all_hold(include_str!("scheme/cases.jsonl"));
+}
+
+fn headers_of(preset: &preset::Preset, value: &str) -> Vec<(String, String)> {
+    let data = serde_json::to_string(&preset.scheme).unwrap();
+    let names = data.split("header:").skip(1).filter_map(|rest| rest.split(['"', '}', '{']).next());
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    names.into_iter().map(|name| (name, value.to_owned())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_request_to_any_preset_is_answered_and_refused(
+        value in ".{0,80}",
+        syntax in "(t=[0-9]{0,12},)?(v1|s|h1|v0)=[a-f0-9]{0,64}",
+        token in "[A-Za-z0-9_-]{0,40}(\\.[A-Za-z0-9_-]{0,40}){0,3}",
+        body: Vec<u8>,
+        json in "\\{(\"[a-z]{1,9}\":(\"x\"|1|\\[\\]|\\{\\}|null),?){0,4}\\}",
+        secret in ".{1,60}",
+        der: Vec<u8>,
+    ) {
+        for name in preset::names() {
+            let preset = preset::find(name).unwrap();
+            let secrets = preset.scheme.verifying(&[secret.clone(), BASE64.encode(&der)]);
+            for value in [&value, &syntax, &token] {
+                let headers = headers_of(&preset, value);
+                for body in [body.as_slice(), json.as_bytes()] {
+                    let request = Request { method: "POST", url: "https://example.com/?a=b", headers: &headers, body };
+                    let verdict = preset.scheme.verify(&secrets, &Params::new(), &request, 1_795_000_000_000);
+                    prop_assert!(!verdict.is_good(), "{}: {:?}", name, verdict);
+                    let _ = preset.handshake(&secrets, &Params::new(), &request, 1_795_000_000_000);
+                    let _ = preset.event(&request);
+                }
+            }
+        }
+    }
 }

@@ -118,10 +118,9 @@ impl Unit {
             digits.then(|| text.parse().ok()).flatten()
         };
         match self {
-            Self::S => number()?.checked_mul(1000),
             Self::Ms => number(),
             Self::Auto if text.len() > 11 => number(),
-            Self::Auto => number()?.checked_mul(1000),
+            Self::S | Self::Auto => number()?.checked_mul(1000),
             Self::Iso => crate::time::parse_rfc3339(text),
             Self::HttpDate => {
                 let at = httpdate::parse_http_date(text).ok()?;
