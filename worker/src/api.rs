@@ -2,6 +2,7 @@
 
 mod auth;
 mod example;
+mod operational;
 mod presets;
 
 use crate::js::{self, Parts, now};
@@ -20,6 +21,7 @@ use weir_core::deployment::Deployment;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, Accepted, NewMessage};
 use weir_core::id;
+use weir_core::operational::APP_ID;
 use weir_core::token::{self, Claims};
 use worker::console_error;
 
@@ -100,10 +102,11 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
     let caller = Caller { env: env.clone(), claims, token };
     caller.check_scope(&route).ok()?;
-    let key = route.app()?;
+    let key = route.app().filter(|key| *key != APP_ID)?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
-    let message = MessageIn::parse(body).ok().filter(|message| message.application.is_none())?;
+    let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
+    let message = MessageIn::parse(body).ok().filter(usual)?;
     let mut new = caller.new_message(parts, &message, body);
     new.app_uid = uid;
     Some(Hot {
@@ -196,6 +199,10 @@ impl Caller {
         body: Vec<u8>,
     ) -> Result<Reply, ApiError> {
         let app_key = route.app().map(str::to_owned);
+        // It is reached by its own routes only.
+        if app_key.as_deref() == Some(APP_ID) {
+            return Err(no_app());
+        }
         if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
             && own != key
             && self.resolve(key, false).await?.0.as_ref() != Some(own)
@@ -209,6 +216,8 @@ impl Caller {
             (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
                 presets::answer(&route, query, &body)
             }
+            (Home::Operational, _) => self.operational(route, query, body).await,
+            (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
@@ -227,6 +236,28 @@ impl Caller {
                 directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
             }
         }
+    }
+
+    /// Stops a task: the Directory knows whose it is.
+    async fn cancel_task(&self, route: Route) -> Result<Reply, ApiError> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Task {
+            data: Data,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data {
+            app_id: String,
+        }
+        let find = self.call(Op::TaskGet, route, "", Vec::new());
+        let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(internal)?;
+        if found.status != 200 {
+            return Ok(found);
+        }
+        let task: Task = serde_json::from_slice(&found.body).map_err(|e| internal(e.to_string()))?;
+        let stop = Call { op: Op::TaskStop.name().to_owned(), ..find };
+        self.ask_app(&task.data.app_id, &stop).await
     }
 
     /// The request as its object gets it.
@@ -350,8 +381,10 @@ impl Caller {
             }),
             body_hash: key.map(|_| Sha256::digest(body).to_vec().into()),
             retention_days: message.retention_days().map(i64::from),
-            app_uid: None,
+            retention_hours: message.retention_hours(),
+            deliver_at: message.deliver_at(),
             tags: list(fields.tags),
+            ..NewMessage::default()
         }
     }
 
@@ -365,6 +398,7 @@ impl Caller {
         let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
         let message = MessageIn::parse(body)?;
         message.check_application(key)?;
+        message.check_deliver_at(now())?;
         let mut new = self.new_message(parts, &message, body);
         let fields = message.fields();
         for fresh in [false, true] {

@@ -12,6 +12,7 @@ use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, Pull, Report};
+use weir_core::operational::{self, Event};
 use weir_core::sql::SqlError;
 use worker::console_error;
 
@@ -168,7 +169,8 @@ impl Inner {
                 self.ready().await?;
                 self.shell.light_step(|machine| machine.attempts_reply(*plan, told))?
             }
-            Some(Outcome::Resend(plan)) => {
+            Some(Outcome::Resend(mut plan)) => {
+                self.carry_out(std::mem::take(&mut plan.effects));
                 let frame = frame::encode(&plan.resend);
                 let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
                 plan.reply(frame::decode(&taken)?)
@@ -206,30 +208,18 @@ impl Inner {
         let mut effects = self.shell.step(|machine| machine.reported(now(), report))?;
         let events = std::mem::take(&mut effects.operational);
         self.carry_out(effects);
-        for (event_type, payload) in events {
-            self.operational(event_type, payload, report).await?;
+        for event in events {
+            self.operational(event).await?;
         }
         Ok(JsValue::UNDEFINED)
     }
 
-    /// Operational events are messages of the tenant's own application whose uid is the tenant's id; a tenant
-    /// without one does not want them.
-    async fn operational(&self, event_type: &str, payload: String, report: &Report) -> Result<(), String> {
+    /// Operational events are messages of the tenant's operational application. Where that was never made, or has
+    /// no endpoint for such an event, nobody wants it.
+    async fn operational(&self, event: Event) -> Result<(), String> {
         let Some((org, _)) = self.shell.name.split_once('/') else { return Ok(()) };
-        let Some(app_id) = crate::directory::resolve(&self.shell.env, org, org).await? else { return Ok(()) };
-        let message = NewMessage {
-            event_type: event_type.to_owned(),
-            payload: payload.into_bytes().into(),
-            event_id: Some(report.event_id()),
-            channels: None,
-            idempotency_key: None,
-            body_hash: None,
-            retention_days: None,
-            app_uid: None,
-            tags: None,
-        };
-        let name = format!("{org}/{app_id}");
-        let frame = frame::encode(&message);
+        let name = format!("{org}/{}", operational::APP_ID);
+        let frame = frame::encode(&event.into_message());
         let answer = js::call(&self.shell.env, "APP", &name, "accept", &frame).await?;
         match frame::decode(&answer)? {
             Accepted::Failed => Err("the operational event was not stored".to_owned()),
@@ -272,6 +262,21 @@ impl Inner {
             let this = self.clone();
             after(at.saturating_sub(now()), move || {
                 this.logged(this.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
+            });
+        }
+        for (endpoint_id, frame) in effects.scheduled {
+            let (this, opening) = (self.clone(), self.shell.opening());
+            spawn_local(async move {
+                let answer = this.ask_endpoint(&endpoint_id, "replay", &frame).await;
+                let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
+                this.answered(opening, |m| m.scheduled_told(now(), &endpoint_id, answer.as_ref()));
+            });
+        }
+        for (seq, event) in effects.events {
+            let (this, opening) = (self.clone(), self.shell.opening());
+            spawn_local(async move {
+                let accepted = this.logged(this.operational(event).await).is_some();
+                this.answered(opening, |m| m.event_sent(now(), seq, accepted));
             });
         }
         for task in effects.tasks {

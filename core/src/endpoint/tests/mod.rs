@@ -6,6 +6,8 @@ use crate::rng::Seeded;
 use crate::settings::Settings;
 use crate::sql::memory::Memory;
 
+mod plugins;
+
 /// 2026-11-18T11:06:40Z.
 const NOW: i64 = 1_795_000_000_000;
 const HOUR: i64 = 3_600_000;
@@ -37,6 +39,7 @@ fn config(version: i64) -> Config {
         timeout_ms: Some(10_000),
         paces: Vec::new(),
         max_in_flight: None,
+        plugins: None,
     }
 }
 
@@ -257,6 +260,53 @@ fn retries_follow_the_schedule_until_it_is_used_up() {
         panic!("{effects:?}");
     };
     assert_eq!((msg_id, *code), (&attempt.delivery.msg_id, 503));
+}
+
+#[test]
+fn a_delivery_that_fails_again_and_again_is_reported_and_so_is_its_recovery() {
+    let mut sut = Sut::with(Config { schedule_ms: Some(vec![1_000; 5]), ..config(1) });
+    let (one, other) = (sut.messages(1), sut.messages(1));
+    let mut attempts: Vec<Attempt> =
+        [one, other].iter().flat_map(|message| sut.push(message).1.send).collect();
+    let mut reports = Vec::new();
+    for code in [500, 500, 500, 500, 200] {
+        let results = attempts.drain(..).map(|attempt| {
+            let outcome = AttemptOutcome::Answer { code, retry_after: None, body: Vec::new() };
+            attempt.ended(sut.now, outcome)
+        });
+        let results = results.collect();
+        let effects = sut.endpoint.record(sut.now, &mut sut.rng, results).unwrap();
+        reports.extend(effects.reports.into_iter().map(|(_, report)| (code, sut.recorded(), report)));
+        attempts = sut.due_at(sut.now + 2_000);
+    }
+    let told: Vec<_> = reports
+        .iter()
+        .map(|(code, recorded, report)| match &report.kind {
+            ReportKind::Failing { .. } => ("failing", *code, *recorded),
+            ReportKind::Recovered { .. } => ("recovered", *code, *recorded),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let (failing, recovered) = (("failing", 500, 8), ("recovered", 200, 10));
+    assert_eq!(
+        told,
+        [failing, failing, recovered, recovered],
+        "each message by itself, though recorded together"
+    );
+    let ids: std::collections::BTreeSet<_> = reports.iter().map(|(.., report)| report.event_id()).collect();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn the_last_attempt_of_a_schedule_is_exhausted_and_not_failing() {
+    let mut sut = Sut::with(Config { schedule_ms: Some(vec![1_000; 3]), ..config(1) });
+    let mut attempts = vec![sut.sent()];
+    let mut reports = Vec::new();
+    while let Some(attempt) = attempts.pop() {
+        reports.extend(sut.answer(attempt, 500).reports);
+        attempts = sut.due_at(sut.now + 2_000);
+    }
+    assert!(matches!(&reports[..], [(_, Report { kind: ReportKind::Exhausted { .. }, .. })]), "{reports:?}");
 }
 
 #[test]
@@ -504,6 +554,13 @@ fn a_report_is_sent_until_it_is_acknowledged() {
     let mut sut = Sut::with(Config { schedule_ms: Some(Vec::new()), ..config(1) });
     let attempt = sut.sent();
     let reports = sut.answer(attempt, 500).reports;
+    sut.crash();
+    let (answer, effects) = sut.push(&[]);
+    assert_eq!(
+        (answer.owes, &effects.reports),
+        (true, &reports),
+        "who asks wakes it, and hears that it owes"
+    );
     sut.crash();
     let again = sut.alarm().reports;
     assert_eq!(again, reports);
