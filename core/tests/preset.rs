@@ -274,7 +274,7 @@ fn a_second_beyond_the_tolerance_is_refused_in_both_directions() {
         assert!(at(tolerance).is_good(), "{}", preset.name);
         match at(tolerance + 1).reason() {
             Some(Reason::TooOld { age_s, tolerance_s }) => {
-                assert_eq!((*age_s, *tolerance_s), (tolerance + 1, tolerance))
+                assert_eq!((*age_s, *tolerance_s), (tolerance + 1, tolerance));
             }
             other => panic!("{}: {other:?}", preset.name),
         }
