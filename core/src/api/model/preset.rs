@@ -16,6 +16,7 @@ use crate::time::{parse_rfc3339, rfc3339};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The preset that takes its scheme from the call.
@@ -117,8 +118,9 @@ struct RequestIn {
     now: Option<When>,
     #[serde(default)]
     params: Params,
+    /// Read apart, as presets are read: one reader of schemes in the program is enough.
     #[serde(default)]
-    scheme: Option<Scheme>,
+    scheme: Option<Box<RawValue>>,
     // Only to sign.
     #[serde(default)]
     id: Option<String>,
@@ -208,12 +210,18 @@ impl Asked {
         faults.check(at.is_some(), &["now"], "Send a time in RFC 3339, or seconds since 1970.");
         let scheme = match (&preset, given.scheme) {
             (Some(preset), None) => Some(preset.scheme.clone()),
-            (None, Some(scheme)) => {
-                for fault in scheme.faults() {
-                    faults.add(&["scheme"], fault);
+            (None, Some(scheme)) => match serde_json::from_str::<Scheme>(scheme.get()) {
+                Ok(scheme) => {
+                    for fault in scheme.faults() {
+                        faults.add(&["scheme"], fault);
+                    }
+                    Some(scheme)
                 }
-                Some(scheme)
-            }
+                Err(error) => {
+                    faults.add(&["scheme"], error.to_string());
+                    None
+                }
+            },
             (Some(_), Some(_)) => {
                 faults.add(&["scheme"], "Only the preset 'custom' takes a scheme.");
                 None
