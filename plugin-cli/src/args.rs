@@ -91,7 +91,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
                 let fuel = text.parse().map_err(|_| format!("--fuel takes a number, not `{text}`."))?;
                 run.fuel = Some(fuel);
             }
-            (_, flag) if flag.starts_with("--") => return Err(format!("`{command}` has no option `{flag}`.")),
+            (_, flag) if flag.starts_with("--") => {
+                return Err(format!("`{command}` has no option `{flag}`."));
+            }
             (_, name) => names.push(name.to_owned()),
         }
     }
@@ -105,7 +107,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
         "check" => Command::Check { plugin: one("a plugin")?.into(), json: run.json },
         "inspect" => Command::Inspect { plugin: one("a plugin")?.into(), json: run.json },
         "run" => {
-            let Some((plugin, events)) = names.split_first() else { return Err("`run` needs a plugin.".into()) };
+            let Some((plugin, events)) = names.split_first() else {
+                return Err("`run` needs a plugin.".into());
+            };
             run.plugin = plugin.into();
             run.events = events.to_vec();
             Command::Run(run)

@@ -11,17 +11,30 @@ pub(crate) fn bytes(plugin: &Path) -> Result<Vec<u8>, String> {
     if bytes.starts_with(b"\0asm") {
         return Ok(bytes);
     }
-    Err(format!("{} is no WebAssembly: compile it first, or give the directory of its crate.", path.display()))
+    Err(format!(
+        "{} is no WebAssembly: compile it first, or give the directory of its crate.",
+        path.display()
+    ))
 }
 
 /// Builds the crate in a directory; its module.
 fn build(dir: &Path) -> Result<PathBuf, String> {
     if !dir.join("Cargo.toml").is_file() {
-        return Err(format!("{} has no Cargo.toml: give a .wasm file or the directory of a crate.", dir.display()));
+        return Err(format!(
+            "{} has no Cargo.toml: give a .wasm file or the directory of a crate.",
+            dir.display()
+        ));
     }
     let output = Command::new("cargo")
         .current_dir(dir)
-        .args(["build", "--release", "--target", "wasm32-unknown-unknown", "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "--release",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .stderr(std::process::Stdio::inherit())
         .output()
         .map_err(|error| format!("cargo could not be started: {error}."))?;
@@ -34,6 +47,9 @@ fn build(dir: &Path) -> Result<PathBuf, String> {
     let files: Vec<_> = files.filter_map(|file| file.as_str().map(PathBuf::from)).collect();
     let module = files.into_iter().rfind(|file| file.extension().is_some_and(|end| end == "wasm"));
     module.ok_or_else(|| {
-        format!("{} makes no module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`.", dir.display())
+        format!(
+            "{} makes no module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`.",
+            dir.display()
+        )
     })
 }

@@ -13,7 +13,10 @@ pub(crate) fn check(plugin: &Path, json: bool) -> Result<bool, String> {
     if json {
         println!("{facts}");
     } else if ok {
-        println!("ok: the gateway takes it ({} bytes, {} with metering)", facts["bytes"], facts["meteredBytes"]);
+        println!(
+            "ok: the gateway takes it ({} bytes, {} with metering)",
+            facts["bytes"], facts["meteredBytes"]
+        );
     } else {
         println!("refused: {}", text(&facts["refusal"]["message"]));
         println!("code:    {}", text(&facts["refusal"]["code"]));

@@ -26,7 +26,9 @@ pub(crate) fn lines(before: &[u8], after: &[u8]) -> Vec<String> {
         if i < before.len() && j < after.len() && before[i] == after[j] {
             lines.push(format!(" {}", before[i]));
             (i, j) = (i + 1, j + 1);
-        } else if j >= after.len() || i < before.len() && common[(i + 1) * width + j] >= common[i * width + j + 1] {
+        } else if j >= after.len()
+            || i < before.len() && common[(i + 1) * width + j] >= common[i * width + j + 1]
+        {
             lines.push(format!("-{}", before[i]));
             i += 1;
         } else {
@@ -93,8 +95,16 @@ mod tests {
     fn a_change_is_on_a_line_of_its_own() {
         let before = br#"{"a": 1.0, "b": {"c": "x, {y}"}, "d": []}"#;
         let after = br#"{"a":1.0,"b":{"c":"z"},"d":[]}"#;
-        let expected =
-            [" {", "   \"a\": 1.0,", "   \"b\": {", "-    \"c\": \"x, {y}\"", "+    \"c\": \"z\"", "   },", "   \"d\": []", " }"];
+        let expected = [
+            " {",
+            "   \"a\": 1.0,",
+            "   \"b\": {",
+            "-    \"c\": \"x, {y}\"",
+            "+    \"c\": \"z\"",
+            "   },",
+            "   \"d\": []",
+            " }",
+        ];
         assert_eq!(lines(before, after), expected);
     }
 

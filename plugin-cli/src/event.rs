@@ -42,7 +42,9 @@ struct File {
 /// The event in a text.
 pub(crate) fn read(source: &str, bytes: &[u8], event_type: Option<&str>, config: Option<&str>) -> Event {
     // What has neither a payload nor a body is a payload itself.
-    let file = serde_json::from_slice::<File>(bytes).ok().filter(|file| file.payload.is_some() || file.body.is_some());
+    let file = serde_json::from_slice::<File>(bytes)
+        .ok()
+        .filter(|file| file.payload.is_some() || file.body.is_some());
     let plain = file.is_none();
     let file = file.unwrap_or_default();
     let body = match (&file.payload, &file.body) {
@@ -72,7 +74,11 @@ pub(crate) fn read(source: &str, bytes: &[u8], event_type: Option<&str>, config:
 }
 
 /// The events that a command line names.
-pub(crate) fn collect(names: &[String], event_type: Option<&str>, config: Option<&str>) -> Result<Vec<Event>, String> {
+pub(crate) fn collect(
+    names: &[String],
+    event_type: Option<&str>,
+    config: Option<&str>,
+) -> Result<Vec<Event>, String> {
     let standard = ["-".to_owned()];
     let names = if names.is_empty() { &standard } else { names };
     let mut events = Vec::new();
@@ -86,7 +92,8 @@ pub(crate) fn collect(names: &[String], event_type: Option<&str>, config: Option
             continue;
         }
         for path in files(Path::new(name))? {
-            let bytes = fs::read(&path).map_err(|error| format!("Could not read {}: {error}.", path.display()))?;
+            let bytes =
+                fs::read(&path).map_err(|error| format!("Could not read {}: {error}.", path.display()))?;
             events.push(read(&path.display().to_string(), &bytes, event_type, config));
         }
     }
@@ -98,7 +105,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let entries = fs::read_dir(path).map_err(|error| format!("Could not list {}: {error}.", path.display()))?;
+    let entries =
+        fs::read_dir(path).map_err(|error| format!("Could not list {}: {error}.", path.display()))?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|end| end == "json"));
     files.sort();

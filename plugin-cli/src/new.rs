@@ -35,7 +35,7 @@ const CONFIG: &str = r#"# A small stack makes an instance two pages of memory in
 rustflags = ["-Clink-arg=-zstack-size=65536", "-Clink-arg=--max-memory=16777216"]
 "#;
 
-const LIB: &str = r#"//! Delivers events whose amount is large enough.
+const LIB: &str = r##"//! Delivers events whose amount is large enough.
 #![no_std]
 
 use weir_plugin::prelude::*;
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(outcome.reason(), Some("too small"));
     }
 }
-"#;
+"##;
 
 const SCHEMA: &str = r#"{
   "type": "object",
@@ -89,9 +89,16 @@ const SMALL: &str = r#"{
 
 /// Makes the plugin.
 pub(crate) fn new(name: &str, sdk: Option<&str>) -> Result<bool, String> {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(letter) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        return Err(format!("A plugin's name has 1 to 64 of `a-z 0-9 - _` and starts with a letter, `{name}` does not."));
+    let letter =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if name.is_empty()
+        || name.len() > 64
+        || !name.bytes().all(letter)
+        || !name.starts_with(|c: char| c.is_ascii_lowercase())
+    {
+        return Err(format!(
+            "A plugin's name has 1 to 64 of `a-z 0-9 - _` and starts with a letter, `{name}` does not."
+        ));
     }
     let dir = Path::new(name);
     if dir.exists() {
@@ -101,7 +108,8 @@ pub(crate) fn new(name: &str, sdk: Option<&str>) -> Result<bool, String> {
         None => SDK.to_owned(),
         Some(address) if address.contains("://") => format!("git = {address:?}"),
         Some(path) => {
-            let path = fs::canonicalize(path).map_err(|error| format!("There is no SDK at {path}: {error}."))?;
+            let path =
+                fs::canonicalize(path).map_err(|error| format!("There is no SDK at {path}: {error}."))?;
             format!("path = {:?}", path.display().to_string())
         }
     };

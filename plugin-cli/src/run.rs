@@ -15,13 +15,17 @@ use weir_plugin_host::wasmi;
 /// Runs a plugin on events; whether none failed.
 pub(crate) fn run(options: &Run) -> Result<bool, String> {
     let bytes = build::bytes(&options.plugin)?;
-    let refused = |code: &str, message: String| format!("The gateway would not take this plugin ({code}): {message}");
-    let admitted = admit(&bytes, &ModuleLimits::default()).map_err(|no| refused(no.code(), no.to_string()))?;
+    let refused =
+        |code: &str, message: String| format!("The gateway would not take this plugin ({code}): {message}");
+    let admitted =
+        admit(&bytes, &ModuleLimits::default()).map_err(|no| refused(no.code(), no.to_string()))?;
     let metered = admitted.meter().map_err(|no| refused(no.code(), no.to_string()))?;
     let module = wasmi::Engine::new().load(&metered.bytes)?;
     let config = match options.config.as_deref() {
         Some(config) => Some(match config.strip_prefix('@') {
-            Some(path) => fs::read_to_string(path).map_err(|error| format!("Could not read {path}: {error}."))?,
+            Some(path) => {
+                fs::read_to_string(path).map_err(|error| format!("Could not read {path}: {error}."))?
+            }
             None => config.to_owned(),
         }),
         None => None,
@@ -92,7 +96,9 @@ fn as_json(event: &Event, outcome: &Outcome, limit: u64) -> Value {
 }
 
 fn as_text(event: &Event, outcome: &Outcome, limit: u64, colour: bool) -> String {
-    let paint = |code: &str, text: &str| if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
+    let paint = |code: &str, text: &str| {
+        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    };
     let (word, said) = verdict(outcome);
     let code = match word {
         "unchanged" | "replace" => "32",
