@@ -5,6 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
+use crate::plugin::Attached;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -52,6 +53,30 @@ pub struct NewMessage {
     /// Tags, as the text of a JSON array.
     #[n(8)]
     pub tags: Option<String>,
+    /// How long the payload is kept, in hours; goes before the days.
+    #[n(9)]
+    pub retention_hours: Option<i64>,
+    /// When it is to be delivered, in milliseconds; none for at once.
+    #[n(10)]
+    pub deliver_at: Option<i64>,
+}
+
+impl Default for NewMessage {
+    fn default() -> Self {
+        Self {
+            event_type: String::new(),
+            payload: Vec::new().into(),
+            event_id: None,
+            channels: None,
+            idempotency_key: None,
+            body_hash: None,
+            retention_days: None,
+            app_uid: None,
+            tags: None,
+            retention_hours: None,
+            deliver_at: None,
+        }
+    }
 }
 
 /// App → Worker: what became of a [`NewMessage`].
@@ -186,6 +211,9 @@ pub struct Config {
     /// At most so many requests under way.
     #[n(13)]
     pub max_in_flight: Option<u32>,
+    /// The plugins that each delivery passes, in order; none for an empty chain.
+    #[n(14)]
+    pub plugins: Option<Vec<Attached>>,
 }
 
 /// Endpoint → App: answer to a [`Config`].
@@ -261,6 +289,9 @@ impl Report {
             ReportKind::Exhausted { attempt_id, .. } => {
                 format!("{}.exhausted.{attempt_id}", self.endpoint_id)
             }
+            // A message fails and recovers at an endpoint once.
+            ReportKind::Failing { msg_id, .. } => format!("{}.failing.{msg_id}", self.endpoint_id),
+            ReportKind::Recovered { msg_id, .. } => format!("{}.recovered.{msg_id}", self.endpoint_id),
         }
     }
 }
@@ -288,6 +319,32 @@ pub enum ReportKind {
         #[n(1)]
         attempt_id: String,
         /// The last attempt's status code, 0 where there was no answer.
+        #[n(2)]
+        code: u16,
+    },
+    /// A delivery has failed several times, and goes on.
+    #[n(3)]
+    Failing {
+        /// The message's id.
+        #[n(0)]
+        msg_id: String,
+        /// The attempt's id.
+        #[n(1)]
+        attempt_id: String,
+        /// The attempt's status code, 0 where there was no answer.
+        #[n(2)]
+        code: u16,
+    },
+    /// A delivery that was failing has got through.
+    #[n(4)]
+    Recovered {
+        /// The message's id.
+        #[n(0)]
+        msg_id: String,
+        /// The attempt's id.
+        #[n(1)]
+        attempt_id: String,
+        /// The attempt's status code.
         #[n(2)]
         code: u16,
     },
@@ -371,6 +428,9 @@ pub struct AttemptRow {
     /// When it was started.
     #[n(9)]
     pub started_at: i64,
+    /// What plugins did on its way: the text of a JSON array.
+    #[n(10)]
+    pub plugins: Option<String>,
 }
 
 /// App → Endpoint: the endpoint's statistics in a period.
@@ -402,6 +462,9 @@ pub struct StatsAnswer {
     /// Deliveries that failed so far and wait for the next attempt.
     #[n(4)]
     pub sending: i64,
+    /// Deliveries that plugins filtered out.
+    #[n(5)]
+    pub filtered: i64,
 }
 
 /// App → Endpoint: how the deliveries of these messages stand.
@@ -477,6 +540,24 @@ pub struct ReplayAsk {
     /// The messages; their payloads are asked for when their turn comes.
     #[n(0)]
     pub messages: Vec<Owed>,
+}
+
+/// App → Endpoint: one batch of a bulk replay: messages to deliver once more, by hand, unless they are on their way.
+/// Answered by a [`TaskAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BulkAsk {
+    /// The messages; their payloads are asked for when their turn comes.
+    #[n(0)]
+    pub messages: Vec<Owed>,
+    /// The last attempt before the replay, as the answer to the very first ask said; none in that ask.
+    #[n(1)]
+    pub upto: Option<String>,
+    /// Only those whose newest attempt has this status, with the API's numbers.
+    #[n(2)]
+    pub status: Option<i64>,
+    /// Only those whose newest attempt was answered with this hundred.
+    #[n(3)]
+    pub code_class: Option<u16>,
 }
 
 /// A message without its payload.
@@ -565,4 +646,70 @@ pub struct RevokedAsk {
     /// When it was issued, in milliseconds; 0 where it does not say.
     #[n(1)]
     pub issued_at: i64,
+}
+
+/// Directory → Worker → App: the plugins of one endpoint, resolved. The App takes it unless it has handled a
+/// [`PluginNotice`] of this number or a later one: then it may be out of date, and is to be resolved again.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ResolvedPlugins {
+    /// The number of the Directory's change by which the uses were noted.
+    #[n(0)]
+    pub seq: i64,
+    /// In the order in which a delivery passes them.
+    #[n(1)]
+    pub plugins: Vec<Attached>,
+}
+
+/// Directory → App: how a plugin stands now. Sent until answered with [`PluginUses`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginNotice {
+    /// The plugin's name.
+    #[n(0)]
+    pub plugin: String,
+    /// The number of the Directory's change that this tells of.
+    #[n(1)]
+    pub seq: i64,
+    /// The current version, which every attachment runs that has not pinned another; none where the plugin is gone,
+    /// and its attachments with it.
+    #[n(2)]
+    pub current: Option<String>,
+    /// Attachments to take away: the endpoint's id, and the version that is pinned, if one is.
+    #[n(3)]
+    pub remove: Vec<(String, Option<String>)>,
+}
+
+/// App → Directory: where the plugin of a [`PluginNotice`] is attached, now that it was acted upon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PluginUses {
+    /// The endpoint's id, and the version that is pinned, if one is.
+    #[n(0)]
+    pub uses: Vec<(String, Option<String>)>,
+}
+
+/// Endpoint or Worker → Directory: a plugin's module. Answered with a [`PluginModule`], or with 404.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginModuleAsk {
+    /// The plugin's name.
+    #[n(0)]
+    pub name: String,
+    /// The version; none for the current one.
+    #[n(1)]
+    pub version: Option<String>,
+}
+
+/// Directory → Endpoint or Worker: a module as engines run it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginModule {
+    /// The version.
+    #[n(0)]
+    pub version: String,
+    /// The version of the pass that rewrote it.
+    #[n(1)]
+    pub pass: i64,
+    /// What it says about itself, as the text of a JSON object.
+    #[n(2)]
+    pub manifest: Option<String>,
+    /// The rewritten module.
+    #[n(3)]
+    pub bytes: ByteVec,
 }

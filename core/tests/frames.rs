@@ -11,6 +11,7 @@ use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
 use weir_core::app::{EndpointRecord, StoredSecret};
 use weir_core::frame::*;
+use weir_core::plugin::{Attached, OnError};
 
 fn bytes(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
@@ -75,6 +76,8 @@ frames! {
             retention_days: Some(7),
             app_uid: Some(text("u")),
             tags: Some(text("[\"t\"]")),
+            retention_hours: None,
+            deliver_at: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -86,7 +89,17 @@ frames! {
             retention_days: None,
             app_uid: None,
             tags: None,
+            retention_hours: None,
+            deliver_at: None,
         } => "8263612e62427b7d";
+    a_new_message_for_later:
+        NewMessage {
+            event_type: text("a.b"),
+            payload: b"{}".to_vec().into(),
+            retention_hours: Some(36),
+            deliver_at: Some(7),
+            ..NewMessage::default()
+        } => "8b63612e62427b7df6f6f6f6f6f6f6182407";
     what_became_of_it:
         Accepted::Stored { id: text("msg_1"), at: 1_795_000_000_000, replayed: true } => "820083656d73675f311b000001a1ee565e00f5",
         Accepted::EventIdTaken => "820180",
@@ -112,7 +125,14 @@ frames! {
             timeout_ms: Some(15_000),
             paces: vec![(10, 1_000)],
             max_in_flight: Some(6),
-        } => "8e03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806",
+            plugins: Some(vec![Attached {
+                name: text("redact"),
+                version: text("ab"),
+                pinned: true,
+                config: Some(text("{}")),
+                on_error: OnError::Deliver,
+            }]),
+        } => "8f03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806818566726564616374626162f5627b7d01",
         ConfigAnswer { version: 3 } => "8103";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
@@ -127,7 +147,19 @@ frames! {
             kind: ReportKind::Exhausted { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 500 },
             at: 7,
             config_version: 3,
-        } => "846465705f31820283656d73675f316761746d70745f311901f40703";
+        } => "846465705f31820283656d73675f316761746d70745f311901f40703",
+        Report {
+            endpoint_id: text("ep_1"),
+            kind: ReportKind::Failing { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 500 },
+            at: 7,
+            config_version: 3,
+        } => "846465705f31820383656d73675f316761746d70745f311901f40703",
+        Report {
+            endpoint_id: text("ep_1"),
+            kind: ReportKind::Recovered { msg_id: text("msg_1"), attempt_id: text("atmpt_1"), code: 200 },
+            at: 7,
+            config_version: 3,
+        } => "846465705f31820483656d73675f316761746d70745f3118c80703";
     an_applications_beginning:
         AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false } => "85656f72675f31656170705f31617502f4";
     attempts_asked_for_and_told:
@@ -144,12 +176,13 @@ frames! {
                 status: 0,
                 manual: true,
                 started_at: 7,
+                plugins: Some(text("[]")),
             }],
             stopped_at: Some(text("atmpt_0")),
-        } => "82818a6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f5076761746d70745f30";
+        } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
     statistics_asked_for_and_told:
         StatsAsk { since: 5, until: 7 } => "820507",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5 } => "850102030405";
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6 } => "86010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";
@@ -159,6 +192,7 @@ frames! {
     background_tasks:
         RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")) } => "8405076761746d70745f316761746d70745f32",
         ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }] } => "818182656d73675f3163612e62",
+        BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400) } => "84806761746d70745f3202190190",
         TaskAnswer { not_ready: false, count: 2, after: text("atmpt_1"), upto: Some(text("atmpt_2")), end: true } => "85f4026761746d70745f316761746d70745f32f5",
         TaskNote {
             id: text("qtask_1"),
@@ -172,6 +206,32 @@ frames! {
     tokens_that_are_taken_back:
         Revocation { keys: vec![text("app_1")], issued_until: Some(5), grace_ms: 7, forget_at: None } => "8381656170705f310507",
         RevokedAsk { keys: vec![text("app_1")], issued_at: 5 } => "8281656170705f3105";
+    an_operational_event:
+        weir_core::operational::Event { id: text("ep_1.created"), event_type: text("endpoint.created"), payload: text("{}") } => "836c65705f312e6372656174656470656e64706f696e742e63726561746564627b7d";
+    plugins_of_an_endpoint:
+        ResolvedPlugins { seq: 7, plugins: vec![Attached {
+            name: text("redact"),
+            version: text("ab"),
+            pinned: false,
+            config: None,
+            on_error: OnError::Drop,
+        }] } => "8207818566726564616374626162f4f602",
+        PluginNotice {
+            plugin: text("redact"),
+            seq: 7,
+            current: Some(text("ab")),
+            remove: vec![(text("ep_1"), Some(text("cd"))), (text("ep_2"), None)],
+        } => "84667265646163740762616282826465705f31626364826465705f32f6",
+        PluginUses { uses: vec![(text("ep_1"), Some(text("cd"))), (text("ep_2"), None)] } => "8182826465705f31626364826465705f32f6";
+    modules:
+        PluginModuleAsk { name: text("redact"), version: Some(text("ab")) } => "8266726564616374626162",
+        PluginModule {
+            version: text("ab"),
+            pass: 1,
+            manifest: Some(text("{}")),
+            bytes: b"\0asm".to_vec().into(),
+        } => "8462616201627b7d440061736d",
+        Reply { status: 200, body: b"\0asm".to_vec(), log: None, content_type: Some(text("application/wasm")) } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
     a_call_and_its_reply:
         Call {
             op: text("endpoint.get"),
@@ -180,7 +240,7 @@ frames! {
             body: b"{}".to_vec(),
             app_scope: true,
         } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
-        Reply { status: 200, body: b"{}".to_vec(), log: None } => "8218c8427b7d";
+        Reply { status: 200, body: b"{}".to_vec(), ..Reply::default() } => "8218c8427b7d";
     a_stored_configuration:
         EndpointRecord {
             content: EndpointContent {
@@ -196,6 +256,7 @@ frames! {
             version: 3,
             skips: vec![(text("msg_1"), text("msg_2"))],
             disabled_from: Some(text("msg_3")),
+            plugins: None,
         } => "888b7468747470733a2f2f6578616d706c652e636f6d2f60f6f4f6f6f6a0820501f681fb3fe0000000000000a163782d61616281816c706c61696e3a77687365635f0102038182656d73675f31656d73675f32656d73675f33";
 }
 

@@ -2,6 +2,8 @@
 
 mod auth;
 mod example;
+mod operational;
+mod plugin;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -13,12 +15,14 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
+use weir_core::api::model::plugin::{MAX_MODULE, module_too_large};
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
 use weir_core::deployment::Deployment;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, Accepted, NewMessage};
 use weir_core::id;
+use weir_core::operational::APP_ID;
 use weir_core::token::{self, Claims};
 use worker::console_error;
 
@@ -52,7 +56,10 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
     if let Some(log) = &reply.log {
         console_error!("{} {}: {log}", parts.method, parts.url);
     }
-    js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default())
+    match &reply.content_type {
+        None => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
+        Some(content_type) => js::answer_bytes(content_type, &reply.body),
+    }
 }
 
 async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
@@ -99,10 +106,11 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
     let caller = Caller { env: env.clone(), claims, token };
     caller.check_scope(&route).ok()?;
-    let key = route.app()?;
+    let key = route.app().filter(|key| *key != APP_ID)?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
-    let message = MessageIn::parse(body).ok().filter(|message| message.application.is_none())?;
+    let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
+    let message = MessageIn::parse(body).ok().filter(usual)?;
     let mut new = caller.new_message(parts, &message, body);
     new.app_uid = uid;
     Some(Hot {
@@ -162,7 +170,7 @@ fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, St
 
 /// A body that was not even read.
 fn too_large() -> ApiError {
-    let detail = "The body is too large: a message's payload may have 1 MiB.";
+    let detail = "The body is too large: a message's payload may have 1 MiB, and so may a plugin.";
     ApiError::status(413, "payload_too_large", detail)
 }
 
@@ -195,6 +203,10 @@ impl Caller {
         body: Vec<u8>,
     ) -> Result<Reply, ApiError> {
         let app_key = route.app().map(str::to_owned);
+        // It is reached by its own routes only.
+        if app_key.as_deref() == Some(APP_ID) {
+            return Err(no_app());
+        }
         if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
             && own != key
             && self.resolve(key, false).await?.0.as_ref() != Some(own)
@@ -205,6 +217,12 @@ impl Caller {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
+            (Home::Operational, _) => self.operational(route, query, body).await,
+            (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
+            (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
+            (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
+            (_, Op::PluginUpload) if body.len() > MAX_MODULE => Err(module_too_large()),
+            (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;
@@ -223,6 +241,28 @@ impl Caller {
                 directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
             }
         }
+    }
+
+    /// Stops a task: the Directory knows whose it is.
+    async fn cancel_task(&self, route: Route) -> Result<Reply, ApiError> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Task {
+            data: Data,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data {
+            app_id: String,
+        }
+        let find = self.call(Op::TaskGet, route, "", Vec::new());
+        let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(internal)?;
+        if found.status != 200 {
+            return Ok(found);
+        }
+        let task: Task = serde_json::from_slice(&found.body).map_err(|e| internal(e.to_string()))?;
+        let stop = Call { op: Op::TaskStop.name().to_owned(), ..find };
+        self.ask_app(&task.data.app_id, &stop).await
     }
 
     /// The request as its object gets it.
@@ -346,8 +386,10 @@ impl Caller {
             }),
             body_hash: key.map(|_| Sha256::digest(body).to_vec().into()),
             retention_days: message.retention_days().map(i64::from),
-            app_uid: None,
+            retention_hours: message.retention_hours(),
+            deliver_at: message.deliver_at(),
             tags: list(fields.tags),
+            ..NewMessage::default()
         }
     }
 
@@ -361,6 +403,7 @@ impl Caller {
         let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
         let message = MessageIn::parse(body)?;
         message.check_application(key)?;
+        message.check_deliver_at(now())?;
         let mut new = self.new_message(parts, &message, body);
         let fields = message.fields();
         for fresh in [false, true] {

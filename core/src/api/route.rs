@@ -30,6 +30,8 @@ pub enum Home {
     Directory,
     /// The App object; the first parameter of the path names the application.
     App,
+    /// The App object of the tenant's operational application.
+    Operational,
 }
 
 struct Pattern {
@@ -139,6 +141,7 @@ operations! {
         Recover "endpoint.recover" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/recover";
         ReplayMissing "endpoint.replay-missing" Any App:
             POST "app/{app_id}/endpoint/{endpoint_id}/replay-missing";
+        BulkReplay "endpoint.bulk-replay" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/bulk-replay";
 
         AttemptStats "endpoint.attempt-stats" Any App:
             GET "app/{app_id}/endpoint/{endpoint_id}/attempt-stats";
@@ -170,8 +173,45 @@ operations! {
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
 
+        OperationalList "operational-webhook.endpoint.list" Org Operational: GET "operational-webhook/endpoint";
+        OperationalCreate "operational-webhook.endpoint.create" Org Operational:
+            POST "operational-webhook/endpoint";
+        OperationalGet "operational-webhook.endpoint.get" Org Operational:
+            GET "operational-webhook/endpoint/{endpoint_id}";
+        OperationalUpdate "operational-webhook.endpoint.update" Org Operational:
+            PUT "operational-webhook/endpoint/{endpoint_id}";
+        OperationalDelete "operational-webhook.endpoint.delete" Org Operational:
+            DELETE "operational-webhook/endpoint/{endpoint_id}";
+        OperationalSecretGet "operational-webhook.endpoint.secret.get" Org Operational:
+            GET "operational-webhook/endpoint/{endpoint_id}/secret";
+        OperationalSecretRotate "operational-webhook.endpoint.secret.rotate" Org Operational:
+            POST "operational-webhook/endpoint/{endpoint_id}/secret/rotate";
+        OperationalHeadersGet "operational-webhook.endpoint.headers.get" Org Operational:
+            GET "operational-webhook/endpoint/{endpoint_id}/headers";
+        OperationalHeadersPut "operational-webhook.endpoint.headers.put" Org Operational:
+            PUT "operational-webhook/endpoint/{endpoint_id}/headers";
+        OperationalHeadersPatch "operational-webhook.endpoint.headers.patch" Org Operational:
+            PATCH "operational-webhook/endpoint/{endpoint_id}/headers";
+        PluginList "plugin.list" Org Directory: GET "plugin";
+        PluginUpload "plugin.upload" Org Directory: PUT "plugin/{plugin_name}";
+        PluginGet "plugin.get" Org Directory: GET "plugin/{plugin_name}";
+        PluginDelete "plugin.delete" Org Directory: DELETE "plugin/{plugin_name}";
+        PluginCurrent "plugin.set-current" Org Directory:
+            POST "plugin/{plugin_name}/current",
+            PUT "plugin/{plugin_name}/current";
+        VersionList "plugin.version.list" Org Directory: GET "plugin/{plugin_name}/version";
+        VersionGet "plugin.version.get" Org Directory: GET "plugin/{plugin_name}/version/{version}";
+        VersionDelete "plugin.version.delete" Org Directory:
+            DELETE "plugin/{plugin_name}/version/{version}";
+        VersionWasm "plugin.version.wasm" Org Directory:
+            GET "plugin/{plugin_name}/version/{version}/wasm";
+        PluginTest "plugin.test" Org Worker: POST "plugin/{plugin_name}/test";
+        PluginsGet "endpoint.plugins.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
+        PluginsPut "endpoint.plugins.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
+
         TaskList "background-task.list" Org Directory: GET "background-task";
         TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
+        TaskCancel "background-task.cancel" Org Worker: POST "background-task/{task_id}/cancel";
     }
     internal {
         Resolve "directory.resolve";
@@ -179,6 +219,11 @@ operations! {
         TaskNote "directory.note-task";
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
+        TaskStop "app.stop-task";
+        PluginAttach "directory.attach-plugins";
+        PluginSettle "directory.settle-plugins";
+        PluginVerify "directory.verify-plugin";
+        PluginModule "directory.plugin-module";
     }
 }
 
@@ -205,7 +250,7 @@ impl Route {
             Home::Directory => {
                 matches!(self.op, Op::AppGet | Op::AppUpdate | Op::AppPatch | Op::AppDelete)
             }
-            Home::Worker => false,
+            Home::Worker | Home::Operational => false,
         };
         self.params.first().filter(|_| by_app).map(String::as_str)
     }
@@ -215,6 +260,25 @@ impl Route {
     pub fn into_call_params(self) -> Vec<String> {
         let skip = usize::from(self.home == Home::App);
         self.params.into_iter().skip(skip).collect()
+    }
+}
+
+impl Op {
+    /// What an operation on operational endpoints asks of the operational application: the same as of any other.
+    pub fn of_operational(self) -> Option<Self> {
+        Some(match self {
+            Op::OperationalList => Op::EndpointList,
+            Op::OperationalCreate => Op::EndpointCreate,
+            Op::OperationalGet => Op::EndpointGet,
+            Op::OperationalUpdate => Op::EndpointUpdate,
+            Op::OperationalDelete => Op::EndpointDelete,
+            Op::OperationalSecretGet => Op::SecretGet,
+            Op::OperationalSecretRotate => Op::SecretRotate,
+            Op::OperationalHeadersGet => Op::HeadersGet,
+            Op::OperationalHeadersPut => Op::HeadersPut,
+            Op::OperationalHeadersPatch => Op::HeadersPatch,
+            _ => return None,
+        })
     }
 }
 
@@ -307,6 +371,9 @@ mod tests {
             assert_eq!(Op::from_name(op.name()), Some(op));
         }
         assert_eq!(Op::from_name("app.explode"), None);
+        for pattern in PATTERNS {
+            assert_eq!(pattern.op.of_operational().is_some(), pattern.home == Home::Operational);
+        }
         for pattern in PATTERNS.iter().filter(|p| p.home == Home::App) {
             assert!(pattern.path.starts_with("app/{app_id}/"), "{}", pattern.path);
         }
@@ -363,6 +430,12 @@ mod tests {
         assert_eq!(scope("POST", "app/a/endpoint"), Scope::Any);
         assert_eq!(scope("GET", "event-type"), Scope::Any);
         assert_eq!(scope("PATCH", "event-type/x"), Scope::Org);
+        for (method, path) in
+            [("GET", ""), ("PUT", "/x"), ("GET", "/x"), ("DELETE", "/x"), ("PUT", "/x/current")]
+        {
+            assert_eq!(scope(method, &format!("plugin{path}")), Scope::Org);
+        }
+        assert_eq!(scope("PUT", "app/a/endpoint/e/plugins"), Scope::Any);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use minicbor::bytes::ByteVec;
 
 /// How long an idempotency key is remembered.
 const IDEMPOTENCY_MS: i64 = 12 * 3_600_000;
-const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 /// At most so many bytes of payload are answered at once.
 const PAYLOADS_MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -39,42 +40,45 @@ macro_rules! insert {
     ($($row:literal),+) => {
         concat!(
             "INSERT INTO message (id, created_at, event_type, event_id, channels, tags, expires_at,
-                idempotency_key, body_hash, payload) VALUES ",
+                idempotency_key, body_hash, payload, deliver_at) VALUES ",
             $($row),+
         )
     };
 }
 
-/// Statements for so many rows; ten values each, and at most 100 a statement.
+/// Statements for so many rows; eleven values each, and at most 100 a statement.
 const INSERTS: [(usize, &str); 4] = [
     (
         8,
         insert!(
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?)"
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?)"
         ),
     ),
     (
         4,
         insert!(
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?),",
-            "(?,?,?,?,?,?,?,?,?,?)"
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?),",
+            "(?,?,?,?,?,?,?,?,?,?,?)"
         ),
     ),
-    (2, insert!("(?,?,?,?,?,?,?,?,?,?),", "(?,?,?,?,?,?,?,?,?,?)")),
-    (1, insert!("(?,?,?,?,?,?,?,?,?,?)")),
+    (2, insert!("(?,?,?,?,?,?,?,?,?,?,?),", "(?,?,?,?,?,?,?,?,?,?,?)")),
+    (1, insert!("(?,?,?,?,?,?,?,?,?,?,?)")),
 ];
 
-fn values<'a>(id: &'a str, now: i64, message: &'a NewMessage) -> [Value<'a>; 10] {
-    let expires_at = message.retention_days.map(|days| now.saturating_add(days.saturating_mul(DAY_MS)));
+fn values<'a>(id: &'a str, now: i64, message: &'a NewMessage) -> [Value<'a>; 11] {
+    let hours = message.retention_hours.map(|hours| hours.saturating_mul(HOUR_MS));
+    let kept_for = hours.or(message.retention_days.map(|days| days.saturating_mul(DAY_MS)));
+    // What waits for its time is kept that long after it.
+    let expires_at = kept_for.map(|ms| now.max(message.deliver_at.unwrap_or(now)).saturating_add(ms));
     [
         Value::Text(id),
         Value::Int(now),
@@ -86,6 +90,7 @@ fn values<'a>(id: &'a str, now: i64, message: &'a NewMessage) -> [Value<'a>; 10]
         Value::opt_blob(message.idempotency_key.as_deref()),
         Value::opt_blob(message.body_hash.as_deref()),
         Value::Blob(&message.payload),
+        Value::opt_int(message.deliver_at),
     ]
 }
 
@@ -119,6 +124,9 @@ impl<S: Sql> App<S> {
         if !self.exists(message.app_uid.as_deref()) {
             return Ok(Accepted::Unknown);
         }
+        if self.is_operational() && !self.is_wanted(&message.event_type) {
+            return Ok(Accepted::Unknown);
+        }
         if let Some(key) = &message.idempotency_key {
             let hash = message.body_hash.as_ref();
             if let Some(answer) = group.answered_before(key, hash) {
@@ -150,6 +158,10 @@ impl<S: Sql> App<S> {
             rest = others;
         }
         for (id, message) in stored {
+            if let Some(deliver_at) = message.deliver_at {
+                self.schedule(&id, deliver_at)?;
+                continue; // fan-out passes it over
+            }
             self.last.clone_from(&id);
             self.tail_bytes = self.tail_bytes.saturating_add(message.payload.len());
             self.tail.push_back(Entry {

@@ -1,7 +1,9 @@
 //! Endpoint configurations: owned here, offered to the Endpoint objects until they have them.
 
+use super::events::set;
 use super::{App, Effects, EndpointRecord, Slot};
 use crate::frame::{self, ConfigAnswer, Report, ReportKind};
+use crate::operational::{self, Event};
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde_json::json;
@@ -97,6 +99,8 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
         record.version = slot.record.version.saturating_add(1);
         record.updated_at = now;
+        // What is under way to it, or waits there, is asked for in due time: it is not offered again.
+        slot.owes |= record.content.disabled != slot.record.content.disabled;
         if record.content.disabled && !slot.record.content.disabled {
             record.disabled_from = Some(self.last.clone());
         }
@@ -140,10 +144,11 @@ impl<S: Sql> App<S> {
         slot.record.version = slot.record.version.saturating_add(1);
         slot.record.updated_at = now;
         slot.retry_at = 0;
-        slot.owes = false;
+        slot.owes = true; // it may have reports that nobody has taken
+        slot.saved_owes = true;
         let record = frame::encode(&slot.record);
         self.sql.exec(
-            "UPDATE endpoint SET deleted = 1, owes = 0, record = ?2 WHERE id = ?1",
+            "UPDATE endpoint SET deleted = 1, owes = 1, record = ?2 WHERE id = ?1",
             &[Value::Text(endpoint_id), Value::Blob(&record)],
         )
     }
@@ -152,44 +157,45 @@ impl<S: Sql> App<S> {
     /// has decided.
     pub fn reported(&mut self, now: i64, report: &Report) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
-        let Some(info) = &self.info else { return Ok(effects) };
-        let (app_id, app_uid) = (info.app_id.clone(), info.uid.clone());
         if let Some(slot) = self.slots.get(&report.endpoint_id)
             && !slot.deleted
         {
             let current = slot.record.version == report.config_version && !slot.record.content.disabled;
-            let mut data = json!({
-                "appId": app_id,
-                "appUid": app_uid,
-                "endpointId": report.endpoint_id,
-                "endpointUid": slot.record.content.uid,
-            });
-            match &report.kind {
+            let attempt = match &report.kind {
                 ReportKind::Gone | ReportKind::FailingSince { .. } if current => {
-                    let (since, trigger) = match report.kind {
+                    let (since, reason) = match report.kind {
                         ReportKind::FailingSince { since } => (since, "failing"),
                         _ => (report.at, "gone"),
                     };
                     let mut record = slot.record.clone();
                     record.content.disabled = true;
                     self.change_endpoint(now, &report.endpoint_id, record)?;
-                    set(&mut data, "failSince", json!(rfc3339(since)));
-                    set(&mut data, "trigger", json!(trigger));
-                    effects.operational.push(("endpoint.disabled", event("endpoint.disabled", data)));
+                    self.tell_gave_up(now, report.event_id(), &report.endpoint_id, since, reason)?;
+                    None
                 }
-                ReportKind::Gone | ReportKind::FailingSince { .. } => {}
+                ReportKind::Gone | ReportKind::FailingSince { .. } => None,
                 ReportKind::Exhausted { msg_id, attempt_id, code } => {
-                    set(&mut data, "msgId", json!(msg_id));
-                    set(&mut data, "msgEventId", json!(self.event_id_of(msg_id)?));
-                    set(
-                        &mut data,
-                        "lastAttempt",
-                        json!({ "id": attempt_id, "responseStatusCode": code, "timestamp": rfc3339(report.at) }),
-                    );
-                    effects
-                        .operational
-                        .push(("message.attempt.exhausted", event("message.attempt.exhausted", data)));
+                    Some((operational::ATTEMPT_EXHAUSTED, msg_id, attempt_id, code))
                 }
+                ReportKind::Failing { msg_id, attempt_id, code } => {
+                    Some((operational::ATTEMPT_FAILING, msg_id, attempt_id, code))
+                }
+                ReportKind::Recovered { msg_id, attempt_id, code } => {
+                    Some((operational::ATTEMPT_RECOVERED, msg_id, attempt_id, code))
+                }
+            };
+            if let Some((event_type, msg_id, attempt_id, code)) = attempt
+                && !self.is_operational()
+            {
+                let mut data = self.event_data(&report.endpoint_id);
+                set(&mut data, "msgId", json!(msg_id));
+                set(&mut data, "msgEventId", json!(self.event_id_of(msg_id)?));
+                set(
+                    &mut data,
+                    "lastAttempt",
+                    json!({ "id": attempt_id, "responseStatusCode": code, "timestamp": rfc3339(report.at) }),
+                );
+                effects.operational.push(Event::new(report.event_id(), event_type, &data));
             }
         }
         self.settle(now, &mut effects)?;
@@ -200,14 +206,4 @@ impl<S: Sql> App<S> {
         let rows = self.sql.query("SELECT event_id FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
         rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_text(0))
     }
-}
-
-fn set(data: &mut serde_json::Value, key: &str, value: serde_json::Value) {
-    if let Some(object) = data.as_object_mut() {
-        object.insert(key.to_owned(), value);
-    }
-}
-
-fn event(kind: &str, data: serde_json::Value) -> String {
-    json!({ "type": kind, "data": data }).to_string()
 }

@@ -80,6 +80,8 @@ struct Logged {
     channels: Vec<String>,
     /// Whether endpoints are offered it: it has a payload, and is for all of them.
     is_offered: bool,
+    /// When it will be offered, where that is not yet.
+    waits_until: Option<i64>,
 }
 
 impl<S: Sql> App<S> {
@@ -194,15 +196,22 @@ impl<S: Sql> App<S> {
 
     fn logged(&self, msg_id: &str) -> Result<Option<Logged>, SqlError> {
         let rows = self.sql.query(
-            "SELECT event_type, channels, payload IS NOT NULL AND only_for IS NULL FROM message WHERE id = ?1",
+            "SELECT event_type, channels, payload IS NOT NULL AND only_for IS NULL, deliver_at
+             FROM message WHERE id = ?1",
             &[Value::Text(msg_id)],
         )?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        let deliver_at = row.opt_int(3)?;
+        let waits_until = match deliver_at {
+            Some(at) if self.is_scheduled(msg_id, at)? => Some(at),
+            _ => None,
+        };
         Ok(Some(Logged {
             id: msg_id.to_owned(),
             event_type: row.text(0)?,
             channels: parse_channels(row.opt_text(1)?.as_deref()),
-            is_offered: row.flag(2)?,
+            is_offered: row.flag(2)? && (deliver_at.is_none() || waits_until.is_some()),
+            waits_until,
         }))
     }
 
@@ -275,6 +284,13 @@ impl Slot {
         if let Some(row) = row {
             let status = Status::from_number(row.status).unwrap_or(Status::Fail);
             return Some(Standing { status, next_at: row.next_at });
+        }
+        if let Some(at) = message.waits_until {
+            let wanted = !self.deleted
+                && !self.record.content.disabled
+                && message.is_offered
+                && self.filter.matches(&message.event_type, &message.channels);
+            return wanted.then_some(Standing { next_at: Some(at), ..Standing::WAITING });
         }
         let passed_over = self.record.disabled_from.as_ref().is_some_and(|from| message.id > *from);
         let owed = !self.deleted

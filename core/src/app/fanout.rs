@@ -48,6 +48,7 @@ impl<S: Sql> App<S> {
                 slot.pushing = Some(Pushing {
                     upto: found.upto,
                     ids: found.batch.iter().map(|message| message.id.clone()).collect(),
+                    overtaken: false,
                 });
                 let push = Push { config_version: slot.record.version, messages: found.batch };
                 effects.push.push((endpoint_id.clone(), push));
@@ -78,11 +79,14 @@ impl<S: Sql> App<S> {
                     let count = usize::try_from(answer.accepted).unwrap_or(usize::MAX);
                     let empty_handed = count == 0 && answer.enough;
                     if count >= pushing.ids.len() {
-                        slot.cursor = slot.cursor.clone().max(pushing.upto);
+                        slot.cursor = slot.cursor.clone().max(pushing.upto.clone());
                     } else if let Some(id) = count.checked_sub(1).and_then(|i| pushing.ids.get(i)) {
                         slot.cursor = slot.cursor.clone().max(id.clone());
                     }
-                    slot.owes = answer.owes;
+                    slot.owes = answer.owes || pushing.overtaken;
+                    if pushing.is_poke() {
+                        slot.save(&self.sql, endpoint_id)?;
+                    }
                     slot.enough = answer.enough;
                     if empty_handed {
                         // It will pull; in case that gets lost, it is asked again, ever more rarely.
@@ -177,9 +181,9 @@ fn from_log(slot: &Slot, sql: &impl Sql) -> Result<Found, SqlError> {
                 found.more = true;
                 break;
             }
-            // What is for one endpoint alone was brought there already.
+            // What is for one endpoint alone was brought there already; what has a time of its own will be.
             let payload = sql.query(
-                "SELECT payload FROM message WHERE id = ?1 AND only_for IS NULL",
+                "SELECT payload FROM message WHERE id = ?1 AND only_for IS NULL AND deliver_at IS NULL",
                 &[Value::Text(&id)],
             )?;
             let payload = payload.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob(0))?;

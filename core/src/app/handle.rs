@@ -8,7 +8,7 @@ use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Statu
 use crate::api::model::endpoint::{
     EndpointAttemptStats, EndpointContent, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch,
     EndpointIn, EndpointOut, EndpointPatch, EndpointSecretOut, EndpointSecretRotateIn, EndpointStats,
-    EndpointUpdate,
+    EndpointUpdate, unknown_event_types,
 };
 use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
 use crate::api::model::task::TaskKind;
@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::filter::parse_channels;
 use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
+use crate::operational;
 use crate::rng::Entropy;
 use crate::secret::Secret;
 use crate::sql::{Row, Sql, SqlError, Value};
@@ -68,6 +69,8 @@ pub struct ResendPlan {
     pub resend: Resend,
     /// What to answer once it has taken it, if not just that.
     pub(super) reply: Option<Reply>,
+    /// What goes out before it is told.
+    pub effects: Effects,
 }
 
 /// Whose statistics to ask for.
@@ -100,14 +103,14 @@ impl StatsPlan {
     pub fn reply(&self, answer: &StatsAnswer) -> Reply {
         if self.attempts_only {
             let (success, fail) = (answer.success, answer.fail);
-            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: 0 });
+            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: answer.filtered });
         }
         let stats = EndpointStats {
             success: answer.success,
             pending: answer.pending,
             sending: answer.sending,
             fail: answer.fail,
-            canceled: 0,
+            canceled: answer.filtered,
         };
         Reply::json(200, &stats)
     }
@@ -128,6 +131,11 @@ impl<S: Sql> App<S> {
             return Ok(None);
         }
         match self.dispatch(now, rng, call) {
+            Ok(Outcome::Resend(mut plan)) => {
+                self.note_debt(&plan.endpoint_id)?;
+                self.arm(now, &mut plan.effects);
+                Ok(Some(Outcome::Resend(plan)))
+            }
             Ok(outcome) => Ok(Some(outcome)),
             Err(ApiError::Internal(text)) => Err(SqlError(text)),
             Err(error) => Ok(Some(Outcome::Reply(error.into()))),
@@ -149,7 +157,9 @@ impl<S: Sql> App<S> {
             Some(Op::EndpointPatch) => self.patch_endpoint(now, rng, param(0), call),
             Some(Op::EndpointDelete) => {
                 let endpoint_id = self.endpoint(param(0))?.0.to_owned();
+                let data = self.event_data(&endpoint_id);
                 self.delete_endpoint(now, &endpoint_id)?;
+                self.tell_deleted(now, &endpoint_id, &data)?;
                 self.changed(now, Reply::empty(204))
             }
             Some(Op::SecretGet) => {
@@ -176,6 +186,8 @@ impl<S: Sql> App<S> {
                     Ok(Reply::empty(204))
                 })
             }
+            Some(Op::PluginsGet) => self.get_plugins(param(0)),
+            Some(Op::PluginsPut) => self.put_plugins(now, param(0), call),
             Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
             Some(Op::AttemptStats) => self.stats(now, param(0), call, true),
             Some(Op::SendExample) => self.send_example(now, rng, param(0), call),
@@ -210,6 +222,8 @@ impl<S: Sql> App<S> {
             Some(Op::MessageExpunge) => self.expunge(now, param(0)),
             Some(Op::AttemptExpunge) => self.expunge_attempt(param(0), param(1)),
             Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
+            Some(Op::BulkReplay) => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
+            Some(Op::TaskStop) => self.stop_task(now, param(0)),
             Some(Op::ReplayMissing) => self.start_task(now, rng, TaskKind::Replay, param(0), call),
             _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
         }
@@ -246,7 +260,16 @@ impl<S: Sql> App<S> {
         Ok((endpoint_id, slot))
     }
 
-    fn check_content(&self, content: &EndpointContent, own: Option<&str>) -> Result<(), ApiError> {
+    fn check_content(&self, content: &mut EndpointContent, own: Option<&str>) -> Result<(), ApiError> {
+        if self.is_operational() {
+            content.channels = None; // operational events have none
+            let known = |name: &String| operational::EVENT_TYPES.contains(&name.as_str());
+            let unknown: Vec<String> =
+                content.event_types.iter().flatten().filter(|name| !known(name)).cloned().collect();
+            if !unknown.is_empty() {
+                return Err(unknown_event_types(&unknown));
+            }
+        }
         target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
             ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
         })?;
@@ -264,8 +287,8 @@ impl<S: Sql> App<S> {
         self.create(now, rng, new)
     }
 
-    fn create(&mut self, now: i64, rng: &mut impl Entropy, new: EndpointIn) -> Handled {
-        self.check_content(&new.content, None)?;
+    fn create(&mut self, now: i64, rng: &mut impl Entropy, mut new: EndpointIn) -> Handled {
+        self.check_content(&mut new.content, None)?;
         let secret = self.make_secret(new.secret.as_deref(), "secret", rng)?;
         let record = EndpointRecord {
             content: new.content,
@@ -275,6 +298,7 @@ impl<S: Sql> App<S> {
         };
         let endpoint_id = id::new(id::ENDPOINT, now, rng);
         self.add_endpoint(now, &endpoint_id, record)?;
+        self.tell_created(now, &endpoint_id)?;
         let (_, slot) = self.endpoint(&endpoint_id)?;
         let reply = Reply::json(201, &slot.record.out(&endpoint_id));
         self.changed(now, reply)
@@ -316,8 +340,15 @@ impl<S: Sql> App<S> {
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
         let reply = work(&mut record)?;
-        self.change_endpoint(now, &endpoint_id, record)?;
+        self.edit_endpoint(now, &endpoint_id, record)?;
         self.changed(now, reply)
+    }
+
+    /// Changes an endpoint at its owner's wish, and tells of it.
+    fn edit_endpoint(&mut self, now: i64, endpoint_id: &str, record: EndpointRecord) -> Result<(), SqlError> {
+        let was_disabled = self.slots.get(endpoint_id).is_some_and(|slot| slot.record.content.disabled);
+        self.change_endpoint(now, endpoint_id, record)?;
+        self.tell_updated(now, endpoint_id, was_disabled)
     }
 
     fn answer_with(&self, key: &str, outcome: Outcome) -> Handled {
@@ -348,7 +379,7 @@ impl<S: Sql> App<S> {
         if new.content.uid.is_none() && key != endpoint_id {
             new.content.uid = Some(key.to_owned());
         }
-        self.check_content(&new.content, Some(&endpoint_id))?;
+        self.check_content(&mut new.content, Some(&endpoint_id))?;
         let outcome = self.change(now, &endpoint_id, |record| {
             record.content = new.content;
             Ok(Reply::empty(200))
@@ -377,7 +408,7 @@ impl<S: Sql> App<S> {
             record.secrets = vec![self.make_secret(Some(text), "secret", rng)?];
         }
         record.content.apply(patch);
-        self.check_content(&record.content, Some(&endpoint_id))?;
+        self.check_content(&mut record.content, Some(&endpoint_id))?;
         let outcome = self.change(now, &endpoint_id, |old| {
             *old = record;
             Ok(Reply::empty(200))
@@ -407,7 +438,7 @@ impl<S: Sql> App<S> {
         record.expire_secrets(now);
         record.secrets.insert(0, new);
         let shown = self.shown_secret(&record)?;
-        self.change_endpoint(now, &endpoint_id, record)?;
+        self.edit_endpoint(now, &endpoint_id, record)?;
         self.changed(now, Reply::json(200, &shown))
     }
 
@@ -466,13 +497,13 @@ impl<S: Sql> App<S> {
     pub fn shown_message(&self, id: &str, with_content: bool) -> Result<Option<String>, SqlError> {
         let rows = if with_content {
             self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, payload
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at, payload
                  FROM message WHERE id = ?1",
                 &[Value::Text(id)],
             )?
         } else {
             self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at
                  FROM message WHERE id = ?1",
                 &[Value::Text(id)],
             )?
@@ -561,6 +592,7 @@ impl<S: Sql> App<S> {
             endpoint_id: endpoint_id.to_owned(),
             resend: Resend { config_version: slot.record.version, message },
             reply: None,
+            effects: Effects::default(),
         })))
     }
 }
@@ -590,8 +622,8 @@ fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
     let (event_type, event_id) = (row.text(2)?, row.opt_text(3)?);
     let list = |text: Option<String>| text.map(|text| parse_channels(Some(&text)));
     let (channels, tags) = (list(row.opt_text(4)?), list(row.opt_text(5)?));
-    let stored = row.flag(6)?;
-    let payload = if with_content { row.opt_blob(7)?.unwrap_or_default() } else { Vec::new() };
+    let (stored, deliver_at) = (row.flag(6)?, row.opt_int(7)?);
+    let payload = if with_content { row.opt_blob(8)?.unwrap_or_default() } else { Vec::new() };
     let text = String::from_utf8_lossy(&payload);
     let payload = if stored { Payload::of(&text) } else { Payload::Expired };
     let fields = MessageFields {
@@ -599,6 +631,7 @@ fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
         event_id: event_id.as_deref(),
         channels: channels.as_deref(),
         tags: tags.as_deref(),
+        deliver_at,
         payload,
     };
     Ok(message_out_json(&id, at, &fields, with_content))
@@ -616,6 +649,7 @@ fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> Mess
         status: Status::from_number(row.status).unwrap_or(Status::Fail),
         trigger: if row.manual { Trigger::Manual } else { Trigger::Scheduled },
         at_ms: row.started_at,
+        plugins: row.plugins,
     };
     MessageAttemptOut::new(attempt, with_content, msg)
 }

@@ -18,11 +18,14 @@
 mod accept;
 mod config;
 mod destinations;
+mod events;
 mod example;
 mod fanout;
 mod handle;
 mod log;
+mod plugins;
 mod record;
+mod schedule;
 mod schema;
 mod tasks;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod world;
 
 pub use destinations::{AskPlan, Told};
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
+pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
@@ -40,6 +44,7 @@ use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
+use crate::operational::Event;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -48,6 +53,8 @@ use std::rc::Rc;
 pub const RECONCILE_MS: i64 = 10_000;
 /// How long an endpoint that owes deliveries may be silent before it is woken.
 pub const SILENCE_MS: i64 = 15 * 60_000;
+/// How soon after a push the endpoint is asked whether it still owes, when the cursors are written.
+const PROMPT_MS: i64 = RECONCILE_MS / 2;
 /// A push that failed is repeated after this time, doubling up to [`RETRY_MAX_MS`].
 const RETRY_BASE_MS: i64 = 500;
 const RETRY_MAX_MS: i64 = 5 * 60_000;
@@ -59,10 +66,15 @@ pub struct Effects {
     pub push: Vec<(String, Push)>,
     /// Offer a configuration; answered by [`App::configured`].
     pub configure: Vec<(String, Config)>,
-    /// Operational events: type and payload.
-    pub operational: Vec<(&'static str, String)>,
+    /// Operational events that a report leads to: the report is acknowledged once they are accepted.
+    pub operational: Vec<Event>,
+    /// Operational events of this application's own, with their numbers; each answered by [`App::event_sent`].
+    pub events: Vec<(i64, Event)>,
     /// What background tasks need.
     pub tasks: Vec<TaskEffect>,
+    /// Give an endpoint messages whose time has come: a `replay` call of it, with its frame; answered by
+    /// [`App::scheduled_told`].
+    pub scheduled: Vec<(String, Vec<u8>)>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
     /// Call [`App::tick`] at this time, if still awake.
@@ -102,6 +114,15 @@ struct Pushing {
     upto: String,
     /// The messages offered, for when only the first of them are accepted.
     ids: Vec<String>,
+    /// The endpoint was handed something else meanwhile: what it says it owes may be out of date.
+    overtaken: bool,
+}
+
+impl Pushing {
+    /// Without messages, it only asks whether the endpoint is awake.
+    fn is_poke(&self) -> bool {
+        self.ids.is_empty()
+    }
 }
 
 /// The App object. See the module's description.
@@ -119,6 +140,11 @@ pub struct App<S> {
     tail_after: String,
     /// Background tasks that are open.
     tasks: BTreeMap<String, tasks::Task>,
+    /// Operational events that wait to be sent.
+    outbox: events::Outbox,
+    /// Messages that wait for their time.
+    schedule: schedule::Schedule,
+    known_plugins: plugins::Known,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -138,6 +164,9 @@ impl<S: Sql> App<S> {
             tail_bytes: 0,
             tail_after: String::new(),
             tasks: BTreeMap::new(),
+            outbox: events::Outbox::default(),
+            schedule: schedule::Schedule::default(),
+            known_plugins: plugins::Known::default(),
             alarm,
             timer: None,
         };
@@ -170,6 +199,9 @@ impl<S: Sql> App<S> {
             slot.deleted = row.flag(4)?;
             self.slots.insert(row.text(0)?, slot);
         }
+        self.load_events()?;
+        self.load_schedule()?;
+        self.load_known_plugins()?;
         self.load_tasks()
     }
 
@@ -214,13 +246,14 @@ impl<S: Sql> App<S> {
         if self.info.is_none() {
             return Ok(effects);
         }
-        self.save_cursors()?;
         for (endpoint_id, slot) in &mut self.slots {
-            let silent = now.saturating_sub(slot.heard_at) >= SILENCE_MS;
-            if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.content.disabled
-            {
+            // What was just sent has usually arrived by now: asked before it is written down that it is owed, the
+            // endpoint saves that row, the one that takes it back, and an alarm for each.
+            let patience = if slot.saved_owes { SILENCE_MS } else { PROMPT_MS };
+            let silent = now.saturating_sub(slot.heard_at) >= patience && slot.retry_at <= now;
+            if slot.owes && silent && slot.pushing.is_none() {
                 slot.heard_at = now;
-                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new() });
+                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new(), overtaken: false });
                 let poke = Push { config_version: slot.record.version, messages: Vec::new() };
                 effects.push.push((endpoint_id.clone(), poke));
             }
@@ -228,6 +261,7 @@ impl<S: Sql> App<S> {
                 slot.enough = false;
             }
         }
+        self.save_cursors()?;
         self.settle(now, &mut effects)?;
         Ok(effects)
     }
@@ -242,16 +276,23 @@ impl<S: Sql> App<S> {
 
     fn save_cursors(&mut self) -> Result<(), SqlError> {
         for (endpoint_id, slot) in &mut self.slots {
-            if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
-                self.sql.exec(
-                    "UPDATE endpoint SET cursor = ?2, owes = ?3 WHERE id = ?1",
-                    &[Value::Text(endpoint_id), Value::Text(&slot.cursor), Value::flag(slot.owes)],
-                )?;
-                slot.saved_cursor.clone_from(&slot.cursor);
-                slot.saved_owes = slot.owes;
+            // An endpoint that is being asked is written when it has answered.
+            if !slot.pushing.as_ref().is_some_and(Pushing::is_poke) {
+                slot.save(&self.sql, endpoint_id)?;
             }
         }
         Ok(())
+    }
+
+    /// An endpoint is about to be handed deliveries that are not offered again: from now on it owes, whatever
+    /// becomes of this object's memory and of that one's alarm.
+    fn note_debt(&mut self, endpoint_id: &str) -> Result<(), SqlError> {
+        let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
+        slot.owes = true;
+        if let Some(pushing) = &mut slot.pushing {
+            pushing.overtaken = true;
+        }
+        if slot.saved_owes { Ok(()) } else { slot.save(&self.sql, endpoint_id) }
     }
 
     /// What follows every change: offer what can be offered, keep the alarm true.
@@ -260,6 +301,8 @@ impl<S: Sql> App<S> {
         self.fan_out(now, effects)?;
         self.trim_tail();
         self.drive_tasks(now, effects)?;
+        self.drive_events(now, effects)?;
+        self.drive_schedule(now, effects)?;
         self.arm(now, effects);
         Ok(())
     }
@@ -278,7 +321,7 @@ impl<S: Sql> App<S> {
             if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
                 sooner(now.saturating_add(RECONCILE_MS), &mut wanted);
             }
-            if slot.owes && !slot.deleted && !slot.record.content.disabled {
+            if slot.owes {
                 sooner(slot.heard_at.saturating_add(SILENCE_MS).max(now.saturating_add(1_000)), &mut wanted);
             }
         }
@@ -286,6 +329,16 @@ impl<S: Sql> App<S> {
             sooner(task.due(now).saturating_add(RECONCILE_MS), &mut wanted);
             if let Some(at) = task.waits_until(now) {
                 sooner(at, &mut timer);
+            }
+        }
+        if let Some(at) = self.schedule_due() {
+            // Where it is due, endpoints are being given it: the alarm is for the case that none answers.
+            sooner(if at > now { at } else { now.saturating_add(RECONCILE_MS) }, &mut wanted);
+        }
+        if self.outbox.waiting {
+            sooner(now.max(self.outbox.retry_at).saturating_add(RECONCILE_MS), &mut wanted);
+            if self.outbox.retry_at > now {
+                sooner(self.outbox.retry_at, &mut timer);
             }
         }
         if let Some(at) = wanted
@@ -322,6 +375,19 @@ impl Slot {
             failures: 0,
             heard_at: now,
         }
+    }
+
+    /// Writes how far the endpoint is, where that has changed.
+    fn save(&mut self, sql: &impl Sql, endpoint_id: &str) -> Result<(), SqlError> {
+        if self.cursor != self.saved_cursor || self.owes != self.saved_owes {
+            sql.exec(
+                "UPDATE endpoint SET cursor = ?2, owes = ?3 WHERE id = ?1",
+                &[Value::Text(endpoint_id), Value::Text(&self.cursor), Value::flag(self.owes)],
+            )?;
+            self.saved_cursor.clone_from(&self.cursor);
+            self.saved_owes = self.owes;
+        }
+        Ok(())
     }
 
     /// Whether messages of the log wait to be offered.

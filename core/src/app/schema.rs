@@ -6,11 +6,12 @@
 use crate::sql::Migration;
 
 /// Ordered; an applied migration is never edited.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    id: 1,
-    statements: &[
-        "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
-        "CREATE TABLE message (
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        id: 1,
+        statements: &[
+            "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
+            "CREATE TABLE message (
             id TEXT PRIMARY KEY,
             created_at INTEGER NOT NULL,
             event_type TEXT NOT NULL,
@@ -23,9 +24,9 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             payload BLOB,                 -- NULL once expunged
             only_for TEXT                 -- the endpoint that it is for, where it is for one alone
         ) STRICT, WITHOUT ROWID",
-        "CREATE INDEX message_by_key ON message (idempotency_key) WHERE idempotency_key IS NOT NULL",
-        "CREATE INDEX message_by_event ON message (event_id) WHERE event_id IS NOT NULL",
-        "CREATE TABLE endpoint (
+            "CREATE INDEX message_by_key ON message (idempotency_key) WHERE idempotency_key IS NOT NULL",
+            "CREATE INDEX message_by_event ON message (event_id) WHERE event_id IS NOT NULL",
+            "CREATE TABLE endpoint (
             id TEXT PRIMARY KEY,
             acknowledged INTEGER NOT NULL, -- the version that the Endpoint object holds
             cursor TEXT NOT NULL,          -- the log up to here was offered to it
@@ -33,10 +34,28 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             deleted INTEGER NOT NULL,
             record BLOB NOT NULL           -- the configuration
         ) STRICT, WITHOUT ROWID",
-        "CREATE TABLE task (
+            "CREATE TABLE task (
             id TEXT PRIMARY KEY,
             open INTEGER NOT NULL,         -- 1: under way, or over and the Directory does not know it yet
             record BLOB NOT NULL
         ) STRICT, WITHOUT ROWID",
-    ],
-}];
+        ],
+    },
+    Migration {
+        id: 2,
+        // Operational events that the tenant was not told yet.
+        statements: &["CREATE TABLE event (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT"],
+    },
+    Migration {
+        id: 3,
+        statements: &[
+            // When it is to be delivered, where the message says so; and the messages that wait for their time.
+            "ALTER TABLE message ADD COLUMN deliver_at INTEGER",
+            "CREATE TABLE scheduled (
+                due_at INTEGER NOT NULL,
+                id TEXT NOT NULL,
+                PRIMARY KEY (due_at, id)
+            ) STRICT, WITHOUT ROWID",
+        ],
+    },
+];

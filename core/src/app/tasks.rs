@@ -12,12 +12,13 @@
 use super::handle::Handled;
 use super::{App, Effects, Slot};
 use crate::api::call::{Call, Reply, to_bytes};
-use crate::api::model::task::{Period, TaskKind, TaskOut, TaskStatus};
+use crate::api::model::task::{BackgroundTaskOut, BulkFilter, Period, TaskKind, TaskOut, TaskStatus};
 use crate::api::route::Op;
 use crate::error::ApiError;
 use crate::filter::parse_channels;
-use crate::frame::{self, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
+use crate::frame::{self, BulkAsk, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
 use crate::id;
+use crate::operational::{self, Event};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
@@ -95,6 +96,12 @@ struct TaskRecord {
     /// The version that the Directory knows.
     #[n(10)]
     noted: i64,
+    /// Bulk replay: which messages.
+    #[n(11)]
+    filter: Option<BulkFilter>,
+    /// It was stopped before its end.
+    #[cbor(n(12), default)]
+    canceled: bool,
 }
 
 /// A task that is open: running, or over without the Directory knowing.
@@ -133,8 +140,19 @@ impl Task {
         self.record.status != TaskStatus::Running
     }
 
-    fn end(&mut self, status: TaskStatus) {
-        self.record.status = status;
+    /// How much of its period it has gone through, in percent.
+    fn progress(&self) -> i64 {
+        let record = &self.record;
+        if record.status == TaskStatus::Finished {
+            return 100;
+        }
+        let prefix = if record.kind == TaskKind::Recover { id::ATTEMPT } else { id::MESSAGE };
+        // The attempts of a recovery go on after its messages' period, until it began.
+        let end = record.upto.as_ref().and_then(|upto| id::millis(id::ATTEMPT, upto)).unwrap_or(record.until);
+        let end = if record.kind == TaskKind::Recover { end } else { record.until };
+        let at = id::millis(prefix, &record.place).unwrap_or(record.since);
+        let (done, all) = (at.saturating_sub(record.since), end.saturating_sub(record.since));
+        done.saturating_mul(100).checked_div(all).unwrap_or(0).clamp(0, 99)
     }
 
     /// When it has to be looked at again, if nothing happens before.
@@ -147,15 +165,24 @@ impl Task {
         (self.retry_at > now).then_some(self.retry_at)
     }
 
-    fn note(&self, task_id: &str, app_id: &str) -> TaskNote {
+    /// Whose it is, and how far.
+    fn data(&self, app_id: &str) -> serde_json::Value {
         let record = &self.record;
-        let data = json!({
+        json!({
             "appId": app_id,
             "endpointId": record.endpoint_id,
             "since": rfc3339(record.since),
             "until": rfc3339(record.until),
             "messages": record.count,
-        });
+            "messagesSent": record.count,
+            "progress": self.progress(),
+            "canceled": record.canceled,
+        })
+    }
+
+    fn note(&self, task_id: &str, app_id: &str) -> TaskNote {
+        let record = &self.record;
+        let data = self.data(app_id);
         TaskNote {
             id: task_id.to_owned(),
             app_id: app_id.to_owned(),
@@ -188,6 +215,10 @@ impl<S: Sql> App<S> {
     ) -> Handled {
         let endpoint_id = self.enabled_endpoint(key)?.0.to_owned();
         let period = Period::parse(&call.body, now)?;
+        let filter = match kind {
+            TaskKind::BulkReplay => Some(BulkFilter::parse(&call.body)?),
+            _ => None,
+        };
         if self.tasks.len() >= OPEN_MAX {
             let detail = format!("{OPEN_MAX} tasks are under way. Start another when one of them is over.");
             return Err(ApiError::status(400, "limit_reached", detail));
@@ -204,13 +235,15 @@ impl<S: Sql> App<S> {
             status: TaskStatus::Running,
             place: match kind {
                 TaskKind::Recover => String::new(),
-                TaskKind::Replay => id::floor(id::MESSAGE, period.since),
+                TaskKind::Replay | TaskKind::BulkReplay => id::floor(id::MESSAGE, period.since),
             },
             upto: None,
             count: 0,
             updated_at: now,
             version: 1,
             noted: 0,
+            filter,
+            canceled: false,
         };
         let task_id = id::new(id::TASK, now, rng);
         self.sql.exec(
@@ -220,6 +253,28 @@ impl<S: Sql> App<S> {
         self.tasks.insert(task_id.clone(), Task::new(record));
         let reply = Reply::json(202, &TaskOut::new(&task_id, kind, TaskStatus::Running, now));
         self.changed(now, reply)
+    }
+
+    /// Stops a task before its end. What it has made due stays so.
+    pub(super) fn stop_task(&mut self, now: i64, task_id: &str) -> Handled {
+        let app_id = self.info.as_ref().map(|info| info.app_id.clone()).unwrap_or_default();
+        let Some(mut task) = self.tasks.remove(task_id) else {
+            return Err(ApiError::conflict("The task is over."));
+        };
+        if task.is_over() {
+            self.tasks.insert(task_id.to_owned(), task);
+            return Err(ApiError::conflict("The task is over."));
+        }
+        task.record.canceled = true;
+        self.end_task(now, task_id, &mut task, TaskStatus::Failed)?;
+        // It waits for no answer any more, and the Directory hears of it at once.
+        task.retry_at = 0;
+        let shown = BackgroundTaskOut {
+            task: TaskOut::new(task_id, task.record.kind, task.record.status, task.record.updated_at),
+            data: task.data(&app_id),
+        };
+        self.tasks.insert(task_id.to_owned(), task);
+        self.changed(now, Reply::json(200, &shown))
     }
 
     /// Moves every task on that can move.
@@ -234,6 +289,9 @@ impl<S: Sql> App<S> {
             let its_turn = task.is_over() || busy.insert(task.record.endpoint_id.clone());
             if its_turn && !task.is_over() && !task.asking && task.retry_at <= now {
                 self.next_batch(now, &task_id, &mut task, effects)?;
+                if task.asking {
+                    self.note_debt(&task.record.endpoint_id)?;
+                }
             }
             let news = task.record.noted < task.record.version
                 && (task.record.noted == 0 || task.is_over() || now >= task.noted_at.saturating_add(NOTE_MS));
@@ -257,15 +315,14 @@ impl<S: Sql> App<S> {
     }
 
     fn next_batch(
-        &self,
+        &mut self,
         now: i64,
         task_id: &str,
         task: &mut Task,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
         let Some(slot) = self.slots.get(&task.record.endpoint_id).filter(|slot| !slot.deleted) else {
-            task.end(TaskStatus::Failed);
-            return self.store_task(now, task_id, task);
+            return self.end_task(now, task_id, task, TaskStatus::Failed);
         };
         let (op, frame) = match task.record.kind {
             TaskKind::Recover => {
@@ -273,18 +330,30 @@ impl<S: Sql> App<S> {
                 ("recover", frame::encode(&RecoverAsk { since, until, after: place, upto }))
             }
             TaskKind::Replay => {
-                let (messages, upto, end) = self.untold(slot, &task.record)?;
+                let (messages, upto, end) = self.untold(now, slot, &task.record)?;
                 if messages.is_empty() {
-                    task.record.place = upto;
-                    if end {
-                        task.end(TaskStatus::Finished);
-                    } else {
-                        task.retry_at = now.saturating_add(1); // other work first
-                    }
-                    return self.store_task(now, task_id, task);
+                    return self.pass_over(now, task_id, task, upto, end);
                 }
                 task.batch = (upto, end);
                 ("replay", frame::encode(&ReplayAsk { messages }))
+            }
+            TaskKind::BulkReplay => {
+                let filter = task.record.filter.clone().unwrap_or_default();
+                let mut ask = BulkAsk {
+                    messages: Vec::new(),
+                    upto: task.record.upto.clone(),
+                    status: filter.status,
+                    code_class: filter.status_code_class,
+                };
+                if ask.upto.is_some() {
+                    let (messages, upto, end) = self.untold(now, slot, &task.record)?;
+                    if messages.is_empty() {
+                        return self.pass_over(now, task_id, task, upto, end);
+                    }
+                    task.batch = (upto, end);
+                    ask.messages = messages;
+                }
+                ("bulk-replay", frame::encode(&ask))
             }
         };
         task.asking = true;
@@ -297,16 +366,39 @@ impl<S: Sql> App<S> {
         Ok(())
     }
 
-    /// The next messages of a replay that the endpoint's filter lets through and that it will not be offered
-    /// anyway; how far the log was looked at; whether that is all.
-    fn untold(&self, slot: &Slot, record: &TaskRecord) -> Result<(Vec<Owed>, String, bool), SqlError> {
+    /// Goes on from there: what was looked at holds nothing for the endpoint.
+    fn pass_over(
+        &mut self,
+        now: i64,
+        task_id: &str,
+        task: &mut Task,
+        upto: String,
+        end: bool,
+    ) -> Result<(), SqlError> {
+        task.record.place = upto;
+        if end {
+            return self.end_task(now, task_id, task, TaskStatus::Finished);
+        }
+        task.retry_at = now.saturating_add(1); // other work first
+        self.store_task(now, task_id, task)
+    }
+
+    /// The next messages of a replay: those that its filter lets through, or else the endpoint's, and that the
+    /// endpoint will not be offered anyway; how far the log was looked at; whether that is all.
+    fn untold(
+        &self,
+        now: i64,
+        slot: &Slot,
+        record: &TaskRecord,
+    ) -> Result<(Vec<Owed>, String, bool), SqlError> {
         let highest = id::floor(id::MESSAGE, record.until.saturating_add(id::RESOLUTION_MS));
         let mut place = record.place.clone();
         let mut found = Vec::new();
         let mut looked: i64 = 0;
         while found.is_empty() && looked < LOOK_MAX {
             let rows = self.sql.query(
-                "SELECT id, event_type, channels, payload IS NOT NULL AND only_for IS NULL FROM message
+                "SELECT id, event_type, channels, payload IS NOT NULL AND only_for IS NULL, tags, deliver_at
+                 FROM message
                  WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
                 &[Value::Text(&place), Value::Text(&highest), Value::Int(PAGE)],
             )?;
@@ -319,8 +411,17 @@ impl<S: Sql> App<S> {
                 place = row.text(0)?;
                 let (event_type, channels) = (row.text(1)?, row.opt_text(2)?);
                 let listed = parse_channels(channels.as_deref());
-                let coming = place > slot.cursor && slot.wants(&place, &event_type, &listed);
-                if row.flag(3)? && slot.filter.matches(&event_type, &listed) && !coming {
+                let coming = match row.opt_int(5)? {
+                    Some(deliver_at) => deliver_at > now,
+                    None => place > slot.cursor && slot.wants(&place, &event_type, &listed),
+                };
+                let meant = match &record.filter {
+                    Some(filter) => {
+                        filter.matches(&event_type, &listed, &parse_channels(row.opt_text(4)?.as_deref()))
+                    }
+                    None => slot.filter.matches(&event_type, &listed),
+                };
+                if row.flag(3)? && meant && !coming {
                     found.push(Owed { id: place.clone(), event_type, channels });
                 }
             }
@@ -331,10 +432,32 @@ impl<S: Sql> App<S> {
         Ok((found, place, false))
     }
 
-    fn store_task(&self, now: i64, task_id: &str, task: &mut Task) -> Result<(), SqlError> {
+    fn store_task(&mut self, now: i64, task_id: &str, task: &mut Task) -> Result<(), SqlError> {
         task.record.updated_at = now;
         task.record.version = task.record.version.saturating_add(1);
         self.write_task(task_id, task)
+    }
+
+    /// The task is over, and the tenant hears of it.
+    fn end_task(
+        &mut self,
+        now: i64,
+        task_id: &str,
+        task: &mut Task,
+        status: TaskStatus,
+    ) -> Result<(), SqlError> {
+        task.record.status = status;
+        {
+            let app_id = self.info.as_ref().map(|info| info.app_id.clone()).unwrap_or_default();
+            let data = json!({
+                "taskId": task_id,
+                "task": task.record.kind.text(),
+                "status": task.record.status.text(),
+                "data": task.data(&app_id),
+            });
+            self.tell(now, &Event::new(format!("{task_id}.finished"), operational::TASK_FINISHED, &data))?;
+        }
+        self.store_task(now, task_id, task)
     }
 
     fn write_task(&self, task_id: &str, task: &Task) -> Result<(), SqlError> {
@@ -362,7 +485,7 @@ impl<S: Sql> App<S> {
                     task.retry_at = 0;
                     task.record.count = task.record.count.saturating_add(i64::from(answer.count));
                     let end = match task.record.kind {
-                        TaskKind::Recover if task.record.upto.is_none() => {
+                        TaskKind::Recover | TaskKind::BulkReplay if task.record.upto.is_none() => {
                             task.record.upto = answer.upto;
                             answer.end
                         }
@@ -370,16 +493,17 @@ impl<S: Sql> App<S> {
                             task.record.place = answer.after;
                             answer.end
                         }
-                        TaskKind::Replay => {
+                        TaskKind::Replay | TaskKind::BulkReplay => {
                             let (place, end) = std::mem::take(&mut task.batch);
                             task.record.place = place;
                             end
                         }
                     };
-                    if end {
-                        task.end(TaskStatus::Finished);
+                    if end && !task.is_over() {
+                        self.end_task(now, task_id, &mut task, TaskStatus::Finished)?;
+                    } else {
+                        self.store_task(now, task_id, &mut task)?;
                     }
-                    self.store_task(now, task_id, &mut task)?;
                 }
             }
             self.tasks.insert(task_id.to_owned(), task);
@@ -543,6 +667,88 @@ mod tests {
         start(&mut world, Op::ReplayMissing, &endpoint);
         world.pass(20_000);
         assert_eq!(world.got.len(), 500, "nothing is missing any more");
+    }
+
+    #[test]
+    fn a_bulk_replay_sends_again_what_was_tried_and_passes_its_filter() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let good: Vec<_> = (0..150).map(|_| world.send("a.b")).collect();
+        world.send("c.d");
+        world.code = 404;
+        let bad = world.send("a.b");
+        world.code = 200;
+        world.disable(&endpoint, true);
+        world.send("a.b"); // was never tried
+        world.disable(&endpoint, false);
+        let bulk = |world: &mut World, extra: &Json| {
+            world.got.clear();
+            let mut body = json!({ "since": rfc3339(world.now - 3_600_000) });
+            for (name, value) in extra.as_object().expect("an object") {
+                body[name] = value.clone();
+            }
+            let (status, task) = world.call(Op::BulkReplay, &[&endpoint], "", &body);
+            assert_eq!((status, &task["task"]), (202, &json!("endpoint.bulk-replay")), "{task}");
+            for _ in 0..3 {
+                world.pass(1_000);
+                world.crash();
+            }
+            world.pass(60_000);
+            assert_eq!(last_note(world, task["id"].as_str().expect("an id")).0, "finished");
+            assert!(world.got.iter().all(|(_, manual)| *manual));
+            let mut got = ids(&world.got);
+            got.sort_unstable();
+            got
+        };
+        let failed = json!({ "status": 2, "statusCodeClass": 400 });
+        assert_eq!(bulk(&mut world, &failed), [bad.clone()]);
+        assert!(bulk(&mut world, &failed).is_empty(), "it got through");
+        let mut all = good;
+        all.push(bad);
+        assert_eq!(bulk(&mut world, &json!({ "eventTypes": ["a.b"] })), all);
+        assert!(bulk(&mut world, &json!({ "channel": "none" })).is_empty());
+        assert_eq!(bulk(&mut world, &json!({})).len(), 152);
+    }
+
+    #[test]
+    fn a_task_that_is_stopped_goes_no_further() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.send("a.b");
+        world.deaf = true;
+        let task = start(&mut world, Op::BulkReplay, &endpoint);
+        world.got.clear();
+        let (status, stopped) = world.call(Op::TaskStop, &[&task], "", &Json::Null);
+        assert_eq!((status, &stopped["status"]), (200, &json!("failed")), "{stopped}");
+        assert_eq!(stopped["data"]["canceled"], true);
+        world.deaf = false;
+        world.pass(60_000);
+        world.crash();
+        world.pass(60_000);
+        assert!(world.got.is_empty());
+        assert_eq!(last_note(&world, &task).0, "failed");
+        assert_eq!(world.call(Op::TaskStop, &[&task], "", &Json::Null).0, 409);
+        let told = world.events.iter().filter(|event| event.event_type == "background_task.finished");
+        assert_eq!(told.count(), 1);
+    }
+
+    #[test]
+    fn a_task_tells_how_far_it_is() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({ "eventTypes": ["a.b"] }));
+        world.disable(&endpoint, true);
+        (0..2_000).for_each(|_| drop(world.send("a.b")));
+        world.disable(&endpoint, false);
+        let task = start(&mut world, Op::ReplayMissing, &endpoint);
+        world.pass(120_000);
+        let progress: Vec<i64> = (world.notes.iter().filter(|note| note.id == task))
+            .map(|note| {
+                serde_json::from_str::<Json>(&note.data).expect("json")["progress"]
+                    .as_i64()
+                    .expect("a number")
+            })
+            .collect();
+        assert!(progress.is_sorted() && progress.last() == Some(&100), "{progress:?}");
     }
 
     #[test]

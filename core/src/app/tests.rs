@@ -29,17 +29,7 @@ fn init(version: i64, deleted: bool) -> AppInit {
 }
 
 fn message(event_type: &str) -> NewMessage {
-    NewMessage {
-        event_type: event_type.into(),
-        payload: b"{}".to_vec().into(),
-        event_id: None,
-        channels: None,
-        idempotency_key: None,
-        body_hash: None,
-        retention_days: None,
-        app_uid: None,
-        tags: None,
-    }
+    NewMessage { event_type: event_type.into(), payload: b"{}".to_vec().into(), ..NewMessage::default() }
 }
 
 fn keyed(key: &str, body: &str) -> NewMessage {
@@ -70,7 +60,7 @@ impl Sut {
         self.app = open(&self.sql, self.now, None);
     }
 
-    fn api(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (Reply, Effects) {
+    fn handle(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> Option<Outcome> {
         let call = Call {
             op: op.name().to_owned(),
             params: params.iter().map(|&p| p.to_owned()).collect(),
@@ -78,7 +68,11 @@ impl Sut {
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
             app_scope: false,
         };
-        match self.app.handle(self.now, &mut self.rng, &call).unwrap() {
+        self.app.handle(self.now, &mut self.rng, &call).unwrap()
+    }
+
+    fn api(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (Reply, Effects) {
+        match self.handle(op, params, query, body) {
             Some(Outcome::Reply(reply)) => (reply, Effects::default()),
             Some(Outcome::Changed(reply, effects)) => (reply, effects),
             other => panic!("{other:?}"),
@@ -95,12 +89,16 @@ impl Sut {
         endpoint_id
     }
 
-    /// Every configuration is taken by its endpoint.
+    /// Every configuration is taken by its endpoint, and every operational event is accepted.
     fn acknowledge(&mut self, effects: &Effects) -> Effects {
         let mut last = Effects::default();
         for (endpoint_id, config) in &effects.configure {
             let answer = Some(ConfigAnswer { version: config.version });
             last = self.app.configured(self.now, endpoint_id, answer).unwrap();
+        }
+        let mut events = effects.events.clone();
+        while let Some((seq, _)) = events.pop() {
+            events.extend(self.app.event_sent(self.now, seq, true).unwrap().events);
         }
         last
     }
@@ -378,7 +376,12 @@ fn an_endpoint_that_owes_and_is_silent_is_woken() {
     sut.accepted(1);
     sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(1) }));
     sut.now += RECONCILE_MS;
-    assert_eq!(sut.app.alarm(sut.now).unwrap().alarm, Some(NOW + SILENCE_MS));
+    let poke = sut.app.alarm(sut.now).unwrap();
+    assert_eq!(offered(&poke), [[""; 0]], "it may have delivered what it was given");
+    sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(0) }));
+    let asked = sut.now;
+    sut.now += RECONCILE_MS;
+    assert_eq!(sut.app.alarm(sut.now).unwrap().alarm, Some(asked + SILENCE_MS));
     sut.crash();
     sut.now += SILENCE_MS - 1;
     assert_eq!(sut.app.alarm(sut.now).unwrap().push.len(), 0);
@@ -386,7 +389,39 @@ fn an_endpoint_that_owes_and_is_silent_is_woken() {
     let poke = sut.app.alarm(sut.now).unwrap();
     assert_eq!(offered(&poke), [[""; 0]]);
     let effects = sut.pushed(&endpoint_id, 0);
-    assert_eq!(effects.alarm.map(|at| at - sut.now), Some(RECONCILE_MS), "to write that it owes nothing");
+    assert_eq!(effects.alarm, None, "it owes nothing any more, and that is written");
+    sut.crash();
+    assert_eq!(sut.app.tick(sut.now).unwrap().alarm, None);
+}
+
+#[test]
+fn a_message_that_was_delivered_at_once_costs_one_cursor_and_no_later_alarm() {
+    let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
+    sut.accepted(1);
+    let before = sut.sql.changes();
+    sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(1) }));
+    sut.now += RECONCILE_MS;
+    let poke = sut.app.alarm(sut.now).unwrap();
+    assert_eq!((offered(&poke), poke.alarm), (vec![Vec::new()], Some(sut.now + RECONCILE_MS)));
+    sut.pushed(&endpoint_id, 0);
+    sut.now += RECONCILE_MS;
+    assert_eq!(sut.app.alarm(sut.now).unwrap().alarm, None);
+    assert_eq!(sut.sql.changes() - before, 1);
+}
+
+#[test]
+fn an_endpoint_with_nothing_but_a_resend_is_woken_too() {
+    let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
+    let (ids, _) = sut.accepted(1);
+    sut.pushed(&endpoint_id, 1);
+    sut.now += RECONCILE_MS;
+    sut.app.alarm(sut.now).unwrap();
+    let resend = sut.handle(Op::Resend, &[&ids[0], &endpoint_id], "", &Json::Null);
+    let Some(Outcome::Resend(plan)) = resend else { panic!("{resend:?}") };
+    assert_eq!(plan.effects.alarm, Some(sut.now - RECONCILE_MS + SILENCE_MS));
+    sut.crash(); // before it knows whether the endpoint has taken it
+    sut.now += SILENCE_MS;
+    assert_eq!(offered(&sut.app.alarm(sut.now).unwrap()), [[""; 0]]);
 }
 
 #[test]
@@ -404,11 +439,23 @@ fn what_an_endpoint_owes_is_not_forgotten_when_it_is_changed() {
 fn an_endpoint_whose_receiver_is_gone_is_disabled() {
     let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
     let effects = sut.report(&endpoint_id, ReportKind::Gone, 1);
-    let [("endpoint.disabled", event)] = &effects.operational[..] else { panic!("{effects:?}") };
-    assert!(event.contains(r#""trigger":"gone""#) && event.contains(&endpoint_id), "{event}");
     assert!(effects.configure[0].1.disabled && sut.disabled(&endpoint_id));
     // Said twice, it happens once.
-    assert_eq!(sut.report(&endpoint_id, ReportKind::Gone, 1).operational, []);
+    sut.report(&endpoint_id, ReportKind::Gone, 1);
+    let mut told = Vec::new();
+    sut.crash();
+    while let [(seq, event), ..] = &sut.app.alarm(sut.now).unwrap().events[..] {
+        told.push(event.clone());
+        sut.app.event_sent(sut.now, *seq, true).unwrap();
+        sut.crash();
+    }
+    let [event] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((event.event_type.as_str(), event.id.contains(".disabled.")), ("endpoint.disabled", true));
+    assert!(event.payload.contains(r#""trigger":"automatic""#), "{event:?}");
+    assert!(
+        event.payload.contains(r#""reason":"gone""#) && event.payload.contains(&endpoint_id),
+        "{event:?}"
+    );
 }
 
 #[test]
@@ -425,8 +472,9 @@ fn a_delivery_that_failed_for_good_is_an_operational_event() {
     let (ids, _) = sut.accepted(1);
     let kind = ReportKind::Exhausted { msg_id: ids[0].clone(), attempt_id: "atmpt_1".into(), code: 503 };
     let effects = sut.report(&endpoint_id, kind, 1);
-    let [("message.attempt.exhausted", event)] = &effects.operational[..] else { panic!("{effects:?}") };
-    let event: Json = serde_json::from_str(event).unwrap();
+    let [event] = &effects.operational[..] else { panic!("{effects:?}") };
+    assert_eq!(event.event_type, "message.attempt.exhausted");
+    let event: Json = serde_json::from_str(&event.payload).unwrap();
     assert_eq!(event["data"]["msgId"], json!(ids[0]));
     assert_eq!(event["data"]["lastAttempt"]["responseStatusCode"], 503);
     assert_eq!(event["data"]["appUid"], "mine");

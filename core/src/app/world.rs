@@ -7,6 +7,7 @@ use crate::api::route::Op;
 use crate::deployment::Deployment;
 use crate::endpoint::{self, AttemptOutcome, Endpoint};
 use crate::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, TaskNote};
+use crate::operational::Event;
 use crate::rng::Seeded;
 use crate::settings::Settings;
 use crate::sql::memory::Memory;
@@ -33,10 +34,18 @@ pub(super) struct World {
     /// Whether answers to tasks' asks get lost.
     pub(super) deaf: bool,
     pub(super) notes: Vec<TaskNote>,
+    /// Operational events that were accepted.
+    pub(super) events: Vec<Event>,
+    /// Whether operational events cannot be sent.
+    pub(super) refuses_events: bool,
 }
 
 impl World {
     pub(super) fn new(vars: &[(&str, &str)]) -> Self {
+        Self::as_app(vars, "app_1")
+    }
+
+    pub(super) fn as_app(vars: &[(&str, &str)], app_id: &str) -> Self {
         let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let deployment = Rc::new(Deployment::new(Settings::from_vars(var).expect("settings")));
         let storage = Memory::new();
@@ -54,9 +63,11 @@ impl World {
             pushes: true,
             deaf: false,
             notes: Vec::new(),
+            events: Vec::new(),
+            refuses_events: false,
         };
         let init =
-            AppInit { org: "org_1".into(), app_id: "app_1".into(), uid: None, version: 1, deleted: false };
+            AppInit { org: "org_1".into(), app_id: app_id.into(), uid: None, version: 1, deleted: false };
         let effects = world.app.init(START, init).expect("init");
         world.carry_out(effects);
         world
@@ -145,6 +156,10 @@ impl World {
                 let ask = frame::decode(ask).expect("an ask");
                 frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.recover(now, rng, ask)))
             }
+            "bulk-replay" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.bulk_replay(now, rng, ask)))
+            }
             "replay" => {
                 let ask = frame::decode(ask).expect("an ask");
                 frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.replay(now, rng, ask)))
@@ -191,6 +206,7 @@ impl World {
         }
         for (seq, report) in effects.reports {
             let told = self.app.reported(now, &report).expect("reported");
+            self.events.extend(told.operational.iter().cloned());
             self.carry_out(told);
             self.endpoint(id, |endpoint, _| Ok(((), endpoint.reported(now, seq, true)?)));
         }
@@ -207,6 +223,20 @@ impl World {
             let answer =
                 self.pushes.then(|| self.endpoint(&id, |endpoint, rng| endpoint.push(now, rng, push)));
             let effects = self.app.pushed(now, &id, answer).expect("pushed");
+            self.carry_out(effects);
+        }
+        for (id, ask) in effects.scheduled {
+            let answer = self.ask_endpoint(&id, "replay", &ask);
+            let answer = (!self.deaf).then(|| frame::decode(&answer).expect("an answer"));
+            let effects = self.app.scheduled_told(now, &id, answer.as_ref()).expect("told");
+            self.carry_out(effects);
+        }
+        for (seq, event) in effects.events {
+            let accepted = !self.refuses_events;
+            if accepted {
+                self.events.push(event);
+            }
+            let effects = self.app.event_sent(now, seq, accepted).expect("sent");
             self.carry_out(effects);
         }
         for task in effects.tasks {
@@ -248,20 +278,18 @@ impl World {
         let message = NewMessage {
             event_type: event_type.to_owned(),
             payload: b"{\"secret\":1}".to_vec().into(),
-            event_id: None,
-            channels: None,
-            idempotency_key: None,
-            body_hash: None,
-            retention_days: None,
-            app_uid: None,
-            tags: None,
+            ..NewMessage::default()
         };
-        let (mut answers, effects) =
-            self.app.accept(self.now, &mut self.rng, vec![message]).expect("accepts");
-        self.carry_out(effects);
-        match answers.remove(0) {
+        match self.accept(message) {
             Accepted::Stored { id, .. } => id,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(super) fn accept(&mut self, message: NewMessage) -> Accepted {
+        let (mut answers, effects) =
+            self.app.accept(self.now, &mut self.rng, vec![message]).expect("accepts");
+        self.carry_out(effects);
+        answers.remove(0)
     }
 }

@@ -8,7 +8,7 @@ use super::record::{FAIL, SUCCESS, prompt_limit};
 use super::{Delivery, Effects, Endpoint};
 use crate::api::model::attempt::Status;
 use crate::frame::{
-    Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk, RecoverAsk, ReplayAsk, TaskAnswer,
+    BulkAsk, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk, RecoverAsk, ReplayAsk, TaskAnswer,
 };
 use crate::id;
 use crate::rng::Entropy;
@@ -27,6 +27,7 @@ const BATCH_MAX: u32 = 100;
 struct Tried {
     newest: String,
     newest_status: i64,
+    newest_code: i64,
     succeeded: bool,
     newest_manual: Option<String>,
 }
@@ -93,15 +94,15 @@ impl<S: Sql> Endpoint<S> {
     fn tried(&self, first: &str, last: &str) -> Result<HashMap<String, Tried>, SqlError> {
         let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, first).unwrap_or(0));
         let rows = self.sql.query(
-            "SELECT msg_id, id, status, manual FROM delivery
+            "SELECT msg_id, id, status, manual, code FROM delivery
              WHERE slot = 0 AND id >= ?3 AND id < ?4 AND late IS NULL AND msg_id >= ?1 AND msg_id <= ?2
              UNION ALL
-             SELECT msg_id, id, status, manual FROM delivery WHERE late >= ?1 AND late <= ?2",
+             SELECT msg_id, id, status, manual, code FROM delivery WHERE late >= ?1 AND late <= ?2",
             &[Value::Text(first), Value::Text(last), Value::Text(&from), Value::Text(&prompt_limit(last))],
         )?;
         let mut found: HashMap<String, Tried> = HashMap::new();
         for mut row in rows {
-            let (attempt_id, status, manual) = (row.text(1)?, row.int(2)?, row.flag(3)?);
+            let (attempt_id, status, manual, code) = (row.text(1)?, row.int(2)?, row.flag(3)?, row.int(4)?);
             let tried = found.entry(row.text(0)?).or_default();
             tried.succeeded |= status == SUCCESS;
             if manual && tried.newest_manual.as_ref().is_none_or(|newest| *newest < attempt_id) {
@@ -110,6 +111,7 @@ impl<S: Sql> Endpoint<S> {
             if tried.newest < attempt_id {
                 tried.newest = attempt_id;
                 tried.newest_status = status;
+                tried.newest_code = code;
             }
         }
         Ok(found)
@@ -208,17 +210,65 @@ impl<S: Sql> Endpoint<S> {
                         answer.count = answer.count.saturating_add(1);
                     }
                     None => {
-                        self.manual_count = self.manual_count.wrapping_add(1);
-                        let key = format!("{msg_id}#{now}-{}", self.manual_count);
-                        let manual = true;
-                        let delivery =
-                            Delivery { slot: now, key, msg_id, event_type, channels, manual, made: 0 };
-                        self.insert(&delivery, false)?;
+                        self.insert_manual(now, msg_id, event_type, channels)?;
                         answer.count = answer.count.saturating_add(1);
                     }
                 }
             }
             answer.after = attempt_id;
+        }
+        Ok((answer, self.settled(now, rng)?))
+    }
+
+    /// One more attempt of a message, by hand, due now.
+    fn insert_manual(
+        &mut self,
+        now: i64,
+        msg_id: String,
+        event_type: String,
+        channels: Option<String>,
+    ) -> Result<(), SqlError> {
+        self.manual_count = self.manual_count.wrapping_add(1);
+        let key = format!("{msg_id}#{now}-{}", self.manual_count);
+        let delivery =
+            Delivery { slot: now, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
+        self.insert(&delivery, false)
+    }
+
+    /// One batch of a bulk replay: one more attempt by hand for each message that was tried here, however that
+    /// ended, if its newest attempt is as asked for. What is on its way anyway is left alone, and so is what was
+    /// sent by hand since the replay began: so a batch that is repeated repeats nothing.
+    pub fn bulk_replay(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        ask: BulkAsk,
+    ) -> Result<(TaskAnswer, Effects), SqlError> {
+        if let Some(answer) = self.refuses_tasks() {
+            return Ok((answer, Effects::default()));
+        }
+        let mut answer = TaskAnswer::default();
+        let Some(upto) = ask.upto else {
+            answer.upto = Some(self.attempt_ids.last());
+            return Ok((answer, Effects::default()));
+        };
+        let ids = || ask.messages.iter().map(|message| message.id.as_str());
+        let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
+            return Ok((answer, Effects::default()));
+        };
+        let (tried, due) = (self.tried(first, last)?, self.due(first, last)?);
+        for message in ask.messages {
+            let Some(tried) = tried.get(&message.id).filter(|_| !due.contains_key(&message.id)) else {
+                continue;
+            };
+            let class = tried.newest_code.div_euclid(100).saturating_mul(100);
+            let meant = ask.status.is_none_or(|status| status == tried.newest_status)
+                && ask.code_class.is_none_or(|wanted| i64::from(wanted) == class);
+            let done = tried.newest_manual.as_ref().is_some_and(|manual| *manual > upto);
+            if meant && !done {
+                self.insert_manual(now, message.id, message.event_type, message.channels)?;
+                answer.count = answer.count.saturating_add(1);
+            }
         }
         Ok((answer, self.settled(now, rng)?))
     }
@@ -274,6 +324,7 @@ impl<S: Sql> Endpoint<S> {
                 channels: message.channels,
                 manual: false,
                 made: 0,
+                plugins: None,
             };
             self.insert(&delivery, false)?;
             // A push that is repeated after a crash of the App finds it.

@@ -91,9 +91,7 @@ impl World {
             channels,
             body_hash: key.as_ref().map(|_| b"hash".to_vec().into()),
             idempotency_key: key.map(Into::into),
-            retention_days: None,
-            app_uid: None,
-            tags: None,
+            ..NewMessage::default()
         };
         self.posts.push(Post { app: a, message, told: None, tries: 0 });
         number
@@ -290,7 +288,10 @@ impl World {
             let outcome = m.handle(now, rng, call)?;
             Ok(match outcome {
                 Some(Outcome::Changed(reply, effects)) => ((Some(reply), None), effects),
-                Some(Outcome::Resend(plan)) => ((None, Some(plan)), weir_core::app::Effects::default()),
+                Some(Outcome::Resend(mut plan)) => {
+                    let effects = std::mem::take(&mut plan.effects);
+                    ((None, Some(plan)), effects)
+                }
                 _ => ((None, None), weir_core::app::Effects::default()),
             })
         });

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use weir_core::api::call::Call;
 use weir_core::app::{self, App};
 use weir_core::deployment::Deployment;
-use weir_core::endpoint::{self, Attempt, AttemptResult, Endpoint};
+use weir_core::endpoint::{self, Attempt, AttemptResult, Endpoint, Passed};
 use weir_core::filter::Filter;
 use weir_core::frame::{
     AppInit, Config, ConfigAnswer, NewMessage, Payloads, PayloadsAsk, Pull, Push, PushAnswer, Report,
@@ -119,6 +119,7 @@ pub(super) enum Event {
     EndpointTimer(usize, u32),
     Request(usize, Box<Attempt>, u32, u32),
     Ended(usize, Box<AttemptResult>, u32, u32),
+    Passed(usize, Box<Passed>, u32),
     Record(usize, u32),
     Mood(usize),
     CrashApp(usize),
@@ -151,6 +152,7 @@ pub(super) enum Reply {
     Configured(usize, u32, String),
     Payloads(usize, u32, Vec<String>),
     Reported(usize, u32, i64),
+    EventSent(usize, u32, i64),
 }
 
 pub(super) enum Answer {
@@ -215,6 +217,8 @@ pub(super) struct World {
     pub(super) posts: Vec<Post>,
     pub(super) keys: HashMap<(usize, Vec<u8>), String>,
     pub(super) event_ids: HashMap<(usize, String), String>,
+    /// The operational events that the tenant's operational application has accepted.
+    pub(super) operational: HashSet<String>,
     /// The number of the next message.
     pub(super) next: u64,
     pub(super) summary: Summary,
@@ -259,6 +263,9 @@ impl Event {
                     let there = answer.is_some();
                     format!("endpoint {e} (opening {opening}): payloads of {asked:?}: {there}")
                 }
+                Reply::EventSent(a, opening, seq) => {
+                    format!("app {a} (opening {opening}): event {seq} accepted: {}", answer.is_some())
+                }
                 Reply::Reported(e, opening, seq) => {
                     format!(
                         "endpoint {e} (opening {opening}): report {seq} acknowledged: {}",
@@ -273,6 +280,9 @@ impl Event {
             Self::Request(e, attempt, ..) => format!("endpoint {e}: request for {:?}", attempt.delivery),
             Self::Ended(e, result, ..) => {
                 format!("endpoint {e}: {} ended: {:?}", result.delivery.key, result.outcome)
+            }
+            Self::Passed(e, passed, _) => {
+                format!("endpoint {e}: {} has passed: {:?}", passed.delivery.key, passed.decision)
             }
             Self::Record(e, _) => format!("endpoint {e}: records"),
             Self::Mood(e) => format!("the receiver of endpoint {e} changes its mood"),
@@ -311,6 +321,7 @@ impl World {
             posts: Vec::new(),
             keys: HashMap::new(),
             event_ids: HashMap::new(),
+            operational: HashSet::new(),
             next: 0,
             summary: Summary::default(),
             violation: None,
@@ -590,6 +601,21 @@ impl World {
             };
             self.call_endpoint(e, op, reply);
         }
+        if crashed {
+            return; // events are sent again
+        }
+        for (seq, event) in effects.events {
+            let reply = Reply::EventSent(a, opening, seq);
+            if self.lost(self.plan.call_lost) {
+                let delay = self.latency();
+                self.after(delay, Event::Answer(reply, None));
+            } else {
+                if self.defect != Some(Defect::SwallowsEvents) {
+                    self.operational.insert(event.id);
+                }
+                self.answer(reply, Some(Answer::Done));
+            }
+        }
     }
 
     fn carry_out_endpoint(&mut self, e: usize, effects: endpoint::Effects, crashed: bool) {
@@ -611,6 +637,7 @@ impl World {
         if crashed {
             return; // the others are all repeated in the same way
         }
+        self.pass(e, effects.pass);
         if !effects.fetch_payloads.is_empty() {
             let ids = effects.fetch_payloads;
             let reply = Reply::Payloads(e, opening, ids.clone());
@@ -712,6 +739,14 @@ impl World {
                         self.after(0, Event::Record(e, process));
                     }
                     self.endpoints[e].results.push((*result, opening));
+                }
+            }
+            Event::Passed(e, passed, process) => {
+                if self.endpoints[e].node.process == process {
+                    let done = self.step_endpoint(e, false, |m, now, rng| {
+                        m.passed(now, rng, vec![*passed]).map(|fx| ((), fx))
+                    });
+                    done.and_then(|done| self.finish_endpoint(e, done));
                 }
             }
             Event::Record(e, process) => {
@@ -858,9 +893,11 @@ impl World {
 
     fn configure(&mut self, e: usize, config: Config) -> Option<Answer> {
         let mut told = config.clone();
+        self.plug(e, &mut told);
         match self.defect {
             Some(Defect::RetriesWithoutEnd) => told.schedule_ms = Some(vec![1_000; 12]),
             Some(Defect::IgnoresPace) => told.paces.clear(),
+            Some(Defect::ForgetsPlugins) => told.plugins = None,
             Some(Defect::IgnoresMaxInFlight) => told.max_in_flight = None,
             Some(Defect::KeepsOldConfig) => {
                 let first = self.endpoints[e].first_config.get_or_insert_with(|| config.clone());
@@ -939,6 +976,14 @@ impl World {
                     done.and_then(|done| self.finish_endpoint(e, done));
                 }
             }
+            Reply::EventSent(a, opening, seq) => {
+                if self.app_awake(a, opening) {
+                    let accepted = answer.is_some();
+                    let done = self
+                        .step_app(a, false, |m, now, _| m.event_sent(now, seq, accepted).map(|fx| ((), fx)));
+                    done.and_then(|done| self.finish_app(a, done));
+                }
+            }
             Reply::Reported(e, opening, seq) => {
                 if self.endpoint_awake(e, opening) {
                     let acknowledged = answer.is_some();
@@ -1007,7 +1052,7 @@ impl World {
                 }
             }
             for (_, report) in &done.effects.reports {
-                if !matches!(report.kind, ReportKind::Exhausted { .. })
+                if matches!(report.kind, ReportKind::Gone | ReportKind::FailingSince { .. })
                     && let Some(held) = &mut endpoint.held
                     && held.version == report.config_version
                 {
@@ -1080,7 +1125,6 @@ fn set_alarm<M: Machine>(node: &mut Node<M>, at: i64) -> u32 {
 
 fn lose_alarm<M: Machine>(node: &mut Node<M>) {
     node.lost_at = node.alarm.take();
-    node.ever_lost = true;
 }
 
 pub(super) fn limits(settings: &Settings, config: &Config) -> usize {

@@ -11,7 +11,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
-use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, Pull, Report};
+use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, PluginNotice, Pull, Report};
+use weir_core::operational::{self, Event};
 use weir_core::sql::SqlError;
 use worker::console_error;
 
@@ -84,6 +85,13 @@ impl Inner {
                 let init: AppInit = frame::decode(frame)?;
                 self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
                 Ok(JsValue::UNDEFINED)
+            }
+            "plugin" => {
+                let notice: PluginNotice = frame::decode(frame)?;
+                let (uses, effects) = self.shell.step(|machine| machine.plugin_notice(now(), &notice))?;
+                // Whoever changed the plugin and then sends a message gets what the change made of it.
+                self.carry_out_and_wait(effects).await;
+                Ok(bytes(&uses))
             }
             "rows" => Ok(self.shell.written()),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
@@ -168,7 +176,8 @@ impl Inner {
                 self.ready().await?;
                 self.shell.light_step(|machine| machine.attempts_reply(*plan, told))?
             }
-            Some(Outcome::Resend(plan)) => {
+            Some(Outcome::Resend(mut plan)) => {
+                self.carry_out(std::mem::take(&mut plan.effects));
                 let frame = frame::encode(&plan.resend);
                 let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
                 plan.reply(frame::decode(&taken)?)
@@ -206,30 +215,18 @@ impl Inner {
         let mut effects = self.shell.step(|machine| machine.reported(now(), report))?;
         let events = std::mem::take(&mut effects.operational);
         self.carry_out(effects);
-        for (event_type, payload) in events {
-            self.operational(event_type, payload, report).await?;
+        for event in events {
+            self.operational(event).await?;
         }
         Ok(JsValue::UNDEFINED)
     }
 
-    /// Operational events are messages of the tenant's own application whose uid is the tenant's id; a tenant
-    /// without one does not want them.
-    async fn operational(&self, event_type: &str, payload: String, report: &Report) -> Result<(), String> {
+    /// Operational events are messages of the tenant's operational application. Where that was never made, or has
+    /// no endpoint for such an event, nobody wants it.
+    async fn operational(&self, event: Event) -> Result<(), String> {
         let Some((org, _)) = self.shell.name.split_once('/') else { return Ok(()) };
-        let Some(app_id) = crate::directory::resolve(&self.shell.env, org, org).await? else { return Ok(()) };
-        let message = NewMessage {
-            event_type: event_type.to_owned(),
-            payload: payload.into_bytes().into(),
-            event_id: Some(report.event_id()),
-            channels: None,
-            idempotency_key: None,
-            body_hash: None,
-            retention_days: None,
-            app_uid: None,
-            tags: None,
-        };
-        let name = format!("{org}/{app_id}");
-        let frame = frame::encode(&message);
+        let name = format!("{org}/{}", operational::APP_ID);
+        let frame = frame::encode(&event.into_message());
         let answer = js::call(&self.shell.env, "APP", &name, "accept", &frame).await?;
         match frame::decode(&answer)? {
             Accepted::Failed => Err("the operational event was not stored".to_owned()),
@@ -256,9 +253,7 @@ impl Inner {
         let (notes, asks) = std::mem::take(&mut effects.tasks).into_iter().partition::<Vec<_>, _>(is_note);
         effects.tasks = asks;
         self.carry_out_rest(effects);
-        for (endpoint_id, config) in configs {
-            self.configure(endpoint_id, config).await;
-        }
+        join_all(configs.into_iter().map(|(id, config)| self.configure(id, config))).await;
         for task in notes {
             self.task(task).await;
         }
@@ -272,6 +267,21 @@ impl Inner {
             let this = self.clone();
             after(at.saturating_sub(now()), move || {
                 this.logged(this.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
+            });
+        }
+        for (endpoint_id, frame) in effects.scheduled {
+            let (this, opening) = (self.clone(), self.shell.opening());
+            spawn_local(async move {
+                let answer = this.ask_endpoint(&endpoint_id, "replay", &frame).await;
+                let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
+                this.answered(opening, |m| m.scheduled_told(now(), &endpoint_id, answer.as_ref()));
+            });
+        }
+        for (seq, event) in effects.events {
+            let (this, opening) = (self.clone(), self.shell.opening());
+            spawn_local(async move {
+                let accepted = this.logged(this.operational(event).await).is_some();
+                this.answered(opening, |m| m.event_sent(now(), seq, accepted));
             });
         }
         for task in effects.tasks {

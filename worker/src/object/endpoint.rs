@@ -115,6 +115,10 @@ impl Inner {
                 let ask = frame::decode(frame)?;
                 self.step(|m| m.replay(now(), &mut Random, ask)).map(|answer| bytes(&answer))
             }
+            "bulk-replay" => {
+                let ask = frame::decode(frame)?;
+                self.step(|m| m.bulk_replay(now(), &mut Random, ask)).map(|answer| bytes(&answer))
+            }
             "rows" => Ok(self.shell.written()),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),

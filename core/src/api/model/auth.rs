@@ -182,13 +182,15 @@ pub fn may(capabilities: &[String], op: Op, reads: bool) -> bool {
     match op {
         Op::SecretGet => one_of(&[VIEW_SECRET, MANAGE_SECRET, MANAGE]),
         Op::SecretRotate => one_of(&[MANAGE_SECRET, MANAGE]),
-        Op::Resend | Op::Recover | Op::ReplayMissing => one_of(&[CREATE_ATTEMPTS]),
+        Op::Resend | Op::Recover | Op::ReplayMissing | Op::BulkReplay => one_of(&[CREATE_ATTEMPTS]),
         Op::EndpointCreate
         | Op::EndpointUpdate
         | Op::EndpointPatch
         | Op::EndpointDelete
         | Op::HeadersPut
         | Op::HeadersPatch => one_of(&[MANAGE]),
+        // Without it, nobody takes a plugin away that redacts what is delivered.
+        Op::PluginsPut => one_of(&[MANAGE_TRANSFORMATIONS]),
         Op::Logout => true,
         _ => reads,
     }

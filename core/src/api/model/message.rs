@@ -7,7 +7,7 @@ use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::id;
-use crate::time::rfc3339;
+use crate::time::{parse_rfc3339, rfc3339};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -19,6 +19,9 @@ pub const MAX_PAYLOAD: usize = 1024 * 1024;
 pub const MAX_BODY: usize = 2 * MAX_PAYLOAD + 64 * 1024;
 /// The longest time that a payload is kept on request, in days.
 pub const MAX_RETENTION_DAYS: u16 = 90;
+/// How far ahead a message may be scheduled: 30 days, and five minutes for whoever computes "in 30 days" by a clock
+/// of their own.
+const MAX_DELAY_MS: i64 = 30 * 86_400_000 + 5 * 60_000;
 
 /// The body of create. The payload's bytes stay where they are.
 #[derive(Debug, Deserialize)]
@@ -40,6 +43,12 @@ pub struct MessageIn<'a> {
     pub tags: Option<Vec<String>>,
     #[serde(default)]
     payload_retention_period: Option<i64>,
+    #[serde(default)]
+    payload_retention_hours: Option<i64>,
+    #[serde(borrow, default)]
+    deliver_at: Option<Cow<'a, str>>,
+    #[serde(skip)]
+    deliver_at_ms: Option<i64>,
     /// Brings the application along: made where it does not exist yet.
     #[serde(default)]
     pub application: Option<ApplicationIn>,
@@ -89,6 +98,24 @@ impl<'a> MessageIn<'a> {
             &["payloadRetentionPeriod"],
             format!("Send a number of days from 1 to {MAX_RETENTION_DAYS}."),
         );
+        let max_hours = i64::from(MAX_RETENTION_DAYS).saturating_mul(24);
+        faults.check(
+            new.payload_retention_hours.is_none_or(|hours| (1..=max_hours).contains(&hours)),
+            &["payloadRetentionHours"],
+            format!("Send a number of hours from 1 to {max_hours}."),
+        );
+        faults.check(
+            new.payload_retention_hours.is_none() || new.payload_retention_period.is_none(),
+            &["payloadRetentionHours"],
+            "Send payloadRetentionPeriod or payloadRetentionHours, not both.",
+        );
+        if let Some(text) = &new.deliver_at {
+            new.deliver_at_ms = parse_rfc3339(text);
+            if new.deliver_at_ms.is_none() {
+                let msg = "Send a time in RFC 3339, such as 2026-01-31T12:00:00Z.";
+                faults.add_kind(&["deliverAt"], msg, "value_error.datetime");
+            }
+        }
         if let Some(application) = &new.application {
             let mut inner = Faults::default();
             application.check(&mut inner);
@@ -126,6 +153,29 @@ impl<'a> MessageIn<'a> {
         self.payload_retention_period.and_then(|days| u16::try_from(days).ok())
     }
 
+    /// For how many hours the payload is kept, where the caller says so.
+    pub fn retention_hours(&self) -> Option<i64> {
+        self.payload_retention_hours
+    }
+
+    /// When it is to be delivered (ms), where that is not at once.
+    pub fn deliver_at(&self) -> Option<i64> {
+        self.deliver_at_ms
+    }
+
+    /// Checks that it is to be delivered neither in the past nor too late.
+    pub fn check_deliver_at(&self, now: i64) -> Result<(), ApiError> {
+        let Some(at) = self.deliver_at_ms else { return Ok(()) };
+        let mut faults = Faults::default();
+        faults.check(at >= now, &["deliverAt"], "Send a time in the future, or leave it out to deliver now.");
+        faults.check(
+            at.saturating_sub(now) <= MAX_DELAY_MS,
+            &["deliverAt"],
+            "Send a time within the next 30 days.",
+        );
+        faults.into_result()
+    }
+
     /// Checks that the application that the message brings along is the one in the path.
     pub fn check_application(&self, path_id: &str) -> Result<(), ApiError> {
         check_brought_application(self.application.as_ref(), path_id)
@@ -138,6 +188,7 @@ impl<'a> MessageIn<'a> {
             event_id: self.event_id.as_deref(),
             channels: self.channels.as_deref(),
             tags: self.tags.as_deref(),
+            deliver_at: self.deliver_at_ms,
             // Only a raw payload has to be looked at: the other is an object, or it would not be here.
             payload: self.raw_payload().map_or(Payload::Object(self.payload.get()), Payload::of),
         }
@@ -201,6 +252,8 @@ pub struct MessageFields<'a> {
     pub channels: Option<&'a [String]>,
     /// The tags.
     pub tags: Option<&'a [String]>,
+    /// When it is to be delivered (ms), where that is not at once.
+    pub deliver_at: Option<i64>,
     /// The payload.
     pub payload: Payload<'a>,
 }
@@ -239,6 +292,10 @@ impl MessageAnswer {
         list(&mut between, message.channels);
         between.push_str(r#","tags":"#);
         list(&mut between, message.tags);
+        if let Some(at) = message.deliver_at {
+            between.push_str(r#","deliverAt":"#);
+            quote(&mut between, &rfc3339(at));
+        }
         between.push_str(r#","timestamp":""#);
         let mut after = String::with_capacity(payload.len().saturating_add(40));
         after.push_str(r#"","payload":"#);
@@ -403,6 +460,44 @@ mod tests {
     }
 
     #[test]
+    fn a_message_may_wait_for_its_time_but_not_too_long() {
+        let now = 1_795_000_000_000;
+        let check = |at: &str| {
+            let body = format!(r#"{{"eventType":"a","payload":{{}},"deliverAt":{at}}}"#);
+            let message = MessageIn::parse(body.as_bytes())?;
+            message.check_deliver_at(now)?;
+            Ok::<_, ApiError>(message.deliver_at())
+        };
+        let quoted = |ms: i64| format!("\"{}\"", rfc3339(ms));
+        assert_eq!(check("null").expect("ok"), None);
+        for wait in [0, 1_000, 30 * 86_400_000] {
+            assert_eq!(check(&quoted(now + wait)).expect("ok"), Some(now + wait));
+        }
+        for bad in [quoted(now - 1), quoted(now + 31 * 86_400_000), "\"soon\"".to_owned(), "5".to_owned()] {
+            assert_eq!(check(&bad).expect_err(&bad).http_status(), 422);
+        }
+        let body = format!(r#"{{"eventType":"a","payload":{{}},"deliverAt":{}}}"#, quoted(now));
+        let message = MessageIn::parse(body.as_bytes()).expect("a message");
+        let out: serde_json::Value =
+            serde_json::from_str(&message_out_json("msg_1", 0, &message.fields(), true)).expect("json");
+        assert_eq!(out["deliverAt"], rfc3339(now));
+    }
+
+    #[test]
+    fn a_payload_is_kept_for_days_or_hours() {
+        let with = |fields: &str| format!(r#"{{"eventType":"a","payload":{{}},{fields}}}"#);
+        let body = with(r#""payloadRetentionHours":36"#);
+        assert_eq!(MessageIn::parse(body.as_bytes()).expect("ok").retention_hours(), Some(36));
+        for bad in [
+            r#""payloadRetentionHours":0"#,
+            r#""payloadRetentionHours":2161"#,
+            r#""payloadRetentionHours":5,"payloadRetentionPeriod":5"#,
+        ] {
+            assert_eq!(places(&with(bad)), ["body.payloadRetentionHours"]);
+        }
+    }
+
+    #[test]
     fn an_expired_payload_says_so() {
         let message = MessageIn::parse(br#"{"eventType":"a","payload":{}}"#).expect("a message");
         let fields = MessageFields { payload: Payload::Expired, ..message.fields() };
@@ -505,6 +600,7 @@ mod tests {
                 event_id: Some(&id),
                 channels: Some(&[]),
                 tags: Some(std::slice::from_ref(&tag)),
+                deliver_at: None,
                 payload: Payload::of(&payload),
             };
             let out = message_out_json(&id, 0, &fields, true);

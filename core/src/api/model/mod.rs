@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod event_type;
 pub mod example;
 pub mod message;
+pub mod plugin;
 pub mod task;
 
 use super::body::Faults;

@@ -1,5 +1,7 @@
 //! Background tasks: work on many messages that goes on after the answer.
 
+use super::attempt::Status;
+use super::{check_event_type, none_if_empty};
 use crate::api::body::{self, Faults};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
@@ -23,6 +25,9 @@ pub enum TaskKind {
     /// Sends what was never tried.
     #[n(1)]
     Replay,
+    /// Sends again what was tried, whatever came of it.
+    #[n(2)]
+    BulkReplay,
 }
 
 impl TaskKind {
@@ -31,6 +36,7 @@ impl TaskKind {
         match self {
             TaskKind::Recover => "endpoint.recover",
             TaskKind::Replay => "endpoint.replay",
+            TaskKind::BulkReplay => "endpoint.bulk-replay",
         }
     }
 }
@@ -102,6 +108,58 @@ impl Period {
         faults.into_result()?;
         // Both are there, or there was a fault.
         Ok(Self { since: since.unwrap_or(now), until: until.unwrap_or(now) })
+    }
+}
+
+/// Which messages of its period a bulk replay sends; what is not named is not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Encode, Decode)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BulkFilter {
+    /// Only of these types.
+    #[n(0)]
+    pub event_types: Option<Vec<String>>,
+    /// Only with this channel.
+    #[n(1)]
+    pub channel: Option<String>,
+    /// Only with this tag.
+    #[n(2)]
+    pub tag: Option<String>,
+    /// Only where the newest attempt has this status, with the API's numbers.
+    #[n(3)]
+    pub status: Option<i64>,
+    /// Only where the newest attempt was answered with this hundred; 0 for no answer.
+    #[n(4)]
+    pub status_code_class: Option<u16>,
+}
+
+impl BulkFilter {
+    /// Reads and checks the filter in the body of bulk-replay.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let mut filter: Self = body::parse(bytes)?;
+        filter.event_types = none_if_empty(filter.event_types);
+        let mut faults = Faults::default();
+        for (index, name) in filter.event_types.iter().flatten().enumerate() {
+            check_event_type(&mut faults, &["eventTypes", &index.to_string()], name);
+        }
+        faults.check(
+            filter.status.is_none_or(|number| Status::from_number(number).is_some()),
+            &["status"],
+            "Send 0 (success), 1 (pending), 2 (fail), 3 (sending) or 4 (canceled).",
+        );
+        faults.check(
+            filter.status_code_class.is_none_or(|class| class <= 500 && class.is_multiple_of(100)),
+            &["statusCodeClass"],
+            "Send 0 (no answer), 100, 200, 300, 400 or 500.",
+        );
+        faults.into_result()?;
+        Ok(filter)
+    }
+
+    /// Whether a message passes, as far as the log tells.
+    pub fn matches(&self, event_type: &str, channels: &[String], tags: &[String]) -> bool {
+        self.event_types.as_ref().is_none_or(|types| types.iter().any(|name| name == event_type))
+            && self.channel.as_ref().is_none_or(|channel| channels.contains(channel))
+            && self.tag.as_ref().is_none_or(|tag| tags.contains(tag))
     }
 }
 
@@ -194,6 +252,22 @@ mod tests {
         }
         for body in ["{}", "", r#"{"since":"yesterday"}"#, r#"{"since":5}"#] {
             assert_eq!(Period::parse(body.as_bytes(), NOW).expect_err(body).http_status(), 422);
+        }
+    }
+
+    #[test]
+    fn a_bulk_replay_says_which_messages_it_means() {
+        let filter =
+            BulkFilter::parse(br#"{"since":"x","eventTypes":["a.b"],"tag":"t","status":2}"#).expect("ok");
+        let tags = ["t".to_owned()];
+        assert!(filter.matches("a.b", &[], &tags));
+        assert!(!filter.matches("a", &[], &tags) && !filter.matches("a.b", &[], &[]));
+        let all = BulkFilter::parse(br#"{"eventTypes":[],"status":null}"#).expect("ok");
+        assert!(all.matches("a", &[], &[]));
+        for body in
+            [r#"{"status":7}"#, r#"{"statusCodeClass":404}"#, r#"{"eventTypes":["a b"]}"#, r#"{"tag":1}"#]
+        {
+            assert_eq!(BulkFilter::parse(body.as_bytes()).expect_err(body).http_status(), 422);
         }
     }
 
