@@ -5,6 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
+use crate::plugin::Attached;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -210,6 +211,9 @@ pub struct Config {
     /// At most so many requests under way.
     #[n(13)]
     pub max_in_flight: Option<u32>,
+    /// The plugins that each delivery passes, in order; none for an empty chain.
+    #[n(14)]
+    pub plugins: Option<Vec<Attached>>,
 }
 
 /// Endpoint → App: answer to a [`Config`].
@@ -424,6 +428,9 @@ pub struct AttemptRow {
     /// When it was started.
     #[n(9)]
     pub started_at: i64,
+    /// What plugins did on its way: the text of a JSON array.
+    #[n(10)]
+    pub plugins: Option<String>,
 }
 
 /// App → Endpoint: the endpoint's statistics in a period.
@@ -455,6 +462,9 @@ pub struct StatsAnswer {
     /// Deliveries that failed so far and wait for the next attempt.
     #[n(4)]
     pub sending: i64,
+    /// Deliveries that plugins filtered out.
+    #[n(5)]
+    pub filtered: i64,
 }
 
 /// App → Endpoint: how the deliveries of these messages stand.

@@ -11,6 +11,7 @@ use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
 use weir_core::app::{EndpointRecord, StoredSecret};
 use weir_core::frame::*;
+use weir_core::plugin::{Attached, OnError};
 
 fn bytes(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
@@ -124,7 +125,14 @@ frames! {
             timeout_ms: Some(15_000),
             paces: vec![(10, 1_000)],
             max_in_flight: Some(6),
-        } => "8e03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806",
+            plugins: Some(vec![Attached {
+                name: text("redact"),
+                version: text("ab"),
+                pinned: true,
+                config: Some(text("{}")),
+                on_error: OnError::Deliver,
+            }]),
+        } => "8f03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806818566726564616374626162f5627b7d01",
         ConfigAnswer { version: 3 } => "8103";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
@@ -168,12 +176,13 @@ frames! {
                 status: 0,
                 manual: true,
                 started_at: 7,
+                plugins: Some(text("[]")),
             }],
             stopped_at: Some(text("atmpt_0")),
-        } => "82818a6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f5076761746d70745f30";
+        } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
     statistics_asked_for_and_told:
         StatsAsk { since: 5, until: 7 } => "820507",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5 } => "850102030405";
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6 } => "86010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";
@@ -223,6 +232,7 @@ frames! {
             version: 3,
             skips: vec![(text("msg_1"), text("msg_2"))],
             disabled_from: Some(text("msg_3")),
+            plugins: None,
         } => "888b7468747470733a2f2f6578616d706c652e636f6d2f60f6f4f6f6f6a0820501f681fb3fe0000000000000a163782d61616281816c706c61696e3a77687365635f0102038182656d73675f31656d73675f32656d73675f33";
 }
 

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod build;
 pub mod dev;
 pub mod local;
+pub mod plugins;
 pub mod test;
 pub mod token;
 pub mod tools;

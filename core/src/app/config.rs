@@ -99,6 +99,8 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
         record.version = slot.record.version.saturating_add(1);
         record.updated_at = now;
+        // What is under way to it, or waits there, is asked for in due time: it is not offered again.
+        slot.owes |= record.content.disabled != slot.record.content.disabled;
         if record.content.disabled && !slot.record.content.disabled {
             record.disabled_from = Some(self.last.clone());
         }
@@ -142,10 +144,11 @@ impl<S: Sql> App<S> {
         slot.record.version = slot.record.version.saturating_add(1);
         slot.record.updated_at = now;
         slot.retry_at = 0;
-        slot.owes = false;
+        slot.owes = true; // it may have reports that nobody has taken
+        slot.saved_owes = true;
         let record = frame::encode(&slot.record);
         self.sql.exec(
-            "UPDATE endpoint SET deleted = 1, owes = 0, record = ?2 WHERE id = ?1",
+            "UPDATE endpoint SET deleted = 1, owes = 1, record = ?2 WHERE id = ?1",
             &[Value::Text(endpoint_id), Value::Blob(&record)],
         )
     }

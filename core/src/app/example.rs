@@ -1,7 +1,7 @@
 //! Trying an endpoint out: a message for it alone, delivered once, now.
 
-use super::App;
 use super::handle::{Handled, Outcome, ResendPlan};
+use super::{App, Effects};
 use crate::api::call::{Call, Reply};
 use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
 use crate::api::model::message::{MessageFields, Payload, message_out_json};
@@ -50,7 +50,8 @@ impl<S: Sql> App<S> {
         let payload = payload.as_bytes().to_vec().into();
         let message = Outgoing { id, event_type: example.event_type, channels: None, payload };
         let resend = Resend { config_version, message };
-        Ok(Outcome::Resend(Box::new(ResendPlan { endpoint_id, resend, reply: Some(reply) })))
+        let effects = Effects::default();
+        Ok(Outcome::Resend(Box::new(ResendPlan { endpoint_id, resend, reply: Some(reply), effects })))
     }
 
     /// Whether such a message would be delivered to anyone.

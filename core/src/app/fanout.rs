@@ -48,6 +48,7 @@ impl<S: Sql> App<S> {
                 slot.pushing = Some(Pushing {
                     upto: found.upto,
                     ids: found.batch.iter().map(|message| message.id.clone()).collect(),
+                    overtaken: false,
                 });
                 let push = Push { config_version: slot.record.version, messages: found.batch };
                 effects.push.push((endpoint_id.clone(), push));
@@ -78,11 +79,14 @@ impl<S: Sql> App<S> {
                     let count = usize::try_from(answer.accepted).unwrap_or(usize::MAX);
                     let empty_handed = count == 0 && answer.enough;
                     if count >= pushing.ids.len() {
-                        slot.cursor = slot.cursor.clone().max(pushing.upto);
+                        slot.cursor = slot.cursor.clone().max(pushing.upto.clone());
                     } else if let Some(id) = count.checked_sub(1).and_then(|i| pushing.ids.get(i)) {
                         slot.cursor = slot.cursor.clone().max(id.clone());
                     }
-                    slot.owes = answer.owes;
+                    slot.owes = answer.owes || pushing.overtaken;
+                    if pushing.is_poke() {
+                        slot.save(&self.sql, endpoint_id)?;
+                    }
                     slot.enough = answer.enough;
                     if empty_handed {
                         // It will pull; in case that gets lost, it is asked again, ever more rarely.

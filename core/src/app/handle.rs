@@ -69,6 +69,8 @@ pub struct ResendPlan {
     pub resend: Resend,
     /// What to answer once it has taken it, if not just that.
     pub(super) reply: Option<Reply>,
+    /// What goes out before it is told.
+    pub effects: Effects,
 }
 
 /// Whose statistics to ask for.
@@ -101,14 +103,14 @@ impl StatsPlan {
     pub fn reply(&self, answer: &StatsAnswer) -> Reply {
         if self.attempts_only {
             let (success, fail) = (answer.success, answer.fail);
-            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: 0 });
+            return Reply::json(200, &EndpointAttemptStats { success, fail, canceled: answer.filtered });
         }
         let stats = EndpointStats {
             success: answer.success,
             pending: answer.pending,
             sending: answer.sending,
             fail: answer.fail,
-            canceled: 0,
+            canceled: answer.filtered,
         };
         Reply::json(200, &stats)
     }
@@ -129,6 +131,11 @@ impl<S: Sql> App<S> {
             return Ok(None);
         }
         match self.dispatch(now, rng, call) {
+            Ok(Outcome::Resend(mut plan)) => {
+                self.note_debt(&plan.endpoint_id)?;
+                self.arm(now, &mut plan.effects);
+                Ok(Some(Outcome::Resend(plan)))
+            }
             Ok(outcome) => Ok(Some(outcome)),
             Err(ApiError::Internal(text)) => Err(SqlError(text)),
             Err(error) => Ok(Some(Outcome::Reply(error.into()))),
@@ -583,6 +590,7 @@ impl<S: Sql> App<S> {
             endpoint_id: endpoint_id.to_owned(),
             resend: Resend { config_version: slot.record.version, message },
             reply: None,
+            effects: Effects::default(),
         })))
     }
 }
@@ -639,6 +647,7 @@ fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> Mess
         status: Status::from_number(row.status).unwrap_or(Status::Fail),
         trigger: if row.manual { Trigger::Manual } else { Trigger::Scheduled },
         at_ms: row.started_at,
+        plugins: row.plugins,
     };
     MessageAttemptOut::new(attempt, with_content, msg)
 }

@@ -52,6 +52,8 @@ use std::rc::Rc;
 pub const RECONCILE_MS: i64 = 10_000;
 /// How long an endpoint that owes deliveries may be silent before it is woken.
 pub const SILENCE_MS: i64 = 15 * 60_000;
+/// How soon after a push the endpoint is asked whether it still owes, when the cursors are written.
+const PROMPT_MS: i64 = RECONCILE_MS / 2;
 /// A push that failed is repeated after this time, doubling up to [`RETRY_MAX_MS`].
 const RETRY_BASE_MS: i64 = 500;
 const RETRY_MAX_MS: i64 = 5 * 60_000;
@@ -111,6 +113,15 @@ struct Pushing {
     upto: String,
     /// The messages offered, for when only the first of them are accepted.
     ids: Vec<String>,
+    /// The endpoint was handed something else meanwhile: what it says it owes may be out of date.
+    overtaken: bool,
+}
+
+impl Pushing {
+    /// Without messages, it only asks whether the endpoint is awake.
+    fn is_poke(&self) -> bool {
+        self.ids.is_empty()
+    }
 }
 
 /// The App object. See the module's description.
@@ -235,14 +246,15 @@ impl<S: Sql> App<S> {
         if self.info.is_none() {
             return Ok(effects);
         }
-        self.save_cursors()?;
         self.purge(now, &mut effects)?;
         for (endpoint_id, slot) in &mut self.slots {
-            let silent = now.saturating_sub(slot.heard_at) >= SILENCE_MS;
-            if slot.owes && silent && slot.pushing.is_none() && !slot.deleted && !slot.record.content.disabled
-            {
+            // What was just sent has usually arrived by now: asked before it is written down that it is owed, the
+            // endpoint saves that row, the one that takes it back, and an alarm for each.
+            let patience = if slot.saved_owes { SILENCE_MS } else { PROMPT_MS };
+            let silent = now.saturating_sub(slot.heard_at) >= patience && slot.retry_at <= now;
+            if slot.owes && silent && slot.pushing.is_none() {
                 slot.heard_at = now;
-                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new() });
+                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new(), overtaken: false });
                 let poke = Push { config_version: slot.record.version, messages: Vec::new() };
                 effects.push.push((endpoint_id.clone(), poke));
             }
@@ -250,6 +262,7 @@ impl<S: Sql> App<S> {
                 slot.enough = false;
             }
         }
+        self.save_cursors()?;
         self.settle(now, &mut effects)?;
         Ok(effects)
     }
@@ -264,16 +277,23 @@ impl<S: Sql> App<S> {
 
     fn save_cursors(&mut self) -> Result<(), SqlError> {
         for (endpoint_id, slot) in &mut self.slots {
-            if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
-                self.sql.exec(
-                    "UPDATE endpoint SET cursor = ?2, owes = ?3 WHERE id = ?1",
-                    &[Value::Text(endpoint_id), Value::Text(&slot.cursor), Value::flag(slot.owes)],
-                )?;
-                slot.saved_cursor.clone_from(&slot.cursor);
-                slot.saved_owes = slot.owes;
+            // An endpoint that is being asked is written when it has answered.
+            if !slot.pushing.as_ref().is_some_and(Pushing::is_poke) {
+                slot.save(&self.sql, endpoint_id)?;
             }
         }
         Ok(())
+    }
+
+    /// An endpoint is about to be handed deliveries that are not offered again: from now on it owes, whatever
+    /// becomes of this object's memory and of that one's alarm.
+    fn note_debt(&mut self, endpoint_id: &str) -> Result<(), SqlError> {
+        let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
+        slot.owes = true;
+        if let Some(pushing) = &mut slot.pushing {
+            pushing.overtaken = true;
+        }
+        if slot.saved_owes { Ok(()) } else { slot.save(&self.sql, endpoint_id) }
     }
 
     /// What follows every change: offer what can be offered, keep the alarm true.
@@ -302,7 +322,7 @@ impl<S: Sql> App<S> {
             if slot.cursor != slot.saved_cursor || slot.owes != slot.saved_owes {
                 sooner(now.saturating_add(RECONCILE_MS), &mut wanted);
             }
-            if slot.owes && !slot.deleted && !slot.record.content.disabled {
+            if slot.owes {
                 sooner(slot.heard_at.saturating_add(SILENCE_MS).max(now.saturating_add(1_000)), &mut wanted);
             }
         }
@@ -359,6 +379,19 @@ impl Slot {
             failures: 0,
             heard_at: now,
         }
+    }
+
+    /// Writes how far the endpoint is, where that has changed.
+    fn save(&mut self, sql: &impl Sql, endpoint_id: &str) -> Result<(), SqlError> {
+        if self.cursor != self.saved_cursor || self.owes != self.saved_owes {
+            sql.exec(
+                "UPDATE endpoint SET cursor = ?2, owes = ?3 WHERE id = ?1",
+                &[Value::Text(endpoint_id), Value::Text(&self.cursor), Value::flag(self.owes)],
+            )?;
+            self.saved_cursor.clone_from(&self.cursor);
+            self.saved_owes = self.owes;
+        }
+        Ok(())
     }
 
     /// Whether messages of the log wait to be offered.

@@ -84,7 +84,7 @@ impl<S: Sql> App<S> {
     fn wake_endpoints(&mut self, effects: &mut Effects) {
         for (endpoint_id, slot) in &mut self.slots {
             if slot.pushing.is_none() {
-                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new() });
+                slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new(), overtaken: false });
                 let poke = Push { config_version: slot.record.version, messages: Vec::new() };
                 effects.push.push((endpoint_id.clone(), poke));
             }

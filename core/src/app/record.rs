@@ -3,6 +3,7 @@
 use crate::api::model::endpoint::{EndpointContent, EndpointOut, Headers};
 use crate::filter::Filter;
 use crate::frame::{Config, SecretFrame};
+use crate::plugin::Attached;
 use crate::vault::Vault;
 use minicbor::{Decode, Encode};
 
@@ -45,6 +46,9 @@ pub struct EndpointRecord {
     /// The newest message when the endpoint was disabled.
     #[n(7)]
     pub disabled_from: Option<String>,
+    /// The plugins that each delivery passes, in order; none for an empty chain.
+    #[n(8)]
+    pub plugins: Option<Vec<Attached>>,
 }
 
 impl EndpointRecord {
@@ -85,6 +89,7 @@ impl EndpointRecord {
             timeout_ms: content.timeout_s.map(|s| i64::from(s).saturating_mul(1_000)),
             paces: throttle.into_iter().chain(pace).collect(),
             max_in_flight: content.max_in_flight.map(u32::from),
+            plugins: self.plugins.clone(),
         }
     }
 

@@ -289,6 +289,9 @@ impl<S: Sql> App<S> {
             let its_turn = task.is_over() || busy.insert(task.record.endpoint_id.clone());
             if its_turn && !task.is_over() && !task.asking && task.retry_at <= now {
                 self.next_batch(now, &task_id, &mut task, effects)?;
+                if task.asking {
+                    self.note_debt(&task.record.endpoint_id)?;
+                }
             }
             let news = task.record.noted < task.record.version
                 && (task.record.noted == 0 || task.is_over() || now >= task.noted_at.saturating_add(NOTE_MS));

@@ -60,7 +60,7 @@ impl Sut {
         self.app = open(&self.sql, self.now, None);
     }
 
-    fn api(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (Reply, Effects) {
+    fn handle(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> Option<Outcome> {
         let call = Call {
             op: op.name().to_owned(),
             params: params.iter().map(|&p| p.to_owned()).collect(),
@@ -68,7 +68,11 @@ impl Sut {
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
             app_scope: false,
         };
-        match self.app.handle(self.now, &mut self.rng, &call).unwrap() {
+        self.app.handle(self.now, &mut self.rng, &call).unwrap()
+    }
+
+    fn api(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (Reply, Effects) {
+        match self.handle(op, params, query, body) {
             Some(Outcome::Reply(reply)) => (reply, Effects::default()),
             Some(Outcome::Changed(reply, effects)) => (reply, effects),
             other => panic!("{other:?}"),
@@ -366,13 +370,23 @@ fn a_deleted_endpoint_is_told_and_offered_nothing_any_more() {
     sut.create(json!({ "uid": "u" })); // the uid is free again
 }
 
+/// When nothing is left to do for a message, it is to be forgotten a month later.
+fn is_for_forgetting(alarm: i64) -> bool {
+    alarm > NOW + 30 * 86_400_000
+}
+
 #[test]
 fn an_endpoint_that_owes_and_is_silent_is_woken() {
     let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
     sut.accepted(1);
     sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(1) }));
     sut.now += RECONCILE_MS;
-    assert_eq!(sut.app.alarm(sut.now).unwrap().alarm, Some(NOW + SILENCE_MS));
+    let poke = sut.app.alarm(sut.now).unwrap();
+    assert_eq!(offered(&poke), [[""; 0]], "it may have delivered what it was given");
+    sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(0) }));
+    let asked = sut.now;
+    sut.now += RECONCILE_MS;
+    assert_eq!(sut.app.alarm(sut.now).unwrap().alarm, Some(asked + SILENCE_MS));
     sut.crash();
     sut.now += SILENCE_MS - 1;
     assert_eq!(sut.app.alarm(sut.now).unwrap().push.len(), 0);
@@ -380,7 +394,39 @@ fn an_endpoint_that_owes_and_is_silent_is_woken() {
     let poke = sut.app.alarm(sut.now).unwrap();
     assert_eq!(offered(&poke), [[""; 0]]);
     let effects = sut.pushed(&endpoint_id, 0);
-    assert_eq!(effects.alarm.map(|at| at - sut.now), Some(RECONCILE_MS), "to write that it owes nothing");
+    assert_eq!(effects.alarm, None, "it owes nothing any more, and that is written");
+    sut.crash();
+    assert!(sut.app.tick(sut.now).unwrap().alarm.is_some_and(is_for_forgetting));
+}
+
+#[test]
+fn a_message_that_was_delivered_at_once_costs_one_cursor_and_no_later_alarm_but_to_forget_it() {
+    let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
+    sut.accepted(1);
+    let before = sut.sql.changes();
+    sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(1) }));
+    sut.now += RECONCILE_MS;
+    let poke = sut.app.alarm(sut.now).unwrap();
+    assert_eq!((offered(&poke), poke.alarm), (vec![Vec::new()], Some(sut.now + RECONCILE_MS)));
+    sut.pushed(&endpoint_id, 0);
+    sut.now += RECONCILE_MS;
+    assert!(sut.app.alarm(sut.now).unwrap().alarm.is_some_and(is_for_forgetting));
+    assert_eq!(sut.sql.changes() - before, 1);
+}
+
+#[test]
+fn an_endpoint_with_nothing_but_a_resend_is_woken_too() {
+    let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
+    let (ids, _) = sut.accepted(1);
+    sut.pushed(&endpoint_id, 1);
+    sut.now += RECONCILE_MS;
+    sut.app.alarm(sut.now).unwrap();
+    let resend = sut.handle(Op::Resend, &[&ids[0], &endpoint_id], "", &Json::Null);
+    let Some(Outcome::Resend(plan)) = resend else { panic!("{resend:?}") };
+    assert_eq!(plan.effects.alarm, Some(sut.now - RECONCILE_MS + SILENCE_MS));
+    sut.crash(); // before it knows whether the endpoint has taken it
+    sut.now += SILENCE_MS;
+    assert_eq!(offered(&sut.app.alarm(sut.now).unwrap()), [[""; 0]]);
 }
 
 #[test]

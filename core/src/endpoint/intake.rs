@@ -6,6 +6,7 @@ use crate::id;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 impl<S: Sql> Endpoint<S> {
     /// Takes a configuration. An older one than held is ignored: the answer says which version is held.
@@ -29,7 +30,11 @@ impl<S: Sql> Endpoint<S> {
             self.answered = 0;
             self.earliest = None;
         }
+        let plugins = self.active.as_ref().map(|active| Rc::clone(&active.plugins)).unwrap_or_default();
         self.activate(config, now)?;
+        if self.active.as_ref().is_some_and(|active| active.plugins != plugins) {
+            self.release_held(now)?;
+        }
         if could_send && !self.can_send() {
             self.release_queue(now)?;
         } else if !could_send && self.can_send() {
@@ -46,8 +51,10 @@ impl<S: Sql> Endpoint<S> {
 
     /// Gives the leases of what waits in memory back: it is due as soon as sending goes on.
     pub(super) fn release_queue(&mut self, now: i64) -> Result<(), SqlError> {
-        let waiting: Vec<Delivery> =
-            self.queue.drain(..).map(|q| q.delivery).chain(self.loading.drain(..)).collect();
+        let waiting: Vec<Delivery> = (self.queue.drain(..).map(|q| q.delivery))
+            .chain(self.ready.drain(..).map(|ready| ready.delivery))
+            .chain(self.loading.drain(..))
+            .collect();
         self.queue_bytes = 0;
         for delivery in waiting {
             self.move_row(delivery.slot, &delivery.key, now, false)?;
@@ -60,6 +67,8 @@ impl<S: Sql> Endpoint<S> {
         self.queue.clear();
         self.queue_bytes = 0;
         self.loading.clear();
+        self.passing.clear();
+        self.ready.clear();
     }
 
     /// Takes messages from the App's log, in its order. What is already here is accepted again without
@@ -74,8 +83,13 @@ impl<S: Sql> Endpoint<S> {
             let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
             return Ok((answer, self.settled(now, rng)?));
         }
-        if push.messages.is_empty() && self.active.is_some() {
-            self.purge(now)?; // it was called because something may have to be forgotten
+        if push.messages.is_empty() {
+            // The App wants to know what is owed, and memory notes what was added, not what was done.
+            self.earliest = self.query_earliest()?;
+            // Or something may have to be forgotten.
+            if self.active.is_some() {
+                self.purge(now)?;
+            }
         }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
         let known = match push.messages.first() {
@@ -121,8 +135,16 @@ impl<S: Sql> Endpoint<S> {
         let single = messages.len() == 1;
         for message in messages {
             let Outgoing { id, event_type, channels, payload } = message;
-            let delivery =
-                Delivery { slot, key: id.clone(), msg_id: id, event_type, channels, manual: false, made: 0 };
+            let delivery = Delivery {
+                slot,
+                key: id.clone(),
+                msg_id: id,
+                event_type,
+                channels,
+                manual: false,
+                made: 0,
+                plugins: None,
+            };
             if single {
                 self.insert(&delivery, leased)?;
             }
@@ -214,7 +236,8 @@ impl<S: Sql> Endpoint<S> {
         self.manual_count = self.manual_count.wrapping_add(1);
         let key = format!("{msg_id}#{now}-{}", self.manual_count);
         let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
-        let delivery = Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0 };
+        let delivery =
+            Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
         self.insert(&delivery, true)?;
         self.enqueue(delivery, payload.into());
         Ok((true, self.settled(now, rng)?))

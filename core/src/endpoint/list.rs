@@ -16,10 +16,10 @@ const PAGE: i64 = 256;
 const LOOK_MAX: i64 = 4096;
 
 const COLUMNS_LATEST_FIRST: &str =
-    "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, event_type, channels
+    "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
      FROM delivery WHERE slot = 0 AND id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT ?3";
 const COLUMNS_EARLIEST_FIRST: &str =
-    "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, event_type, channels
+    "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
      FROM delivery WHERE slot = 0 AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
 
 impl<S: Sql> Endpoint<S> {
@@ -28,7 +28,7 @@ impl<S: Sql> Endpoint<S> {
         let endpoint_id = self.active.as_ref().map(|a| a.config.endpoint_id.clone()).unwrap_or_default();
         if let Some(attempt_id) = &ask.attempt_id {
             let rows = self.sql.query(
-                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at
+                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins
                  FROM delivery WHERE slot = 0 AND id = ?1",
                 &[Value::Text(attempt_id)],
             )?;
@@ -55,10 +55,10 @@ impl<S: Sql> Endpoint<S> {
         let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, msg_id).unwrap_or(0));
         // The prompt ones are found by time, the late ones by the index; see the schema.
         let rows = self.sql.query(
-            "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, event_type, channels
+            "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
              FROM delivery WHERE slot = 0 AND id >= ?2 AND id < ?3 AND msg_id = ?1 AND late IS NULL
              UNION ALL
-             SELECT id, msg_id, url, response, code, duration, status, manual, started_at, event_type, channels
+             SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
              FROM delivery WHERE late = ?1 AND slot = 0
              ORDER BY 1",
             &[Value::Text(msg_id), Value::Text(&from), Value::Text(&prompt_limit(msg_id))],
@@ -124,21 +124,22 @@ impl<S: Sql> Endpoint<S> {
 
     /// Attempts in a period (to the hour), and what waits now.
     pub fn statistics(&self, ask: &StatsAsk) -> Result<StatsAnswer, SqlError> {
-        let Totals { success, fail, exhausted } = self.stats.totals(&self.sql, ask.since, ask.until)?;
+        let Totals { success, fail, exhausted, filtered } =
+            self.stats.totals(&self.sql, ask.since, ask.until)?;
         let rows = self.sql.query(
             "SELECT coalesce(sum(attempt = 0), 0), coalesce(sum(attempt > 0), 0) FROM delivery WHERE slot > 0",
             &[],
         )?;
         let (pending, sending) =
             rows.first().map_or(Ok((0, 0)), |row| row.int(0).and_then(|a| row.int(1).map(|b| (a, b))))?;
-        Ok(StatsAnswer { success, fail, exhausted, pending, sending })
+        Ok(StatsAnswer { success, fail, exhausted, pending, sending, filtered })
     }
 }
 
 /// The row, and whether it passes the query's filters.
 fn keep(mut row: Row, query: &AttemptQuery, endpoint_id: &str) -> Result<(AttemptRow, bool), SqlError> {
-    let event_type = row.text(9)?;
-    let channels = parse_channels(row.opt_text(10)?.as_deref());
+    let event_type = row.text(10)?;
+    let channels = parse_channels(row.opt_text(11)?.as_deref());
     let row = read(row, endpoint_id)?;
     let class = row.code.checked_div(100).unwrap_or(0).saturating_mul(100);
     let passes = query.status.is_none_or(|status| status.number() == row.status)
@@ -162,5 +163,6 @@ fn read(mut row: Row, endpoint_id: &str) -> Result<AttemptRow, SqlError> {
         status: row.int(6)?,
         manual: row.flag(7)?,
         started_at: row.int(8)?,
+        plugins: row.opt_text(9)?,
     })
 }

@@ -15,6 +15,7 @@
 
 mod intake;
 mod list;
+mod plugins;
 mod purge;
 mod record;
 mod schema;
@@ -23,6 +24,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use plugins::{Passage, Passed};
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
@@ -30,12 +32,14 @@ use crate::deployment::{Deployment, is_overdue};
 use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
+use crate::plugin::Attached;
 use crate::retry::Schedule;
 use crate::rng::Entropy;
 use crate::secret::Secret;
 use crate::signature::{self, HeaderProfile};
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use crate::vault::Vault;
+use plugins::{Breaker, Ready};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -62,6 +66,8 @@ const SLOW_MAX_MS: i64 = 60_000;
 pub struct Effects {
     /// Requests to send; each is answered by one [`AttemptResult`].
     pub send: Vec<Attempt>,
+    /// Deliveries to pass through plugins; each is answered by one [`Passed`].
+    pub pass: Vec<Passage>,
     /// Ask the App for these messages' payloads.
     pub fetch_payloads: Vec<String>,
     /// Tell the App that there is room again.
@@ -108,6 +114,8 @@ pub struct Delivery {
     pub manual: bool,
     /// How many attempts were made before.
     pub made: u32,
+    /// What plugins did to it on its way to this attempt: the text of a JSON array.
+    pub plugins: Option<String>,
 }
 
 struct Queued {
@@ -124,6 +132,7 @@ struct Active {
     secrets: Vec<Secret>,
     /// When the oldest of `secrets` ceases to sign.
     secrets_until: Option<i64>,
+    plugins: Rc<[Attached]>,
 }
 
 /// The Endpoint object. See the module's description.
@@ -138,6 +147,11 @@ pub struct Endpoint<S> {
     queue_bytes: usize,
     /// Leased, waiting for their payloads.
     loading: Vec<Delivery>,
+    /// Passing plugins: until when each is leased.
+    passing: HashMap<String, i64>,
+    /// Past their plugins, waiting for the pace.
+    ready: VecDeque<Ready>,
+    breaker: Breaker,
     in_flight: HashMap<String, InFlight>,
     /// How many of `in_flight` are answered.
     answered: usize,
@@ -212,6 +226,9 @@ impl<S: Sql> Endpoint<S> {
             queue: VecDeque::new(),
             queue_bytes: 0,
             loading: Vec::new(),
+            passing: HashMap::new(),
+            ready: VecDeque::new(),
+            breaker: Breaker::default(),
             in_flight: HashMap::new(),
             answered: 0,
             windows: Vec::new(),
@@ -277,7 +294,7 @@ impl<S: Sql> Endpoint<S> {
         let since = now.saturating_sub(span);
         // An attempt is recorded after it was started, so the id's time bounds the search.
         let rows = self.sql.query(
-            "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2
+            "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2 AND held = 0
              UNION ALL
              SELECT CASE WHEN slot > ?5 THEN slot - ?3 ELSE min(slot - ?3, ?4) END
              FROM delivery WHERE slot > 0 AND leased = 1",
@@ -337,9 +354,12 @@ impl<S: Sql> Endpoint<S> {
         self.active.as_ref().map_or(0, |active| active.config.version)
     }
 
-    /// Whether deliveries are waiting or under way.
+    /// Whether this object has to be woken if its alarm gets lost: deliveries are waiting or under way (and the
+    /// endpoint is enabled), or reports were not acknowledged.
     pub fn owes(&self) -> bool {
-        self.earliest.is_some() || !self.queue.is_empty() || !self.in_flight.is_empty()
+        let enabled = self.active.as_ref().is_some_and(|a| !a.config.disabled && !a.config.deleted);
+        let waits = self.earliest.is_some() || !self.queue.is_empty() || !self.in_flight.is_empty();
+        (enabled && waits) || self.reports_at.is_some()
     }
 
     fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {
@@ -353,8 +373,16 @@ impl<S: Sql> Endpoint<S> {
             .and_then(HeaderProfile::from_word)
             .unwrap_or(self.deployment.header_profile);
         let timeout_ms = config.timeout_ms.unwrap_or(self.deployment.request_timeout_ms);
-        let mut active =
-            Active { config, schedule, timeout_ms, profile, secrets: Vec::new(), secrets_until: None };
+        let plugins = config.plugins.clone().unwrap_or_default().into();
+        let mut active = Active {
+            config,
+            schedule,
+            timeout_ms,
+            profile,
+            secrets: Vec::new(),
+            secrets_until: None,
+            plugins,
+        };
         active.refresh_secrets(&self.deployment.vault, now);
         // Where the paces stay, memory knows the starts better than the table, which cannot tell a lease that
         // waits from one that was started.
@@ -472,9 +500,9 @@ impl<S: Sql> Endpoint<S> {
         })
     }
 
-    /// Requests that wait for their answer.
+    /// Requests that wait for their answer, and deliveries that pass plugins: each holds a place.
     fn under_way(&self) -> usize {
-        self.in_flight.len().saturating_sub(self.answered)
+        self.in_flight.len().saturating_sub(self.answered).saturating_add(self.passing.len())
     }
 
     fn max_in_flight(&self) -> usize {
@@ -493,7 +521,7 @@ impl<S: Sql> Endpoint<S> {
     /// The earliest time at which the pace and the receiver's wishes let a request start.
     fn gate(&self, now: i64) -> i64 {
         let paced = self.windows.iter().map(|window| window.ready_at(now)).max().unwrap_or(now);
-        paced.max(self.hold_until).max(now)
+        paced.max(self.hold_until).max(self.breaker.until).max(now)
     }
 
     /// How many deliveries memory may hold on top of those under way: what can be expected to start while
@@ -519,9 +547,18 @@ impl<S: Sql> Endpoint<S> {
         }
         self.load_due(now, effects)?;
         while self.under_way() < self.max_in_flight() && self.gate(now) <= now {
+            if let Some(Ready { delivery, subject }) = self.ready.pop_front() {
+                self.start(now, delivery, subject.body, subject.headers, effects)?;
+                continue;
+            }
             let Some(queued) = self.queue.pop_front() else { break };
             self.queue_bytes = self.queue_bytes.saturating_sub(queued.payload.len());
-            self.start(now, queued, effects)?;
+            if self.has_plugins() {
+                self.pass(now, queued, effects)?;
+            } else {
+                let own = self.active.as_ref().map(Active::own_headers).unwrap_or_default();
+                self.start(now, queued.delivery, queued.payload, own, effects)?;
+            }
         }
         Ok(())
     }
@@ -532,7 +569,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         // On top of the room that new messages fill: under steady load they would leave none for retries.
-        let held = self.loading.len().saturating_add(self.queue.len());
+        let held = self.loading.len().saturating_add(self.queue.len()).saturating_add(self.ready.len());
         let most = self.max_in_flight();
         let free = self.room_for_queue(now).saturating_add(most).saturating_sub(held).min(most);
         if free == 0 {
@@ -555,10 +592,15 @@ impl<S: Sql> Endpoint<S> {
                 channels: row.opt_text(4)?,
                 manual: row.flag(5)?,
                 made: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
+                plugins: None,
             };
             self.move_row(row.int(0)?, &delivery.key, slot, true)?;
             if let Some(queued) = self.queue.iter_mut().find(|q| q.delivery.key == delivery.key) {
                 queued.delivery.slot = slot; // it waits in memory longer than its lease: renewed
+                continue;
+            }
+            if let Some(ready) = self.ready.iter_mut().find(|ready| ready.delivery.key == delivery.key) {
+                ready.delivery.slot = slot;
                 continue;
             }
             if let Some(waiting) = self.loading.iter_mut().find(|waiting| waiting.key == delivery.key) {
@@ -567,6 +609,7 @@ impl<S: Sql> Endpoint<S> {
             }
             // Under way for longer than its lease: its answer will not come any more.
             self.forget_in_flight(&delivery.key);
+            self.passing.remove(&delivery.key);
             lost |= leased;
             effects.fetch_payloads.push(delivery.msg_id.clone());
             self.loading.push(delivery);
@@ -586,13 +629,25 @@ impl<S: Sql> Endpoint<S> {
         )
     }
 
-    fn start(&mut self, now: i64, queued: Queued, effects: &mut Effects) -> Result<(), SqlError> {
-        let Queued { mut delivery, payload } = queued;
+    /// Sees to it that the lease lasts for a request that starts now.
+    fn renew(&mut self, now: i64, delivery: &mut Delivery) -> Result<(), SqlError> {
         let lease = self.lease(now);
         if delivery.slot < lease {
             self.move_row(delivery.slot, &delivery.key, lease, true)?;
             delivery.slot = lease;
         }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        now: i64,
+        mut delivery: Delivery,
+        payload: Vec<u8>,
+        own: Vec<(String, String)>,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        self.renew(now, &mut delivery)?;
         let Some(active) = &mut self.active else { return Ok(()) };
         if active.secrets_until.is_some_and(|until| until <= now) {
             active.refresh_secrets(&self.deployment.vault, now);
@@ -604,14 +659,9 @@ impl<S: Sql> Endpoint<S> {
             now.div_euclid(1000),
             &payload,
         );
-        let mut headers: Vec<(String, String)> =
-            [("content-type", "application/json"), ("user-agent", USER_AGENT)]
-                .into_iter()
-                .map(|(name, value)| (name, value.to_owned()))
-                .chain(signed)
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect();
-        headers.extend(active.config.headers.iter().cloned());
+        let mut headers = own;
+        headers.push(("user-agent".to_owned(), USER_AGENT.to_owned()));
+        headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
         for window in &mut self.windows {
             window.start(now);
         }
@@ -649,7 +699,9 @@ impl<S: Sql> Endpoint<S> {
                 }
                 wanted = Some(wanted.map_or(at, |w| w.min(at)));
             }
-            let waits = !self.queue.is_empty() || self.earliest.is_some_and(|earliest| earliest <= gate);
+            let waits = !self.queue.is_empty()
+                || !self.ready.is_empty()
+                || self.earliest.is_some_and(|earliest| earliest <= gate);
             if waits
                 && gate > now
                 && gate.saturating_sub(now) <= TIMER_MAX_MS
@@ -679,6 +731,12 @@ impl<S: Sql> Endpoint<S> {
 }
 
 impl Active {
+    /// The headers that a delivery adds, before it is signed.
+    fn own_headers(&self) -> Vec<(String, String)> {
+        let content_type = ("content-type".to_owned(), "application/json".to_owned());
+        std::iter::once(content_type).chain(self.config.headers.iter().cloned()).collect()
+    }
+
     fn refresh_secrets(&mut self, vault: &Vault, now: i64) {
         let live: Vec<_> =
             self.config.secrets.iter().filter(|s| s.expires_at.is_none_or(|at| at > now)).collect();

@@ -20,11 +20,14 @@ pub(super) const PROMPT_MS: i64 = 5_000;
 pub(super) const SUCCESS: i64 = 0;
 /// See [`SUCCESS`].
 pub(super) const FAIL: i64 = 2;
+/// See [`SUCCESS`]: taken back before it was sent.
+pub(super) const FILTERED: i64 = 4;
 
 macro_rules! finish {
     () => {
         "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
-            code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11
+            code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11,
+            plugins = ?12, held = ?13
          WHERE slot = ?1 AND id = ?2"
     };
 }
@@ -81,6 +84,16 @@ pub struct AttemptResult {
     pub outcome: AttemptOutcome,
 }
 
+impl AttemptResult {
+    /// Why it was not sent, or the platform's words; empty for an answer.
+    pub(super) fn text(&self) -> &str {
+        match &self.outcome {
+            AttemptOutcome::Failed(Failure::Refused(text) | Failure::Network(text)) => text,
+            _ => "",
+        }
+    }
+}
+
 impl Attempt {
     /// The result of this attempt.
     pub fn ended(self, at: i64, outcome: AttemptOutcome) -> AttemptResult {
@@ -95,11 +108,23 @@ impl Attempt {
 }
 
 /// What an attempt's row says.
-struct Record<'a> {
-    status: i64,
-    code: u16,
-    response: &'a str,
-    next_at: Option<i64>,
+pub(super) struct Record<'a> {
+    pub(super) status: i64,
+    pub(super) code: u16,
+    pub(super) response: &'a str,
+    pub(super) next_at: Option<i64>,
+    /// Plugins kept it: it was not sent.
+    pub(super) held: bool,
+}
+
+/// How an attempt failed.
+pub(super) struct Failed<'a> {
+    pub(super) code: u16,
+    pub(super) response: &'a str,
+    /// How long the receiver asked to wait.
+    pub(super) asked: Option<i64>,
+    /// A plugin holds it: it was not sent.
+    pub(super) held: bool,
 }
 
 impl<S: Sql> Endpoint<S> {
@@ -165,13 +190,15 @@ impl<S: Sql> Endpoint<S> {
                 result.started_at,
                 result.duration_ms,
                 result.url,
+                delivery.plugins,
             ]));
         }
         let rows = serde_json::Value::Array(rows).to_string();
         self.sql.exec(
             "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
                 late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
-                started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9
+                started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9,
+                plugins = r.value->>10, held = 0
              FROM json_each(?1) AS r
              WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
             &[Value::Text(&rows)],
@@ -193,7 +220,7 @@ impl<S: Sql> Endpoint<S> {
         }
         let (code, retry_after, response) = describe(&result.outcome);
         if result.outcome.is_success() {
-            let record = Record { status: SUCCESS, code, response: &response, next_at: None };
+            let record = Record { status: SUCCESS, code, response: &response, next_at: None, held: false };
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
             self.recovered()?;
             self.stats.success(result.started_at, self.attempt_ids_last());
@@ -207,6 +234,22 @@ impl<S: Sql> Endpoint<S> {
         if ours {
             self.slow_down(now, result.started_at, code, asked)?;
         }
+        let failed = Failed { code, response: &response, asked, held: false };
+        self.record_failure(now, rng, result, &failed, ours, effects)?;
+        self.failed(now, code, effects)
+    }
+
+    /// A delivery that did not get through: when it is tried again, or that it is not.
+    pub(super) fn record_failure(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        result: &AttemptResult,
+        failed: &Failed<'_>,
+        ours: bool,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        let (delivery, &Failed { code, response, asked, held }) = (&result.delivery, failed);
         let made = delivery.made.saturating_add(1);
         let delay = match &self.active {
             Some(active) if !delivery.manual && !active.config.deleted => {
@@ -215,16 +258,17 @@ impl<S: Sql> Endpoint<S> {
             _ => None,
         };
         let next_at = delay.map(|delay| now.saturating_add(delay.max(asked.unwrap_or(0))).max(1));
-        let record = Record { status: FAIL, code, response: &response, next_at };
+        let record = Record { status: FAIL, code, response, next_at, held };
         if let Some(next_at) = next_at {
             self.insert_attempt(now, rng, result, &record)?;
             self.sql.exec(
-                "UPDATE delivery SET slot = ?3, attempt = ?4, leased = 0 WHERE slot = ?1 AND id = ?2",
+                "UPDATE delivery SET slot = ?3, attempt = ?4, leased = 0, held = ?5 WHERE slot = ?1 AND id = ?2",
                 &[
                     Value::Int(delivery.slot),
                     Value::Text(&delivery.key),
                     Value::Int(next_at),
                     Value::Int(i64::from(made)),
+                    Value::flag(held),
                 ],
             )?;
             self.note_due(next_at);
@@ -241,16 +285,16 @@ impl<S: Sql> Endpoint<S> {
             }
         }
         self.stats.fail(result.started_at, self.attempt_ids_last());
-        self.failed(now, code, effects)
+        Ok(())
     }
 
-    fn attempt_ids_last(&self) -> String {
+    pub(super) fn attempt_ids_last(&self) -> String {
         self.attempt_ids.last()
     }
 
     /// The row of the delivery becomes the row of its last attempt. Gives the attempt's id, and whether the delivery has
     /// ended with it.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
@@ -272,6 +316,8 @@ impl<S: Sql> Endpoint<S> {
             Value::Int(result.started_at),
             Value::Int(result.duration_ms),
             Value::Text(&result.url),
+            Value::opt_text(result.delivery.plugins.as_deref()),
+            Value::flag(record.held),
         ];
         // The row of a request under way is where it was put. One that is not known to be under way may have been
         // taken up again, or dropped: then this attempt gets a row of its own.
@@ -306,8 +352,8 @@ impl<S: Sql> Endpoint<S> {
         let delivery = &result.delivery;
         self.sql.exec(
             "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased, late,
-                status, code, response, started_at, duration, next_at, url)
-             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                status, code, response, started_at, duration, next_at, url, plugins, held)
+             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             &[
                 Value::Text(attempt_id),
                 Value::Text(&delivery.msg_id),
@@ -327,6 +373,8 @@ impl<S: Sql> Endpoint<S> {
                 Value::Int(result.duration_ms),
                 Value::opt_int(record.next_at),
                 Value::Text(&result.url),
+                Value::opt_text(delivery.plugins.as_deref()),
+                Value::flag(record.held),
             ],
         )
     }
@@ -354,7 +402,7 @@ impl<S: Sql> Endpoint<S> {
         ));
         let result = AttemptResult { delivery, url, started_at: now, duration_ms: 0, outcome };
         let (code, _, response) = describe(&result.outcome);
-        let record = Record { status: FAIL, code, response: &response, next_at: None };
+        let record = Record { status: FAIL, code, response: &response, next_at: None, held: false };
         let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;
         self.stats.fail(now, self.attempt_ids_last());
         if !manual {

@@ -26,13 +26,15 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             attempt INTEGER NOT NULL,     -- attempt: its number, from 1; due: how many were made
             leased INTEGER NOT NULL,      -- due: 1 while this object's memory holds it
             late TEXT,                    -- attempt: msg_id, where its time does not tell where it is
-            status INTEGER,               -- attempt: 0 success, 2 failure
+            status INTEGER,               -- attempt: 0 success, 2 failure, 4 filtered out
             code INTEGER,                 -- attempt: HTTP status, 0 without an answer
             response TEXT,                -- attempt: the answer's body, or why there is none
             started_at INTEGER,
             duration INTEGER,
             next_at INTEGER,              -- attempt: when the next one is due
             url TEXT,
+            plugins TEXT,                 -- attempt: what plugins did, JSON array
+            held INTEGER,                 -- 1 where plugins kept it: due, its last attempt; attempt, this one
             PRIMARY KEY (slot, id)
         ) STRICT, WITHOUT ROWID",
         "CREATE INDEX delivery_late ON delivery (late) WHERE late IS NOT NULL",
@@ -41,7 +43,8 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             hour INTEGER PRIMARY KEY,     -- hours since the epoch
             success INTEGER NOT NULL,
             fail INTEGER NOT NULL,
-            exhausted INTEGER NOT NULL
+            exhausted INTEGER NOT NULL,
+            filtered INTEGER NOT NULL
         ) STRICT",
     ],
 }];

@@ -15,6 +15,7 @@ struct Counts {
     success: i64,
     fail: i64,
     exhausted: i64,
+    filtered: i64,
 }
 
 /// Counts that are not written yet, and how far the written ones go.
@@ -34,6 +35,8 @@ pub(super) struct Totals {
     pub(super) fail: i64,
     /// Deliveries that failed for good.
     pub(super) exhausted: i64,
+    /// Deliveries that plugins filtered out.
+    pub(super) filtered: i64,
 }
 
 impl Stats {
@@ -44,6 +47,11 @@ impl Stats {
 
     pub(super) fn fail(&mut self, at: i64, attempt_id: String) {
         self.hour(at).fail = self.hour(at).fail.saturating_add(1);
+        self.newest = attempt_id;
+    }
+
+    pub(super) fn filtered(&mut self, at: i64, attempt_id: String) {
+        self.hour(at).filtered = self.hour(at).filtered.saturating_add(1);
         self.newest = attempt_id;
     }
 
@@ -64,12 +72,14 @@ impl Stats {
         )?;
         for mut row in rows {
             let (at, attempt_id) = (row.int(1)?, row.text(0)?);
-            if row.int(2)? == super::record::SUCCESS {
-                self.success(at, attempt_id);
-            } else {
-                self.fail(at, attempt_id);
-                if row.opt_int(3)?.is_none() && !row.flag(4)? {
-                    self.exhausted(at);
+            match row.int(2)? {
+                super::record::SUCCESS => self.success(at, attempt_id),
+                super::record::FILTERED => self.filtered(at, attempt_id),
+                _ => {
+                    self.fail(at, attempt_id);
+                    if row.opt_int(3)?.is_none() && !row.flag(4)? {
+                        self.exhausted(at);
+                    }
                 }
             }
         }
@@ -83,14 +93,16 @@ impl Stats {
         }
         for (hour, counts) in &self.fresh {
             sql.exec(
-                "INSERT INTO stat (hour, success, fail, exhausted) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO stat (hour, success, fail, exhausted, filtered) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (hour) DO UPDATE SET success = success + excluded.success,
-                    fail = fail + excluded.fail, exhausted = exhausted + excluded.exhausted",
+                    fail = fail + excluded.fail, exhausted = exhausted + excluded.exhausted,
+                    filtered = filtered + excluded.filtered",
                 &[
                     Value::Int(*hour),
                     Value::Int(counts.success),
                     Value::Int(counts.fail),
                     Value::Int(counts.exhausted),
+                    Value::Int(counts.filtered),
                 ],
             )?;
         }
@@ -107,18 +119,25 @@ impl Stats {
     pub(super) fn totals(&self, sql: &impl Sql, since: i64, until: i64) -> Result<Totals, SqlError> {
         let (from, to) = (since.div_euclid(HOUR_MS), until.div_euclid(HOUR_MS));
         let rows = sql.query(
-            "SELECT coalesce(sum(success), 0), coalesce(sum(fail), 0), coalesce(sum(exhausted), 0)
+            "SELECT coalesce(sum(success), 0), coalesce(sum(fail), 0), coalesce(sum(exhausted), 0),
+                coalesce(sum(filtered), 0)
              FROM stat WHERE hour BETWEEN ?1 AND ?2",
             &[Value::Int(from), Value::Int(to)],
         )?;
         let mut totals = Totals::default();
         if let Some(row) = rows.first() {
-            totals = Totals { success: row.int(0)?, fail: row.int(1)?, exhausted: row.int(2)? };
+            totals = Totals {
+                success: row.int(0)?,
+                fail: row.int(1)?,
+                exhausted: row.int(2)?,
+                filtered: row.int(3)?,
+            };
         }
         for (_, counts) in self.fresh.range(from..=to) {
             totals.success = totals.success.saturating_add(counts.success);
             totals.fail = totals.fail.saturating_add(counts.fail);
             totals.exhausted = totals.exhausted.saturating_add(counts.exhausted);
+            totals.filtered = totals.filtered.saturating_add(counts.filtered);
         }
         Ok(totals)
     }

@@ -230,7 +230,8 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<(), SqlError> {
         self.manual_count = self.manual_count.wrapping_add(1);
         let key = format!("{msg_id}#{now}-{}", self.manual_count);
-        let delivery = Delivery { slot: now, key, msg_id, event_type, channels, manual: true, made: 0 };
+        let delivery =
+            Delivery { slot: now, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
         self.insert(&delivery, false)
     }
 
@@ -323,6 +324,7 @@ impl<S: Sql> Endpoint<S> {
                 channels: message.channels,
                 manual: false,
                 made: 0,
+                plugins: None,
             };
             self.insert(&delivery, false)?;
             // A push that is repeated after a crash of the App finds it.

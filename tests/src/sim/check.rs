@@ -1,5 +1,6 @@
 //! What is checked at every step, and in the end.
 
+use super::plugin::{self, Habit};
 use super::world::{EndpointNode, Era, World, limits};
 use super::{Defect, Rule};
 use std::collections::HashMap;
@@ -127,7 +128,12 @@ impl World {
             attempt.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str())
         };
         let (id, at, signatures) = (header("svix-id"), header("svix-timestamp"), header("svix-signature"));
-        let known = self.messages.get(msg_id).is_some_and(|message| message.payload == attempt.body);
+        let (plugged, habit) = (self.is_plugged(e), plugin::habit(msg_id));
+        let known = self.messages.get(msg_id).is_some_and(|message| match habit {
+            Habit::Drop if plugged => false,
+            Habit::Replace if plugged => attempt.body == [&message.payload, plugin::MARK].concat(),
+            _ => message.payload == attempt.body,
+        });
         let signed = self.endpoints[e]
             .secrets
             .iter()
@@ -184,7 +190,8 @@ impl World {
         let Some(due) = due.first().map(|row| row.int(0).expect("a time")) else { return };
         let node = &endpoint.node;
         let excused = node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS);
-        let unhurried = !held.paces.is_empty() || endpoint.slowed || self.plan.jumps > 0;
+        let unhurried =
+            !held.paces.is_empty() || endpoint.slowed || self.is_plugged(e) || self.plan.jumps > 0;
         let timeout = held.timeout_ms.unwrap_or(self.plan.settings.request_timeout_ms).max(30_000);
         let latest = due.max(clock + timeout + LEASE_MARGIN_MS + QUEUE_SLACK_MS);
         let text = match node.alarm {
@@ -249,10 +256,13 @@ impl World {
         let Some(stats) = done.and_then(|done| self.finish_reading_endpoint(e, done)) else { return };
         let success = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 0");
         let fail = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 2");
+        let filtered = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 4");
         let waiting = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot > 0");
-        if (stats.success, stats.fail, stats.pending + stats.sending) != (success, fail, waiting) {
+        let counted = (stats.success, stats.fail, stats.filtered, stats.pending + stats.sending);
+        if counted != (success, fail, filtered, waiting) {
             let text = format!(
-                "endpoint {e} counts {stats:?}; its table has {success} successes, {fail} failures, {waiting} waiting"
+                "endpoint {e} counts {stats:?}; its table has {success} successes, {fail} failures, {filtered} \
+                 filtered out, {waiting} waiting"
             );
             self.violate(Rule::Statistics, text);
         }
@@ -263,19 +273,11 @@ impl World {
         (0..self.apps.len()).find_map(|a| self.app_behind(a).map(|what| format!("app {a}: {what}"))).or_else(
             || {
                 (0..self.endpoints.len()).find_map(|e| {
-                    // Of what was asked for by hand, and of reports, only the alarm knows: they wait for the
-                    // next call where the platform dropped it.
-                    let lost = self.endpoints[e].node.ever_lost;
-                    let due = if lost {
-                        "SELECT count(*) FROM delivery WHERE slot > 0 AND manual = 0"
-                    } else {
-                        "SELECT count(*) FROM delivery WHERE slot > 0"
-                    };
-                    let waiting = self.endpoint_count(e, due);
+                    let waiting = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot > 0");
                     let reports = self.endpoint_count(e, "SELECT count(*) FROM report");
                     if self.is_enabled(e) && waiting > 0 {
                         Some(format!("endpoint {e} has {waiting} deliveries waiting"))
-                    } else if reports > 0 && !lost {
+                    } else if reports > 0 {
                         Some(format!("endpoint {e} has {reports} reports unsent"))
                     } else {
                         None
@@ -328,12 +330,10 @@ impl World {
 
     fn check_told(&mut self) {
         for e in 0..self.endpoints.len() {
-            let EndpointNode { id, deleted, app, .. } = &self.endpoints[e];
+            let EndpointNode { id, deleted, .. } = &self.endpoints[e];
             let wanted = [Some(format!("{id}.created")), deleted.then(|| format!("{id}.deleted"))];
             let missing = wanted.into_iter().flatten().find(|event| !self.operational.contains(event));
-            if let Some(event) = missing
-                && !self.apps[*app].node.ever_lost
-            {
+            if let Some(event) = missing {
                 self.violate(Rule::Told, format!("the tenant was never told {event}"));
             }
         }
@@ -368,7 +368,7 @@ impl World {
         let (Some(held), Some(era)) = (&endpoint.held, endpoint.eras.last()) else { return };
         let right = held.version == era.version
             && held.deleted == endpoint.deleted
-            && (held.disabled == era.disabled || endpoint.deleted || endpoint.node.ever_lost);
+            && (held.disabled == era.disabled || endpoint.deleted);
         if !right {
             let text = format!(
                 "endpoint {e} holds version {} (disabled: {}), its application has {} (disabled: {})",
@@ -379,7 +379,8 @@ impl World {
     }
 
     fn check_recorded(&mut self, e: usize) {
-        let rows = self.endpoint_rows(e, "SELECT msg_id, started_at FROM delivery WHERE slot = 0");
+        let rows =
+            self.endpoint_rows(e, "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held = 0");
         let recorded = rows.len() as u64;
         let mut counts: HashMap<(String, i64), u32> = HashMap::new();
         for mut row in rows {
@@ -413,6 +414,11 @@ impl World {
             .map(|mut row| (row.text(0).expect("an id"), row.int(1).expect("a number")))
             .collect();
         self.summary.exhausted += exhausted.len() as u64;
+        let filtered: Vec<String> = self
+            .endpoint_rows(e, "SELECT msg_id FROM delivery WHERE slot = 0 AND status = 4")
+            .into_iter()
+            .map(|mut row| row.text(0).expect("an id"))
+            .collect();
         let waiting: Vec<String> = self
             .endpoint_rows(e, "SELECT msg_id FROM delivery WHERE slot > 0")
             .into_iter()
@@ -432,7 +438,7 @@ impl World {
                 let used_up =
                     exhausted.get(*id).is_some_and(|&made| made >= i64::from(endpoint.least_attempts));
                 let waits = !self.is_enabled(e) && (waiting.contains(id) || **id > cursor);
-                !owed.received && !used_up && !waits && self.must_receive(e, id)
+                !owed.received && !used_up && !waits && !filtered.contains(id) && self.must_receive(e, id)
             })
             .map(|(id, _)| id)
             .collect();
@@ -441,8 +447,7 @@ impl World {
         let mut unreported: Vec<&String> =
             exhausted.keys().filter(|id| !endpoint.reported.contains(*id)).collect();
         unreported.sort();
-        let lost = endpoint.node.ever_lost;
-        let unreported = unreported.first().map(|id| (*id).clone()).filter(|_| !lost);
+        let unreported = unreported.first().map(|id| (*id).clone());
         if let Some(id) = missing {
             self.violate(
                 Rule::Received,

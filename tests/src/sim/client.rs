@@ -288,7 +288,10 @@ impl World {
             let outcome = m.handle(now, rng, call)?;
             Ok(match outcome {
                 Some(Outcome::Changed(reply, effects)) => ((Some(reply), None), effects),
-                Some(Outcome::Resend(plan)) => ((None, Some(plan)), weir_core::app::Effects::default()),
+                Some(Outcome::Resend(mut plan)) => {
+                    let effects = std::mem::take(&mut plan.effects);
+                    ((None, Some(plan)), effects)
+                }
                 _ => ((None, None), weir_core::app::Effects::default()),
             })
         });

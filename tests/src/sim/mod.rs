@@ -13,6 +13,7 @@ mod client;
 mod dice;
 mod node;
 mod plan;
+mod plugin;
 mod receiver;
 mod world;
 
@@ -26,7 +27,8 @@ pub enum Rule {
     /// A message accepted while an endpoint wanted it reaches its receiver, or its deliveries are used up and
     /// recorded so, or it still waits because the endpoint is disabled.
     Received,
-    /// What arrives is what was accepted, under its id, signed with a secret of the endpoint.
+    /// What arrives is what was accepted, or what the endpoint's plugin makes of it, under its id, signed with a
+    /// secret of the endpoint; what the plugin drops does not arrive.
     Content,
     /// Nothing is sent to an endpoint that did not want it: its filter never matched, it did not exist yet, it
     /// was disabled when the message was accepted.
@@ -161,6 +163,8 @@ pub enum Defect {
     /// An answer to a push that an App object made before it was opened anew is taken for one to a push that
     /// it made since.
     MistakesAnswers,
+    /// Endpoints are not told their plugins.
+    ForgetsPlugins,
 }
 
 impl Defect {
@@ -190,6 +194,7 @@ impl Defect {
         (Defect::NeverForgets, &[Rule::Forgotten]),
         (Defect::SwallowsEvents, &[Rule::Told]),
         (Defect::MistakesAnswers, &[Rule::Received]),
+        (Defect::ForgetsPlugins, &[Rule::Content]),
     ];
 }
 

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use weir_core::api::call::Call;
 use weir_core::app::{self, App};
 use weir_core::deployment::Deployment;
-use weir_core::endpoint::{self, Attempt, AttemptResult, Endpoint};
+use weir_core::endpoint::{self, Attempt, AttemptResult, Endpoint, Passed};
 use weir_core::filter::Filter;
 use weir_core::frame::{
     AppInit, Config, ConfigAnswer, NewMessage, Payloads, PayloadsAsk, Pull, Push, PushAnswer, Report,
@@ -121,6 +121,7 @@ pub(super) enum Event {
     EndpointTimer(usize, u32),
     Request(usize, Box<Attempt>, u32, u32),
     Ended(usize, Box<AttemptResult>, u32, u32),
+    Passed(usize, Box<Passed>, u32),
     Record(usize, u32),
     Mood(usize),
     CrashApp(usize),
@@ -281,6 +282,9 @@ impl Event {
             Self::Request(e, attempt, ..) => format!("endpoint {e}: request for {:?}", attempt.delivery),
             Self::Ended(e, result, ..) => {
                 format!("endpoint {e}: {} ended: {:?}", result.delivery.key, result.outcome)
+            }
+            Self::Passed(e, passed, _) => {
+                format!("endpoint {e}: {} has passed: {:?}", passed.delivery.key, passed.decision)
             }
             Self::Record(e, _) => format!("endpoint {e}: records"),
             Self::Mood(e) => format!("the receiver of endpoint {e} changes its mood"),
@@ -648,6 +652,7 @@ impl World {
         if crashed {
             return; // the others are all repeated in the same way
         }
+        self.pass(e, effects.pass);
         if !effects.fetch_payloads.is_empty() {
             let ids = effects.fetch_payloads;
             let reply = Reply::Payloads(e, opening, ids.clone());
@@ -749,6 +754,14 @@ impl World {
                         self.after(0, Event::Record(e, process));
                     }
                     self.endpoints[e].results.push((*result, opening));
+                }
+            }
+            Event::Passed(e, passed, process) => {
+                if self.endpoints[e].node.process == process {
+                    let done = self.step_endpoint(e, false, |m, now, rng| {
+                        m.passed(now, rng, vec![*passed]).map(|fx| ((), fx))
+                    });
+                    done.and_then(|done| self.finish_endpoint(e, done));
                 }
             }
             Event::Record(e, process) => {
@@ -895,9 +908,11 @@ impl World {
 
     fn configure(&mut self, e: usize, config: Config) -> Option<Answer> {
         let mut told = config.clone();
+        self.plug(e, &mut told);
         match self.defect {
             Some(Defect::RetriesWithoutEnd) => told.schedule_ms = Some(vec![1_000; 12]),
             Some(Defect::IgnoresPace) => told.paces.clear(),
+            Some(Defect::ForgetsPlugins) => told.plugins = None,
             Some(Defect::IgnoresMaxInFlight) => told.max_in_flight = None,
             Some(Defect::KeepsOldConfig) => {
                 let first = self.endpoints[e].first_config.get_or_insert_with(|| config.clone());
@@ -1125,7 +1140,6 @@ fn set_alarm<M: Machine>(node: &mut Node<M>, at: i64) -> u32 {
 
 fn lose_alarm<M: Machine>(node: &mut Node<M>) {
     node.lost_at = node.alarm.take();
-    node.ever_lost = true;
 }
 
 pub(super) fn limits(settings: &Settings, config: &Config) -> usize {

@@ -169,7 +169,8 @@ impl Inner {
                 self.ready().await?;
                 self.shell.light_step(|machine| machine.attempts_reply(*plan, told))?
             }
-            Some(Outcome::Resend(plan)) => {
+            Some(Outcome::Resend(mut plan)) => {
+                self.carry_out(std::mem::take(&mut plan.effects));
                 let frame = frame::encode(&plan.resend);
                 let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
                 plan.reply(frame::decode(&taken)?)

@@ -20,7 +20,7 @@ pub enum Status {
     Fail,
     /// Failed so far, and will be tried again.
     Sending,
-    /// Taken back before it was sent.
+    /// Taken back before it was sent: plugins filtered it out.
     Canceled,
 }
 
@@ -119,6 +119,8 @@ pub struct Attempt {
     pub trigger: Trigger,
     /// When it began.
     pub at_ms: i64,
+    /// What plugins did on its way: the text of a JSON array.
+    pub plugins: Option<String>,
 }
 
 /// An attempt, as it is answered.
@@ -138,6 +140,8 @@ pub struct MessageAttemptOut {
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     msg: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugins: Option<Box<RawValue>>,
 }
 
 impl MessageAttemptOut {
@@ -157,6 +161,7 @@ impl MessageAttemptOut {
             trigger_type: attempt.trigger.number(),
             timestamp: rfc3339(attempt.at_ms),
             msg: msg.and_then(with_raw),
+            plugins: attempt.plugins.and_then(with_raw),
         }
     }
 
@@ -244,6 +249,7 @@ mod tests {
             status: Status::Success,
             trigger: Trigger::Manual,
             at_ms: 0,
+            plugins: None,
         }
     }
 

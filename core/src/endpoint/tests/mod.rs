@@ -6,6 +6,8 @@ use crate::rng::Seeded;
 use crate::settings::Settings;
 use crate::sql::memory::Memory;
 
+mod plugins;
+
 /// 2026-11-18T11:06:40Z.
 const NOW: i64 = 1_795_000_000_000;
 const HOUR: i64 = 3_600_000;
@@ -37,6 +39,7 @@ fn config(version: i64) -> Config {
         timeout_ms: Some(10_000),
         paces: Vec::new(),
         max_in_flight: None,
+        plugins: None,
     }
 }
 
@@ -551,6 +554,13 @@ fn a_report_is_sent_until_it_is_acknowledged() {
     let mut sut = Sut::with(Config { schedule_ms: Some(Vec::new()), ..config(1) });
     let attempt = sut.sent();
     let reports = sut.answer(attempt, 500).reports;
+    sut.crash();
+    let (answer, effects) = sut.push(&[]);
+    assert_eq!(
+        (answer.owes, &effects.reports),
+        (true, &reports),
+        "who asks wakes it, and hears that it owes"
+    );
     sut.crash();
     let again = sut.alarm().reports;
     assert_eq!(again, reports);

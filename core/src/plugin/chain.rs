@@ -1,0 +1,157 @@
+//! The order of an endpoint's plugins, and what follows from each verdict.
+
+use super::{Attached, OnError, Ran, Verdict};
+use crate::header::{self, HeaderFault};
+use serde_json::{Value, json};
+
+/// An attempt's record keeps at most so many bytes of each plugin's log.
+const LOG_MAX: usize = 2048;
+
+/// What plugins work on: one delivery, before it is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The event's type, as the plugins before left it.
+    pub event_type: String,
+    /// The headers that the delivery adds; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// Run this plugin on this subject, and tell [`Chain::ran`].
+    Run(&'a Attached, &'a Subject),
+    /// It is decided.
+    Decided,
+}
+
+/// What the plugins' verdicts come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Deliver this.
+    Deliver(Subject),
+    /// It is filtered out, for this reason.
+    Filtered(String),
+    /// A plugin failed, and its attachment says hold: why.
+    Held(String),
+}
+
+/// One delivery on its way through an endpoint's plugins.
+#[derive(Debug)]
+pub struct Chain {
+    plugins: std::rc::Rc<[Attached]>,
+    next: usize,
+    subject: Subject,
+    end: Option<Decision>,
+    trace: Vec<Value>,
+}
+
+impl Chain {
+    /// The way of `subject` through `plugins`.
+    pub fn new(plugins: std::rc::Rc<[Attached]>, subject: Subject) -> Self {
+        Self { plugins, next: 0, subject, end: None, trace: Vec::new() }
+    }
+
+    /// What is to be done next.
+    pub fn step(&self) -> Step<'_> {
+        match (&self.end, self.plugins.get(self.next)) {
+            (None, Some(plugin)) => Step::Run(plugin, &self.subject),
+            _ => Step::Decided,
+        }
+    }
+
+    /// The plugin that [`Chain::step`] named was run.
+    pub fn ran(&mut self, ran: Ran) {
+        let Some(plugin) = self.plugins.get(self.next) else { return };
+        self.next = self.next.saturating_add(1);
+        let Ran { mut verdict, logs, fuel, pages, engine } = ran;
+        if let Verdict::Replace { headers, .. } = &verdict
+            && let Some(fault) = headers.iter().find_map(fault)
+        {
+            verdict = Verdict::Failed { code: "header".to_owned(), text: fault.to_string() };
+        }
+        let mut entry = json!({
+            "name": plugin.name, "version": plugin.version, "engine": engine, "fuel": fuel, "memoryPages": pages,
+        });
+        let mut put = |key: &str, value: Value| {
+            if let Value::Object(map) = &mut entry {
+                map.insert(key.to_owned(), value);
+            }
+        };
+        if !logs.is_empty() {
+            put("logs", shown_logs(&logs));
+        }
+        match verdict {
+            Verdict::Unchanged => put("verdict", json!("unchanged")),
+            Verdict::Replace { body, headers, event_type } => {
+                put("verdict", json!("replaced"));
+                if let Some(event_type) = event_type {
+                    put("eventType", json!(event_type));
+                    self.subject.event_type = event_type;
+                }
+                if let Some(body) = body {
+                    self.subject.body = body;
+                }
+                apply(&mut self.subject.headers, headers);
+            }
+            Verdict::Drop { reason } => {
+                put("verdict", json!("dropped"));
+                put("reason", json!(reason));
+                let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                self.end =
+                    Some(Decision::Filtered(format!("Filtered out by the plugin {}{why}", plugin.name)));
+            }
+            Verdict::Failed { code, text } => {
+                put("verdict", json!("failed"));
+                put("error", json!({ "code": code, "message": text }));
+                put("onError", json!(plugin.on_error));
+                let why = format!("The plugin {} failed ({code}): {text}", plugin.name);
+                self.end = match plugin.on_error {
+                    OnError::Hold => Some(Decision::Held(why)),
+                    OnError::Drop => Some(Decision::Filtered(why)),
+                    OnError::Deliver => None,
+                };
+            }
+        }
+        self.trace.push(entry);
+    }
+
+    /// What was decided, and what each plugin did, as the text of a JSON array.
+    pub fn decision(self) -> (Decision, String) {
+        let decision = self.end.unwrap_or(Decision::Deliver(self.subject));
+        (decision, Value::Array(self.trace).to_string())
+    }
+}
+
+/// What is wrong with a change of a header: as for an endpoint's own headers, but a plugin that changes the body may
+/// say what the body is.
+fn fault((name, value): &(String, Option<String>)) -> Option<HeaderFault> {
+    let value = value.as_deref().unwrap_or_default();
+    let name = if name.eq_ignore_ascii_case("content-type") { "x-content-type" } else { name };
+    header::check(name, value).err()
+}
+
+/// Sets and removes headers, in order.
+fn apply(headers: &mut Vec<(String, String)>, patch: super::HeaderPatch) {
+    for (name, value) in patch {
+        let name = name.to_ascii_lowercase();
+        headers.retain(|(have, _)| *have != name);
+        if let Some(value) = value {
+            headers.push((name, value));
+        }
+    }
+}
+
+/// The last lines of a log that fit.
+fn shown_logs(logs: &[(String, String)]) -> Value {
+    let mut bytes: usize = 0;
+    let fit = logs.iter().rev().take_while(|(_, text)| {
+        bytes = bytes.saturating_add(text.len());
+        bytes <= LOG_MAX
+    });
+    let mut lines: Vec<Value> = fit.map(|(level, text)| json!({ "level": level, "message": text })).collect();
+    lines.reverse();
+    Value::Array(lines)
+}

@@ -1,0 +1,113 @@
+//! Plugins in a delivery: which ones an endpoint has, in what order, and what their verdicts come to.
+//!
+//! Nothing here runs a plugin: [`Chain`] says which one is next and with what, an engine runs it and tells the
+//! [`Ran`], and at the end there is one [`Decision`]. A failure is never silent: what each plugin did is in the
+//! decision's trace, which the attempt's record keeps.
+
+mod chain;
+pub mod diff;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Chain, Decision, Step, Subject};
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a delivery whose plugin fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum OnError {
+    /// It waits and is tried again by the schedule, as after a failed attempt.
+    #[default]
+    #[n(0)]
+    Hold,
+    /// It goes out as if this plugin were not there.
+    #[n(1)]
+    Deliver,
+    /// It is filtered out.
+    #[n(2)]
+    Drop,
+}
+
+/// A plugin attached to an endpoint, resolved to one version.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Attached {
+    /// The plugin's name.
+    #[n(0)]
+    pub name: String,
+    /// The version to run: the hash of its bytes.
+    #[n(1)]
+    pub version: String,
+    /// Whether the endpoint keeps this version when another one becomes current.
+    #[n(2)]
+    pub pinned: bool,
+    /// Its configuration, the text of a JSON value.
+    #[n(3)]
+    pub config: Option<String>,
+    /// What becomes of a delivery when it fails.
+    #[n(4)]
+    pub on_error: OnError,
+}
+
+/// Which engine ran a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// A module bundled with the Worker, on V8.
+    V8,
+    /// An isolate of its own, by the Worker Loader.
+    Loader,
+    /// The interpreter.
+    Wasmi,
+    /// The reference in tests and tools.
+    Wasmtime,
+}
+
+/// A change of the headers, in order: a value sets, none removes.
+pub type HeaderPatch = Vec<(String, Option<String>)>;
+
+/// What one plugin said of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Deliver it as it is.
+    Unchanged,
+    /// Deliver it changed; what is absent stays.
+    Replace {
+        /// The new body.
+        body: Option<Vec<u8>>,
+        /// What to do to the headers.
+        headers: HeaderPatch,
+        /// The new event type.
+        event_type: Option<String>,
+    },
+    /// Do not deliver it.
+    Drop {
+        /// Why, in the plugin's words; may be empty.
+        reason: String,
+    },
+    /// The plugin failed, or was stopped.
+    Failed {
+        /// A stable word: what kind of failure.
+        code: String,
+        /// What happened.
+        text: String,
+    },
+}
+
+/// What running one plugin came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// What it said.
+    pub verdict: Verdict,
+    /// Its log: level and text, oldest first.
+    pub logs: Vec<(String, String)>,
+    /// Fuel it used.
+    pub fuel: u64,
+    /// Pages of memory (64 KiB) it had in the end.
+    pub pages: u32,
+    /// Where it ran.
+    pub engine: EngineName,
+}

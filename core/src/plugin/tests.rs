@@ -1,0 +1,120 @@
+//! What a chain of plugins comes to.
+
+use super::*;
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+fn attached(name: &str, on_error: OnError) -> Attached {
+    Attached { name: name.to_owned(), version: "v".to_owned(), pinned: false, config: None, on_error }
+}
+
+fn ran(verdict: Verdict) -> Ran {
+    Ran { verdict, logs: Vec::new(), fuel: 7, pages: 2, engine: EngineName::Wasmi }
+}
+
+fn failed() -> Verdict {
+    Verdict::Failed { code: "trap".to_owned(), text: "unreachable".to_owned() }
+}
+
+fn replaced(body: &str, headers: &[(&str, Option<&str>)]) -> Verdict {
+    Verdict::Replace {
+        body: Some(body.as_bytes().to_vec()),
+        headers: headers.iter().map(|(n, v)| ((*n).to_owned(), v.map(str::to_owned))).collect(),
+        event_type: None,
+    }
+}
+
+fn dropped(reason: &str) -> Verdict {
+    Verdict::Drop { reason: reason.to_owned() }
+}
+
+/// Runs plugins `a`, `b`, … with these policies, each answering the verdict of its place; what was decided, the
+/// trace, and the bodies that the plugins saw.
+fn run(policies: &[OnError], verdicts: Vec<Verdict>) -> (Decision, Value, Vec<String>) {
+    let names = ["a", "b", "c"];
+    let plugins: Rc<[Attached]> = names.iter().zip(policies).map(|(name, p)| attached(name, *p)).collect();
+    let headers = vec![
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("x-old".to_owned(), "1".to_owned()),
+    ];
+    let subject = Subject { event_type: "t".to_owned(), headers, body: b"0".to_vec() };
+    let mut chain = Chain::new(plugins, subject);
+    let (mut verdicts, mut saw) = (verdicts.into_iter(), Vec::new());
+    while let Step::Run(plugin, subject) = chain.step() {
+        saw.push(format!("{}:{}", plugin.name, String::from_utf8_lossy(&subject.body)));
+        chain.ran(ran(verdicts.next().expect("no more plugins than verdicts")));
+    }
+    let (decision, trace) = chain.decision();
+    (decision, serde_json::from_str(&trace).unwrap(), saw)
+}
+
+fn body(decision: &Decision) -> &str {
+    match decision {
+        Decision::Deliver(subject) => std::str::from_utf8(&subject.body).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_plugin_sees_what_the_one_before_left() {
+    let hold = OnError::Hold;
+    let (decision, trace, saw) =
+        run(&[hold; 3], vec![replaced("1", &[]), Verdict::Unchanged, replaced("2", &[])]);
+    assert_eq!((body(&decision), saw), ("2", vec!["a:0".to_owned(), "b:1".to_owned(), "c:1".to_owned()]));
+    let verdicts: Vec<_> = trace.as_array().unwrap().iter().map(|t| &t["verdict"]).collect();
+    assert_eq!(verdicts, ["replaced", "unchanged", "replaced"]);
+    assert_eq!((&trace[0]["fuel"], &trace[0]["engine"]), (&json!(7), &json!("wasmi")));
+}
+
+#[test]
+fn headers_are_set_and_removed_without_regard_to_case() {
+    let patch = [("X-Old", None), ("X-New", Some("2")), ("Content-Type", Some("text/plain"))];
+    let (decision, ..) = run(&[OnError::Hold], vec![replaced("1", &patch)]);
+    let Decision::Deliver(subject) = decision else { panic!() };
+    let headers: Vec<_> = subject.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(headers, [("x-new", "2"), ("content-type", "text/plain")]);
+}
+
+#[test]
+fn a_header_that_belongs_to_the_delivery_is_a_failure() {
+    for name in ["webhook-signature", "host", "bad name", "content-length"] {
+        let (decision, trace, _) = run(&[OnError::Hold], vec![replaced("1", &[(name, Some("x"))])]);
+        assert!(
+            matches!(&decision, Decision::Held(why) if why.contains("a failed (header)")),
+            "{decision:?}"
+        );
+        assert_eq!(trace[0]["error"]["code"], "header");
+    }
+}
+
+#[test]
+fn a_drop_ends_the_chain() {
+    let (decision, trace, saw) = run(&[OnError::Hold; 2], vec![dropped("not wanted")]);
+    assert_eq!(decision, Decision::Filtered("Filtered out by the plugin a: not wanted".to_owned()));
+    assert_eq!((saw.len(), &trace[0]["reason"]), (1, &json!("not wanted")));
+}
+
+#[test]
+fn a_failure_holds_drops_or_is_passed_over_as_the_attachment_says() {
+    let (held, trace, _) = run(&[OnError::Hold], vec![failed()]);
+    assert_eq!(held, Decision::Held("The plugin a failed (trap): unreachable".to_owned()));
+    assert_eq!((&trace[0]["error"]["code"], &trace[0]["onError"]), (&json!("trap"), &json!("hold")));
+    let (dropped, ..) = run(&[OnError::Drop], vec![failed()]);
+    assert_eq!(dropped, Decision::Filtered("The plugin a failed (trap): unreachable".to_owned()));
+    let policies = [OnError::Deliver, OnError::Hold];
+    let (passed, trace, saw) = run(&policies, vec![failed(), replaced("1", &[])]);
+    assert_eq!((body(&passed), saw[1].as_str(), &trace[0]["verdict"]), ("1", "b:0", &json!("failed")));
+}
+
+#[test]
+fn of_a_long_log_the_end_is_kept() {
+    let lines: Vec<_> = (0..100).map(|n| ("info".to_owned(), format!("{n:0>50}"))).collect();
+    let mut chain = Chain::new(
+        Rc::new([attached("a", OnError::Hold)]),
+        Subject { event_type: "t".to_owned(), headers: Vec::new(), body: Vec::new() },
+    );
+    chain.ran(Ran { logs: lines, ..ran(Verdict::Unchanged) });
+    let trace: Value = serde_json::from_str(&chain.decision().1).unwrap();
+    let logs = trace[0]["logs"].as_array().unwrap();
+    assert_eq!((logs.len(), &logs[39]["message"]), (40, &json!(format!("{:0>50}", 99))));
+}

@@ -1,0 +1,402 @@
+//! Presets: what is known of a provider, as data.
+//!
+//! Each is one file in `presets/` at the top of the repository. They are put into the program as one text, a preset a
+//! line; [`find`] reads only the one that is asked for, so that they cost nothing at the start.
+
+use crate::scheme::handshake::{self, Answer, Handshake};
+use crate::scheme::{Outgoing, Params, Place, Request, Scheme, Secrets, SignFault, Signed, Unit, read};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// All presets, `name` TAB JSON a line, in order of their names; made by the build script.
+const ALL: &str = include_str!(concat!(env!("OUT_DIR"), "/presets.tsv"));
+
+/// What is known of a provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// The name in the API: the file's name.
+    #[serde(default)]
+    pub name: String,
+    /// The provider's name for people.
+    pub title: String,
+    /// Where the provider documents it.
+    pub docs: String,
+    /// How sure this is.
+    pub confidence: Confidence,
+    /// How requests prove where they come from.
+    pub scheme: Scheme,
+    /// Where an event says what it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub event: EventPlaces,
+    /// The methods that events come with.
+    #[serde(default = "post", skip_serializing_if = "is_post")]
+    pub methods: Vec<String>,
+    /// The content type that events have.
+    #[serde(default = "json", skip_serializing_if = "is_json")]
+    pub content_type: String,
+    /// What it asks before it sends events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handshakes: Vec<Handshake>,
+    /// What it wants to be answered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub responses: Responses,
+    /// Where its public keys are published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PublishedKeys>,
+    /// How it delivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// Its events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catalog: Vec<Group>,
+    /// The event that it sends for a test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_event: Option<EventDoc>,
+    /// What else to know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// How sure a preset is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// A signature made by the provider, or published by it, verifies.
+    Verified,
+    /// The provider's documentation or library was read.
+    Documented,
+    /// Taken from others' lists of providers.
+    Unconfirmed,
+}
+
+/// Where an event says what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventPlaces {
+    /// Its type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Place>,
+    /// Its id, the same on every attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Place>,
+    /// Further headers that hold the id; sent, and not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_also: Vec<String>,
+    /// When it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<EventTime>,
+    /// Whether the body is an array of events, which have the places above in each item.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub batch: bool,
+}
+
+/// When an event happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTime {
+    /// Where it says so.
+    pub at: Place,
+    /// How.
+    pub unit: Unit,
+}
+
+/// What a provider wants to be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Responses {
+    /// The status of an accepted event.
+    #[serde(default = "status_200")]
+    pub accepted: u16,
+    /// The body with it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// The status of a refused event.
+    #[serde(default = "status_401")]
+    pub refused: u16,
+}
+
+impl Default for Responses {
+    fn default() -> Self {
+        Self { accepted: 200, body: String::new(), refused: 401 }
+    }
+}
+
+/// Where a provider publishes its public keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedKeys {
+    /// The URL, where it is always the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Where a request names it; only hosts and paths that fit are ever asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// The hosts that are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// How the path has to begin or end.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+/// How a provider delivers, for endpoints that send as it does.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// The seconds between a failed attempt and the next.
+    pub schedule_s: Vec<u32>,
+    /// Whether the provider's page gives this schedule, or only its shape.
+    pub schedule_documented: bool,
+    /// How long the receiver has, in seconds, where the page says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+    /// The statuses that are a success, both included.
+    pub success: (u16, u16),
+    /// How many requests a second at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
+    /// Whether several events come in one request, as an array.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub batch: bool,
+    /// How many days the history is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+    /// What happens after the last attempt.
+    pub exhausted: Exhausted,
+    /// The addresses that it sends from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// Whether only HTTPS is called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub https_only: bool,
+    /// Whether any event can be sent again by hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replay: bool,
+    /// Whether the order of events is kept.
+    pub ordered: bool,
+    /// Whether endpoints choose the events that they get.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub choose_events: bool,
+}
+
+/// What happens after the last attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exhausted {
+    /// Nothing is said.
+    #[default]
+    Unsaid,
+    /// The event is dropped.
+    Discarded,
+    /// It stays in the log as failed.
+    Logged,
+    /// It is marked as failed, and an event of this type is sent.
+    Event(String),
+}
+
+/// Events that belong together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// What they are about.
+    pub group: String,
+    /// The events.
+    pub events: Vec<EventDoc>,
+}
+
+/// One type of event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventDoc {
+    /// Its type.
+    pub name: String,
+    /// When it is sent.
+    pub description: String,
+    /// A body.
+    pub example: Example,
+}
+
+/// JSON as it is written, so that members keep their order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Example(Box<RawValue>);
+
+impl Example {
+    /// The JSON.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Example {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+fn post() -> Vec<String> {
+    vec!["POST".to_owned()]
+}
+
+#[allow(clippy::ptr_arg)] // serde's signature
+fn is_post(methods: &Vec<String>) -> bool {
+    methods.len() == 1 && methods.iter().all(|method| method == "POST")
+}
+
+fn json() -> String {
+    "application/json".to_owned()
+}
+
+fn is_json(kind: &str) -> bool {
+    kind == "application/json"
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn status_200() -> u16 {
+    200
+}
+
+fn status_401() -> u16 {
+    401
+}
+
+/// What a request says of its event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// Its type.
+    pub kind: Option<String>,
+    /// Its id.
+    pub id: Option<String>,
+    /// When it happened, in milliseconds.
+    pub at_ms: Option<i64>,
+}
+
+/// The names of all presets, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    lines().map(|(name, _)| name)
+}
+
+/// The preset of this name.
+pub fn find(name: &str) -> Option<Preset> {
+    let (name, json) = lines().find(|(known, _)| *known == name)?;
+    let mut preset: Preset = serde_json::from_str(json).ok()?;
+    name.clone_into(&mut preset.name);
+    Some(preset)
+}
+
+fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ALL.lines().filter_map(|line| line.split_once('\t'))
+}
+
+impl Preset {
+    /// What a request says of its event, once it is verified. `body` is the request's, or one item of a batch.
+    pub fn event(&self, request: &Request<'_>) -> Event {
+        let at = |place: &Option<Place>| place.as_ref().and_then(|place| read(place, request));
+        let time = self.event.time.as_ref();
+        Event {
+            kind: at(&self.event.kind),
+            id: at(&self.event.id),
+            at_ms: time.and_then(|time| time.unit.read(&read(&time.at, request)?)),
+        }
+    }
+
+    /// The answer to a request that is a handshake; `None` where it is an event.
+    pub fn handshake(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        request: &Request<'_>,
+        now_ms: i64,
+    ) -> Option<Answer> {
+        handshake::answer(&self.handshakes, &self.scheme, secrets, params, request, now_ms)
+    }
+
+    /// A request as this provider would send it: signed, and with the headers that say the event's type and id.
+    pub fn sign(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        outgoing: &Outgoing<'_>,
+        event_type: &str,
+        now_ms: i64,
+    ) -> Result<Signed, SignFault> {
+        let mut headers = outgoing.headers.to_vec();
+        let mut said = Vec::new();
+        let mut say = |name: &str, value: &str| {
+            if !headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name)) {
+                headers.push((name.to_owned(), value.to_owned()));
+                said.push((name.to_owned(), value.to_owned()));
+            }
+        };
+        if let Some(Place::Header(name)) = &self.event.kind {
+            say(name, event_type);
+        }
+        if let Some(Place::Header(name)) = &self.event.id {
+            say(name, outgoing.id);
+        }
+        for name in &self.event.id_also {
+            say(name, outgoing.id);
+        }
+        if let Some(EventTime { at: Place::Header(name), unit }) = &self.event.time {
+            say(name, &unit.write(now_ms));
+        }
+        let outgoing = Outgoing { headers: &headers, ..*outgoing };
+        let mut signed = self.scheme.sign(secrets, params, &outgoing, now_ms)?;
+        said.retain(|(name, _)| !signed.headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name)));
+        signed.headers.splice(0..0, said);
+        Ok(signed)
+    }
+
+    /// What cannot be right in the data, each as a sentence; empty where all is well.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> =
+            self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
+        let mut check = |right: bool, text: String| {
+            if !right {
+                faults.push(text);
+            }
+        };
+        check(!self.title.is_empty(), "title: the provider's name".to_owned());
+        check(self.docs.starts_with("https://"), "docs: a link to the provider's documentation".to_owned());
+        for handshake in &self.handshakes {
+            let reserved = match &self.scheme {
+                Scheme::Signature(scheme) => scheme.reserved,
+                _ => None,
+            };
+            check(
+                handshake.signs().is_none() || handshake.signs() == reserved,
+                "handshakes: one signs its challenge, so 'scheme.reserved' has to be its 'mac.allow'; otherwise \
+                 anyone could have an event signed"
+                    .to_owned(),
+            );
+        }
+        for event in self.catalog.iter().flat_map(|group| &group.events).chain(&self.test_event) {
+            let whole = event.example.as_str();
+            let items = if self.event.batch { batch_items(whole.as_bytes()) } else { None };
+            let body = items.and_then(|items| items.first().map(|item| item.get())).unwrap_or(whole);
+            let request = Request { method: "POST", url: "", headers: &[], body: body.as_bytes() };
+            if let Some(Place::Json(_)) = &self.event.kind {
+                check(
+                    self.event(&request).kind.as_deref() == Some(&event.name),
+                    format!("catalog: the example of '{}' does not say that type", event.name),
+                );
+            }
+        }
+        if let Some(delivery) = &self.delivery {
+            check(
+                delivery.success.0 <= delivery.success.1,
+                "delivery.success: from the lower to the higher".to_owned(),
+            );
+        }
+        faults
+    }
+}
+
+/// The path to the items of a body that holds several events: the body itself.
+pub fn batch_items(body: &[u8]) -> Option<Vec<&RawValue>> {
+    serde_json::from_slice(body).ok()
+}

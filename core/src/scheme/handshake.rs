@@ -1,0 +1,241 @@
+//! Handshakes: what a provider asks of a URL before it sends events there, and the answer.
+//!
+//! Anyone can ask. So an answer says back at most what was asked (as plain text that no browser interprets), and where
+//! it is signed, the challenge has a form that nothing else signed by the same secret can have: the scheme refuses
+//! content of that form ([`Signature::reserved`](super::Signature::reserved)). A handshake captures nothing.
+
+use super::crypto::{Encoding, sha256};
+use super::model::{Charset, Scheme};
+use super::place::{Place, View};
+use super::template::Piece;
+use super::verify::Secrets;
+use super::{Params, Request, verdict::Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use subtle::ConstantTimeEq;
+
+/// One handshake of a provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handshake {
+    /// The method of the request, in upper case.
+    pub method: String,
+    /// What has to be at these places for the request to be this handshake.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<Place, String>,
+    /// What must not be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Place>,
+    /// Whether the JSON body holds the challenge and nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
+    /// Where the challenge is; without it at its place, the request is no handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Place>,
+    /// Whether the request has to be signed as an event is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified: bool,
+    /// Where the token is that has to be the parameter `verify_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Place>,
+    /// The challenge, signed with the provider's secret: `{mac}` in the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// The SHA-256 in hex of challenge, `verify_token` and URL: `{digest}` in the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub digest: bool,
+    /// Whether the challenge becomes the secret. Only where there is none yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
+    /// The answer.
+    pub answer: AnswerForm,
+}
+
+/// A signed challenge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mac {
+    /// How the signature is written.
+    pub encoding: Encoding,
+    /// The form that a challenge may have.
+    pub allow: Charset,
+}
+
+/// What is answered; `{challenge}`, `{mac}`, `{digest}` stand for their values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerForm {
+    /// The status.
+    #[serde(default = "ok")]
+    pub status: u16,
+    /// A body of plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// A body of JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Value>,
+    /// A header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<(String, String)>,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+/// An answer, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status: 2xx, or why it was refused (400 a challenge of another form, 401 a bad signature, 403 a wrong token).
+    pub status: u16,
+    /// All headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// The text that is the source's secret from now on.
+    pub adopt: Option<String>,
+}
+
+impl Answer {
+    fn refuse(status: u16) -> Self {
+        Self::new(status, None, "text/plain; charset=utf-8", String::new())
+    }
+
+    fn new(status: u16, header: Option<(String, String)>, kind: &str, body: String) -> Self {
+        let fixed = [
+            ("content-type", kind),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-store"),
+        ];
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers = fixed.into_iter().chain(header).collect();
+        Self { status, headers, body, adopt: None }
+    }
+}
+
+/// The answer to a request that is one of the handshakes; `None` where it is an event.
+pub fn answer(
+    handshakes: &[Handshake],
+    scheme: &Scheme,
+    secrets: &Secrets,
+    params: &Params,
+    request: &Request<'_>,
+    now_ms: i64,
+) -> Option<Answer> {
+    handshakes.iter().find_map(|handshake| handshake.answer(scheme, secrets, params, request, now_ms))
+}
+
+impl Handshake {
+    /// Whether its answer is made with the provider's secret.
+    pub fn signs(&self) -> Option<Charset> {
+        self.mac.as_ref().map(|mac| mac.allow)
+    }
+
+    fn answer(
+        &self,
+        scheme: &Scheme,
+        secrets: &Secrets,
+        params: &Params,
+        request: &Request<'_>,
+        now_ms: i64,
+    ) -> Option<Answer> {
+        if request.method != self.method {
+            return None;
+        }
+        let view = View::of(request);
+        let read = |place: &Place| view.read(place).ok().flatten();
+        let fits =
+            self.when.iter().all(|(place, value)| read(place).is_some_and(|found| found == value.as_str()))
+                && self.lacks.iter().all(|place| !is_there(place, request))
+                && (!self.alone || is_alone(request));
+        let challenge = self.challenge.as_ref().map(read);
+        if !fits || challenge == Some(None) {
+            return None;
+        }
+        let challenge = challenge.flatten().unwrap_or_default();
+        let allowed = self.mac.as_ref().map_or(Charset::Visible, |mac| mac.allow);
+        if self.challenge.is_some() && !allowed.allows(challenge.as_bytes()) {
+            return Some(Answer::refuse(400));
+        }
+        if self.verified {
+            let verdict = scheme.verify(secrets, params, request, now_ms);
+            if !matches!(verdict, Verdict::Verified(_) | Verdict::Authenticated(_)) {
+                return Some(Answer::refuse(401));
+            }
+        }
+        let token = params.get("verify_token").filter(|token| !token.is_empty());
+        if let Some(place) = &self.token {
+            let given = read(place).unwrap_or_default();
+            if !token.is_some_and(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes()))) {
+                return Some(Answer::refuse(403));
+            }
+        }
+        if self.adopt && !secrets.keys.is_empty() {
+            return Some(Answer::refuse(403));
+        }
+        let mac = match &self.mac {
+            None => String::new(),
+            Some(mac) => {
+                let content = [Piece::Bytes(Cow::Borrowed(challenge.as_bytes()))];
+                match secrets.with_keys().next().and_then(|(_, key)| key.digest(&content)) {
+                    Some(digest) => mac.encoding.encode(&digest),
+                    None => return Some(Answer::refuse(403)),
+                }
+            }
+        };
+        let digest = match (self.digest, token) {
+            (false, _) => String::new(),
+            (true, None) => return Some(Answer::refuse(403)),
+            (true, Some(token)) => {
+                let url = request.url.split(['?', '#']).next().unwrap_or(request.url);
+                let parts = [challenge.as_bytes(), token.as_bytes(), url.as_bytes()];
+                Encoding::Hex.encode(&sha256(&parts))
+            }
+        };
+        let fill = |text: &str| match text {
+            "{challenge}" => challenge.clone().into_owned(),
+            // Nothing that was filled in is looked through again.
+            _ => text.replace("{mac}", &mac).replace("{digest}", &digest),
+        };
+        let header = self.answer.header.as_ref().map(|(name, value)| (name.clone(), fill(value)));
+        let mut answer = match (&self.answer.json, &self.answer.text) {
+            (Some(json), _) => Answer::new(
+                self.answer.status,
+                header,
+                "application/json",
+                fill_json(json, &fill).to_string(),
+            ),
+            (None, text) => {
+                let body = text.as_deref().map(fill).unwrap_or_default();
+                Answer::new(self.answer.status, header, "text/plain; charset=utf-8", body)
+            }
+        };
+        answer.adopt = self.adopt.then(|| challenge.into_owned());
+        Some(answer)
+    }
+}
+
+/// Whether anything is at a place, also an object.
+fn is_there(place: &Place, request: &Request<'_>) -> bool {
+    match place {
+        Place::Json(path) => request.json().is_ok_and(|json| path.find(json).is_some()),
+        place => View::of(request).read(place).ok().flatten().is_some(),
+    }
+}
+
+fn is_alone(request: &Request<'_>) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, Value>>(request.body).is_ok_and(|body| body.len() == 1)
+}
+
+fn fill_json(json: &Value, fill: &impl Fn(&str) -> String) -> Value {
+    match json {
+        Value::String(text) => fill(text).into(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), fill_json(value, fill))).collect()
+        }
+        other => other.clone(),
+    }
+}

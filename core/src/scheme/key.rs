@@ -1,0 +1,484 @@
+//! Secrets as providers print them, made ready to sign or to verify.
+//!
+//! The same text is a different key with another provider: Stripe uses all of `whsec_…` as it stands, Svix the bytes
+//! that the base64 after it stands for. So each scheme says how its secrets are read ([`KeyFormat`]). No key shows
+//! itself in `Debug`.
+
+use super::crypto::{Algorithm, Encoding, feed};
+use super::template::Piece;
+use ed25519_dalek::ed25519::signature::{MultipartSigner, MultipartVerifier};
+use hmac::{Hmac, KeyInit, Mac};
+use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
+use serde::{Deserialize, Serialize};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+use std::borrow::Cow;
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// The longest text of a secret that is looked at.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// How the text of a secret becomes a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyFormat {
+    /// The text's bytes.
+    #[default]
+    Utf8,
+    /// Base64.
+    Base64,
+    /// Hex.
+    Hex,
+    /// Base64, after `whsec_` if it is there.
+    Whsec,
+    /// Base64 of an Ed25519 key, after `whpk_` or `whsk_` if it is there.
+    Whpk,
+    /// The SHA-1 of the text.
+    Sha1,
+    /// The text's bytes after Unicode normalisation NFKD.
+    Nfkd,
+    /// A public key, a certificate or a private key: PEM, the same base64 without its frame, or a JWK or JWK set.
+    Key,
+}
+
+impl KeyFormat {
+    /// What a user is asked for.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Utf8 | Self::Nfkd => "text, used as it is",
+            Self::Base64 => "base64",
+            Self::Hex => "hex",
+            Self::Whsec => "`whsec_` and base64",
+            Self::Whpk => "`whpk_` and base64 (to send: `whsk_`)",
+            Self::Sha1 => "text, whose SHA-1 is the key",
+            Self::Key => "public key, certificate or JWK (to send: PKCS#8 private key)",
+        }
+    }
+}
+
+/// Why a text is no secret of a scheme. It never holds the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// It is empty.
+    Empty,
+    /// It is too long to be one.
+    Long,
+    /// It is not in this encoding.
+    Encoding(&'static str),
+    /// It is not a key of this kind.
+    Kind(&'static str),
+    /// It is a public key, which cannot sign.
+    Public,
+}
+
+impl fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("it is empty. Anyone could sign with an empty secret."),
+            Self::Long => f.write_str("it is too long to be a secret."),
+            Self::Encoding(encoding) => write!(f, "it is not {encoding}, as this provider's secrets are."),
+            Self::Kind(kind) => write!(f, "it is not {kind}."),
+            Self::Public => {
+                f.write_str("it is a public key, which verifies but cannot sign. Give the private key.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for KeyFault {}
+
+/// What a key is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Verify,
+    Sign,
+}
+
+/// A key that is ready for use.
+#[derive(Clone)]
+pub(super) enum Key {
+    HmacSha1(Box<Hmac<Sha1>>),
+    HmacSha256(Box<Hmac<Sha256>>),
+    HmacSha512(Box<Hmac<Sha512>>),
+    Hash(Vec<u8>),
+    Ed25519(Box<ed25519_dalek::VerifyingKey>, Option<Box<ed25519_dalek::SigningKey>>),
+    P256(Algorithm, Box<p256::ecdsa::VerifyingKey>, Option<Box<p256::ecdsa::SigningKey>>),
+    Rsa(Algorithm, Box<rsa::RsaPublicKey>, Option<Box<rsa::RsaPrivateKey>>),
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+impl Key {
+    /// The keys of a secret: one, but for a JWK set.
+    pub(super) fn read(
+        algorithm: Algorithm,
+        format: KeyFormat,
+        text: &str,
+        purpose: Purpose,
+    ) -> Result<Vec<Self>, KeyFault> {
+        if text.len() > MAX_TEXT {
+            return Err(KeyFault::Long);
+        }
+        let keys = match (algorithm, format) {
+            (Algorithm::Ed25519, KeyFormat::Key) => documents(text)?
+                .iter()
+                .map(|document| ed25519_document(document, purpose))
+                .collect::<Result<Vec<_>, _>>()?,
+            (Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha1, _) => {
+                documents(text)?.iter().filter_map(|document| p256(algorithm, document)).collect()
+            }
+            (Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512, _) => {
+                documents(text)?.iter().filter_map(|document| rsa(algorithm, document)).collect()
+            }
+            (Algorithm::Ed25519, _) => vec![ed25519(&decode(format, text)?, purpose)?],
+            _ => {
+                let raw = decode(format, text)?;
+                if raw.is_empty() {
+                    return Err(KeyFault::Empty);
+                }
+                vec![symmetric(algorithm, raw)?]
+            }
+        };
+        match keys.first() {
+            None if text.trim().is_empty() => Err(KeyFault::Empty),
+            None => Err(KeyFault::Kind(match algorithm {
+                Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha1 => {
+                    "a key on the curve P-256 (PEM, base64 DER, or JWK)"
+                }
+                _ => "an RSA key of at least 1024 bits (PEM, base64 DER, or JWK)",
+            })),
+            Some(first) if purpose == Purpose::Sign && !first.can_sign() => Err(KeyFault::Public),
+            Some(_) => Ok(keys),
+        }
+    }
+
+    fn can_sign(&self) -> bool {
+        match self {
+            Self::HmacSha1(_) | Self::HmacSha256(_) | Self::HmacSha512(_) | Self::Hash(_) => true,
+            Self::Ed25519(_, private) => private.is_some(),
+            Self::P256(_, _, private) => private.is_some(),
+            Self::Rsa(_, _, private) => private.is_some(),
+        }
+    }
+
+    /// The signature of the content; `None` where the key only verifies.
+    pub(super) fn sign(&self, content: &[Piece<'_>]) -> Option<Vec<u8>> {
+        if let Some(digest) = self.digest(content) {
+            return Some(digest);
+        }
+        match self {
+            Self::Ed25519(_, private) => {
+                Some(private.as_ref()?.multipart_sign(&slices(content)).to_bytes().to_vec())
+            }
+            Self::P256(algorithm, _, private) => {
+                let signature: p256::ecdsa::Signature =
+                    private.as_ref()?.sign_prehash(&hash(*algorithm, content)).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+            Self::Rsa(algorithm, _, private) => {
+                private.as_ref()?.sign(padding(*algorithm), &hash(*algorithm, content)).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The one right signature, where whoever verifies can make it.
+    pub(super) fn digest(&self, content: &[Piece<'_>]) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::HmacSha1(ready) => mac(ready.as_ref(), content),
+            Self::HmacSha256(ready) => mac(ready.as_ref(), content),
+            Self::HmacSha512(ready) => mac(ready.as_ref(), content),
+            Self::Hash(secret) => {
+                let mut hash = Sha256::new();
+                feed(content, secret, |bytes| hash.update(bytes));
+                hash.finalize().to_vec()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Which of the signatures is one of the content, if any.
+    pub(super) fn verify(&self, content: &[Piece<'_>], signatures: &[Vec<u8>]) -> bool {
+        if let Some(right) = self.digest(content) {
+            return signatures.iter().any(|signature| right.ct_eq(signature).into());
+        }
+        match self {
+            Self::Ed25519(public, _) => {
+                let content = slices(content);
+                signatures.iter().any(|signature| {
+                    ed25519_dalek::Signature::from_slice(signature)
+                        .is_ok_and(|signature| public.multipart_verify(&content, &signature).is_ok())
+                })
+            }
+            Self::P256(algorithm, public, _) => {
+                let hash = hash(*algorithm, content);
+                signatures.iter().any(|signature| {
+                    p256::ecdsa::Signature::from_der(signature)
+                        .is_ok_and(|signature| public.verify_prehash(&hash, &signature).is_ok())
+                })
+            }
+            Self::Rsa(algorithm, public, _) => {
+                let hash = hash(*algorithm, content);
+                signatures
+                    .iter()
+                    .any(|signature| public.verify(padding(*algorithm), &hash, signature).is_ok())
+            }
+            _ => false,
+        }
+    }
+
+    /// A signature of ECDSA as JWT writes it: both numbers side by side, instead of DER.
+    pub(super) fn sign_fixed(&self, content: &[Piece<'_>]) -> Option<Vec<u8>> {
+        let signature = self.sign(content)?;
+        match self {
+            Self::P256(..) => Some(p256::ecdsa::Signature::from_der(&signature).ok()?.to_bytes().to_vec()),
+            _ => Some(signature),
+        }
+    }
+
+    /// Verifies what [`sign_fixed`](Self::sign_fixed) makes.
+    pub(super) fn verify_fixed(&self, content: &[Piece<'_>], signature: &[u8]) -> bool {
+        let signature = match self {
+            Self::P256(..) => match p256::ecdsa::Signature::from_slice(signature) {
+                Ok(signature) => signature.to_der().as_bytes().to_vec(),
+                Err(_) => return false,
+            },
+            _ => signature.to_vec(),
+        };
+        self.verify(content, &[signature])
+    }
+}
+
+/// Bytes of a secret that is not a document.
+pub(super) fn decode(format: KeyFormat, text: &str) -> Result<Vec<u8>, KeyFault> {
+    if text.is_empty() {
+        return Err(KeyFault::Empty);
+    }
+    let from = |encoding: Encoding, text: &str| {
+        encoding.decode(text.trim()).ok_or(KeyFault::Encoding(encoding.word()))
+    };
+    let raw = match format {
+        KeyFormat::Utf8 | KeyFormat::Key => text.as_bytes().to_vec(),
+        KeyFormat::Base64 => from(Encoding::Base64, text)?,
+        KeyFormat::Hex => from(Encoding::Hex, text)?,
+        KeyFormat::Whsec => from(Encoding::Base64, text.strip_prefix("whsec_").unwrap_or(text))?,
+        KeyFormat::Whpk => {
+            let bare = text.strip_prefix("whpk_").or_else(|| text.strip_prefix("whsk_"));
+            from(Encoding::Base64, bare.unwrap_or(text))?
+        }
+        KeyFormat::Sha1 => Sha1::digest(text.as_bytes()).to_vec(),
+        KeyFormat::Nfkd => {
+            icu_normalizer::DecomposingNormalizerBorrowed::new_nfkd().normalize(text).as_bytes().to_vec()
+        }
+    };
+    if raw.is_empty() { Err(KeyFault::Empty) } else { Ok(raw) }
+}
+
+fn symmetric(algorithm: Algorithm, raw: Vec<u8>) -> Result<Key, KeyFault> {
+    // HMAC takes a key of any length; the library's type says otherwise.
+    let never = KeyFault::Kind("a key for HMAC");
+    Ok(match algorithm {
+        Algorithm::HmacSha1 => Key::HmacSha1(Box::new(Hmac::new_from_slice(&raw).map_err(|_| never)?)),
+        Algorithm::HmacSha512 => Key::HmacSha512(Box::new(Hmac::new_from_slice(&raw).map_err(|_| never)?)),
+        Algorithm::Sha256 => Key::Hash(raw),
+        _ => Key::HmacSha256(Box::new(crate::secret::hmac_key(&raw))),
+    })
+}
+
+const ED25519: &str = "an Ed25519 key of 32 bytes (or a pair of 64)";
+
+/// 64 bytes are a pair; 32 are the public half to verify with, and the secret half to sign with.
+fn ed25519(raw: &[u8], purpose: Purpose) -> Result<Key, KeyFault> {
+    if let Ok(pair) = raw.try_into() {
+        let pair =
+            ed25519_dalek::SigningKey::from_keypair_bytes(pair).map_err(|_| KeyFault::Kind(ED25519))?;
+        return Ok(Key::Ed25519(Box::new(pair.verifying_key()), Some(Box::new(pair))));
+    }
+    let half: [u8; 32] = raw.try_into().map_err(|_| KeyFault::Kind(ED25519))?;
+    if purpose == Purpose::Sign {
+        let pair = ed25519_dalek::SigningKey::from_bytes(&half);
+        return Ok(Key::Ed25519(Box::new(pair.verifying_key()), Some(Box::new(pair))));
+    }
+    let public = ed25519_dalek::VerifyingKey::from_bytes(&half).map_err(|_| KeyFault::Kind(ED25519))?;
+    Ok(Key::Ed25519(Box::new(public), None))
+}
+
+/// In DER, the key itself is the last 32 bytes of both the public and the private form of RFC 8410.
+fn ed25519_document(document: &Document<'_>, purpose: Purpose) -> Result<Key, KeyFault> {
+    let raw = match document {
+        Document::Der(der) => der.get(der.len().saturating_sub(32)..).unwrap_or_default().to_vec(),
+        Document::Jwk(jwk) => jwk.bytes(if purpose == Purpose::Sign { "d" } else { "x" }).unwrap_or_default(),
+    };
+    ed25519(&raw, purpose)
+}
+
+fn p256(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
+    let (public, private) = match document {
+        Document::Der(der) => match p256::SecretKey::from_pkcs8_der(der) {
+            Ok(secret) => {
+                let private = p256::ecdsa::SigningKey::from(secret);
+                (*private.verifying_key(), Some(Box::new(private)))
+            }
+            Err(_) => (p256::PublicKey::from_public_key_der(der).ok()?.into(), None),
+        },
+        Document::Jwk(jwk) => {
+            let point = [&[4], jwk.bytes("x")?.as_slice(), jwk.bytes("y")?.as_slice()].concat();
+            (p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?, None)
+        }
+    };
+    Some(Key::P256(algorithm, Box::new(public), private))
+}
+
+fn rsa(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
+    let (public, private) = match document {
+        Document::Der(der) => {
+            let private =
+                rsa::RsaPrivateKey::from_pkcs8_der(der).or_else(|_| rsa::RsaPrivateKey::from_pkcs1_der(der));
+            match private {
+                Ok(private) => (private.to_public_key(), Some(Box::new(private))),
+                Err(_) => {
+                    let public = rsa::RsaPublicKey::from_public_key_der(der);
+                    (public.or_else(|_| rsa::RsaPublicKey::from_pkcs1_der(der)).ok()?, None)
+                }
+            }
+        }
+        Document::Jwk(jwk) => {
+            let number = |name: &str| Some(rsa::BoxedUint::from_be_slice_vartime(&jwk.bytes(name)?));
+            (rsa::RsaPublicKey::new(number("n")?, number("e")?).ok()?, None)
+        }
+    };
+    Some(Key::Rsa(algorithm, Box::new(public), private))
+}
+
+fn padding(algorithm: Algorithm) -> rsa::Pkcs1v15Sign {
+    match algorithm {
+        Algorithm::RsaSha1 => rsa::Pkcs1v15Sign::new::<Sha1>(),
+        Algorithm::RsaSha512 => rsa::Pkcs1v15Sign::new::<Sha512>(),
+        _ => rsa::Pkcs1v15Sign::new::<Sha256>(),
+    }
+}
+
+fn hash(algorithm: Algorithm, content: &[Piece<'_>]) -> Vec<u8> {
+    fn of<D: Digest>(content: &[Piece<'_>]) -> Vec<u8> {
+        let mut hash = D::new();
+        feed(content, b"", |bytes| hash.update(bytes));
+        hash.finalize().to_vec()
+    }
+    match algorithm {
+        Algorithm::RsaSha1 | Algorithm::EcdsaP256Sha1 => of::<Sha1>(content),
+        Algorithm::RsaSha512 => of::<Sha512>(content),
+        _ => of::<Sha256>(content),
+    }
+}
+
+fn mac<M: Mac + Clone>(ready: &M, content: &[Piece<'_>]) -> Vec<u8> {
+    let mut mac = ready.clone();
+    feed(content, b"", |bytes| mac.update(bytes));
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn slices<'a>(content: &'a [Piece<'_>]) -> Vec<&'a [u8]> {
+    content
+        .iter()
+        .map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.as_ref(),
+            Piece::Secret => &[],
+        })
+        .collect()
+}
+
+/// One key as a provider publishes it.
+enum Document<'a> {
+    Der(Cow<'a, [u8]>),
+    Jwk(Jwk),
+}
+
+#[derive(Deserialize)]
+struct Jwk(serde_json::Map<String, serde_json::Value>);
+
+impl Jwk {
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        Encoding::Base64url.decode(self.0.get(name)?.as_str()?)
+    }
+}
+
+/// The keys of a PEM file, of base64 without a frame, of a JWK or of a JWK set.
+fn documents(text: &str) -> Result<Vec<Document<'_>>, KeyFault> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Jwk>,
+    }
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(KeyFault::Empty);
+    }
+    if text.starts_with('{') {
+        if let Ok(set) = serde_json::from_str::<Set>(text) {
+            return Ok(set.keys.into_iter().map(Document::Jwk).collect());
+        }
+        let jwk = serde_json::from_str(text).map_err(|_| KeyFault::Kind("a JWK or a JWK set"))?;
+        return Ok(vec![Document::Jwk(jwk)]);
+    }
+    let encoded: String = match text.split_once("-----BEGIN ") {
+        Some((_, framed)) => framed
+            .split_once("-----")
+            .and_then(|(_, rest)| rest.split_once("-----END"))
+            .map(|(inner, _)| inner)
+            .ok_or(KeyFault::Kind("PEM: it begins, and does not end"))?,
+        None => text,
+    }
+    .split_ascii_whitespace()
+    .collect();
+    let der = Encoding::Base64.decode(&encoded).ok_or(KeyFault::Encoding("PEM or base64"))?;
+    let inner = certificate_key(&der).map(<[u8]>::to_vec);
+    Ok(vec![Document::Der(Cow::Owned(inner.unwrap_or(der)))])
+}
+
+/// The public key (SubjectPublicKeyInfo) of an X.509 certificate. Nothing else of it is looked at: whether to
+/// believe it is decided by where it was fetched from.
+fn certificate_key(der: &[u8]) -> Option<&[u8]> {
+    const SEQUENCE: u8 = 0x30;
+    let (certificate, _) = element(der).filter(|(element, _)| element.tag == SEQUENCE)?;
+    let (tbs, _) = element(certificate.content).filter(|(element, _)| element.tag == SEQUENCE)?;
+    let mut rest = tbs.content;
+    // An optional version; then serial number, algorithm, issuer, validity, subject.
+    let (first, tail) = element(rest)?;
+    if first.tag == 0xa0 {
+        rest = tail;
+    }
+    for tag in [0x02, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE] {
+        let (field, tail) = element(rest).filter(|(element, _)| element.tag == tag)?;
+        let _ = field;
+        rest = tail;
+    }
+    element(rest).filter(|(element, _)| element.tag == SEQUENCE).map(|(key, _)| key.whole)
+}
+
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    whole: &'a [u8],
+}
+
+/// The first element of DER, and what comes after it.
+fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (length, rest) =
+            rest.split_at_checked(usize::from(first & 0x7f)).filter(|(bytes, _)| bytes.len() <= 3)?;
+        (length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    let whole = der.get(..der.len().saturating_sub(rest.len()))?;
+    Some((Element { tag, content, whole }, rest))
+}

@@ -1,0 +1,525 @@
+//! The data of a scheme.
+//!
+//! A field that is unknown, or a combination that cannot work, is an error with a sentence: [`Scheme::faults`] is what
+//! checks the presets when they are tested, and a user's own scheme when it comes in.
+
+use super::Params;
+use super::crypto::{Algorithm, Encoding};
+use super::form::Form;
+use super::key::KeyFormat;
+use super::place::{Path, Place};
+use super::template::{Part, Template};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How requests of a provider prove where they come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Scheme {
+    /// A signature over parts of the request.
+    Signature(Box<Signature>),
+    /// A JSON Web Token, usually with a hash of the body.
+    Jwt(Box<Jwt>),
+    /// A secret that is sent along.
+    Token(Token),
+    /// HTTP's basic authentication.
+    Basic(Basic),
+    /// The provider signs nothing.
+    None,
+}
+
+/// A signature over parts of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    /// Where signatures are; `header:x-{1..9}` stands for numbered headers. Any of them will do.
+    pub at: Vec<Place>,
+    /// What signs.
+    pub algorithm: Algorithm,
+    /// How a signature is written.
+    pub encoding: Encoding,
+    /// How signatures stand there.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub form: Form,
+    /// What stands before each signature.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// What is signed.
+    pub content: Template,
+    /// How the secret is read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub key: KeyFormat,
+    /// When it was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// Where the id of the event (or a nonce) is, that is signed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Place>,
+    /// What has to be at these places, before anything else is looked at; sent as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub require: BTreeMap<Place, String>,
+    /// Headers that are sent with fixed values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub send: BTreeMap<String, String>,
+    /// Where a hash of the body is, where that is what is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_hash: Option<BodyHash>,
+    /// Whether the signature is over the SHA-256 of the content instead of the content.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hashed: bool,
+    /// The array of the JSON body each of whose items has its own signature; `json:` places are then within an item.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "option_path")]
+    pub each: Option<Path>,
+    /// Said where the template does not tell whether the body is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binds_body: Option<bool>,
+    /// Whether the receiver may choose the header (the parameter `header`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub named_by_receiver: bool,
+    /// Content that has this form is refused: the provider's handshake signs it for anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Charset>,
+}
+
+/// When a request was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    /// Where it says so.
+    pub at: Place,
+    /// How.
+    pub unit: Unit,
+    /// How many seconds off it may be; `null` where the provider names no limit.
+    #[serde(default)]
+    pub tolerance: Option<u32>,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Seconds since 1970.
+    S,
+    /// Milliseconds since 1970.
+    Ms,
+    /// Seconds or milliseconds, by the number of digits.
+    Auto,
+    /// RFC 3339.
+    Iso,
+    /// As HTTP's `Date`.
+    HttpDate,
+}
+
+impl Unit {
+    /// The time in milliseconds.
+    pub fn read(self, text: &str) -> Option<i64> {
+        let number = || -> Option<i64> {
+            let digits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| text.parse().ok()).flatten()
+        };
+        match self {
+            Self::S => number()?.checked_mul(1000),
+            Self::Ms => number(),
+            Self::Auto if text.len() > 11 => number(),
+            Self::Auto => number()?.checked_mul(1000),
+            Self::Iso => crate::time::parse_rfc3339(text),
+            Self::HttpDate => {
+                let at = httpdate::parse_http_date(text).ok()?;
+                let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+                i64::try_from(since.as_millis()).ok()
+            }
+        }
+    }
+
+    /// A time in milliseconds, written.
+    pub fn write(self, ms: i64) -> String {
+        match self {
+            Self::S | Self::Auto => ms.div_euclid(1000).to_string(),
+            Self::Ms => ms.to_string(),
+            Self::Iso => crate::time::rfc3339(ms),
+            Self::HttpDate => {
+                let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+                httpdate::fmt_http_date(
+                    std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH),
+                )
+            }
+        }
+    }
+
+    /// What it is, for a sentence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::S => "a number of seconds",
+            Self::Ms => "a number of milliseconds",
+            Self::Auto => "a number of seconds or milliseconds",
+            Self::Iso => "a time in ISO 8601",
+            Self::HttpDate => "a date as HTTP writes it",
+        }
+    }
+}
+
+/// Where a hash of the body is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BodyHash {
+    /// Where.
+    pub at: Place,
+    /// How the SHA-256 is written.
+    pub encoding: Encoding,
+    /// What stands before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+}
+
+/// The form of a challenge that a handshake signs, and that nothing else may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Charset {
+    /// 1 to 256 of `A-Z a-z 0-9 _ -`.
+    Urlsafe,
+    /// 20 to 40 of `a-f 0-9`.
+    ShortHex,
+    /// 1 to 2048 visible characters of ASCII; for what is only said back.
+    Visible,
+}
+
+impl Charset {
+    /// Whether a text has this form.
+    pub fn allows(self, text: &[u8]) -> bool {
+        let (lengths, allowed): (_, fn(u8) -> bool) = match self {
+            Self::Urlsafe => (1..=256, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')),
+            Self::ShortHex => (20..=40, |b| matches!(b, b'a'..=b'f' | b'0'..=b'9')),
+            Self::Visible => (1..=2048, |b| b.is_ascii_graphic() || b == b' '),
+        };
+        lengths.contains(&text.len()) && text.iter().all(|b| allowed(*b))
+    }
+}
+
+/// A JSON Web Token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// Where it is.
+    pub at: Place,
+    /// What stands before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// The one algorithm that is taken, whatever the token says.
+    pub algorithm: JwtAlgorithm,
+    /// How the secret is read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub key: KeyFormat,
+    /// Claims that have these values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
+    /// Claims that have to be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// The claim that holds a hash of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_hash: Option<JwtHash>,
+    /// The claim that holds a hash of the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_hash: Option<JwtHash>,
+    /// The claim that is the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_claim: Option<String>,
+    /// The claim that is the hash of method, path and query, as Atlassian has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_hash: Option<String>,
+    /// How many seconds ago it may have been made, by `iat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+    /// How many seconds the two clocks may differ.
+    #[serde(default = "minute")]
+    pub leeway: u32,
+    /// How many seconds it is valid when we make it.
+    #[serde(default = "five_minutes")]
+    pub lifetime: u32,
+    /// Whether the payload is not in the token, but is the body as it is (RFC 7797).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detached: bool,
+}
+
+fn minute() -> u32 {
+    60
+}
+
+fn five_minutes() -> u32 {
+    300
+}
+
+/// The algorithm of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum JwtAlgorithm {
+    /// HMAC-SHA256.
+    Hs256,
+    /// HMAC-SHA512.
+    Hs512,
+    /// RSA with SHA-256.
+    Rs256,
+    /// RSA with SHA-512.
+    Rs512,
+    /// ECDSA on P-256.
+    Es256,
+    /// Ed25519.
+    #[serde(rename = "EdDSA")]
+    Eddsa,
+}
+
+impl JwtAlgorithm {
+    /// As tokens name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs512 => "RS512",
+            Self::Es256 => "ES256",
+            Self::Eddsa => "EdDSA",
+        }
+    }
+
+    /// What signs.
+    pub fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Hs256 => Algorithm::HmacSha256,
+            Self::Hs512 => Algorithm::HmacSha512,
+            Self::Rs256 => Algorithm::RsaSha256,
+            Self::Rs512 => Algorithm::RsaSha512,
+            Self::Es256 => Algorithm::EcdsaP256Sha256,
+            Self::Eddsa => Algorithm::Ed25519,
+        }
+    }
+}
+
+/// A claim with a hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtHash {
+    /// The claim's name.
+    pub claim: String,
+    /// How the SHA-256 is written; `null` where the claim is the text itself.
+    pub encoding: Option<Encoding>,
+}
+
+/// A secret that is sent along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Where it is.
+    pub at: Place,
+    /// What stands before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// The array of the JSON body each of whose items has to hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "option_path")]
+    pub each: Option<Path>,
+    /// Whether the receiver chooses the header (the parameter `header`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub named_by_receiver: bool,
+}
+
+/// HTTP's basic authentication; the secret is `user:password`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+mod option_path {
+    use super::Path;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option)] // serde's signature
+    pub(super) fn serialize<S: Serializer>(path: &Option<Path>, to: S) -> Result<S::Ok, S::Error> {
+        path.as_ref().map(ToString::to_string).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Path>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| Path::parse(&text)).transpose().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Scheme {
+    /// What in the data cannot work, each as a sentence; empty where all is well.
+    pub fn faults(&self) -> Vec<String> {
+        match self {
+            Self::Signature(signature) => signature.faults(),
+            Self::Jwt(jwt) => jwt.faults(),
+            Self::Token(token) if token.named_by_receiver && !matches!(token.at, Place::Header(_)) => {
+                vec!["named_by_receiver: only a header can be named by the receiver".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// How the secret is read, and what signs; `None` where nothing is signed.
+    pub fn key(&self) -> Option<(KeyFormat, Option<Algorithm>)> {
+        match self {
+            Self::Signature(scheme) => Some((scheme.key, Some(scheme.algorithm))),
+            Self::Jwt(scheme) => Some((scheme.key, Some(scheme.algorithm.algorithm()))),
+            Self::Token(_) | Self::Basic(_) => Some((KeyFormat::Utf8, None)),
+            Self::None => None,
+        }
+    }
+
+    /// Whether a good request's body is known to be the sender's.
+    pub fn binds_body(&self) -> bool {
+        match self {
+            Self::Signature(scheme) => scheme.binds_body(),
+            Self::Jwt(scheme) => scheme.binds_body(),
+            Self::Token(_) | Self::Basic(_) | Self::None => false,
+        }
+    }
+
+    /// Whether the URL is part of what is signed, so that it has to be exactly as the provider has it.
+    pub fn binds_url(&self) -> bool {
+        match self {
+            Self::Signature(scheme) => scheme.content.has(|part| {
+                matches!(part, Part::Url | Part::UrlUnescaped | Part::PlivoUrl | Part::Target | Part::Host)
+            }),
+            Self::Jwt(jwt) => jwt.url_hash.is_some() || jwt.url_claim.is_some() || jwt.query_hash.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The seconds that a request may be old, where there is a limit.
+    pub fn tolerance_s(&self) -> Option<u32> {
+        match self {
+            Self::Signature(scheme) => scheme.time.as_ref()?.tolerance,
+            Self::Jwt(scheme) => scheme.max_age,
+            _ => None,
+        }
+    }
+
+    /// The parameters that have to be given.
+    pub fn params(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if let Self::Signature(scheme) = self {
+            scheme.content.has(|part| {
+                if let Part::Param(name) = part {
+                    names.push(name.clone());
+                }
+                false
+            });
+        }
+        names
+    }
+}
+
+impl Signature {
+    pub(super) fn binds_body(&self) -> bool {
+        self.binds_body.unwrap_or_else(|| self.content.covers_body() || self.body_hash.is_some())
+    }
+
+    /// The places with numbers written out, or the one that the receiver has chosen.
+    pub(super) fn places(&self, params: &Params) -> Vec<Place> {
+        if let Some(name) = params.get("header").filter(|_| self.named_by_receiver) {
+            return vec![Place::Header(name.to_ascii_lowercase())];
+        }
+        let written_out = |place: &Place| match place {
+            Place::Header(name) => numbered(name).into_iter().map(Place::Header).collect(),
+            other => vec![other.clone()],
+        };
+        self.at.iter().flat_map(written_out).collect()
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |right: bool, text: &str| {
+            if !right {
+                faults.push(text.to_owned());
+            }
+        };
+        check(!self.at.is_empty(), "at: name at least one place");
+        check(
+            self.at
+                .iter()
+                .all(|at| matches!(at, Place::Header(_) | Place::Json(_) | Place::Form(_) | Place::Query(_))),
+            "at: a signature is in a header, in the JSON or form body, or in the query",
+        );
+        let has_secret = self.content.has(|part| *part == Part::Secret);
+        check(
+            has_secret == (self.algorithm == Algorithm::Sha256),
+            "content: {secret} belongs into it exactly where the algorithm is the plain hash sha256",
+        );
+        check(
+            self.time.is_some() || !self.content.has(|part| *part == Part::Ts),
+            "content: it has {ts}, so 'time' has to say where the timestamp is",
+        );
+        let in_header = |place: &Place| matches!(place, Place::Field(_));
+        let with_fields = matches!(self.form, Form::Fields(_) | Form::Positional(_));
+        check(
+            with_fields || !self.time.as_ref().is_some_and(|time| in_header(&time.at)),
+            "time: 'field:' is a field of the signature header, so 'form' has to be 'fields' or 'positional'",
+        );
+        check(
+            !matches!(self.form, Form::Positional(_))
+                || self.time.as_ref().is_some_and(|time| in_header(&time.at)),
+            "form: 'positional' begins with the timestamp, so 'time.at' is 'field:ts'",
+        );
+        check(
+            with_fields
+                || !self
+                    .content
+                    .has(|part| matches!(part, Part::HeaderValues(_) | Part::At(Place::Field(_)))),
+            "content: {field:…} is a field of the signature header, so 'form' has to be 'fields'",
+        );
+        let right_key = match self.algorithm {
+            Algorithm::Ed25519 => {
+                matches!(self.key, KeyFormat::Hex | KeyFormat::Base64 | KeyFormat::Whpk | KeyFormat::Key)
+            }
+            algorithm if algorithm.is_asymmetric() => self.key == KeyFormat::Key,
+            _ => !matches!(self.key, KeyFormat::Key | KeyFormat::Whpk),
+        };
+        check(right_key, "key: this algorithm's keys are not written so");
+        check(
+            self.id.as_ref().is_none_or(|id| !in_header(id)) && !self.content.as_str().is_empty(),
+            "content: nothing is signed",
+        );
+        if let Some(time) = &self.time {
+            check(
+                time.tolerance.is_none_or(|tolerance| (1..=86_400).contains(&tolerance)),
+                "time.tolerance: from 1 second to a day, or null",
+            );
+        }
+        faults
+    }
+}
+
+/// `x-{1..3}` written out; any other name as it is.
+fn numbered(name: &str) -> Vec<String> {
+    let range = || {
+        let (head, rest) = name.split_once('{')?;
+        let (range, tail) = rest.split_once('}')?;
+        let (from, to) = range.split_once("..")?;
+        let (from, to): (u8, u8) = (from.parse().ok()?, to.parse().ok()?);
+        Some((from..=to.min(100)).map(|number| format!("{head}{number}{tail}")).collect())
+    };
+    range().unwrap_or_else(|| vec![name.to_owned()])
+}
+
+impl Jwt {
+    pub(super) fn binds_body(&self) -> bool {
+        self.body_hash.is_some() || self.detached || self.at == Place::Body
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let algorithm = self.algorithm.algorithm();
+        if algorithm.is_asymmetric() != (self.key == KeyFormat::Key) {
+            faults.push(
+                "key: 'key' for RS256, RS512, ES256 and EdDSA, and another for HS256 and HS512".to_owned(),
+            );
+        }
+        if self.detached && self.at == Place::Body {
+            faults.push("detached: the token cannot be the body that it leaves out".to_owned());
+        }
+        faults
+    }
+}

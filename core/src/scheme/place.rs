@@ -1,0 +1,344 @@
+//! Places in a request, and reading what is there.
+//!
+//! A place is written `header:x-signature`, `json:data.object.id` (a member of the JSON body; `[0]` picks an item of
+//! an array), `form:payload` (a field of a form body), `query:hub.challenge`, `field:t` (a field inside the signature
+//! header) or `claim:iat` (a claim of the token that is the body). What is read is text as it stands there: a number of
+//! a JSON body is not parsed and written again. Null, an object or an array is nothing that could be read.
+
+use super::Request;
+use super::verdict::Reason;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One place in a request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Place {
+    /// A header, by its name in lower case.
+    Header(String),
+    /// A member of the JSON body.
+    Json(Path),
+    /// A field of the form body.
+    Form(String),
+    /// A parameter of the URL's query.
+    Query(String),
+    /// A field inside the signature header.
+    Field(String),
+    /// A claim of the JSON Web Token that is the body.
+    Claim(String),
+    /// The whole body.
+    Body,
+}
+
+/// A way into a JSON document: `a.b`, `items[0].id`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Path(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Member(String),
+    Item(usize),
+}
+
+impl Path {
+    /// Reads a path; the error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        for part in text.split('.') {
+            let (name, items) = part.find('[').map_or((part, ""), |at| part.split_at(at));
+            if name.is_empty() && items.is_empty() {
+                return Err(format!("'{text}' is no path: between dots there is a name, as in 'data.id'"));
+            }
+            if !name.is_empty() {
+                steps.push(Step::Member(name.to_owned()));
+            }
+            for item in items.split_terminator(']') {
+                let index = item.strip_prefix('[').and_then(|index| index.parse().ok());
+                steps.push(Step::Item(index.ok_or_else(|| {
+                    format!("'{text}' is no path: in brackets there is a number, as in 'items[0]'")
+                })?));
+            }
+        }
+        Ok(Self(steps))
+    }
+
+    /// The value that the path leads to.
+    pub fn find<'a>(&self, mut value: &'a RawValue) -> Option<&'a RawValue> {
+        for step in &self.0 {
+            value = match step {
+                Step::Member(name) => {
+                    serde_json::from_str::<BTreeMap<String, &'a RawValue>>(value.get()).ok()?.remove(name)?
+                }
+                Step::Item(index) => {
+                    serde_json::from_str::<Vec<&'a RawValue>>(value.get()).ok()?.get(*index).copied()?
+                }
+            };
+        }
+        Some(value)
+    }
+
+    /// Puts a text at the path, making the objects on the way.
+    pub(super) fn put(&self, into: &mut serde_json::Value, text: &str) -> Option<()> {
+        let mut value = into;
+        for step in &self.0 {
+            value = match step {
+                Step::Member(name) => {
+                    if value.is_null() {
+                        *value = serde_json::Value::Object(serde_json::Map::new());
+                    }
+                    value.as_object_mut()?.entry(name.as_str()).or_insert(serde_json::Value::Null)
+                }
+                Step::Item(index) => value.as_array_mut()?.get_mut(*index)?,
+            };
+        }
+        *value = text.into();
+        Some(())
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Member(name) if at == 0 => f.write_str(name)?,
+                Step::Member(name) => write!(f, ".{name}")?,
+                Step::Item(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Path {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl Place {
+    /// Reads a place; the error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "body" {
+            return Ok(Self::Body);
+        }
+        let wrong = || {
+            format!(
+                "'{text}' is no place: write header:name, json:path, form:name, query:name, field:name, claim:name \
+                 or body"
+            )
+        };
+        let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty()).ok_or_else(wrong)?;
+        Ok(match kind {
+            "header" if name.bytes().any(|b| b.is_ascii_uppercase() || b == b' ') => {
+                return Err(format!("'{text}': write the header's name in lower case"));
+            }
+            "header" => Self::Header(name.to_owned()),
+            "json" => Self::Json(Path::parse(name)?),
+            "form" => Self::Form(name.to_owned()),
+            "query" => Self::Query(name.to_owned()),
+            "field" => Self::Field(name.to_owned()),
+            "claim" => Self::Claim(name.to_owned()),
+            _ => return Err(wrong()),
+        })
+    }
+}
+
+impl TryFrom<String> for Place {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.to_string()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Json(path) => write!(f, "json:{path}"),
+            Self::Form(name) => write!(f, "form:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Field(name) => write!(f, "field:{name}"),
+            Self::Claim(name) => write!(f, "claim:{name}"),
+            Self::Body => f.write_str("body"),
+        }
+    }
+}
+
+/// A request as places see it: with the fields of the signature header that is looked at, and with one item of a
+/// body that holds several.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) fields: &'a [(&'a str, &'a str)],
+    pub(super) item: Option<&'a RawValue>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(request: &'a Request<'a>) -> Self {
+        Self { request, fields: &[], item: None }
+    }
+
+    /// What is at a place; `None` where nothing is. A header that stands there twice is refused: which of them counts
+    /// would be anyone's guess, and a guess differs from program to program.
+    pub(super) fn read(&self, place: &Place) -> Result<Option<Cow<'a, str>>, Reason> {
+        Ok(match place {
+            Place::Header(name) => self.request.header(name)?.map(Cow::Borrowed),
+            Place::Json(path) => match self.item {
+                Some(item) => path.find(item).and_then(scalar),
+                None => path.find(self.request.json()?).and_then(scalar),
+            },
+            Place::Form(name) => find(url::form_urlencoded::parse(self.request.body), name),
+            Place::Query(name) => {
+                find(url::form_urlencoded::parse(query_of(self.request.url).as_bytes()), name)
+            }
+            Place::Field(name) => {
+                let mut found =
+                    self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| *value);
+                let value = found.next();
+                if found.next().is_some() {
+                    return Err(Reason::FieldRepeated(name.clone()));
+                }
+                value.map(Cow::Borrowed)
+            }
+            Place::Claim(name) => claim(self.request.body, name).map(Cow::Owned),
+            Place::Body => std::str::from_utf8(self.request.body).ok().map(Cow::Borrowed),
+        })
+    }
+
+    /// What is at a place, where it has to be.
+    pub(super) fn need(&self, place: &Place) -> Result<Cow<'a, str>, Reason> {
+        self.read(place)?.ok_or_else(|| Reason::missing(place))
+    }
+}
+
+/// Reads a place of a request: for an event's type, id or time.
+pub fn read(place: &Place, request: &Request<'_>) -> Option<String> {
+    View::of(request).read(place).ok().flatten().map(Cow::into_owned)
+}
+
+fn find<'a>(
+    mut pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    name: &str,
+) -> Option<Cow<'a, str>> {
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The text of a string, or a number or flag as it is written.
+fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = raw.get();
+    match text.as_bytes().first()? {
+        b'"' => serde_json::from_str(text).ok().map(Cow::Owned),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(Cow::Borrowed(text)),
+    }
+}
+
+/// A claim of a token, without asking whether the token is any good.
+fn claim(token: &[u8], name: &str) -> Option<String> {
+    let token = std::str::from_utf8(token).ok()?;
+    let payload = BASE64URL.decode(token.trim().split('.').nth(1)?).ok()?;
+    let raw: &RawValue = serde_json::from_slice(&payload).ok()?;
+    Path::parse(name).ok()?.find(raw).and_then(scalar).map(Cow::into_owned)
+}
+
+/// The query of a URL, without the question mark.
+pub(super) fn query_of(url: &str) -> &str {
+    let url = url.split('#').next().unwrap_or(url);
+    url.split_once('?').map_or("", |(_, query)| query)
+}
+
+/// The host (with its port) and the path with the query of a URL.
+pub(super) fn host_and_target(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('#').next().unwrap_or(rest);
+    rest.find(['/', '?']).map_or((rest, "/"), |at| rest.split_at(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(body: &[u8]) -> Request<'_> {
+        Request { method: "POST", url: "https://a.example/in?a=1&b=x%20y", headers: &[], body }
+    }
+
+    #[test]
+    fn a_json_body_is_read_as_it_is_written() {
+        let body =
+            br#"{"a":{"b":[{"id":"x\n\u00fc"},{"id":1.50}]},"n":1e3,"t":true,"z":null,"o":{},"big":12345678901234567890123}"#;
+        let at = |path: &str| read(&Place::parse(&format!("json:{path}")).unwrap(), &request(body));
+        assert_eq!(at("a.b[0].id").as_deref(), Some("x\nü"));
+        assert_eq!(at("a.b[1].id").as_deref(), Some("1.50"), "not written again");
+        assert_eq!(at("n").as_deref(), Some("1e3"));
+        assert_eq!(at("big").as_deref(), Some("12345678901234567890123"));
+        assert_eq!(at("t").as_deref(), Some("true"));
+        for nothing in ["z", "o", "a.b", "a.b[2].id", "a.c", "n.x"] {
+            assert_eq!(at(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn forms_queries_and_claims_are_read() {
+        let form = request(b"payload=%7B%7D&x=a+b");
+        let at = |place: &str| read(&Place::parse(place).unwrap(), &form);
+        assert_eq!(at("form:x").as_deref(), Some("a b"));
+        assert_eq!(at("query:b").as_deref(), Some("x y"));
+        let token = request(b"e30.eyJ0eXBlIjoiYSJ9.x");
+        assert_eq!(read(&Place::parse("claim:type").unwrap(), &token).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_is_no_place_is_explained() {
+        for (text, hint) in [
+            ("x", "header:name"),
+            ("header:", "header:name"),
+            ("header:X-A", "lower case"),
+            ("json:a..b", "between dots"),
+            ("json:a[x]", "in brackets"),
+            ("cookie:a", "header:name"),
+        ] {
+            assert!(Place::parse(text).unwrap_err().contains(hint), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_falls_into_host_and_target() {
+        assert_eq!(host_and_target("https://a.example:8443/b/c?d=e#f"), ("a.example:8443", "/b/c?d=e"));
+        assert_eq!(host_and_target("https://a.example"), ("a.example", "/"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_place_or_explained_and_reads_back(text in ".{0,40}", path in "[a-c.\\[\\]0-9]{0,12}") {
+            for text in [text, format!("json:{path}")] {
+                if let Ok(place) = Place::parse(&text) {
+                    let again = Place::parse(&place.to_string());
+                    prop_assert_eq!(again.as_ref(), Ok(&place));
+                    let _ = read(&place, &request(br#"{"a":[{"b":{"c":1}}]}"#));
+                }
+            }
+        }
+
+        #[test]
+        fn any_body_is_read_without_harm(body: Vec<u8>) {
+            for place in ["json:a.b[0]", "form:a", "claim:a", "body"] {
+                let _ = read(&Place::parse(place).unwrap(), &request(&body));
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Signing: what a provider would send.
+
+use super::crypto::sha256;
+use super::form::Form;
+use super::key::{KeyFault, Purpose};
+use super::model::{Scheme, Signature};
+use super::place::{Place, View};
+use super::verdict::Reason;
+use super::verify::{Secrets, hashed};
+use super::{Params, Request, verify};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::borrow::Cow;
+use std::fmt;
+
+/// A request to be signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// Where it goes.
+    pub url: &'a str,
+    /// The headers that it has already; the signature may cover some.
+    pub headers: &'a [(String, String)],
+    /// The body.
+    pub body: &'a [u8],
+    /// The event's id, the same on every attempt.
+    pub id: &'a str,
+}
+
+/// What has to be changed in a request for it to be signed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signed {
+    /// Headers to set; one of the same name is replaced.
+    pub headers: Vec<(String, String)>,
+    /// The body, where the signature stands in it.
+    pub body: Option<Vec<u8>>,
+    /// The URL, where the signature or a hash stands in it.
+    pub url: Option<String>,
+}
+
+/// Why a request cannot be signed; a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignFault {
+    /// There is no secret.
+    NoSecret,
+    /// The secret at this place cannot sign.
+    Secret(usize, KeyFault),
+    /// The body is not what the provider sends.
+    Body(&'static str),
+    /// What is signed cannot be put together.
+    Content(Reason),
+}
+
+impl fmt::Display for SignFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSecret => f.write_str("There is no secret to sign with."),
+            Self::Secret(at, fault) => write!(f, "Secret {} cannot sign: {fault}", at.saturating_add(1)),
+            Self::Body(what) => write!(f, "The body has to be {what}: the signature stands in it."),
+            Self::Content(reason) => write!(f, "It cannot be signed. {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SignFault {}
+
+impl From<Reason> for SignFault {
+    fn from(reason: Reason) -> Self {
+        Self::Content(reason)
+    }
+}
+
+/// A request that is being signed.
+pub(super) struct Draft<'a> {
+    pub(super) method: &'a str,
+    pub(super) url: Cow<'a, str>,
+    pub(super) body: Cow<'a, [u8]>,
+    pub(super) id: &'a str,
+    pub(super) now_ms: i64,
+    given: &'a [(String, String)],
+    set: Vec<(String, String)>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(outgoing: &Outgoing<'a>, now_ms: i64) -> Self {
+        Self {
+            method: outgoing.method,
+            url: outgoing.url.into(),
+            body: outgoing.body.into(),
+            id: outgoing.id,
+            now_ms,
+            given: outgoing.headers,
+            set: Vec::new(),
+        }
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.set.retain(|(set, _)| !set.eq_ignore_ascii_case(name));
+        self.set.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Puts a text at a place of the request.
+    pub(super) fn put(&mut self, place: &Place, text: &str) -> Result<(), SignFault> {
+        match place {
+            Place::Header(name) => self.set(name, text),
+            Place::Json(path) => {
+                let mut body = self.json()?;
+                path.put(&mut body, text).ok_or(SignFault::Body("a JSON object of the provider's shape"))?;
+                self.body = Cow::Owned(body.to_string().into_bytes());
+            }
+            Place::Form(name) => {
+                let pairs = url::form_urlencoded::parse(&self.body).filter(|(key, _)| key != name);
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                form.extend_pairs(pairs).append_pair(name, text);
+                self.body = Cow::Owned(form.finish().into_bytes());
+            }
+            Place::Query(name) => {
+                let (base, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+                let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != name);
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                form.extend_pairs(pairs).append_pair(name, text);
+                self.url = Cow::Owned(format!("{base}?{}", form.finish()));
+            }
+            Place::Field(_) | Place::Claim(_) | Place::Body => {}
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Result<serde_json::Value, SignFault> {
+        serde_json::from_slice(&self.body).map_err(|_| SignFault::Body("JSON"))
+    }
+
+    /// All headers that it has now.
+    fn headers(&self) -> Vec<(String, String)> {
+        let kept = self
+            .given
+            .iter()
+            .filter(|(given, _)| !self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(given)));
+        kept.chain(&self.set).cloned().collect()
+    }
+
+    fn finish(self) -> Signed {
+        let owned = |body: Cow<'_, [u8]>| match body {
+            Cow::Owned(body) => Some(body),
+            Cow::Borrowed(_) => None,
+        };
+        let url = match self.url {
+            Cow::Owned(url) => Some(url),
+            Cow::Borrowed(_) => None,
+        };
+        Signed { headers: self.set, body: owned(self.body), url }
+    }
+}
+
+impl Scheme {
+    /// Secrets (newest first) made ready to sign; the error is about the first that cannot.
+    pub fn signing<S: AsRef<str>>(&self, secrets: &[S]) -> Result<Secrets, SignFault> {
+        let ready = self.ready(secrets, Purpose::Sign);
+        match ready.faults.first() {
+            Some((at, fault)) => Err(SignFault::Secret(*at, *fault)),
+            None => Ok(ready),
+        }
+    }
+
+    /// Signs a request as the provider does, at `now_ms`.
+    ///
+    /// Every secret signs, newest first, where the form has room for several signatures; else only the newest.
+    pub fn sign(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        outgoing: &Outgoing<'_>,
+        now_ms: i64,
+    ) -> Result<Signed, SignFault> {
+        let mut draft = Draft::new(outgoing, now_ms);
+        let text = || match secrets.keys.first() {
+            Some((_, verify::Ready::Text(text))) => Ok(text.as_str()),
+            _ => Err(SignFault::NoSecret),
+        };
+        match self {
+            Self::Signature(scheme) => scheme.sign(secrets, params, &mut draft)?,
+            Self::Jwt(scheme) => scheme.sign(secrets, &mut draft)?,
+            Self::Token(scheme) => {
+                let chosen = params.get("header").filter(|_| scheme.named_by_receiver);
+                let at =
+                    chosen.map_or_else(|| scheme.at.clone(), |name| Place::Header(name.to_ascii_lowercase()));
+                let value = format!("{}{}", scheme.prefix, text()?);
+                match &scheme.each {
+                    None => draft.put(&at, &value)?,
+                    Some(path) => each(&mut draft, path, |_, _| Ok((at.clone(), value.clone())))?,
+                }
+            }
+            Self::Basic(_) => {
+                let value = format!("Basic {}", BASE64.encode(text()?));
+                draft.set("authorization", &value);
+            }
+            Self::None => {}
+        }
+        Ok(draft.finish())
+    }
+}
+
+/// Puts a text into every item of an array of the JSON body.
+fn each(
+    draft: &mut Draft<'_>,
+    path: &super::Path,
+    mut make: impl FnMut(&Draft<'_>, &serde_json::Value) -> Result<(Place, String), SignFault>,
+) -> Result<(), SignFault> {
+    const LIST: SignFault = SignFault::Body("JSON with the provider's list of events");
+    let mut body = draft.json()?;
+    let pointer = format!("/{}", path.to_string().replace('.', "/"));
+    let items = body.pointer_mut(&pointer).and_then(serde_json::Value::as_array_mut).ok_or(LIST)?;
+    if items.is_empty() {
+        return Err(LIST);
+    }
+    for item in items {
+        let (place, text) = make(draft, item)?;
+        if let Place::Json(path) = place {
+            path.put(item, &text).ok_or(LIST)?;
+        }
+    }
+    draft.body = Cow::Owned(body.to_string().into_bytes());
+    Ok(())
+}
+
+impl Signature {
+    fn sign(&self, secrets: &Secrets, params: &Params, draft: &mut Draft<'_>) -> Result<(), SignFault> {
+        for (name, value) in &self.send {
+            draft.set(name, value);
+        }
+        for (place, value) in &self.require {
+            let holds = View::of(&Request {
+                method: draft.method,
+                url: &draft.url,
+                headers: draft.given,
+                body: &draft.body,
+            })
+            .read(place)
+            .is_ok_and(|found| found.as_deref() == Some(value));
+            if !holds {
+                draft.put(place, value)?;
+            }
+        }
+        if let Some(id) = &self.id {
+            let id_text = draft.id.to_owned();
+            draft.put(id, &id_text)?;
+        }
+        let ts = self.time.as_ref().map(|time| time.unit.write(draft.now_ms));
+        if let (Some(time), Some(ts)) = (&self.time, &ts) {
+            draft.put(&time.at, ts)?;
+        }
+        if let Some(hash) = &self.body_hash {
+            let text = format!("{}{}", hash.prefix, hash.encoding.encode(&sha256(&[&draft.body])));
+            draft.put(&hash.at, &text)?;
+        }
+        if let Some(path) = &self.each {
+            let place = self.places(params).into_iter().next().ok_or(SignFault::NoSecret)?;
+            return each(draft, path, |draft, item| {
+                let raw = serde_json::value::to_raw_value(item).map_err(|_| SignFault::Body("JSON"))?;
+                let signatures = self.signatures(secrets, params, draft, ts.as_deref(), Some(&raw))?;
+                let value = self.form.write(&signatures, &self.prefix, None, 1).into_iter().next();
+                Ok((place.clone(), value.unwrap_or_default()))
+            });
+        }
+        let signatures = self.signatures(secrets, params, draft, ts.as_deref(), None)?;
+        let time = match (&self.time, &ts) {
+            (Some(time), Some(ts)) => match &time.at {
+                Place::Field(name) => Some((name.as_str(), ts.as_str())),
+                _ => None,
+            },
+            _ => None,
+        };
+        let places = self.places(params);
+        let values = self.form.write(&signatures, &self.prefix, time, places.len());
+        for (place, value) in places.iter().zip(values) {
+            draft.put(place, &value)?;
+        }
+        Ok(())
+    }
+
+    fn signatures(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        draft: &Draft<'_>,
+        ts: Option<&str>,
+        item: Option<&serde_json::value::RawValue>,
+    ) -> Result<Vec<String>, SignFault> {
+        let headers = draft.headers();
+        let request = Request { method: draft.method, url: &draft.url, headers: &headers, body: &draft.body };
+        let mut fields: Vec<(&str, &str)> = match &self.form {
+            Form::Fields(form) => form.send.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect(),
+            _ => Vec::new(),
+        };
+        if let (Some(Place::Field(name)), Some(ts)) = (self.time.as_ref().map(|time| &time.at), ts) {
+            fields.push((name, ts));
+        }
+        let view = View { request: &request, fields: &fields, item };
+        let content = self.content.fill(&view, ts, params)?;
+        let content = if self.hashed { vec![hashed(&content)] } else { content };
+        let signatures: Option<Vec<String>> = secrets
+            .with_keys()
+            .map(|(_, key)| key.sign(&content).map(|signature| self.encoding.encode(&signature)))
+            .collect();
+        signatures.filter(|signatures| !signatures.is_empty()).ok_or(SignFault::NoSecret)
+    }
+}

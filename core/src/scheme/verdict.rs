@@ -1,0 +1,254 @@
+//! What is known of a request after its signature was looked at, and why it was refused.
+
+use super::key::KeyFault;
+use super::place::Place;
+use std::fmt;
+
+/// What verification has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A signature over the body, by one of the secrets.
+    Verified(Proof),
+    /// The sender knows a secret, but nothing binds the body: a plain token, basic authentication, or a signature
+    /// over other parts of the request.
+    Authenticated(Proof),
+    /// It was refused, for this reason.
+    Failed(Reason),
+    /// The provider signs nothing, so nothing was looked at.
+    Unattempted,
+}
+
+/// Which secret it was, and how old the request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// The place of the secret among those that were given.
+    pub secret: usize,
+    /// How many milliseconds the request's time lies before now (negative: after), where it has one.
+    pub age_ms: Option<i64>,
+}
+
+impl Verdict {
+    /// The word for it in the API: `verified`, `authenticated`, `failed` or `unattempted`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Verified(_) => "verified",
+            Self::Authenticated(_) => "authenticated",
+            Self::Failed(_) => "failed",
+            Self::Unattempted => "unattempted",
+        }
+    }
+
+    /// Whether it came from whoever holds a secret.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Verified(_) | Self::Authenticated(_))
+    }
+
+    /// Why it was refused.
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Failed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Why a request was refused. [`Reason::code`] is for programs, its text for whoever has to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no secret to verify with.
+    NoSecret,
+    /// No secret can be used; the place of the first, and why.
+    SecretUnusable(usize, KeyFault),
+    /// The scheme needs a parameter that was not given.
+    Parameter(String),
+    /// A header is not there.
+    HeaderMissing(String),
+    /// A header is there more than once.
+    HeaderRepeated(String),
+    /// A field of the signature header is there more than once.
+    FieldRepeated(String),
+    /// Something else that the scheme reads is not there.
+    Missing(Place),
+    /// The body cannot be read as what the provider sends.
+    Body(&'static str),
+    /// A place has to hold one value and holds another.
+    Requirement {
+        /// Where.
+        place: Place,
+        /// What has to be there.
+        expected: String,
+    },
+    /// Nowhere is a signature of the scheme; what one begins with.
+    NoSignature(String),
+    /// More signatures than anyone needs.
+    TooManySignatures,
+    /// The signature is not in the encoding of the scheme.
+    Encoding(&'static str),
+    /// The timestamp is not one; how it is written.
+    Timestamp(&'static str),
+    /// The request is too old.
+    TooOld {
+        /// Its age in seconds.
+        age_s: i64,
+        /// How old it may be.
+        tolerance_s: i64,
+    },
+    /// The request comes from the future.
+    TooNew {
+        /// How far ahead it is, in seconds.
+        ahead_s: i64,
+        /// How far it may be.
+        tolerance_s: i64,
+    },
+    /// The signature is another one: a wrong secret, or what is signed was changed. Perhaps with a guess at why.
+    Mismatch(Option<&'static str>),
+    /// The signature is right, and the hash that it covers is not the body's.
+    BodyHash(String),
+    /// The token or password is another one.
+    WrongToken,
+    /// It is not a JSON Web Token of the right form.
+    Jwt(&'static str),
+    /// The token is signed in another way than the provider signs.
+    JwtAlgorithm(String),
+    /// The token was valid until so many seconds ago.
+    Expired(i64),
+    /// The token is valid in so many seconds.
+    NotYetValid(i64),
+    /// A claim of the token is missing or another one.
+    Claim(String),
+    /// What is signed has the form of the provider's handshake, whose answer anyone can ask for.
+    Handshake,
+    /// One of the events in the body was refused: which, and why.
+    Item(usize, Box<Reason>),
+}
+
+impl Reason {
+    pub(super) fn missing(place: &Place) -> Self {
+        match place {
+            Place::Header(name) => Self::HeaderMissing(name.clone()),
+            other => Self::Missing(other.clone()),
+        }
+    }
+
+    /// A stable word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSecret => "no_secret",
+            Self::SecretUnusable(..) => "secret_unusable",
+            Self::Parameter(_) => "parameter_missing",
+            Self::HeaderMissing(_) => "header_missing",
+            Self::HeaderRepeated(_) => "header_repeated",
+            Self::FieldRepeated(_) => "field_repeated",
+            Self::Missing(_) => "missing",
+            Self::Body(_) => "body_unreadable",
+            Self::Requirement { .. } => "requirement",
+            Self::NoSignature(_) => "no_signature",
+            Self::TooManySignatures => "too_many_signatures",
+            Self::Encoding(_) => "signature_malformed",
+            Self::Timestamp(_) => "timestamp_malformed",
+            Self::TooOld { .. } => "too_old",
+            Self::TooNew { .. } => "too_new",
+            Self::Mismatch(_) => "mismatch",
+            Self::BodyHash(_) => "body_changed",
+            Self::WrongToken => "wrong_token",
+            Self::Jwt(_) => "jwt_malformed",
+            Self::JwtAlgorithm(_) => "jwt_algorithm",
+            Self::Expired(_) => "expired",
+            Self::NotYetValid(_) => "not_yet_valid",
+            Self::Claim(_) => "claim",
+            Self::Handshake => "handshake",
+            Self::Item(_, inner) => inner.code(),
+        }
+    }
+
+    /// How far a refused request had come: of several signatures in one request, the one that came furthest explains
+    /// it.
+    pub(super) fn progress(&self) -> u8 {
+        match self {
+            Self::TooOld { .. }
+            | Self::TooNew { .. }
+            | Self::BodyHash(_)
+            | Self::Claim(_)
+            | Self::Handshake => 4,
+            Self::Expired(_) | Self::NotYetValid(_) => 4,
+            Self::Mismatch(_) | Self::WrongToken => 3,
+            Self::Encoding(_) | Self::Timestamp(_) | Self::Jwt(_) | Self::JwtAlgorithm(_) => 2,
+            Self::NoSignature(_) => 1,
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSecret => f.write_str("There is no secret to verify with. Give the provider's signing secret."),
+            Self::SecretUnusable(at, fault) => write!(f, "Secret {} cannot be used: {fault}", at.saturating_add(1)),
+            Self::Parameter(name) => write!(f, "The provider signs a value of your account: give it as '{name}'."),
+            Self::HeaderMissing(name) => write!(
+                f,
+                "The header '{name}' is missing. Either the request is not from this provider, or something on the \
+                 way removed it."
+            ),
+            Self::HeaderRepeated(name) => {
+                write!(f, "The header '{name}' is there more than once. Which one counts cannot be known.")
+            }
+            Self::FieldRepeated(name) => {
+                write!(f, "The field '{name}' is more than once in the signature header.")
+            }
+            Self::Missing(place) => write!(f, "The request has nothing at {place}, which the signature needs."),
+            Self::Body(what) => write!(f, "The body is not {what}, which this provider sends."),
+            Self::Requirement { place, expected } => {
+                write!(f, "At {place} this provider sends '{expected}', and here is something else.")
+            }
+            Self::NoSignature(expected) => write!(
+                f,
+                "No signature that counts is there: one begins with '{expected}'. Older or unknown versions are not \
+                 accepted."
+            ),
+            Self::TooManySignatures => f.write_str("There are more signatures than any provider sends."),
+            Self::Encoding(encoding) => write!(f, "The signature is not {encoding}."),
+            Self::Timestamp(unit) => write!(f, "The timestamp is not {unit}."),
+            Self::TooOld { age_s, tolerance_s } => write!(
+                f,
+                "The signature is right, but the request is {age_s} s old and may be {tolerance_s} s: it was \
+                 replayed, kept for long, or a clock is wrong."
+            ),
+            Self::TooNew { ahead_s, tolerance_s } => write!(
+                f,
+                "The signature is right, but the request's time is {ahead_s} s ahead and may be {tolerance_s} s: a \
+                 clock is wrong."
+            ),
+            Self::Mismatch(None) => f.write_str(
+                "The signature is by another secret, or what was signed has changed on the way. Compare the secret \
+                 with the provider's page, and check that the body has exactly the bytes that were sent.",
+            ),
+            Self::Mismatch(Some(hint)) => write!(f, "The signature does not match. {hint}"),
+            Self::BodyHash(place) => write!(
+                f,
+                "The signature is right, but {place} is the hash of another body: the body has changed on the way."
+            ),
+            Self::WrongToken => f.write_str("The token or password is another one than the secret."),
+            Self::Jwt(what) => write!(f, "The token is no JSON Web Token as this provider makes it: {what}."),
+            Self::JwtAlgorithm(found) => {
+                write!(f, "The token says that it is signed with '{found}', which this provider does not use.")
+            }
+            Self::Expired(by) => write!(f, "The token is right, but its time was over {by} s ago."),
+            Self::NotYetValid(by) => {
+                write!(f, "The token is right, but it becomes valid in {by} s: a clock is wrong.")
+            }
+            Self::Claim(name) => write!(
+                f,
+                "The token is right, but its claim '{name}' is missing or not what it has to be: it was made for \
+                 another request or receiver."
+            ),
+            Self::Handshake => f.write_str(
+                "What is signed looks like a challenge of the provider's handshake. Anyone can get such a signature, \
+                 so it proves nothing.",
+            ),
+            Self::Item(at, inner) => write!(f, "Event {} of the body: {inner}", at.saturating_add(1)),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}

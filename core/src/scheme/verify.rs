@@ -1,0 +1,307 @@
+//! Verifying.
+
+use super::crypto::{feed, sha256};
+use super::key::{Key, KeyFault, Purpose};
+use super::model::{Scheme, Signature, Token};
+use super::place::{Place, View};
+use super::template::Piece;
+use super::verdict::{Proof, Reason, Verdict};
+use super::{Params, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// More signatures than this are not looked at: DocuSign may send a hundred.
+const MAX_SIGNATURES: usize = 128;
+/// The same where each costs the arithmetic of a public key.
+const MAX_ASYMMETRIC: usize = 8;
+/// The most events with signatures of their own in one body.
+const MAX_ITEMS: usize = 1000;
+
+/// The secrets of one source or endpoint, made ready for one scheme.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    pub(super) keys: Vec<(usize, Ready)>,
+    pub(super) faults: Vec<(usize, KeyFault)>,
+}
+
+#[derive(Clone)]
+pub(super) enum Ready {
+    Key(Key),
+    Text(String),
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({} ready, {:?})", self.keys.len(), self.faults)
+    }
+}
+
+impl Secrets {
+    /// Which secrets cannot be used, and why.
+    pub fn faults(&self) -> &[(usize, KeyFault)] {
+        &self.faults
+    }
+}
+
+impl Scheme {
+    /// Secrets (newest first) made ready to verify. One that cannot be used is noted in [`Secrets::faults`].
+    pub fn verifying<S: AsRef<str>>(&self, secrets: &[S]) -> Secrets {
+        self.ready(secrets, Purpose::Verify)
+    }
+
+    pub(super) fn ready<S: AsRef<str>>(&self, secrets: &[S], purpose: Purpose) -> Secrets {
+        let mut ready = Secrets::default();
+        for (at, text) in secrets.iter().enumerate() {
+            let text = text.as_ref();
+            match self.key() {
+                Some((format, Some(algorithm))) => match Key::read(algorithm, format, text, purpose) {
+                    Ok(keys) => ready.keys.extend(keys.into_iter().map(|key| (at, Ready::Key(key)))),
+                    Err(fault) => ready.faults.push((at, fault)),
+                },
+                _ if text.is_empty() => ready.faults.push((at, KeyFault::Empty)),
+                _ => ready.keys.push((at, Ready::Text(text.to_owned()))),
+            }
+        }
+        ready
+    }
+
+    /// Looks at a request; `now_ms` is in milliseconds since 1970.
+    pub fn verify(&self, secrets: &Secrets, params: &Params, request: &Request<'_>, now_ms: i64) -> Verdict {
+        if *self == Self::None {
+            return Verdict::Unattempted;
+        }
+        if secrets.keys.is_empty() {
+            let fault = secrets.faults.first();
+            return Verdict::Failed(
+                fault.map_or(Reason::NoSecret, |(at, fault)| Reason::SecretUnusable(*at, *fault)),
+            );
+        }
+        let proof = match self {
+            Self::Signature(scheme) => scheme.verify(secrets, params, request, now_ms),
+            Self::Jwt(scheme) => scheme.verify(secrets, request, now_ms),
+            Self::Token(scheme) => scheme.verify(secrets, params, request),
+            Self::Basic(_) => basic(secrets, request),
+            Self::None => return Verdict::Unattempted,
+        };
+        match proof {
+            Ok(proof) if self.binds_body() => Verdict::Verified(proof),
+            Ok(proof) => Verdict::Authenticated(proof),
+            Err(reason) => Verdict::Failed(reason),
+        }
+    }
+}
+
+impl Secrets {
+    pub(super) fn with_keys(&self) -> impl Iterator<Item = (usize, &Key)> {
+        self.keys.iter().filter_map(|(at, ready)| match ready {
+            Ready::Key(key) => Some((*at, key)),
+            Ready::Text(_) => None,
+        })
+    }
+
+    /// The secret that is this text; all are looked at.
+    fn find_text(&self, text: &[u8]) -> Option<usize> {
+        let mut found = None;
+        for (at, ready) in &self.keys {
+            if let Ready::Text(secret) = ready
+                && bool::from(secret.as_bytes().ct_eq(text))
+            {
+                found = found.or(Some(*at));
+            }
+        }
+        found
+    }
+}
+
+/// The items of an array in the body.
+fn items<'a>(request: &Request<'a>, path: &super::Path) -> Result<Vec<&'a RawValue>, Reason> {
+    let list = path.find(request.json()?).ok_or(Reason::Body("a list of events"))?;
+    let items: Vec<&RawValue> =
+        serde_json::from_str(list.get()).map_err(|_| Reason::Body("a list of events"))?;
+    if items.is_empty() || items.len() > MAX_ITEMS {
+        return Err(Reason::Body("a list of one to a thousand events"));
+    }
+    Ok(items)
+}
+
+/// Verifies every item; the answer is the first one's.
+fn every<'a>(
+    items: Vec<&'a RawValue>,
+    mut verify: impl FnMut(&'a RawValue) -> Result<Proof, Reason>,
+) -> Result<Proof, Reason> {
+    let mut first = None;
+    for (at, item) in items.into_iter().enumerate() {
+        let proof = verify(item).map_err(|reason| Reason::Item(at, Box::new(reason)))?;
+        first = first.or(Some(proof));
+    }
+    first.ok_or(Reason::Body("a list of events"))
+}
+
+impl Signature {
+    fn verify(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        request: &Request<'_>,
+        now_ms: i64,
+    ) -> Result<Proof, Reason> {
+        let view = View::of(request);
+        for (place, expected) in &self.require {
+            if view.need(place)? != expected.as_str() {
+                return Err(Reason::Requirement { place: place.clone(), expected: expected.clone() });
+            }
+        }
+        match &self.each {
+            None => self.verify_one(secrets, params, view, now_ms),
+            Some(path) => every(items(request, path)?, |item| {
+                self.verify_one(secrets, params, View { item: Some(item), ..view }, now_ms)
+            }),
+        }
+    }
+
+    fn verify_one(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        view: View<'_>,
+        now_ms: i64,
+    ) -> Result<Proof, Reason> {
+        let limit = if self.algorithm.is_asymmetric() { MAX_ASYMMETRIC } else { MAX_SIGNATURES };
+        let mut looked_at = 0usize;
+        let mut why: Option<Reason> = None;
+        let places = self.places(params);
+        for place in &places {
+            let Some(value) = view.read(place)? else { continue };
+            for group in self.form.read(&value, &self.prefix) {
+                looked_at = looked_at.saturating_add(group.signatures.len().max(1));
+                if looked_at > limit {
+                    return Err(Reason::TooManySignatures);
+                }
+                let view = View { fields: &group.fields, ..view };
+                match self.verify_group(secrets, params, view, &group.signatures, now_ms) {
+                    Ok(proof) => return Ok(proof),
+                    Err(reason) => {
+                        if why.as_ref().is_none_or(|why| reason.progress() > why.progress()) {
+                            why = Some(reason);
+                        }
+                    }
+                }
+            }
+        }
+        Err(why.unwrap_or_else(|| places.first().map_or(Reason::NoSignature(String::new()), Reason::missing)))
+    }
+
+    fn verify_group(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        view: View<'_>,
+        signatures: &[&str],
+        now_ms: i64,
+    ) -> Result<Proof, Reason> {
+        if signatures.is_empty() {
+            return Err(Reason::NoSignature(self.form.expected(&self.prefix)));
+        }
+        let decoded: Vec<Vec<u8>> =
+            signatures.iter().filter_map(|signature| self.encoding.decode(signature)).collect();
+        if decoded.iter().all(Vec::is_empty) {
+            return Err(Reason::Encoding(self.encoding.word()));
+        }
+        let ts: Option<Cow<'_, str>> = match &self.time {
+            Some(time) => Some(view.need(&time.at)?),
+            None => None,
+        };
+        let content = self.content.fill(&view, ts.as_deref(), params)?;
+        let content = if self.hashed { vec![hashed(&content)] } else { content };
+        let secret = secrets
+            .with_keys()
+            .find(|(_, key)| key.verify(&content, &decoded))
+            .map(|(at, _)| at)
+            .ok_or(Reason::Mismatch(None))?;
+        if self.reserved.is_some_and(|charset| charset.allows(&joined(&content))) {
+            return Err(Reason::Handshake);
+        }
+        if let Some(hash) = &self.body_hash {
+            let found = view.need(&hash.at)?;
+            let right = sha256(&[view.request.body]);
+            let found =
+                found.strip_prefix(hash.prefix.as_str()).and_then(|encoded| hash.encoding.decode(encoded));
+            if !found.is_some_and(|found| bool::from(right.as_slice().ct_eq(&found))) {
+                return Err(Reason::BodyHash(hash.at.to_string()));
+            }
+        }
+        let mut age_ms = None;
+        if let (Some(time), Some(ts)) = (&self.time, &ts) {
+            let at = time.unit.read(ts);
+            if at.is_none() && time.tolerance.is_some() {
+                return Err(Reason::Timestamp(time.unit.word()));
+            }
+            age_ms = at.map(|at| now_ms.saturating_sub(at));
+            check_age(age_ms, time.tolerance)?;
+        }
+        Ok(Proof { secret, age_ms })
+    }
+}
+
+/// Refuses what is older, or further ahead, than the tolerance.
+pub(super) fn check_age(age_ms: Option<i64>, tolerance: Option<u32>) -> Result<(), Reason> {
+    let (Some(age_ms), Some(tolerance)) = (age_ms, tolerance.map(i64::from)) else { return Ok(()) };
+    let limit = tolerance.saturating_mul(1000);
+    // A second counts as a whole one: a timestamp in seconds has lost up to 999 ms already.
+    if age_ms >= limit.saturating_add(1000) {
+        return Err(Reason::TooOld { age_s: age_ms.div_euclid(1000), tolerance_s: tolerance });
+    }
+    if age_ms < limit.saturating_neg() {
+        let ahead_s = age_ms.saturating_neg().saturating_add(999).div_euclid(1000);
+        return Err(Reason::TooNew { ahead_s, tolerance_s: tolerance });
+    }
+    Ok(())
+}
+
+pub(super) fn hashed<'a>(content: &[Piece<'_>]) -> Piece<'a> {
+    let mut hash = Sha256::new();
+    feed(content, b"", |bytes| hash.update(bytes));
+    Piece::Bytes(Cow::Owned(hash.finalize().to_vec()))
+}
+
+fn joined(content: &[Piece<'_>]) -> Vec<u8> {
+    let mut joined = Vec::new();
+    feed(content, b"", |bytes| joined.extend_from_slice(bytes));
+    joined
+}
+
+impl Token {
+    fn verify(&self, secrets: &Secrets, params: &Params, request: &Request<'_>) -> Result<Proof, Reason> {
+        let chosen = params.get("header").filter(|_| self.named_by_receiver);
+        let at = chosen.map(|name| Place::Header(name.to_ascii_lowercase()));
+        let at = at.as_ref().unwrap_or(&self.at);
+        let one = |view: View<'_>| {
+            let value = view.need(at)?;
+            let token = value.strip_prefix(self.prefix.as_str()).ok_or(Reason::WrongToken)?;
+            let secret = secrets.find_text(token.as_bytes()).ok_or(Reason::WrongToken)?;
+            Ok(Proof { secret, age_ms: None })
+        };
+        let view = View::of(request);
+        match &self.each {
+            None => one(view),
+            Some(path) => every(items(request, path)?, |item| one(View { item: Some(item), ..view })),
+        }
+    }
+}
+
+fn basic(secrets: &Secrets, request: &Request<'_>) -> Result<Proof, Reason> {
+    let value =
+        request.header("authorization")?.ok_or_else(|| Reason::HeaderMissing("authorization".to_owned()))?;
+    let given = value
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, encoded)| BASE64.decode(encoded.trim()).ok())
+        .ok_or_else(|| Reason::NoSignature("Basic ".to_owned()))?;
+    let secret = secrets.find_text(&given).ok_or(Reason::WrongToken)?;
+    Ok(Proof { secret, age_ms: None })
+}

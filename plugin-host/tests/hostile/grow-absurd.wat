@@ -1,0 +1,10 @@
+;; Asking for four gigabytes is refused, and costs nothing.
+;; expect: unchanged
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (if (i32.ne (memory.grow (i32.const -1)) (i32.const -1)) (then unreachable))
+    (i32.const 0)))

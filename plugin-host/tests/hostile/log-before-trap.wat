@@ -1,0 +1,12 @@
+;; What was logged before a trap is kept.
+;; expect: trap
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.store (i32.const 2048) (i32.const 0x0a696803))
+    (i32.store (i32.const 1036) (i32.const 2048))
+    (i32.store (i32.const 1040) (i32.const 4))
+    unreachable))

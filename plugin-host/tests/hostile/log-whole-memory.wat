@@ -1,0 +1,11 @@
+;; The whole memory as log.
+;; expect: unchanged
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.store (i32.const 1036) (i32.const 0))
+    (i32.store (i32.const 1040) (i32.const 131072))
+    (i32.const 0)))

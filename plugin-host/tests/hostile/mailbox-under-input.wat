@@ -1,0 +1,9 @@
+;; The input is written over the mailbox: the plugin harms only itself.
+;; expect: unchanged
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 1020))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,12 @@
+;; The input frame as output: not a patch.
+;; expect: bad_frame
+;; says: key 1
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.store (i32.const 1028) (i32.const 65536))
+    (i32.store (i32.const 1032) (local.get $len))
+    (i32.const 1)))

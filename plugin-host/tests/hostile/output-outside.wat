@@ -1,0 +1,12 @@
+;; The output is outside of the memory.
+;; expect: bad_pointer
+;; says: output
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.store (i32.const 1028) (i32.const 131072))
+    (i32.store (i32.const 1032) (i32.const 8))
+    (i32.const 1)))

@@ -1,0 +1,16 @@
+;; The output, the log and the error text are the same bytes.
+;; expect: replace
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.store (i32.const 2048) (i32.const 1))
+    (i32.store (i32.const 1028) (i32.const 2048))
+    (i32.store (i32.const 1032) (i32.const 8))
+    (i32.store (i32.const 1036) (i32.const 2048))
+    (i32.store (i32.const 1040) (i32.const 8))
+    (i32.store (i32.const 1044) (i32.const 2048))
+    (i32.store (i32.const 1048) (i32.const 8))
+    (i32.const 1)))

@@ -1,0 +1,12 @@
+;; A reason of 100,000 bytes: the beginning is kept.
+;; expect: drop
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (memory.fill (i32.const 2048) (i32.const 0x62) (i32.const 100000))
+    (i32.store (i32.const 1044) (i32.const 2048))
+    (i32.store (i32.const 1048) (i32.const 100000))
+    (i32.const 2)))

@@ -1,0 +1,11 @@
+;; A manifest for ABI 2 in a module that speaks ABI 1.
+;; expect: refused manifest
+;; says: ABI 2
+(module
+  (memory (export "memory") 2)
+  (@custom "weir:manifest" "{\"name\":\"a\",\"version\":\"1\",\"abi\":2}")
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,11 @@
+;; What is exported as memory is none.
+;; expect: refused export
+;; says: global
+(module
+  (memory 2)
+  (global (export "memory") i32 (i32.const 0))
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,8 @@
+;; There is no memory.
+;; expect: refused export
+;; says: memory
+(module
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,9 @@
+;; An _initialize with a parameter.
+;; expect: refused signature
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "_initialize") (param i32))
+  (func (export "weir_transform") (param i32) (result i32) (i32.const 0)))

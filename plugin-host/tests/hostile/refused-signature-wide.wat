@@ -1,0 +1,10 @@
+;; A 64 bit parameter.
+;; expect: refused signature
+;; says: (i64) -> i32
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i64) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.const 0)))

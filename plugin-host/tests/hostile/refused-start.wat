@@ -1,0 +1,11 @@
+;; A start function would run before the fuel is set.
+;; expect: refused start
+;; says: _initialize
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func $start)
+  (start $start)
+  (func (export "weir_transform") (param i32) (result i32) (i32.const 0)))

@@ -1,0 +1,10 @@
+;; A float too large for an integer.
+;; expect: trap
+;; says: does not fit
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.trunc_f64_s (f64.const 1e20))))

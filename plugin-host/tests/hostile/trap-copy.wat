@@ -1,0 +1,11 @@
+;; A small memory.copy beyond the memory.
+;; expect: trap
+;; says: memory access
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (memory.copy (i32.const 0) (i32.const 131071) (i32.const 2))
+    (i32.const 0)))

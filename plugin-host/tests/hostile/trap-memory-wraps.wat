@@ -1,0 +1,10 @@
+;; A load whose address and offset are more than 32 bits.
+;; expect: trap
+;; says: memory access
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 1024) "\20\00\00\00")
+  (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+  (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+  (func (export "weir_transform") (param $len i32) (result i32)
+    (i32.load offset=4294967295 (i32.const -1))))

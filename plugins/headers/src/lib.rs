@@ -1,0 +1,92 @@
+//! Sets and removes headers; the body stays as it is.
+//!
+//! Configuration: `{"set": {"x-tenant": "{{ app }}"}, "default": {"x-source": "weir"}, "remove": ["x-debug"]}`. A value is a text
+//! with placeholders (see `weir_plugins_common::text`); `default` sets a header that is not there yet. Control characters in
+//! a value become spaces, so that no payload can break a header.
+#![no_std]
+
+use weir_plugin::prelude::*;
+use weir_plugins_common::Source;
+use weir_plugins_common::text::{Text, plain};
+
+/// The plugin.
+#[plugin(config = "config.schema.json")]
+fn headers(event: Event<'_>) -> Result<Patch> {
+    let config = event.config()?;
+    let source = Source::new(event);
+    let mut patch = Patch::new();
+    for name in config.get("remove").and_then(Value::as_array).unwrap_or_default() {
+        let name =
+            name.as_str().ok_or_else(|| Error::new("configuration: `remove` has to be a list of names"))?;
+        if event.header(&name).is_some() {
+            patch = patch.remove_header(name);
+        }
+    }
+    for (option, replaces) in [("default", false), ("set", true)] {
+        for (name, value) in config.get(option).and_then(Value::as_object).unwrap_or_default() {
+            let name = name.to_str();
+            let value = value
+                .as_str()
+                .ok_or_else(|| Error::new(format!("configuration: the header `{name}` has to be a text")))?;
+            if replaces || event.header(&name).is_none() {
+                let value = Text::parse(&value)?.render(&source, plain)?;
+                patch = patch.header(name, value.replace(|char| char != '\t' && char::is_control(char), " "));
+            }
+        }
+    }
+    Ok(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_plugin::test;
+
+    fn run(config: &str) -> test::Outcome {
+        let event = test::event("invoice.paid").to("app_1", "ep_1").header("x-old", "1");
+        event.json(r#"{"id": 7, "note": "a\nb", "name": "Ann"}"#).config(config).run(headers)
+    }
+
+    #[test]
+    fn headers_are_set_from_the_event_and_the_body_stays() {
+        let outcome = run(
+            r#"{"set": {"X-Tenant": "{{app}}", "x-id": "no. {{ body.id }}", "x-old": "{{ type | upper }}", "x-none": "{{body.x}}"}}"#,
+        );
+        let values = ["x-tenant", "x-id", "x-old", "x-none"].map(|name| outcome.header(name));
+        assert_eq!(values, [Some("app_1"), Some("no. 7"), Some("INVOICE.PAID"), Some("")]);
+        assert_eq!(outcome.text(), r#"{"id": 7, "note": "a\nb", "name": "Ann"}"#);
+    }
+
+    #[test]
+    fn a_default_does_not_replace_and_set_does() {
+        let outcome = run(r#"{"default": {"X-Old": "2", "x-new": "3"}}"#);
+        assert_eq!((outcome.header("x-old"), outcome.header("x-new")), (Some("1"), Some("3")));
+    }
+
+    #[test]
+    fn headers_are_removed() {
+        assert_eq!(run(r#"{"remove": ["X-Old", "x-unknown"]}"#).header("x-old"), None);
+        assert!(run(r#"{"remove": ["x-unknown"]}"#).is_unchanged());
+        assert!(run("{}").is_unchanged());
+    }
+
+    #[test]
+    fn a_payload_cannot_break_a_header() {
+        assert_eq!(run(r#"{"set": {"x-note": "{{body.note}}"}}"#).header("x-note"), Some("a b"));
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_configuration_is_told() {
+        for (config, error) in [
+            (r#"{"set": {"x-a": 1}}"#, "configuration: the header `x-a` has to be a text"),
+            (r#"{"remove": [1]}"#, "configuration: `remove` has to be a list of names"),
+            (r#"{"set": {"x-a": "{{id"}}"#, "`{{id` has no closing braces"),
+            (
+                r#"{"set": {"x-a": "{{id | shout}}"}}"#,
+                "after `|` stands one of: default \"text\", upper, lower, json",
+            ),
+        ] {
+            assert_eq!(run(config).error().map(Error::text), Some(error), "{config}");
+        }
+    }
+}

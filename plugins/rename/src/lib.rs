@@ -1,0 +1,123 @@
+//! Renames event types.
+//!
+//! Configuration: `{"types": {"invoice.paid": "billing.invoice.settled", "order.*": "shop.order.*"}}`. An exact name goes before a
+//! pattern, a longer pattern before a shorter one; the star stands for the rest of the name and is put where the new name has
+//! its own. `"field": "type"` writes the new name into the body, too, where that path already holds a text. `"others": "drop"`
+//! drops the types that are not named.
+#![no_std]
+
+use weir_plugin::json::Path;
+use weir_plugin::prelude::*;
+
+/// The plugin.
+#[plugin(config = "config.schema.json")]
+fn rename(event: Event<'_>) -> Result<Verdict> {
+    let config = event.config()?;
+    let types = config.get("types").and_then(Value::as_object);
+    let types = types.ok_or_else(|| Error::new("configuration: `types` has to be an object of names"))?;
+    let old = event.event_type();
+    let Some(new) = renamed(old, types)? else {
+        return Ok(match config.get("others").and_then(Value::as_str).as_deref() {
+            Some("drop") => Verdict::drop(format!("the type {old} is not among those to be renamed")),
+            _ => Verdict::Deliver,
+        });
+    };
+    let mut patch = Patch::new();
+    if new != old {
+        patch = patch.event_type(&*new);
+    }
+    if let Some(field) = config.get("field").and_then(Value::as_str) {
+        let mut body = event.json()?;
+        let mut changed = false;
+        Path::parse(&field)?.each_mut(&mut body, &mut |value| {
+            if value.as_str().is_some_and(|have| *have != *new) {
+                *value = new.clone().into();
+                changed = true;
+            }
+        });
+        if changed {
+            patch = patch.json(&body);
+        }
+    }
+    Ok(patch.into_verdict())
+}
+
+/// The new name of a type, if it has one.
+fn renamed(old: &str, types: &[(json::Text<'_>, Value<'_>)]) -> Result<Option<String>> {
+    let mut best: Option<(usize, &str, &Value<'_>)> = None;
+    for (pattern, new) in types {
+        let pattern = pattern.to_str();
+        let (length, rest) = match pattern.strip_suffix('*') {
+            Some(start) => match old.strip_prefix(start) {
+                Some(rest) => (start.len(), rest),
+                None => continue,
+            },
+            None if *pattern == *old => (usize::MAX, ""),
+            None => continue,
+        };
+        if best.is_none_or(|(longest, ..)| length > longest) {
+            best = Some((length, rest, new));
+        }
+    }
+    let Some((_, rest, new)) = best else { return Ok(None) };
+    let new =
+        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` has to be a text"))?;
+    let new = new.replacen('*', rest, 1);
+    if new.is_empty() || new.len() > 256 {
+        return Err(Error::new(format!(
+            "the new name of {old} has to have 1 to 256 bytes, `{new}` does not"
+        )));
+    }
+    Ok(Some(new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_plugin::test;
+
+    const TYPES: &str =
+        r#""types": {"order.*": "shop.*.v2", "order.item.*": "item", "order.paid": "paid", "*": "all.*"}"#;
+
+    fn run(event_type: &str, config: &str) -> test::Outcome {
+        test::event(event_type).json(r#"{"type": "a.b", "n": 1.0}"#).config(config).run(rename)
+    }
+
+    #[test]
+    fn the_most_exact_name_counts() {
+        let config = format!("{{{TYPES}}}");
+        for (old, new) in [
+            ("order.paid", "paid"),
+            ("order.created", "shop.created.v2"),
+            ("order.item.added", "item"),
+            ("x", "all.x"),
+        ] {
+            let outcome = run(old, &config);
+            assert_eq!(outcome.event_type(), new);
+            assert_eq!(outcome.text(), r#"{"type": "a.b", "n": 1.0}"#);
+        }
+    }
+
+    #[test]
+    fn what_is_not_named_passes_or_is_dropped() {
+        assert!(run("x", r#"{"types": {"y": "z"}}"#).is_unchanged());
+        assert!(run("y", r#"{"types": {"y": "y"}}"#).is_unchanged());
+        let outcome = run("x", r#"{"types": {"y": "z"}, "others": "drop"}"#);
+        assert_eq!(outcome.reason(), Some("the type x is not among those to be renamed"));
+    }
+
+    #[test]
+    fn the_body_can_follow() {
+        let outcome = run("a.b", r#"{"types": {"a.*": "c.*"}, "field": "type"}"#);
+        assert_eq!((outcome.event_type(), outcome.text()), ("c.b", r#"{"type":"c.b","n":1.0}"#));
+        let outcome = run("a.b", r#"{"types": {"a.*": "c.*"}, "field": "n"}"#);
+        assert_eq!((outcome.event_type(), outcome.text()), ("c.b", r#"{"type": "a.b", "n": 1.0}"#));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_is_refused() {
+        assert!(run("a", r#"{"types": {"a": ""}}"#).error().is_some());
+        assert!(run("a", r#"{"types": {"a": 1}}"#).error().is_some());
+        assert!(run("a", "{}").error().is_some());
+    }
+}
