@@ -647,3 +647,69 @@ pub struct RevokedAsk {
     #[n(1)]
     pub issued_at: i64,
 }
+
+/// Directory → Worker → App: the plugins of one endpoint, resolved. The App takes it unless it has handled a
+/// [`PluginNotice`] of this number or a later one: then it may be out of date, and is to be resolved again.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ResolvedPlugins {
+    /// The number of the Directory's change by which the uses were noted.
+    #[n(0)]
+    pub seq: i64,
+    /// In the order in which a delivery passes them.
+    #[n(1)]
+    pub plugins: Vec<Attached>,
+}
+
+/// Directory → App: how a plugin stands now. Sent until answered with [`PluginUses`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginNotice {
+    /// The plugin's name.
+    #[n(0)]
+    pub plugin: String,
+    /// The number of the Directory's change that this tells of.
+    #[n(1)]
+    pub seq: i64,
+    /// The current version, which every attachment runs that has not pinned another; none where the plugin is gone,
+    /// and its attachments with it.
+    #[n(2)]
+    pub current: Option<String>,
+    /// Attachments to take away: the endpoint's id, and the version that is pinned, if one is.
+    #[n(3)]
+    pub remove: Vec<(String, Option<String>)>,
+}
+
+/// App → Directory: where the plugin of a [`PluginNotice`] is attached, now that it was acted upon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PluginUses {
+    /// The endpoint's id, and the version that is pinned, if one is.
+    #[n(0)]
+    pub uses: Vec<(String, Option<String>)>,
+}
+
+/// Endpoint or Worker → Directory: a plugin's module. Answered with a [`PluginModule`], or with 404.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginModuleAsk {
+    /// The plugin's name.
+    #[n(0)]
+    pub name: String,
+    /// The version; none for the current one.
+    #[n(1)]
+    pub version: Option<String>,
+}
+
+/// Directory → Endpoint or Worker: a module as engines run it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginModule {
+    /// The version.
+    #[n(0)]
+    pub version: String,
+    /// The version of the pass that rewrote it.
+    #[n(1)]
+    pub pass: i64,
+    /// What it says about itself, as the text of a JSON object.
+    #[n(2)]
+    pub manifest: Option<String>,
+    /// The rewritten module.
+    #[n(3)]
+    pub bytes: ByteVec,
+}

@@ -14,9 +14,10 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 14] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -28,6 +29,9 @@ pub const NAMES: [&str; 11] = [
     "DEFAULT_SIGNATURE",
     "RETENTION_DAYS",
     "MAX_IN_FLIGHT",
+    "MAX_PLUGINS",
+    "MAX_PLUGIN_VERSIONS",
+    "MAX_PLUGIN_BYTES",
 ];
 
 /// The least length of `JWT_SECRET`, in bytes.
@@ -59,6 +63,25 @@ pub struct Settings {
     pub retention_days: u32,
     /// `MAX_IN_FLIGHT`: how many requests of one endpoint may wait for their response at once.
     pub max_in_flight: u32,
+    /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
+    pub plugins: PluginLimits,
+}
+
+/// What a tenant's store of plugins holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Plugins.
+    pub plugins: u32,
+    /// Versions of each; beyond, the oldest that nobody needs gives way.
+    pub versions: u32,
+    /// Bytes of all versions together, as uploaded and as rewritten.
+    pub bytes: u32,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self { plugins: 100, versions: 20, bytes: 200 * 1024 * 1024 }
+    }
 }
 
 impl Default for Settings {
@@ -75,6 +98,7 @@ impl Default for Settings {
             default_signature: Kind::Hmac256,
             retention_days: 30,
             max_in_flight: 6,
+            plugins: PluginLimits::default(),
         }
     }
 }
@@ -94,6 +118,7 @@ impl fmt::Debug for Settings {
             .field("default_signature", &self.default_signature)
             .field("retention_days", &self.retention_days)
             .field("max_in_flight", &self.max_in_flight)
+            .field("plugins", &self.plugins)
             .finish()
     }
 }
@@ -173,6 +198,11 @@ impl Settings {
                     |value| whole(value).filter(|count| (1..=1000).contains(count)),
                 )?
                 .unwrap_or(defaults.max_in_flight),
+            plugins: PluginLimits {
+                plugins: vars.count("MAX_PLUGINS", 0..=10_000)?.unwrap_or(defaults.plugins.plugins),
+                versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
+                bytes: vars.count("MAX_PLUGIN_BYTES", 0..=1_000_000_000)?.unwrap_or(defaults.plugins.bytes),
+            },
         })
     }
 
@@ -199,6 +229,12 @@ impl<G: Fn(&str) -> Option<String>> Vars<G> {
         let Some(value) = self.given(setting) else { return Ok(None) };
         let error = || SettingsError { setting, given: quoted(&value), allowed: allowed.to_owned() };
         parse(&value).map(Some).ok_or_else(error)
+    }
+
+    /// A whole number.
+    fn count(&self, setting: &'static str, range: RangeInclusive<u32>) -> Result<Option<u32>, SettingsError> {
+        let allowed = format!("it must be a whole number from {} to {}.", range.start(), range.end());
+        self.public(setting, &allowed, |value| whole(value).filter(|count| range.contains(count)))
     }
 
     /// A setting whose value may not be shown. White space around it is part of it: whoever else holds the
@@ -289,7 +325,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 11] = NAMES;
+    const ALL: [&str; 14] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -316,6 +352,9 @@ mod tests {
             ("DEFAULT_SIGNATURE", "ed25519"),
             ("RETENTION_DAYS", "7"),
             ("MAX_IN_FLIGHT", "100"),
+            ("MAX_PLUGINS", "0"),
+            ("MAX_PLUGIN_VERSIONS", "2"),
+            ("MAX_PLUGIN_BYTES", "1000"),
         ])
         .unwrap();
         let expected = Settings {
@@ -330,6 +369,7 @@ mod tests {
             default_signature: Kind::Ed25519,
             retention_days: 7,
             max_in_flight: 100,
+            plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
         };
         assert_eq!(settings, expected);
         let policy = settings.target_policy();
@@ -356,6 +396,9 @@ mod tests {
             ("MAX_IN_FLIGHT", "0", "from 1 to 1000"),
             ("MAX_IN_FLIGHT", "+5", "from 1 to 1000"),
             ("MAX_IN_FLIGHT", "99999999999", "from 1 to 1000"),
+            ("MAX_PLUGINS", "10001", "from 0 to 10000"),
+            ("MAX_PLUGIN_VERSIONS", "1", "from 2 to 1000"),
+            ("MAX_PLUGIN_BYTES", "1e6", "from 0 to 1000000000"),
         ] {
             let error = read(&[(setting, bad)]).unwrap_err().to_string();
             assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");
@@ -406,7 +449,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 11)) {
+        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 14)) {
             for (name, value) in ALL.iter().zip(&values) {
                 if let Err(error) = read(&[(name, value)]) {
                     prop_assert_eq!(error.setting, *name);

@@ -208,6 +208,30 @@ frames! {
         RevokedAsk { keys: vec![text("app_1")], issued_at: 5 } => "8281656170705f3105";
     an_operational_event:
         weir_core::operational::Event { id: text("ep_1.created"), event_type: text("endpoint.created"), payload: text("{}") } => "836c65705f312e6372656174656470656e64706f696e742e63726561746564627b7d";
+    plugins_of_an_endpoint:
+        ResolvedPlugins { seq: 7, plugins: vec![Attached {
+            name: text("redact"),
+            version: text("ab"),
+            pinned: false,
+            config: None,
+            on_error: OnError::Drop,
+        }] } => "8207818566726564616374626162f4f602",
+        PluginNotice {
+            plugin: text("redact"),
+            seq: 7,
+            current: Some(text("ab")),
+            remove: vec![(text("ep_1"), Some(text("cd"))), (text("ep_2"), None)],
+        } => "84667265646163740762616282826465705f31626364826465705f32f6",
+        PluginUses { uses: vec![(text("ep_1"), Some(text("cd"))), (text("ep_2"), None)] } => "8182826465705f31626364826465705f32f6";
+    modules:
+        PluginModuleAsk { name: text("redact"), version: Some(text("ab")) } => "8266726564616374626162",
+        PluginModule {
+            version: text("ab"),
+            pass: 1,
+            manifest: Some(text("{}")),
+            bytes: b"\0asm".to_vec().into(),
+        } => "8462616201627b7d440061736d",
+        Reply { status: 200, body: b"\0asm".to_vec(), log: None, content_type: Some(text("application/wasm")) } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
     a_call_and_its_reply:
         Call {
             op: text("endpoint.get"),
@@ -216,7 +240,7 @@ frames! {
             body: b"{}".to_vec(),
             app_scope: true,
         } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
-        Reply { status: 200, body: b"{}".to_vec(), log: None } => "8218c8427b7d";
+        Reply { status: 200, body: b"{}".to_vec(), ..Reply::default() } => "8218c8427b7d";
     a_stored_configuration:
         EndpointRecord {
             content: EndpointContent {

@@ -100,9 +100,6 @@ const FUNCTIONS: [(&str, usize, usize, &str, bool); 4] = [
 
 fn exports(module: &Module<'_>) -> Result<(), Refusal> {
     let find = |name: &str| module.exports.iter().find(|export| export.name == name);
-    if let Some(export) = module.exports.iter().find(|export| export.name.starts_with(meter::PREFIX)) {
-        return Err(Refusal::Reserved { name: export.name.to_owned() });
-    }
     // A plugin for another version is not a plugin without exports.
     if find("weir_abi_v1").is_none()
         && let Some(found) = module.exports.iter().find_map(|export| abi_version(export.name))

@@ -76,6 +76,16 @@ struct Frame {
     dead: bool,
 }
 
+/// How much is charged ahead of the stretch that costs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// What all ways out have in common.
+    Shortest,
+    /// Nothing: the plain form, against which the other is tested.
+    #[cfg(test)]
+    Nothing,
+}
+
 /// A function's control flow.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -329,7 +339,7 @@ impl Flow {
     }
 
     /// What to charge where, once all operators have been taken.
-    pub(crate) fn charges(mut self) -> Charges {
+    pub(crate) fn charges(mut self, ahead: Ahead) -> Charges {
         let count = self.costs.len();
         let class: Vec<Node> = (0..count).map(|n| self.find(u32::try_from(n).unwrap_or(NONE))).collect();
         let class_of = |node: Node| class.get(index(node)).copied();
@@ -342,7 +352,12 @@ impl Flow {
             }
         }
 
-        let mut ahead = vec![FAR; count];
+        let far = match ahead {
+            Ahead::Shortest => FAR,
+            #[cfg(test)]
+            Ahead::Nothing => 0,
+        };
+        let mut ahead = vec![far; count];
         let mut queue = BinaryHeap::new();
         let headers = (0u32..).zip(&self.header).filter(|(_, header)| **header).map(|(node, _)| node);
         for node in headers.chain([EXIT, ENTRY]) {

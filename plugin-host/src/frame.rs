@@ -448,7 +448,7 @@ mod tests {
         assert_eq!(one(b"a b", b"v"), Err(BadFrame::HeaderName { at: 0 }));
         assert_eq!(one(b"a", b"v\r\nx: y"), Err(BadFrame::HeaderValue { at: 0 }));
         assert_eq!(one(b"a", b"\xff"), Err(BadFrame::HeaderValue { at: 0 }));
-        assert_eq!(one(b"a", &[b'v'; MAX_HEADER_VALUE + 1]), Err(BadFrame::HeaderValue { at: 0 }));
+        assert_eq!(one(b"a", &vec![b'v'; MAX_HEADER_VALUE + 1]), Err(BadFrame::HeaderValue { at: 0 }));
         assert_eq!(patch(&[(7, b"")]), Err(BadFrame::Headers { at: 0 }));
         assert_eq!(patch(&[(7, b"\x01\0\0\0\x01\0\0\0\x02\0\0\0ab")]), Err(BadFrame::Headers { at: 0 }));
         assert_eq!(patch(&[(7, b"\0\0\0\0more")]), Err(BadFrame::Headers { at: 0 }));

@@ -19,7 +19,7 @@ use wasmparser::{FuncType, ValType};
 
 use crate::admission::ModuleLimits;
 use crate::cost;
-use crate::flow::{Action, Charges, ENTRY};
+use crate::flow::{Action, Ahead, Charges, ENTRY};
 use crate::module::{Body, Memory, Module};
 use crate::refusal::Refusal;
 
@@ -85,7 +85,18 @@ const ORDER: [u8; 12] = [TYPE, 2, FUNCTION, 4, MEMORY, GLOBAL, EXPORT, 8, 9, 12,
 const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
 
-pub(crate) fn rewrite(mut module: Module<'_>, limits: &ModuleLimits) -> Result<Metered, Refusal> {
+/// Meters a module that need not be a plugin: every rule of admission holds but for the exports of the ABI.
+///
+/// For tools and tests; a plugin comes through [`crate::admission::admit`].
+pub fn meter(bytes: &[u8], limits: &ModuleLimits) -> Result<Metered, Refusal> {
+    rewrite(Module::read(bytes, limits)?, limits)
+}
+
+pub(crate) fn rewrite(module: Module<'_>, limits: &ModuleLimits) -> Result<Metered, Refusal> {
+    rewrite_with(module, limits, Ahead::Shortest)
+}
+
+fn rewrite_with(mut module: Module<'_>, limits: &ModuleLimits, ahead: Ahead) -> Result<Metered, Refusal> {
     let graph = module.graph();
     let components = graph.components();
     let functions = module.functions.len();
@@ -108,7 +119,7 @@ pub(crate) fn rewrite(mut module: Module<'_>, limits: &ModuleLimits) -> Result<M
         return Err(Refusal::StackBound { found: stack_slots, limit: limits.stack_slots });
     }
 
-    let bodies: Vec<Planned> = bodies.into_iter().map(Planned::new).collect();
+    let bodies: Vec<Planned> = bodies.into_iter().map(|body| Planned::new(body, ahead)).collect();
     let overrun = graph.heaviest(&components, |component| {
         let members = component.members.iter().filter_map(|node| bodies.get(to_usize(*node)));
         members.map(|body| body.charges.overrun).max().unwrap_or(0)
@@ -143,9 +154,9 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(mut body: Body) -> Self {
+    fn new(mut body: Body, ahead: Ahead) -> Self {
         let sites = std::mem::take(&mut body.flow.sites);
-        Self { range: body.range, sites, charges: body.flow.charges(), slots: body.slots }
+        Self { range: body.range, sites, charges: body.flow.charges(ahead), slots: body.slots }
     }
 }
 
@@ -584,3 +595,6 @@ fn to_u32(n: usize) -> u32 {
 fn to_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,11 @@ impl<'a> Module<'a> {
             allocations: None,
         };
         match reader.read(bytes) {
-            Ok(()) => Ok(module),
+            // Last: of a module that was metered before, that is what to say.
+            Ok(()) => match module.exports.iter().find(|export| export.name.starts_with(meter::PREFIX)) {
+                Some(export) => Err(Refusal::Reserved { name: export.name.to_owned() }),
+                None => Ok(module),
+            },
             Err(Stop::Refused(refusal)) => Err(refusal),
             Err(Stop::Invalid(error)) => Err(judge(bytes, &error)),
         }

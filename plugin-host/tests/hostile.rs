@@ -7,10 +7,11 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use support::Engines;
-use weir_plugin_host::admission::{ModuleLimits, admit};
+use weir_plugin_host::admission::{Admitted, ModuleLimits, admit};
 use weir_plugin_host::frame::Event;
 use weir_plugin_host::run::{Limits, Outcome, Verdict};
 
@@ -85,10 +86,10 @@ fn every_hostile_module_is_refused_or_ends_the_same_everywhere_and_harms_no_one(
         admit(&wat::parse_str(NEIGHBOUR).unwrap(), &ModuleLimits::default()).unwrap().meter().unwrap();
     let expected_neighbour = engines.run(&neighbour.bytes, &input, &limits);
     let mut wrong = Vec::new();
+    let mut costs = String::new();
     let (mut refused, mut ran) = (0, 0);
     for case in cases() {
-        let metered = match admit(&case.wasm, &ModuleLimits::default()).and_then(|admitted| admitted.meter())
-        {
+        let metered = match admit(&case.wasm, &ModuleLimits::default()).and_then(Admitted::meter) {
             Ok(metered) => metered,
             Err(refusal) => {
                 refused += 1;
@@ -104,6 +105,8 @@ fn every_hostile_module_is_refused_or_ends_the_same_everywhere_and_harms_no_one(
         };
         ran += 1;
         let outcomes = engines.run(&metered.bytes, &input, &limits);
+        writeln!(costs, "{} {} fuel {} pages", case.name, outcomes[0].1.fuel, outcomes[0].1.memory_pages)
+            .unwrap();
         for (engine, outcome) in &outcomes {
             let (got, says) = told(outcome);
             if got != case.expect || case.says.as_ref().is_some_and(|part| !says.contains(part)) {
@@ -125,14 +128,22 @@ fn every_hostile_module_is_refused_or_ends_the_same_everywhere_and_harms_no_one(
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/hostile.txt");
+    if std::env::var_os("WEIR_BLESS").is_some() {
+        std::fs::write(golden, &costs).unwrap();
+    }
+    assert_eq!(
+        costs,
+        std::fs::read_to_string(golden).unwrap(),
+        "other fuel numbers need another PASS_VERSION; then run the test with WEIR_BLESS=1"
+    );
     assert!(refused > 30 && ran > 60, "{refused} refused, {ran} ran");
 }
 
 #[test]
 fn a_sentence_says_what_to_do_for_every_refusal() {
     for case in cases().iter().filter(|case| case.expect.starts_with("refused")) {
-        let Err(refusal) = admit(&case.wasm, &ModuleLimits::default()).and_then(|admitted| admitted.meter())
-        else {
+        let Err(refusal) = admit(&case.wasm, &ModuleLimits::default()).and_then(Admitted::meter) else {
             panic!("{} was admitted", case.name);
         };
         let sentence = refusal.to_string();

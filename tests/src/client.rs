@@ -125,6 +125,27 @@ impl Api {
         Ok(Reply { status, headers, text })
     }
 
+    /// GET of what is no JSON: its status, its type, its bytes.
+    #[track_caller]
+    pub fn download(&self, path: &str) -> (u16, String, Vec<u8>) {
+        let request = Request::builder().uri(format!("{}{path}", self.url));
+        let request = request.header("authorization", format!("Bearer {}", self.token)).body(());
+        let answer = request.map_err(ureq::Error::from).and_then(|request| self.agent.run(request));
+        let mut answer = answer.unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or_default().to_owned();
+        let bytes = answer.body_mut().read_to_vec().unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        (answer.status().as_u16(), kind, bytes)
+    }
+
+    /// Uploads a plugin's module.
+    #[track_caller]
+    pub fn upload(&self, name: &str, module: &[u8]) -> (u16, Value) {
+        let kind = [("content-type", "application/wasm")];
+        let reply = self.call("PUT", &format!("/api/v1/plugin/{name}"), Some(module), &kind);
+        (reply.status, reply.json())
+    }
+
     /// One call.
     #[track_caller]
     pub fn call(&self, method: &str, path: &str, body: Option<&[u8]>, headers: &[(&str, &str)]) -> Reply {

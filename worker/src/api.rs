@@ -3,6 +3,7 @@
 mod auth;
 mod example;
 mod operational;
+mod plugin;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -14,6 +15,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
+use weir_core::api::model::plugin::{MAX_MODULE, module_too_large};
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
 use weir_core::deployment::Deployment;
@@ -54,7 +56,10 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
     if let Some(log) = &reply.log {
         console_error!("{} {}: {log}", parts.method, parts.url);
     }
-    js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default())
+    match &reply.content_type {
+        None => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
+        Some(content_type) => js::answer_bytes(content_type, &reply.body),
+    }
 }
 
 async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
@@ -165,7 +170,7 @@ fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, St
 
 /// A body that was not even read.
 fn too_large() -> ApiError {
-    let detail = "The body is too large: a message's payload may have 1 MiB.";
+    let detail = "The body is too large: a message's payload may have 1 MiB, and so may a plugin.";
     ApiError::status(413, "payload_too_large", detail)
 }
 
@@ -214,6 +219,10 @@ impl Caller {
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
             (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
+            (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
+            (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
+            (_, Op::PluginUpload) if body.len() > MAX_MODULE => Err(module_too_large()),
+            (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
             (Home::App, op) => {
                 self.check_event_types(op, &body).await?;

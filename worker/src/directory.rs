@@ -4,6 +4,7 @@ use crate::js;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::route::Op;
+use weir_core::frame::{self, PluginModule, PluginModuleAsk};
 
 /// Asks the Directory of `org`.
 pub(crate) async fn ask(env: &JsValue, org: &str, call: &Call) -> Result<Reply, String> {
@@ -21,6 +22,24 @@ pub(crate) async fn resolve(env: &JsValue, org: &str, key: &str) -> Result<Optio
     let reply = ask(env, org, &call).await?;
     match reply.status {
         200 => serde_json::from_slice::<Resolved>(&reply.body).map(|r| Some(r.id)).map_err(|e| e.to_string()),
+        404 => Ok(None),
+        status => Err(format!("the Directory answered {status}")),
+    }
+}
+
+/// A plugin's module as engines run it, where there is that plugin and that version (the current one, if none is
+/// named).
+pub(crate) async fn module(
+    env: &JsValue,
+    org: &str,
+    name: &str,
+    version: Option<&str>,
+) -> Result<Option<PluginModule>, String> {
+    let ask = PluginModuleAsk { name: name.to_owned(), version: version.map(str::to_owned) };
+    let call = Call { op: Op::PluginModule.name().to_owned(), body: frame::encode(&ask), ..Call::default() };
+    let reply = self::ask(env, org, &call).await?;
+    match reply.status {
+        200 => frame::decode(&reply.body).map(Some),
         404 => Ok(None),
         status => Err(format!("the Directory answered {status}")),
     }

@@ -100,6 +100,11 @@ export function answer(status, body) {
   return new Response(body, { status, headers: { "content-type": "application/json" } });
 }
 
+// An answer that is no JSON. `body` is a view of the wasm memory: copied, as it is read later.
+export function answerBytes(type, body) {
+  return new Response(body.slice(), { headers: { "content-type": type, "x-content-type-options": "nosniff" } });
+}
+
 // Runs `work` after `ms` milliseconds.
 export function later(ms, work) {
   setTimeout(work, ms);

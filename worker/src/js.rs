@@ -12,6 +12,8 @@ extern "C" {
     fn call_object(namespace: &JsValue, kind: &str, name: &str, op: &str, frame: &[u8]) -> Promise;
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = answerBytes)]
+    fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
@@ -187,6 +189,11 @@ impl Parts {
 /// An answer of the API with a JSON body (none for 204).
 pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)
+}
+
+/// An answer of the API that is no JSON.
+pub(crate) fn answer_bytes(content_type: &str, body: &[u8]) -> web_sys::Response {
+    answer_bytes_js(content_type, body)
 }
 
 /// Waits so many milliseconds.

@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     "core",
     "worker",
     "presets",
+    "plugin-host",
     "plugins",
 ];
 const STAMP: &str = ".weir-sources";

@@ -7,6 +7,7 @@ pub mod args;
 pub mod bench;
 pub mod build;
 pub mod dev;
+pub mod languages;
 pub mod local;
 pub mod plugins;
 pub mod test;

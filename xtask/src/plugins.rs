@@ -7,7 +7,6 @@
 use crate::{failed, root, tools};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Bytes of a plugin's stack.
 pub const STACK: u32 = 64 * 1024;
@@ -43,32 +42,36 @@ pub fn packages() -> Result<Vec<String>, String> {
     Ok(packages)
 }
 
-/// Builds the plugins; the directory in which each is as `NAME.wasm`.
+/// Builds the plugins that ship; the directory in which each is as `NAME.wasm`.
 pub fn ensure_built() -> Result<PathBuf, String> {
+    build(&packages()?)
+}
+
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Builds these packages, which are plugins; the directory in which each is as `NAME.wasm`.
+pub fn build(packages: &[String]) -> Result<PathBuf, String> {
     tools::ensure_wasm_target()?;
     let _lock = tools::lock("plugins")?;
-    let packages = packages()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = target();
     let mut command = tools::cargo();
-    command.args(["build", "--quiet", "--profile", "plugin", "--target", tools::WASM_TARGET]);
-    for package in &packages {
+    command.args(["build", "--quiet", "--profile", "plugin", "--target", tools::WASM_TARGET, "--target-dir"]);
+    command.arg(&target).env("CARGO_ENCODED_RUSTFLAGS", rustflags().join("\u{1f}"));
+    for package in packages {
         command.args(["--package", package]);
     }
-    build(&mut command, &target)?;
+    tools::run(&mut command, "The build of the plugins")?;
     let built = target.join(tools::WASM_TARGET).join("plugin");
     let out = target.join("plugins");
     fs::create_dir_all(&out).map_err(failed("create", &out))?;
-    for package in &packages {
+    for package in packages {
         let from = built.join(format!("{}.wasm", package.replace('-', "_")));
         copy_changed(&from, &out.join(format!("{package}.wasm")))?;
     }
     Ok(out)
-}
-
-/// Runs a cargo command that builds for wasm, with the plugins' flags.
-fn build(command: &mut Command, target: &Path) -> Result<(), String> {
-    command.arg("--target-dir").arg(target).env("CARGO_ENCODED_RUSTFLAGS", rustflags().join("\u{1f}"));
-    tools::run(command, "The build of the plugins")
 }
 
 /// Copies a file unless it is there with the same contents, so that who reads it meanwhile is not disturbed.

@@ -34,31 +34,39 @@ pub struct Reply {
     /// The HTTP status.
     #[n(0)]
     pub status: u16,
-    /// JSON; empty for 204.
+    /// JSON, unless `content_type` says otherwise; empty for 204.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub body: Vec<u8>,
     /// For the log of the Worker, never for the caller: why a 500 came about.
     #[n(2)]
     pub log: Option<String>,
+    /// What the body is, where it is not JSON.
+    #[n(3)]
+    pub content_type: Option<String>,
 }
 
 impl Reply {
     /// A reply with a JSON body.
     pub fn json(status: u16, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(body) => Self { status, body, log: None },
+            Ok(body) => Self { status, body, ..Self::default() },
             Err(error) => ApiError::Internal(format!("a reply could not be written: {error}")).into(),
         }
     }
 
     /// A reply whose body is JSON text already.
     pub fn raw_json(status: u16, body: String) -> Self {
-        Self { status, body: body.into_bytes(), log: None }
+        Self { status, body: body.into_bytes(), ..Self::default() }
+    }
+
+    /// A reply whose body is a WebAssembly module.
+    pub fn wasm(body: Vec<u8>) -> Self {
+        Self { status: 200, body, content_type: Some("application/wasm".to_owned()), ..Self::default() }
     }
 
     /// A reply without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, body: Vec::new(), log: None }
+        Self { status, ..Self::default() }
     }
 }
 
@@ -69,7 +77,7 @@ impl From<ApiError> for Reply {
             ApiError::Internal(text) => Some(text),
             _ => None,
         };
-        Self { status, body, log }
+        Self { status, body, log, content_type: None }
     }
 }
 

@@ -193,6 +193,22 @@ operations! {
             PUT "operational-webhook/endpoint/{endpoint_id}/headers";
         OperationalHeadersPatch "operational-webhook.endpoint.headers.patch" Org Operational:
             PATCH "operational-webhook/endpoint/{endpoint_id}/headers";
+        PluginList "plugin.list" Org Directory: GET "plugin";
+        PluginUpload "plugin.upload" Org Directory: PUT "plugin/{plugin_name}";
+        PluginGet "plugin.get" Org Directory: GET "plugin/{plugin_name}";
+        PluginDelete "plugin.delete" Org Directory: DELETE "plugin/{plugin_name}";
+        PluginCurrent "plugin.set-current" Org Directory:
+            POST "plugin/{plugin_name}/current",
+            PUT "plugin/{plugin_name}/current";
+        VersionList "plugin.version.list" Org Directory: GET "plugin/{plugin_name}/version";
+        VersionGet "plugin.version.get" Org Directory: GET "plugin/{plugin_name}/version/{version}";
+        VersionDelete "plugin.version.delete" Org Directory:
+            DELETE "plugin/{plugin_name}/version/{version}";
+        VersionWasm "plugin.version.wasm" Org Directory:
+            GET "plugin/{plugin_name}/version/{version}/wasm";
+        PluginTest "plugin.test" Org Worker: POST "plugin/{plugin_name}/test";
+        PluginsGet "endpoint.plugins.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
+        PluginsPut "endpoint.plugins.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
 
         TaskList "background-task.list" Org Directory: GET "background-task";
         TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
@@ -205,6 +221,10 @@ operations! {
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
         TaskStop "app.stop-task";
+        PluginAttach "directory.attach-plugins";
+        PluginSettle "directory.settle-plugins";
+        PluginVerify "directory.verify-plugin";
+        PluginModule "directory.plugin-module";
     }
 }
 
@@ -411,6 +431,12 @@ mod tests {
         assert_eq!(scope("POST", "app/a/endpoint"), Scope::Any);
         assert_eq!(scope("GET", "event-type"), Scope::Any);
         assert_eq!(scope("PATCH", "event-type/x"), Scope::Org);
+        for (method, path) in
+            [("GET", ""), ("PUT", "/x"), ("GET", "/x"), ("DELETE", "/x"), ("PUT", "/x/current")]
+        {
+            assert_eq!(scope(method, &format!("plugin{path}")), Scope::Org);
+        }
+        assert_eq!(scope("PUT", "app/a/endpoint/e/plugins"), Scope::Any);
     }
 
     #[test]

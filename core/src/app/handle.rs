@@ -186,6 +186,8 @@ impl<S: Sql> App<S> {
                     Ok(Reply::empty(204))
                 })
             }
+            Some(Op::PluginsGet) => self.get_plugins(param(0)),
+            Some(Op::PluginsPut) => self.put_plugins(now, param(0), call),
             Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
             Some(Op::AttemptStats) => self.stats(now, param(0), call, true),
             Some(Op::SendExample) => self.send_example(now, rng, param(0), call),

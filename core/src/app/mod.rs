@@ -23,6 +23,7 @@ mod example;
 mod fanout;
 mod handle;
 mod log;
+mod plugins;
 mod purge;
 mod record;
 mod schedule;
@@ -35,6 +36,7 @@ mod world;
 
 pub use destinations::{AskPlan, Told};
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
+pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
@@ -145,6 +147,7 @@ pub struct App<S> {
     schedule: schedule::Schedule,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
+    known_plugins: plugins::Known,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -167,6 +170,7 @@ impl<S: Sql> App<S> {
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
             purge_at: None,
+            known_plugins: plugins::Known::default(),
             alarm,
             timer: None,
         };
@@ -202,6 +206,7 @@ impl<S: Sql> App<S> {
         self.load_events()?;
         self.load_schedule()?;
         self.load_purge()?;
+        self.load_known_plugins()?;
         self.load_tasks()
     }
 

@@ -26,6 +26,12 @@ const ASCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updat
 const DESCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
     FROM app WHERE id < ?1 AND state < 2 ORDER BY id DESC LIMIT ?2";
 
+/// How long to wait before an App object is told again that was told so often in vain.
+pub(super) fn wait_after(tries: i64) -> i64 {
+    let doublings = u32::try_from(tries.clamp(0, 20)).unwrap_or(0);
+    1000i64.saturating_mul(2i64.saturating_pow(doublings)).min(MAX_WAIT_MS)
+}
+
 struct App {
     id: String,
     content: ApplicationContent,
@@ -59,8 +65,10 @@ impl App {
         ApplicationOut::new(self.id, self.content, self.created_at, self.updated_at)
     }
 
-    fn init(&self) -> Effect {
-        Effect::InitApp { app_id: self.id.clone(), uid: self.content.uid.clone(), version: self.version }
+    /// What its object has not acknowledged.
+    fn unacknowledged(&self) -> Vec<Effect> {
+        let (app_id, uid, version) = (self.id.clone(), self.content.uid.clone(), self.version);
+        if self.acknowledged { Vec::new() } else { vec![Effect::InitApp { app_id, uid, version }] }
     }
 }
 
@@ -75,8 +83,13 @@ impl<S: Sql> Directory<S> {
     }
 
     pub(super) fn refresh_due(&mut self) -> Result<(), SqlError> {
-        let rows = self.sql.query("SELECT min(due_at) FROM app WHERE due_at IS NOT NULL", &[])?;
-        self.next_due = rows.first().map_or(Ok(None), |row| row.opt_int(0))?;
+        let rows = self.sql.query(
+            "SELECT (SELECT min(due_at) FROM app WHERE due_at IS NOT NULL),
+                (SELECT min(due_at) FROM plugin_notice)",
+            &[],
+        )?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        self.next_due = row.opt_int(0)?.into_iter().chain(row.opt_int(1)?).min();
         Ok(())
     }
 
@@ -125,9 +138,9 @@ impl<S: Sql> Directory<S> {
     /// arrived.
     pub(super) fn resolve(&self, call: &Call) -> Result<Answer, ApiError> {
         let app = self.app(param(call)?)?;
-        let effect = (!app.acknowledged).then(|| app.init());
+        let effects = app.unacknowledged();
         let reply = Reply::json(200, &Resolved { id: app.id, uid: app.content.uid });
-        Ok(Answer { reply, effect })
+        Ok(Answer { reply, effects })
     }
 
     pub(super) fn create_app(
@@ -141,8 +154,8 @@ impl<S: Sql> Directory<S> {
         if let (true, Some(uid)) = (get_if_exists, &new.uid)
             && let Some(app) = self.find_app(uid)?
         {
-            let effect = (!app.acknowledged).then(|| app.init());
-            return Ok(Answer { reply: Reply::json(200, &app.out()), effect });
+            let effects = app.unacknowledged();
+            return Ok(Answer { reply: Reply::json(200, &app.out()), effects });
         }
         self.check_uid_is_free(new.uid.as_deref(), None)?;
         self.insert_app(now, rng, new.into())
@@ -178,8 +191,8 @@ impl<S: Sql> Directory<S> {
             ],
         )?;
         self.refresh_due()?;
-        let effect = Some(app.init());
-        Ok(Answer { reply: Reply::json(201, &app.out()), effect })
+        let effects = app.unacknowledged();
+        Ok(Answer { reply: Reply::json(201, &app.out()), effects })
     }
 
     /// Stores changed content; a changed uid is something that the App object must be told.
@@ -206,8 +219,8 @@ impl<S: Sql> Directory<S> {
             ],
         )?;
         self.refresh_due()?;
-        let effect = (!app.acknowledged).then(|| app.init());
-        Ok(Answer { reply: Reply::json(200, &app.out()), effect })
+        let effects = app.unacknowledged();
+        Ok(Answer { reply: Reply::json(200, &app.out()), effects })
     }
 
     /// PUT: changes the application, or creates it where the path names one by a uid that is free.
@@ -256,8 +269,9 @@ impl<S: Sql> Directory<S> {
                 tries = 0 WHERE id = ?1",
             &[Value::Text(&app.id), Value::Int(now), Value::Int(now.saturating_add(LEASE_MS))],
         )?;
+        self.forget_app(&app.id)?;
         self.refresh_due()?;
-        Ok(Answer { reply: Reply::empty(204), effect: Some(Effect::DeleteApp { app_id: app.id }) })
+        Ok(Answer { reply: Reply::empty(204), effects: vec![Effect::DeleteApp { app_id: app.id }] })
     }
 
     /// Notes what came of an effect. Answers with when [`Directory::alarm`] must run at the latest.
@@ -307,7 +321,7 @@ impl<S: Sql> Directory<S> {
             (Effect::DeleteApp { .. }, Some((DELETING | DELETING_TWICE, _, tries))) => {
                 self.try_again(now, id, tries)?;
             }
-            (Effect::DeleteApp { .. }, _) => {}
+            (Effect::DeleteApp { .. } | Effect::TellOfPlugin { .. }, _) => {}
         }
         self.refresh_due()?;
         Ok(self.next_due)
@@ -315,8 +329,7 @@ impl<S: Sql> Directory<S> {
 
     /// After a failure: in 1 s, 2 s, 4 s … at most five minutes. Only what is still unacknowledged.
     fn try_again(&self, now: i64, id: Value<'_>, tries: i64) -> Result<(), SqlError> {
-        let doublings = u32::try_from(tries.clamp(0, 20)).unwrap_or(0);
-        let wait = 1000i64.saturating_mul(2i64.saturating_pow(doublings)).min(MAX_WAIT_MS);
+        let wait = wait_after(tries);
         self.sql.exec(
             "UPDATE app SET due_at = ?2, tries = tries + 1 WHERE id = ?1 AND due_at IS NOT NULL",
             &[id, Value::Int(now.saturating_add(wait))],
@@ -343,6 +356,7 @@ impl<S: Sql> Directory<S> {
                     Effect::InitApp { app_id, uid: row.opt_text(1)?, version: row.int(2)? }
                 });
             }
+            effects.extend(self.due_notices(now, ALARM_BATCH)?);
             self.refresh_due()?;
         }
         Ok(Wake { effects, alarm: self.next_due })

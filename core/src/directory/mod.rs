@@ -1,4 +1,4 @@
-//! The Directory: which applications and event types a tenant has.
+//! The Directory: which applications, event types and plugins a tenant has.
 //!
 //! It is the truth of which applications exist; an App object learns of its own existence, its uid and its
 //! deletion from here. What an App object must learn is written down as unacknowledged in the same commit as
@@ -9,16 +9,22 @@
 //! A tenant that only reads leaves nothing behind: tables are created by the first write.
 
 mod apps;
+mod attach;
 mod event_types;
+mod plugins;
 mod schema;
 mod tasks;
 mod tokens;
 
+pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
+
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
 use crate::error::ApiError;
+use crate::frame::PluginNotice;
 use crate::id;
 use crate::rng::Entropy;
+use crate::settings::PluginLimits;
 use crate::sql::{self, Sql, SqlError};
 use serde::{Deserialize, Serialize};
 
@@ -47,13 +53,23 @@ pub enum Effect {
         /// `app_…`.
         app_id: String,
     },
+    /// How a plugin stands, for an application that has it attached, or may have. Reported with
+    /// [`Directory::told_of_plugin`].
+    TellOfPlugin {
+        /// `app_…`.
+        app_id: String,
+        /// What to tell.
+        notice: PluginNotice,
+    },
 }
 
 impl Effect {
     /// The application that it is about.
     pub fn app_id(&self) -> &str {
         match self {
-            Effect::InitApp { app_id, .. } | Effect::DeleteApp { app_id } => app_id,
+            Effect::InitApp { app_id, .. }
+            | Effect::DeleteApp { app_id }
+            | Effect::TellOfPlugin { app_id, .. } => app_id,
         }
     }
 }
@@ -93,12 +109,12 @@ pub struct Wake {
 /// A reply, and what to tell App objects before it leaves.
 struct Answer {
     reply: Reply,
-    effect: Option<Effect>,
+    effects: Vec<Effect>,
 }
 
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
-        Answer { reply, effect: None }
+        Answer { reply, effects: Vec::new() }
     }
 }
 
@@ -132,11 +148,26 @@ impl<S: Sql> Directory<S> {
 
     /// Answers a call.
     pub fn handle(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Outcome {
-        let (reply, effect) = match self.answer(now, rng, call) {
-            Ok(Answer { reply, effect }) => (reply, effect),
-            Err(error) => (error.into(), None),
-        };
-        Outcome { reply, before_reply: effect.into_iter().collect(), alarm: self.next_due }
+        let answer = self.answer(now, rng, call);
+        self.outcome(answer)
+    }
+
+    /// Stores a plugin's module, for [`Op::PluginUpload`], whose body it is. The platform has had it judged and
+    /// rewritten: nothing here reads WebAssembly.
+    pub fn upload(
+        &mut self,
+        now: i64,
+        limits: &PluginLimits,
+        call: &Call,
+        admitted: Result<Admitted, Refused>,
+    ) -> Outcome {
+        let answer = self.store_module(now, limits, call, admitted);
+        self.outcome(answer)
+    }
+
+    fn outcome(&mut self, answer: Result<Answer, ApiError>) -> Outcome {
+        let Answer { reply, effects } = answer.unwrap_or_else(|error| Reply::from(error).into());
+        Outcome { reply, before_reply: effects, alarm: self.next_due }
     }
 
     fn answer(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
@@ -159,6 +190,18 @@ impl<S: Sql> Directory<S> {
             Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
             Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
             Some(Op::TaskGet) => self.get_task(call).map(Answer::from),
+            Some(Op::PluginList) => self.list_plugins(call).map(Answer::from),
+            Some(Op::PluginGet) => self.get_plugin(call).map(Answer::from),
+            Some(Op::PluginDelete) => self.delete_plugin(now, call),
+            Some(Op::PluginCurrent) => self.choose_current(now, call),
+            Some(Op::VersionList) => self.list_versions(call).map(Answer::from),
+            Some(Op::VersionGet) => self.get_version(call).map(Answer::from),
+            Some(Op::VersionDelete) => self.delete_version(now, call),
+            Some(Op::VersionWasm) => self.version_wasm(call).map(Answer::from),
+            Some(Op::PluginModule) => self.plugin_module(call).map(Answer::from),
+            Some(Op::PluginAttach) => self.attach_plugins(now, call).map(Answer::from),
+            Some(Op::PluginSettle) => self.settle_plugins(now, call),
+            Some(Op::PluginVerify) => self.verify_plugin(now, call),
             Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
             Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),
@@ -176,11 +219,17 @@ impl<S: Sql> Directory<S> {
 }
 
 fn param(call: &Call) -> Result<&str, ApiError> {
+    nth_param(call, 0)
+}
+
+fn nth_param(call: &Call, nth: usize) -> Result<&str, ApiError> {
     call.params
-        .first()
+        .get(nth)
         .map(String::as_str)
         .ok_or_else(|| ApiError::Internal(format!("{} without its parameter", call.op)))
 }
 
+#[cfg(test)]
+mod plugin_tests;
 #[cfg(test)]
 mod tests;

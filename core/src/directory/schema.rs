@@ -3,7 +3,9 @@
 use crate::sql::Migration;
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS];
+
+const FIRST: Migration = Migration {
     id: 1,
     statements: &[
         // `state`: 0 creating, 1 live, 2 and 3 deleting (a tombstone). `due_at` is set while the App
@@ -55,4 +57,58 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
             PRIMARY KEY (key, issued_until)
         ) STRICT, WITHOUT ROWID",
     ],
-}];
+};
+
+const PLUGINS: Migration = Migration {
+    id: 2,
+    statements: &[
+        // Numbers that only rise.
+        "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE TABLE plugin (
+            name TEXT PRIMARY KEY,
+            current TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID",
+        // `id` is the SHA-256 of the uploaded bytes; `manifest` is JSON; `stored` is what both modules take.
+        "CREATE TABLE plugin_version (
+            plugin TEXT NOT NULL,
+            id TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            stored INTEGER NOT NULL,
+            pass INTEGER NOT NULL,
+            manifest TEXT,
+            created_at INTEGER NOT NULL,
+            PRIMARY KEY (plugin, id)
+        ) STRICT, WITHOUT ROWID",
+        // `kind`: 0 as it was uploaded, 1 as it was rewritten by the pass. A row may have 2 MB.
+        "CREATE TABLE plugin_module (
+            plugin TEXT NOT NULL,
+            id TEXT NOT NULL,
+            kind INTEGER NOT NULL,
+            bytes BLOB NOT NULL,
+            PRIMARY KEY (plugin, id, kind)
+        ) STRICT, WITHOUT ROWID",
+        // Where plugins are attached, or may be: never fewer places than there are. `pinned` is '' where the
+        // current version is followed; `seq` is the change that noted it; `doomed`: to be taken away.
+        "CREATE TABLE plugin_use (
+            plugin TEXT NOT NULL,
+            app_id TEXT NOT NULL,
+            endpoint_id TEXT NOT NULL,
+            pinned TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            doomed INTEGER NOT NULL,
+            PRIMARY KEY (plugin, app_id, endpoint_id, pinned)
+        ) STRICT, WITHOUT ROWID",
+        // Apps that have to be told how a plugin stands, until they have answered.
+        "CREATE TABLE plugin_notice (
+            app_id TEXT NOT NULL,
+            plugin TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            due_at INTEGER NOT NULL,
+            tries INTEGER NOT NULL,
+            PRIMARY KEY (app_id, plugin)
+        ) STRICT, WITHOUT ROWID",
+        "CREATE INDEX plugin_notice_by_due ON plugin_notice (due_at)",
+    ],
+};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::PluginUses;
 use crate::rng::Seeded;
 use crate::sql::memory::Memory;
 use proptest::prelude::*;
@@ -44,7 +45,14 @@ impl World {
     fn send(&mut self, call: &Call) -> (u16, Json) {
         let outcome = self.outcome(call);
         for effect in &outcome.before_reply {
-            self.directory.done(self.now, effect, true).expect("done");
+            let done = match effect {
+                Effect::TellOfPlugin { app_id, notice } => {
+                    let nowhere = PluginUses::default();
+                    self.directory.told_of_plugin(self.now, app_id, notice, Some(&nowhere))
+                }
+                _ => self.directory.done(self.now, effect, true),
+            };
+            done.expect("done");
         }
         let body = &outcome.reply.body;
         assert_eq!(outcome.reply.log, None);
@@ -74,6 +82,11 @@ fn a_tenant_that_only_reads_leaves_nothing_behind() {
     assert_eq!(world.ask(Op::EventTypeList, "", "", &Json::Null).1["done"], true);
     assert_eq!(world.ask(Op::EventTypeDelete, "x", "", &Json::Null).0, 404);
     assert_eq!(world.ask(Op::CheckEventTypes, "x", "", &Json::Null).1, json!(["x"]));
+    assert_eq!(world.ask(Op::PluginList, "", "", &Json::Null).1["data"], json!([]));
+    for op in [Op::PluginGet, Op::PluginDelete, Op::PluginCurrent, Op::VersionList, Op::VersionGet] {
+        assert_eq!(world.ask(op, "x", "", &Json::Null).0, 404);
+    }
+    assert_eq!(world.ask(Op::PluginVerify, "x", "", &Json::Null).0, 204);
     assert_eq!(world.ask(Op::AppCreate, "", "", &json!({})).0, 422);
     assert_eq!(world.directory.alarm(NOW).expect("wakes"), Wake { effects: vec![], alarm: None });
     assert!(world.sql.query("SELECT 1 FROM sqlite_master", &[]).expect("rows").is_empty());
@@ -390,6 +403,7 @@ fn arrive(objects: &mut Objects, effect: &Effect) {
         Effect::DeleteApp { app_id } => {
             objects.remove(app_id);
         }
+        Effect::TellOfPlugin { .. } => {}
     }
 }
 

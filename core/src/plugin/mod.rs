@@ -6,11 +6,13 @@
 
 mod chain;
 pub mod diff;
+mod report;
 pub mod schema;
 #[cfg(test)]
 mod tests;
 
 pub use chain::{Chain, Decision, Step, Subject};
+pub use report::report;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};

@@ -71,9 +71,21 @@ pub enum Reference {
     Header(String),
     /// `body…`
     Body(Path),
+    /// `item…`: of several things that something is done for; see [`Self::parse_with_item`].
+    Item(Path),
 }
 
 impl Reference {
+    /// Reads a reference, which may also be `item` or `item.PATH`.
+    pub fn parse_with_item(text: &str) -> Result<Self> {
+        match text.strip_prefix("item") {
+            Some(path) if path.is_empty() || path.starts_with(['.', '[']) => {
+                Ok(Self::Item(Path::parse(path.strip_prefix('.').unwrap_or(path))?))
+            }
+            _ => Self::parse(text),
+        }
+    }
+
     /// Reads a reference.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(match text {
@@ -127,6 +139,8 @@ impl Reference {
                 None => return Ok(None),
             },
             Self::Body(path) => return Ok(path.first(source.body()?).map(Cow::Borrowed)),
+            // Where there is no item.
+            Self::Item(_) => return Ok(None),
         };
         Ok(Some(Cow::Owned(value)))
     }

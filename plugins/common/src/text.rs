@@ -43,6 +43,15 @@ enum Step {
 impl Text {
     /// Reads a text with placeholders.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::read(text, Reference::parse)
+    }
+
+    /// The same where `item` and `item.PATH` name one of several things that the text is written for.
+    pub fn parse_with_item(text: &str) -> Result<Self> {
+        Self::read(text, Reference::parse_with_item)
+    }
+
+    fn read(text: &str, reference: fn(&str) -> Result<Reference>) -> Result<Self> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -52,7 +61,7 @@ impl Text {
             let (inner, after) = after
                 .split_once("}}")
                 .ok_or_else(|| Error::new(format!("`{{{{{after}` has no closing braces")))?;
-            parts.push(Part::Placeholder(Placeholder::parse(inner)?));
+            parts.push(Part::Placeholder(Placeholder::parse(inner, reference)?));
             rest = after;
         }
         if !rest.is_empty() {
@@ -71,12 +80,22 @@ impl Text {
 
     /// The text with the event's values in it. `escape` sees every value, and nothing of the text around.
     pub fn render(&self, source: &Source<'_>, escape: fn(&str) -> String) -> Result<String> {
+        self.render_item(source, None, escape)
+    }
+
+    /// The same for one of several things.
+    pub fn render_item<'a>(
+        &self,
+        source: &Source<'a>,
+        item: Option<&Value<'a>>,
+        escape: fn(&str) -> String,
+    ) -> Result<String> {
         let mut out = String::new();
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Placeholder(placeholder) => {
-                    if let Some(value) = placeholder.value(source)? {
+                    if let Some(value) = placeholder.value(source, item)? {
                         out.push_str(&escape(&as_text(&value)));
                     }
                 }
@@ -87,16 +106,23 @@ impl Text {
 }
 
 impl Placeholder {
-    fn parse(inner: &str) -> Result<Self> {
+    fn parse(inner: &str, reference: fn(&str) -> Result<Reference>) -> Result<Self> {
         let mut steps = inner.split('|').map(str::trim);
-        let reference = Reference::parse(steps.next().unwrap_or_default())?;
+        let reference = reference(steps.next().unwrap_or_default())?;
         let steps = steps.map(Step::parse).collect::<Result<_>>()?;
         Ok(Self { reference, steps })
     }
 
     /// The value that it stands for.
-    pub fn value<'s, 'a>(&self, source: &'s Source<'a>) -> Result<Option<Cow<'s, Value<'a>>>> {
-        let mut value = self.reference.first(source)?;
+    pub fn value<'s, 'a>(
+        &self,
+        source: &'s Source<'a>,
+        item: Option<&'s Value<'a>>,
+    ) -> Result<Option<Cow<'s, Value<'a>>>> {
+        let mut value = match (&self.reference, item) {
+            (Reference::Item(path), Some(item)) => path.first(item).map(Cow::Borrowed),
+            (reference, _) => reference.first(source)?,
+        };
         for step in &self.steps {
             value = step.apply(value);
         }

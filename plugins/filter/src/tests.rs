@@ -137,3 +137,8 @@ fn the_configuration_has_to_have_an_expression() {
     let outcome = test::event("a").run(filter);
     assert_eq!(outcome.error().map(Error::text), Some("configuration: `when` is missing"));
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), filter);
+}

@@ -89,4 +89,9 @@ mod tests {
             assert_eq!(run(config).error().map(Error::text), Some(error), "{config}");
         }
     }
+
+    #[test]
+    fn the_cases_become_what_they_say() {
+        test::cases(include_str!("../cases.json"), headers);
+    }
 }

@@ -110,3 +110,8 @@ fn what_cannot_be_read_is_not_let_through() {
     let outcome = run(r#"{"mask": ["a..b"]}"#, "{}");
     assert_eq!(outcome.error().map(Error::text), Some("`a..b` is no path: a name is missing"));
 }
+
+#[test]
+fn the_cases_become_what_they_say() {
+    test::cases(include_str!("../cases.json"), redact);
+}

@@ -120,4 +120,9 @@ mod tests {
         assert!(run("a", r#"{"types": {"a": 1}}"#).error().is_some());
         assert!(run("a", "{}").error().is_some());
     }
+
+    #[test]
+    fn the_cases_become_what_they_say() {
+        test::cases(include_str!("../cases.json"), rename);
+    }
 }

@@ -120,4 +120,9 @@ mod tests {
             assert!(event.run(sample).error().is_some(), "{percent}");
         }
     }
+
+    #[test]
+    fn the_cases_become_what_they_say() {
+        test::cases(include_str!("../cases.json"), sample);
+    }
 }

@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
-use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, Pull, Report};
+use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, PluginNotice, Pull, Report};
 use weir_core::operational::{self, Event};
 use weir_core::sql::SqlError;
 use worker::console_error;
@@ -85,6 +85,13 @@ impl Inner {
                 let init: AppInit = frame::decode(frame)?;
                 self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
                 Ok(JsValue::UNDEFINED)
+            }
+            "plugin" => {
+                let notice: PluginNotice = frame::decode(frame)?;
+                let (uses, effects) = self.shell.step(|machine| machine.plugin_notice(now(), &notice))?;
+                // Whoever changed the plugin and then sends a message gets what the change made of it.
+                self.carry_out_and_wait(effects).await;
+                Ok(bytes(&uses))
             }
             "rows" => Ok(self.shell.written()),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
@@ -246,9 +253,7 @@ impl Inner {
         let (notes, asks) = std::mem::take(&mut effects.tasks).into_iter().partition::<Vec<_>, _>(is_note);
         effects.tasks = asks;
         self.carry_out_rest(effects);
-        for (endpoint_id, config) in configs {
-            self.configure(endpoint_id, config).await;
-        }
+        join_all(configs.into_iter().map(|(id, config)| self.configure(id, config))).await;
         for task in notes {
             self.task(task).await;
         }

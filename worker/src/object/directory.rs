@@ -3,11 +3,18 @@
 use super::{Shell, bytes, failed};
 use crate::js;
 use crate::js::{Random, now};
+use futures_util::future::join_all;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use weir_core::api::call::Call;
-use weir_core::directory::{self, Effect};
-use weir_core::frame::{self, AppInit};
+use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::plugin::MAX_MODULE;
+use weir_core::api::route::Op;
+use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Refused};
+use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice, PluginUses};
+use weir_core::sql::SqlError;
+use weir_plugin_host::Refusal;
+use weir_plugin_host::admission::{self, ModuleLimits};
+use weir_plugin_host::meter::PASS_VERSION;
 use worker::console_error;
 
 type Machine = directory::Directory<crate::sql::DurableSql>;
@@ -15,7 +22,7 @@ type Machine = directory::Directory<crate::sql::DurableSql>;
 /// How long to wait when the alarm itself failed.
 const RETRY_MS: i64 = 10_000;
 
-/// One tenant's applications and event types: see [`directory::Directory`].
+/// One tenant's applications, event types and plugins: see [`directory::Directory`].
 #[wasm_bindgen]
 pub struct Directory(Rc<Inner>);
 
@@ -49,13 +56,35 @@ impl Directory {
     }
 }
 
+/// Judges a module, and rewrites it so that it counts its fuel.
+fn admit(bytes: &[u8]) -> Result<Admitted, Refused> {
+    let limits = ModuleLimits { bytes: MAX_MODULE, metered_bytes: MAX_REWRITTEN, ..ModuleLimits::default() };
+    let refused =
+        |refusal: Refusal| Refused { code: refusal.code().to_owned(), sentence: refusal.to_string() };
+    let admitted = admission::admit(bytes, &limits).map_err(refused)?;
+    let manifest = admitted.manifest.as_ref().and_then(|manifest| serde_json::to_string(manifest).ok());
+    let metered = admitted.meter().map_err(refused)?;
+    Ok(Admitted { rewritten: metered.bytes, pass: i64::from(metered.pass), manifest })
+}
+
 impl Inner {
     async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
         self.shell.opened(false).await?;
         match op {
             "api" => {
                 let call: Call = frame::decode(frame)?;
-                let outcome = self.shell.step(|m| Ok(m.handle(now(), &mut Random, &call)))?;
+                // Judging and rewriting a module takes most of the time of an upload: before the transaction.
+                let admitted = (call.op == Op::PluginUpload.name()).then(|| admit(&call.body));
+                let mut outcome = match admitted {
+                    Some(admitted) => {
+                        let limits = self.shell.deployment.plugins;
+                        self.shell.step(|m| Ok(m.upload(now(), &limits, &call, admitted)))?
+                    }
+                    None => self.shell.step(|m| Ok(m.handle(now(), &mut Random, &call)))?,
+                };
+                if call.op == Op::PluginModule.name() && outcome.reply.status == 200 {
+                    outcome.reply = self.up_to_date(&call, outcome.reply)?;
+                }
                 if let Some(at) = outcome.alarm {
                     self.shell.set_alarm(at);
                 }
@@ -77,24 +106,63 @@ impl Inner {
     }
 
     async fn carry_out(self: &Rc<Self>, effects: Vec<Effect>) -> Result<(), String> {
-        for effect in effects {
-            let (app_id, uid, version, deleted) = match &effect {
-                Effect::InitApp { app_id, uid, version } => (app_id, uid.clone(), *version, false),
-                // Nothing comes after a deletion.
-                Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, true),
-            };
-            let init =
-                AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };
-            let name = format!("{}/{app_id}", self.shell.name);
-            let told = js::call(&self.shell.env, "APP", &name, "init", &frame::encode(&init)).await;
-            if let Err(error) = &told {
-                console_error!("{name}: {error}");
-            }
-            let alarm = self.shell.step(|m| m.done(now(), &effect, told.is_ok()))?;
-            if let Some(at) = alarm {
-                self.shell.set_alarm(at);
-            }
+        let told = join_all(effects.into_iter().map(|effect| self.tell(effect))).await;
+        told.into_iter().collect()
+    }
+
+    async fn tell(self: &Rc<Self>, effect: Effect) -> Result<(), String> {
+        let (app_id, uid, version, deleted) = match &effect {
+            Effect::InitApp { app_id, uid, version } => (app_id, uid.clone(), *version, false),
+            // Nothing comes after a deletion.
+            Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, true),
+            Effect::TellOfPlugin { app_id, notice } => return self.tell_of_plugin(app_id, notice).await,
+        };
+        let init = AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };
+        let told = self.call_app(app_id, "init", &frame::encode(&init)).await;
+        self.opened_step(|m| m.done(now(), &effect, told.is_some())).await
+    }
+
+    async fn tell_of_plugin(self: &Rc<Self>, app_id: &str, notice: &PluginNotice) -> Result<(), String> {
+        let uses = self.call_app(app_id, "plugin", &frame::encode(notice)).await;
+        let uses = uses.and_then(|uses| frame::decode::<PluginUses>(&uses).ok());
+        self.opened_step(|m| m.told_of_plugin(now(), app_id, notice, uses.as_ref())).await
+    }
+
+    async fn call_app(&self, app_id: &str, op: &str, frame: &[u8]) -> Option<Vec<u8>> {
+        let name = format!("{}/{app_id}", self.shell.name);
+        let told = js::call(&self.shell.env, "APP", &name, op, frame).await;
+        told.map_err(|error| console_error!("{name}: {error}")).ok()
+    }
+
+    /// A step that gives the next alarm. A storage error elsewhere may have closed the object meanwhile.
+    async fn opened_step(
+        &self,
+        work: impl FnOnce(&mut Machine) -> Result<Option<i64>, SqlError>,
+    ) -> Result<(), String> {
+        self.shell.opened(false).await?;
+        if let Some(at) = self.shell.step(work)? {
+            self.shell.set_alarm(at);
         }
         Ok(())
+    }
+
+    /// A module that an older release's pass has rewritten is rewritten again, so that fuel means the same
+    /// everywhere. One that is not admitted any more stays as it is.
+    fn up_to_date(&self, call: &Call, reply: Reply) -> Result<Reply, String> {
+        let module: PluginModule = frame::decode(&reply.body)?;
+        if module.pass == i64::from(PASS_VERSION) {
+            return Ok(reply);
+        }
+        let ask: PluginModuleAsk = frame::decode(&call.body)?;
+        let wasm = Call {
+            op: Op::VersionWasm.name().to_owned(),
+            params: vec![ask.name.clone(), module.version.clone()],
+            ..Call::default()
+        };
+        let uploaded = self.shell.light_step(|m| Ok(m.handle(now(), &mut Random, &wasm)))?.reply;
+        let Ok(admitted) = admit(&uploaded.body) else { return Ok(reply) };
+        self.shell.step(|m| m.rewritten(&ask.name, &module.version, &admitted))?;
+        let outcome = self.shell.light_step(|m| Ok(m.handle(now(), &mut Random, call)))?;
+        Ok(outcome.reply)
     }
 }

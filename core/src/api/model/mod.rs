@@ -9,6 +9,7 @@ pub mod event_type;
 pub mod example;
 pub mod message;
 pub mod openapi;
+pub mod plugin;
 pub mod task;
 
 use super::body::Faults;

@@ -19,6 +19,10 @@
 //!
 //! An event is written as the frame that the gateway writes, and a patch is read as the gateway reads it.
 
+mod cases;
+
+pub use cases::cases;
+
 use crate::frame::{self, key};
 use crate::log::{Level, Lines};
 use crate::{Error, Event, FromEvent, IntoVerdict, Verdict};
@@ -146,6 +150,10 @@ impl Input {
     ///
     /// Where the function does, or where its patch is one that the gateway would refuse.
     pub fn run<Parameters>(&self, plugin: impl Plugin<Parameters>) -> Outcome {
+        self.run_with(&plugin)
+    }
+
+    fn run_with<Parameters>(&self, plugin: &impl Plugin<Parameters>) -> Outcome {
         // Never given back: so a parameter may borrow from it without a word about lifetimes, and a test ends soon.
         let frame: &'static [u8] = self.to_frame().leak();
         LINES.take();

@@ -1,0 +1,459 @@
+//! Plugins: what the store answers, and what attaches them to endpoints.
+
+use crate::api::body::{self, Faults};
+use crate::error::{ApiError, Fault};
+use crate::header;
+use crate::plugin::schema::{Schema, SchemaFault};
+use crate::plugin::{Attached, OnError, Subject};
+use crate::time::rfc3339;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// The longest name of a plugin.
+pub const MAX_NAME: usize = 64;
+/// The most plugins of one endpoint.
+pub const MAX_CHAIN: usize = 8;
+/// The most bytes of a configuration, as JSON.
+pub const MAX_CONFIG: usize = 16 * 1024;
+/// The most bytes of an uploaded module.
+pub const MAX_MODULE: usize = 1024 * 1024;
+
+/// What the API shows for a payload that is stored no more.
+const EXPIRED: &str = r#"{"expired":true}"#;
+
+/// Whether `text` may name a plugin: 1 to 64 of `a-z 0-9 - _`, a letter or digit first. (A manifest's name follows
+/// the same rule.)
+pub fn is_plugin_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        && !text.starts_with(['-', '_'])
+}
+
+/// Whether `text` may be a version: the SHA-256 of a module, in hexadecimal digits.
+pub fn is_version(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// 413 for a module that is too large.
+pub fn module_too_large() -> ApiError {
+    let detail = format!("The module is too large: a plugin may have {MAX_MODULE} bytes.");
+    ApiError::status(413, "payload_too_large", detail)
+}
+
+/// A plugin, as it is answered.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginOut {
+    /// By which endpoints name it.
+    pub name: String,
+    /// The version that endpoints run unless they have pinned another.
+    pub current: String,
+    /// What the current version says about itself; null where it says nothing.
+    pub manifest: Option<Box<RawValue>>,
+    /// How many versions are kept.
+    pub versions: i64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+}
+
+/// A version of a plugin, as it is answered.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionOut {
+    /// The SHA-256 of the module as it was uploaded.
+    pub id: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// Whether it is the current version.
+    pub current: bool,
+    /// The module's bytes, as it was uploaded.
+    pub size: i64,
+    /// The version of the pass that makes it count its fuel.
+    pub fuel_pass: i64,
+    /// What it says about itself; null where it says nothing.
+    pub manifest: Option<Box<RawValue>>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Where it stands in the list of versions.
+    #[serde(skip)]
+    pub place: String,
+}
+
+/// The schema of the configuration in a manifest, if it has one. The error is a 422 of the upload.
+pub fn config_schema(manifest: Option<&str>) -> Result<Option<Schema>, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Manifest {
+        #[serde(default)]
+        config_schema: Option<Value>,
+    }
+    let Some(manifest) = manifest else { return Ok(None) };
+    let manifest: Manifest = serde_json::from_str(manifest).map_err(|e| ApiError::Internal(e.to_string()))?;
+    let schema = manifest.config_schema.map(Schema::new).transpose();
+    schema.map_err(|SchemaFault { path, msg }| {
+        let loc = ["body", "manifest", "configSchema"].map(str::to_owned).into_iter().chain(path).collect();
+        ApiError::Invalid(vec![Fault { loc, msg, kind: "config_schema".to_owned() }])
+    })
+}
+
+/// Notes what is wrong with a configuration. None at all is checked as an empty object, since it stands for it.
+pub fn check_config(faults: &mut Faults, loc: &[&str], schema: Option<&Schema>, config: Option<&str>) {
+    let Some(schema) = schema else { return };
+    let Ok(value) = serde_json::from_str::<Value>(config.unwrap_or("{}")) else { return };
+    for SchemaFault { path, msg } in schema.check(&value) {
+        let loc: Vec<&str> = loc.iter().copied().chain(path.iter().map(String::as_str)).collect();
+        faults.add(&loc, msg);
+    }
+}
+
+/// The body that sets the current version.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CurrentIn {
+    /// A version of the plugin.
+    pub version: String,
+}
+
+impl CurrentIn {
+    /// Reads a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        body::parse(bytes)
+    }
+}
+
+/// One plugin of an endpoint, as it is asked for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentIn {
+    /// The plugin's name.
+    pub name: String,
+    /// The version to keep to; none follows the current one.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Its configuration: any JSON.
+    #[serde(default)]
+    pub config: Option<Box<RawValue>>,
+    /// What becomes of a delivery when it fails.
+    #[serde(default)]
+    pub on_error: Option<OnError>,
+}
+
+impl AttachmentIn {
+    /// The configuration as text; null stands for none.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref().map(RawValue::get).filter(|text| *text != "null")
+    }
+}
+
+/// An endpoint's plugins, as they are asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AttachmentsIn {
+    /// In the order in which a delivery passes them.
+    pub plugins: Vec<AttachmentIn>,
+}
+
+impl AttachmentsIn {
+    /// Reads a body, and checks what can be checked without the store.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let attachments: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        faults.check(
+            attachments.plugins.len() <= MAX_CHAIN,
+            &["plugins"],
+            format!("An endpoint may have {MAX_CHAIN} plugins."),
+        );
+        for (at, attachment) in attachments.plugins.iter().enumerate() {
+            faults.check(
+                attachment.config().is_none_or(|config| config.len() <= MAX_CONFIG),
+                &["plugins", &at.to_string(), "config"],
+                format!("A configuration may take {MAX_CONFIG} bytes."),
+            );
+        }
+        faults.into_result()?;
+        Ok(attachments)
+    }
+}
+
+/// One plugin of an endpoint, as it is answered. What is answered may be sent again as it is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentOut {
+    /// The plugin's name.
+    pub name: String,
+    /// The version that the endpoint keeps to; null where it follows the current one.
+    pub version: Option<String>,
+    /// The version that runs.
+    pub running_version: String,
+    /// Its configuration.
+    pub config: Option<Box<RawValue>>,
+    /// What becomes of a delivery when it fails.
+    pub on_error: OnError,
+}
+
+/// An endpoint's plugins, as they are answered.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttachmentsOut {
+    /// In the order in which a delivery passes them.
+    pub plugins: Vec<AttachmentOut>,
+}
+
+impl AttachmentsOut {
+    /// Makes the answer of what is stored.
+    pub fn new(plugins: Option<&[Attached]>) -> Self {
+        let out = |plugin: &Attached| AttachmentOut {
+            name: plugin.name.clone(),
+            version: plugin.pinned.then(|| plugin.version.clone()),
+            running_version: plugin.version.clone(),
+            config: plugin.config.clone().and_then(|config| RawValue::from_string(config).ok()),
+            on_error: plugin.on_error,
+        };
+        Self { plugins: plugins.unwrap_or_default().iter().map(out).collect() }
+    }
+}
+
+/// The body of a test run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestIn {
+    /// The version to run; none for the current one.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The configuration: any JSON.
+    #[serde(default)]
+    pub config: Option<Box<RawValue>>,
+    /// A message that was accepted, by id or event id…
+    #[serde(default)]
+    pub message_id: Option<String>,
+    /// …of this application, by id or uid.
+    #[serde(default)]
+    pub app_id: Option<String>,
+    /// Or an event that is made up.
+    #[serde(default)]
+    pub event: Option<TestEvent>,
+}
+
+/// An event to test a plugin with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestEvent {
+    /// Its type.
+    pub event_type: String,
+    /// Its payload; the plugin gets it byte for byte as it is written here.
+    pub payload: Box<RawValue>,
+    /// The headers that the endpoint would add.
+    #[serde(default)]
+    pub headers: Option<BTreeMap<String, String>>,
+}
+
+impl TestIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let test: Self = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        match (&test.message_id, &test.event) {
+            (Some(_), None) => faults.check(
+                test.app_id.is_some(),
+                &["appId"],
+                "Send the application that the message is of, by id or uid.",
+            ),
+            (None, Some(event)) => {
+                super::check_event_type(&mut faults, &["event", "eventType"], &event.event_type);
+                for (name, value) in event.headers.iter().flatten() {
+                    if let Err(fault) = header::check(name, value) {
+                        faults.add(&["event", "headers", name], fault.to_string());
+                    }
+                }
+            }
+            _ => faults.add(&["event"], "Send an event, or a messageId and its appId."),
+        }
+        faults.check(
+            test.config().is_none_or(|config| config.len() <= MAX_CONFIG),
+            &["config"],
+            format!("A configuration may take {MAX_CONFIG} bytes."),
+        );
+        faults.into_result()?;
+        Ok(test)
+    }
+
+    /// The configuration as text; null stands for none.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref().map(RawValue::get).filter(|text| *text != "null")
+    }
+
+    /// Refuses a configuration that the plugin's manifest does not allow.
+    pub fn check_config(&self, manifest: Option<&str>) -> Result<(), ApiError> {
+        let mut faults = Faults::default();
+        check_config(&mut faults, &["config"], config_schema(manifest)?.as_ref(), self.config());
+        faults.into_result()
+    }
+}
+
+impl TestEvent {
+    /// The event that a message is, from what the API shows of it. An error where its payload is stored no more.
+    pub fn of_message(shown: &[u8]) -> Result<Self, ApiError> {
+        let event: Self = serde_json::from_slice(shown).map_err(|e| ApiError::Internal(e.to_string()))?;
+        if event.payload.get() == EXPIRED {
+            return Err(ApiError::status(
+                400,
+                "missing_payload",
+                "The message's payload is no longer stored.",
+            ));
+        }
+        Ok(event)
+    }
+
+    /// What the plugin gets to work on.
+    pub fn subject(&self) -> Subject {
+        let own =
+            self.headers.iter().flatten().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(own);
+        Subject { event_type: self.event_type.clone(), headers, body: self.payload.get().as_bytes().to_vec() }
+    }
+}
+
+/// A time as it is answered, with the place among versions that it gives.
+pub(crate) fn version_times(created_ms: i64, id: &str) -> (String, String) {
+    (rfc3339(created_ms), version_place(created_ms, id))
+}
+
+/// Versions are listed by this, so that a page's end is a place even where that version is deleted meanwhile.
+pub(crate) fn version_place(created_ms: i64, id: &str) -> String {
+    format!("{created_ms:014}-{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_and_versions_are_told_from_other_texts() {
+        for good in ["a", "redact-pii_2", "0", &"a".repeat(64)] {
+            assert!(is_plugin_name(good), "{good}");
+        }
+        for bad in ["", "-a", "_a", "A", "a.b", "a b", "é", &"a".repeat(65)] {
+            assert!(!is_plugin_name(bad), "{bad}");
+        }
+        assert!(is_version(&"0f".repeat(32)));
+        for bad in ["", "latest", &"0F".repeat(32), &"0".repeat(63)] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn places_of_versions_are_in_the_order_of_time() {
+        let (old, new) = (version_place(999, "ff"), version_place(1_795_000_000_000, "00"));
+        assert!(old < new && crate::api::model::is_name(&new));
+    }
+
+    #[test]
+    fn a_chain_is_read_and_its_faults_are_placed() {
+        let read = AttachmentsIn::parse(
+            br#"{"plugins":[{"name":"a"},{"name":"b","version":null,"config":{ "x": 1.0 },"onError":"drop"}]}"#,
+        );
+        let plugins = read.expect("a chain").plugins;
+        assert_eq!((plugins[0].config(), plugins[0].on_error), (None, None));
+        assert_eq!(
+            (plugins[1].config(), plugins[1].on_error),
+            (Some(r#"{ "x": 1.0 }"#), Some(OnError::Drop))
+        );
+        let fault = |body: &Value| match AttachmentsIn::parse(body.to_string().as_bytes()) {
+            Err(ApiError::Invalid(mut faults)) => faults.remove(0).loc.join("."),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fault(&json!({})), "body.plugins");
+        assert_eq!(fault(&json!({ "plugins": [{ "version": "x" }] })), "body.plugins.0.name");
+        assert_eq!(
+            fault(&json!({ "plugins": [{ "name": "a", "onError": "retry" }] })),
+            "body.plugins.0.onError"
+        );
+        let many = vec![json!({ "name": "a" }); MAX_CHAIN + 1];
+        assert_eq!(fault(&json!({ "plugins": many })), "body.plugins");
+        let long = json!({ "plugins": [{ "name": "a", "config": "x".repeat(MAX_CONFIG) }] });
+        assert_eq!(fault(&long), "body.plugins.0.config");
+    }
+
+    #[test]
+    fn what_is_answered_may_be_sent_again() {
+        let plugin = |pinned| Attached {
+            name: "a".to_owned(),
+            version: "v".to_owned(),
+            pinned,
+            config: Some(r#"{ "x": 1.0 }"#.to_owned()),
+            on_error: OnError::Deliver,
+        };
+        let out =
+            serde_json::to_string(&AttachmentsOut::new(Some(&[plugin(false), plugin(true)]))).expect("json");
+        let again = AttachmentsIn::parse(out.as_bytes()).expect("a chain").plugins;
+        assert_eq!((again[0].version.as_deref(), again[1].version.as_deref()), (None, Some("v")));
+        assert_eq!((again[0].config(), again[0].on_error), (Some(r#"{ "x": 1.0 }"#), Some(OnError::Deliver)));
+        assert_eq!(serde_json::to_value(AttachmentsOut::new(None)).expect("json"), json!({ "plugins": [] }));
+    }
+
+    #[test]
+    fn a_test_is_of_a_message_or_of_an_event() {
+        let places = |body: &str| match TestIn::parse(body.as_bytes()) {
+            Ok(_) => String::new(),
+            Err(ApiError::Invalid(faults)) => {
+                faults.iter().map(|fault| fault.loc.join(".")).collect::<Vec<_>>().join(" ")
+            }
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(places(r#"{"event":{"eventType":"a.b","payload":{}}}"#), "");
+        assert_eq!(places(r#"{"messageId":"msg_1","appId":"mine"}"#), "");
+        assert_eq!(places("{}"), "body.event");
+        assert_eq!(
+            places(r#"{"messageId":"m","appId":"a","event":{"eventType":"a","payload":1}}"#),
+            "body.event"
+        );
+        assert_eq!(places(r#"{"messageId":"msg_1"}"#), "body.appId");
+        assert_eq!(places(r#"{"event":{"eventType":"a b","payload":1}}"#), "body.event.eventType");
+        assert_eq!(places(r#"{"event":{"eventType":"a"}}"#), "body.event.payload");
+        let headers = r#"{"event":{"eventType":"a","payload":1,"headers":{"x-a":"1","host":"h"}}}"#;
+        assert_eq!(places(headers), "body.event.headers.host");
+    }
+
+    #[test]
+    fn an_event_reaches_the_plugin_byte_for_byte() {
+        let test = TestIn::parse(
+            br#"{"event":{"eventType":"a","payload":{ "x": 1.0 },"headers":{"X-A":"1"}},"config":null}"#,
+        );
+        let test = test.expect("a test");
+        let subject = test.event.as_ref().expect("an event").subject();
+        assert_eq!((subject.body.as_slice(), test.config()), (&br#"{ "x": 1.0 }"#[..], None));
+        let names: Vec<&str> = subject.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["content-type", "x-a"]);
+        let shown = br#"{"id":"msg_1","eventType":"a","payload":{"a": 1}}"#;
+        assert_eq!(TestEvent::of_message(shown).expect("an event").payload.get(), r#"{"a": 1}"#);
+        let expired = br#"{"id":"msg_1","eventType":"a","payload":{"expired":true}}"#;
+        assert_eq!(TestEvent::of_message(expired).expect_err("gone").http_status(), 400);
+    }
+
+    #[test]
+    fn a_configuration_is_checked_by_the_manifests_schema() {
+        let manifest = r#"{"name":"a","configSchema":{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}}"#;
+        let schema = config_schema(Some(manifest)).expect("understood");
+        let faults = |config: Option<&str>| {
+            let mut faults = Faults::default();
+            check_config(&mut faults, &["config"], schema.as_ref(), config);
+            match faults.into_result() {
+                Ok(()) => String::new(),
+                Err(error) => error.body(),
+            }
+        };
+        assert_eq!(faults(Some(r#"{"n":1}"#)), "");
+        assert!(faults(Some(r#"{"n":"1"}"#)).contains(r#""loc":["body","config","n"]"#));
+        assert!(faults(None).contains("required"));
+        assert!(config_schema(None).expect("none").is_none());
+        let error = config_schema(Some(r#"{"configSchema":{"properties":{"a":{"pattern":"x"}}}}"#))
+            .expect_err("a pattern");
+        assert!(
+            error.body().contains(r#""loc":["body","manifest","configSchema","properties","a","pattern"]"#),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! Random modules, rewritten: they do what they did before, and the same on every engine for the same fuel.
+//!
+//! Seeds make it repeatable. `WEIR_FUZZ_SEEDS=first..last` runs other ones and more; a failure prints its seed.
+
+#![cfg(all(feature = "wasmi", feature = "wasmtime"))]
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // random bits are meant to be cut
+
+mod support;
+
+use std::ops::Range;
+
+use arbitrary::Unstructured;
+use support::V8;
+use support::raw::{End, Raw, RawCall, RawOutcome, RawWasmi, RawWasmtime, Type};
+use weir_plugin_host::admission::ModuleLimits;
+use weir_plugin_host::meter::{DEPTH_BUDGET, meter};
+use weir_plugin_host::run::Stop;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+fn config(random: &mut Random) -> wasm_smith::Config {
+    let mut config = wasm_smith::Config::default();
+    config.max_imports = 0;
+    config.allow_start_export = false;
+    config.export_everything = true;
+    // The one thing in which V8 is not deterministic.
+    config.canonicalize_nans = true;
+    config.exceptions_enabled = false;
+    config.extended_const_enabled = false;
+    config.gc_enabled = false;
+    config.memory64_enabled = false;
+    config.reference_types_enabled = false;
+    config.relaxed_simd_enabled = false;
+    config.simd_enabled = false;
+    config.tail_call_enabled = false;
+    config.threads_enabled = false;
+    config.max_tags = 0;
+    config.min_funcs = 1;
+    config.max_funcs = 12;
+    config.max_instructions = 20 + random.below(400) as usize;
+    config.max_memory32_bytes = 4 << 16;
+    config.memory_max_size_required = true;
+    config.max_table_elements = 200;
+    config.disallow_traps = random.below(3) == 0;
+    config.max_nesting_depth = 4 + random.below(12) as usize;
+    config
+}
+
+fn module(random: &mut Random) -> Option<Vec<u8>> {
+    let config = config(random);
+    let bytes: Vec<u8> = (0..512 + random.below(8192)).map(|_| random.next() as u8).collect();
+    Some(wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?.to_bytes())
+}
+
+fn argument(ty: Type, random: &mut Random) -> u64 {
+    let n = match random.below(3) {
+        0 => random.below(8),
+        1 => random.below(200_000),
+        _ => random.next(),
+    };
+    match ty {
+        Type::I32 => u64::from(n as u32),
+        Type::I64 => n,
+        // Numbers, no NaN.
+        Type::F32 => u64::from((n as f32).to_bits()),
+        Type::F64 => (n as f64).to_bits(),
+    }
+}
+
+fn seeds() -> Range<u64> {
+    match std::env::var("WEIR_FUZZ_SEEDS") {
+        Ok(range) => {
+            let (first, last) = range.split_once("..").expect("WEIR_FUZZ_SEEDS=first..last");
+            first.parse().unwrap()..last.parse().unwrap()
+        }
+        Err(_) => 0..400,
+    }
+}
+
+const FUEL: i64 = 200_000;
+
+#[derive(Debug, Default)]
+struct Tally {
+    modules: u32,
+    refused: u32,
+    calls: u32,
+    returned: u32,
+    trapped: u32,
+    out_of_fuel: u32,
+    out_of_depth: u32,
+    /// Refused memory that the original was given, or a stack that only the original's calls overflowed.
+    incomparable: u32,
+}
+
+#[test]
+fn rewriting_changes_nothing_but_the_fuel_and_the_fuel_is_the_same_everywhere() {
+    let (mut wasmi, mut wasmtime, mut v8) = (RawWasmi::new(), RawWasmtime::new(), V8::start());
+    let mut tally = Tally::default();
+    for seed in seeds() {
+        let mut random = Random(seed);
+        let Some(original) = module(&mut random) else { continue };
+        tally.modules += 1;
+        let metered = match meter(&original, &ModuleLimits::default()) {
+            Ok(metered) => metered.bytes,
+            Err(refusal) => {
+                // Segments outside of memory and table are what wasm-smith likes to make.
+                assert!(
+                    matches!(refusal.code(), "segment" | "start"),
+                    "seed {seed}: {} {refusal}",
+                    refusal.code()
+                );
+                tally.refused += 1;
+                continue;
+            }
+        };
+        for (name, parameters, results) in wasmtime.functions(&original) {
+            let arguments = parameters.iter().map(|ty| (*ty, argument(*ty, &mut random))).collect();
+            let call = RawCall { name, arguments, results };
+            let at = || format!("seed {seed}, {call:?}");
+            tally.calls += 1;
+            let got = wasmi.call(&metered, &call, Some(FUEL));
+            for (engine, other) in [
+                ("wasmtime", wasmtime.call(&metered, &call, Some(FUEL))),
+                ("v8", v8.call(&metered, &call, Some(FUEL))),
+            ] {
+                assert_eq!(got, other, "wasmi and {engine} differ: {}", at());
+            }
+            let plain = original_too(&got, &mut tally).then(|| wasmtime.call(&original, &call, None));
+            if let Some(plain) = plain {
+                if plain.end == End::Stopped(Stop::StackOverflow) {
+                    tally.incomparable += 1;
+                } else {
+                    assert!(plain.did_the_same(&got), "rewriting changed {}:\n{plain:?}\n{got:?}", at());
+                }
+            }
+            if let End::Values(_) = &got.end {
+                let used = FUEL - got.meters[0];
+                assert!(used > 0, "nothing was paid: {}", at());
+                if used <= FUEL {
+                    assert_eq!(got.meters[1], i64::from(DEPTH_BUDGET), "depth was not given back: {}", at());
+                    let exact = wasmi.call(&metered, &call, Some(used));
+                    assert!(
+                        exact.did_the_same(&got) && exact.meters[0] == 0,
+                        "{used} fuel is not enough: {}",
+                        at()
+                    );
+                    let short = wasmi.call(&metered, &call, Some(used - 1));
+                    assert!(short.out_of_fuel(), "one less than {used} fuel is enough: {}", at());
+                }
+            }
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally.modules == 0 || tally.returned > tally.modules / 4, "{tally:?}");
+}
+
+/// Whether the original can be run to compare: it ended by itself.
+fn original_too(got: &RawOutcome, tally: &mut Tally) -> bool {
+    if got.out_of_fuel() {
+        tally.out_of_fuel += 1;
+        return false;
+    }
+    if got.out_of_depth() {
+        tally.out_of_depth += 1;
+        return false;
+    }
+    match got.end {
+        End::Values(_) => tally.returned += 1,
+        End::Stopped(_) => tally.trapped += 1,
+    }
+    true
+}

@@ -1,0 +1,142 @@
+//! The plugins that ship, as wasm: what they make of their cases, natively and on every engine, and what that costs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use weir_plugin_host::frame::Event;
+use weir_plugin_host::run::Verdict;
+use weir_plugins_tests::{Plugin, bytes_of, event};
+
+/// A plugin may cost so much more or less fuel than is pinned before a test says so: 2 %.
+const TOLERANCE: u64 = 50;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cases(package: &str) -> Vec<serde_json::Value> {
+    let path = root().join(package).join("cases.json");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a case's configuration is as text: as it stands in the file, since numbers there keep their digits.
+fn config(case: &serde_json::Value) -> String {
+    case.get("config").map(ToString::to_string).unwrap_or_default()
+}
+
+/// Runs a case; the fuel that it took.
+fn check(package: &str, plugin: &Plugin, case: &serde_json::Value) -> u64 {
+    let text = |name: &str| case[name].as_str().unwrap_or_default();
+    let name = format!("{package}: {}", text("name"));
+    let (config, expect) = (config(case), &case["expect"]);
+    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    for (name, value) in case["headers"].as_object().into_iter().flatten() {
+        headers.push((name.to_ascii_lowercase(), value.as_str().unwrap_or_default().to_owned()));
+    }
+    let (event_type, body) = (text("eventType"), text("body"));
+    let event = Event { event_type, body: body.as_bytes(), headers: &headers, config: &config, ..event() };
+    let outcome = plugin.run(&event);
+    let verdict = outcome.result.unwrap_or_else(|error| panic!("{name}: {}: {error}", error.code()));
+    let (kind, reason) = match &verdict {
+        Verdict::Unchanged => ("unchanged", None),
+        Verdict::Replace(_) => ("replace", None),
+        Verdict::Drop { reason } => ("drop", Some(reason.clone())),
+        Verdict::Error { retryable: true, message } => ("retry", Some(message.clone())),
+        Verdict::Error { retryable: false, message } => ("fail", Some(message.clone())),
+    };
+    assert_eq!(expect["verdict"], kind, "{name}: {reason:?}");
+    if let Some(wanted) = expect.get("reason") {
+        assert_eq!(wanted.as_str(), reason.as_deref(), "{name}");
+    }
+    let mut delivered = (event_type.to_owned(), body.as_bytes().to_vec());
+    if let Verdict::Replace(patch) = verdict {
+        patch.apply_headers(&mut headers);
+        delivered = (patch.event_type.unwrap_or(delivered.0), patch.body.unwrap_or(delivered.1));
+    }
+    if let Some(wanted) = expect["eventType"].as_str() {
+        assert_eq!(wanted, delivered.0, "{name}");
+    }
+    if let Some(wanted) = expect["body"].as_str() {
+        assert_eq!(wanted, String::from_utf8_lossy(&delivered.1), "{name}");
+    }
+    for (header, wanted) in expect["headers"].as_object().into_iter().flatten() {
+        let have = headers.iter().find(|(have, _)| have == header).map(|(_, value)| value.as_str());
+        assert_eq!(wanted.as_str(), have, "{name}: {header}");
+    }
+    outcome.fuel
+}
+
+#[test]
+fn every_case_becomes_what_it_says_on_every_engine_and_costs_what_is_pinned() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuel.txt");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let pinned: BTreeMap<_, u64> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once(": ").and_then(|(name, fuel)| Some((name, fuel.parse().ok()?))))
+        .collect();
+    let (mut now, mut wrong) = (String::new(), Vec::new());
+    for package in xtask::plugins::packages().unwrap_or_else(|error| panic!("{error}")) {
+        let plugin = Plugin::load(&bytes_of(&package));
+        for case in cases(&package) {
+            let fuel = check(&package, &plugin, &case);
+            let name = format!("{package}: {}", case["name"].as_str().unwrap_or_default());
+            let before = pinned.get(name.as_str()).copied();
+            if before.is_none_or(|before| fuel.abs_diff(before) > before / TOLERANCE) {
+                wrong.push(format!("{name}: {fuel}, pinned: {before:?}"));
+            }
+            writeln!(now, "{name}: {fuel}").unwrap();
+        }
+    }
+    if std::env::var_os("WEIR_PIN").is_some() {
+        fs::write(&path, now).unwrap();
+        return;
+    }
+    assert!(
+        wrong.is_empty(),
+        "the fuel has changed:\n{}\nIf that is meant, write the new numbers with WEIR_PIN=1.",
+        wrong.join("\n")
+    );
+    assert_eq!(
+        pinned.len(),
+        now.lines().count(),
+        "there are pins without a case: write them anew with WEIR_PIN=1"
+    );
+}
+
+#[test]
+fn every_plugin_says_what_it_is() {
+    for package in xtask::plugins::packages().unwrap_or_else(|error| panic!("{error}")) {
+        let manifest =
+            Plugin::load(&bytes_of(&package)).manifest.unwrap_or_else(|| panic!("{package} has none"));
+        assert_eq!(manifest.name, package);
+        assert!(manifest.description.is_some_and(|text| text.ends_with('.')), "{package}");
+        let has_schema = root().join(&package).join("config.schema.json").is_file();
+        assert_eq!(manifest.config_schema.is_some(), has_schema, "{package}");
+    }
+}
+
+#[test]
+fn the_smallest_plugin_has_four_lines_and_less_than_10_kb() {
+    let source = fs::read_to_string(root().join("paid-only/src/lib.rs")).unwrap();
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let statements: Vec<_> =
+        code.lines().filter(|line| !line.is_empty() && !line.starts_with("//")).collect();
+    // rustfmt gives the function's body a line of its own.
+    assert_eq!(statements.len(), 6, "{statements:?}");
+    assert!(bytes_of("paid-only").len() < 10_000);
+}
+
+#[test]
+fn no_plugin_is_larger_than_it_has_to_be() {
+    for package in xtask::plugins::packages().unwrap_or_else(|error| panic!("{error}")) {
+        let bytes = bytes_of(&package);
+        println!("{package}: {} bytes", bytes.len());
+        assert!(bytes.len() < 100_000, "{package}: {}", bytes.len());
+        let home = std::env::var("HOME").unwrap_or_default();
+        let path = home.as_bytes();
+        let found = path.len() > 4 && bytes.windows(path.len()).any(|window| window == path);
+        assert!(!found, "{package} has a path of this machine in it");
+    }
+}

@@ -1,0 +1,183 @@
+//! Plugins: what takes more than one object to answer.
+
+use super::{Caller, internal, no_app};
+use crate::directory;
+use crate::js::now;
+use std::cell::OnceCell;
+use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::plugin::{TestEvent, TestIn};
+use weir_core::api::query::Query;
+use weir_core::api::route::{Op, Route};
+use weir_core::app::OUTDATED;
+use weir_core::error::ApiError;
+use weir_core::frame::{self, PluginModule, ResolvedPlugins};
+use weir_core::plugin::{Attached, EngineName, OnError, Ran, Subject, Verdict, report};
+use weir_plugin_host::frame::Event;
+use weir_plugin_host::run::{self, Limits};
+use weir_plugin_host::wasmi::Engine;
+use worker::console_error;
+
+/// How often plugins are resolved again because they were changed meanwhile.
+const TRIES: usize = 8;
+
+thread_local! {
+    static ENGINE: OnceCell<Engine> = const { OnceCell::new() };
+}
+
+impl Caller {
+    /// Attaches plugins to an endpoint: the Directory resolves them and notes where they may be, the App stores them,
+    /// and is then asked where they are. What fails in between leaves only notes too many, which the Directory finds.
+    pub(super) async fn put_plugins(&self, app: &str, route: Route, body: &[u8]) -> Result<Reply, ApiError> {
+        let endpoint = Call {
+            op: Op::EndpointGet.name().to_owned(),
+            params: route.into_call_params(),
+            app_scope: self.claims.app.is_some(),
+            ..Call::default()
+        };
+        let found = self.ask_app(app, &endpoint).await?;
+        if found.status != 200 {
+            return Ok(found);
+        }
+        let endpoint_id = text_of(&found, "id")?;
+        let app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
+        let mut refused = Reply::empty(409);
+        for _ in 0..TRIES {
+            let params = vec![app_id.clone(), endpoint_id.clone()];
+            let resolved = self.ask_store(Op::PluginAttach, params, body.to_vec()).await?;
+            if resolved.status != 200 {
+                return Ok(resolved);
+            }
+            let seq = frame::decode::<ResolvedPlugins>(&resolved.body).map_err(internal)?.seq;
+            let put = Call {
+                op: Op::PluginsPut.name().to_owned(),
+                params: vec![endpoint_id.clone()],
+                body: resolved.body,
+                app_scope: endpoint.app_scope,
+                ..Call::default()
+            };
+            let stored = self.ask_app(app, &put).await?;
+            if stored.status == 409 && text_of(&stored, "code")? == OUTDATED {
+                refused = stored;
+                continue;
+            }
+            let params = vec![app_id.clone(), seq.to_string()];
+            if let Err(error) = self.ask_store(Op::PluginSettle, params, Vec::new()).await {
+                console_error!("{app_id}: {error}"); // the Directory's alarm does it later
+            }
+            return Ok(stored);
+        }
+        Ok(refused)
+    }
+
+    /// Deletes a plugin or a version. Where it seems to be attached, the applications are asked first.
+    pub(super) async fn delete_plugin(&self, route: Route, query: &str) -> Result<Reply, ApiError> {
+        let force = Query::parse(query).flag("force")?.unwrap_or(false);
+        let call = self.call(route.op, route, query, Vec::new());
+        if !force {
+            let name = call.params.first().cloned().unwrap_or_default();
+            self.ask_store(Op::PluginVerify, vec![name], Vec::new()).await?;
+        }
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
+    }
+
+    /// Runs a plugin on one event, and delivers nothing.
+    pub(super) async fn test_plugin(&self, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
+        let name = route.params.first().map_or("", String::as_str);
+        let test = TestIn::parse(body)?;
+        let (org, version) = (&self.claims.org, test.version.as_deref());
+        let module = directory::module(&self.env, org, name, version).await.map_err(internal)?;
+        let module = module.ok_or_else(|| ApiError::not_found("Plugin or version"))?;
+        test.check_config(module.manifest.as_deref())?;
+        let mut place = Place { app_id: "app_test".to_owned(), msg_id: "msg_test".to_owned() };
+        let event = match (&test.event, &test.message_id, &test.app_id) {
+            (Some(event), ..) => event.clone(),
+            (None, Some(msg_id), Some(app)) => {
+                let call = Call {
+                    op: Op::MessageGet.name().to_owned(),
+                    params: vec![msg_id.clone()],
+                    ..Call::default()
+                };
+                let shown = self.ask_app(app, &call).await?;
+                if shown.status != 200 {
+                    return Ok(shown);
+                }
+                place.msg_id = text_of(&shown, "id")?;
+                place.app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
+                TestEvent::of_message(&shown.body)?
+            }
+            _ => return Err(internal("a test of nothing".to_owned())),
+        };
+        let subject = event.subject();
+        let ran = run_once(&module, &subject, test.config().unwrap_or_default(), &place);
+        let plugin = Attached {
+            name: name.to_owned(),
+            version: module.version,
+            pinned: true,
+            config: None,
+            on_error: OnError::Hold,
+        };
+        Ok(Reply::json(200, &report(plugin, subject, ran)))
+    }
+
+    async fn ask_store(&self, op: Op, params: Vec<String>, body: Vec<u8>) -> Result<Reply, ApiError> {
+        let call = Call { op: op.name().to_owned(), params, body, ..Call::default() };
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
+    }
+}
+
+/// Where the event of a test is said to come from.
+struct Place {
+    app_id: String,
+    msg_id: String,
+}
+
+fn run_once(module: &PluginModule, subject: &Subject, config: &str, place: &Place) -> Ran {
+    let loaded = ENGINE.with(|engine| engine.get_or_init(Engine::new).load(&module.bytes));
+    let outcome = match loaded {
+        Ok(loaded) => {
+            let event = Event {
+                id: &place.msg_id,
+                event_type: &subject.event_type,
+                timestamp_ms: now(),
+                attempt: 1,
+                app_id: &place.app_id,
+                endpoint_id: "ep_test",
+                headers: &subject.headers,
+                config,
+                body: &subject.body,
+            };
+            loaded.run(&event.encode(), &Limits::default())
+        }
+        Err(why) => run::Outcome::host_failure(why),
+    };
+    ran(outcome)
+}
+
+/// What an engine says, in the words of a delivery.
+fn ran(outcome: run::Outcome) -> Ran {
+    let verdict = match outcome.result {
+        Ok(run::Verdict::Unchanged) => Verdict::Unchanged,
+        Ok(run::Verdict::Replace(patch)) => Verdict::Replace {
+            body: patch.body,
+            headers: patch.headers.into_iter().map(|change| (change.name, change.value)).collect(),
+            event_type: patch.event_type,
+        },
+        Ok(run::Verdict::Drop { reason }) => Verdict::Drop { reason },
+        Ok(run::Verdict::Error { retryable, message }) => {
+            let code = if retryable { "error" } else { "permanent" };
+            Verdict::Failed { code: code.to_owned(), text: message }
+        }
+        Err(error) => Verdict::Failed { code: error.code().to_owned(), text: error.to_string() },
+    };
+    let logs = outcome.logs.lines.into_iter().map(|line| (line.level.name().to_owned(), line.text)).collect();
+    let (fuel, pages) = (outcome.fuel, outcome.memory_pages);
+    Ran { verdict, logs, fuel, pages, engine: EngineName::Wasmi }
+}
+
+/// A text field of an object's JSON answer.
+fn text_of(reply: &Reply, field: &str) -> Result<String, ApiError> {
+    let value: serde_json::Value =
+        serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+    let text = value.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
+    text.ok_or_else(|| internal(format!("an answer without {field}")))
+}
