@@ -81,7 +81,8 @@ fn what_plugins_make_of_a_message_arrives_signed() {
     let attempt = attempt(&api, &app, &message);
     assert_eq!(attempt["status"], 0, "{attempt}");
     let plugins = list_of(&attempt);
-    let did: Vec<_> = plugins.iter().map(|p| (text(p, "name"), text(p, "verdict"), text(p, "engine"))).collect();
+    let did: Vec<_> =
+        plugins.iter().map(|p| (text(p, "name"), text(p, "verdict"), text(p, "engine"))).collect();
     let expected = ["redact", "headers"].map(|name| (name.into(), "replaced".into(), "wasmi".into()));
     assert_eq!(did, expected);
     assert!(plugins.iter().all(|p| p["fuel"].as_u64() > Some(0)), "{attempt}");
@@ -98,7 +99,12 @@ fn what_a_plugin_filters_out_is_canceled_with_its_reason_and_can_be_sent_after_a
     let app = api.app();
     let endpoint = api.endpoint(&app, &receiver.url("/"));
     upload(&api, "large-only", &shipped("filter"));
-    attach(&api, &app, &endpoint, &json!([{ "name": "large-only", "config": { "when": "body.amount >= 100" } }]));
+    attach(
+        &api,
+        &app,
+        &endpoint,
+        &json!([{ "name": "large-only", "config": { "when": "body.amount >= 100" } }]),
+    );
     let small = api.send(&app, r#"{"amount":5}"#);
     let large = api.send(&app, r#"{"amount":500}"#);
     assert_eq!(receiver.wait_for_one("/", SOON).message_id(), Some(large.as_str()));
@@ -114,7 +120,8 @@ fn what_a_plugin_filters_out_is_canceled_with_its_reason_and_can_be_sent_after_a
     assert_eq!(list(&found).len(), 1, "{found}");
     // Without the filter it can be sent by hand.
     attach(&api, &app, &endpoint, &json!([]));
-    let (status, body) = api.post(&format!("/api/v1/app/{app}/msg/{small}/endpoint/{endpoint}/resend"), &json!({}));
+    let (status, body) =
+        api.post(&format!("/api/v1/app/{app}/msg/{small}/endpoint/{endpoint}/resend"), &json!({}));
     assert_eq!(status, 202, "{body}");
     receiver.wait_for("/", 2, SOON);
 }
@@ -137,7 +144,10 @@ fn a_failed_plugin_holds_a_delivery_until_a_fixed_version_is_current() {
     upload(&api, "shape", &plugin("i32.const 0", ""));
     assert_eq!(receiver.wait_for_one("/", SOON).message_id(), Some(message.as_str()));
     let attempts = api.attempts(&app, &message, 2, SOON);
-    assert_eq!((&attempts[1]["status"], &attempts[1]["plugins"][0]["verdict"]), (&json!(0), &json!("unchanged")));
+    assert_eq!(
+        (&attempts[1]["status"], &attempts[1]["plugins"][0]["verdict"]),
+        (&json!(0), &json!("unchanged"))
+    );
 }
 
 #[test]

@@ -56,7 +56,8 @@ pub fn to_json(text: &str) -> Result<Value, String> {
             Some(Open::Mapping(entries, key)) => match key.take() {
                 Some(key) => drop(entries.insert(key, value)),
                 None => {
-                    *key = Some(name(value).ok_or_else(|| format!("A key of the YAML is no text {}.", at()))?);
+                    *key =
+                        Some(name(value).ok_or_else(|| format!("A key of the YAML is no text {}.", at()))?);
                 }
             },
         }

@@ -395,7 +395,7 @@ fn an_endpoint_that_owes_and_is_silent_is_woken() {
 }
 
 #[test]
-fn a_message_that_was_delivered_at_once_costs_one_cursor_and_no_later_alarm() {
+fn a_message_that_was_delivered_at_once_costs_one_cursor_and_no_later_alarm_but_to_forget_it() {
     let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
     sut.accepted(1);
     let before = sut.sql.changes();
