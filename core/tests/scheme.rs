@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use weir_core::preset;
-use weir_core::scheme::{Outgoing, Params, Request, Scheme, Verdict};
+use weir_core::scheme::{Outgoing, Params, Reason, Request, Scheme, Verdict};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +104,7 @@ impl Case {
             _ => None,
         };
         let right = Some(verdict.word()) == self.verdict.as_deref()
-            && verdict.reason().map(|reason| reason.code()) == self.reason.as_deref()
+            && verdict.reason().map(Reason::code) == self.reason.as_deref()
             && self.secret.is_none_or(|secret| proof.is_some_and(|proof| proof.secret == secret))
             && self.age_ms.is_none_or(|age| proof.is_some_and(|proof| proof.age_ms == Some(age)));
         if !right {

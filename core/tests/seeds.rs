@@ -121,7 +121,7 @@ fn loops() {
         // "sourceType: For email.* events … One of campaign, loop or transactional." with the related id.
         match body.get("sourceType").and_then(Value::as_str) {
             Some(source) => {
-                assert!(body[format!("{source}Id")].is_string() && name.starts_with("email."), "{name}")
+                assert!(body[format!("{source}Id")].is_string() && name.starts_with("email."), "{name}");
             }
             None => assert!(!name.starts_with("email."), "{name}"),
         }

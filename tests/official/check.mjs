@@ -2,11 +2,19 @@
 //
 // WEIR_CASES names a file with an array of cases: {library, secret, public, method, url, headers, body}. For each, one
 // line: whether the library accepts it, whether it accepts it with one more byte in the body, and what the library
-// itself signs (or, where it only verifies, what its provider documents, with Node's own cryptography).
+// itself signs (or, where it only verifies, what its provider documents, with Node's own cryptography). The time is
+// WEIR_NOW, in milliseconds: some libraries allow a few seconds only, and loading all of them takes longer.
 
 import { readFileSync } from 'node:fs';
 import crypto from 'node:crypto';
 import { createRequire } from 'node:module';
+
+const NOW = Number(process.env.WEIR_NOW);
+const RealDate = Date;
+globalThis.Date = class extends RealDate {
+  constructor(...given) { super(...(given.length ? given : [NOW])); }
+  static now() { return NOW; }
+};
 
 const require = createRequire(import.meta.url);
 const now = () => Math.floor(Date.now() / 1000);

@@ -25,7 +25,7 @@ def twilio(case):
     from twilio.request_validator import RequestValidator
 
     validator = RequestValidator(case["secret"])
-    params = lambda body: {name: values for name, values in parse_qs(body, keep_blank_values=True).items()}
+    params = lambda body: {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
     signed = {"x-twilio-signature": validator.compute_signature(case["url"], params(case["body"]))}
     return (
         lambda body: validator.validate(case["url"], params(body), case["headers"]["x-twilio-signature"]),

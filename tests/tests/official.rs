@@ -14,6 +14,7 @@ use weir_core::scheme::{Outgoing, Params, Request};
 use weir_tests::gateway::scratch;
 use weir_tests::sdk;
 
+const NOW: i64 = 1_795_000_000_000;
 const JSON: &str = r#"{"type":"a.b","id":"c"}"#;
 const FORM: &str = "CallSid=CA1&Digits=1234&From=%2B14158675309";
 const URL: &str = "https://example.com/in?a=b&c=d";
@@ -108,7 +109,7 @@ fn keys(secret: &str) -> Keys {
 }
 
 /// A request that Weir signed, for a library to look at.
-fn signed_here(library: &str, preset: &str, secret: &str, body: &str) -> Value {
+fn signed_here(library: &str, preset: &str, secret: &str, body: &str, now: i64) -> Value {
     let keys = keys(secret);
     let preset = preset::find(preset).unwrap();
     let body = if body == "bt_payload=" {
@@ -119,7 +120,7 @@ fn signed_here(library: &str, preset: &str, secret: &str, body: &str) -> Value {
     let url = if library == "twilio (JSON)" { "https://example.com/in" } else { URL };
     let outgoing = Outgoing { method: "POST", url, headers: &[], body: body.as_bytes(), id: "msg_1" };
     let ready = preset.scheme.signing(&[&keys.weir]).unwrap();
-    let signed = preset.sign(&ready, &Params::new(), &outgoing, "orders/create", now()).unwrap();
+    let signed = preset.sign(&ready, &Params::new(), &outgoing, "orders/create", now).unwrap();
     let headers: BTreeMap<String, String> = signed.headers.into_iter().collect();
     json!({
         "library": library, "secret": keys.theirs, "public": keys.public, "method": "POST",
@@ -129,7 +130,7 @@ fn signed_here(library: &str, preset: &str, secret: &str, body: &str) -> Value {
 }
 
 /// What is wrong with what a library says of a case, and with what Weir says of the library's signature.
-fn fault(case: &Value, line: &Value, preset: &str, secret: &str) -> Option<String> {
+fn fault(case: &Value, line: &Value, preset: &str, secret: &str, now: i64) -> Option<String> {
     let library = case["library"].as_str().unwrap();
     if line["accepts"] != true {
         return Some(format!(
@@ -154,12 +155,8 @@ fn fault(case: &Value, line: &Value, preset: &str, secret: &str) -> Option<Strin
     let text = |name: &str| theirs[name].as_str().or(case[name].as_str()).unwrap();
     let request =
         Request { method: "POST", url: text("url"), headers: &headers, body: text("body").as_bytes() };
-    let verdict = preset.scheme.verify(
-        &preset.scheme.verifying(&[keys(secret).public]),
-        &Params::new(),
-        &request,
-        now(),
-    );
+    let verdict =
+        preset.scheme.verify(&preset.scheme.verifying(&[keys(secret).public]), &Params::new(), &request, now);
     if !verdict.is_good() {
         return Some(format!("Weir refuses what {library} signs: {verdict:?} {theirs}"));
     }
@@ -168,7 +165,7 @@ fn fault(case: &Value, line: &Value, preset: &str, secret: &str) -> Option<Strin
         &preset.scheme.verifying(&[keys(secret).public]),
         &Params::new(),
         &Request { body: &other, ..request },
-        now(),
+        now,
     );
     // Adyen's and Braintree's signatures stand in the body, and cover fields of it.
     (changed.is_good() && !matches!(preset.name.as_str(), "adyen" | "braintree"))
@@ -179,16 +176,17 @@ fn fault(case: &Value, line: &Value, preset: &str, secret: &str) -> Option<Strin
 fn libraries_of_npm() {
     let cases: Vec<Value> = NPM
         .iter()
-        .map(|(library, preset, secret, body)| signed_here(library, preset, secret, body))
+        .map(|(library, preset, secret, body)| signed_here(library, preset, secret, body, NOW))
         .collect();
     let file = scratch("official").join("cases.json");
     std::fs::write(&file, Value::from(cases.clone()).to_string()).unwrap();
-    let run = sdk::official("check.mjs", &[("WEIR_CASES", &file.to_string_lossy())]);
+    let (file, now) = (file.to_string_lossy(), NOW.to_string());
+    let run = sdk::official("check.mjs", &[("WEIR_CASES", &file), ("WEIR_NOW", &now)]);
     run.assert_ok();
     let mut faults = Vec::new();
     for (case, (library, preset, secret, _)) in cases.iter().zip(NPM) {
         match run.lines.iter().find(|line| line["library"] == library) {
-            Some(line) => faults.extend(fault(case, line, preset, secret)),
+            Some(line) => faults.extend(fault(case, line, preset, secret, NOW)),
             None => faults.push(format!("{library}: nothing was said\n{}", run.noise)),
         }
     }
@@ -198,13 +196,13 @@ fn libraries_of_npm() {
 #[test]
 fn libraries_of_pypi() {
     for (package, library, preset, secret, body) in PYPI {
-        let case = signed_here(library, preset, secret, body);
+        let case = signed_here(library, preset, secret, body, now());
         let file = scratch("official").join("cases.json");
         std::fs::write(&file, json!([case]).to_string()).unwrap();
         let env = [("WEIR_CASES", &*file.to_string_lossy()), ("WEIR_LIBRARY", library)];
         let Some(run) = sdk::python(package, "../official/check.py", &env) else { return };
         run.assert_ok();
-        let found = fault(&case, &run.lines[0], preset, secret);
+        let found = fault(&case, &run.lines[0], preset, secret, now());
         assert!(found.is_none(), "{}", found.unwrap_or_default());
     }
 }
