@@ -69,7 +69,7 @@ fn debug_sections_go_and_names_stay() {
 #[test]
 fn only_what_can_come_back_to_itself_counts_its_depth() {
     let metered = meter(
-        &wat(r#"(module
+        &wat(r"(module
                 (type $f (func))
                 (table 1 funcref)
                 (elem (i32.const 0) $through_the_table)
