@@ -73,11 +73,42 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
             tools::WORKER_BUILD
         ));
     }
+    if release {
+        let wasm = dir.join("index_bg.wasm");
+        let whole = fs::read(&wasm).map_err(failed("read", &wasm))?;
+        let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
+        fs::write(&wasm, small).map_err(failed("write", &wasm))?;
+    }
     let entry = root().join("worker").join(ENTRY);
     fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
     let stamp = dir.join(STAMP);
     fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
     Ok(dir)
+}
+
+/// A wasm module without its custom sections: names of functions and of tools, which only a debugger reads. (The
+/// linker cannot leave them out: wasm-bindgen needs its own.)
+fn without_names(module: &[u8]) -> Option<Vec<u8>> {
+    let (head, mut rest) = module.split_at_checked(8)?;
+    let mut out = head.to_vec();
+    while let Some(&id) = rest.first() {
+        let mut length = 0usize;
+        let mut at = 1;
+        loop {
+            let byte = *rest.get(at)?;
+            length |= usize::from(byte & 0x7f).checked_shl(7 * (u32::try_from(at).ok()? - 1))?;
+            at += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let (section, after) = rest.split_at_checked(at.checked_add(length)?)?;
+        if id != 0 {
+            out.extend_from_slice(section);
+        }
+        rest = after;
+    }
+    Some(out)
 }
 
 /// The same environment for another program.
@@ -136,6 +167,14 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_left_out_and_nothing_else() {
+        let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\0\x05\x04namX\x03\x02\x01\0";
+        let small = without_names(module);
+        assert_eq!(small.as_deref(), Some(&b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0"[..]));
+        assert_eq!(without_names(&module[..12]), None);
+    }
 
     #[test]
     fn a_build_is_current_until_a_source_changes_comes_or_goes() -> Result<(), String> {
