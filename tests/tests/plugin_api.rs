@@ -3,11 +3,14 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::time::Duration;
 use weir_tests::client::{Api, column, list, text};
 use weir_tests::gateway::{Running, shared};
+use weir_tests::receiver::Receiver;
 
 /// A URL that is never called: nothing is sent to its endpoints.
 const ELSEWHERE: &str = "https://example.com/hook";
+const SOON: Duration = Duration::from_secs(10);
 
 /// What a plugin of these tests is made of.
 #[derive(Default)]
@@ -582,4 +585,50 @@ fn a_test_run_takes_a_message_that_was_accepted() {
         api.post("/api/v1/plugin/strict/test", &json!({ "event": event, "config": { "n": 1 } }));
     assert_eq!((status, &run["verdict"]), (200, &json!("unchanged")), "{run}");
     assert_eq!(list(&api.get("/api/v1/plugin").1).len(), 2);
+}
+
+// ---- deliveries ---------------------------------------------------------------------------------------------
+
+#[test]
+fn what_a_plugin_holds_goes_out_changed_once_a_fixed_version_is_current() {
+    let gateway = Running::start(&[("RETRY_SCHEDULE", "3600")]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/hook"));
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/plugins");
+    let broken = upload(&api, "a", &plugin(&Parts { transform: "unreachable", ..Parts::default() }));
+    attach(&api, &path, &json!([{ "name": "a" }]));
+    let message = api.send(&app, "{}");
+    let held = api.attempts(&app, &message, 1, SOON);
+    assert!(text(&held[0], "response").contains("failed (trap)"), "{held:?}");
+    let fixed =
+        upload(&api, "a", &plugin(&Parts { transform: "i32.const 1", body: "[1]", ..Parts::default() }));
+    let got = receiver.wait_for_one("/hook", SOON);
+    assert_eq!((&got.body[..], got.message_id()), (&b"[1]"[..], Some(message.as_str())));
+
+    // Rolled back, it fails again; and by force the plugin is gone, and nothing is in the way.
+    assert_eq!(api.put("/api/v1/plugin/a/current", &json!({ "version": broken })).0, 200);
+    assert_eq!(runs(&api, &path), [broken]);
+    let message = api.send(&app, "{}");
+    api.attempts(&app, &message, 1, SOON);
+    assert_eq!(api.delete(&format!("/api/v1/plugin/a/version/{fixed}")).0, 204);
+    assert_eq!(api.delete("/api/v1/plugin/a?force=true").0, 204);
+    let got = receiver.wait_for("/hook", 2, SOON);
+    assert_eq!(&got[1].body[..], b"{}");
+}
+
+#[test]
+fn what_a_plugin_drops_is_recorded_as_filtered() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/hook"));
+    upload(&api, "a", &plugin(&Parts { transform: "i32.const 2", error: "not wanted", ..Parts::default() }));
+    attach(&api, &format!("/api/v1/app/{app}/endpoint/{endpoint}/plugins"), &json!([{ "name": "a" }]));
+    let message = api.send(&app, "{}");
+    let attempts = api.attempts(&app, &message, 1, SOON);
+    assert_eq!(text(&attempts[0], "response"), "Filtered out by the plugin a: not wanted");
+    assert_eq!(attempts[0]["responseStatusCode"], 0);
 }

@@ -703,7 +703,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn version_of(bytes: u8) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest([bytes]).iter().map(|byte| format!("{byte:02x}")).collect()
+    plugins::hex(&Sha256::digest([bytes]))
 }
 
 impl World {

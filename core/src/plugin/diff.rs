@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_what_is_told() {
-        let many: Vec<usize> = (0..MAX_CHANGES + 1).collect();
+        let many: Vec<usize> = (0..=MAX_CHANGES).collect();
         let changes = bodies(b"[]", json!(many).to_string().as_bytes());
         assert_eq!((changes.changes.len(), changes.truncated), (MAX_CHANGES, true));
     }
