@@ -106,6 +106,8 @@ struct Tally {
     out_of_depth: u32,
     /// Refused memory that the original was given, or a stack that only the original's calls overflowed.
     incomparable: u32,
+    /// The original itself differs between engines: where it was looked into, by the bits of a NaN.
+    original_differs: u32,
 }
 
 #[test]
@@ -135,11 +137,31 @@ fn rewriting_changes_nothing_but_the_fuel_and_the_fuel_is_the_same_everywhere() 
             let at = || format!("seed {seed}, {call:?}");
             tally.calls += 1;
             let got = wasmi.call(&metered, &call, Some(FUEL));
-            for (engine, other) in [
+            let others = [
                 ("wasmtime", wasmtime.call(&metered, &call, Some(FUEL))),
                 ("v8", v8.call(&metered, &call, Some(FUEL))),
-            ] {
-                assert_eq!(got, other, "wasmi and {engine} differ: {}", at());
+            ];
+            if let Some((engine, other)) = others.iter().find(|(_, other)| *other != got) {
+                // Engines make NaNs of different bits, and wasm-smith lets some of them through to where a program can
+                // tell. Then they differ on the original, too, and rewriting changes it on none.
+                let what = || format!("wasmi and {engine} differ: {}\n{got:?}\n{other:?}", at());
+                assert!(!got.out_of_fuel() && !got.out_of_depth(), "{}", what());
+                let plain = [
+                    wasmi.call(&original, &call, None),
+                    wasmtime.call(&original, &call, None),
+                    v8.call(&original, &call, None),
+                ];
+                assert!(
+                    plain.iter().any(|other| !other.did_the_same(&plain[0])),
+                    "only rewritten, {}",
+                    what()
+                );
+                for (plain, rewritten) in plain.iter().zip([&got, &others[0].1, &others[1].1]) {
+                    assert!(plain.did_the_same(rewritten), "rewriting changed {}", at());
+                }
+                println!("seed {seed}, {}: the original differs between engines", call.name);
+                tally.original_differs += 1;
+                continue;
             }
             let plain = original_too(&got, &mut tally).then(|| wasmtime.call(&original, &call, None));
             if let Some(plain) = plain {
@@ -167,6 +189,7 @@ fn rewriting_changes_nothing_but_the_fuel_and_the_fuel_is_the_same_everywhere() 
         }
     }
     println!("{tally:?}");
+    assert!(tally.original_differs <= 2 + tally.calls / 200, "{tally:?}");
     assert!(tally.modules == 0 || tally.returned > tally.modules / 4, "{tally:?}");
 }
 
