@@ -1060,3 +1060,31 @@ fn a_messages_destinations_and_an_endpoints_messages_tell_how_it_went() {
         api.until(&format!("{base}/endpoint/{endpoint}/msg"), SOON, |page| page["data"][0]["status"] == 0);
     assert_eq!(column(&messages, "id"), [message]);
 }
+
+// ---- event types from OpenAPI -------------------------------------------------------------------------------
+
+#[test]
+fn event_types_are_imported_from_openapi_in_json_or_yaml() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let path = "/api/v1/event-type/import/openapi";
+    let yaml = "webhooks:\n  invoice.paid:\n    post:\n      description: An invoice was paid\n";
+    let (status, dry) = api.post(path, &json!({ "specRaw": yaml, "dryRun": true }));
+    assert_eq!((status, &dry["data"]["toModify"][0]["name"]), (200, &json!("invoice.paid")), "{dry}");
+    assert_eq!(api.get("/api/v1/event-type/invoice.paid").0, 404, "a dry run does nothing");
+    assert_eq!(api.post(path, &json!({ "specRaw": yaml })).0, 200);
+    assert_eq!(api.get("/api/v1/event-type/invoice.paid").1["description"], "An invoice was paid");
+    let spec = json!({ "openapi": "3.0.0", "x-webhooks": { "other": { "post": { "summary": "Other" } } } });
+    let (status, done) = api.post(path, &json!({ "spec": spec, "replaceAll": true }));
+    assert_eq!((status, &done["data"]["modified"]), (200, &json!(["other"])), "{done}");
+    assert_eq!(api.get("/api/v1/event-type/invoice.paid").1["archived"], true);
+    for wrong in [
+        json!({}),
+        json!({ "specRaw": "a: [" }),
+        json!({ "spec": { "webhooks": { "a b": { "post": {} } } } }),
+    ] {
+        assert_eq!(api.post(path, &wrong).0, 422, "{wrong}");
+    }
+    let app = api.app();
+    assert_eq!(api.as_app(&app).post(path, &json!({ "specRaw": yaml })).0, 403);
+}

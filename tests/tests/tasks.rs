@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_tests::client::{Api, column, list, text};
+use weir_tests::client::{Api, column, id_of, list, text};
 use weir_tests::gateway::{Running, shared};
 use weir_tests::receiver::{Answer, Received, Receiver, unix_ms};
 
@@ -85,7 +85,7 @@ fn a_task_needs_an_endpoint_that_is_there_and_enabled_and_a_period() {
     let api = gateway.tenant();
     let app = api.app();
     let off = api.endpoint_with(&app, "https://example.com/", &json!({ "disabled": true }));
-    for what in ["recover", "replay-missing"] {
+    for what in ["recover", "replay-missing", "bulk-replay"] {
         let body = json!({ "since": an_hour_ago() });
         let path = format!("/api/v1/app/{app}/endpoint/{off}/{what}");
         let (status, refused) = api.post(&path, &body);
@@ -97,6 +97,106 @@ fn a_task_needs_an_endpoint_that_is_there_and_enabled_and_a_period() {
         let path = format!("/api/v1/app/{app}/endpoint/{on}/recover");
         assert_eq!(api.post(&path, &body).0, 422, "{body}");
     }
+}
+
+#[test]
+fn a_bulk_replay_sends_again_what_passes_its_filter() {
+    let gateway = Running::start(&[("RETRY_SCHEDULE", "")]);
+    let receiver = Receiver::start();
+    receiver.on("/", |r| if r.nth == 1 { Answer::status(404) } else { Answer::ok() });
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let mut sent = Vec::new();
+    for (event_type, tag) in [("a.b", "x"), ("a.b", "y"), ("c.d", "x")] {
+        let body = json!({ "eventType": event_type, "payload": {}, "tags": [tag] });
+        let message = id_of(api.post(&format!("/api/v1/app/{app}/msg"), &body), 202);
+        api.attempts(&app, &message, 1, SOON);
+        sent.push(message);
+    }
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/bulk-replay");
+    let mut came = 3;
+    for (filter, wanted) in [
+        (json!({ "status": 2 }), vec![&sent[1]]),
+        (json!({ "tag": "x", "eventTypes": ["a.b"] }), vec![&sent[0]]),
+        (json!({ "statusCodeClass": 500 }), vec![]),
+        (json!({}), sent.iter().collect()),
+    ] {
+        let mut body = filter.clone();
+        body["since"] = json!(an_hour_ago());
+        let (status, task) = api.post(&path, &body);
+        assert_eq!((status, &task["task"]), (202, &json!("endpoint.bulk-replay")), "{task}");
+        let id = text(&task, "id");
+        let over =
+            api.until(&format!("/api/v1/background-task/{id}"), SOON, |task| task["status"] == "finished");
+        let data = &over["data"];
+        assert_eq!(
+            (&data["messagesSent"], &data["progress"]),
+            (&json!(wanted.len()), &json!(100)),
+            "{filter}"
+        );
+        let received = receiver.wait_for("/", came + wanted.len(), SOON);
+        let mut got: Vec<_> = received[came..].iter().filter_map(Received::message_id).collect();
+        got.sort_unstable();
+        assert_eq!(got, wanted, "{filter}");
+        came = received.len();
+        for message in wanted {
+            let attempts = format!("/api/v1/app/{app}/attempt/msg/{message}");
+            api.until(&attempts, SOON, |page| list(page).iter().all(|one| one["status"] != 3));
+        }
+    }
+    let (status, refused) = api.post(&path, &json!({ "since": an_hour_ago(), "status": 9 }));
+    assert_eq!(status, 422, "{refused}");
+}
+
+#[test]
+fn a_task_can_be_canceled_by_its_tenant_while_it_runs() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let id = text(&start(&api, &app, &endpoint, "replay-missing"), "id");
+    let path = format!("/api/v1/background-task/{id}");
+    api.until(&path, SOON, |task| task["status"] == "finished");
+    let (status, refused) = api.post(&format!("{path}/cancel"), &json!({}));
+    assert_eq!((status, &refused["code"]), (409, &json!("conflict")), "it is over: {refused}");
+    assert_eq!(api.post("/api/v1/background-task/qtask_none/cancel", &json!({})).0, 404);
+    assert_eq!(gateway.tenant().post(&format!("{path}/cancel"), &json!({})).0, 404);
+    assert_eq!(api.as_app(&app).post(&format!("{path}/cancel"), &json!({})).0, 403);
+}
+
+#[test]
+fn a_message_is_delivered_at_its_time_and_not_before_though_the_gateway_was_killed() {
+    let mut gateway = Running::start(&[]);
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    let path = format!("/api/v1/app/{app}/msg");
+    let at = unix_ms() + 6_000;
+    let body =
+        json!({ "eventType": "a.b", "payload": { "n": 1 }, "deliverAt": weir_core::time::rfc3339(at) });
+    let (status, message) = api.post(&path, &body);
+    assert_eq!((status, &message["deliverAt"]), (202, &body["deliverAt"]), "{message}");
+    let now = api.send(&app, "{}");
+    assert_eq!(receiver.wait_for_one("/", SOON).message_id(), Some(now.as_str()), "others do not wait");
+    gateway.kill();
+    gateway.restart();
+    let api = api.at(&gateway.url());
+    assert_eq!(list(&api.get(&path).1).len(), 2);
+    let came = receiver.wait_for("/", 2, Duration::from_secs(30)).pop().expect("the second");
+    assert!(unix_ms() >= at, "not before its time");
+    assert_eq!((came.message_id(), &came.body[..]), (message["id"].as_str(), &br#"{"n":1}"#[..]));
+    for wrong in ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "soon"] {
+        let body = json!({ "eventType": "a.b", "payload": {}, "deliverAt": wrong });
+        assert_eq!(api.post(&path, &body).0, 422, "{wrong}");
+    }
+    let both =
+        json!({ "eventType": "a.b", "payload": {}, "payloadRetentionHours": 5, "payloadRetentionPeriod": 5 });
+    assert_eq!(api.post(&path, &both).0, 422);
+    let hours = json!({ "eventType": "a.b", "payload": {}, "payloadRetentionHours": 5 });
+    assert_eq!(api.post(&path, &hours).0, 202);
 }
 
 #[test]

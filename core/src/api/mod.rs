@@ -14,3 +14,4 @@ pub mod model;
 pub mod page;
 pub mod query;
 pub mod route;
+pub mod yaml;

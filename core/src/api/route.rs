@@ -119,6 +119,7 @@ operations! {
 
         EventTypeList "event-type.list" Any Directory: GET "event-type";
         EventTypeCreate "event-type.create" Org Directory: POST "event-type";
+        EventTypeImport "event-type.import-openapi" Org Directory: POST "event-type/import/openapi";
         EventTypeGet "event-type.get" Any Directory: GET "event-type/{event_type_name}";
         EventTypeUpdate "event-type.update" Org Directory: PUT "event-type/{event_type_name}";
         EventTypePatch "event-type.patch" Org Directory: PATCH "event-type/{event_type_name}";
@@ -172,6 +173,11 @@ operations! {
         Logout "auth.logout" Any Worker: POST "auth/logout";
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
+
+        PresetList "preset.list" Any Worker: GET "preset";
+        PresetGet "preset.get" Any Worker: GET "preset/{preset_name}";
+        PresetVerify "preset.verify" Any Worker: POST "preset/{preset_name}/verify";
+        PresetSign "preset.sign" Any Worker: POST "preset/{preset_name}/sign";
 
         OperationalList "operational-webhook.endpoint.list" Org Operational: GET "operational-webhook/endpoint";
         OperationalCreate "operational-webhook.endpoint.create" Org Operational:

@@ -74,11 +74,16 @@ const INSERTS: [(usize, &str); 4] = [
     (1, insert!("(?,?,?,?,?,?,?,?,?,?,?)")),
 ];
 
-fn values<'a>(id: &'a str, now: i64, message: &'a NewMessage) -> [Value<'a>; 11] {
+/// When the payload goes, where the message says so.
+fn expiry(now: i64, message: &NewMessage) -> Option<i64> {
     let hours = message.retention_hours.map(|hours| hours.saturating_mul(HOUR_MS));
     let kept_for = hours.or(message.retention_days.map(|days| days.saturating_mul(DAY_MS)));
     // What waits for its time is kept that long after it.
-    let expires_at = kept_for.map(|ms| now.max(message.deliver_at.unwrap_or(now)).saturating_add(ms));
+    kept_for.map(|ms| now.max(message.deliver_at.unwrap_or(now)).saturating_add(ms))
+}
+
+fn values<'a>(id: &'a str, now: i64, message: &'a NewMessage) -> [Value<'a>; 11] {
+    let expires_at = expiry(now, message);
     [
         Value::Text(id),
         Value::Int(now),
@@ -158,6 +163,7 @@ impl<S: Sql> App<S> {
             rest = others;
         }
         for (id, message) in stored {
+            self.note_retention(now, expiry(now, &message));
             if let Some(deliver_at) = message.deliver_at {
                 self.schedule(&id, deliver_at)?;
                 continue; // fan-out passes it over

@@ -220,11 +220,16 @@ impl<S: Sql> App<S> {
     pub(super) fn expunge(&mut self, now: i64, msg_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
         self.sql.exec("UPDATE message SET payload = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
-        // Memory holds it too: whoever has not been offered it reads on in the log, which passes it over.
+        self.forget_tail();
+        self.changed(now, Reply::empty(204))
+    }
+
+    /// Drops the messages in memory: whoever has not been offered them reads on in the log, which passes over what
+    /// was forgotten there.
+    pub(super) fn forget_tail(&mut self) {
         self.tail.clear();
         self.tail_bytes = 0;
         self.tail_after.clone_from(&self.last);
-        self.changed(now, Reply::empty(204))
     }
 
     /// Forgets what a receiver answered to one attempt: its endpoint has to be found, which may be deleted.

@@ -37,6 +37,7 @@ impl<S: Sql> App<S> {
                 Value::Text(&endpoint_id),
             ],
         )?;
+        self.note_retention(now, None);
         let fields = MessageFields {
             event_type: &example.event_type,
             event_id: None,

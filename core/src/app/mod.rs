@@ -24,6 +24,7 @@ mod fanout;
 mod handle;
 mod log;
 mod plugins;
+mod purge;
 mod record;
 mod schedule;
 mod schema;
@@ -145,6 +146,8 @@ pub struct App<S> {
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
     known_plugins: plugins::Known,
+    /// When something has to be forgotten next.
+    purge_at: Option<i64>,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -167,6 +170,7 @@ impl<S: Sql> App<S> {
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
             known_plugins: plugins::Known::default(),
+            purge_at: None,
             alarm,
             timer: None,
         };
@@ -202,6 +206,7 @@ impl<S: Sql> App<S> {
         self.load_events()?;
         self.load_schedule()?;
         self.load_known_plugins()?;
+        self.load_purge()?;
         self.load_tasks()
     }
 
@@ -246,6 +251,7 @@ impl<S: Sql> App<S> {
         if self.info.is_none() {
             return Ok(effects);
         }
+        self.purge(now, &mut effects)?;
         for (endpoint_id, slot) in &mut self.slots {
             // What was just sent has usually arrived by now: asked before it is written down that it is owed, the
             // endpoint saves that row, the one that takes it back, and an alarm for each.
@@ -330,6 +336,9 @@ impl<S: Sql> App<S> {
             if let Some(at) = task.waits_until(now) {
                 sooner(at, &mut timer);
             }
+        }
+        if let Some(at) = self.purge_at {
+            sooner(at.max(now.saturating_add(1_000)), &mut wanted);
         }
         if let Some(at) = self.schedule_due() {
             // Where it is due, endpoints are being given it: the alarm is for the case that none answers.

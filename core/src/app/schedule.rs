@@ -77,7 +77,7 @@ impl<S: Sql> App<S> {
                 &[Value::Int(now), Value::Int(BATCH)],
             )?;
             let mut round = Round { messages: Vec::new(), waiting: BTreeMap::new(), failed: BTreeSet::new() };
-            let mut asks: BTreeMap<&String, Vec<Owed>> = BTreeMap::new();
+            let mut asks: BTreeMap<String, Vec<Owed>> = BTreeMap::new();
             for mut row in rows {
                 let id = row.text(1)?;
                 round.messages.push((row.int(0)?, id.clone()));
@@ -100,10 +100,11 @@ impl<S: Sql> App<S> {
                     }
                     let owed =
                         Owed { id: id.clone(), event_type: event_type.clone(), channels: channels.clone() };
-                    asks.entry(endpoint_id).or_default().push(owed);
+                    asks.entry(endpoint_id.clone()).or_default().push(owed);
                 }
             }
             for (endpoint_id, messages) in asks {
+                self.note_debt(&endpoint_id)?;
                 let ids = messages.iter().map(|message| message.id.clone()).collect();
                 round.waiting.insert(endpoint_id.clone(), ids);
                 effects.scheduled.push((endpoint_id.clone(), frame::encode(&ReplayAsk { messages })));
@@ -130,8 +131,6 @@ impl<S: Sql> App<S> {
         {
             if answer.is_none_or(|answer| answer.not_ready) {
                 round.failed.extend(ids);
-            } else if let Some(slot) = self.slots.get_mut(endpoint_id) {
-                slot.owes = true; // the reconciler looks after it
             }
             if round.waiting.is_empty() {
                 self.end_round(now)?;

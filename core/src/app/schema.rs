@@ -58,4 +58,9 @@ pub const MIGRATIONS: &[Migration] = &[
             ) STRICT, WITHOUT ROWID",
         ],
     },
+    Migration {
+        id: 4,
+        // Only a message whose payload is kept for a time of its own pays for it.
+        statements: &["CREATE INDEX message_by_expiry ON message (expires_at) WHERE expires_at IS NOT NULL"],
+    },
 ];

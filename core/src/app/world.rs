@@ -10,6 +10,7 @@ use crate::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, TaskNote};
 use crate::operational::Event;
 use crate::rng::Seeded;
 use crate::settings::Settings;
+use crate::sql::Sql;
 use crate::sql::memory::Memory;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -71,6 +72,11 @@ impl World {
         let effects = world.app.init(START, init).expect("init");
         world.carry_out(effects);
         world
+    }
+
+    /// A number of the App object's tables.
+    pub(super) fn count(&self, sql: &'static str) -> i64 {
+        self.storage.query(sql, &[]).expect("rows")[0].int(0).expect("a number")
     }
 
     /// Crashes the App object: what is in its memory is gone.

@@ -3,6 +3,7 @@
 use super::{Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::event_type::{EventTypeContent, EventTypeIn, EventTypeOut, EventTypePatch};
+use crate::api::model::openapi::{ImportIn, ImportOut, ImportOutData, Imported};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
@@ -176,6 +177,33 @@ impl<S: Sql> Directory<S> {
             self.store_event_type(now, &event_type)?;
         }
         Ok(Reply::empty(204))
+    }
+
+    /// Makes or changes every event type that an OpenAPI document has; an archived one is brought back.
+    pub(super) fn import_event_types(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let import = ImportIn::parse(&call.body)?;
+        let modified: Vec<String> = import.found.iter().map(|(name, _)| name.clone()).collect();
+        if import.dry_run {
+            let to_modify =
+                import.found.into_iter().map(|(name, content)| Imported::new(name, content)).collect();
+            let data = ImportOutData { modified, to_modify: Some(to_modify) };
+            return Ok(Reply::json(200, &ImportOut { data }));
+        }
+        self.prepare(now)?;
+        if import.replace_all {
+            let kept =
+                serde_json::to_string(&modified).map_err(|error| ApiError::Internal(error.to_string()))?;
+            self.sql.exec(
+                "UPDATE event_type SET archived = 1, updated_at = ?2
+                 WHERE archived = 0 AND name NOT IN (SELECT value FROM json_each(?1))",
+                &[Value::Text(&kept), Value::Int(now)],
+            )?;
+        }
+        for (name, content) in import.found {
+            let created_at = self.find_event_type(&name)?.map_or(now, |old| old.created_at);
+            self.store_event_type(now, &EventType { name, content, created_at, updated_at: now })?;
+        }
+        Ok(Reply::json(200, &ImportOut { data: ImportOutData { modified, to_modify: None } }))
     }
 
     /// Which of the names (the call's parameters) cannot be subscribed to: a JSON array.

@@ -548,3 +548,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn event_types_are_imported_from_a_document() {
+    let mut world = World::new();
+    let kept = json!({ "name": "a.b", "description": "by hand" });
+    assert_eq!(world.ask(Op::EventTypeCreate, "", "", &kept).0, 201);
+    assert_eq!(world.ask(Op::EventTypeCreate, "", "", &json!({ "name": "old", "description": "" })).0, 201);
+    let mut body = json!({ "dryRun": true, "specRaw":
+        "webhooks:\n  a.b: {post: {description: imported}}\n  c.d: {post: {summary: new}}\n" });
+    let (status, done) = world.ask(Op::EventTypeImport, "", "", &body);
+    assert_eq!((status, &done["data"]["modified"]), (200, &json!(["a.b", "c.d"])), "{done}");
+    assert_eq!(done["data"]["toModify"][1]["description"], "new");
+    assert_eq!(world.ask(Op::EventTypeGet, "c.d", "", &Json::Null).0, 404, "nothing was done");
+    body["dryRun"] = json!(false);
+    body["replaceAll"] = json!(true);
+    let (status, done) = world.ask(Op::EventTypeImport, "", "", &body);
+    assert_eq!((status, &done["data"]["toModify"]), (200, &Json::Null), "{done}");
+    assert_eq!(world.ask(Op::EventTypeGet, "a.b", "", &Json::Null).1["description"], "imported");
+    assert_eq!(world.ask(Op::EventTypeGet, "old", "", &Json::Null).1["archived"], true);
+    assert_eq!(world.ask(Op::EventTypeGet, "c.d", "", &Json::Null).1["archived"], false);
+    assert_eq!(world.ask(Op::EventTypeImport, "", "", &json!({})).0, 422);
+}

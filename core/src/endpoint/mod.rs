@@ -16,6 +16,7 @@
 mod intake;
 mod list;
 mod plugins;
+mod purge;
 mod record;
 mod schema;
 mod stats;
@@ -167,6 +168,8 @@ pub struct Endpoint<S> {
     earliest: Option<i64>,
     /// Reports wait until this time to be sent again.
     reports_at: Option<i64>,
+    /// When attempts have to be forgotten, if that is soon.
+    purge_at: Option<i64>,
     alarm: Option<i64>,
     timer: Option<i64>,
     stats: stats::Stats,
@@ -235,6 +238,7 @@ impl<S: Sql> Endpoint<S> {
             told_enough: false,
             earliest: None,
             reports_at: None,
+            purge_at: None,
             alarm,
             timer: None,
             stats: stats::Stats::default(),
@@ -396,6 +400,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(Effects::default());
         }
         self.stats.flush(&self.sql)?;
+        self.purge(now)?;
         self.earliest = self.query_earliest()?;
         self.settled(now, rng)
     }
@@ -675,7 +680,8 @@ impl<S: Sql> Endpoint<S> {
     /// Keeps the promise "no due row is earlier than the alarm", and asks for a timer where memory can do
     /// better than the alarm.
     fn arm(&mut self, now: i64, effects: &mut Effects) {
-        let mut wanted = self.reports_at;
+        let sooner = |a: Option<i64>, b: Option<i64>| a.into_iter().chain(b).min();
+        let mut wanted = sooner(self.reports_at, self.purge_at.map(|at| at.max(now.saturating_add(1_000))));
         if self.can_send() {
             let gate = self.gate(now);
             if let Some(earliest) = self.earliest {

@@ -1,8 +1,8 @@
 //! What is checked at every step, and in the end.
 
-use super::Rule;
 use super::plugin::{self, Habit};
 use super::world::{EndpointNode, Era, World, limits};
+use super::{Defect, Rule};
 use std::collections::HashMap;
 use weir_core::endpoint::{Attempt, AttemptResult, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
 use weir_core::frame::StatsAsk;
@@ -299,6 +299,32 @@ impl World {
             self.check_recorded(e);
             self.check_received(e);
             self.check_order(e);
+        }
+    }
+
+    /// Everything has come to rest, and the retention is over.
+    pub(super) fn check_forgotten(&mut self) {
+        if self.defect.is_some_and(|defect| defect != Defect::NeverForgets) {
+            return; // whatever it breaks, it may keep objects from being called
+        }
+        for a in 0..self.apps.len() {
+            let node = &self.apps[a].node;
+            if node.ever_lost {
+                continue; // where the platform dropped the alarm, it is repaired by the next call
+            }
+            let left = node.db.query("SELECT 1 FROM message LIMIT 1", &[]).expect("messages");
+            if !left.is_empty() {
+                self.violate(Rule::Forgotten, format!("app {a} still has messages"));
+            }
+            for e in 0..self.endpoints.len() {
+                let endpoint = &self.endpoints[e];
+                if endpoint.app == a && !endpoint.node.ever_lost {
+                    let left = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0");
+                    if left > 0 {
+                        self.violate(Rule::Forgotten, format!("endpoint {e} still has {left} attempts"));
+                    }
+                }
+            }
         }
     }
 

@@ -58,6 +58,8 @@ pub enum Rule {
     Report,
     /// The tenant was told of every endpoint that was made or deleted.
     Told,
+    /// When everything has come to rest and the retention is over, no message and no attempt is left.
+    Forgotten,
     /// No statement fails.
     Storage,
 }
@@ -81,6 +83,7 @@ impl Rule {
         Rule::Config,
         Rule::Report,
         Rule::Told,
+        Rule::Forgotten,
         Rule::Storage,
     ];
 }
@@ -153,6 +156,8 @@ pub enum Defect {
     KeepsOldConfig,
     /// Reports are acknowledged without reaching the application.
     SwallowsReports,
+    /// Alarms far ahead, which are for forgetting, are not set.
+    NeverForgets,
     /// Operational events are acknowledged without reaching the operational application.
     SwallowsEvents,
     /// An answer to a push that an App object made before it was opened anew is taken for one to a push that
@@ -165,7 +170,8 @@ pub enum Defect {
 impl Defect {
     /// Every defect, with the rules of which it must break one.
     pub const ALL: &[(Defect, &[Rule])] = &[
-        (Defect::AnswersBeforeCommit, &[Rule::Accepted]),
+        // An Endpoint object may then hold what its App never had.
+        (Defect::AnswersBeforeCommit, &[Rule::Accepted, Rule::Stuck]),
         (Defect::AcknowledgesWithoutStoring, &[Rule::Received]),
         (Defect::ChangesPayloads, &[Rule::Content]),
         (Defect::IgnoresFilters, &[Rule::Unwanted]),
@@ -185,6 +191,7 @@ impl Defect {
         (Defect::PushesBackwards, &[Rule::Order, Rule::Received, Rule::Attempts]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
         (Defect::SwallowsReports, &[Rule::Report, Rule::Stuck]),
+        (Defect::NeverForgets, &[Rule::Forgotten]),
         (Defect::SwallowsEvents, &[Rule::Told]),
         (Defect::MistakesAnswers, &[Rule::Received]),
         (Defect::ForgetsPlugins, &[Rule::Content]),

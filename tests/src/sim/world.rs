@@ -31,6 +31,8 @@ use weir_core::sql::{Sql, SqlError};
 
 /// When every run starts: 2026-11-18T11:06:40Z.
 pub(super) const START: i64 = 1_795_000_000_000;
+/// A world in which nothing happens for so long has come to rest: then it is time to forget.
+pub(super) const REST_MS: i64 = 20 * 86_400_000;
 /// A world that takes more events than this does not come to rest.
 const EVENTS_MAX: u64 = 400_000;
 
@@ -332,9 +334,19 @@ impl World {
     pub(super) fn run(mut self) -> Result<Summary, Violation> {
         self.begin();
         let mut events: u64 = 0;
-        let limit = self.limit();
+        let mut limit = self.limit();
+        let mut rests = false;
         while self.violation.is_none() {
             let Some(Reverse(Timed { at, event, .. })) = self.queue.pop() else { break };
+            if !rests && self.calm && at > self.now + REST_MS {
+                // Nothing but forgetting is left to be done.
+                rests = true;
+                limit = at + 2 * REST_MS;
+                self.check_end();
+                if self.violation.is_some() {
+                    break;
+                }
+            }
             self.now = self.now.max(at);
             events += 1;
             if events > EVENTS_MAX || self.now > limit {
@@ -346,7 +358,7 @@ impl World {
             self.happen(event);
         }
         if self.violation.is_none() {
-            self.check_end();
+            if rests { self.check_forgotten() } else { self.check_end() }
         }
         self.summary.virtual_ms = self.now;
         self.summary.crashes = self.apps.iter().map(|a| u64::from(a.node.crashes)).sum::<u64>()
@@ -560,6 +572,9 @@ impl World {
     // Effects.
 
     fn set_app_alarm(&mut self, a: usize, at: i64) {
+        if self.defect == Some(Defect::NeverForgets) && at > self.app_clock(a) + REST_MS {
+            return;
+        }
         let delay = at - self.app_clock(a);
         let number = set_alarm(&mut self.apps[a].node, at);
         let late = self.rng.between(0, 5);
@@ -1125,6 +1140,7 @@ fn set_alarm<M: Machine>(node: &mut Node<M>, at: i64) -> u32 {
 
 fn lose_alarm<M: Machine>(node: &mut Node<M>) {
     node.lost_at = node.alarm.take();
+    node.ever_lost = true;
 }
 
 pub(super) fn limits(settings: &Settings, config: &Config) -> usize {

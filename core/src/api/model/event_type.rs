@@ -30,7 +30,8 @@ pub struct EventTypeContent {
 }
 
 impl EventTypeContent {
-    fn check(&self, faults: &mut Faults) {
+    /// Notes what is wrong with it.
+    pub fn check(&self, faults: &mut Faults) {
         check_text(faults, "description", &self.description);
         if let Some(schemas) = &self.schemas {
             faults.check(

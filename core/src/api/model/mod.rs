@@ -8,7 +8,9 @@ pub mod endpoint;
 pub mod event_type;
 pub mod example;
 pub mod message;
+pub mod openapi;
 pub mod plugin;
+pub mod preset;
 pub mod task;
 
 use super::body::Faults;

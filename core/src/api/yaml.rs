@@ -1,0 +1,170 @@
+//! YAML, read as the JSON that it stands for.
+//!
+//! One document, with YAML's core schema. Anchors may be set but not referred to: an alias would let a few lines
+//! unfold to gigabytes. OpenAPI has `$ref` for that.
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Value};
+
+/// How deep a document may be nested.
+const MAX_DEPTH: usize = 100;
+
+/// What is open while a document is read.
+enum Open {
+    Sequence(Vec<Value>),
+    /// The entries, and the key that waits for its value.
+    Mapping(Map<String, Value>, Option<String>),
+}
+
+/// Reads a document; the error is a sentence.
+pub fn to_json(text: &str) -> Result<Value, String> {
+    let mut open: Vec<Open> = Vec::new();
+    let mut whole = None;
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| format!("The YAML is not well formed: {error}."))?;
+        let at = || format!("(line {})", span.start.line());
+        let done = match event {
+            Event::Scalar(text, style, _, tag) => {
+                let plain = style == ScalarStyle::Plain && tag.is_none();
+                Some(if plain { scalar(&text) } else { Value::String(text.into_owned()) })
+            }
+            Event::SequenceStart(..) => {
+                open.push(Open::Sequence(Vec::new()));
+                None
+            }
+            Event::MappingStart(..) => {
+                open.push(Open::Mapping(Map::new(), None));
+                None
+            }
+            Event::SequenceEnd | Event::MappingEnd => open.pop().map(|closed| match closed {
+                Open::Sequence(items) => Value::Array(items),
+                Open::Mapping(entries, _) => Value::Object(entries),
+            }),
+            Event::Alias(_) => return Err(format!("The YAML refers to an anchor {}. Write it out.", at())),
+            Event::DocumentStart(_) if whole.is_some() => {
+                return Err("The YAML holds several documents. Send one.".to_owned());
+            }
+            _ => None,
+        };
+        if open.len() > MAX_DEPTH {
+            return Err(format!("The YAML is nested more than {MAX_DEPTH} deep {}.", at()));
+        }
+        let Some(value) = done else { continue };
+        match open.last_mut() {
+            None => whole = Some(value),
+            Some(Open::Sequence(items)) => items.push(value),
+            Some(Open::Mapping(entries, key)) => match key.take() {
+                Some(key) => drop(entries.insert(key, value)),
+                None => {
+                    *key =
+                        Some(name(value).ok_or_else(|| format!("A key of the YAML is no text {}.", at()))?);
+                }
+            },
+        }
+    }
+    whole.ok_or_else(|| "The YAML is empty.".to_owned())
+}
+
+/// A key: texts as they are, other scalars as they are written in JSON (OpenAPI's `200:`).
+fn name(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A plain scalar, by the core schema.
+fn scalar(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let radix = |prefix: &str, radix: u32| {
+        let digits = text.strip_prefix(prefix)?;
+        i64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with(['+', '-']))
+    };
+    if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
+        return Value::from(number);
+    }
+    if !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return Value::from(number);
+    }
+    let is_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits.bytes().any(|b| b.is_ascii_digit())
+        && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    match text.parse::<f64>().ok().filter(|_| is_number).and_then(serde_json::Number::from_f64) {
+        Some(number) => Value::Number(number),
+        None => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_document_is_read_as_json() {
+        let text = "
+openapi: 3.1.0
+info: {title: \"A\", version: '1.0'}
+webhooks:
+  invoice.paid:   # a comment
+    post:
+      deprecated: true
+      description: |
+        Two
+        lines
+      tags: [a, b]
+      responses:
+        200: {description: ok}
+list:
+- 1
+- -2.5
+- 1e3
+- 0x1f
+- ~
+- 1.2.3
+- 2026-01-31
+";
+        let read = to_json(text).expect("YAML");
+        assert_eq!((&read["openapi"], &read["info"]["version"]), (&json!("3.1.0"), &json!("1.0")));
+        let post = &read["webhooks"]["invoice.paid"]["post"];
+        assert_eq!((&post["deprecated"], &post["description"]), (&json!(true), &json!("Two\nlines\n")));
+        assert_eq!(post["responses"]["200"]["description"], "ok");
+        assert_eq!(read["list"], json!([1, -2.5, 1000.0, 31, null, "1.2.3", "2026-01-31"]));
+    }
+
+    #[test]
+    fn json_is_yaml_too() {
+        let value = json!({ "a": [1, true, null, { "b": "c: d" }], "e": "" });
+        assert_eq!(to_json(&value.to_string()), Ok(value));
+    }
+
+    #[test]
+    fn what_would_unfold_or_nest_without_end_is_refused() {
+        assert!(to_json("a: &x [1]\nb: *x").is_err_and(|error| error.contains("anchor")));
+        assert!(to_json(&"[".repeat(5_000)).is_err());
+        assert!(
+            to_json(&format!("{}{}", "[".repeat(150), "]".repeat(150))).is_err_and(|e| e.contains("nested"))
+        );
+        for bad in ["", "a: [", "a: 1\n---\nb: 2", "[a]: b"] {
+            assert!(to_json(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in "(?s).*", like in "[a-z0-9:{}\\[\\],\\-&*!|> \n\"'#%@?~.]{0,80}") {
+            let _ = (to_json(&text), to_json(&like));
+        }
+    }
+}
