@@ -107,8 +107,9 @@ pub(crate) fn new(name: &str, sdk: Option<&str>) -> Result<bool, String> {
     let sdk = match sdk.unwrap_or(SDK) {
         address if address.contains("://") => format!("git = {address:?}"),
         path => {
-            let path =
-                fs::canonicalize(path).map_err(|error| format!("There is no weir-plugin at {path} ({error}): name one with --sdk."))?;
+            let path = fs::canonicalize(path).map_err(|error| {
+                format!("There is no weir-plugin at {path} ({error}): name one with --sdk.")
+            })?;
             format!("path = {:?}", path.display().to_string())
         }
     };
