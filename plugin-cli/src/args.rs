@@ -7,7 +7,7 @@ pub(crate) const USAGE: &str = "\
 Usage: weir-plugin <command>
 
   new NAME [--sdk SOURCE]  make a directory with a plugin that works; SOURCE is where weir-plugin comes
-                           from: a path, or an address for `git`
+                           from: a path (the checkout that this command is from), or an address for git
   check PLUGIN [--json]    whether the gateway would take it, and if not, why
   inspect PLUGIN [--json]  what it says of itself, and what it is made of
   run PLUGIN [EVENT…]      run it on events and show what becomes of them

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// An event to run a plugin on.
+#[allow(clippy::struct_field_names, reason = "an event's type is called so everywhere")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     /// Where it is from.

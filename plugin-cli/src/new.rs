@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-/// Where weir-plugin is taken from unless told otherwise.
-const SDK: &str = "version = \"0.1\"";
+/// Where weir-plugin is taken from unless told otherwise: the checkout that this command was built from, as long as it is there.
+const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk");
 
 const CARGO: &str = r#"[package]
 name = "NAME"
@@ -104,12 +104,12 @@ pub(crate) fn new(name: &str, sdk: Option<&str>) -> Result<bool, String> {
     if dir.exists() {
         return Err(format!("{name} is there already: choose another name."));
     }
-    let sdk = match sdk {
-        None => SDK.to_owned(),
-        Some(address) if address.contains("://") => format!("git = {address:?}"),
-        Some(path) => {
-            let path =
-                fs::canonicalize(path).map_err(|error| format!("There is no SDK at {path}: {error}."))?;
+    let sdk = match sdk.unwrap_or(SDK) {
+        address if address.contains("://") => format!("git = {address:?}"),
+        path => {
+            let path = fs::canonicalize(path).map_err(|error| {
+                format!("There is no weir-plugin at {path} ({error}): name one with --sdk.")
+            })?;
             format!("path = {:?}", path.display().to_string())
         }
     };

@@ -1,4 +1,4 @@
-//! Cases as data: a JSON file of events and what becomes of them, for tests natively and as wasm (`weir-plugin run --cases`).
+//! Cases as data: a JSON file of events and what becomes of them, so that the same cases can be run natively and as wasm.
 
 use super::{Input, Outcome, Plugin, event};
 use crate::Verdict;
