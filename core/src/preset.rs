@@ -13,7 +13,7 @@ const ALL: &str = include_str!(concat!(env!("OUT_DIR"), "/presets.tsv"));
 
 /// What is known of a provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Preset {
     /// The name in the API: the file's name.
     #[serde(default)]
@@ -72,7 +72,7 @@ pub enum Confidence {
 
 /// Where an event says what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventPlaces {
     /// Its type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub struct EventPlaces {
 
 /// When an event happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventTime {
     /// Where it says so.
     pub at: Place,
@@ -103,7 +103,7 @@ pub struct EventTime {
 
 /// What a provider wants to be answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Responses {
     /// The status of an accepted event.
     #[serde(default = "status_200")]
@@ -124,7 +124,7 @@ impl Default for Responses {
 
 /// Where a provider publishes its public keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishedKeys {
     /// The URL, where it is always the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,14 +142,15 @@ pub struct PublishedKeys {
 
 /// How a provider delivers, for endpoints that send as it does.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Delivery {
     /// The seconds between a failed attempt and the next.
+    #[serde(rename = "schedule")]
     pub schedule_s: Vec<u32>,
     /// Whether the provider's page gives this schedule, or only its shape.
     pub schedule_documented: bool,
     /// How long the receiver has, in seconds, where the page says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "timeout", skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
     /// The statuses that are a success, both included.
     pub success: (u16, u16),
@@ -197,7 +198,7 @@ pub enum Exhausted {
 
 /// Events that belong together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Group {
     /// What they are about.
     pub group: String,
@@ -207,7 +208,7 @@ pub struct Group {
 
 /// One type of event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventDoc {
     /// Its type.
     pub name: String,

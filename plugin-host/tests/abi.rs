@@ -58,7 +58,7 @@ fn the_plugin_written_by_hand_does_what_it_says() {
         plugin.run("test.ping", b"x", &limits).result,
         Ok(Verdict::Drop { reason: "a test event".into() })
     );
-    let outcome = plugin.run("invoice.paid", &[b'x'; 70_000], &limits);
+    let outcome = plugin.run("invoice.paid", &vec![b'x'; 70_000], &limits);
     assert!(matches!(outcome.result, Err(RunError::InputRefused { bytes: 70_000.. })), "{outcome:?}");
 }
 

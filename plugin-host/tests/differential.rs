@@ -34,31 +34,32 @@ impl Random {
 }
 
 fn config(random: &mut Random) -> wasm_smith::Config {
-    let mut config = wasm_smith::Config::default();
-    config.max_imports = 0;
-    config.allow_start_export = false;
-    config.export_everything = true;
-    // The one thing in which V8 is not deterministic.
-    config.canonicalize_nans = true;
-    config.exceptions_enabled = false;
-    config.extended_const_enabled = false;
-    config.gc_enabled = false;
-    config.memory64_enabled = false;
-    config.reference_types_enabled = false;
-    config.relaxed_simd_enabled = false;
-    config.simd_enabled = false;
-    config.tail_call_enabled = false;
-    config.threads_enabled = false;
-    config.max_tags = 0;
-    config.min_funcs = 1;
-    config.max_funcs = 12;
-    config.max_instructions = 20 + random.below(400) as usize;
-    config.max_memory32_bytes = 4 << 16;
-    config.memory_max_size_required = true;
-    config.max_table_elements = 200;
-    config.disallow_traps = random.below(3) == 0;
-    config.max_nesting_depth = 4 + random.below(12) as usize;
-    config
+    wasm_smith::Config {
+        max_imports: 0,
+        allow_start_export: false,
+        export_everything: true,
+        // The one thing in which V8 is not deterministic.
+        canonicalize_nans: true,
+        exceptions_enabled: false,
+        extended_const_enabled: false,
+        gc_enabled: false,
+        memory64_enabled: false,
+        reference_types_enabled: false,
+        relaxed_simd_enabled: false,
+        simd_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        max_tags: 0,
+        min_funcs: 1,
+        max_funcs: 12,
+        max_instructions: 20 + random.below(400) as usize,
+        max_memory32_bytes: 4 << 16,
+        memory_max_size_required: true,
+        max_table_elements: 200,
+        disallow_traps: random.below(3) == 0,
+        max_nesting_depth: 4 + random.below(12) as usize,
+        ..wasm_smith::Config::default()
+    }
 }
 
 fn module(random: &mut Random) -> Option<Vec<u8>> {

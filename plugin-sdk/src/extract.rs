@@ -4,6 +4,14 @@ use crate::json::Value;
 use crate::{Event, Result};
 
 /// A parameter of a plugin's function; the crate's documentation has the table.
+///
+/// Anything else is told where it is written:
+///
+/// ```compile_fail,E0277
+/// use weir_plugin::prelude::*;
+/// #[plugin]
+/// fn large_only(amount: u32) -> bool { amount > 100 }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a parameter that a plugin can have",
     label = "not made from an event",

@@ -106,6 +106,14 @@ impl Patch {
 }
 
 /// What a plugin's function may answer; the crate's documentation has the table.
+///
+/// Anything else is told where it is written:
+///
+/// ```compile_fail,E0277
+/// use weir_plugin::prelude::*;
+/// #[plugin]
+/// fn attempts(event: Event) -> u32 { event.attempt() }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an answer that a plugin can give",
     label = "not an answer of a plugin",

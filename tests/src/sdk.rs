@@ -117,3 +117,39 @@ fn run(command: &mut Command, env: &[(&str, &str)]) -> Run {
     }
     Run { lines, noise, ok: output.status.success() }
 }
+
+/// Runs a script of `tests/official/` beside the providers' own libraries, which are installed on the first call.
+///
+/// They have a place of their own below the target directory: nobody else needs them.
+#[track_caller]
+pub fn official(script: &str, env: &[(&str, &str)]) -> Run {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("official");
+    let to = crate::gateway::target().join("official-libraries");
+    let must_read = |path: &Path| {
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let lock = must_read(&from.join("package-lock.json"));
+    let stamp = to.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        copy(&from, &to, script);
+    } else {
+        std::fs::create_dir_all(&to).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
+        let _ = std::fs::remove_file(&stamp);
+        for file in ["package.json", "package-lock.json", script] {
+            copy(&from, &to, file);
+        }
+        let mut npm = Command::new("npm");
+        npm.current_dir(&to).args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        must(&mut npm, "npm install");
+        std::fs::write(&stamp, lock).unwrap_or_else(|error| panic!("{}: {error}", stamp.display()));
+    }
+    run(Command::new(xtask::tools::node_path()).arg("--no-warnings").arg(to.join(script)), env)
+}
+
+#[track_caller]
+fn copy(from: &Path, to: &Path, file: &str) {
+    let copied = std::fs::copy(from.join(file), to.join(file));
+    copied.unwrap_or_else(|error| panic!("{file}: {error}"));
+}

@@ -4,6 +4,7 @@ mod auth;
 mod example;
 mod operational;
 mod plugin;
+mod presets;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -216,6 +217,9 @@ impl Caller {
         match (route.home, route.op) {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
+            }
+            (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
+                presets::answer(&route, query, &body)
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
             (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,

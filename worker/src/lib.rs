@@ -11,6 +11,7 @@
 
 mod api;
 mod directory;
+mod engine;
 mod front;
 mod js;
 mod object;

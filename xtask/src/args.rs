@@ -18,6 +18,9 @@ Usage: cargo xtask <command>
                            debug build into target/worker-debug/
   test [--only PART]       run everything that CI runs, or one part of it:
                            fmt, lint, unit, build, e2e, deploy
+  plugin build             build the plugins that ship into target/plugins/
+  plugin new|check|inspect|run …
+                           make, check and run plugins; `plugin help` tells more
   bench [NAME] [options]   run the benchmarks
   help                     print this text
 ";
@@ -49,6 +52,10 @@ pub enum Task {
     },
     /// Runs the benchmarks with these arguments.
     Bench(Vec<String>),
+    /// Builds the plugins that ship.
+    BuildPlugins,
+    /// Runs the plugin authors' command with these arguments.
+    Plugin(Vec<String>),
     /// Prints the usage.
     Help,
 }
@@ -74,6 +81,11 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
     };
     if command == "bench" {
         return Ok(Task::Bench(args.collect()));
+    }
+    if command == "plugin" {
+        let args: Vec<_> = args.collect();
+        let builds = args.iter().map(String::as_str).eq(["build"]);
+        return Ok(if builds { Task::BuildPlugins } else { Task::Plugin(args) });
     }
     let mut flags = Flags { command: &command, args };
     let task = match command.as_str() {
@@ -204,6 +216,13 @@ mod tests {
             parse_line("bench ingest --quick"),
             Ok(Task::Bench(vec!["ingest".into(), "--quick".into()]))
         );
+    }
+
+    #[test]
+    fn what_follows_plugin_is_the_plugin_authors_but_for_the_build() {
+        assert_eq!(parse_line("plugin build"), Ok(Task::BuildPlugins));
+        let args = ["run", "x.wasm", "--json"].map(String::from).to_vec();
+        assert_eq!(parse_line("plugin run x.wasm --json"), Ok(Task::Plugin(args)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use xtask::args::{self, Task};
-use xtask::{bench, build, dev, test, token};
+use xtask::{bench, build, dev, plugins, test, token};
 
 fn main() -> ExitCode {
     let task = match args::parse(std::env::args().skip(1)) {
@@ -24,6 +24,11 @@ fn main() -> ExitCode {
         }),
         Task::Test { only } => test::run(only.as_deref()),
         Task::Bench(args) => bench::run(&args).map(|()| true),
+        Task::BuildPlugins => plugins::ensure_built().map(|dir| {
+            eprintln!("The plugins are in {}.", dir.display());
+            true
+        }),
+        Task::Plugin(args) => plugins::command(&args),
         Task::Help => {
             print!("{}", args::USAGE);
             Ok(true)

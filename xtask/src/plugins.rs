@@ -7,6 +7,7 @@
 use crate::{failed, root, tools};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Bytes of a plugin's stack.
 pub const STACK: u32 = 64 * 1024;
@@ -72,6 +73,15 @@ pub fn build(packages: &[String]) -> Result<PathBuf, String> {
         copy_changed(&from, &out.join(format!("{package}.wasm")))?;
     }
     Ok(out)
+}
+
+/// Runs `weir-plugin`, the plugin authors' command; whether it was content.
+pub fn command(args: &[String]) -> Result<bool, String> {
+    let build = ["build", "--quiet", "--package", "weir-plugin-cli", "--target-dir"];
+    tools::run(tools::cargo().args(build).arg(target()), "The build of weir-plugin")?;
+    let program = target().join("debug").join(format!("weir-plugin{}", std::env::consts::EXE_SUFFIX));
+    let status = Command::new(&program).args(args).status();
+    status.map(|status| status.success()).map_err(failed("start", &program))
 }
 
 /// Copies a file unless it is there with the same contents, so that who reads it meanwhile is not disturbed.

@@ -86,7 +86,14 @@ fn lint(_: &mut Count) -> Result<(), String> {
     let native = ["clippy", "--workspace", "--exclude=weir-worker", "--all-targets", "--", "-Dwarnings"];
     tools::run(tools::cargo().args(native), "`cargo clippy`")?;
     let worker = ["clippy", "-p", "weir-worker", "--target", tools::WASM_TARGET, "--", "-Dwarnings"];
-    tools::run(tools::cargo().args(worker), "`cargo clippy` of the Worker")
+    tools::run(tools::cargo().args(worker), "`cargo clippy` of the Worker")?;
+    // What only a plugin as wasm has: exports, allocator, panic handler.
+    let mut plugins = tools::cargo();
+    plugins.args(["clippy", "--target", tools::WASM_TARGET]);
+    for package in crate::plugins::packages()? {
+        plugins.args(["--package", &package]);
+    }
+    tools::run(plugins.args(["--", "-Dwarnings"]), "`cargo clippy` of the plugins")
 }
 
 fn unit(count: &mut Count) -> Result<(), String> {

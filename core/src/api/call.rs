@@ -119,8 +119,11 @@ mod tests {
     #[test]
     fn a_message_with_more_fields_or_without_the_optional_ones_is_read() {
         let mut longer = Vec::new();
-        minicbor::encode((204u16, minicbor::bytes::ByteVec::from(vec![]), None::<String>, 7u8), &mut longer)
-            .expect("encodes");
+        minicbor::encode(
+            (204u16, minicbor::bytes::ByteVec::from(vec![]), None::<String>, None::<String>, 7u8),
+            &mut longer,
+        )
+        .expect("encodes");
         assert_eq!(from_bytes::<Reply>(&longer).expect("a reply"), Reply::empty(204));
         let mut shorter = Vec::new();
         minicbor::encode((204u16, minicbor::bytes::ByteVec::from(vec![])), &mut shorter).expect("encodes");

@@ -174,6 +174,11 @@ operations! {
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
 
+        PresetList "preset.list" Any Worker: GET "preset";
+        PresetGet "preset.get" Any Worker: GET "preset/{preset_name}";
+        PresetVerify "preset.verify" Any Worker: POST "preset/{preset_name}/verify";
+        PresetSign "preset.sign" Any Worker: POST "preset/{preset_name}/sign";
+
         OperationalList "operational-webhook.endpoint.list" Org Operational: GET "operational-webhook/endpoint";
         OperationalCreate "operational-webhook.endpoint.create" Org Operational:
             POST "operational-webhook/endpoint";

@@ -145,9 +145,9 @@ pub struct App<S> {
     outbox: events::Outbox,
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
+    known_plugins: plugins::Known,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
-    known_plugins: plugins::Known,
     alarm: Option<i64>,
     timer: Option<i64>,
 }
@@ -169,8 +169,8 @@ impl<S: Sql> App<S> {
             tasks: BTreeMap::new(),
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
-            purge_at: None,
             known_plugins: plugins::Known::default(),
+            purge_at: None,
             alarm,
             timer: None,
         };
@@ -205,8 +205,8 @@ impl<S: Sql> App<S> {
         }
         self.load_events()?;
         self.load_schedule()?;
-        self.load_purge()?;
         self.load_known_plugins()?;
+        self.load_purge()?;
         self.load_tasks()
     }
 

@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::frame::{self, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::Attached;
 use crate::sql::{Sql, SqlError, Value};
+use serde_json::value::RawValue;
 
 /// How many Apps are told before a caller is answered; the alarm tells the others at once.
 const PROMPT: i64 = 20;
@@ -55,7 +56,7 @@ impl<S: Sql> Directory<S> {
                 faults.add(&["plugins", &at, "version"], msg);
                 continue;
             };
-            let schema = config_schema(version.manifest.as_deref().map(|manifest| manifest.get()))?;
+            let schema = config_schema(version.manifest.as_deref().map(RawValue::get))?;
             check_config(&mut faults, &["plugins", &at, "config"], schema.as_ref(), attachment.config());
             plugins.push(Attached {
                 name: plugin.name,
@@ -219,38 +220,32 @@ impl<S: Sql> Directory<S> {
         self.prepare(now)?;
         let key = [Value::Text(app_id), Value::Text(&notice.plugin), Value::Int(notice.seq)];
         let [app, plugin, seq] = key;
-        match answer {
-            Some(answer) => {
-                let places: Vec<String> = answer
-                    .uses
-                    .iter()
-                    .map(|(endpoint_id, pinned)| {
-                        format!("{endpoint_id}/{}", pinned.as_deref().unwrap_or_default())
-                    })
-                    .collect();
-                let places = serde_json::to_string(&places).map_err(|e| SqlError(e.to_string()))?;
-                // What was noted under a later number the App may not know yet.
+        if let Some(answer) = answer {
+            let place = |(endpoint_id, pinned): &(String, Option<String>)| {
+                format!("{endpoint_id}/{}", pinned.as_deref().unwrap_or_default())
+            };
+            let places: Vec<String> = answer.uses.iter().map(place).collect();
+            let places = serde_json::to_string(&places).map_err(|e| SqlError(e.to_string()))?;
+            // What was noted under a later number the App may not know yet.
+            self.sql.exec(
+                "DELETE FROM plugin_use WHERE app_id = ?1 AND plugin = ?2 AND seq <= ?3
+                    AND endpoint_id || '/' || pinned NOT IN (SELECT value FROM json_each(?4))",
+                &[app, plugin, seq, Value::Text(&places)],
+            )?;
+            self.sql
+                .exec("DELETE FROM plugin_notice WHERE app_id = ?1 AND plugin = ?2 AND seq = ?3", &key)?;
+        } else {
+            let rows = self.sql.query(
+                "UPDATE plugin_notice SET tries = tries + 1 WHERE app_id = ?1 AND plugin = ?2 AND seq = ?3
+                 RETURNING tries",
+                &key,
+            )?;
+            if let Some(row) = rows.first() {
+                let due_at = now.saturating_add(wait_after(row.int(0)?.saturating_sub(1)));
                 self.sql.exec(
-                    "DELETE FROM plugin_use WHERE app_id = ?1 AND plugin = ?2 AND seq <= ?3
-                        AND endpoint_id || '/' || pinned NOT IN (SELECT value FROM json_each(?4))",
-                    &[app, plugin, seq, Value::Text(&places)],
+                    "UPDATE plugin_notice SET due_at = ?3 WHERE app_id = ?1 AND plugin = ?2",
+                    &[app, plugin, Value::Int(due_at)],
                 )?;
-                self.sql
-                    .exec("DELETE FROM plugin_notice WHERE app_id = ?1 AND plugin = ?2 AND seq = ?3", &key)?;
-            }
-            None => {
-                let rows = self.sql.query(
-                    "UPDATE plugin_notice SET tries = tries + 1 WHERE app_id = ?1 AND plugin = ?2 AND seq = ?3
-                     RETURNING tries",
-                    &key,
-                )?;
-                if let Some(row) = rows.first() {
-                    let due_at = now.saturating_add(wait_after(row.int(0)?.saturating_sub(1)));
-                    self.sql.exec(
-                        "UPDATE plugin_notice SET due_at = ?3 WHERE app_id = ?1 AND plugin = ?2",
-                        &[app, plugin, Value::Int(due_at)],
-                    )?;
-                }
             }
         }
         self.refresh_due()?;

@@ -793,6 +793,11 @@ proptest! {
         }
         world.resolved.clear();
         world.rest();
+        // A deleted endpoint takes its attachments with it and tells nobody: who wants to know asks.
+        for plugin in [0, 1] {
+            world.take(Step::Verify { plugin });
+        }
+        world.rest();
         let mut uses = BTreeSet::new();
         for (app, endpoint, plugin, pinned, runs) in world.attachments() {
             let (status, found) = world.ask(Op::PluginGet, &[&plugin], "", &Json::Null);

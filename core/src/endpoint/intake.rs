@@ -83,13 +83,10 @@ impl<S: Sql> Endpoint<S> {
             let answer = PushAnswer { accepted: 0, enough: false, stale: true, owes: self.owes() };
             return Ok((answer, self.settled(now, rng)?));
         }
-        if push.messages.is_empty() {
+        if push.messages.is_empty() && self.active.is_some() {
+            self.purge(now)?; // it was called because something may have to be forgotten
             // The App wants to know what is owed, and memory notes what was added, not what was done.
             self.earliest = self.query_earliest()?;
-            // Or something may have to be forgotten.
-            if self.active.is_some() {
-                self.purge(now)?;
-            }
         }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
         let known = match push.messages.first() {

@@ -123,7 +123,9 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// SHA-256 of the parts one after the other.
 pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
+    for part in parts {
+        hash.update(part);
+    }
     hash.finalize().into()
 }
 

@@ -4,7 +4,9 @@
 //! What has another tag is skipped and never fails the rest: that is how providers add versions. It also never counts,
 //! so a weaker version beside the right one is of no use to a forger.
 
+use super::crypto::Encoding;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The form of a signature header.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,11 +23,13 @@ pub enum Form {
     Tagged(Tagged),
     /// The timestamp first, then the signatures, with this between them.
     Positional(String),
+    /// Base64 of a JSON object; its member of this name is the signature.
+    Json(String),
 }
 
 /// Fields with names, one or several of which are signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fields {
     /// The name of the fields that hold signatures.
     pub signature: String,
@@ -45,7 +49,7 @@ pub struct Fields {
 
 /// A list of signatures with the names of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tagged {
     /// What stands between the items.
     pub delimiter: String,
@@ -63,14 +67,14 @@ fn comma() -> String {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Group<'a> {
     pub(super) fields: Vec<(&'a str, &'a str)>,
-    pub(super) signatures: Vec<&'a str>,
+    pub(super) signatures: Vec<Cow<'a, str>>,
 }
 
 impl Form {
     /// What is in a header's value.
     pub(super) fn read<'a>(&self, value: &'a str, prefix: &str) -> Vec<Group<'a>> {
-        let bare = |item: &'a str| item.trim().strip_prefix(prefix);
-        let alone = |signatures: Vec<&'a str>| vec![Group { fields: Vec::new(), signatures }];
+        let bare = |item: &'a str| item.trim().strip_prefix(prefix).map(Cow::Borrowed);
+        let alone = |signatures: Vec<Cow<'a, str>>| vec![Group { fields: Vec::new(), signatures }];
         match self {
             Self::Bare => alone(bare(value).into_iter().collect()),
             Self::List(delimiter) => alone(value.split(delimiter.as_str()).filter_map(bare).collect()),
@@ -78,15 +82,16 @@ impl Form {
                 value
                     .split(form.delimiter.as_str())
                     .filter_map(|item| {
-                        item.trim().rsplit_once(form.tag.as_str()).map(|(_, signature)| signature)
+                        item.trim().rsplit_once(form.tag.as_str()).map(|(_, signature)| signature.into())
                     })
                     .collect(),
             ),
             Self::Positional(delimiter) => {
                 let mut items = value.split(delimiter.as_str()).map(str::trim);
                 let time = items.next().unwrap_or_default();
-                vec![Group { fields: vec![("ts", time)], signatures: items.collect() }]
+                vec![Group { fields: vec![("ts", time)], signatures: items.map(Cow::Borrowed).collect() }]
             }
+            Self::Json(member) => alone(json_member(value, member).into_iter().map(Cow::Owned).collect()),
             Self::Fields(form) => match &form.groups {
                 Some(between) => {
                     value.split(between.as_str()).map(|group| form.read(group, prefix)).collect()
@@ -117,6 +122,10 @@ impl Form {
                     .collect();
                 vec![items.join(&form.delimiter)]
             }
+            Self::Json(member) => {
+                let signature = signatures.first().map(String::as_str).unwrap_or_default();
+                vec![Encoding::Base64.encode(serde_json::json!({ member: signature }).to_string().as_bytes())]
+            }
             Self::Positional(delimiter) => {
                 let time = time.map(|(_, value)| value.to_owned());
                 let items: Vec<String> = time.into_iter().chain(signatures.iter().cloned()).collect();
@@ -140,9 +149,16 @@ impl Form {
             Self::Fields(form) => format!("{}={prefix}", form.signature),
             Self::Tagged(form) => format!("name{}", form.tag),
             Self::Positional(delimiter) => format!("timestamp{delimiter}"),
+            Self::Json(member) => format!("base64 of JSON with '{member}"),
             _ => prefix.to_owned(),
         }
     }
+}
+
+/// The text of a member of a JSON object that is written in base64.
+fn json_member(value: &str, member: &str) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(&Encoding::Base64.decode(value.trim())?).ok()?;
+    Some(json.get(member)?.as_str()?.to_owned())
 }
 
 impl Fields {
@@ -155,7 +171,7 @@ impl Fields {
                 _ => value,
             };
             if name == self.signature {
-                group.signatures.extend(value.strip_prefix(prefix));
+                group.signatures.extend(value.strip_prefix(prefix).map(Cow::Borrowed));
             } else {
                 group.fields.push((name, value));
             }
@@ -184,11 +200,14 @@ mod tests {
         let list = Form::List(" ".into());
         assert_eq!(list.read("v1,a v1a,b v1,c v2,d", "v1,")[0].signatures, ["a", "c"]);
         let stripe = fields("v1", ",", None).read("t=1, v1=a,v0=b,v1=c==,x", "");
-        assert_eq!(stripe, [Group { fields: vec![("t", "1"), ("v0", "b")], signatures: vec!["a", "c=="] }]);
+        assert_eq!(
+            stripe,
+            [Group { fields: vec![("t", "1"), ("v0", "b")], signatures: vec!["a".into(), "c==".into()] }]
+        );
         let groups = fields("v1", ",", Some(" ")).read("t=1,v1=a t=2,v1=b", "");
-        assert_eq!(groups[1], Group { fields: vec![("t", "2")], signatures: vec!["b"] });
+        assert_eq!(groups[1], Group { fields: vec![("t", "2")], signatures: vec!["b".into()] });
         let recurly = Form::Positional(",".into()).read("17,a,b", "");
-        assert_eq!(recurly, [Group { fields: vec![("ts", "17")], signatures: vec!["a", "b"] }]);
+        assert_eq!(recurly, [Group { fields: vec![("ts", "17")], signatures: vec!["a".into(), "b".into()] }]);
         let tagged = Tagged { delimiter: "&".into(), tag: "|".into(), send: "k".into() };
         assert_eq!(Form::Tagged(tagged).read("k1|a&k2|b&c", "")[0].signatures, ["a", "b"]);
         assert!(Form::Bare.read("sha1=a", "sha256=")[0].signatures.is_empty(), "no downgrade");
@@ -201,7 +220,7 @@ mod tests {
             form.quoted = true;
         }
         let group = &form.read(r#"keyid="k", signature="abc=", headers="a b""#, "")[0];
-        assert_eq!((group.signatures[0], group.fields[1]), ("abc=", ("headers", "a b")));
+        assert_eq!((group.signatures[0].as_ref(), group.fields[1]), ("abc=", ("headers", "a b")));
     }
 
     proptest! {
@@ -215,6 +234,9 @@ mod tests {
                 (Form::Tagged(Tagged { delimiter: "&".into(), tag: "|".into(), send: "k".into() }), ""),
                 (Form::Positional(",".into()), ""),
             ];
+            let json = Form::Json("signature".into());
+            let value = json.write(&signatures, "", None, 1).remove(0);
+            prop_assert_eq!(&json.read(&value, "")[0].signatures, &signatures[..1]);
             for (form, prefix) in forms {
                 let values = form.write(&signatures, prefix, Some(("t", &ts)), 1);
                 let groups = form.read(&values[0], prefix);
@@ -228,7 +250,7 @@ mod tests {
         #[test]
         fn any_value_is_read(value in ".{0,60}", syntax in "[tv1=,; \"]{0,20}") {
             for value in [value, syntax] {
-                for form in [Form::Bare, Form::List(",".into()), fields("v1", ",", Some(" ")), Form::Positional(",".into())] {
+                for form in [Form::Bare, Form::List(",".into()), fields("v1", ",", Some(" ")), Form::Positional(",".into()), Form::Json("a".into())] {
                     let _ = form.read(&value, "v1,");
                 }
             }

@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 
 /// One handshake of a provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Handshake {
     /// The method of the request, in upper case.
     pub method: String,
@@ -55,7 +55,7 @@ pub struct Handshake {
 
 /// A signed challenge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mac {
     /// How the signature is written.
     pub encoding: Encoding,
@@ -65,7 +65,7 @@ pub struct Mac {
 
 /// What is answered; `{challenge}`, `{mac}`, `{digest}` stand for their values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AnswerForm {
     /// The status.
     #[serde(default = "ok")]

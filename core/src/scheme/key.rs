@@ -341,12 +341,11 @@ fn rsa(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
         Document::Der(der) => {
             let private =
                 rsa::RsaPrivateKey::from_pkcs8_der(der).or_else(|_| rsa::RsaPrivateKey::from_pkcs1_der(der));
-            match private {
-                Ok(private) => (private.to_public_key(), Some(Box::new(private))),
-                Err(_) => {
-                    let public = rsa::RsaPublicKey::from_public_key_der(der);
-                    (public.or_else(|_| rsa::RsaPublicKey::from_pkcs1_der(der)).ok()?, None)
-                }
+            if let Ok(private) = private {
+                (private.to_public_key(), Some(Box::new(private)))
+            } else {
+                let public = rsa::RsaPublicKey::from_public_key_der(der);
+                (public.or_else(|_| rsa::RsaPublicKey::from_pkcs1_der(der)).ok()?, None)
             }
         }
         Document::Jwk(jwk) => {

@@ -30,7 +30,7 @@ pub enum Scheme {
 
 /// A signature over parts of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signature {
     /// Where signatures are; `header:x-{1..9}` stands for numbered headers. Any of them will do.
     pub at: Vec<Place>,
@@ -83,7 +83,7 @@ pub struct Signature {
 
 /// When a request was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Time {
     /// Where it says so.
     pub at: Place,
@@ -118,10 +118,9 @@ impl Unit {
             digits.then(|| text.parse().ok()).flatten()
         };
         match self {
-            Self::S => number()?.checked_mul(1000),
             Self::Ms => number(),
             Self::Auto if text.len() > 11 => number(),
-            Self::Auto => number()?.checked_mul(1000),
+            Self::S | Self::Auto => number()?.checked_mul(1000),
             Self::Iso => crate::time::parse_rfc3339(text),
             Self::HttpDate => {
                 let at = httpdate::parse_http_date(text).ok()?;
@@ -160,7 +159,7 @@ impl Unit {
 
 /// Where a hash of the body is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BodyHash {
     /// Where.
     pub at: Place,
@@ -197,7 +196,7 @@ impl Charset {
 
 /// A JSON Web Token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Jwt {
     /// Where it is.
     pub at: Place,
@@ -296,7 +295,7 @@ impl JwtAlgorithm {
 
 /// A claim with a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JwtHash {
     /// The claim's name.
     pub claim: String,
@@ -306,7 +305,7 @@ pub struct JwtHash {
 
 /// A secret that is sent along.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Token {
     /// Where it is.
     pub at: Place,
@@ -323,7 +322,7 @@ pub struct Token {
 
 /// HTTP's basic authentication; the secret is `user:password`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Basic {}
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -84,6 +84,20 @@ impl Path {
 
     /// Puts a text at the path, making the objects on the way.
     pub(super) fn put(&self, into: &mut serde_json::Value, text: &str) -> Option<()> {
+        self.put_value(into, text.into())
+    }
+
+    /// Puts a number at the path: as text where there was one.
+    pub(super) fn put_number(&self, into: &mut serde_json::Value, number: &str) -> Option<()> {
+        let pointer = format!("/{}", self.to_string().replace('.', "/"));
+        let was_text = into.pointer(&pointer).is_some_and(serde_json::Value::is_string);
+        match number.parse::<i64>() {
+            Ok(number) if !was_text => self.put_value(into, number.into()),
+            _ => self.put_value(into, number.into()),
+        }
+    }
+
+    fn put_value(&self, into: &mut serde_json::Value, put: serde_json::Value) -> Option<()> {
         let mut value = into;
         for step in &self.0 {
             value = match step {
@@ -96,7 +110,7 @@ impl Path {
                 Step::Item(index) => value.as_array_mut()?.get_mut(*index)?,
             };
         }
-        *value = text.into();
+        *value = put;
         Some(())
     }
 }

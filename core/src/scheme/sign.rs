@@ -110,20 +110,24 @@ impl<'a> Draft<'a> {
                 self.body = Cow::Owned(body.to_string().into_bytes());
             }
             Place::Form(name) => {
-                let pairs = url::form_urlencoded::parse(&self.body).filter(|(key, _)| key != name);
-                let mut form = url::form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(pairs).append_pair(name, text);
-                self.body = Cow::Owned(form.finish().into_bytes());
+                let form = std::str::from_utf8(&self.body).map_err(|_| SignFault::Body("a form"))?;
+                self.body = Cow::Owned(with_pair(form, name, text).into_bytes());
             }
             Place::Query(name) => {
                 let (base, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
-                let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != name);
-                let mut form = url::form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(pairs).append_pair(name, text);
-                self.url = Cow::Owned(format!("{base}?{}", form.finish()));
+                self.url = Cow::Owned(format!("{base}?{}", with_pair(query, name, text)));
             }
             Place::Field(_) | Place::Claim(_) | Place::Body => {}
         }
+        Ok(())
+    }
+
+    /// As [`put`](Self::put); in JSON, a time is a number.
+    fn put_time(&mut self, place: &Place, time: &str) -> Result<(), SignFault> {
+        let Place::Json(path) = place else { return self.put(place, time) };
+        let mut body = self.json()?;
+        path.put_number(&mut body, time).ok_or(SignFault::Body("a JSON object of the provider's shape"))?;
+        self.body = Cow::Owned(body.to_string().into_bytes());
         Ok(())
     }
 
@@ -201,6 +205,16 @@ impl Scheme {
     }
 }
 
+/// A form or query with one more pair, in place of one of the same name. The others stay as they are written.
+fn with_pair(raw: &str, name: &str, value: &str) -> String {
+    let is_other = |pair: &&str| {
+        !pair.is_empty() && url::form_urlencoded::parse(pair.as_bytes()).all(|(other, _)| other != name)
+    };
+    let added = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    let pairs: Vec<&str> = raw.split('&').filter(is_other).chain([added.as_str()]).collect();
+    pairs.join("&")
+}
+
 /// Puts a text into every item of an array of the JSON body.
 fn each(
     draft: &mut Draft<'_>,
@@ -248,7 +262,7 @@ impl Signature {
         }
         let ts = self.time.as_ref().map(|time| time.unit.write(draft.now_ms));
         if let (Some(time), Some(ts)) = (&self.time, &ts) {
-            draft.put(&time.at, ts)?;
+            draft.put_time(&time.at, ts)?;
         }
         if let Some(hash) = &self.body_hash {
             let text = format!("{}{}", hash.prefix, hash.encoding.encode(&sha256(&[&draft.body])));
@@ -304,5 +318,16 @@ impl Signature {
             .map(|(_, key)| key.sign(&content).map(|signature| self.encoding.encode(&signature)))
             .collect();
         signatures.filter(|signatures| !signatures.is_empty()).ok_or(SignFault::NoSecret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_that_are_there_keep_their_writing() {
+        assert_eq!(with_pair("", "s", "a b"), "s=a+b");
+        assert_eq!(with_pair("a=%20b&s=old&c", "s", "x"), "a=%20b&c&s=x");
     }
 }

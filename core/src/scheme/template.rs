@@ -86,18 +86,13 @@ impl Template {
         let mut segments = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let (piece, optional, tail) = match rest.strip_prefix('[') {
-                Some(inner) => {
-                    let (piece, tail) = inner
-                        .split_once(']')
-                        .ok_or_else(|| format!("'{text}': a '[' is not closed by a ']'"))?;
-                    (piece, true, tail)
-                }
-                None => {
-                    let end = rest.find('[').unwrap_or(rest.len());
-                    let (piece, tail) = rest.split_at(end);
-                    (piece, false, tail)
-                }
+            let (piece, optional, tail) = if let Some(inner) = rest.strip_prefix('[') {
+                let (piece, tail) =
+                    inner.split_once(']').ok_or_else(|| format!("'{text}': a '[' is not closed by a ']'"))?;
+                (piece, true, tail)
+            } else {
+                let (piece, tail) = rest.split_at(rest.find('[').unwrap_or(rest.len()));
+                (piece, false, tail)
             };
             let parts = items(piece).map_err(|error| format!("'{text}': {error}"))?;
             if optional && !parts.iter().any(|item| item.absent_ok) {
@@ -313,7 +308,9 @@ fn plivo_url(url: &str, body: &[u8]) -> String {
         for (name, value) in url::form_urlencoded::parse(raw) {
             names.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        names.values_mut().for_each(|values| values.sort());
+        for values in names.values_mut() {
+            values.sort();
+        }
         names
     };
     let (query, form) = (sorted(query_of(url).as_bytes()), sorted(body));

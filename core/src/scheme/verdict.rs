@@ -169,8 +169,9 @@ impl Reason {
             | Self::TooNew { .. }
             | Self::BodyHash(_)
             | Self::Claim(_)
-            | Self::Handshake => 4,
-            Self::Expired(_) | Self::NotYetValid(_) => 4,
+            | Self::Handshake
+            | Self::Expired(_)
+            | Self::NotYetValid(_) => 4,
             Self::Mismatch(_) | Self::WrongToken => 3,
             Self::Encoding(_) | Self::Timestamp(_) | Self::Jwt(_) | Self::JwtAlgorithm(_) => 2,
             Self::NoSignature(_) => 1,

@@ -201,7 +201,7 @@ impl Signature {
         secrets: &Secrets,
         params: &Params,
         view: View<'_>,
-        signatures: &[&str],
+        signatures: &[Cow<'_, str>],
         now_ms: i64,
     ) -> Result<Proof, Reason> {
         if signatures.is_empty() {

@@ -80,7 +80,7 @@ fn only_what_can_come_back_to_itself_counts_its_depth() {
                 (func $b (call $a) (call $leaf))
                 (func $through_the_table (call $indirect))
                 (func $indirect (call_indirect (type $f) (i32.const 0)))
-                (func $dead (return) (call $dead)))"#),
+                (func $dead (return) (call $dead)))"),
         &ModuleLimits::default(),
     )
     .unwrap();

@@ -47,6 +47,12 @@ pub struct Plugin {
     wasmtime: wasmtime::Module,
 }
 
+/// [`FIXTURE`], loaded once for all tests of a process.
+pub fn fixture() -> &'static Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    PLUGIN.get_or_init(|| Plugin::load(&bytes_of(FIXTURE)))
+}
+
 /// The same event for every test; a test changes what it is about.
 pub fn event() -> Event<'static> {
     Event {

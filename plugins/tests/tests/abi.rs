@@ -2,7 +2,7 @@
 
 use weir_plugin_host::frame::{Event, HeaderChange, Patch};
 use weir_plugin_host::run::{Level, LogLine, Outcome, RunError, Verdict};
-use weir_plugins_tests::{FIXTURE, Plugin, bytes_of, event};
+use weir_plugins_tests::{Plugin, event, fixture};
 
 const WAT: &str = include_str!("../../../plugin-sdk/abi.wat");
 
@@ -12,7 +12,7 @@ fn by_hand() -> Vec<u8> {
 
 fn act(act: &str, count: usize, body: &[u8]) -> Outcome {
     let config = format!(r#"{{"act": "{act}", "count": {count}}}"#);
-    Plugin::load(&bytes_of(FIXTURE)).run(&Event { config: &config, body, ..event() })
+    fixture().run(&Event { config: &config, body, ..event() })
 }
 
 fn verdict(outcome: Outcome) -> Verdict {
@@ -21,7 +21,7 @@ fn verdict(outcome: Outcome) -> Verdict {
 
 #[test]
 fn the_plugin_by_hand_and_the_sdks_answer_the_same() {
-    let (hand, sdk) = (Plugin::load(&by_hand()), Plugin::load(&bytes_of(FIXTURE)));
+    let (hand, sdk) = (Plugin::load(&by_hand()), fixture());
     let large = vec![b'x'; 200_000];
     for (id, body) in [("msg_1", &b"{}"[..]), ("msg_2", b""), ("", b"x"), ("msg_3", &large)] {
         let event = Event { id, body, ..event() };
@@ -123,8 +123,7 @@ fn failures_say_whether_trying_again_may_help() {
     let failure = |retryable, message: &str| Verdict::Error { retryable, message: message.into() };
     assert_eq!(verdict(act("fail", 0, b"")), failure(false, "asked to fail"));
     assert_eq!(verdict(act("retry", 0, b"")), failure(true, "asked to fail for now"));
-    let plugin = Plugin::load(&bytes_of(FIXTURE));
-    let outcome = plugin.run(&Event { config: r#"{"count": "many"}"#, ..event() });
+    let outcome = fixture().run(&Event { config: r#"{"count": "many"}"#, ..event() });
     assert_eq!(
         verdict(outcome),
         failure(false, "configuration: invalid type: string \"many\", expected usize at line 1 column 16")
@@ -133,7 +132,7 @@ fn failures_say_whether_trying_again_may_help() {
 
 #[test]
 fn the_manifest_holds_what_the_attribute_says() {
-    let manifest = Plugin::load(&bytes_of(FIXTURE)).manifest.unwrap_or_else(|| panic!("there is none"));
+    let manifest = fixture().manifest.clone().unwrap_or_else(|| panic!("there is none"));
     assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("fixture", "1.0.0"));
     assert_eq!(manifest.description.as_deref(), Some("A plugin that does what a test asks for."));
     assert!(manifest.is_for("a.b") && !manifest.is_for("b"));

@@ -15,28 +15,34 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn cases(package: &str) -> Vec<serde_json::Value> {
+/// A case of a plugin's `cases.json`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    name: String,
+    event_type: String,
+    body: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// As it stands in the file: numbers keep their digits and members their order.
+    config: Option<Box<serde_json::value::RawValue>>,
+    expect: serde_json::Value,
+}
+
+fn cases(package: &str) -> Vec<Case> {
     let path = root().join(package).join("cases.json");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What a case's configuration is as text: as it stands in the file, since numbers there keep their digits.
-fn config(case: &serde_json::Value) -> String {
-    case.get("config").map(ToString::to_string).unwrap_or_default()
-}
-
 /// Runs a case; the fuel that it took.
-fn check(package: &str, plugin: &Plugin, case: &serde_json::Value) -> u64 {
-    let text = |name: &str| case[name].as_str().unwrap_or_default();
-    let name = format!("{package}: {}", text("name"));
-    let (config, expect) = (config(case), &case["expect"]);
+fn check(package: &str, plugin: &Plugin, case: &Case) -> u64 {
+    let Case { event_type, body, expect, .. } = case;
+    let name = format!("{package}: {}", case.name);
+    let config = case.config.as_ref().map_or("", |config| config.get());
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    for (name, value) in case["headers"].as_object().into_iter().flatten() {
-        headers.push((name.to_ascii_lowercase(), value.as_str().unwrap_or_default().to_owned()));
-    }
-    let (event_type, body) = (text("eventType"), text("body"));
-    let event = Event { event_type, body: body.as_bytes(), headers: &headers, config: &config, ..event() };
+    headers.extend(case.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+    let event = Event { event_type, body: body.as_bytes(), headers: &headers, config, ..event() };
     let outcome = plugin.run(&event);
     let verdict = outcome.result.unwrap_or_else(|error| panic!("{name}: {}: {error}", error.code()));
     let (kind, reason) = match &verdict {
@@ -50,7 +56,7 @@ fn check(package: &str, plugin: &Plugin, case: &serde_json::Value) -> u64 {
     if let Some(wanted) = expect.get("reason") {
         assert_eq!(wanted.as_str(), reason.as_deref(), "{name}");
     }
-    let mut delivered = (event_type.to_owned(), body.as_bytes().to_vec());
+    let mut delivered = (event_type.clone(), body.as_bytes().to_vec());
     if let Verdict::Replace(patch) = verdict {
         patch.apply_headers(&mut headers);
         delivered = (patch.event_type.unwrap_or(delivered.0), patch.body.unwrap_or(delivered.1));
@@ -81,7 +87,7 @@ fn every_case_becomes_what_it_says_on_every_engine_and_costs_what_is_pinned() {
         let plugin = Plugin::load(&bytes_of(&package));
         for case in cases(&package) {
             let fuel = check(&package, &plugin, &case);
-            let name = format!("{package}: {}", case["name"].as_str().unwrap_or_default());
+            let name = format!("{package}: {}", case.name);
             let before = pinned.get(name.as_str()).copied();
             if before.is_none_or(|before| fuel.abs_diff(before) > before / TOLERANCE) {
                 wrong.push(format!("{name}: {fuel}, pinned: {before:?}"));

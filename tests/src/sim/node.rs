@@ -52,6 +52,7 @@ pub(super) struct Node<M> {
     pub(super) alarm_number: u32,
     /// When the platform dropped the alarm, until it is set again.
     pub(super) lost_at: Option<i64>,
+    pub(super) ever_lost: bool,
     pub(super) crashes: u32,
     pub(super) skew: i64,
 }
@@ -77,6 +78,7 @@ impl<M: Machine> Node<M> {
             alarm: None,
             alarm_number: 0,
             lost_at: None,
+            ever_lost: false,
             crashes: 0,
             skew: if skew_ms == 0 { 0 } else { rng.between(-skew_ms, skew_ms) },
         }

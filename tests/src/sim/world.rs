@@ -1140,6 +1140,7 @@ fn set_alarm<M: Machine>(node: &mut Node<M>, at: i64) -> u32 {
 
 fn lose_alarm<M: Machine>(node: &mut Node<M>) {
     node.lost_at = node.alarm.take();
+    node.ever_lost = true;
 }
 
 pub(super) fn limits(settings: &Settings, config: &Config) -> usize {

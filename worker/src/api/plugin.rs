@@ -2,27 +2,21 @@
 
 use super::{Caller, internal, no_app};
 use crate::directory;
+use crate::engine::{self, Place};
 use crate::js::now;
-use std::cell::OnceCell;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::{TestEvent, TestIn};
 use weir_core::api::query::Query;
 use weir_core::api::route::{Op, Route};
 use weir_core::app::OUTDATED;
 use weir_core::error::ApiError;
-use weir_core::frame::{self, PluginModule, ResolvedPlugins};
-use weir_core::plugin::{Attached, EngineName, OnError, Ran, Subject, Verdict, report};
-use weir_plugin_host::frame::Event;
-use weir_plugin_host::run::{self, Limits};
-use weir_plugin_host::wasmi::Engine;
+use weir_core::frame::{self, ResolvedPlugins};
+use weir_core::id;
+use weir_core::plugin::{Attached, OnError, report};
 use worker::console_error;
 
 /// How often plugins are resolved again because they were changed meanwhile.
 const TRIES: usize = 8;
-
-thread_local! {
-    static ENGINE: OnceCell<Engine> = const { OnceCell::new() };
-}
 
 impl Caller {
     /// Attaches plugins to an endpoint: the Directory resolves them and notes where they may be, the App stores them,
@@ -88,27 +82,31 @@ impl Caller {
         let module = directory::module(&self.env, org, name, version).await.map_err(internal)?;
         let module = module.ok_or_else(|| ApiError::not_found("Plugin or version"))?;
         test.check_config(module.manifest.as_deref())?;
-        let mut place = Place { app_id: "app_test".to_owned(), msg_id: "msg_test".to_owned() };
+        let (mut app_id, mut msg_id) = ("app_test".to_owned(), "msg_test".to_owned());
         let event = match (&test.event, &test.message_id, &test.app_id) {
             (Some(event), ..) => event.clone(),
-            (None, Some(msg_id), Some(app)) => {
+            (None, Some(message), Some(app)) => {
                 let call = Call {
                     op: Op::MessageGet.name().to_owned(),
-                    params: vec![msg_id.clone()],
+                    params: vec![message.clone()],
                     ..Call::default()
                 };
                 let shown = self.ask_app(app, &call).await?;
                 if shown.status != 200 {
                     return Ok(shown);
                 }
-                place.msg_id = text_of(&shown, "id")?;
-                place.app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
+                msg_id = text_of(&shown, "id")?;
+                app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
                 TestEvent::of_message(&shown.body)?
             }
             _ => return Err(internal("a test of nothing".to_owned())),
         };
         let subject = event.subject();
-        let ran = run_once(&module, &subject, test.config().unwrap_or_default(), &place);
+        let accepted_at = id::millis(id::MESSAGE, &msg_id).unwrap_or_else(now);
+        let endpoint_id = "ep_test";
+        let place = Place { app_id: &app_id, endpoint_id, msg_id: &msg_id, accepted_at, attempt: 1 };
+        let loaded = engine::load(&module).map_err(internal)?;
+        let ran = engine::run(&loaded, &subject, test.config(), &place);
         let plugin = Attached {
             name: name.to_owned(),
             version: module.version,
@@ -123,55 +121,6 @@ impl Caller {
         let call = Call { op: op.name().to_owned(), params, body, ..Call::default() };
         directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
     }
-}
-
-/// Where the event of a test is said to come from.
-struct Place {
-    app_id: String,
-    msg_id: String,
-}
-
-fn run_once(module: &PluginModule, subject: &Subject, config: &str, place: &Place) -> Ran {
-    let loaded = ENGINE.with(|engine| engine.get_or_init(Engine::new).load(&module.bytes));
-    let outcome = match loaded {
-        Ok(loaded) => {
-            let event = Event {
-                id: &place.msg_id,
-                event_type: &subject.event_type,
-                timestamp_ms: now(),
-                attempt: 1,
-                app_id: &place.app_id,
-                endpoint_id: "ep_test",
-                headers: &subject.headers,
-                config,
-                body: &subject.body,
-            };
-            loaded.run(&event.encode(), &Limits::default())
-        }
-        Err(why) => run::Outcome::host_failure(why),
-    };
-    ran(outcome)
-}
-
-/// What an engine says, in the words of a delivery.
-fn ran(outcome: run::Outcome) -> Ran {
-    let verdict = match outcome.result {
-        Ok(run::Verdict::Unchanged) => Verdict::Unchanged,
-        Ok(run::Verdict::Replace(patch)) => Verdict::Replace {
-            body: patch.body,
-            headers: patch.headers.into_iter().map(|change| (change.name, change.value)).collect(),
-            event_type: patch.event_type,
-        },
-        Ok(run::Verdict::Drop { reason }) => Verdict::Drop { reason },
-        Ok(run::Verdict::Error { retryable, message }) => {
-            let code = if retryable { "error" } else { "permanent" };
-            Verdict::Failed { code: code.to_owned(), text: message }
-        }
-        Err(error) => Verdict::Failed { code: error.code().to_owned(), text: error.to_string() },
-    };
-    let logs = outcome.logs.lines.into_iter().map(|line| (line.level.name().to_owned(), line.text)).collect();
-    let (fuel, pages) = (outcome.fuel, outcome.memory_pages);
-    Ran { verdict, logs, fuel, pages, engine: EngineName::Wasmi }
 }
 
 /// A text field of an object's JSON answer.

@@ -1,19 +1,27 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
+use crate::engine::{self, Place};
 use crate::js::{self, Posted, Posts, Random, after, now};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, RESPONSE_MAX};
+use weir_core::endpoint::{
+    self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, Passage, Passed, RESPONSE_MAX,
+};
 use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
+use weir_core::id;
+use weir_core::plugin::{Decision, Step};
 use weir_core::sql::SqlError;
 use weir_core::target;
 use worker::console_error;
 
 type Machine = endpoint::Endpoint<crate::sql::DurableSql>;
+
+/// So many deliveries pass their plugins in one turn.
+const PASSED_AT_ONCE: usize = 16;
 
 /// One endpoint: see [`endpoint::Endpoint`].
 #[wasm_bindgen]
@@ -29,6 +37,9 @@ struct Inner {
     /// Results that wait for the next commit.
     results: RefCell<Vec<AttemptResult>>,
     recording: Cell<bool>,
+    /// Deliveries on their way through plugins.
+    passages: RefCell<VecDeque<Passage>>,
+    passing: Cell<bool>,
 }
 
 #[wasm_bindgen]
@@ -44,6 +55,8 @@ impl Endpoint {
             tokens: Cell::new(0),
             results: RefCell::new(Vec::new()),
             recording: Cell::new(false),
+            passages: RefCell::new(VecDeque::new()),
+            passing: Cell::new(false),
         });
         let weak = Rc::downgrade(&inner);
         let posts = Posts::new(move |token, posted| {
@@ -163,6 +176,7 @@ impl Inner {
         for attempt in effects.send {
             self.send(attempt);
         }
+        self.pass(effects.pass);
         if !effects.fetch_payloads.is_empty() {
             let this = self.clone();
             spawn_local(async move { this.fetch_payloads(effects.fetch_payloads).await });
@@ -185,6 +199,69 @@ impl Inner {
                 let acknowledged = this.logged(sent).is_some();
                 this.answered(opening, |m| m.reported(now(), seq, acknowledged));
             });
+        }
+    }
+
+    /// Takes deliveries through their plugins, a few in one turn: what was decided of one lets the next begin.
+    fn pass(self: &Rc<Self>, passages: Vec<Passage>) {
+        self.passages.borrow_mut().extend(passages);
+        if self.passages.borrow().is_empty() || self.passing.replace(true) {
+            return;
+        }
+        let this = self.clone();
+        spawn_local(async move {
+            loop {
+                let count = this.passages.borrow().len().min(PASSED_AT_ONCE);
+                let batch: Vec<Passage> = this.passages.borrow_mut().drain(..count).collect();
+                if batch.is_empty() {
+                    break;
+                }
+                let mut passed = Vec::with_capacity(count);
+                for passage in batch {
+                    // Where a module cannot be had, nothing is decided: the lease runs out, and the delivery is due.
+                    passed.extend(this.logged(this.run_plugins(passage).await));
+                }
+                this.decided(passed).await;
+                if !this.passages.borrow().is_empty() {
+                    js::pause(0).await; // other work goes on in between
+                }
+            }
+            this.passing.set(false);
+        });
+    }
+
+    async fn run_plugins(&self, mut passage: Passage) -> Result<Passed, String> {
+        let (app, endpoint_id) = self.names();
+        let (org, app_id) = app.split_once('/').unwrap_or_default();
+        let delivery = passage.delivery.clone();
+        let place = Place {
+            app_id,
+            endpoint_id,
+            msg_id: &delivery.msg_id,
+            accepted_at: id::millis(id::MESSAGE, &delivery.msg_id).unwrap_or_default(),
+            attempt: delivery.made.saturating_add(1),
+        };
+        while let Step::Run(plugin, subject) = passage.chain.step() {
+            let found = engine::find(&self.shell.env, org, &plugin.name, &plugin.version).await?;
+            let ran = match found {
+                Some(module) => engine::run(&module, subject, plugin.config.as_deref(), &place),
+                None => engine::missing(),
+            };
+            passage.chain.ran(ran);
+        }
+        Ok(passage.ended())
+    }
+
+    async fn decided(self: &Rc<Self>, passed: Vec<Passed>) {
+        if passed.is_empty() || self.logged(self.ready().await).is_none() {
+            return;
+        }
+        // What only goes on its way writes nothing that could not be undone by its lease.
+        let light = passed.iter().all(|passed| matches!(passed.decision, Decision::Deliver(_)));
+        let work = |m: &mut Machine| m.passed(now(), &mut Random, passed);
+        let effects = if light { self.shell.light_step(work) } else { self.shell.step(work) };
+        if let Some(effects) = self.logged(effects) {
+            self.carry_out(effects);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod example;
 pub mod message;
 pub mod openapi;
 pub mod plugin;
+pub mod preset;
 pub mod task;
 
 use super::body::Faults;

@@ -1,0 +1,481 @@
+//! Presets in the API: reading them, and finding out why a signature fails.
+//!
+//! Nothing here is stored, and nothing is asked of an object: `verify` and `sign` work on what comes with the call.
+//! The preset `custom` takes its scheme from the call, too.
+
+use crate::api::body::{self, Faults};
+use crate::api::call::Reply;
+use crate::api::page::{Keys, Order, Page};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::id;
+use crate::preset::{self, Confidence, Preset};
+use crate::rng::Entropy;
+use crate::scheme::{Outgoing, Params, Request, Scheme, Secrets, Verdict};
+use crate::time::{parse_rfc3339, rfc3339};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// The preset that takes its scheme from the call.
+const CUSTOM: &str = "custom";
+/// The most secrets of one call.
+const MAX_SECRETS: usize = 10;
+
+/// A preset in the list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PresetOut {
+    name: String,
+    title: String,
+    docs: String,
+    confidence: Confidence,
+    /// `signature`, `jwt`, `token`, `basic` or `none`.
+    scheme: &'static str,
+    /// Whether a good verdict says that the body is the sender's.
+    binds_body: bool,
+    /// Whether the URL has to be exactly as the provider has it.
+    binds_url: bool,
+    /// How the secret is written.
+    secret: Option<&'static str>,
+    /// How many types of events are in its catalog.
+    event_types: usize,
+}
+
+impl PresetOut {
+    fn new(preset: &Preset) -> Self {
+        Self {
+            name: preset.name.clone(),
+            title: preset.title.clone(),
+            docs: preset.docs.clone(),
+            confidence: preset.confidence,
+            scheme: word(&preset.scheme),
+            binds_body: preset.scheme.binds_body(),
+            binds_url: preset.scheme.binds_url(),
+            secret: preset.scheme.key().map(|(format, _)| format.describe()),
+            event_types: preset.catalog.iter().map(|group| group.events.len()).sum(),
+        }
+    }
+}
+
+fn word(scheme: &Scheme) -> &'static str {
+    match scheme {
+        Scheme::Signature(_) => "signature",
+        Scheme::Jwt(_) => "jwt",
+        Scheme::Token(_) => "token",
+        Scheme::Basic(_) => "basic",
+        Scheme::None => "none",
+    }
+}
+
+/// Answers `preset.list`.
+pub fn list(query: &str) -> Result<Reply, ApiError> {
+    let page = Page::from_query(&Query::parse(query), Keys::Name, Order::Ascending)?;
+    let probe = page.limit().saturating_add(1);
+    let mut names: Vec<&str> = preset::names().collect();
+    if page.reads_ascending() {
+        names.retain(|name| *name > page.from());
+    } else {
+        names.retain(|name| *name < page.from());
+        names.reverse();
+    }
+    let presets = names.into_iter().take(probe).filter_map(preset::find).collect();
+    Ok(Reply::json(
+        200,
+        &page.finish(presets, |preset: &Preset| &preset.name).map(|preset| PresetOut::new(&preset)),
+    ))
+}
+
+/// Answers `preset.get`: the preset's whole data.
+pub fn get(name: &str) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &find(name)?))
+}
+
+fn find(name: &str) -> Result<Preset, ApiError> {
+    preset::find(name).ok_or_else(|| ApiError::not_found("Preset"))
+}
+
+/// A request, with what is needed to look at its signature.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestIn {
+    #[serde(default)]
+    headers: HeadersIn,
+    /// In base64.
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    secret: Option<String>,
+    #[serde(default)]
+    secrets: Vec<String>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    now: Option<When>,
+    #[serde(default)]
+    params: Params,
+    /// Read apart, as presets are read: one reader of schemes in the program is enough.
+    #[serde(default)]
+    scheme: Option<Box<RawValue>>,
+    // Only to sign.
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    event_type: Option<String>,
+}
+
+/// Headers as an object (with a list where one is there twice), or as a list of pairs.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum HeadersIn {
+    Object(BTreeMap<String, OneOrMany>),
+    Pairs(Vec<(String, String)>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// RFC 3339, or seconds since 1970.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum When {
+    Seconds(i64),
+    Text(String),
+}
+
+impl Default for HeadersIn {
+    fn default() -> Self {
+        Self::Pairs(Vec::new())
+    }
+}
+
+impl HeadersIn {
+    fn pairs(self) -> Vec<(String, String)> {
+        match self {
+            Self::Pairs(pairs) => pairs,
+            Self::Object(object) => object
+                .into_iter()
+                .flat_map(|(name, values)| {
+                    let values = match values {
+                        OneOrMany::One(value) => vec![value],
+                        OneOrMany::Many(values) => values,
+                    };
+                    values.into_iter().map(move |value| (name.clone(), value))
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A call that was read and makes sense.
+struct Asked {
+    preset: Option<Preset>,
+    scheme: Scheme,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    secrets: Vec<String>,
+    method: String,
+    url: String,
+    now: i64,
+    params: Params,
+    id: Option<String>,
+    event_type: String,
+}
+
+impl Asked {
+    fn read(name: &str, bytes: &[u8], now: i64) -> Result<Self, ApiError> {
+        let preset = if name == CUSTOM { None } else { Some(find(name)?) };
+        let given: RequestIn = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        let body = BASE64.decode(&given.body);
+        faults.check(body.is_ok(), &["body"], "Send the request's body in base64.");
+        faults.check(
+            given.secrets.len() <= MAX_SECRETS,
+            &["secrets"],
+            format!("Send up to {MAX_SECRETS} secrets, newest first."),
+        );
+        let at = match &given.now {
+            None => Some(now),
+            Some(When::Seconds(seconds)) => seconds.checked_mul(1000),
+            Some(When::Text(text)) => parse_rfc3339(text),
+        };
+        faults.check(at.is_some(), &["now"], "Send a time in RFC 3339, or seconds since 1970.");
+        let scheme = match (&preset, given.scheme) {
+            (Some(preset), None) => Some(preset.scheme.clone()),
+            (None, Some(scheme)) => match serde_json::from_str::<Scheme>(scheme.get()) {
+                Ok(scheme) => {
+                    for fault in scheme.faults() {
+                        faults.add(&["scheme"], fault);
+                    }
+                    Some(scheme)
+                }
+                Err(error) => {
+                    faults.add(&["scheme"], error.to_string());
+                    None
+                }
+            },
+            (Some(_), Some(_)) => {
+                faults.add(&["scheme"], "Only the preset 'custom' takes a scheme.");
+                None
+            }
+            (None, None) => {
+                faults.add(&["scheme"], "The preset 'custom' needs a scheme.");
+                None
+            }
+        };
+        faults.into_result()?;
+        let wrong = || ApiError::Internal("a body that was checked".to_owned());
+        Ok(Self {
+            preset,
+            scheme: scheme.ok_or_else(wrong)?,
+            headers: given.headers.pairs(),
+            body: body.map_err(|_| wrong())?,
+            secrets: given.secret.into_iter().chain(given.secrets).collect(),
+            method: given.method.unwrap_or_else(|| "POST".to_owned()).to_ascii_uppercase(),
+            url: given.url.unwrap_or_default(),
+            now: at.unwrap_or(now),
+            params: given.params,
+            id: given.id,
+            event_type: given.event_type.unwrap_or_else(|| "test.event".to_owned()),
+        })
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request { method: &self.method, url: &self.url, headers: &self.headers, body: &self.body }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerdictOut {
+    verdict: &'static str,
+    reason: Option<ReasonOut>,
+    /// Which of the secrets it was.
+    secret_index: Option<usize>,
+    /// How long before now it was signed.
+    age_ms: Option<i64>,
+    /// The limit of that, in seconds.
+    tolerance: Option<u32>,
+    /// What a handshake would be answered, where the request is one.
+    handshake: Option<HandshakeOut>,
+    event: Option<EventOut>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReasonOut {
+    code: &'static str,
+    detail: String,
+}
+
+#[derive(Debug, Serialize)]
+struct HandshakeOut {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+#[derive(Debug, Serialize)]
+struct EventOut {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    id: Option<String>,
+    timestamp: Option<String>,
+}
+
+/// Answers `preset.verify`.
+pub fn verify(name: &str, bytes: &[u8], now: i64) -> Result<Reply, ApiError> {
+    let asked = Asked::read(name, bytes, now)?;
+    let secrets: Vec<&str> = asked.secrets.iter().map(String::as_str).collect();
+    let request = asked.request();
+    let verdict = asked.scheme.explain(&secrets, &asked.params, &request, asked.now);
+    let proof = match &verdict {
+        Verdict::Verified(proof) | Verdict::Authenticated(proof) => Some(proof),
+        Verdict::Failed(_) | Verdict::Unattempted => None,
+    };
+    let preset = asked.preset.as_ref();
+    let handshake = preset.and_then(|preset| {
+        let ready: Secrets = asked.scheme.verifying(&secrets);
+        preset.handshake(&ready, &asked.params, &request, asked.now)
+    });
+    let event = preset.filter(|_| verdict.is_good()).map(|preset| {
+        let item = if preset.event.batch { preset::batch_items(&asked.body) } else { None };
+        let first = item.as_ref().and_then(|items| items.first()).map(|item| item.get().as_bytes());
+        let event = preset.event(&Request { body: first.unwrap_or(&asked.body), ..request });
+        EventOut { kind: event.kind, id: event.id, timestamp: event.at_ms.map(rfc3339) }
+    });
+    Ok(Reply::json(
+        200,
+        &VerdictOut {
+            verdict: verdict.word(),
+            reason: verdict
+                .reason()
+                .map(|reason| ReasonOut { code: reason.code(), detail: reason.to_string() }),
+            secret_index: proof.map(|proof| proof.secret),
+            age_ms: proof.and_then(|proof| proof.age_ms),
+            tolerance: asked.scheme.tolerance_s(),
+            handshake: handshake.map(|answer| HandshakeOut {
+                status: answer.status,
+                headers: answer.headers.into_iter().collect(),
+                body: answer.body,
+            }),
+            event,
+        },
+    ))
+}
+
+#[derive(Debug, Serialize)]
+struct SignedOut {
+    headers: BTreeMap<String, String>,
+    /// In base64, where the signature stands in the body.
+    body: Option<String>,
+    /// Where the signature or a hash stands in the URL.
+    url: Option<String>,
+}
+
+/// Answers `preset.sign`.
+pub fn sign(name: &str, bytes: &[u8], now: i64, rng: &mut impl Entropy) -> Result<Reply, ApiError> {
+    let asked = Asked::read(name, bytes, now)?;
+    let id = asked.id.clone().unwrap_or_else(|| id::new(id::MESSAGE, now, rng));
+    let refused = |fault: crate::scheme::SignFault| {
+        let field = match fault {
+            crate::scheme::SignFault::Body(_) => "body",
+            crate::scheme::SignFault::Content(_) => "headers",
+            _ => "secret",
+        };
+        ApiError::invalid(&["body", field], fault.to_string())
+    };
+    let secrets = asked.scheme.signing(&asked.secrets).map_err(refused)?;
+    let outgoing = Outgoing {
+        method: &asked.method,
+        url: &asked.url,
+        headers: &asked.headers,
+        body: &asked.body,
+        id: &id,
+    };
+    let signed = match &asked.preset {
+        Some(preset) => preset.sign(&secrets, &asked.params, &outgoing, &asked.event_type, asked.now),
+        None => asked.scheme.sign(&secrets, &asked.params, &outgoing, asked.now),
+    };
+    let signed = signed.map_err(refused)?;
+    Ok(Reply::json(
+        200,
+        &SignedOut {
+            headers: signed.headers.into_iter().collect(),
+            body: signed.body.map(|body| BASE64.encode(body)),
+            url: signed.url,
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seeded;
+    use serde_json::{Value, json};
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    fn answer(reply: Result<Reply, ApiError>) -> (u16, Value) {
+        let reply = Reply::from(reply);
+        (reply.status, serde_json::from_slice(&reply.body).expect("JSON"))
+    }
+
+    fn call(name: &str, body: &Value) -> (u16, Value) {
+        answer(verify(name, body.to_string().as_bytes(), NOW))
+    }
+
+    #[test]
+    fn the_list_goes_through_all_presets_in_pages() {
+        let (mut names, mut query) = (Vec::new(), "limit=50".to_owned());
+        loop {
+            let (status, page) = answer(list(&query));
+            assert_eq!(status, 200);
+            for item in page["data"].as_array().expect("items") {
+                names.push(item["name"].as_str().expect("a name").to_owned());
+                assert!(item["docs"].as_str().is_some_and(|docs| docs.starts_with("https://")), "{item}");
+            }
+            if page["done"] == true {
+                break;
+            }
+            query = format!("limit=50&iterator={}", page["iterator"].as_str().expect("an iterator"));
+        }
+        assert!(names.iter().map(String::as_str).eq(preset::names()));
+        let (_, last) = answer(list("limit=1&order=descending"));
+        assert_eq!(last["data"][0]["name"].as_str(), preset::names().last());
+    }
+
+    #[test]
+    fn what_sign_gives_verify_takes() {
+        for name in ["stripe", "svix", "mailabl", "twilio-json", "mailgun"] {
+            let secret = if name == "svix" { "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" } else { "s" };
+            let mut body = json!({ "secret": secret, "body": BASE64.encode("{\"type\":\"a\"}"), "url": "https://a.example/b" });
+            let (status, signed) = answer(sign(name, body.to_string().as_bytes(), NOW, &mut Seeded(1)));
+            assert_eq!(status, 200, "{name}: {signed}");
+            for field in ["headers", "body", "url"] {
+                if !signed[field].is_null() {
+                    body[field] = signed[field].clone();
+                }
+            }
+            let (_, verdict) = call(name, &body);
+            let right = if name == "mailgun" { "authenticated" } else { "verified" };
+            assert_eq!(verdict["verdict"], right, "{name}: {verdict}");
+        }
+    }
+
+    #[test]
+    fn usual_mistakes_are_named() {
+        let hmac = |key: &[u8], content: &str| {
+            let scheme = preset::find("github").expect("github").scheme;
+            let keys = scheme.signing(&[String::from_utf8_lossy(key)]).expect("a key");
+            let outgoing =
+                Outgoing { method: "POST", url: "", headers: &[], body: content.as_bytes(), id: "i" };
+            scheme.sign(&keys, &Params::new(), &outgoing, NOW).expect("signed").headers[0].1.clone()
+        };
+        let ask = |secret: &str, body: &str, signature: String| {
+            let headers = json!({ "X-Hub-Signature-256": signature });
+            let (_, verdict) =
+                call("github", &json!({ "secret": secret, "body": BASE64.encode(body), "headers": headers }));
+            assert_eq!(verdict["verdict"], "failed", "{verdict}");
+            verdict["reason"]["detail"].as_str().unwrap_or_default().to_owned()
+        };
+        for (secret, body, signature, hint) in [
+            (" s\n", "x", hmac(b"s", "x"), "spaces or line break"),
+            ("c2VjcmV0", "x", hmac(b"secret", "x"), "decoded as base64"),
+            ("s", "{\"a\": 1}", hmac(b"s", "{\"a\":1}"), "written without spaces"),
+            ("s", "x", hmac(b"s", "x\n"), "line break at the end"),
+            ("s", "a\nb", hmac(b"s", "a\r\nb"), "line breaks in the body"),
+            ("s", "x", hmac(b"t", "x"), "another secret"),
+        ] {
+            let detail = ask(secret, body, signature);
+            assert!(detail.contains(hint), "{detail}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_of_ones_own_is_checked() {
+        let scheme = |content: &str| json!({ "kind": "signature", "at": ["header:x-s"], "algorithm": "hmac-sha256", "encoding": "hex", "content": content });
+        let (status, verdict) = call("custom", &json!({ "secret": "s", "scheme": scheme("{body}") }));
+        assert_eq!((status, verdict["reason"]["code"].as_str()), (200, Some("header_missing")), "{verdict}");
+        for (body, hint) in [
+            (json!({ "scheme": scheme("{ts}") }), "where the timestamp is"),
+            (json!({ "scheme": scheme("{nope}") }), "is no part"),
+            (json!({}), "needs a scheme"),
+        ] {
+            let (status, error) = call("custom", &body);
+            assert!(status == 422 && error.to_string().contains(hint), "{error}");
+        }
+        let (status, _) = call("stripe", &json!({ "scheme": scheme("{body}") }));
+        assert_eq!(status, 422);
+        assert_eq!(call("nobody", &json!({})).0, 404);
+        assert_eq!(call("stripe", &json!({ "body": "***" })).0, 422);
+        assert_eq!(call("stripe", &json!({ "now": "yesterday" })).0, 422);
+    }
+}

@@ -1,0 +1,183 @@
+//! `docs/presets.md` says what the presets say.
+//!
+//! It is written anew with `WEIR_WRITE_DOCS=1 cargo test -p weir-core --test preset_page`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use weir_core::preset::{self, Confidence, Delivery, Exhausted, Preset};
+use weir_core::scheme::{Form, Place, Scheme, Signature};
+
+#[test]
+fn the_page_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/presets.md");
+    let page = page();
+    if std::env::var_os("WEIR_WRITE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == page,
+        "docs/presets.md is not what the presets say. Write it: WEIR_WRITE_DOCS=1 cargo test -p weir-core --test \
+         preset_page"
+    );
+}
+
+fn page() -> String {
+    let presets: Vec<Preset> = preset::names().map(|name| preset::find(name).unwrap()).collect();
+    let mut page = format!(
+        "# Presets\n\n\
+         What Weir knows of {} providers, from the files in `presets/`. This page is generated from them; `GET \
+         /api/v1/preset` gives the same.\n\n\
+         - **body**: whether a good signature says that the body is the provider's (*verified*), or only who sent it \
+         (*authenticated*).\n\
+         - **age**: how many seconds off the request's time may be.\n\
+         - **sure**: *verified* with a signature that the provider made or published; *documented* by the provider; \
+         *unconfirmed*, taken from others' lists.\n\n\
+         | preset | provider | signature | secret | body | age | sure |\n|---|---|---|---|---|---|---|\n",
+        presets.len()
+    );
+    for preset in &presets {
+        let secret =
+            preset.scheme.key().map_or("-", |(format, algorithm)| match (&preset.scheme, algorithm) {
+                (Scheme::Basic(_), _) => "`user:password`",
+                _ => format.describe(),
+            });
+        let body = match (&preset.scheme, preset.scheme.binds_body()) {
+            (Scheme::None, _) => "-",
+            (_, true) => "verified",
+            (_, false) => "authenticated",
+        };
+        let age = preset.scheme.tolerance_s().map_or("-".to_owned(), |s| s.to_string());
+        let _ = writeln!(
+            page,
+            "| [`{0}`](../presets/{0}.json) | [{1}]({2}) | {3} | {secret} | {body} | {age} | {4} |",
+            preset.name,
+            preset.title,
+            preset.docs,
+            signature(&preset.scheme).replace('|', "\\|").replace('\n', "⏎"),
+            confidence(preset.confidence),
+        );
+    }
+    page.push_str("\n## Providers whose sending is known, too\n");
+    for preset in presets.iter().filter(|preset| preset.delivery.is_some()) {
+        sending(&mut page, preset);
+    }
+    page.push_str("\n## Notes\n\n");
+    for preset in presets.iter().filter(|preset| preset.delivery.is_none() && !preset.notes.is_empty()) {
+        let _ = writeln!(page, "- **{}**: {}", preset.title, preset.notes.join(" "));
+    }
+    page.push_str(
+        "\n## Handshakes\n\nAnswered before anything is captured; never signing what could be an event.\n\n",
+    );
+    for preset in &presets {
+        for handshake in &preset.handshakes {
+            let challenge = handshake.challenge.as_ref().map_or(String::new(), |at| format!(" with `{at}`"));
+            let signed = if handshake.signs().is_some() { ", signed" } else { "" };
+            let only = if handshake.verified { ", if its signature is good" } else { "" };
+            let _ = writeln!(page, "- **{}**: {}{challenge}{signed}{only}", preset.title, handshake.method);
+        }
+    }
+    page
+}
+
+fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Verified => "verified",
+        Confidence::Documented => "documented",
+        Confidence::Unconfirmed => "unconfirmed",
+    }
+}
+
+fn signature(scheme: &Scheme) -> String {
+    match scheme {
+        Scheme::Signature(scheme) => {
+            let Signature { algorithm, encoding, content, .. } = scheme.as_ref();
+            let places: Vec<String> = scheme.at.iter().map(place).collect();
+            let form = match &scheme.form {
+                Form::Fields(form) => format!(" as `{}=…`", form.signature),
+                Form::List(_) | Form::Tagged(_) => format!(" in a list `{}…`", scheme.prefix),
+                Form::Positional(_) => " after the time".to_owned(),
+                Form::Json(member) => format!(" in base64 of JSON, as `{member}`"),
+                Form::Bare if scheme.prefix.is_empty() => String::new(),
+                Form::Bare => format!(" as `{}…`", scheme.prefix),
+            };
+            format!(
+                "{} of `{}`, {}, at {}{form}",
+                algorithm.word(),
+                content.as_str(),
+                encoding.word(),
+                places.join(", ")
+            )
+        }
+        Scheme::Jwt(jwt) => format!("JWT {} at {}", jwt.algorithm.word(), place(&jwt.at)),
+        Scheme::Token(token) if token.named_by_receiver => "a token in a header of your choice".to_owned(),
+        Scheme::Token(token) => format!("a token at {}", place(&token.at)),
+        Scheme::Basic(_) => "basic authentication".to_owned(),
+        Scheme::None => "none".to_owned(),
+    }
+}
+
+fn place(place: &Place) -> String {
+    match place {
+        Place::Header(name) => format!("`{name}`"),
+        other => format!("`{other}`"),
+    }
+}
+
+fn sending(page: &mut String, preset: &Preset) {
+    let Some(delivery) = &preset.delivery else { return };
+    let Delivery { schedule_s, success, .. } = delivery;
+    let _ = write!(page, "\n### {}\n\n[Documentation]({})\n\n", preset.title, preset.docs);
+    let schedule: Vec<String> = schedule_s.iter().map(ToString::to_string).collect();
+    let source = if delivery.schedule_documented {
+        ""
+    } else {
+        " (the provider's page gives no times: these are ours)"
+    };
+    let _ = writeln!(page, "- retries after {} s{source}", schedule.join(", "));
+    let _ = writeln!(page, "- success: status {} to {}", success.0, success.1);
+    for (value, text) in [
+        (delivery.timeout_s, "seconds for the answer"),
+        (delivery.per_second, "requests a second at most; more wait"),
+        (delivery.retention_days, "days of history"),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(page, "- {value} {text}");
+        }
+    }
+    for (yes, text) in [
+        (delivery.batch, "several events in one request, as an array"),
+        (delivery.https_only, "HTTPS only"),
+        (delivery.replay, "any event can be sent again by hand"),
+        (delivery.choose_events, "endpoints choose their events"),
+        (!delivery.ordered, "no order is promised"),
+    ] {
+        if yes {
+            let _ = writeln!(page, "- {text}");
+        }
+    }
+    match &delivery.exhausted {
+        Exhausted::Unsaid => {}
+        Exhausted::Discarded => page.push_str("- after the last attempt the event is discarded\n"),
+        Exhausted::Logged => page.push_str("- after the last attempt the delivery is logged as failed\n"),
+        Exhausted::Event(kind) => {
+            let _ = writeln!(page, "- after the last attempt an event `{kind}` says so");
+        }
+    }
+    if !delivery.sources.is_empty() {
+        let _ = writeln!(page, "- sent from {}", delivery.sources.join(", "));
+    }
+    for note in &preset.notes {
+        let _ = writeln!(page, "- {note}");
+    }
+    for group in &preset.catalog {
+        let _ = write!(page, "\n**{}**\n\n", group.group);
+        for event in &group.events {
+            let _ = writeln!(page, "- `{}`: {}", event.name, event.description);
+        }
+    }
+    if let Some(event) = &preset.test_event {
+        let _ = write!(page, "\n**Test**\n\n- `{}`: {}\n", event.name, event.description);
+    }
+}

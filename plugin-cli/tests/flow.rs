@@ -1,0 +1,120 @@
+//! The command as an author uses it: a plugin is made, built, checked, and run on events.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn weir_plugin(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir-plugin"));
+    // What is built for one run is there for the next; and the outer cargo's flags are not the plugin's.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-target");
+    command.current_dir(dir).args(args).env("CARGO_TARGET_DIR", target);
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_new_plugin_works_at_once() {
+    let dir = scratch("flow");
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-sdk");
+    let made = weir_plugin(&dir, &["new", "large-orders", "--sdk", sdk.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    // The versions that this repository has locked.
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    fs::copy(lock, dir.join("large-orders/Cargo.lock")).unwrap();
+
+    let ran = weir_plugin(&dir, &["run", "large-orders", "large-orders/events", "--json"]);
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let lines: Vec<Value> =
+        text(&ran.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verdicts: Vec<_> = lines.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["unchanged", "drop"]);
+    assert_eq!(lines[1]["reason"], "too small");
+    assert_eq!(lines[0]["logs"][0]["text"], "amount Some(120), at least 100");
+    assert_eq!(lines[0]["memoryPages"], 2);
+
+    let ran = weir_plugin(
+        &dir,
+        &[
+            "run",
+            "large-orders",
+            "large-orders/events/large.json",
+            "--config",
+            "{\"least\": 500}",
+            "--fuel",
+            "100000",
+        ],
+    );
+    let shown = text(&ran.stdout);
+    assert!(
+        shown.starts_with("large-orders/events/large.json: drop (too small)\n  info  amount Some(120)"),
+        "{shown}"
+    );
+    assert!(shown.contains(" of 100000 ("), "{shown}");
+
+    let out_of_fuel = weir_plugin(&dir, &["run", "large-orders", "large-orders/events", "--fuel", "10"]);
+    assert_eq!(out_of_fuel.status.code(), Some(1));
+    assert!(text(&out_of_fuel.stdout).contains("out_of_fuel"), "{}", text(&out_of_fuel.stdout));
+
+    let checked = weir_plugin(&dir, &["check", "large-orders"]);
+    assert!(
+        checked.status.success() && text(&checked.stdout).starts_with("ok: "),
+        "{}",
+        text(&checked.stdout)
+    );
+    let inspected = weir_plugin(&dir, &["inspect", "large-orders"]);
+    assert!(
+        text(&inspected.stdout)
+            .starts_with("large-orders 0.1.0\nDelivers events whose amount is large enough.\n")
+    );
+
+    let again = weir_plugin(&dir, &["new", "large-orders"]);
+    assert_eq!(text(&again.stderr), "large-orders is there already: choose another name.\n");
+}
+
+#[test]
+fn what_the_gateway_would_not_take_is_told_with_its_code() {
+    let dir = scratch("refused");
+    let module =
+        wat::parse_str(r#"(module (import "env" "now" (func (result i64))) (memory (export "memory") 1))"#);
+    fs::write(dir.join("a.wasm"), module.unwrap()).unwrap();
+    let checked = weir_plugin(&dir, &["check", "a.wasm", "--json"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let facts: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(facts["refusal"]["code"], "import");
+    let ran = weir_plugin(&dir, &["run", "a.wasm"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).starts_with("The gateway would not take this plugin (import): "));
+}
+
+#[test]
+fn what_is_no_module_is_told() {
+    let dir = scratch("no-module");
+    fs::write(dir.join("a.wasm"), "text").unwrap();
+    for (args, error) in [
+        (
+            ["check", "a.wasm"],
+            "a.wasm is no WebAssembly: compile it first, or give the directory of its crate.\n",
+        ),
+        (["check", "."], ". has no Cargo.toml: give a .wasm file or the directory of a crate.\n"),
+        (
+            ["new", "Large"],
+            "A plugin's name has 1 to 64 of `a-z 0-9 - _` and starts with a letter, `Large` does not.\n",
+        ),
+    ] {
+        let output = weir_plugin(&dir, &args);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), error));
+    }
+}

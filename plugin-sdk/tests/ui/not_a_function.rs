@@ -1,0 +1,6 @@
+use weir_plugin::prelude::*;
+
+#[plugin]
+struct Filter;
+
+fn main() {}

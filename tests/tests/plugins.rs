@@ -1,0 +1,191 @@
+//! Plugins on the way of real deliveries: what they make of a message, what they filter out, and what happens when
+//! they fail. The shipped plugins run as they ship, on a real workerd.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use weir_tests::client::{Api, list, text};
+use weir_tests::gateway::{Running, shared};
+use weir_tests::receiver::Receiver;
+use weir_tests::verify::is_signed_by;
+
+const SOON: Duration = Duration::from_secs(15);
+
+/// A shipped plugin's bytes.
+fn shipped(name: &str) -> Vec<u8> {
+    let dir = xtask::plugins::ensure_built().unwrap_or_else(|error| panic!("{error}"));
+    let path = dir.join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A plugin that does just this, and leaves this text as reason or message.
+fn plugin(transform: &str, message: &str) -> Vec<u8> {
+    let length = format!("\\{:02x}\\00\\00\\00", message.len());
+    let module = format!(
+        r#"(module
+            (memory (export "memory") 1 16)
+            (data (i32.const 16) "\20\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\08\00\00{length}")
+            (data (i32.const 2048) "{message}")
+            (func (export "weir_abi_v1") (result i32) i32.const 16)
+            (func (export "weir_input") (param i32) (result i32) i32.const 4096)
+            (func (export "weir_transform") (param i32) (result i32) {transform}))"#
+    );
+    wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn looping() -> Vec<u8> {
+    plugin("(loop $forever (br $forever)) unreachable", "")
+}
+
+fn failing() -> Vec<u8> {
+    plugin("i32.const 3", "not today")
+}
+
+#[track_caller]
+fn upload(api: &Api, name: &str, module: &[u8]) {
+    let (status, body) = api.upload(name, module);
+    assert!(matches!(status, 200 | 201), "{body}");
+}
+
+#[track_caller]
+fn attach(api: &Api, app: &str, endpoint: &str, plugins: &Value) {
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/plugins");
+    let (status, body) = api.put(&path, &json!({ "plugins": plugins }));
+    assert_eq!(status, 200, "{body}");
+}
+
+/// The one attempt of a message.
+#[track_caller]
+fn attempt(api: &Api, app: &str, message: &str) -> Value {
+    api.attempts(app, message, 1, SOON).remove(0)
+}
+
+#[test]
+fn what_plugins_make_of_a_message_arrives_signed() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "redact", &shipped("redact"));
+    upload(&api, "headers", &shipped("headers"));
+    let chain = json!([
+        { "name": "redact", "config": { "mask": ["data.card"] } },
+        { "name": "headers", "config": { "set": { "x-tenant": "{{ app }}" } } },
+    ]);
+    attach(&api, &app, &endpoint, &chain);
+    let message = api.send(&app, r#"{"data":{"card":"4111111111111111","total":1.0}}"#);
+    let request = receiver.wait_for_one("/", SOON);
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    assert!(!body.contains("4111111111111111") && body.contains(r#""total":1.0"#), "{body}");
+    assert_eq!(request.header("x-tenant"), Some(app.as_str()));
+    assert!(is_signed_by(&request, "svix", &api.secret(&app, &endpoint)), "what arrives is what is signed");
+    let attempt = attempt(&api, &app, &message);
+    assert_eq!(attempt["status"], 0, "{attempt}");
+    let plugins = list_of(&attempt);
+    let did: Vec<_> =
+        plugins.iter().map(|p| (text(p, "name"), text(p, "verdict"), text(p, "engine"))).collect();
+    let expected = ["redact", "headers"].map(|name| (name.into(), "replaced".into(), "wasmi".into()));
+    assert_eq!(did, expected);
+    assert!(plugins.iter().all(|p| p["fuel"].as_u64() > Some(0)), "{attempt}");
+}
+
+fn list_of(attempt: &Value) -> Vec<Value> {
+    attempt["plugins"].as_array().unwrap_or_else(|| panic!("no plugins: {attempt}")).clone()
+}
+
+#[test]
+fn what_a_plugin_filters_out_is_canceled_with_its_reason_and_can_be_sent_after_all() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "large-only", &shipped("filter"));
+    attach(
+        &api,
+        &app,
+        &endpoint,
+        &json!([{ "name": "large-only", "config": { "when": "body.amount >= 100" } }]),
+    );
+    let small = api.send(&app, r#"{"amount":5}"#);
+    let large = api.send(&app, r#"{"amount":500}"#);
+    assert_eq!(receiver.wait_for_one("/", SOON).message_id(), Some(large.as_str()));
+    let canceled = attempt(&api, &app, &small);
+    assert_eq!((&canceled["status"], &canceled["statusText"]), (&json!(4), &json!("canceled")), "{canceled}");
+    assert_eq!(canceled["responseStatusCode"], 0);
+    assert!(text(&canceled, "response").starts_with("Filtered out by the plugin large-only"), "{canceled}");
+    let stats = format!("/api/v1/app/{app}/endpoint/{endpoint}/stats");
+    let stats = api.until(&stats, SOON, |stats| stats["success"] == 1);
+    assert_eq!((&stats["canceled"], &stats["fail"]), (&json!(1), &json!(0)), "{stats}");
+    // Only these are found by their status.
+    let found = api.get(&format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?status=4")).1;
+    assert_eq!(list(&found).len(), 1, "{found}");
+    // Without the filter it can be sent by hand.
+    attach(&api, &app, &endpoint, &json!([]));
+    let (status, body) =
+        api.post(&format!("/api/v1/app/{app}/msg/{small}/endpoint/{endpoint}/resend"), &json!({}));
+    assert_eq!(status, 202, "{body}");
+    receiver.wait_for("/", 2, SOON);
+}
+
+#[test]
+fn a_failed_plugin_holds_a_delivery_until_a_fixed_version_is_current() {
+    // The schedule is an hour: it is not the schedule that delivers.
+    let (gateway, receiver) = (Running::start(&[("RETRY_SCHEDULE", "3600,3600")]), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "shape", &failing());
+    attach(&api, &app, &endpoint, &json!([{ "name": "shape", "onError": "hold" }]));
+    let message = api.send(&app, "{}");
+    let held = attempt(&api, &app, &message);
+    assert_eq!((&held["status"], &held["responseStatusCode"]), (&json!(2), &json!(0)), "{held}");
+    assert_eq!(held["response"], "The plugin shape failed (error): not today", "{held}");
+    assert_eq!(receiver.count("/"), 0);
+    // Not the receiver's fault: what another endpoint gets goes on.
+    upload(&api, "shape", &plugin("i32.const 0", ""));
+    assert_eq!(receiver.wait_for_one("/", SOON).message_id(), Some(message.as_str()));
+    let attempts = api.attempts(&app, &message, 2, SOON);
+    assert_eq!(
+        (&attempts[1]["status"], &attempts[1]["plugins"][0]["verdict"]),
+        (&json!(0), &json!("unchanged"))
+    );
+}
+
+#[test]
+fn a_failed_plugin_is_passed_over_or_drops_as_its_attachment_says() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "failing", &failing());
+    attach(&api, &app, &endpoint, &json!([{ "name": "failing", "onError": "deliver" }]));
+    let delivered = api.send(&app, r#"{"n":1}"#);
+    assert_eq!(&receiver.wait_for_one("/", SOON).body[..], br#"{"n":1}"#);
+    let plugins = list_of(&attempt(&api, &app, &delivered));
+    assert_eq!((&plugins[0]["verdict"], &plugins[0]["error"]["code"]), (&json!("failed"), &json!("error")));
+    attach(&api, &app, &endpoint, &json!([{ "name": "failing", "onError": "drop" }]));
+    let dropped = api.send(&app, r#"{"n":2}"#);
+    assert_eq!(attempt(&api, &app, &dropped)["status"], 4);
+    assert_eq!(receiver.count("/"), 1);
+}
+
+#[test]
+fn an_endless_loop_ends_and_the_next_message_and_the_neighbour_never_notice() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/looping"));
+    let neighbour = api.endpoint(&app, &receiver.url("/neighbour"));
+    assert_ne!(endpoint, neighbour);
+    upload(&api, "looping", &looping());
+    attach(&api, &app, &endpoint, &json!([{ "name": "looping", "onError": "drop" }]));
+    let message = api.send(&app, "{}");
+    receiver.wait_for_one("/neighbour", SOON);
+    let path = format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?limit=10");
+    let page = api.until(&path, SOON, |page| list(page).len() == 1);
+    let ended = &list(&page)[0];
+    assert_eq!((text(ended, "msgId"), &ended["status"]), (message, &json!(4)), "{ended}");
+    assert_eq!(ended["plugins"][0]["error"]["code"], "out_of_fuel", "{ended}");
+    attach(&api, &app, &endpoint, &json!([]));
+    api.send(&app, "{}");
+    receiver.wait_for_one("/looping", SOON);
+}

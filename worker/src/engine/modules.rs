@@ -1,0 +1,69 @@
+//! The modules that this isolate has loaded.
+
+use super::interpreted;
+use crate::directory;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use wasm_bindgen::JsValue;
+use weir_core::frame::PluginModule;
+use weir_plugin_host::wasmi::Module;
+
+/// Modules are kept until their bytes are more than this; the interpreter's form of them is a few times larger.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+struct Kept {
+    version: String,
+    bytes: usize,
+    loaded: Module,
+}
+
+thread_local! {
+    /// The one used last comes last.
+    static KEPT: RefCell<VecDeque<Kept>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// The module of a plugin's version, by `org`. `Ok(None)` where the tenant has no such plugin; the error is for the
+/// log, and says nothing of the plugin.
+pub(crate) async fn find(
+    env: &JsValue,
+    org: &str,
+    name: &str,
+    version: &str,
+) -> Result<Option<Module>, String> {
+    // The name of a version is the hash of its bytes: whoever knows it gets the same module.
+    if let Some(loaded) = kept(version) {
+        return Ok(Some(loaded));
+    }
+    let Some(module) = directory::module(env, org, name, Some(version)).await? else { return Ok(None) };
+    load(&module).map(Some)
+}
+
+/// Makes a module ready to run, unless it is.
+pub(crate) fn load(module: &PluginModule) -> Result<Module, String> {
+    if let Some(loaded) = kept(&module.version) {
+        return Ok(loaded);
+    }
+    let loaded = interpreted(&module.bytes)?;
+    keep(&module.version, module.bytes.len(), &loaded);
+    Ok(loaded)
+}
+
+fn kept(version: &str) -> Option<Module> {
+    KEPT.with_borrow_mut(|kept| {
+        let at = kept.iter().position(|module| module.version == version)?;
+        let module = kept.remove(at)?;
+        let loaded = module.loaded.clone();
+        kept.push_back(module);
+        Some(loaded)
+    })
+}
+
+fn keep(version: &str, bytes: usize, loaded: &Module) {
+    KEPT.with_borrow_mut(|kept| {
+        kept.push_back(Kept { version: version.to_owned(), bytes, loaded: loaded.clone() });
+        let mut all: usize = kept.iter().map(|module| module.bytes).sum();
+        while all > MAX_BYTES && kept.len() > 1 {
+            all = all.saturating_sub(kept.pop_front().map_or(0, |oldest| oldest.bytes));
+        }
+    });
+}
