@@ -200,7 +200,9 @@ mod rust {
 
     pub(super) fn every_method() -> (String, Outcomes) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut called = runtime.block_on(all());
+        // Both have runtimes of their own, which do not start or stop within this one.
+        let (gateway, receiver) = (shared(), Receiver::start());
+        let mut called = runtime.block_on(all(&gateway.url(), &gateway.tenant(), &receiver.url("/")));
         let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/sdk/calls.json")).unwrap();
         let table: Value = serde_json::from_str(&table).unwrap();
         let patterns: Vec<&str> =
@@ -219,12 +221,9 @@ mod rust {
     }
 
     #[allow(clippy::too_many_lines)] // one call for each method
-    async fn all() -> Outcomes {
-        let gateway = shared();
-        let receiver = Receiver::start();
-        let (api, url) = (gateway.tenant(), receiver.url("/"));
+    async fn all(server: &str, api: &Api, url: &str) -> Outcomes {
         let client = |token: &str| {
-            let options = SvixOptions { server_url: Some(gateway.url()), ..SvixOptions::default() };
+            let options = SvixOptions { server_url: Some(server.to_owned()), ..SvixOptions::default() };
             Svix::new(token.to_owned(), Some(options))
         };
         let (svix, stranger) = (client(&api.token), client("nonsense"));
@@ -497,7 +496,7 @@ mod rust {
         let listener = call!(
             done,
             "operationalWebhook.endpoint.create",
-            ops.create(to(&url), None),
+            ops.create(to(url), None),
             422,
             ops.create(to(""), None)
         )
@@ -515,7 +514,7 @@ mod rust {
         call!(
             done,
             "operationalWebhook.endpoint.upsert",
-            ops.upsert(l(), put(&url)),
+            ops.upsert(l(), put(url)),
             422,
             ops.upsert(l(), put(""))
         );
