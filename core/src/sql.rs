@@ -214,19 +214,41 @@ pub mod memory {
     use super::{Cell, Row, Sql, SqlError, Value};
     use rusqlite::types::{ToSqlOutput, ValueRef};
     use rusqlite::{Connection, ToSql};
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
     use std::rc::Rc;
 
     /// A database in memory. Clones share it, so that a test can drop an object and open another on what it
     /// left behind.
     #[derive(Clone)]
-    pub struct Memory(Rc<Connection>);
+    pub struct Memory(Rc<Connection>, Rc<RefCell<Option<BTreeSet<&'static str>>>>);
 
     impl Memory {
         /// An empty database.
         pub fn new() -> Self {
             let connection = Connection::open_in_memory().expect("a database in memory");
             connection.set_prepared_statement_cache_capacity(128);
-            Self(Rc::new(connection))
+            Self(Rc::new(connection), Rc::default())
+        }
+
+        /// From now on, the statements that are run are remembered.
+        pub fn record(&self) {
+            *self.1.borrow_mut() = Some(BTreeSet::new());
+        }
+
+        /// How SQLite carries out each statement that was run since [`Memory::record`]: its text, and the plan.
+        pub fn plans(&self) -> Vec<(&'static str, String)> {
+            let recorded = self.1.borrow_mut().take().unwrap_or_default();
+            let plan = |sql: &'static str| {
+                let mut statement =
+                    self.0.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+                let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+                let rows =
+                    statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3));
+                let rows = rows.expect("a plan").collect::<Result<Vec<_>, _>>();
+                (sql, rows.expect("a plan").join("; "))
+            };
+            recorded.into_iter().map(plan).collect()
         }
 
         /// How many rows were inserted, updated and deleted so far: nearly what the platform bills, which
@@ -265,6 +287,9 @@ pub mod memory {
     impl Sql for Memory {
         fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
             assert!(params.len() <= 100, "the platform binds at most 100 parameters");
+            if let Some(recorded) = &mut *self.1.borrow_mut() {
+                recorded.insert(sql);
+            }
             let mut statement = self.0.prepare_cached(sql).map_err(error)?;
             let columns = statement.column_count();
             let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(error)?;

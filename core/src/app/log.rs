@@ -93,3 +93,162 @@ fn passes(query: &MessageQuery, row: &mut Row) -> Result<bool, SqlError> {
         && query.channel.as_ref().is_none_or(|channel| channels.contains(channel))
         && query.tag.as_ref().is_none_or(|tag| tags.contains(tag)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+    use std::collections::BTreeSet;
+
+    /// Pages of a list to its end, and from there back to its beginning, with a change after each page. Gives the
+    /// ids that were seen on the way there, and those on the way back.
+    fn there_and_back(
+        world: &mut World,
+        limit: usize,
+        list: impl Fn(&mut World, &str) -> Json,
+        mut change: impl FnMut(&mut World),
+    ) -> (Vec<String>, Vec<String>) {
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        let (mut iterator, mut begin) = (String::new(), None);
+        loop {
+            let page = list(world, &format!("limit={limit}&iterator={iterator}"));
+            there.extend(ids(&page));
+            begin = page["prevIterator"].as_str().map(str::to_owned).or(begin);
+            change(world);
+            if page["done"] == true {
+                break;
+            }
+            page["iterator"].as_str().expect("more").clone_into(&mut iterator);
+        }
+        // The last page itself was read on the way there.
+        while let Some(iterator) = begin.take() {
+            let page = list(world, &format!("limit={limit}&iterator={iterator}"));
+            back.splice(0..0, ids(&page));
+            change(world);
+            if page["done"] != true {
+                begin = page["prevIterator"].as_str().map(str::to_owned);
+            }
+        }
+        (there, back)
+    }
+
+    fn ids(page: &Json) -> Vec<String> {
+        let id = |item: &Json| item["id"].as_str().expect("an id").to_owned();
+        page["data"].as_array().unwrap_or_else(|| panic!("{page}")).iter().map(id).collect()
+    }
+
+    /// Nothing comes twice, and what was there all the time comes.
+    fn check(seen: &[String], stayed: &BTreeSet<String>) -> Result<(), TestCaseError> {
+        let unique: BTreeSet<&String> = seen.iter().collect();
+        prop_assert_eq!(unique.len(), seen.len(), "something came twice: {:?}", seen);
+        let missing: Vec<_> = stayed.iter().filter(|id| !unique.contains(id)).collect();
+        prop_assert!(missing.is_empty(), "something was passed over: {:?}", missing);
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn no_endpoint_that_stays_is_skipped_or_repeated_while_others_come_and_go(
+            start in 0usize..14,
+            changes in proptest::collection::vec((any::<bool>(), 0usize..20), 0..20),
+            limit in 1usize..5,
+            ascending: bool,
+        ) {
+            let mut world = World::new(&[]);
+            let mut known: Vec<String> = (0..start).map(|_| { world.now += 1_000; world.add_endpoint(&json!({})) }).collect();
+            let mut stayed: BTreeSet<String> = known.iter().cloned().collect();
+            let order = if ascending { "ascending" } else { "descending" };
+            let list = |world: &mut World, query: &str| {
+                world.call(Op::EndpointList, &[], &format!("{query}&order={order}"), &Json::Null).1
+            };
+            let mut changes = changes.into_iter();
+            let change = |world: &mut World| match changes.next() {
+                Some((true, _)) => {
+                    world.now += 1_000;
+                    known.push(world.add_endpoint(&json!({})));
+                }
+                Some((false, nth)) => {
+                    if let Some(id) = known.get(nth) {
+                        world.call(Op::EndpointDelete, &[id], "", &Json::Null);
+                        stayed.remove(id);
+                    }
+                }
+                None => {}
+            };
+            let (there, back) = there_and_back(&mut world, limit, list, change);
+            check(&there, &stayed)?;
+            // On the way back everything before the last page comes again.
+            let last_page: BTreeSet<String> = there.iter().rev().take(limit).cloned().collect();
+            check(&back, &stayed.difference(&last_page).cloned().collect())?;
+        }
+
+        #[test]
+        fn no_message_and_no_attempt_is_skipped_or_repeated_while_others_come(
+            start in 0usize..14,
+            arrivals in 0usize..12,
+            limit in 1usize..5,
+            filtered: bool,
+        ) {
+            let mut world = World::new(&[]);
+            let endpoint = world.add_endpoint(&json!({}));
+            let types = |n: usize| if n.is_multiple_of(3) { "rare" } else { "usual" };
+            let sent: Vec<(usize, String)> = (0..start).map(|n| (n, world.send(types(n)))).collect();
+            let passes = |n: usize| !filtered || types(n) == "rare";
+            let wanted: BTreeSet<String> =
+                sent.into_iter().filter(|(n, _)| passes(*n)).map(|(_, id)| id).collect();
+            let filter = if filtered { "&event_types=rare" } else { "" };
+            for (op, params) in [(Op::MessageList, vec![]), (Op::AttemptsByEndpoint, vec![endpoint.as_str()])] {
+                let list = |world: &mut World, query: &str| {
+                    let mut page = world.call(op, &params, &format!("{query}{filter}"), &Json::Null).1;
+                    if op == Op::AttemptsByEndpoint {
+                        for item in page["data"].as_array_mut().expect("a list") {
+                            item["id"] = item["msgId"].clone();
+                        }
+                    }
+                    page
+                };
+                let mut coming = 0..arrivals;
+                let change = |world: &mut World| {
+                    if let Some(n) = coming.next() {
+                        world.send(types(n));
+                    }
+                };
+                let (there, back) = there_and_back(&mut world, limit, list, change);
+                check(&there, &wanted)?;
+                let last_page: BTreeSet<String> = there.iter().rev().take(limit).cloned().collect();
+                check(&back, &wanted.difference(&last_page).cloned().collect())?;
+            }
+        }
+    }
+
+    /// A list reads a bounded part of the log, however long it is: the plan of every statement is a search by key.
+    #[test]
+    fn a_page_is_found_by_its_key_and_never_by_reading_everything() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let message = world.send("rare");
+        (0..40).for_each(|_| drop(world.send("usual")));
+        let since = crate::time::rfc3339(world.now - 30_000);
+        for (op, params) in [
+            (Op::MessageList, vec![]),
+            (Op::AttemptsByEndpoint, vec![endpoint.as_str()]),
+            (Op::AttemptsByMessage, vec![message.as_str()]),
+            (Op::AttemptedMessages, vec![endpoint.as_str()]),
+            (Op::Destinations, vec![message.as_str()]),
+        ] {
+            for query in
+                ["", "limit=5", "event_types=rare", "channel=none", "tag=none", &format!("after={since}")]
+            {
+                let plans = world.plans(op, &params, query);
+                assert!(!plans.is_empty(), "nothing was read for {op:?}");
+                for (sql, plan) in plans {
+                    assert!(!plan.contains("SCAN"), "{op:?} {query} reads a whole table: {plan} of {sql}");
+                }
+            }
+        }
+    }
+}

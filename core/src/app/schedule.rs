@@ -192,7 +192,7 @@ mod tests {
         let endpoint = world.add_endpoint(&json!({}));
         let waits = later(&mut world, "a.b", 10 * MINUTE);
         let at_once = world.send("a.b");
-        assert_eq!(got(&world), [at_once.clone()]);
+        assert_eq!(got(&world), std::slice::from_ref(&at_once));
         let (_, shown) = world.call(Op::MessageGet, &[&waits], "", &Json::Null);
         assert_eq!(shown["deliverAt"], rfc3339(world.now - 1_000 + 10 * MINUTE), "{shown}");
         let (_, page) = world.call(Op::MessageList, &[], "", &Json::Null);

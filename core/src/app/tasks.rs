@@ -701,7 +701,7 @@ mod tests {
             got
         };
         let failed = json!({ "status": 2, "statusCodeClass": 400 });
-        assert_eq!(bulk(&mut world, &failed), [bad.clone()]);
+        assert_eq!(bulk(&mut world, &failed), std::slice::from_ref(&bad));
         assert!(bulk(&mut world, &failed).is_empty(), "it got through");
         let mut all = good;
         all.push(bad);

@@ -79,6 +79,14 @@ impl World {
         self.storage.query(sql, &[]).expect("rows")[0].int(0).expect("a number")
     }
 
+    /// How the statements are carried out that a call of the API leads to, in all objects.
+    pub(super) fn plans(&mut self, op: Op, params: &[&str], query: &str) -> Vec<(&'static str, String)> {
+        let all: Vec<Memory> = self.stores.values().chain([&self.storage]).cloned().collect();
+        all.iter().for_each(Memory::record);
+        assert_eq!(self.call(op, params, query, &Json::Null).0, 200);
+        all.iter().flat_map(Memory::plans).collect()
+    }
+
     /// Crashes the App object: what is in its memory is gone.
     pub(super) fn crash(&mut self) {
         self.app = App::open(self.storage.clone(), self.deployment.clone(), self.now, None).expect("opens");
