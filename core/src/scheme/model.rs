@@ -380,7 +380,15 @@ impl Scheme {
     pub fn binds_url(&self) -> bool {
         match self {
             Self::Signature(scheme) => scheme.content.has(|part| {
-                matches!(part, Part::Url | Part::UrlUnescaped | Part::PlivoUrl | Part::Target | Part::Host)
+                matches!(
+                    part,
+                    Part::Url
+                        | Part::UrlUnescaped
+                        | Part::PlivoUrl
+                        | Part::Target
+                        | Part::TargetEscaped
+                        | Part::Host
+                )
             }),
             Self::Jwt(jwt) => jwt.url_hash.is_some() || jwt.url_claim.is_some() || jwt.query_hash.is_some(),
             _ => false,

@@ -7,6 +7,7 @@
 use super::place::{Path, Place, View, host_and_target, query_of};
 use super::verdict::Reason;
 use super::{Params, crypto};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub(super) enum Part {
     UrlUnescaped,
     /// `{path}`: path and query.
     Target,
+    /// `{path-escaped}`: path and query, escaped as Contentful's library does it: the query twice.
+    TargetEscaped,
     /// `{host}`.
     Host,
     /// `{header:x}`, `{json:x}`, `{form:x}`, `{query:x}`, `{field:x}`.
@@ -202,6 +205,7 @@ fn item(name: &str) -> Result<Item, String> {
         "url" => Some(Part::Url),
         "url-unescaped" => Some(Part::UrlUnescaped),
         "path" => Some(Part::Target),
+        "path-escaped" => Some(Part::TargetEscaped),
         "host" => Some(Part::Host),
         "crc32" => Some(Part::Crc32),
         "sha256" => Some(Part::Sha256),
@@ -247,6 +251,7 @@ impl Item {
             Part::Url => request.url.into(),
             Part::UrlUnescaped => unescape(request.url).into(),
             Part::Target => host_and_target(request.url).1.into(),
+            Part::TargetEscaped => escaped(host_and_target(request.url).1).into(),
             Part::Host => host_and_target(request.url).0.into(),
             Part::At(place) => match view.read(place)? {
                 Some(value) => value,
@@ -333,6 +338,30 @@ fn plivo_url(url: &str, body: &[u8]) -> String {
     text
 }
 
+fn escaped(target: &str) -> String {
+    // What JavaScript's `querystring.escape` leaves, and what `encodeURI` leaves.
+    const LEFT: AsciiSet = without(NON_ALPHANUMERIC, b"-._~!'()*");
+    const LEFT_IN_URI: AsciiSet = without(&LEFT, b";,/?:@&=+$#");
+    let mut parts = target.split('?');
+    let path = utf8_percent_encode(parts.next().unwrap_or_default(), &LEFT_IN_URI).to_string();
+    match parts.next().filter(|query| !query.is_empty()) {
+        None => path,
+        Some(query) => {
+            let once = utf8_percent_encode(query, &LEFT).to_string();
+            format!("{path}?{}", utf8_percent_encode(&once, &LEFT_IN_URI))
+        }
+    }
+}
+
+const fn without(set: &AsciiSet, mut left: &[u8]) -> AsciiSet {
+    let mut set = set.remove(b'~');
+    while let [byte, rest @ ..] = left {
+        set = set.remove(*byte);
+        left = rest;
+    }
+    set
+}
+
 fn unescape(url: &str) -> String {
     const PAIRS: [(&str, &str); 12] = [
         ("%3A", ":"),
@@ -389,6 +418,7 @@ mod tests {
             ("{secret}{method}{url}", "SECRETPOSThttps://h.example/p?q=V%3A"),
             ("{url-unescaped}", "https://h.example/p?q=V:"),
             ("{host}{path}", "h.example/p?q=V%3A"),
+            ("{path-escaped}", "/p?q%253DV%25253A"),
             ("{header:x-a}{field:h}{param:id}", "vax-b X-AP"),
             ("{form-sorted}", "a1b2b1b2"),
             ("{form-sorted-unique}", "a1b1b2"),
