@@ -792,6 +792,9 @@ proptest! {
             world.check();
         }
         world.resolved.clear();
+        // What was sent last arrives first.
+        world.effects.reverse();
+        world.answers.reverse();
         world.rest();
         // A deleted endpoint takes its attachments with it and tells nobody: who wants to know asks.
         for plugin in [0, 1] {
