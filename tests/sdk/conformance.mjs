@@ -34,7 +34,9 @@ function filled(value) {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, filled(inner)]));
 }
 
-const QUERY = ["limit", "expunge", "iterator", "order", "after", "channel", "eventType"];
+const QUERY = [
+  "limit", "expunge", "iterator", "order", "after", "channel", "eventType", "productType", "includeArchived",
+];
 
 // Whatever a method wants to be given: it only has to get as far as sending a request. What goes into the query is left
 // out: it has to be of a type that the SDK knows.

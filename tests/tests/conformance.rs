@@ -8,6 +8,7 @@
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use weir_tests::client::Api;
 use weir_tests::gateway::shared;
 use weir_tests::receiver::Receiver;
@@ -36,18 +37,18 @@ fn conclude(columns: &[(String, Outcomes)]) {
     let methods: BTreeSet<&String> = columns.iter().flat_map(|(_, column)| column.keys()).collect();
     let mut table = format!("{:<45}", "method");
     for (name, _) in columns {
-        table += &format!("{name:>16}");
+        let _ = write!(table, "{name:>16}");
     }
     for method in methods {
-        table += &format!("\n{method:<45}");
+        let _ = write!(table, "\n{method:<45}");
         for (_, column) in columns {
-            table += &format!("{:>16}", column.get(method).map_or("-", |(word, _)| word));
+            let _ = write!(table, "{:>16}", column.get(method).map_or("-", |(word, _)| word));
         }
     }
-    table += &format!("\n{:<45}", "called with a route, answered as documented");
+    let _ = write!(table, "\n{:<45}", "called with a route, answered as documented");
     for (_, column) in columns {
         let called = column.values().filter(|(word, _)| *word == "ok").count();
-        table += &format!("{called:>16}");
+        let _ = write!(table, "{called:>16}");
     }
     println!("{table}");
     let failed: Vec<String> = columns
@@ -212,15 +213,18 @@ mod rust {
                 Some(prefix) => method.starts_with(prefix),
                 None => *pattern == method,
             });
-            called.entry(method).or_insert_with(|| match without {
-                true => ("not called", None),
-                false => ("FAILED", Some("nobody has called this method".to_owned())),
+            called.entry(method).or_insert_with(|| {
+                if without {
+                    ("not called", None)
+                } else {
+                    ("FAILED", Some("nobody has called this method".to_owned()))
+                }
             });
         }
         ("rust 2.9.1".to_owned(), called)
     }
 
-    #[allow(clippy::too_many_lines)] // one call for each method
+    #[allow(clippy::too_many_lines, clippy::many_single_char_names)] // one call for each method, and ids often
     async fn all(server: &str, api: &Api, url: &str) -> Outcomes {
         let client = |token: &str| {
             let options = SvixOptions { server_url: Some(server.to_owned()), ..SvixOptions::default() };

@@ -190,7 +190,8 @@ impl Defect {
         // others, and a message that is pushed again is not recognised.
         (Defect::PushesBackwards, &[Rule::Order, Rule::Received, Rule::Attempts]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
-        (Defect::SwallowsReports, &[Rule::Report, Rule::Stuck]),
+        // An endpoint that gave up has stopped by itself, and its application does not know.
+        (Defect::SwallowsReports, &[Rule::Report, Rule::Stuck, Rule::Config]),
         (Defect::NeverForgets, &[Rule::Forgotten]),
         (Defect::SwallowsEvents, &[Rule::Told]),
         (Defect::MistakesAnswers, &[Rule::Received]),

@@ -358,7 +358,12 @@ impl World {
             self.happen(event);
         }
         if self.violation.is_none() {
-            if rests { self.check_forgotten() } else { self.check_end() }
+            if !rests {
+                self.check_end();
+            }
+            if self.violation.is_none() {
+                self.check_forgotten();
+            }
         }
         self.summary.virtual_ms = self.now;
         self.summary.crashes = self.apps.iter().map(|a| u64::from(a.node.crashes)).sum::<u64>()
