@@ -6,7 +6,7 @@
 
 mod modules;
 
-pub(crate) use modules::{find, load};
+pub(crate) use modules::{Found, find, load};
 
 use std::cell::OnceCell;
 use weir_core::plugin::{EngineName, Ran, Subject, Verdict};
@@ -48,7 +48,16 @@ pub(crate) fn run(module: &wasmi::Module, subject: &Subject, config: Option<&str
 /// What is said of a plugin that is not there (any more).
 pub(crate) fn missing() -> Ran {
     let text = "There is no such version of this plugin any more. Attach another one.".to_owned();
-    let verdict = Verdict::Failed { code: "missing".to_owned(), text };
+    failed("missing", text)
+}
+
+/// What is said of a plugin that the engine does not take.
+pub(crate) fn broken(why: String) -> Ran {
+    failed("host", why)
+}
+
+fn failed(code: &str, text: String) -> Ran {
+    let verdict = Verdict::Failed { code: code.to_owned(), text };
     Ran { verdict, logs: Vec::new(), fuel: 0, pages: 0, engine: EngineName::Wasmi }
 }
 

@@ -22,20 +22,26 @@ thread_local! {
     static KEPT: RefCell<VecDeque<Kept>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// The module of a plugin's version, by `org`. `Ok(None)` where the tenant has no such plugin; the error is for the
-/// log, and says nothing of the plugin.
-pub(crate) async fn find(
-    env: &JsValue,
-    org: &str,
-    name: &str,
-    version: &str,
-) -> Result<Option<Module>, String> {
+/// What there is of a version.
+pub(crate) enum Found {
+    /// It can run.
+    Ready(Module),
+    /// The tenant has no such plugin or version.
+    Missing,
+    /// The engine does not take it: why.
+    Broken(String),
+}
+
+/// The module of a plugin's version, by `org`. The error is for the log, and says nothing of the plugin.
+pub(crate) async fn find(env: &JsValue, org: &str, name: &str, version: &str) -> Result<Found, String> {
     // The name of a version is the hash of its bytes: whoever knows it gets the same module.
     if let Some(loaded) = kept(version) {
-        return Ok(Some(loaded));
+        return Ok(Found::Ready(loaded));
     }
-    let Some(module) = directory::module(env, org, name, Some(version)).await? else { return Ok(None) };
-    load(&module).map(Some)
+    let Some(module) = directory::module(env, org, name, Some(version)).await? else {
+        return Ok(Found::Missing);
+    };
+    Ok(load(&module).map_or_else(Found::Broken, Found::Ready))
 }
 
 /// Makes a module ready to run, unless it is.

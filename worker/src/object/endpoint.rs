@@ -1,7 +1,7 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::engine::{self, Place};
+use crate::engine::{self, Found, Place};
 use crate::js::{self, Posted, Posts, Random, after, now};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -218,7 +218,7 @@ impl Inner {
                 }
                 let mut passed = Vec::with_capacity(count);
                 for passage in batch {
-                    // Where a module cannot be had, nothing is decided: the lease runs out, and the delivery is due.
+                    // Where a module cannot be asked for, nothing is decided: the lease runs out, and the delivery is due.
                     passed.extend(this.logged(this.run_plugins(passage).await));
                 }
                 this.decided(passed).await;
@@ -244,8 +244,9 @@ impl Inner {
         while let Step::Run(plugin, subject) = passage.chain.step() {
             let found = engine::find(&self.shell.env, org, &plugin.name, &plugin.version).await?;
             let ran = match found {
-                Some(module) => engine::run(&module, subject, plugin.config.as_deref(), &place),
-                None => engine::missing(),
+                Found::Ready(module) => engine::run(&module, subject, plugin.config.as_deref(), &place),
+                Found::Missing => engine::missing(),
+                Found::Broken(why) => engine::broken(why),
             };
             passage.chain.ran(ran);
         }
