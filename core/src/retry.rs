@@ -151,12 +151,24 @@ pub fn retry_after(header: &str, now: i64) -> Option<i64> {
     Some(asked.clamp(0, MAX_RETRY_AFTER_MS))
 }
 
+/// The pause after so many failures in a row: `base_ms` after the first, then doubling up to `most_ms`.
+pub fn doubled(base_ms: i64, failures: u32, most_ms: i64) -> i64 {
+    let factor = 1i64.checked_shl(failures.saturating_sub(1).min(32)).unwrap_or(1);
+    base_ms.saturating_mul(factor).min(most_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const NOW: i64 = 1_795_290_078_123; // 2026-11-21T19:41:18.123Z, a Saturday
+
+    #[test]
+    fn a_pause_doubles_up_to_the_most() {
+        let pauses: Vec<i64> = [0, 1, 2, 3, 7, 8, 40, u32::MAX].map(|n| doubled(500, n, 60_000)).into();
+        assert_eq!(pauses, [500, 500, 1_000, 2_000, 32_000, 60_000, 60_000, 60_000]);
+    }
 
     #[test]
     fn the_default_gives_eight_attempts_over_about_28_hours() {

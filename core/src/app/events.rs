@@ -6,6 +6,7 @@
 use super::{App, Effects, RETRY_BASE_MS, RETRY_MAX_MS};
 use crate::frame;
 use crate::operational::{self, Event};
+use crate::retry::doubled;
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde_json::{Value as Json, json};
@@ -150,8 +151,7 @@ impl<S: Sql> App<S> {
                 self.outbox.failures = 0;
             } else {
                 self.outbox.failures = self.outbox.failures.saturating_add(1);
-                let factor = 1i64.checked_shl(self.outbox.failures.saturating_sub(1).min(16)).unwrap_or(1);
-                let pause = RETRY_BASE_MS.saturating_mul(factor).min(RETRY_MAX_MS);
+                let pause = doubled(RETRY_BASE_MS, self.outbox.failures, RETRY_MAX_MS);
                 self.outbox.retry_at = now.saturating_add(pause);
             }
         }

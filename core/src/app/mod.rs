@@ -46,6 +46,7 @@ use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
 use crate::operational::Event;
+use crate::retry::doubled;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -406,8 +407,7 @@ impl Slot {
 
     fn failed(&mut self, now: i64) {
         self.failures = self.failures.saturating_add(1);
-        let factor = 1i64.checked_shl(self.failures.saturating_sub(1).min(16)).unwrap_or(1);
-        self.retry_at = now.saturating_add(RETRY_BASE_MS.saturating_mul(factor).min(RETRY_MAX_MS));
+        self.retry_at = now.saturating_add(doubled(RETRY_BASE_MS, self.failures, RETRY_MAX_MS));
     }
 
     fn heard(&mut self, now: i64) {

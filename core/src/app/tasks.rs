@@ -19,6 +19,7 @@ use crate::filter::parse_channels;
 use crate::frame::{self, BulkAsk, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
 use crate::id;
 use crate::operational::{self, Event};
+use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
@@ -132,8 +133,7 @@ impl Task {
 
     fn failed(&mut self, now: i64) {
         self.failures = self.failures.saturating_add(1);
-        let factor = 1i64.checked_shl(self.failures.saturating_sub(1).min(16)).unwrap_or(1);
-        self.retry_at = now.saturating_add(RETRY_BASE_MS.saturating_mul(factor).min(RETRY_MAX_MS));
+        self.retry_at = now.saturating_add(doubled(RETRY_BASE_MS, self.failures, RETRY_MAX_MS));
     }
 
     fn is_over(&self) -> bool {

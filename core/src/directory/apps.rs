@@ -8,6 +8,7 @@ use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::id;
+use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Row, Sql, SqlError, Value};
 
@@ -28,8 +29,7 @@ const DESCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, upda
 
 /// How long to wait before an App object is told again that was told so often in vain.
 pub(super) fn wait_after(tries: i64) -> i64 {
-    let doublings = u32::try_from(tries.clamp(0, 20)).unwrap_or(0);
-    1000i64.saturating_mul(2i64.saturating_pow(doublings)).min(MAX_WAIT_MS)
+    doubled(1_000, u32::try_from(tries.saturating_add(1)).unwrap_or(0), MAX_WAIT_MS)
 }
 
 struct App {

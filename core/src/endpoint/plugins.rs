@@ -12,6 +12,7 @@
 use super::record::{FILTERED, Failed, Record};
 use super::{AttemptOutcome, AttemptResult, Delivery, Effects, Endpoint, Failure, Queued};
 use crate::plugin::{Chain, Decision, Subject};
+use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use std::rc::Rc;
@@ -68,8 +69,8 @@ impl Breaker {
     fn failed(&mut self, now: i64) {
         self.failures = self.failures.saturating_add(1);
         if let Some(over) = self.failures.checked_sub(BREAKER_AFTER) {
-            let pause = BREAKER_BASE_MS.saturating_mul(1i64.checked_shl(over.min(16)).unwrap_or(1));
-            self.until = self.until.max(now.saturating_add(pause.min(BREAKER_MAX_MS)));
+            let pause = doubled(BREAKER_BASE_MS, over.saturating_add(1), BREAKER_MAX_MS);
+            self.until = self.until.max(now.saturating_add(pause));
         }
     }
 }

@@ -441,9 +441,7 @@ impl<S: Sql> Endpoint<S> {
         if !again {
             self.slow = self.slow.saturating_add(1);
         }
-        let doubled =
-            SLOW_BASE_MS.saturating_mul(1i64.checked_shl(self.slow.saturating_sub(1).min(16)).unwrap_or(1));
-        let pause = asked.unwrap_or_else(|| doubled.min(SLOW_MAX_MS));
+        let pause = asked.unwrap_or_else(|| retry::doubled(SLOW_BASE_MS, self.slow, SLOW_MAX_MS));
         let until = now.saturating_add(pause);
         if !again || asked.is_some_and(|_| until > self.hold_until) {
             self.hold_until = until.max(self.hold_until);

@@ -22,12 +22,7 @@ impl Caller {
     /// Attaches plugins to an endpoint: the Directory resolves them and notes where they may be, the App stores them,
     /// and is then asked where they are. What fails in between leaves only notes too many, which the Directory finds.
     pub(super) async fn put_plugins(&self, app: &str, route: Route, body: &[u8]) -> Result<Reply, ApiError> {
-        let endpoint = Call {
-            op: Op::EndpointGet.name().to_owned(),
-            params: route.into_call_params(),
-            app_scope: self.claims.app.is_some(),
-            ..Call::default()
-        };
+        let endpoint = self.call(Op::EndpointGet, route, "", Vec::new());
         let found = self.ask_app(app, &endpoint).await?;
         if found.status != 200 {
             return Ok(found);
