@@ -147,8 +147,8 @@ fn a_message_that_comes_alone_pays_for_its_alarms_too() {
     receiver.wait_for("/", 2, Duration::from_secs(10));
     let rows = settled_rows(&api, &app, &endpoint) - before;
     eprintln!("{rows} rows for a message that comes alone");
-    // Its three. In the App the cursor and two alarms: the second is for the case that the endpoint falls silent. In the
-    // Endpoint an alarm, the statistics, and how far they count.
+    // Its three. In the App the cursor and an alarm or two, of which one is for what is to be forgotten a month later. In
+    // the Endpoint an alarm, the statistics, and how far they count.
     assert!((3.0..=9.0).contains(&rows), "{rows} rows");
 }
 
