@@ -1,6 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
 mod auth;
+mod docs;
 mod example;
 mod operational;
 mod plugin;
@@ -50,6 +51,9 @@ struct Caller {
 
 /// Answers a request. Every answer is JSON, or empty with 204.
 pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) -> web_sys::Response {
+    if let Some(page) = docs::answer(&parts) {
+        return page;
+    }
     let reply = match handle(&parts, body, env).await {
         Ok(reply) => reply,
         Err(error) => error.into(),
@@ -135,6 +139,7 @@ fn public(route: &Route) -> Reply {
             200,
             r#"{"database":{"status":"ok"},"queue":{"status":"ok"},"cache":{"status":"ok"}}"#.to_owned(),
         ),
+        Op::Openapi => Reply::raw_json(200, docs::OPENAPI.to_owned()),
         _ => Reply::empty(204),
     }
 }

@@ -105,6 +105,18 @@ export function answerBytes(type, body) {
   return new Response(body.slice(), { headers: { "content-type": type, "x-content-type-options": "nosniff" } });
 }
 
+// A page for people, or a part of one.
+export function answerPage(type, policy, text) {
+  const headers = {
+    "content-type": type,
+    "content-security-policy": policy,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+  };
+  return new Response(text, { headers });
+}
+
 // Runs `work` after `ms` milliseconds.
 export function later(ms, work) {
   setTimeout(work, ms);
