@@ -6,6 +6,7 @@
 //! holds the frames of earlier releases and reads them.
 
 use crate::plugin::Attached;
+use crate::send_as::SendAs;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -214,6 +215,9 @@ pub struct Config {
     /// The plugins that each delivery passes, in order; none for an empty chain.
     #[n(14)]
     pub plugins: Option<Vec<Attached>>,
+    /// As which provider it sends; none for the deployment's own way.
+    #[n(15)]
+    pub send_as: Option<SendAs>,
 }
 
 /// Endpoint → App: answer to a [`Config`].

@@ -119,6 +119,18 @@ impl<S: Sql> App<S> {
         Ok((answers, effects))
     }
 
+    /// Stores a message of this object's own making, as part of a step that goes on.
+    pub(super) fn accept_alone(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        message: NewMessage,
+    ) -> Result<(), SqlError> {
+        let mut group = Group { at: now, ..Group::default() };
+        self.accept_one(now, rng, message, &mut group)?;
+        self.insert(now, group.stored)
+    }
+
     fn accept_one(
         &mut self,
         now: i64,

@@ -20,6 +20,7 @@ mod config;
 mod destinations;
 mod events;
 mod example;
+mod exhausted;
 mod fanout;
 mod handle;
 mod log;
@@ -28,6 +29,7 @@ mod purge;
 mod record;
 mod schedule;
 mod schema;
+mod secrets;
 mod tasks;
 #[cfg(test)]
 mod tests;
