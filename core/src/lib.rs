@@ -36,6 +36,7 @@ pub mod scheme;
 pub mod secret;
 pub mod settings;
 pub mod signature;
+pub mod source;
 pub mod sql;
 pub mod target;
 pub mod time;

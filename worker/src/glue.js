@@ -105,6 +105,12 @@ export function answerBytes(type, body) {
   return new Response(body.slice(), { headers: { "content-type": type, "x-content-type-options": "nosniff" } });
 }
 
+// An answer with headers of its own, a line each: name, colon, value.
+export function answerWith(status, headers, body) {
+  const fields = headers.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]);
+  return new Response(status === 204 || status === 304 ? null : body, { status, headers: fields });
+}
+
 // Runs `work` after `ms` milliseconds.
 export function later(ms, work) {
   setTimeout(work, ms);

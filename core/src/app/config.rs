@@ -195,7 +195,8 @@ impl<S: Sql> App<S> {
                     "lastAttempt",
                     json!({ "id": attempt_id, "responseStatusCode": code, "timestamp": rfc3339(report.at) }),
                 );
-                effects.operational.push(Event::new(report.event_id(), event_type, &data));
+                let event = Event::new(report.event_id(), event_type, &data);
+                effects.operational.push(self.as_own(event));
             }
         }
         self.settle(now, &mut effects)?;

@@ -22,10 +22,12 @@ mod events;
 mod example;
 mod fanout;
 mod handle;
+mod ingest;
 mod log;
 mod plugins;
 mod purge;
 mod record;
+mod rejected;
 mod schedule;
 mod schema;
 mod tasks;
@@ -47,6 +49,7 @@ use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
 use crate::operational::Event;
 use crate::retry::doubled;
+use crate::source::Gate;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -90,6 +93,7 @@ struct Entry {
     channels_text: Option<String>,
     channels: Vec<String>,
     payload: Rc<[u8]>,
+    headers: Option<accept::Headers>,
 }
 
 struct Slot {
@@ -147,6 +151,8 @@ pub struct App<S> {
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
     known_plugins: plugins::Known,
+    /// How many requests may come in at a source.
+    gate: Option<Gate>,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
     alarm: Option<i64>,
@@ -171,6 +177,7 @@ impl<S: Sql> App<S> {
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
             known_plugins: plugins::Known::default(),
+            gate: None,
             purge_at: None,
             alarm,
             timer: None,

@@ -121,6 +121,8 @@ pub struct Delivery {
 struct Queued {
     delivery: Delivery,
     payload: Vec<u8>,
+    /// Headers that the message brought along.
+    headers: Option<Vec<(String, String)>>,
 }
 
 /// The configuration, made ready for use.
@@ -556,11 +558,15 @@ impl<S: Sql> Endpoint<S> {
             if self.has_plugins() {
                 self.pass(now, queued, effects)?;
             } else {
-                let own = self.active.as_ref().map(Active::own_headers).unwrap_or_default();
+                let own = self.own_headers(queued.headers);
                 self.start(now, queued.delivery, queued.payload, own, effects)?;
             }
         }
         Ok(())
+    }
+
+    fn own_headers(&self, brought: Option<Vec<(String, String)>>) -> Vec<(String, String)> {
+        self.active.as_ref().map(|active| active.own_headers(brought)).unwrap_or_default()
     }
 
     /// Leases deliveries whose time has come and asks for their payloads.
@@ -731,10 +737,19 @@ impl<S: Sql> Endpoint<S> {
 }
 
 impl Active {
-    /// The headers that a delivery adds, before it is signed.
-    fn own_headers(&self) -> Vec<(String, String)> {
-        let content_type = ("content-type".to_owned(), "application/json".to_owned());
-        std::iter::once(content_type).chain(self.config.headers.iter().cloned()).collect()
+    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
+    /// which go before them.
+    fn own_headers(&self, brought: Option<Vec<(String, String)>>) -> Vec<(String, String)> {
+        let is = |name: &str, (other, _): &(String, String)| other.eq_ignore_ascii_case(name);
+        let brought = brought.unwrap_or_default();
+        let content_type = brought.iter().find(|header| is("content-type", header)).cloned();
+        let content_type =
+            content_type.unwrap_or_else(|| ("content-type".to_owned(), "application/json".to_owned()));
+        let own = &self.config.headers;
+        let brought = brought.into_iter().filter(|header @ (name, _)| {
+            !is("content-type", header) && !own.iter().any(|header| is(name, header))
+        });
+        std::iter::once(content_type).chain(brought).chain(own.iter().cloned()).collect()
     }
 
     fn refresh_secrets(&mut self, vault: &Vault, now: i64) {
