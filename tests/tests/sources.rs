@@ -11,6 +11,7 @@ use weir_tests::client::{Api, Reply, column, id_of, list, text};
 use weir_tests::gateway::{Running, scratch, shared};
 use weir_tests::receiver::{Received, Receiver, unix_ms};
 use weir_tests::sdk;
+use weir_tests::verify::is_signed_by;
 
 const SOON: Duration = Duration::from_secs(10);
 const BASE: &str = "/ingest/api/v1/source";
@@ -46,7 +47,8 @@ impl Source {
     #[track_caller]
     fn call(&self, method: &str, query: &str, body: &[u8], headers: &[(&str, &str)]) -> Reply {
         let path = self.url.strip_prefix(self.api.url()).expect("the URL is the gateway's");
-        self.api.call(method, &format!("{path}{query}"), Some(body), headers)
+        let body = Some(body).filter(|body| !body.is_empty());
+        self.api.call(method, &format!("{path}{query}"), body, headers)
     }
 
     #[track_caller]
@@ -79,8 +81,13 @@ impl Source {
         let received = receiver.wait_for(&self.path, count, SOON);
         assert_eq!(received.len(), count, "{}", self.path);
         for one in &received {
+            // Svix's library reads text only.
+            if std::str::from_utf8(&one.body).is_err() {
+                assert!(is_signed_by(one, "svix", &self.secret));
+                continue;
+            }
             let webhook = svix::webhooks::Webhook::new(&self.secret).expect("a secret");
-            let mut headers = svix_headers();
+            let mut headers = http::HeaderMap::new();
             for name in ["svix-id", "svix-timestamp", "svix-signature"] {
                 let value = one.header(name).expect("signed").parse().expect("a value");
                 headers.insert(name, value);
@@ -89,10 +96,6 @@ impl Source {
         }
         received
     }
-}
-
-fn svix_headers() -> ureq::http::HeaderMap {
-    ureq::http::HeaderMap::new()
 }
 
 fn hmac(key: &[u8], content: &[u8]) -> Vec<u8> {
@@ -531,7 +534,7 @@ fn a_rotated_url_lives_for_its_overlap_and_nothing_else_is_one() {
     assert_eq!(push(&source, "d2", b"{}"), 200);
     let second = std::mem::replace(&mut source.url, first.clone());
     assert_eq!(push(&source, "d3", b"{}"), 200, "the URL of before is still good");
-    let (_, rotated) = api.post(&rotate, &json!({ "gracePeriodSeconds": 0 }));
+    let (_, rotated) = api.post(&format!("{rotate}?grace_period_seconds=0"), &json!({}));
     for dead in [&first, &second] {
         source.url.clone_from(dead);
         assert_eq!(push(&source, "d4", b"{}"), 404);
@@ -680,7 +683,6 @@ fn sources_are_made_read_changed_and_deleted() {
     let message = json!({ "eventType": "a", "payload": {} });
     assert_eq!(api.post(&format!("/api/v1/app/{id}/msg"), &message).0, 404);
     assert_eq!(api.post(&format!("{BASE}/{id}/msg"), &message).0, 405, "messages come in at its URL only");
-    assert_eq!(api.post(&format!("/api/v1/auth/app-portal-access/{id}"), &json!({})).0, 404);
     assert_eq!(api.as_stranger().get(&format!("{BASE}/{id}")).0, 404);
     assert_eq!(api.as_stranger().get(&format!("{BASE}/{id}/endpoint")).0, 404);
 

@@ -1,6 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
 mod auth;
+mod docs;
 mod example;
 mod operational;
 mod plugin;
@@ -51,6 +52,9 @@ struct Caller {
 
 /// Answers a request. Every answer is JSON, or empty with 204.
 pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) -> web_sys::Response {
+    if let Some(page) = docs::answer(&parts) {
+        return page;
+    }
     let reply = match handle(&parts, body, env).await {
         Ok(reply) => reply,
         Err(error) => error.into(),
@@ -108,7 +112,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
     let caller = Caller { env: env.clone(), claims, token };
     caller.check_scope(&route).ok()?;
-    let key = route.app().filter(|key| *key != APP_ID)?;
+    let key = route.app().filter(|key| *key != APP_ID && !id::is(id::SOURCE, key))?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
     let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
@@ -136,6 +140,7 @@ fn public(route: &Route) -> Reply {
             200,
             r#"{"database":{"status":"ok"},"queue":{"status":"ok"},"cache":{"status":"ok"}}"#.to_owned(),
         ),
+        Op::Openapi => Reply::raw_json(200, docs::OPENAPI.to_owned()),
         _ => Reply::empty(204),
     }
 }

@@ -169,7 +169,15 @@ async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<K
     {
         return Ok(known.clone());
     }
-    let row = read(env, &token.org, &token.source).await?;
+    let row = match (read(env, &token.org, &token.source).await, before.clone()) {
+        (Ok(row), _) => row,
+        // What was known is better than to lose an event.
+        (Err(error), Some(known)) => {
+            console_error!("{}: believed a little longer: {error}", token.source);
+            return Ok(known);
+        }
+        (Err(error), None) => return Err(error),
+    };
     let definition = row.and_then(|row| {
         let opened = Definition::new(row, &deployment.vault, deployment.dedup_window_ms);
         opened.map_err(|error| console_error!("{error}")).ok().map(Rc::new)

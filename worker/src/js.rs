@@ -16,6 +16,8 @@ extern "C" {
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerWith)]
     fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = answerPage)]
+    fn answer_page_js(content_type: &str, policy: &str, text: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
@@ -191,6 +193,11 @@ impl Parts {
 /// An answer of the API with a JSON body (none for 204).
 pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)
+}
+
+/// A page for people, or a part of one, and what it may load.
+pub(crate) fn answer_page(content_type: &str, policy: &str, text: &str) -> web_sys::Response {
+    answer_page_js(content_type, policy, text)
 }
 
 /// An answer of the API that is no JSON.

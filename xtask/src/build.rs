@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     "core",
     "worker",
     "presets",
+    "docs/openapi.json",
     "plugin-host",
     "plugins",
 ];

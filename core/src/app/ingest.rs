@@ -89,3 +89,170 @@ impl<S: Sql> App<S> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use crate::frame::{Accepted, Ingest, IngestAsk, NewMessage};
+    use crate::id;
+    use crate::rng::Seeded;
+    use crate::source::rejected::{MAX_LIST, Rejected};
+    use serde_json::{Value as Json, json};
+
+    const SOURCE: &str = "src_0000000000000000000000000ab";
+    const HOUR: i64 = 3_600_000;
+
+    fn event(id: &str, rate: Option<(u32, i64)>) -> NewMessage {
+        let origin = r#"{"verdict":"verified","contentType":"text/xml"}"#.to_owned();
+        let headers =
+            vec![("content-type".to_owned(), "text/xml".to_owned()), ("x-a".to_owned(), "b".to_owned())];
+        NewMessage {
+            event_type: "a.b".into(),
+            payload: b"<a/>".to_vec().into(),
+            event_id: (!id.is_empty()).then(|| id.to_owned()),
+            ingest: Some(Ingest { origin, headers, raw: None, dedup_ms: HOUR, rate }),
+            ..NewMessage::default()
+        }
+    }
+
+    #[track_caller]
+    fn stored(answer: &Accepted) -> (&str, bool) {
+        match answer {
+            Accepted::Stored { id, replayed, .. } => (id, *replayed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn rejected(world: &mut World, at: i64) {
+        let kept = Rejected {
+            at,
+            code: "mismatch".into(),
+            detail: "d".into(),
+            method: "POST".into(),
+            url: "https://a.example/in/t".into(),
+            headers: Vec::new(),
+            body: b"{}".to_vec().into(),
+            size: 2,
+            skipped: 0,
+        };
+        world.app.keep_rejected(at, &mut Seeded(u64::try_from(at).expect("a time")), &kept).expect("kept");
+    }
+
+    fn rejected_ids(world: &mut World) -> Vec<String> {
+        let (mut ids, mut query) = (Vec::new(), "limit=250".to_owned());
+        loop {
+            let (status, page) = world.call(Op::RejectedList, &[], &query, &Json::Null);
+            assert_eq!(status, 200, "{page}");
+            let data = page["data"].as_array().expect("a list");
+            ids.extend(data.iter().map(|one| one["id"].as_str().expect("an id").to_owned()));
+            if page["done"] == true {
+                return ids;
+            }
+            query = format!("limit=250&iterator={}", page["iterator"].as_str().expect("an iterator"));
+        }
+    }
+
+    #[test]
+    fn an_event_id_is_remembered_for_the_window_and_across_crashes() {
+        let mut world = World::as_app(&[], SOURCE);
+        world.add_endpoint(&json!({}));
+        let first = world.accept(event("e", None));
+        let (first, replayed) = stored(&first);
+        assert!(!replayed);
+        world.now += HOUR - 1;
+        world.crash();
+        let again = world.accept(event("e", None));
+        assert_eq!(stored(&again), (first, true));
+        world.now += 1;
+        let later = world.accept(event("e", None));
+        assert!(!stored(&later).1, "the window is over");
+        let none = [world.accept(event("", None)), world.accept(event("", None))];
+        assert!(none.iter().all(|answer| !stored(answer).1), "what has no id is never the same");
+        assert_eq!(world.got.len(), 4);
+    }
+
+    #[test]
+    fn events_of_one_request_are_stored_together_and_each_once() {
+        let mut world = World::as_app(&[], SOURCE);
+        world.add_endpoint(&json!({}));
+        let ask = |ids: &[&str]| IngestAsk {
+            messages: ids.iter().map(|id| event(id, Some((1, 1_000)))).collect(),
+            rejected: None,
+        };
+        let now = world.now;
+        let (told, _) = world.app.ingest(now, &mut Seeded(1), ask(&["a", "b", "a"])).expect("stored");
+        let answers: Vec<_> = told.answers.iter().map(stored).collect();
+        assert_eq!((answers[0].0, answers[2]), (answers[2].0, (answers[0].0, true)));
+        assert!(!answers[1].1 && answers[1].0 > answers[0].0);
+        // One request of three events is one request; the next one in the same second is too many.
+        let (told, _) = world.app.ingest(now + 1, &mut Seeded(2), ask(&["c", "d"])).expect("answered");
+        assert!(told.answers.iter().all(|answer| matches!(answer, Accepted::Limited { wait_ms: 1_000 })));
+        assert_eq!(world.count("SELECT count(*) FROM message"), 2);
+        assert_eq!(world.accept(event("e", Some((1, 1_000)))), Accepted::Limited { wait_ms: 1_001 });
+    }
+
+    #[test]
+    fn headers_go_along_with_every_attempt_and_what_is_known_is_shown() {
+        let mut world = World::as_app(&[("RETRY_SCHEDULE", "5")], SOURCE);
+        world.code = 500;
+        let endpoint = world.add_endpoint(&json!({ "headers": { "X-A": "own" } }));
+        let answer = world.accept(event("e", None));
+        let id = stored(&answer).0.to_owned();
+        world.crash();
+        world.pass(20_000);
+        assert_eq!(world.got.len(), 2);
+        world.code = 200;
+        world.call(Op::Resend, &[&id, &endpoint], "", &Json::Null);
+        assert_eq!(world.sent.len(), 3);
+        for headers in &world.sent {
+            let of = |name: &str| -> Vec<&str> {
+                let found = headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+                found.map(|(_, value)| value.as_str()).collect()
+            };
+            assert_eq!(
+                (of("content-type"), of("x-a")),
+                (vec!["text/xml"], vec!["own"]),
+                "the endpoint's own go first"
+            );
+        }
+        let (_, shown) = world.call(Op::MessageGet, &[&id], "", &Json::Null);
+        assert_eq!(
+            (&shown["ingest"]["verdict"], &shown["payload"]),
+            (&json!("verified"), &json!({ "rawPayload": "<a/>" }))
+        );
+    }
+
+    #[test]
+    fn the_newest_thousand_of_the_rejected_are_kept_and_go_with_the_messages() {
+        let mut world = World::as_app(&[("RETENTION_DAYS", "1")], SOURCE);
+        let start = world.now;
+        for n in 0..MAX_LIST + 5 {
+            rejected(&mut world, start + n * 10);
+        }
+        let ids = rejected_ids(&mut world);
+        assert_eq!(i64::try_from(ids.len()), Ok(MAX_LIST));
+        assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "newest first");
+        assert!(ids[ids.len() - 1] >= id::floor(id::REJECTED, start + 50), "the oldest gave way");
+        world.crash();
+        for _ in 0..3 * 24 {
+            world.now += HOUR;
+            world.pass(1);
+        }
+        assert!(rejected_ids(&mut world).is_empty());
+    }
+
+    #[test]
+    fn what_is_accepted_by_hand_is_accepted_once() {
+        let mut world = World::as_app(&[], SOURCE);
+        let now = world.now;
+        rejected(&mut world, now);
+        let id = rejected_ids(&mut world).remove(0);
+        let ask = IngestAsk { messages: vec![event("e", Some((1, 1)))], rejected: Some(id.clone()) };
+        let (told, _) = world.app.ingest(now, &mut Seeded(1), ask).expect("stored");
+        let (status, shown) = world.call(Op::RejectedGet, &[&id], "", &Json::Null);
+        assert_eq!((status, &shown["accepted"]), (200, &json!([stored(&told.answers[0]).0])), "{shown}");
+        assert_eq!(world.call(Op::RejectedTake, &[&id], "", &Json::Null).0, 409);
+        assert_eq!(world.call(Op::RejectedTake, &["rej_none"], "", &Json::Null).0, 404);
+    }
+}

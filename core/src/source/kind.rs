@@ -58,16 +58,14 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// Names of kinds that somebody may have meant.
+/// Names of kinds that somebody may have meant: those that have the name in them, else those that begin as it does.
 pub fn similar(name: &str) -> Vec<&'static str> {
     let plain = |text: &str| -> String { text.chars().filter(char::is_ascii_alphanumeric).collect() };
     let wanted = plain(&name.to_ascii_lowercase());
-    let head = wanted.get(..4).unwrap_or(&wanted);
-    let like = |known: &&str| {
-        let known = plain(known);
-        !wanted.is_empty() && (known.contains(&wanted) || wanted.contains(&known) || known.starts_with(head))
-    };
-    preset::names().chain([GENERIC, CUSTOM]).filter(like).take(5).collect()
+    let Some(head) = wanted.get(..3) else { return Vec::new() };
+    let known = || preset::names().chain([GENERIC, CUSTOM]);
+    let alike: Vec<_> = known().filter(|known| plain(known).contains(&wanted)).take(5).collect();
+    if alike.is_empty() { known().filter(|known| known.starts_with(head)).take(5).collect() } else { alike }
 }
 
 #[cfg(test)]
@@ -87,7 +85,8 @@ mod tests {
     fn a_wrong_name_finds_near_ones() {
         assert_eq!(similar("Git-Hub"), ["github"]);
         assert!(similar("hubspt").contains(&"hubspot"));
-        assert!(similar("nothing-like-it").is_empty());
+        assert!(similar("gitbuh").contains(&"github"));
+        assert!(similar("zzz").is_empty());
         assert!(similar("").is_empty());
     }
 }

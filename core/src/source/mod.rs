@@ -94,6 +94,8 @@ pub struct OldToken {
 
 /// What a user chooses of a source.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceOptions"))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Options {
     /// What happens to events whose signature is not right.
@@ -110,15 +112,18 @@ pub struct Options {
     pub forward_headers: Vec<String>,
     /// For how many seconds an event's id is remembered; none for the deployment's `DEDUP_WINDOW`, 0 for not at all.
     #[n(4)]
+    #[cfg_attr(test, schemars(range(max = 2_592_000)))]
     pub dedup_window_seconds: Option<u32>,
     /// The most bytes of a request.
     #[n(5)]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1_048_576)))]
     pub max_body_bytes: Option<u32>,
     /// The most requests.
     #[n(6)]
     pub rate_limit: Option<Pace>,
     /// The event type of events that do not say theirs.
     #[n(7)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeName>"))]
     pub event_type: Option<String>,
     /// The URL that the provider was given, where that is not the source's own: some sign it.
     #[n(8)]
@@ -127,6 +132,7 @@ pub struct Options {
 
 /// What happens to events whose signature is not right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Unverified {
@@ -141,6 +147,7 @@ pub enum Unverified {
 
 /// What happens to a body that holds several events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Batch {
@@ -155,6 +162,7 @@ pub enum Batch {
 
 /// In which form a body that is a form is delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Form {

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use serde::Serialize;
-use serde_json::json;
 
 /// The most rejected requests that a source keeps: the newest.
 pub const MAX_LIST: i64 = 1_000;
@@ -122,15 +121,27 @@ fn cut(text: &str, most: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// Why a request was rejected.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "RejectedReasonOut"))]
+struct ReasonOut {
+    code: String,
+    detail: String,
+}
+
 /// A rejected request, as it is answered.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RejectedOut {
     id: String,
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     timestamp: String,
-    reason: serde_json::Value,
+    reason: ReasonOut,
     method: String,
     url: String,
+    /// Names and values; what lets somebody in is masked.
     headers: Vec<(String, String)>,
     /// The body's beginning, or all of it where one is asked for; text where it is text, else null.
     body: Option<String>,
@@ -162,7 +173,7 @@ impl RejectedOut {
         };
         Self {
             timestamp: rfc3339(kept.at),
-            reason: json!({ "code": kept.code, "detail": kept.detail }),
+            reason: ReasonOut { code: kept.code, detail: kept.detail },
             method: kept.method,
             url: kept.url,
             headers: kept.headers,

@@ -9,7 +9,7 @@ use crate::{directory, settings};
 use std::rc::Rc;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::model::auth::{PortalAccessIn, PortalAccessOut};
-use weir_core::api::model::source::{RotateTokenIn, RotateTokenOut, SourceIn, SourceOut};
+use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
 use weir_core::api::route::{Op, Route};
 use weir_core::deployment::Deployment;
 use weir_core::directory::{STALE, source_page};
@@ -60,17 +60,17 @@ impl Caller {
                 Ok(reply)
             }
             Op::SourceRotate => {
-                let rotate = RotateTokenIn::parse(body)?;
+                let overlap_ms = overlap_ms(query)?;
                 let row = self
                     .change_source(key, |record| {
-                        if record.rotate(now(), rotate.overlap_ms()) {
+                        if record.rotate(now(), overlap_ms) {
                             return Ok(());
                         }
                         Err(ApiError::status(
                             429,
                             "too_many_requests",
-                            "Three URLs of before are still valid. Rotate again when the oldest has died, or send \
-                             {\"gracePeriodSeconds\": 0} to end them all now.",
+                            "Three URLs of before are still valid. Rotate again when the oldest has died, or with \
+                             ?grace_period_seconds=0 to end them all now.",
                         ))
                     })
                     .await?;
@@ -175,10 +175,10 @@ impl Caller {
             .map_err(|refusal| ApiError::status(refusal.status, refusal.code, refusal.detail))?;
         let answers = place.store(events, Some(rejected)).await.map_err(internal)?;
         let stored = answers.iter().filter_map(|answer| match answer {
-            frame::Accepted::Stored { id, .. } => Some(id),
+            frame::Accepted::Stored { id, .. } => Some(id.clone()),
             _ => None,
         });
-        Ok(Reply::json(202, &serde_json::json!({ "messages": stored.collect::<Vec<_>>() })))
+        Ok(Reply::json(202, &AcceptedOut { messages: stored.collect() }))
     }
 
     /// A token with which somebody sees and changes this source's endpoints and messages, and nothing else.

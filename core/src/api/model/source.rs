@@ -4,6 +4,7 @@
 use super::endpoint::MAX_URL;
 use super::{Metadata, check_event_type, check_metadata, check_text, check_uid, is_name, null_is_default};
 use crate::api::body::{self, Faults, Patch};
+use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::header;
 use crate::rng::Entropy;
@@ -22,25 +23,38 @@ const MAX_SECRET: usize = 16 * 1024;
 const MAX_FORWARDED: usize = 20;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceIn"))]
 #[serde(rename_all = "camelCase")]
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
+    /// For people.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
     name: String,
+    /// The caller's own name.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     uid: Option<String>,
+    /// For the caller.
     #[serde(default, deserialize_with = "null_is_default")]
     metadata: Metadata,
+    /// What sends: the name of a preset, one of Svix's kinds, generic-webhook or custom.
     #[serde(rename = "type")]
     kind: String,
+    /// What belongs to the type: above all its secret.
     #[serde(borrow, default, deserialize_with = "null_is_default")]
     config: ConfigIn<'a>,
+    /// What becomes of requests.
     #[serde(default, deserialize_with = "null_is_default")]
     options: Options,
 }
 
 /// What belongs to the kind. What is not named by it is not read.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceConfigIn"))]
 #[serde(rename_all = "camelCase", default)]
-struct ConfigIn<'a> {
+pub(crate) struct ConfigIn<'a> {
+    /// The provider's secret.
     secret: Patch<String>,
     /// Several, newest first: while the provider's is being changed.
     secrets: Option<Vec<String>>,
@@ -50,9 +64,17 @@ struct ConfigIn<'a> {
     client_id: Option<String>,
     /// Svix's name for the parameter `verify_token`.
     verify_token: Option<String>,
+    /// Values of the account that the provider signs, by name.
     params: Option<Params>,
     // Read apart, as presets are read: one reader of schemes in the program is enough.
     #[serde(borrow)]
+    #[cfg_attr(
+        test,
+        schemars(
+            description = "Of the type custom: its scheme, where its events say what they are, and their methods.",
+            with = "Option<crate::api::doc::kind::Object>"
+        )
+    )]
     custom: Option<&'a RawValue>,
 }
 
@@ -227,7 +249,7 @@ fn check_kind(
     };
     let ready = preset.scheme.verifying(secrets);
     for (at, fault) in ready.faults() {
-        faults.add(&["config", "secrets", &at.to_string()], fault.to_string());
+        faults.add(&["config", "secrets", &at.to_string()], format!("The secret cannot be used: {fault}"));
     }
     if preset.keys.is_some() && secrets.is_empty() {
         faults.add(
@@ -259,15 +281,20 @@ fn check_kind(
 
 /// A source, as it is answered.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SourceOut {
     id: String,
     uid: Option<String>,
     name: String,
+    /// Where the provider sends to. Whoever knows it can send; a new one is made by rotating its token.
     ingest_url: String,
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     updated_at: String,
     metadata: Metadata,
+    /// What sends.
     #[serde(rename = "type")]
     kind: String,
     /// What of it is no secret; left out where the kind has none, as Svix's SDKs expect.
@@ -277,15 +304,22 @@ pub struct SourceOut {
     preset: Option<String>,
     /// How many secrets count.
     secrets: usize,
+    /// What becomes of requests: as SourceOptions, with every field.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     options: Options,
 }
 
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceConfigOut"))]
 #[serde(rename_all = "camelCase")]
 struct ConfigOut {
+    /// Of some types.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+    /// Of the type custom.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     custom: Option<Box<RawValue>>,
 }
 
@@ -326,38 +360,29 @@ impl SourceOut {
     }
 }
 
-/// The body of rotate-token.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RotateTokenIn {
-    grace_period_seconds: Option<i64>,
-}
-
-impl RotateTokenIn {
-    /// Reads and checks a body, which may be empty.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let rotate: Self = body::parse_or_default(bytes)?;
-        let mut faults = Faults::default();
-        let most = OVERLAP_MS.div_euclid(1_000);
-        faults.check(
-            rotate.grace_period_seconds.is_none_or(|s| (0..=most).contains(&s)),
-            &["gracePeriodSeconds"],
-            format!("Send seconds from 0 to {most}."),
-        );
-        faults.into_result()?;
-        Ok(rotate)
+/// How long the URL of before stays valid when the token is rotated, by the query of the request.
+pub fn overlap_ms(query: &str) -> Result<i64, ApiError> {
+    let most = OVERLAP_MS.div_euclid(1_000);
+    let seconds = Query::parse(query).int("grace_period_seconds")?.unwrap_or(most);
+    if (0..=most).contains(&seconds) {
+        return Ok(seconds.saturating_mul(1_000));
     }
-
-    /// How long the URL of before stays valid.
-    pub fn overlap_ms(&self) -> i64 {
-        self.grace_period_seconds.map_or(OVERLAP_MS, |s| s.saturating_mul(1_000))
-    }
+    Err(ApiError::invalid(&["query", "grace_period_seconds"], format!("Send seconds from 0 to {most}.")))
 }
 
 /// The answer of rotate-token.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RotateTokenOut {
     /// The source's new URL.
     pub ingest_url: String,
+}
+
+/// The answer to a rejected request's acceptance.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AcceptedOut {
+    /// The messages that came of it.
+    pub messages: Vec<String>,
 }
