@@ -103,6 +103,13 @@ function partsOf(request) {
   return `${request.method}\n${request.url}\n${of("authorization")}\n${of("idempotency-key")}`;
 }
 
+// What a source needs to know of a request, a line each: method, URL, and every header.
+function headersOf(request) {
+  let text = `${request.method}\n${request.url}`;
+  for (const [name, value] of request.headers) text += `\n${name}:${value}`;
+  return text;
+}
+
 // More than any body that is accepted: not even read.
 const MAX_BODY = 4 * 1024 * 1024;
 const EMPTY = new Uint8Array(0);
@@ -133,6 +140,9 @@ let front;
 
 async function serve(request, env) {
   front ??= new gateway.Front(env);
+  if (request.url.startsWith("/in/", request.url.indexOf("/", 8))) {
+    return await unlessStopped(front.ingest(headersOf(request), await bodyOf(request)));
+  }
   const begun = front.begin(partsOf(request), await bodyOf(request));
   if (!Array.isArray(begun)) return await unlessStopped(begun);
   const [called, ticket] = begun;

@@ -6,6 +6,7 @@ mod example;
 mod operational;
 mod plugin;
 mod presets;
+mod source;
 
 use crate::js::{self, Parts, now};
 use crate::{directory, settings};
@@ -111,7 +112,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
     let caller = Caller { env: env.clone(), claims, token };
     caller.check_scope(&route).ok()?;
-    let key = route.app().filter(|key| *key != APP_ID)?;
+    let key = route.app().filter(|key| *key != APP_ID && !id::is(id::SOURCE, key))?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
     let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
@@ -126,7 +127,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
 }
 
 /// Path and query of a URL.
-fn split(url: &str) -> (&str, &str) {
+pub(crate) fn split(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
     let path = path.split('#').next().unwrap_or(path);
@@ -208,10 +209,18 @@ impl Caller {
         query: &str,
         body: Vec<u8>,
     ) -> Result<Reply, ApiError> {
-        let app_key = route.app().map(str::to_owned);
-        // It is reached by its own routes only.
-        if app_key.as_deref() == Some(APP_ID) {
+        let mut app_key = route.app().map(str::to_owned);
+        // These are reached by their own routes only.
+        let named = route.params.first().filter(|_| !matches!(route.home, Home::Source | Home::Operational));
+        let is_own = |key: &str| key == APP_ID || (id::is(id::SOURCE, key) && app_key.is_some());
+        if named.is_some_and(|key| is_own(key)) {
             return Err(no_app());
+        }
+        if route.home == Home::Source {
+            let key = route.params.first().map_or("", String::as_str);
+            // An id is taken at its word, as an application's is.
+            let by_id = id::is(id::SOURCE, key);
+            app_key = Some(if by_id { key.to_owned() } else { self.read_source(key).await?.id });
         }
         if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
             && own != key
@@ -227,14 +236,28 @@ impl Caller {
                 presets::answer(&route, query, &body)
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
+            (
+                Home::Worker,
+                Op::SourceList
+                | Op::SourceCreate
+                | Op::SourceGet
+                | Op::SourceUpdate
+                | Op::SourceDelete
+                | Op::SourceRotate
+                | Op::SourcePortal
+                | Op::RejectedAccept,
+            ) => self.source(&parts.url, &route, query, &body).await,
             (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
             (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
             (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
             (_, Op::PluginUpload) if body.len() > MAX_MODULE => Err(module_too_large()),
             (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
-            (Home::App, op) => {
-                self.check_event_types(op, &body).await?;
+            (Home::App | Home::Source, op) => {
+                if route.home == Home::App {
+                    // A source's events have the types that the provider gives them.
+                    self.check_event_types(op, &body).await?;
+                }
                 let body = match op {
                     Op::SendExample => match self.with_example(body).await? {
                         Ok(body) => body,
@@ -288,7 +311,7 @@ impl Caller {
     /// What is known of the application that a path names without asking: its id, and its uid where it was named by
     /// that.
     fn believed(&self, key: &str) -> Option<(String, Option<String>)> {
-        if id::is(id::APP, key) {
+        if id::is(id::APP, key) || id::is(id::SOURCE, key) {
             return Some((key.to_owned(), None));
         }
         let place = (self.claims.org.clone(), key.to_owned());
@@ -303,7 +326,7 @@ impl Caller {
         if !fresh && let Some((app_id, uid)) = self.believed(key) {
             return Ok((Some(app_id), uid));
         }
-        let by_id = id::is(id::APP, key);
+        let by_id = id::is(id::APP, key) || id::is(id::SOURCE, key);
         let uid = (!by_id).then(|| key.to_owned());
         let place = (self.claims.org.clone(), key.to_owned());
         let now = now();
@@ -438,7 +461,9 @@ impl Caller {
                         "idempotency_key_reused",
                     ));
                 }
-                Accepted::Failed => return Err(internal("the message was not stored".to_owned())),
+                Accepted::Failed | Accepted::Limited { .. } => {
+                    return Err(internal("the message was not stored".to_owned()));
+                }
                 Accepted::Unknown => {}
             }
         }

@@ -37,11 +37,7 @@ export class Sender {
   // `headers` is one text, a line each: name, colon, value.
   async post(token, url, headers, body, timeout, cap) {
     body = body.slice(); // a view of the wasm memory, which changes (and moves) while the request is under way
-    const fields = [];
-    for (const line of headers.split("\n")) {
-      const colon = line.indexOf(":");
-      fields.push([line.slice(0, colon), line.slice(colon + 1)]);
-    }
+    const fields = fieldsOf(headers);
     const signal = this.deadline(timeout);
     let status = 0;
     let text = null;
@@ -68,6 +64,14 @@ export class Sender {
     }
     return this.signal;
   }
+}
+
+// Headers of one text, a line each: name, colon, value.
+function fieldsOf(headers) {
+  return headers.split("\n").map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1)];
+  });
 }
 
 async function readCapped(response, cap) {
@@ -103,6 +107,12 @@ export function answer(status, body) {
 // An answer that is no JSON. `body` is a view of the wasm memory: copied, as it is read later.
 export function answerBytes(type, body) {
   return new Response(body.slice(), { headers: { "content-type": type, "x-content-type-options": "nosniff" } });
+}
+
+// An answer with headers of its own, a line each: name, colon, value.
+export function answerWith(status, headers, body) {
+  const fields = fieldsOf(headers);
+  return new Response(status === 204 || status === 304 ? null : body, { status, headers: fields });
 }
 
 // A page for people, or a part of one.

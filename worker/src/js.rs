@@ -14,6 +14,8 @@ extern "C" {
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerBytes)]
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
+    #[wasm_bindgen(js_name = answerWith)]
+    fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerPage)]
     fn answer_page_js(content_type: &str, policy: &str, text: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
@@ -201,6 +203,32 @@ pub(crate) fn answer_page(content_type: &str, policy: &str, text: &str) -> web_s
 /// An answer of the API that is no JSON.
 pub(crate) fn answer_bytes(content_type: &str, body: &[u8]) -> web_sys::Response {
     answer_bytes_js(content_type, body)
+}
+
+/// An answer with these headers.
+pub(crate) fn answer_with(status: u16, headers: &[(String, String)], body: &str) -> web_sys::Response {
+    let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+    answer_with_js(status, &lines.join("\n"), body)
+}
+
+/// A request at a source's URL, without its body.
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    /// In the order in which the platform gives them; it has joined those that came several times.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Incoming {
+    /// Reads what `headersOf` in the entry wrote: method, URL and each header on a line, name, colon, value.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().unwrap_or_default().to_owned();
+        let (method, url) = (line(), line());
+        let header =
+            |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { method, url, headers: lines.filter_map(header).collect() }
+    }
 }
 
 /// Waits so many milliseconds.

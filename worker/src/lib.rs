@@ -13,6 +13,7 @@ mod api;
 mod directory;
 mod engine;
 mod front;
+mod ingest;
 mod js;
 mod object;
 mod settings;

@@ -44,11 +44,12 @@ impl<S: Sql> App<S> {
             channels: None,
             tags: None,
             deliver_at: None,
+            ingest: None,
             payload: Payload::of(payload),
         };
         let reply = Reply::raw_json(200, message_out_json(&id, now, &fields, true));
         let payload = payload.as_bytes().to_vec().into();
-        let message = Outgoing { id, event_type: example.event_type, channels: None, payload };
+        let message = Outgoing { id, event_type: example.event_type, channels: None, payload, headers: None };
         let resend = Resend { config_version, message };
         let effects = Effects::default();
         Ok(Outcome::Resend(Box::new(ResendPlan { endpoint_id, resend, reply: Some(reply), effects })))

@@ -23,10 +23,12 @@ mod example;
 mod exhausted;
 mod fanout;
 mod handle;
+mod ingest;
 mod log;
 mod plugins;
 mod purge;
 mod record;
+mod rejected;
 mod schedule;
 mod schema;
 mod secrets;
@@ -49,6 +51,7 @@ use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
 use crate::operational::Event;
 use crate::retry::doubled;
+use crate::source::Gate;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -92,6 +95,7 @@ struct Entry {
     channels_text: Option<String>,
     channels: Vec<String>,
     payload: Rc<[u8]>,
+    headers: Option<accept::Headers>,
 }
 
 struct Slot {
@@ -149,6 +153,8 @@ pub struct App<S> {
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
     known_plugins: plugins::Known,
+    /// How many requests may come in at a source.
+    gate: Option<Gate>,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
     alarm: Option<i64>,
@@ -173,6 +179,7 @@ impl<S: Sql> App<S> {
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
             known_plugins: plugins::Known::default(),
+            gate: None,
             purge_at: None,
             alarm,
             timer: None,

@@ -13,10 +13,12 @@ mod attach;
 mod event_types;
 mod plugins;
 mod schema;
+mod sources;
 mod tasks;
 mod tokens;
 
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
+pub use sources::{STALE, source_page};
 
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
@@ -202,6 +204,11 @@ impl<S: Sql> Directory<S> {
             Some(Op::PluginAttach) => self.attach_plugins(now, call).map(Answer::from),
             Some(Op::PluginSettle) => self.settle_plugins(now, call),
             Some(Op::PluginVerify) => self.verify_plugin(now, call),
+            Some(Op::SourceList) => self.list_sources(call).map(Answer::from),
+            Some(Op::SourceCreate) => self.create_source(now, rng, call),
+            Some(Op::SourceGet) => self.get_source(call),
+            Some(Op::SourceUpdate) => self.update_source(now, call).map(Answer::from),
+            Some(Op::SourceDelete) => self.delete_source(now, call),
             Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
             Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),

@@ -3,7 +3,7 @@
 use crate::sql::Migration;
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS];
+pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES];
 
 const FIRST: Migration = Migration {
     id: 1,
@@ -110,5 +110,17 @@ const PLUGINS: Migration = Migration {
             PRIMARY KEY (app_id, plugin)
         ) STRICT, WITHOUT ROWID",
         "CREATE INDEX plugin_notice_by_due ON plugin_notice (due_at)",
+    ],
+};
+
+const SOURCES: Migration = Migration {
+    id: 3,
+    statements: &[
+        "CREATE TABLE source (
+            id TEXT PRIMARY KEY,
+            uid TEXT,
+            record BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID",
+        "CREATE UNIQUE INDEX source_by_uid ON source (uid) WHERE uid IS NOT NULL",
     ],
 };

@@ -543,7 +543,7 @@ proptest! {
         world.app("a");
         let call = Call { op: Op::ALL[op].name().into(), params, query, body, app_scope };
         let outcome = world.outcome(&call);
-        if outcome.reply.status != 204 {
+        if outcome.reply.status != 204 && outcome.reply.content_type.is_none() {
             prop_assert!(serde_json::from_slice::<Json>(&outcome.reply.body).is_ok());
         }
     }

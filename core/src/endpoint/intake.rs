@@ -131,7 +131,7 @@ impl<S: Sql> Endpoint<S> {
         }
         let single = messages.len() == 1;
         for message in messages {
-            let Outgoing { id, event_type, channels, payload } = message;
+            let Outgoing { id, event_type, channels, payload, headers } = message;
             let delivery = Delivery {
                 slot,
                 key: id.clone(),
@@ -147,7 +147,7 @@ impl<S: Sql> Endpoint<S> {
             }
             self.note_newest(&delivery.msg_id);
             if leased {
-                self.enqueue(delivery, payload.into());
+                self.enqueue(delivery, payload.into(), headers);
             }
         }
         Ok(())
@@ -184,9 +184,9 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    fn enqueue(&mut self, delivery: Delivery, payload: Vec<u8>) {
+    fn enqueue(&mut self, delivery: Delivery, payload: Vec<u8>, headers: Option<Vec<(String, String)>>) {
         self.queue_bytes = self.queue_bytes.saturating_add(payload.len());
-        self.queue.push_back(Queued { delivery, payload });
+        self.queue.push_back(Queued { delivery, payload, headers });
     }
 
     pub(super) fn note_newest(&mut self, msg_id: &str) {
@@ -229,14 +229,14 @@ impl<S: Sql> Endpoint<S> {
         if self.config_version() < resend.config_version || !self.can_send() {
             return Ok((false, self.settled(now, rng)?));
         }
-        let Outgoing { id: msg_id, event_type, channels, payload } = resend.message;
+        let Outgoing { id: msg_id, event_type, channels, payload, headers } = resend.message;
         self.manual_count = self.manual_count.wrapping_add(1);
         let key = format!("{msg_id}#{now}-{}", self.manual_count);
         let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
         let delivery =
             Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
         self.insert(&delivery, true)?;
-        self.enqueue(delivery, payload.into());
+        self.enqueue(delivery, payload.into(), headers);
         Ok((true, self.settled(now, rng)?))
     }
 
@@ -256,9 +256,11 @@ impl<S: Sql> Endpoint<S> {
         if let Some(answer) = answer {
             let found: HashMap<String, Vec<u8>> =
                 answer.found.into_iter().map(|(msg_id, payload)| (msg_id, payload.into())).collect();
+            let headers: HashMap<_, _> = answer.headers.into_iter().flatten().collect();
             for delivery in answered {
                 if let Some(payload) = found.get(&delivery.msg_id) {
-                    self.enqueue(delivery, payload.clone());
+                    let headers = headers.get(&delivery.msg_id).cloned();
+                    self.enqueue(delivery, payload.clone(), headers);
                 } else if answer.gone.contains(&delivery.msg_id) {
                     self.give_up(now, rng, delivery, &mut effects)?;
                 } else {

@@ -123,6 +123,8 @@ pub struct Delivery {
 struct Queued {
     delivery: Delivery,
     payload: Vec<u8>,
+    /// Headers that the message brought along.
+    headers: Option<Vec<(String, String)>>,
 }
 
 /// The configuration, made ready for use.
@@ -535,7 +537,7 @@ impl<S: Sql> Endpoint<S> {
             if self.has_plugins() {
                 self.pass(now, queued, effects)?;
             } else {
-                let subject = self.subject(&queued.delivery, queued.payload);
+                let subject = self.subject(&queued.delivery, queued.payload, queued.headers);
                 self.start(now, queued.delivery, subject, effects)?;
             }
         }
@@ -619,8 +621,13 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// A delivery as it is before any plugin.
-    fn subject(&self, delivery: &Delivery, payload: Vec<u8>) -> Subject {
-        let headers = self.active.as_ref().map(Active::own_headers).unwrap_or_default();
+    fn subject(
+        &self,
+        delivery: &Delivery,
+        payload: Vec<u8>,
+        brought: Option<Vec<(String, String)>>,
+    ) -> Subject {
+        let headers = self.active.as_ref().map(|active| active.own_headers(brought)).unwrap_or_default();
         Subject { event_type: delivery.event_type.clone(), headers, body: payload }
     }
 
@@ -713,9 +720,10 @@ impl<S: Sql> Endpoint<S> {
 }
 
 impl Active {
-    /// The headers that a delivery adds, before it is signed.
-    fn own_headers(&self) -> Vec<(String, String)> {
-        self.sender.own_headers(&self.config)
+    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
+    /// which go before them.
+    fn own_headers(&self, brought: Option<Vec<(String, String)>>) -> Vec<(String, String)> {
+        self.sender.own_headers(&self.config, brought.unwrap_or_default())
     }
 
     /// Whether the receiver took a delivery: a status of success, head and body within the timeout.

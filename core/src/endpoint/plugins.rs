@@ -83,9 +83,9 @@ impl<S: Sql> Endpoint<S> {
 
     /// Sends a delivery on its way through the plugins.
     pub(super) fn pass(&mut self, now: i64, queued: Queued, effects: &mut Effects) -> Result<(), SqlError> {
-        let Queued { mut delivery, payload } = queued;
+        let Queued { mut delivery, payload, headers } = queued;
         self.renew(now, &mut delivery)?;
-        let subject = self.subject(&delivery, payload);
+        let subject = self.subject(&delivery, payload, headers);
         let Some(active) = &self.active else { return Ok(()) };
         let chain = Chain::new(Rc::clone(&active.plugins), subject);
         self.passing.insert(delivery.key.clone(), delivery.slot);

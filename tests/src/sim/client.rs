@@ -174,7 +174,7 @@ impl World {
                     self.violate(Rule::Idempotency, format!("key {key:?} is refused, it was never used"));
                 }
             }
-            Accepted::Unknown | Accepted::Failed => {
+            Accepted::Unknown | Accepted::Failed | Accepted::Limited { .. } => {
                 self.violate(Rule::Accepted, format!("app {a} answers {answer:?}"));
             }
         }

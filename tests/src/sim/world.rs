@@ -962,6 +962,7 @@ impl World {
                     event_type: message.event_type.clone(),
                     channels: None,
                     payload: message.payload.clone().into(),
+                    headers: None,
                 }
             });
         push.messages.extend(stranger.min_by(|a, b| a.id.cmp(&b.id)));

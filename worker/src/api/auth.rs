@@ -156,7 +156,7 @@ impl Caller {
 }
 
 /// The scheme and host of a URL.
-fn origin(url: &str) -> &str {
+pub(super) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at.saturating_add(3));
     let end = url.get(host..).and_then(|rest| rest.find('/')).map(|at| at.saturating_add(host));
     end.and_then(|end| url.get(..end)).unwrap_or(url)

@@ -11,6 +11,7 @@ pub mod message;
 pub mod openapi;
 pub mod plugin;
 pub mod preset;
+pub mod source;
 pub mod task;
 
 use super::body::Faults;
