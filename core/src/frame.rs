@@ -389,7 +389,7 @@ pub struct AttemptsAsk {
 }
 
 /// Endpoint → App: attempts in the order in which they were read, one more than asked for where there are more.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Attempts {
     /// The attempts.
     #[n(0)]
@@ -469,6 +469,34 @@ pub struct StatsAnswer {
     /// Deliveries that plugins filtered out.
     #[n(5)]
     pub filtered: i64,
+}
+
+/// Directory → App: what it was sent in a period, or what it listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UsageAsk {
+    /// From when on, in milliseconds.
+    #[n(0)]
+    pub since: i64,
+    /// Until when, in milliseconds.
+    #[n(1)]
+    pub until: i64,
+    /// Whether attempts are counted; else event types are gathered.
+    #[n(2)]
+    pub counts: bool,
+}
+
+/// App → Directory: what it was sent, or what it listens to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct UsageAnswer {
+    /// How many attempts there were.
+    #[n(0)]
+    pub attempts: i64,
+    /// The event types that its endpoints name, in order, each once.
+    #[n(1)]
+    pub event_types: Vec<String>,
+    /// Whether an endpoint names none, and so gets all.
+    #[n(2)]
+    pub catches_all: bool,
 }
 
 /// App → Endpoint: how the deliveries of these messages stand.

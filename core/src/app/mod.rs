@@ -22,17 +22,22 @@ mod events;
 mod example;
 mod exhausted;
 mod fanout;
+mod forget;
 mod handle;
 mod log;
 mod plugins;
 mod purge;
 mod record;
+#[cfg(test)]
+mod scale;
 mod schedule;
 mod schema;
 mod secrets;
+mod tagged;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod usage;
 #[cfg(test)]
 mod world;
 
@@ -42,6 +47,7 @@ pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
+pub use usage::UsagePlan;
 
 use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;

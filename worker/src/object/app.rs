@@ -11,12 +11,17 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
-use weir_core::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, PluginNotice, Pull, Report};
+use weir_core::frame::{
+    self, Accepted, AppInit, NewMessage, PayloadsAsk, PluginNotice, Pull, Report, UsageAsk,
+};
 use weir_core::operational::{self, Event};
 use weir_core::sql::SqlError;
 use worker::console_error;
 
 type Machine = app::App<crate::sql::DurableSql>;
+
+/// How many endpoints are asked for their statistics at once.
+const ASKED_AT_ONCE: usize = 64;
 
 /// One application: see [`app::App`].
 #[wasm_bindgen]
@@ -92,6 +97,19 @@ impl Inner {
                 // Whoever changed the plugin and then sends a message gets what the change made of it.
                 self.carry_out_and_wait(effects).await;
                 Ok(bytes(&uses))
+            }
+            "usage" => {
+                let ask: UsageAsk = frame::decode(frame)?;
+                let mut plan = self.shell.light_step(|machine| Ok(machine.usage(&ask)))?;
+                let ask = frame::encode(&plan.ask);
+                for endpoints in std::mem::take(&mut plan.endpoints).chunks(ASKED_AT_ONCE) {
+                    let asks =
+                        endpoints.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "stats", &ask));
+                    for told in join_all(asks).await {
+                        plan.add(&frame::decode(&told?)?);
+                    }
+                }
+                Ok(bytes(&plan.answer()))
             }
             "rows" => Ok(self.shell.written()),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
