@@ -37,11 +37,7 @@ export class Sender {
   // `headers` is one text, a line each: name, colon, value.
   async post(token, url, headers, body, timeout, cap) {
     body = body.slice(); // a view of the wasm memory, which changes (and moves) while the request is under way
-    const fields = [];
-    for (const line of headers.split("\n")) {
-      const colon = line.indexOf(":");
-      fields.push([line.slice(0, colon), line.slice(colon + 1)]);
-    }
+    const fields = fieldsOf(headers);
     const signal = this.deadline(timeout);
     let status = 0;
     let text = null;
@@ -68,6 +64,16 @@ export class Sender {
     }
     return this.signal;
   }
+}
+
+// Names and values of headers that came as one text, a line each.
+function fieldsOf(headers) {
+  const fields = [];
+  for (const line of headers.split("\n")) {
+    const colon = line.indexOf(":");
+    fields.push([line.slice(0, colon), line.slice(colon + 1)]);
+  }
+  return fields;
 }
 
 async function readCapped(response, cap) {
@@ -98,6 +104,11 @@ async function readCapped(response, cap) {
 export function answer(status, body) {
   if (status === 204) return new Response(null, { status });
   return new Response(body, { status, headers: { "content-type": "application/json" } });
+}
+
+// An answer to a browser.
+export function answerPage(status, headers, body) {
+  return new Response(status === 303 ? null : body, { status, headers: fieldsOf(headers) });
 }
 
 // An answer that is no JSON. `body` is a view of the wasm memory: copied, as it is read later.

@@ -12,6 +12,8 @@ extern "C" {
     fn call_object(namespace: &JsValue, kind: &str, name: &str, op: &str, frame: &[u8]) -> Promise;
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = answerPage)]
+    fn answer_page_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerBytes)]
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
@@ -170,19 +172,36 @@ impl Posts {
 }
 
 /// What the API needs to know of a request, before its body.
+#[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) authorization: String,
     pub(crate) idempotency_key: String,
+    /// Of requests for the dashboard only, as are those that follow.
+    pub(crate) cookie: String,
+    pub(crate) proof: String,
+    /// `true` where a page's script asks.
+    pub(crate) partial: String,
+    /// Where a browser says that it comes from (`sec-fetch-site`).
+    pub(crate) from_site: String,
 }
 
 impl Parts {
     /// Reads what `partsOf` in the entry wrote: a line each, and none of them can hold a line break.
     pub(crate) fn read(text: &str) -> Self {
-        let mut lines = text.splitn(4, '\n').map(str::to_owned);
+        let mut lines = text.split('\n').map(str::to_owned);
         let mut line = || lines.next().unwrap_or_default();
-        Self { method: line(), url: line(), authorization: line(), idempotency_key: line() }
+        Self {
+            method: line(),
+            url: line(),
+            authorization: line(),
+            idempotency_key: line(),
+            cookie: line(),
+            proof: line(),
+            partial: line(),
+            from_site: line(),
+        }
     }
 }
 
@@ -194,6 +213,15 @@ pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
 /// An answer of the API that is no JSON.
 pub(crate) fn answer_bytes(content_type: &str, body: &[u8]) -> web_sys::Response {
     answer_bytes_js(content_type, body)
+}
+
+/// An answer of the dashboard. No header has a line break: what a header says is the program's own, or encoded.
+pub(crate) fn answer_page(status: u16, headers: &[(&str, String)], body: &str) -> web_sys::Response {
+    let mut lines = Vec::new();
+    for (name, value) in headers {
+        lines.push(format!("{name}:{}", value.replace(['\n', '\r'], "")));
+    }
+    answer_page_js(status, &lines.join("\n"), body)
 }
 
 /// Waits so many milliseconds.
