@@ -8,6 +8,8 @@ use std::fmt;
 
 /// One thing that is wrong with the input of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ValidationError"))]
 pub struct Fault {
     /// Where: `["body", "url"]`, `["query", "limit"]`, `["path", "app_id"]`.
     pub loc: Vec<String>,

@@ -60,6 +60,7 @@ pub struct Preset {
 
 /// How sure a preset is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// A signature made by the provider, or published by it, verifies.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which header names an endpoint's deliveries carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum HeaderProfile {

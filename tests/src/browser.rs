@@ -52,7 +52,8 @@ impl Browser {
     /// Sends a form as it is.
     #[track_caller]
     pub fn send(&self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
-        let body = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>();
+        let body =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>();
         let kind = ("content-type", "application/x-www-form-urlencoded");
         let mut all = vec![("authorization", ""), ("cookie", self.cookie.as_str()), kind];
         all.extend_from_slice(headers);
@@ -84,5 +85,15 @@ pub fn proof(page: &str) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            },
+        )
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
 mod auth;
+mod docs;
 mod example;
 mod operational;
 mod plugin;
@@ -55,6 +56,9 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
     let (path, query) = split(&parts.url);
     if dashboard::is_here(path) {
         return dashboard::answer(&parts, path, query, body, env).await;
+    }
+    if let Some(page) = docs::answer(&parts) {
+        return page;
     }
     let reply = reply(&parts, body, env).await;
     match &reply.content_type {
@@ -144,6 +148,7 @@ fn public(route: &Route) -> Reply {
             200,
             r#"{"database":{"status":"ok"},"queue":{"status":"ok"},"cache":{"status":"ok"}}"#.to_owned(),
         ),
+        Op::Openapi => Reply::raw_json(200, docs::OPENAPI.to_owned()),
         _ => Reply::empty(204),
     }
 }

@@ -215,11 +215,11 @@ pub(crate) fn answer_bytes(content_type: &str, body: &[u8]) -> web_sys::Response
     answer_bytes_js(content_type, body)
 }
 
-/// An answer of the dashboard. No header has a line break: what a header says is the program's own, or encoded.
-pub(crate) fn answer_page(status: u16, headers: &[(&str, String)], body: &str) -> web_sys::Response {
+/// An answer to a browser: a page for people, or a part of one. No header has a line break: what a header says is the program's own, or encoded.
+pub(crate) fn answer_page(status: u16, headers: &[(&str, impl AsRef<str>)], body: &str) -> web_sys::Response {
     let mut lines = Vec::new();
     for (name, value) in headers {
-        lines.push(format!("{name}:{}", value.replace(['\n', '\r'], "")));
+        lines.push(format!("{name}:{}", value.as_ref().replace(['\n', '\r'], "")));
     }
     answer_page_js(status, &lines.join("\n"), body)
 }

@@ -24,6 +24,7 @@ const SOURCES: &[&str] = &[
     "dashboard",
     "worker",
     "presets",
+    "docs/openapi.json",
     "plugin-host",
     "plugins",
 ];

@@ -10,6 +10,8 @@
 
 pub mod body;
 pub mod call;
+#[cfg(test)]
+pub(crate) mod doc;
 pub mod model;
 pub mod page;
 pub mod query;

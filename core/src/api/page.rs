@@ -45,6 +45,8 @@ pub struct Page {
 
 /// A page, as every list is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ListResponse{T}"))]
 #[serde(rename_all = "camelCase")]
 pub struct ListOut<T> {
     /// The items.

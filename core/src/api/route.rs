@@ -102,6 +102,7 @@ operations! {
     routes {
         Health "health.get" Public Worker: GET "health", HEAD "health";
         HealthPing "health.ping" Public Worker: GET "health/ping", HEAD "health/ping";
+        Openapi "openapi" Public Worker: GET "openapi.json";
 
         // The calls of the hot path come first.
         MessageCreate "message.create" Org App: POST "app/{app_id}/msg";
@@ -231,6 +232,12 @@ operations! {
         PluginVerify "directory.verify-plugin";
         PluginModule "directory.plugin-module";
     }
+}
+
+/// Every route: its method, its path below the prefix, its operation, whose token it accepts.
+#[cfg(test)]
+pub(super) fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
+    PATTERNS.iter().map(|pattern| (pattern.method, pattern.path, pattern.op, pattern.scope))
 }
 
 /// A request that has found its operation.

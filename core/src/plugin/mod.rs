@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// What becomes of a delivery whose plugin fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum OnError {

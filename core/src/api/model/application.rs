@@ -8,20 +8,26 @@ use serde::{Deserialize, Serialize};
 
 /// The body of create and PUT; also inside a message that brings its application along.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationIn {
     /// For people.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
     pub name: String,
     /// The caller's own name for the application.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub uid: Option<String>,
     /// For the caller.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Metadata,
     /// Messages a second; as SDKs before 2.0 say it.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Option<u16>,
+    /// Messages a second.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Option<u16>,
 }
 
@@ -58,15 +64,22 @@ fn check_name(faults: &mut Faults, name: &str) {
 
 /// The body of PATCH.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationPatch {
     /// For people.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
     pub name: Patch<String>,
     /// The caller's own name; null frees it.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub uid: Patch<String>,
     /// Replaces the metadata.
     pub metadata: Patch<Metadata>,
+    /// The same as throttleRate, as SDKs before 2.0 say it.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Patch<u16>,
+    /// Messages a second.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Patch<u16>,
 }
 
@@ -99,6 +112,7 @@ impl ApplicationPatch {
 
 /// An application, as it is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationOut {
     /// `app_…`.
@@ -114,8 +128,10 @@ pub struct ApplicationOut {
     /// For the caller.
     pub metadata: Metadata,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }
 

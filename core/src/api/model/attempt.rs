@@ -125,22 +125,42 @@ pub struct Attempt {
 
 /// An attempt, as it is answered.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MessageAttemptOut {
+    /// `atmpt_…`.
     id: String,
+    /// The message.
     msg_id: String,
+    /// The endpoint.
     endpoint_id: String,
+    /// Where it was sent.
     url: String,
+    /// The body of the answer, or the reason why there was none; `{}` without content.
     response: String,
+    /// The HTTP status; 0 where there was no answer.
     response_status_code: u16,
+    /// How long it took.
     response_duration_ms: i64,
+    /// What became of it.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Status"))]
     status: i64,
+    /// The word for it.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::StatusText"))]
     status_text: &'static str,
+    /// Why it was made.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Trigger"))]
     trigger_type: i64,
+    /// When it began.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     timestamp: String,
+    /// The message, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<super::message::MessageOut>"))]
     msg: Option<Box<RawValue>>,
+    /// What plugins did on its way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Object>>"))]
     plugins: Option<Box<RawValue>>,
 }
 

@@ -21,14 +21,21 @@ const ALL: [&str; 6] = [VIEW, VIEW_SECRET, MANAGE_SECRET, MANAGE_TRANSFORMATIONS
 
 /// The body of app-portal-access. Feature flags are not read: a token without them sees less.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PortalAccessIn {
     /// Made where it does not exist yet.
     pub application: Option<ApplicationIn>,
+    /// Seconds.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Expiry>"))]
     expiry: Option<i64>,
+    /// What the token may do; everything, where it is left out.
+    #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Capability>>"))]
     capabilities: Option<Vec<String>>,
+    /// The same as only the capability ViewBase.
     read_only: Option<bool>,
     /// By this name, the token can be taken back together with others.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub session_id: Option<String>,
 }
 
@@ -88,6 +95,7 @@ fn check_session(faults: &mut Faults, loc: &[&str], session: Option<&str>) {
 
 /// The answer of app-portal-access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortalAccessOut {
     /// Leads to the dashboard, signed in.
     pub url: String,
@@ -105,9 +113,14 @@ impl PortalAccessOut {
 
 /// The body of expire-all.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExpireAllIn {
+    /// Seconds.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::ExpiryFrom0>"))]
     expiry: Option<i64>,
+    /// Only these sessions'.
+    #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Uid>>"))]
     session_ids: Option<Vec<String>>,
 }
 
@@ -149,6 +162,7 @@ pub fn session_key(app_id: &str, session: &str) -> String {
 
 /// The answer of whoami.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WhoamiOut {
     /// The tenant.

@@ -24,12 +24,19 @@ impl Standing {
 
 /// An endpoint that a message goes to, as it is answered.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MessageEndpointOut {
     #[serde(flatten)]
     endpoint: EndpointOut,
+    /// How the delivery stands.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Status"))]
     status: i64,
+    /// The word for it.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::StatusText"))]
     status_text: &'static str,
+    /// When the next attempt is due.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     next_attempt: Option<String>,
 }
 
@@ -48,6 +55,25 @@ impl MessageEndpointOut {
     pub fn id(&self) -> &str {
         self.endpoint.id()
     }
+}
+
+/// What is written by hand below, for the API's description.
+#[cfg(test)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code)] // never made
+pub(crate) struct EndpointMessageOut {
+    #[serde(flatten)]
+    message: super::message::MessageOut,
+    /// How the delivery stands.
+    #[schemars(with = "crate::api::doc::kind::Status")]
+    status: i64,
+    /// The word for it.
+    #[schemars(with = "crate::api::doc::kind::StatusText")]
+    status_text: String,
+    /// When the next attempt is due.
+    #[schemars(with = "Option<crate::api::doc::kind::Time>")]
+    next_attempt: Option<String>,
 }
 
 /// Adds how a delivery stands to a message as [`super::message::message_out_json`] writes it.

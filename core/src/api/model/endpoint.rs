@@ -35,9 +35,11 @@ pub type Headers = BTreeMap<String, String>;
 
 /// How many requests may start within a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pace {
     /// The number of requests.
     #[n(0)]
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Limit"))]
     pub limit: u32,
     /// The window.
     #[n(1)]
@@ -46,6 +48,7 @@ pub struct Pace {
 
 /// The window of a pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Window {
@@ -197,40 +200,70 @@ impl EndpointContent {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointIn"))]
 #[serde(rename_all = "camelCase")]
-struct Fields {
+pub(crate) struct Fields {
+    /// Where to.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Url"))]
     url: String,
+    /// For people.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Text"))]
     description: String,
+    /// The caller's own name.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     uid: Option<String>,
+    /// Nothing is sent while it is disabled.
     #[serde(default, deserialize_with = "null_is_default")]
     disabled: bool,
+    /// Only these; none for all.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     event_types: Option<Vec<String>>,
+    /// The same as eventTypes, as SDKs before 2.0 say it.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     filter_types: Option<Vec<String>>,
+    /// Only messages with one of these; none for all.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     channels: Option<Vec<String>>,
+    /// Requests a second.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Option<u16>,
+    /// The same as throttleRate, as SDKs before 2.0 say it.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Option<u16>,
+    /// For the caller.
     #[serde(default, deserialize_with = "null_is_default")]
     metadata: Metadata,
+    /// Requests in a window; beside the throttle rate, the stricter of the two holds.
     #[serde(default)]
     pace: Option<Pace>,
+    /// Requests in flight.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::InFlight>"))]
     max_in_flight: Option<u16>,
+    /// Seconds to wait before each retry; none for the gateway's own schedule, empty for no retries.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schedule>"))]
     retry_schedule: Option<Vec<f64>>,
+    /// Which names the signature's headers have; none for the gateway's own setting.
     #[serde(default)]
     header_profile: Option<HeaderProfile>,
+    /// How long an answer may take, in seconds; none for the gateway's own setting.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     timeout_seconds: Option<u16>,
     // Only create reads the last two.
+    /// Made where there is none; only when it is created.
     #[serde(default)]
     secret: Option<String>,
+    /// Custom headers; only when it is created.
     #[serde(default)]
     headers: Option<Headers>,
 }
@@ -303,33 +336,49 @@ impl EndpointUpdate {
 
 /// The body of PATCH.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointPatch {
     /// Where to.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Url"))]
     pub url: Patch<String>,
     /// For people.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     pub description: Patch<String>,
     /// The caller's own name; null frees it.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub uid: Patch<String>,
     /// Nothing is sent while it is disabled.
     pub disabled: Patch<bool>,
+    /// Only these; none for all.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     event_types: Patch<Vec<String>>,
+    /// The same as eventTypes, as SDKs before 2.0 say it.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     filter_types: Patch<Vec<String>>,
     /// Only messages with one of these.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub channels: Patch<Vec<String>>,
+    /// Requests a second.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Patch<u16>,
+    /// The same as throttleRate, as SDKs before 2.0 say it.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Patch<u16>,
     /// Replaces the metadata.
     pub metadata: Patch<Metadata>,
     /// Requests in a window.
     pub pace: Patch<Pace>,
     /// Requests in flight.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::InFlight>"))]
     pub max_in_flight: Patch<u16>,
     /// Seconds to wait before each retry.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schedule>"))]
     pub retry_schedule: Patch<Vec<f64>>,
     /// Which names the signature's headers have.
     pub header_profile: Patch<HeaderProfile>,
     /// How long an answer may take, in seconds.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     pub timeout_seconds: Patch<u16>,
     /// Replaces the secret at once, without a time in which both are valid. SDKs before 2.0 offer it.
     pub secret: Patch<String>,
@@ -359,27 +408,48 @@ pub fn unknown_event_types(names: &[String]) -> ApiError {
 
 /// An endpoint, as it is answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointOut {
+    /// `ep_…`.
     id: String,
+    /// The caller's own name.
     uid: Option<String>,
+    /// Where to.
     url: String,
     /// SDKs before 2.0 require it.
     version: u32,
+    /// For people.
     description: String,
+    /// Nothing is sent while it is disabled.
     disabled: bool,
+    /// Only these; none for all.
     event_types: Option<Vec<String>>,
+    /// The same as eventTypes, as SDKs before 2.0 say it.
     filter_types: Option<Vec<String>>,
+    /// Only messages with one of these; none for all.
     channels: Option<Vec<String>>,
+    /// Requests a second.
     throttle_rate: Option<u16>,
+    /// The same as throttleRate, as SDKs before 2.0 say it.
     rate_limit: Option<u16>,
+    /// For the caller.
     metadata: Metadata,
+    /// Requests in a window; beside the throttle rate, the stricter of the two holds.
     pace: Option<Pace>,
+    /// Requests in flight.
     max_in_flight: Option<u16>,
+    /// Seconds to wait before each retry; none for the gateway's own schedule, empty for no retries.
     retry_schedule: Option<Vec<f64>>,
+    /// Which names the signature's headers have; none for the gateway's own setting.
     header_profile: Option<HeaderProfile>,
+    /// How long an answer may take, in seconds; none for the gateway's own setting.
     timeout_seconds: Option<u16>,
+    /// When it was created.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
+    /// When it was changed last.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     updated_at: String,
 }
 
@@ -417,6 +487,7 @@ impl EndpointOut {
 
 /// The secret of an endpoint, or the public half of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointSecretOut {
     /// `whsec_…` or `whpk_…`.
     pub key: String,
@@ -424,10 +495,13 @@ pub struct EndpointSecretOut {
 
 /// The body of rotate.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointSecretRotateIn {
     /// The new secret; made where there is none.
     pub key: Option<String>,
+    /// How long the old secret stays valid; a day, where it is left out.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Grace>"))]
     grace_period_seconds: Option<u32>,
 }
 
@@ -453,6 +527,7 @@ impl EndpointSecretRotateIn {
 
 /// The body of PUT headers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointHeadersIn {
     /// All custom headers.
     pub headers: Headers,
@@ -471,9 +546,13 @@ impl EndpointHeadersIn {
 
 /// The body of PATCH headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointHeadersPatchIn"))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointHeadersPatch {
+    /// What to set; null deletes.
     headers: BTreeMap<String, Option<String>>,
+    /// What to delete.
     #[serde(deserialize_with = "null_is_default")]
     delete_headers: Vec<String>,
 }
@@ -505,8 +584,11 @@ impl EndpointHeadersPatch {
 
 /// The custom headers, as they are answered: sensitive ones by name only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointHeadersOut {
+    /// What to set; null deletes.
     headers: Headers,
+    /// The names of those that are not shown.
     sensitive: Vec<String>,
 }
 
@@ -538,6 +620,8 @@ fn check_header_count(faults: &mut Faults, headers: &Headers) {
 
 /// How many attempts there were, by how they ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointGetAttemptStatsOut"))]
 pub struct EndpointAttemptStats {
     /// Answered with 200 to 299.
     pub success: i64,
@@ -549,6 +633,7 @@ pub struct EndpointAttemptStats {
 
 /// How many attempts there were, by what became of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointStats {
     /// Answered with 200 to 299.
     pub success: i64,

@@ -76,23 +76,57 @@ impl EventTypeContent {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EventTypeIn"))]
 #[serde(rename_all = "camelCase")]
-struct Fields {
-    #[serde(default)]
+pub(crate) struct Fields {
+    /// What messages name it by.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     name: Option<String>,
+    /// For people.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Text"))]
     description: String,
+    /// Archived event types cannot be subscribed to.
     #[serde(default, deserialize_with = "null_is_default")]
     archived: bool,
+    /// Still sent, but no longer to be built upon.
     #[serde(default, deserialize_with = "null_is_default")]
     deprecated: bool,
+    /// JSON schemas by version.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     schemas: Option<Box<RawValue>>,
+    /// The one feature flag, as SDKs before 2.0 say it.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     feature_flag: Option<String>,
+    /// Seen only by applications with one of these; none for all.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
     feature_flags: Option<Vec<String>>,
+    /// The group that the catalog shows it in.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     group_name: Option<String>,
+}
+
+/// The body of PUT, for the API's description: the name is in the path.
+#[cfg(test)]
+pub(crate) struct UpdateIn;
+
+#[cfg(test)]
+impl schemars::JsonSchema for UpdateIn {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EventTypeUpdate".into()
+    }
+
+    fn json_schema(of: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = Fields::json_schema(of);
+        schema.get_mut("properties").and_then(|all| all.as_object_mut()).expect("properties").remove("name");
+        let required = schema.get_mut("required").and_then(|all| all.as_array_mut()).expect("required");
+        required.retain(|field| field != "name");
+        schema
+    }
 }
 
 impl Fields {
@@ -152,14 +186,27 @@ impl EventTypeIn {
 
 /// The body of PATCH.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventTypePatch {
+    /// For people.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     description: Patch<String>,
+    /// Archived event types cannot be subscribed to.
     archived: Patch<bool>,
+    /// Still sent, but no longer to be built upon.
     deprecated: Patch<bool>,
+    /// JSON schemas by version.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     schemas: Patch<Box<RawValue>>,
+    /// The one feature flag, as SDKs before 2.0 say it.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     feature_flag: Patch<String>,
+    /// Seen only by applications with one of these; none for all.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
     feature_flags: Patch<Vec<String>>,
+    /// The group that the catalog shows it in.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     group_name: Patch<String>,
 }
 
@@ -178,6 +225,7 @@ impl EventTypePatch {
 
 /// An event type, as it is answered.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventTypeOut {
     /// What messages name it by.
@@ -189,6 +237,7 @@ pub struct EventTypeOut {
     /// Still sent, but no longer to be built upon.
     pub deprecated: bool,
     /// JSON schemas by version; null in lists unless asked for.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     pub schemas: Option<Box<RawValue>>,
     /// The first feature flag, as SDKs before 2.0 read it.
     pub feature_flag: Option<String>,
@@ -197,8 +246,10 @@ pub struct EventTypeOut {
     /// The group that the catalog shows it in.
     pub group_name: Option<String>,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }
 

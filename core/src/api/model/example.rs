@@ -13,14 +13,19 @@ const PING: &str = "svix.ping";
 
 /// The body of send-example.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointSendExampleIn"))]
 #[serde(rename_all = "camelCase")]
 pub struct ExampleIn {
     /// The name of the event type.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: String,
     /// Which example of the event type's schema.
     #[serde(default)]
     pub example_index: Option<usize>,
+    /// Sent instead of the schema's example.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     payload: Option<Box<RawValue>>,
 }
 
@@ -72,11 +77,16 @@ impl ExampleIn {
 
 /// The body of precheck.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "MessagePrecheckIn"))]
 #[serde(rename_all = "camelCase")]
 pub struct PrecheckIn {
     /// The name of the event type.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: String,
+    /// Its channels.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Word>>"))]
     channels: Option<Vec<String>>,
 }
 
@@ -101,6 +111,8 @@ impl PrecheckIn {
 
 /// The answer of precheck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "MessagePrecheckOut"))]
 pub struct PrecheckOut {
     /// Whether such a message would be delivered to any endpoint.
     pub active: bool,

@@ -25,42 +25,59 @@ const MAX_DELAY_MS: i64 = 30 * 86_400_000 + 5 * 60_000;
 
 /// The body of create. The payload's bytes stay where they are.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MessageIn<'a> {
     /// The name of the event type.
     #[serde(borrow)]
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: Cow<'a, str>,
     /// The caller's own name for the event, unique within the application.
     #[serde(borrow, default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventId>"))]
     pub event_id: Option<Cow<'a, str>>,
+    /// A JSON object, sent byte for byte as it is written here. (`data` is another name for it.)
     #[serde(borrow, alias = "data")]
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     payload: &'a RawValue,
     /// Only endpoints with one of these channels, and those without channels, get the message.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub channels: Option<Vec<String>>,
     /// Words to find the message by.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub tags: Option<Vec<String>>,
+    /// For how many days the payload is kept.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Days>"))]
     payload_retention_period: Option<i64>,
+    /// For how many hours the payload is kept. Not together with days.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Hours>"))]
     payload_retention_hours: Option<i64>,
+    /// When it is to be delivered: within the next 30 days.
     #[serde(borrow, default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     deliver_at: Option<Cow<'a, str>>,
     #[serde(skip)]
     deliver_at_ms: Option<i64>,
     /// Brings the application along: made where it does not exist yet.
     #[serde(default)]
     pub application: Option<ApplicationIn>,
+    /// What else is sent than the payload.
     #[serde(borrow, default)]
     transformations_params: Option<TransformationsParams<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct TransformationsParams<'a> {
+    /// Sent instead of the payload, as it is.
     #[serde(borrow, default)]
     raw_payload: Option<Cow<'a, str>>,
+    /// `content-type` says what the raw payload is.
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
 }
@@ -256,6 +273,35 @@ pub struct MessageFields<'a> {
     pub deliver_at: Option<i64>,
     /// The payload.
     pub payload: Payload<'a>,
+}
+
+/// What is written by hand below, for the API's description.
+#[cfg(test)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code)] // never made
+pub(crate) struct MessageOut {
+    /// `msg_…`.
+    id: String,
+    /// The caller's own name for the event.
+    event_id: Option<String>,
+    /// The name of the event type.
+    event_type: String,
+    /// The channels.
+    channels: Option<Vec<String>>,
+    /// The tags.
+    tags: Option<Vec<String>>,
+    /// When it is to be delivered, where that is not at once.
+    #[schemars(with = "Option<crate::api::doc::kind::Time>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_at: Option<String>,
+    /// When it was accepted.
+    #[schemars(with = "crate::api::doc::kind::Time")]
+    timestamp: String,
+    /// The payload: `{}` without content, `{"expired":true}` where it is kept no longer, and a raw payload that is no
+    /// JSON object as `{"rawPayload": "…"}`.
+    #[schemars(with = "crate::api::doc::kind::Object")]
+    payload: serde_json::Value,
 }
 
 /// Writes a message, as it is answered. The payload is copied, not read; without content it is `{}`.

@@ -30,14 +30,21 @@ pub struct ImportIn {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiIn"))]
 #[serde(rename_all = "camelCase")]
-struct Fields {
+pub(crate) struct Fields {
+    /// Only say what would be done.
     #[serde(default, deserialize_with = "super::null_is_default")]
     dry_run: bool,
+    /// Archive every other event type.
     #[serde(default, deserialize_with = "super::null_is_default")]
     replace_all: bool,
+    /// The document.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     spec: Option<Value>,
+    /// The document as a text of JSON or YAML.
     #[serde(default)]
     spec_raw: Option<String>,
 }
@@ -159,6 +166,8 @@ fn resolved(spec: &Value, value: &Value, depth: usize, values: &mut usize) -> Va
 
 /// The answer of an import.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiOut"))]
 pub struct ImportOut {
     /// What was done, or would be.
     pub data: ImportOutData,
@@ -166,6 +175,8 @@ pub struct ImportOut {
 
 /// What an import did, or would do.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiOutData"))]
 #[serde(rename_all = "camelCase")]
 pub struct ImportOutData {
     /// The names of the event types that were made or changed.
@@ -176,10 +187,13 @@ pub struct ImportOutData {
 
 /// An event type as the document has it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EventTypeFromOpenApi"))]
 #[serde(rename_all = "camelCase")]
 pub struct Imported {
     name: String,
     description: String,
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     schemas: Option<Box<RawValue>>,
     deprecated: bool,
     group_name: Option<String>,

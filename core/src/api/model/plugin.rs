@@ -44,6 +44,7 @@ pub fn module_too_large() -> ApiError {
 
 /// A plugin, as it is answered.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PluginOut {
     /// By which endpoints name it.
@@ -51,17 +52,22 @@ pub struct PluginOut {
     /// The version that endpoints run unless they have pinned another.
     pub current: String,
     /// What the current version says about itself; null where it says nothing.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub manifest: Option<Box<RawValue>>,
     /// How many versions are kept.
     pub versions: i64,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }
 
 /// A version of a plugin, as it is answered.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PluginVersionOut"))]
 #[serde(rename_all = "camelCase")]
 pub struct VersionOut {
     /// The SHA-256 of the module as it was uploaded.
@@ -75,8 +81,10 @@ pub struct VersionOut {
     /// The version of the pass that makes it count its fuel.
     pub fuel_pass: i64,
     /// What it says about itself; null where it says nothing.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub manifest: Option<Box<RawValue>>,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
     /// Where it stands in the list of versions.
     #[serde(skip)]
@@ -112,8 +120,11 @@ pub fn check_config(faults: &mut Faults, loc: &[&str], schema: Option<&Schema>, 
 
 /// The body that sets the current version.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PluginCurrentIn"))]
 pub struct CurrentIn {
     /// A version of the plugin.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Version"))]
     pub version: String,
 }
 
@@ -126,15 +137,20 @@ impl CurrentIn {
 
 /// One plugin of an endpoint, as it is asked for.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointPluginIn"))]
 #[serde(rename_all = "camelCase")]
 pub struct AttachmentIn {
     /// The plugin's name.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::PluginName"))]
     pub name: String,
     /// The version to keep to; none follows the current one.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Version>"))]
     pub version: Option<String>,
     /// Its configuration: any JSON.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Any>"))]
     pub config: Option<Box<RawValue>>,
     /// What becomes of a delivery when it fails.
     #[serde(default)]
@@ -150,6 +166,8 @@ impl AttachmentIn {
 
 /// An endpoint's plugins, as they are asked for.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointPluginsIn"))]
 pub struct AttachmentsIn {
     /// In the order in which a delivery passes them.
     pub plugins: Vec<AttachmentIn>,
@@ -179,6 +197,8 @@ impl AttachmentsIn {
 
 /// One plugin of an endpoint, as it is answered. What is answered may be sent again as it is.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointPluginOut"))]
 #[serde(rename_all = "camelCase")]
 pub struct AttachmentOut {
     /// The plugin's name.
@@ -188,6 +208,7 @@ pub struct AttachmentOut {
     /// The version that runs.
     pub running_version: String,
     /// Its configuration.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Any"))]
     pub config: Option<Box<RawValue>>,
     /// What becomes of a delivery when it fails.
     pub on_error: OnError,
@@ -195,6 +216,8 @@ pub struct AttachmentOut {
 
 /// An endpoint's plugins, as they are answered.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointPluginsOut"))]
 pub struct AttachmentsOut {
     /// In the order in which a delivery passes them.
     pub plugins: Vec<AttachmentOut>,
@@ -216,13 +239,17 @@ impl AttachmentsOut {
 
 /// The body of a test run.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PluginTestIn"))]
 #[serde(rename_all = "camelCase")]
 pub struct TestIn {
     /// The version to run; none for the current one.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Version>"))]
     pub version: Option<String>,
     /// The configuration: any JSON.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Any>"))]
     pub config: Option<Box<RawValue>>,
     /// A message that was accepted, by id or event id…
     #[serde(default)]
@@ -237,11 +264,15 @@ pub struct TestIn {
 
 /// An event to test a plugin with.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PluginTestEvent"))]
 #[serde(rename_all = "camelCase")]
 pub struct TestEvent {
     /// Its type.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: String,
     /// Its payload; the plugin gets it byte for byte as it is written here.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Any"))]
     pub payload: Box<RawValue>,
     /// The headers that the endpoint would add.
     #[serde(default)]

@@ -26,6 +26,7 @@ const MAX_SECRETS: usize = 10;
 
 /// A preset in the list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PresetOut {
     name: String,
@@ -99,54 +100,80 @@ fn find(name: &str) -> Result<Preset, ApiError> {
 
 /// A request, with what is needed to look at its signature.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetRequestIn"))]
 #[serde(rename_all = "camelCase")]
-struct RequestIn {
+pub(crate) struct RequestIn {
+    /// The request's headers.
     #[serde(default)]
     headers: HeadersIn,
     /// In base64.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Base64"))]
     body: String,
+    /// The secret.
     #[serde(default)]
     secret: Option<String>,
+    /// Several secrets, newest first.
     #[serde(default)]
     secrets: Vec<String>,
+    /// The method; POST, where it is left out.
     #[serde(default)]
     method: Option<String>,
+    /// The URL.
     #[serde(default)]
     url: Option<String>,
+    /// The time to judge by; now, where it is left out.
     #[serde(default)]
     now: Option<When>,
+    /// What the scheme needs besides.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     params: Params,
     /// Read apart, as presets are read: one reader of schemes in the program is enough.
     #[serde(default)]
+    #[cfg_attr(
+        test,
+        schemars(
+            description = "Only for the preset `custom`: its scheme.",
+            with = "Option<crate::api::doc::kind::Object>"
+        )
+    )]
     scheme: Option<Box<RawValue>>,
     // Only to sign.
+    /// Only to sign: the id of the event.
     #[serde(default)]
     id: Option<String>,
+    /// Only to sign: the type of the event.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeName>"))]
     event_type: Option<String>,
 }
 
 /// Headers as an object (with a list where one is there twice), or as a list of pairs.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetHeadersIn"))]
 #[serde(untagged)]
-enum HeadersIn {
+pub(crate) enum HeadersIn {
     Object(BTreeMap<String, OneOrMany>),
     Pairs(Vec<(String, String)>),
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
-enum OneOrMany {
+pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
 
 /// RFC 3339, or seconds since 1970.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetTime"))]
 #[serde(untagged)]
-enum When {
+pub(crate) enum When {
     Seconds(i64),
     Text(String),
 }
@@ -254,8 +281,10 @@ impl Asked {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetVerdictOut"))]
 #[serde(rename_all = "camelCase")]
-struct VerdictOut {
+pub(crate) struct VerdictOut {
     verdict: &'static str,
     reason: Option<ReasonOut>,
     /// Which of the secrets it was.
@@ -270,20 +299,26 @@ struct VerdictOut {
 }
 
 #[derive(Debug, Serialize)]
-struct ReasonOut {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetReasonOut"))]
+pub(crate) struct ReasonOut {
     code: &'static str,
     detail: String,
 }
 
 #[derive(Debug, Serialize)]
-struct HandshakeOut {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetHandshakeOut"))]
+pub(crate) struct HandshakeOut {
     status: u16,
     headers: BTreeMap<String, String>,
     body: String,
 }
 
 #[derive(Debug, Serialize)]
-struct EventOut {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetEventOut"))]
+pub(crate) struct EventOut {
     #[serde(rename = "type")]
     kind: Option<String>,
     id: Option<String>,
@@ -332,7 +367,9 @@ pub fn verify(name: &str, bytes: &[u8], now: i64) -> Result<Reply, ApiError> {
 }
 
 #[derive(Debug, Serialize)]
-struct SignedOut {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetSignedOut"))]
+pub(crate) struct SignedOut {
     headers: BTreeMap<String, String>,
     /// In base64, where the signature stands in the body.
     body: Option<String>,

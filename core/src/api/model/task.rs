@@ -67,7 +67,20 @@ impl TaskStatus {
     }
 }
 
-/// The body of recover and replay-missing: messages accepted from `since` to `until`.
+/// The body of recover and replay-missing.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PeriodIn {
+    /// From when on messages were accepted.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
+    since: String,
+    /// Until when; now, where it is left out. At most 14 days after `since`.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    until: Option<String>,
+}
+
+/// Messages accepted from `since` to `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// In milliseconds.
@@ -79,13 +92,7 @@ pub struct Period {
 impl Period {
     /// Reads and checks a body; without `until` the period ends `now`.
     pub fn parse(bytes: &[u8], now: i64) -> Result<Self, ApiError> {
-        #[derive(Deserialize)]
-        struct Fields {
-            since: String,
-            #[serde(default)]
-            until: Option<String>,
-        }
-        let fields: Fields = body::parse(bytes)?;
+        let fields: PeriodIn = body::parse(bytes)?;
         let mut faults = Faults::default();
         let mut read = |name: &str, text: &str| {
             let time = parse_rfc3339(text);
@@ -113,10 +120,12 @@ impl Period {
 
 /// Which messages of its period a bulk replay sends; what is not named is not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct BulkFilter {
     /// Only of these types.
     #[n(0)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     pub event_types: Option<Vec<String>>,
     /// Only with this channel.
     #[n(1)]
@@ -126,10 +135,22 @@ pub struct BulkFilter {
     pub tag: Option<String>,
     /// Only where the newest attempt has this status, with the API's numbers.
     #[n(3)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Status>"))]
     pub status: Option<i64>,
     /// Only where the newest attempt was answered with this hundred; 0 for no answer.
     #[n(4)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::CodeClass>"))]
     pub status_code_class: Option<u16>,
+}
+
+/// The body of bulk-replay: read as its two parts.
+#[cfg(test)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+pub(crate) struct BulkReplayIn {
+    #[serde(flatten)]
+    _period: PeriodIn,
+    #[serde(flatten)]
+    _filter: BulkFilter,
 }
 
 impl BulkFilter {
@@ -165,6 +186,7 @@ impl BulkFilter {
 
 /// A task, as it is answered to who starts it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TaskOut {
     /// `qtask_…`.
@@ -174,6 +196,7 @@ pub struct TaskOut {
     /// What it does.
     pub task: String,
     /// RFC 3339.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }
 
@@ -191,11 +214,13 @@ impl TaskOut {
 
 /// A task, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BackgroundTaskOut {
     /// The task.
     #[serde(flatten)]
     pub task: TaskOut,
     /// Whose it is, and how far.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     pub data: serde_json::Value,
 }
 
