@@ -6,6 +6,7 @@
 //! holds the frames of earlier releases and reads them.
 
 use crate::plugin::Attached;
+use crate::send_as::SendAs;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -21,6 +22,9 @@ pub fn encode<T: Encode<()>>(frame: &T) -> Vec<u8> {
 pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, String> {
     minicbor::decode(bytes).map_err(|e| format!("unreadable frame: {e}"))
 }
+
+/// Headers: names and values.
+pub type HeaderList = Vec<(String, String)>;
 
 /// Worker → App: one message to accept.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -72,7 +76,7 @@ pub struct Ingest {
     pub origin: String,
     /// Headers that are delivered with it.
     #[n(1)]
-    pub headers: Vec<(String, String)>,
+    pub headers: HeaderList,
     /// The bytes as they came, where the payload is others.
     #[n(2)]
     pub raw: Option<ByteVec>,
@@ -177,7 +181,7 @@ pub struct Outgoing {
     pub payload: ByteVec,
     /// Headers that are delivered with it, where it brought any.
     #[n(4)]
-    pub headers: Option<Vec<(String, String)>>,
+    pub headers: Option<HeaderList>,
 }
 
 /// App → Endpoint: messages after a place in the App's log. Without messages it is a poke: "are you awake?".
@@ -267,6 +271,9 @@ pub struct Config {
     /// The plugins that each delivery passes, in order; none for an empty chain.
     #[n(14)]
     pub plugins: Option<Vec<Attached>>,
+    /// As which provider it sends; none for the deployment's own way.
+    #[n(15)]
+    pub send_as: Option<SendAs>,
 }
 
 /// Endpoint → App: answer to a [`Config`].
@@ -296,7 +303,7 @@ pub struct Payloads {
     pub gone: Vec<String>,
     /// Headers that are delivered with a payload, by the message's id, where it brought any.
     #[n(2)]
-    pub headers: Option<Vec<(String, Vec<(String, String)>)>>,
+    pub headers: Option<Vec<(String, HeaderList)>>,
 }
 
 /// Endpoint → App: the endpoint has room again.

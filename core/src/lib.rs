@@ -34,6 +34,7 @@ pub mod retry;
 pub mod rng;
 pub mod scheme;
 pub mod secret;
+pub mod send_as;
 pub mod settings;
 pub mod signature;
 pub mod source;

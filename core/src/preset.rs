@@ -221,10 +221,16 @@ pub struct EventDoc {
 
 /// JSON as it is written, so that members keep their order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct Example(Box<RawValue>);
+pub struct Example(#[cfg_attr(test, schemars(with = "serde_json::Value"))] Box<RawValue>);
 
 impl Example {
+    /// A text that is JSON.
+    pub fn parse(text: String) -> Option<Self> {
+        RawValue::from_string(text).ok().map(Self)
+    }
+
     /// The JSON.
     pub fn as_str(&self) -> &str {
         self.0.get()
@@ -295,6 +301,38 @@ fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Preset {
+    /// A preset that is nothing but a scheme.
+    pub fn custom(scheme: Scheme) -> Self {
+        Self {
+            name: String::new(),
+            title: "This scheme".to_owned(),
+            docs: String::new(),
+            confidence: Confidence::Unconfirmed,
+            scheme,
+            event: EventPlaces::default(),
+            methods: post(),
+            content_type: json(),
+            handshakes: Vec::new(),
+            responses: Responses::default(),
+            keys: None,
+            delivery: None,
+            catalog: Vec::new(),
+            test_event: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The headers that say an event's type, id and time.
+    pub fn event_headers(&self) -> impl Iterator<Item = &str> {
+        let places =
+            self.event.kind.iter().chain(&self.event.id).chain(self.event.time.as_ref().map(|time| &time.at));
+        let named = places.filter_map(|place| match place {
+            Place::Header(name) => Some(name.as_str()),
+            _ => None,
+        });
+        named.chain(self.event.id_also.iter().map(String::as_str))
+    }
+
     /// What a request says of its event, once it is verified. `body` is the request's, or one item of a batch.
     pub fn event(&self, request: &Request<'_>) -> Event {
         let at = |place: &Option<Place>| place.as_ref().and_then(|place| read(place, request));

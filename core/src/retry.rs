@@ -73,6 +73,11 @@ impl Schedule {
         Self(delays)
     }
 
+    /// A schedule of pauses in whole seconds, as presets have them.
+    pub fn from_seconds(delays: &[u32]) -> Self {
+        Self(delays.iter().map(|&seconds| i64::from(seconds).saturating_mul(1000)).collect())
+    }
+
     /// The pauses in milliseconds.
     pub fn delays(&self) -> &[i64] {
         &self.0

@@ -163,6 +163,13 @@ pub fn check(url: &str, policy: &Policy) -> Result<Target, Refusal> {
     Ok(Target { host, secure, url: parsed.into() })
 }
 
+/// Whether a URL that [`check`] lets through is plain http to somewhere that is not a network of the operator's own:
+/// what a provider that calls only https never does.
+pub fn is_plain(target: &Target) -> bool {
+    let public = || check(&target.url, &Policy::default()).is_ok();
+    !target.secure && public()
+}
+
 /// Names that no public resolver answers (RFC 6761, 6762, 8375, 9476), and those of common private networks.
 const LOCAL_SUFFIXES: [&str; 10] =
     ["local", "internal", "intranet", "private", "corp", "home", "lan", "localdomain", "home.arpa", "alt"];

@@ -12,6 +12,7 @@ use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
 use weir_core::app::{EndpointRecord, StoredSecret};
 use weir_core::frame::*;
 use weir_core::plugin::{Attached, OnError};
+use weir_core::send_as::SendAs;
 use weir_core::source::rejected::Rejected;
 use weir_core::source::{Batch, Form, OldToken, Options, SourceRecord, SourceRow, Unverified};
 
@@ -198,8 +199,20 @@ frames! {
                 config: Some(text("{}")),
                 on_error: OnError::Deliver,
             }]),
+            send_as: None,
         } => "8f03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806818566726564616374626162f5627b7d01",
         ConfigAnswer { version: 3 } => "8103";
+    an_endpoint_that_sends_as_a_provider:
+        SendAs {
+            preset: text("relaypost"),
+            params: BTreeMap::from([(text("header"), text("x-a"))]),
+            scheme: None,
+        } => "826972656c6179706f7374a16668656164657263782d61",
+        SendAs { preset: text("custom"), params: BTreeMap::new(), scheme: Some(text("{}")) } => "8366637573746f6da0627b7d",
+        EndpointContent {
+            send_as: Some(SendAs { preset: text("loops"), ..SendAs::default() }),
+            ..EndpointContent::default()
+        } => "8e6060f6f4f6f6f6a0f6f6f6f6f682656c6f6f7073a0";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")], headers: None } => "828182656d73675f31427b7d81656d73675f32";

@@ -116,6 +116,13 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Patch<T> {
     }
 }
 
+/// What is not there changes nothing.
+impl<T> From<Option<T>> for Patch<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Patch::Absent, Patch::Set)
+    }
+}
+
 impl<T> Patch<T> {
     /// Changes a value that may be unset.
     pub fn apply(self, to: &mut Option<T>) {
@@ -135,6 +142,15 @@ impl<T> Patch<T> {
             Patch::Absent => {}
             Patch::Null => *to = T::default(),
             Patch::Set(value) => *to = value,
+        }
+    }
+
+    /// The same change of what is made of the value.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Patch::Absent => Patch::Absent,
+            Patch::Null => Patch::Null,
+            Patch::Set(value) => Patch::Set(make(value)),
         }
     }
 

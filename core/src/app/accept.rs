@@ -2,7 +2,7 @@
 
 use super::{App, Effects, Entry};
 use crate::filter::parse_channels;
-use crate::frame::{Accepted, NewMessage, Payloads, PayloadsAsk};
+use crate::frame::{Accepted, HeaderList, NewMessage, Payloads, PayloadsAsk};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use minicbor::bytes::ByteVec;
@@ -123,6 +123,18 @@ impl<S: Sql> App<S> {
         let mut effects = Effects::default();
         self.settle(now, &mut effects)?;
         Ok((answers, effects))
+    }
+
+    /// Stores a message of this object's own making, as part of a step that goes on.
+    pub(super) fn accept_alone(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        message: NewMessage,
+    ) -> Result<(), SqlError> {
+        let mut group = Group { at: now, ..Group::default() };
+        self.accept_one(now, rng, message, &mut group)?;
+        self.insert(now, group.stored)
     }
 
     fn accept_one(
@@ -258,7 +270,7 @@ impl<S: Sql> App<S> {
     }
 
     /// A message's payload, if it is still stored, and the headers that it brought.
-    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<(Vec<u8>, Option<Headers>)>, SqlError> {
+    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<Content>, SqlError> {
         let rows =
             self.sql.query("SELECT payload, headers FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
@@ -267,10 +279,10 @@ impl<S: Sql> App<S> {
     }
 }
 
-/// Headers that are delivered with a message.
-pub(super) type Headers = Vec<(String, String)>;
+/// What is delivered of a message: its payload, and the headers that it brought.
+pub(super) type Content = (Vec<u8>, Option<HeaderList>);
 
 /// Headers as they are stored.
-pub(super) fn read_headers(text: Option<String>) -> Option<Headers> {
+pub(super) fn read_headers(text: Option<String>) -> Option<HeaderList> {
     serde_json::from_str(&text?).ok()
 }

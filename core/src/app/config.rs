@@ -4,6 +4,7 @@ use super::events::set;
 use super::{App, Effects, EndpointRecord, Slot};
 use crate::frame::{self, ConfigAnswer, Report, ReportKind};
 use crate::operational::{self, Event};
+use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde_json::json;
@@ -155,7 +156,12 @@ impl<S: Sql> App<S> {
 
     /// Takes an endpoint's report. A report about an older configuration is void: whoever changed it since
     /// has decided.
-    pub fn reported(&mut self, now: i64, report: &Report) -> Result<Effects, SqlError> {
+    pub fn reported(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        report: &Report,
+    ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
         if let Some(slot) = self.slots.get(&report.endpoint_id)
             && !slot.deleted
@@ -197,10 +203,19 @@ impl<S: Sql> App<S> {
                 );
                 let event = Event::new(report.event_id(), event_type, &data);
                 effects.operational.push(self.as_own(event));
+                if event_type == operational::ATTEMPT_EXHAUSTED {
+                    self.say_exhausted(now, rng, &report.endpoint_id, msg_id, report.event_id(), &data)?;
+                }
             }
         }
         self.settle(now, &mut effects)?;
         Ok(effects)
+    }
+
+    /// The type of a message's event; `None` where the message is gone.
+    pub(super) fn event_type_of(&self, msg_id: &str) -> Result<Option<String>, SqlError> {
+        let rows = self.sql.query("SELECT event_type FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
+        rows.into_iter().next().map(|mut row| row.text(0)).transpose()
     }
 
     fn event_id_of(&self, msg_id: &str) -> Result<Option<String>, SqlError> {

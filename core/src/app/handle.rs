@@ -3,13 +3,14 @@
 use super::accept::read_headers;
 use super::destinations::AskPlan;
 use super::log::Scan;
-use super::{App, Effects, EndpointRecord, Slot, StoredSecret};
+use super::secrets::preset_of;
+use super::{App, Effects, EndpointRecord, Slot};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
 use crate::api::model::endpoint::{
     EndpointAttemptStats, EndpointContent, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch,
-    EndpointIn, EndpointOut, EndpointPatch, EndpointSecretOut, EndpointSecretRotateIn, EndpointStats,
-    EndpointUpdate, unknown_event_types,
+    EndpointIn, EndpointOut, EndpointPatch, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
+    unknown_event_types,
 };
 use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
 use crate::api::model::task::TaskKind;
@@ -22,7 +23,6 @@ use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAns
 use crate::id;
 use crate::operational;
 use crate::rng::Entropy;
-use crate::secret::Secret;
 use crate::sql::{Row, Sql, SqlError, Value};
 use crate::target;
 use serde_json::json;
@@ -165,7 +165,14 @@ impl<S: Sql> App<S> {
             }
             Some(Op::SecretGet) => {
                 let (_, slot) = self.endpoint(param(0))?;
-                Ok(Outcome::Reply(Reply::json(200, &self.shown_secret(&slot.record)?)))
+                let shown = self.shown_secret(&slot.record)?.ok_or_else(|| {
+                    ApiError::status(
+                        400,
+                        "private_key",
+                        "The endpoint signs with a private key, which is not shown. Its receivers know the public half.",
+                    )
+                })?;
+                Ok(Outcome::Reply(Reply::json(200, &shown)))
             }
             Some(Op::SecretRotate) => self.rotate(now, rng, param(0), call),
             Some(Op::HeadersGet) => {
@@ -275,9 +282,17 @@ impl<S: Sql> App<S> {
                 return Err(unknown_event_types(&unknown));
             }
         }
-        target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
+        let target = target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
             ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
         })?;
+        if let Some(send_as) = &content.send_as {
+            let preset =
+                send_as.check().map_err(|(field, text)| ApiError::invalid(&["body", field], text))?;
+            if preset.delivery.is_some_and(|delivery| delivery.https_only) && target::is_plain(&target) {
+                let text = format!("{} calls https URLs only. Send one, or another preset.", preset.title);
+                return Err(ApiError::invalid_kind(&["body", "url"], text, "url_https_only"));
+            }
+        }
         if let Some(uid) = &content.uid
             && let Ok((other, _)) = self.endpoint(uid)
             && Some(other) != own
@@ -294,7 +309,8 @@ impl<S: Sql> App<S> {
 
     fn create(&mut self, now: i64, rng: &mut impl Entropy, mut new: EndpointIn) -> Handled {
         self.check_content(&mut new.content, None)?;
-        let secret = self.make_secret(new.secret.as_deref(), "secret", rng)?;
+        let preset = preset_of(&new.content);
+        let secret = self.make_secret(new.secret.as_deref(), "secret", preset.as_ref(), rng)?;
         let record = EndpointRecord {
             content: new.content,
             headers: new.headers,
@@ -307,32 +323,6 @@ impl<S: Sql> App<S> {
         let (_, slot) = self.endpoint(&endpoint_id)?;
         let reply = Reply::json(201, &slot.record.out(&endpoint_id));
         self.changed(now, reply)
-    }
-
-    fn make_secret(
-        &self,
-        given: Option<&str>,
-        field: &str,
-        rng: &mut impl Entropy,
-    ) -> Result<StoredSecret, ApiError> {
-        let secret = match given {
-            Some(text) => {
-                Secret::parse(text).map_err(|e| ApiError::invalid(&["body", field], e.to_string()))?
-            }
-            None => Secret::generate(self.deployment.default_signature, rng),
-        };
-        let sealed = self
-            .deployment
-            .vault
-            .seal(&secret.storage_text(), rng)
-            .map_err(|e| ApiError::Internal(e.to_string()))?;
-        Ok(StoredSecret { sealed, expires_at: None })
-    }
-
-    fn shown_secret(&self, record: &EndpointRecord) -> Result<EndpointSecretOut, ApiError> {
-        let text = record.secret(&self.deployment.vault).map_err(ApiError::Internal)?;
-        let secret = Secret::parse(&text).map_err(|e| ApiError::Internal(e.to_string()))?;
-        Ok(EndpointSecretOut { key: secret.public_text() })
     }
 
     /// Changes an endpoint's record; `work` makes the change and the reply.
@@ -385,8 +375,11 @@ impl<S: Sql> App<S> {
             new.content.uid = Some(key.to_owned());
         }
         self.check_content(&mut new.content, Some(&endpoint_id))?;
-        let outcome = self.change(now, &endpoint_id, |record| {
-            record.content = new.content;
+        let mut record = self.endpoint(&endpoint_id)?.1.record.clone();
+        let before = std::mem::replace(&mut record.content, new.content);
+        self.fit_secrets_after(&before, &mut record, rng)?;
+        let outcome = self.change(now, &endpoint_id, |old| {
+            *old = record;
             Ok(Reply::empty(200))
         })?;
         self.answer_with(&endpoint_id, outcome)
@@ -409,11 +402,14 @@ impl<S: Sql> App<S> {
         let patch = EndpointPatch::parse(&call.body)?;
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
-        if let Some(text) = patch.secret.value() {
-            record.secrets = vec![self.make_secret(Some(text), "secret", rng)?];
-        }
+        let (before, secret) = (record.content.clone(), patch.secret.value().cloned());
         record.content.apply(patch);
         self.check_content(&mut record.content, Some(&endpoint_id))?;
+        if let Some(text) = secret {
+            let preset = preset_of(&record.content);
+            record.secrets = vec![self.make_secret(Some(&text), "secret", preset.as_ref(), rng)?];
+        }
+        self.fit_secrets_after(&before, &mut record, rng)?;
         let outcome = self.change(now, &endpoint_id, |old| {
             *old = record;
             Ok(Reply::empty(200))
@@ -435,7 +431,8 @@ impl<S: Sql> App<S> {
                 ),
             ));
         }
-        let new = self.make_secret(rotate.key.as_deref(), "key", rng)?;
+        let preset = preset_of(&record.content);
+        let new = self.make_secret(rotate.key.as_deref(), "key", preset.as_ref(), rng)?;
         let grace = i64::from(rotate.grace_seconds()).saturating_mul(1_000);
         if let Some(current) = record.secrets.first_mut() {
             current.expires_at = Some(now.saturating_add(grace));
@@ -444,7 +441,7 @@ impl<S: Sql> App<S> {
         record.secrets.insert(0, new);
         let shown = self.shown_secret(&record)?;
         self.edit_endpoint(now, &endpoint_id, record)?;
-        self.changed(now, Reply::json(200, &shown))
+        self.changed(now, shown.map_or_else(|| Reply::empty(204), |shown| Reply::json(200, &shown)))
     }
 
     fn list_endpoints(&self, call: &Call) -> Handled {

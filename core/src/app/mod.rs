@@ -20,6 +20,7 @@ mod config;
 mod destinations;
 mod events;
 mod example;
+mod exhausted;
 mod fanout;
 mod handle;
 mod ingest;
@@ -30,6 +31,7 @@ mod record;
 mod rejected;
 mod schedule;
 mod schema;
+mod secrets;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ pub use tasks::TaskEffect;
 
 use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
-use crate::frame::{self, AppInit, Config, Push};
+use crate::frame::{self, AppInit, Config, HeaderList, Push};
 use crate::id::{self, Generator};
 use crate::operational::Event;
 use crate::retry::doubled;
@@ -93,7 +95,7 @@ struct Entry {
     channels_text: Option<String>,
     channels: Vec<String>,
     payload: Rc<[u8]>,
-    headers: Option<accept::Headers>,
+    headers: Option<HeaderList>,
 }
 
 struct Slot {

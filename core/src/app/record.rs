@@ -90,6 +90,7 @@ impl EndpointRecord {
             paces: throttle.into_iter().chain(pace).collect(),
             max_in_flight: content.max_in_flight.map(u32::from),
             plugins: self.plugins.clone(),
+            send_as: content.send_as.clone(),
         }
     }
 

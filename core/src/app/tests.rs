@@ -133,7 +133,7 @@ impl Sut {
 
     fn report(&mut self, endpoint_id: &str, kind: ReportKind, config_version: i64) -> Effects {
         let report = Report { endpoint_id: endpoint_id.to_owned(), kind, at: self.now, config_version };
-        self.app.reported(self.now, &report).unwrap()
+        self.app.reported(self.now, &mut self.rng, &report).unwrap()
     }
 
     fn disabled(&mut self, endpoint_id: &str) -> bool {

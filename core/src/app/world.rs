@@ -223,7 +223,7 @@ impl World {
             self.endpoint(id, |endpoint, rng| Ok(((), endpoint.record(now, rng, results)?)));
         }
         for (seq, report) in effects.reports {
-            let told = self.app.reported(now, &report).expect("reported");
+            let told = self.app.reported(now, &mut self.rng, &report).expect("reported");
             self.events.extend(told.operational.iter().cloned());
             self.carry_out(told);
             self.endpoint(id, |endpoint, _| Ok(((), endpoint.reported(now, seq, true)?)));

@@ -19,6 +19,7 @@ mod plugins;
 mod purge;
 mod record;
 mod schema;
+mod sender;
 mod stats;
 mod summary;
 #[cfg(test)]
@@ -29,17 +30,14 @@ pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
 use crate::deployment::{Deployment, is_overdue};
-use crate::frame::{self, Config, Report, ReportKind};
+use crate::frame::{self, Config, HeaderList, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
-use crate::plugin::Attached;
-use crate::retry::Schedule;
+use crate::plugin::{Attached, Subject};
 use crate::rng::Entropy;
-use crate::secret::Secret;
-use crate::signature::{self, HeaderProfile};
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
-use crate::vault::Vault;
 use plugins::{Breaker, Ready};
+use sender::{Draft, Sender};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -95,6 +93,10 @@ pub struct Attempt {
     pub timeout_ms: i64,
     /// When it was started.
     pub started_at: i64,
+    /// The URL to call instead, where the signature stands in it: on record is only the other.
+    pub signed_url: Option<String>,
+    /// Why it must not be sent; a sentence.
+    pub refused: Option<String>,
 }
 
 /// A delivery in memory: a row of the table that is leased to this object.
@@ -122,18 +124,13 @@ struct Queued {
     delivery: Delivery,
     payload: Vec<u8>,
     /// Headers that the message brought along.
-    headers: Option<Vec<(String, String)>>,
+    headers: Option<HeaderList>,
 }
 
 /// The configuration, made ready for use.
 struct Active {
     config: Config,
-    schedule: Schedule,
-    timeout_ms: i64,
-    profile: HeaderProfile,
-    secrets: Vec<Secret>,
-    /// When the oldest of `secrets` ceases to sign.
-    secrets_until: Option<i64>,
+    sender: Sender,
     plugins: Rc<[Attached]>,
 }
 
@@ -288,9 +285,9 @@ impl<S: Sql> Endpoint<S> {
     /// way, or of a memory that was lost) the latest time at which its request can have started, and those of
     /// leases that ran out (see [`Self::save_starts`]).
     fn restore_pace(&mut self, active: &Active, now: i64) -> Result<(), SqlError> {
-        let paces = active.config.paces.iter();
+        let paces = active.sender.paces.iter();
         self.windows = paces.map(|&(limit, window_ms)| Window::new(Pace { limit, window_ms })).collect();
-        let Some(span) = active.config.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
+        let Some(span) = active.sender.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
             return Ok(());
         };
         let since = now.saturating_sub(span);
@@ -308,7 +305,7 @@ impl<S: Sql> Endpoint<S> {
                 Value::Int(now),
                 // No lease taken by this clock ends later: the clock went back, and the start lies in its future.
                 Value::Int(
-                    now.saturating_add(active.timeout_ms)
+                    now.saturating_add(active.sender.timeout_ms)
                         .saturating_add(LEASE_MARGIN_MS)
                         .saturating_add(QUEUE_SLACK_MS),
                 ),
@@ -365,30 +362,12 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {
-        let schedule = config.schedule_ms.as_ref().map_or_else(
-            || self.deployment.retry_schedule.clone(),
-            |delays| Schedule::from_ms(delays.clone()),
-        );
-        let profile = config
-            .header_profile
-            .as_deref()
-            .and_then(HeaderProfile::from_word)
-            .unwrap_or(self.deployment.header_profile);
-        let timeout_ms = config.timeout_ms.unwrap_or(self.deployment.request_timeout_ms);
+        let sender = Sender::new(&config, &self.deployment, now);
         let plugins = config.plugins.clone().unwrap_or_default().into();
-        let mut active = Active {
-            config,
-            schedule,
-            timeout_ms,
-            profile,
-            secrets: Vec::new(),
-            secrets_until: None,
-            plugins,
-        };
-        active.refresh_secrets(&self.deployment.vault, now);
+        let active = Active { config, sender, plugins };
         // Where the paces stay, memory knows the starts better than the table, which cannot tell a lease that
         // waits from one that was started.
-        if self.active.as_ref().is_none_or(|before| before.config.paces != active.config.paces) {
+        if self.active.as_ref().is_none_or(|before| before.sender.paces != active.sender.paces) {
             self.restore_pace(&active, now)?;
         }
         self.active = Some(active);
@@ -417,10 +396,11 @@ impl<S: Sql> Endpoint<S> {
     /// free for the next one now. (A failure may mean that nothing more is to be sent: that is for the record.)
     pub fn answered(&mut self, now: i64, result: &AttemptResult) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
+        let success = self.succeeded(&result.outcome);
         if let Some(request) = self.in_flight.get_mut(&result.delivery.key)
             && request.until == result.delivery.slot
             && !request.answered
-            && result.outcome.is_success()
+            && success
         {
             request.answered = true;
             self.answered = self.answered.saturating_add(1);
@@ -495,11 +475,9 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn can_send(&self) -> bool {
-        self.active.as_ref().is_some_and(|a| {
-            // Where no secret can be opened (the master key was lost), nothing can be signed: it waits.
-            let can_sign = !a.secrets.is_empty() || a.config.secrets.is_empty();
-            can_sign && !a.config.disabled && !a.config.deleted
-        })
+        self.active
+            .as_ref()
+            .is_some_and(|a| a.sender.can_sign(&a.config) && !a.config.disabled && !a.config.deleted)
     }
 
     /// Requests that wait for their answer, and deliveries that pass plugins: each holds a place.
@@ -516,7 +494,8 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn lease(&self, now: i64) -> i64 {
-        let timeout = self.active.as_ref().map_or(self.deployment.request_timeout_ms, |a| a.timeout_ms);
+        let timeout =
+            self.active.as_ref().map_or(self.deployment.request_timeout_ms, |a| a.sender.timeout_ms);
         now.saturating_add(timeout).saturating_add(LEASE_MARGIN_MS)
     }
 
@@ -532,7 +511,7 @@ impl<S: Sql> Endpoint<S> {
         if self.hold_until > now || self.slow > 0 {
             return 2;
         }
-        let paces = self.active.iter().flat_map(|active| &active.config.paces);
+        let paces = self.active.iter().flat_map(|active| &active.sender.paces);
         let starts = paces
             .map(|&(limit, window_ms)| {
                 i64::from(limit).saturating_mul(QUEUE_SLACK_MS).checked_div(window_ms.max(1)).unwrap_or(0)
@@ -550,7 +529,7 @@ impl<S: Sql> Endpoint<S> {
         self.load_due(now, effects)?;
         while self.under_way() < self.max_in_flight() && self.gate(now) <= now {
             if let Some(Ready { delivery, subject }) = self.ready.pop_front() {
-                self.start(now, delivery, subject.body, subject.headers, effects)?;
+                self.start(now, delivery, subject, effects)?;
                 continue;
             }
             let Some(queued) = self.queue.pop_front() else { break };
@@ -558,15 +537,11 @@ impl<S: Sql> Endpoint<S> {
             if self.has_plugins() {
                 self.pass(now, queued, effects)?;
             } else {
-                let own = self.own_headers(queued.headers);
-                self.start(now, queued.delivery, queued.payload, own, effects)?;
+                let subject = self.subject(&queued.delivery, queued.payload, queued.headers);
+                self.start(now, queued.delivery, subject, effects)?;
             }
         }
         Ok(())
-    }
-
-    fn own_headers(&self, brought: Option<Vec<(String, String)>>) -> Vec<(String, String)> {
-        self.active.as_ref().map(|active| active.own_headers(brought)).unwrap_or_default()
     }
 
     /// Leases deliveries whose time has come and asks for their payloads.
@@ -645,29 +620,38 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
+    /// A delivery as it is before any plugin. Of the headers that the message brought, its content type replaces the
+    /// usual one; the endpoint's own go before the others.
+    fn subject(&self, delivery: &Delivery, payload: Vec<u8>, brought: Option<HeaderList>) -> Subject {
+        let mut headers = self.active.as_ref().map(Active::own_headers).unwrap_or_default();
+        for (name, value) in brought.into_iter().flatten() {
+            match headers.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(&name)) {
+                Some((_, kind)) if name.eq_ignore_ascii_case("content-type") => *kind = value,
+                Some(_) => {}
+                None => headers.push((name, value)),
+            }
+        }
+        Subject { event_type: delivery.event_type.clone(), headers, body: payload }
+    }
+
     fn start(
         &mut self,
         now: i64,
         mut delivery: Delivery,
-        payload: Vec<u8>,
-        own: Vec<(String, String)>,
+        subject: Subject,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
         self.renew(now, &mut delivery)?;
         let Some(active) = &mut self.active else { return Ok(()) };
-        if active.secrets_until.is_some_and(|until| until <= now) {
-            active.refresh_secrets(&self.deployment.vault, now);
-        }
-        let signed = signature::headers(
-            active.profile,
-            &active.secrets,
-            &delivery.msg_id,
-            now.div_euclid(1000),
-            &payload,
-        );
-        let mut headers = own;
-        headers.push(("user-agent".to_owned(), USER_AGENT.to_owned()));
-        headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        active.sender.refresh(&active.config, &self.deployment.vault, now);
+        let draft = Draft {
+            url: &active.config.url,
+            headers: subject.headers,
+            id: &delivery.msg_id,
+            event_type: &subject.event_type,
+            payload: subject.body,
+        };
+        let made = active.sender.make(now, draft);
         for window in &mut self.windows {
             window.start(now);
         }
@@ -675,10 +659,12 @@ impl<S: Sql> Endpoint<S> {
         effects.send.push(Attempt {
             delivery,
             url: active.config.url.clone(),
-            headers,
-            body: payload,
-            timeout_ms: active.timeout_ms,
+            headers: made.headers,
+            body: made.body,
+            timeout_ms: active.sender.timeout_ms,
             started_at: now,
+            signed_url: made.signed_url,
+            refused: made.refused,
         });
         Ok(())
     }
@@ -737,30 +723,13 @@ impl<S: Sql> Endpoint<S> {
 }
 
 impl Active {
-    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
-    /// which go before them.
-    fn own_headers(&self, brought: Option<Vec<(String, String)>>) -> Vec<(String, String)> {
-        let is = |name: &str, (other, _): &(String, String)| other.eq_ignore_ascii_case(name);
-        let brought = brought.unwrap_or_default();
-        let content_type = brought.iter().find(|header| is("content-type", header)).cloned();
-        let content_type =
-            content_type.unwrap_or_else(|| ("content-type".to_owned(), "application/json".to_owned()));
-        let own = &self.config.headers;
-        let brought = brought.into_iter().filter(|header @ (name, _)| {
-            !is("content-type", header) && !own.iter().any(|header| is(name, header))
-        });
-        std::iter::once(content_type).chain(brought).chain(own.iter().cloned()).collect()
+    /// The headers that a delivery adds, before it is signed.
+    fn own_headers(&self) -> Vec<(String, String)> {
+        self.sender.own_headers(&self.config)
     }
 
-    fn refresh_secrets(&mut self, vault: &Vault, now: i64) {
-        let live: Vec<_> =
-            self.config.secrets.iter().filter(|s| s.expires_at.is_none_or(|at| at > now)).collect();
-        self.secrets_until = live.iter().filter_map(|s| s.expires_at).min();
-        // A secret that cannot be opened (its key was lost) cannot sign: the others still do.
-        self.secrets = live
-            .iter()
-            .filter_map(|s| vault.open(&s.sealed).ok())
-            .filter_map(|text| Secret::parse(&text).ok())
-            .collect();
+    /// Whether the receiver took a delivery: a status of success, head and body within the timeout.
+    fn succeeded(&self, outcome: &AttemptOutcome) -> bool {
+        matches!(outcome, AttemptOutcome::Answer { code, .. } if self.sender.success.contains(code))
     }
 }

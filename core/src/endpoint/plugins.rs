@@ -85,12 +85,8 @@ impl<S: Sql> Endpoint<S> {
     pub(super) fn pass(&mut self, now: i64, queued: Queued, effects: &mut Effects) -> Result<(), SqlError> {
         let Queued { mut delivery, payload, headers } = queued;
         self.renew(now, &mut delivery)?;
+        let subject = self.subject(&delivery, payload, headers);
         let Some(active) = &self.active else { return Ok(()) };
-        let subject = Subject {
-            event_type: delivery.event_type.clone(),
-            headers: active.own_headers(headers),
-            body: payload,
-        };
         let chain = Chain::new(Rc::clone(&active.plugins), subject);
         self.passing.insert(delivery.key.clone(), delivery.slot);
         effects.pass.push(Passage { delivery, chain });

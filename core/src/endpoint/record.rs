@@ -62,13 +62,6 @@ pub enum AttemptOutcome {
     Failed(Failure),
 }
 
-impl AttemptOutcome {
-    /// Whether the receiver took the delivery: 200 to 299, head and body within the timeout.
-    pub fn is_success(&self) -> bool {
-        matches!(self, AttemptOutcome::Answer { code: 200..=299, .. })
-    }
-}
-
 /// The result of one [`Attempt`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptResult {
@@ -140,7 +133,7 @@ impl<S: Sql> Endpoint<S> {
         let together = results.len() > 1;
         let (mut succeeded, mut others) = (Vec::new(), Vec::new());
         for result in results {
-            let usual = result.outcome.is_success() && !is_recovery(&result.delivery);
+            let usual = self.succeeded(&result.outcome) && !is_recovery(&result.delivery);
             if together && usual && self.is_under_way(&result.delivery) {
                 self.forget_in_flight(&result.delivery.key);
                 succeeded.push(result);
@@ -157,6 +150,11 @@ impl<S: Sql> Endpoint<S> {
         }
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
+    }
+
+    /// Whether the receiver took a delivery.
+    pub(super) fn succeeded(&self, outcome: &AttemptOutcome) -> bool {
+        self.active.as_ref().is_some_and(|active| active.succeeded(outcome))
     }
 
     /// Whether this object waits for just this result. If not, its lease ran out, or the object was opened anew:
@@ -219,7 +217,7 @@ impl<S: Sql> Endpoint<S> {
             self.forget_in_flight(&delivery.key);
         }
         let (code, retry_after, response) = describe(&result.outcome);
-        if result.outcome.is_success() {
+        if self.succeeded(&result.outcome) {
             let record = Record { status: SUCCESS, code, response: &response, next_at: None, held: false };
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
             self.recovered()?;
@@ -253,7 +251,7 @@ impl<S: Sql> Endpoint<S> {
         let made = delivery.made.saturating_add(1);
         let delay = match &self.active {
             Some(active) if !delivery.manual && !active.config.deleted => {
-                active.schedule.next(made, rng.unit())
+                active.sender.schedule.next(made, rng.unit())
             }
             _ => None,
         };
@@ -455,7 +453,8 @@ impl<S: Sql> Endpoint<S> {
         if active.config.disabled || active.config.deleted {
             return Ok(());
         }
-        if code == 410 {
+        let gives_up = active.sender.gives_up;
+        if code == 410 && gives_up {
             return self.disable_self(now, ReportKind::Gone, effects);
         }
         match self.failing_since {
@@ -465,7 +464,7 @@ impl<S: Sql> Endpoint<S> {
             }
             Some(since) => {
                 let limit = self.deployment.endpoint_disable_after_ms;
-                if limit.is_some_and(|limit| now.saturating_sub(since) >= limit) {
+                if gives_up && limit.is_some_and(|limit| now.saturating_sub(since) >= limit) {
                     return self.disable_self(now, ReportKind::FailingSince { since }, effects);
                 }
                 Ok(())

@@ -310,6 +310,19 @@ fn ed25519(raw: &[u8], purpose: Purpose) -> Result<Key, KeyFault> {
     Ok(Key::Ed25519(Box::new(public), None))
 }
 
+/// The public half of an Ed25519 key that is written so, written the same way.
+pub(super) fn public_half(format: KeyFormat, text: &str) -> Option<String> {
+    let Key::Ed25519(public, _) = ed25519(&decode(format, text).ok()?, Purpose::Sign).ok()? else {
+        return None;
+    };
+    match format {
+        KeyFormat::Hex => Some(Encoding::Hex.encode(public.as_bytes())),
+        KeyFormat::Base64 => Some(Encoding::Base64.encode(public.as_bytes())),
+        KeyFormat::Whpk => Some(format!("whpk_{}", Encoding::Base64.encode(public.as_bytes()))),
+        _ => None,
+    }
+}
+
 /// In DER, the key itself is the last 32 bytes of both the public and the private form of RFC 8410.
 fn ed25519_document(document: &Document<'_>, purpose: Purpose) -> Result<Key, KeyFault> {
     let raw = match document {

@@ -404,6 +404,15 @@ impl Scheme {
         }
     }
 
+    /// Whether the receiver may choose the header (the parameter `header`).
+    pub fn header_is_chosen(&self) -> bool {
+        match self {
+            Self::Signature(scheme) => scheme.named_by_receiver,
+            Self::Token(scheme) => scheme.named_by_receiver,
+            Self::Jwt(_) | Self::Basic(_) | Self::None => false,
+        }
+    }
+
     /// The parameters that have to be given.
     pub fn params(&self) -> Vec<String> {
         let mut names = Vec::new();

@@ -82,8 +82,8 @@ impl Path {
         Some(value)
     }
 
-    /// Puts a text at the path, making the objects on the way.
-    pub(super) fn put(&self, into: &mut serde_json::Value, text: &str) -> Option<()> {
+    /// Puts a text at the path, making the objects on the way; `None` where the value has another shape.
+    pub(crate) fn put(&self, into: &mut serde_json::Value, text: &str) -> Option<()> {
         self.put_value(into, text.into())
     }
 

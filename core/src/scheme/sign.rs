@@ -1,8 +1,8 @@
 //! Signing: what a provider would send.
 
-use super::crypto::sha256;
+use super::crypto::{Algorithm, sha256};
 use super::form::Form;
-use super::key::{KeyFault, Purpose};
+use super::key::{KeyFault, KeyFormat, Purpose, public_half};
 use super::model::{Scheme, Signature};
 use super::place::{Place, View};
 use super::verdict::Reason;
@@ -164,6 +164,16 @@ impl Scheme {
         match ready.faults.first() {
             Some((at, fault)) => Err(SignFault::Secret(*at, *fault)),
             None => Ok(ready),
+        }
+    }
+
+    /// What whoever verifies needs of a secret: all of it where both sides hold the same; the public half of an
+    /// Ed25519 key; `None` of a private key in a document.
+    pub fn public_half(&self, secret: &str) -> Option<String> {
+        match self.key() {
+            Some((KeyFormat::Key, _)) => None,
+            Some((format, Some(Algorithm::Ed25519))) => public_half(format, secret),
+            _ => Some(secret.to_owned()),
         }
     }
 

@@ -142,7 +142,7 @@ pub(super) enum AppOp {
 #[derive(Clone)]
 pub(super) enum EndpointOp {
     Push(Push),
-    Configure(Config),
+    Configure(Box<Config>),
     Resend(Resend),
 }
 
@@ -606,7 +606,8 @@ impl World {
             let delay = at - self.app_clock(a);
             self.after(delay, Event::AppTimer(a, self.apps[a].node.process));
         }
-        let configs = effects.configure.into_iter().map(|(id, config)| (id, EndpointOp::Configure(config)));
+        let configs =
+            effects.configure.into_iter().map(|(id, config)| (id, EndpointOp::Configure(Box::new(config))));
         let pushes = effects.push.into_iter().map(|(id, push)| (id, EndpointOp::Push(push)));
         let calls: Vec<_> = configs.chain(pushes).collect();
         let kept = self.kept(crashed, calls.len());
@@ -857,7 +858,7 @@ impl World {
         if self.defect == Some(Defect::SwallowsReports) {
             return Some(Answer::Done);
         }
-        let done = self.step_app(a, false, |m, now, _| m.reported(now, report).map(|fx| ((), fx)))?;
+        let done = self.step_app(a, false, |m, now, rng| m.reported(now, rng, report).map(|fx| ((), fx)))?;
         if done.committed {
             self.learn(a);
         }
@@ -902,7 +903,7 @@ impl World {
                 }
                 answer.map(Answer::Push)
             }
-            EndpointOp::Configure(config) => self.configure(e, config),
+            EndpointOp::Configure(config) => self.configure(e, *config),
             EndpointOp::Resend(resend) => {
                 let done = self.step_endpoint(e, false, |m, now, rng| m.resend(now, rng, resend));
                 done.and_then(|done| self.finish_endpoint(e, done)).map(|_| Answer::Done)

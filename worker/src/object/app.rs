@@ -226,7 +226,7 @@ impl Inner {
 
     /// A report is acknowledged once everything that follows from it is stored.
     async fn report(self: &Rc<Self>, report: &Report) -> Result<JsValue, String> {
-        let mut effects = self.shell.step(|machine| machine.reported(now(), report))?;
+        let mut effects = self.shell.step(|machine| machine.reported(now(), &mut Random, report))?;
         let events = std::mem::take(&mut effects.operational);
         self.carry_out(effects);
         for event in events {

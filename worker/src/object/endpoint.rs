@@ -268,7 +268,12 @@ impl Inner {
 
     fn send(self: &Rc<Self>, attempt: Attempt) {
         // Checked when the endpoint was saved, and again here: the rules may have become stricter since.
-        match target::check(&attempt.url, &self.shell.deployment.policy) {
+        let url = attempt.signed_url.as_deref().unwrap_or(&attempt.url);
+        let allowed = match &attempt.refused {
+            Some(why) => Err(why.clone()),
+            None => target::check(url, &self.shell.deployment.policy).map_err(|refusal| refusal.to_string()),
+        };
+        match allowed {
             Ok(target) => {
                 let token = self.tokens.replace(self.tokens.get().wrapping_add(1));
                 if let Some(posts) = self.posts.get() {
@@ -278,7 +283,7 @@ impl Inner {
                 self.sent.borrow_mut().insert(token, attempt);
             }
             Err(refusal) => {
-                let outcome = AttemptOutcome::Failed(Failure::Refused(refusal.to_string()));
+                let outcome = AttemptOutcome::Failed(Failure::Refused(refusal));
                 self.results.borrow_mut().push(attempt.ended(now(), outcome));
                 self.record();
             }

@@ -7,6 +7,9 @@ use super::{
 use crate::api::body::{self, Faults, Patch};
 use crate::error::ApiError;
 use crate::header::{self, HeaderFault, MAX_HEADERS};
+use crate::preset::Example;
+use crate::scheme::Params;
+use crate::send_as::SendAs;
 pub use crate::signature::HeaderProfile;
 use crate::time::rfc3339;
 use minicbor::{Decode, Encode};
@@ -116,6 +119,9 @@ pub struct EndpointContent {
     /// How long an answer may take, in seconds; none for the gateway's own setting.
     #[n(12)]
     pub timeout_s: Option<u16>,
+    /// As which provider it sends; none for the gateway's own way.
+    #[n(13)]
+    pub send_as: Option<SendAs>,
 }
 
 impl EndpointContent {
@@ -189,7 +195,26 @@ impl EndpointContent {
         patch.retry_schedule.apply(&mut self.retry_schedule);
         patch.header_profile.apply(&mut self.header_profile);
         patch.timeout_seconds.apply(&mut self.timeout_s);
+        self.apply_preset(patch.preset, patch.preset_params, patch.scheme);
         self.settle();
+    }
+
+    /// Parameters and scheme belong to the preset: another one begins without.
+    fn apply_preset(&mut self, preset: Patch<String>, params: Patch<Params>, scheme: Patch<Example>) {
+        match preset {
+            Patch::Null => self.send_as = None,
+            Patch::Set(preset) if self.send_as.as_ref().is_none_or(|before| before.preset != preset) => {
+                self.send_as = Some(SendAs { preset, ..SendAs::default() });
+            }
+            _ => {}
+        }
+        if params.value().is_some() || scheme.value().is_some() {
+            self.send_as.get_or_insert_default();
+        }
+        if let Some(send_as) = &mut self.send_as {
+            params.apply_or_default(&mut send_as.params);
+            scheme.map(|scheme| scheme.as_str().to_owned()).apply(&mut send_as.scheme);
+        }
     }
 
     /// An empty list means all, and an item counts once.
@@ -259,6 +284,15 @@ pub(crate) struct Fields {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     timeout_seconds: Option<u16>,
+    /// As which provider it sends: a preset's name, or `custom`.
+    #[serde(default)]
+    preset: Option<String>,
+    /// What the preset leaves open.
+    #[serde(default)]
+    preset_params: Option<Params>,
+    /// The scheme of the preset `custom`.
+    #[serde(default)]
+    scheme: Option<Example>,
     // Only create reads the last two.
     /// Made where there is none; only when it is created.
     #[serde(default)]
@@ -284,7 +318,9 @@ impl Fields {
             retry_schedule: self.retry_schedule,
             header_profile: self.header_profile,
             timeout_s: self.timeout_seconds,
+            send_as: None,
         };
+        content.apply_preset(self.preset.into(), self.preset_params.into(), self.scheme.into());
         content.settle();
         (content, self.secret, self.headers.unwrap_or_default())
     }
@@ -380,6 +416,12 @@ pub struct EndpointPatch {
     /// How long an answer may take, in seconds.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     pub timeout_seconds: Patch<u16>,
+    /// As which provider it sends.
+    pub preset: Patch<String>,
+    /// What the preset leaves open.
+    pub preset_params: Patch<Params>,
+    /// The scheme of the preset `custom`.
+    pub scheme: Patch<Example>,
     /// Replaces the secret at once, without a time in which both are valid. SDKs before 2.0 offer it.
     pub secret: Patch<String>,
 }
@@ -445,6 +487,12 @@ pub struct EndpointOut {
     header_profile: Option<HeaderProfile>,
     /// How long an answer may take, in seconds; none for the gateway's own setting.
     timeout_seconds: Option<u16>,
+    /// As which provider it sends.
+    preset: Option<String>,
+    /// What the preset leaves open.
+    preset_params: Params,
+    /// The scheme of the preset `custom`.
+    scheme: Option<Example>,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
@@ -456,6 +504,7 @@ pub struct EndpointOut {
 impl EndpointOut {
     /// Makes the answer of what is stored.
     pub fn new(id: String, content: EndpointContent, created_ms: i64, updated_ms: i64) -> Self {
+        let send_as = content.send_as.unwrap_or_default();
         Self {
             id,
             uid: content.uid,
@@ -474,6 +523,9 @@ impl EndpointOut {
             retry_schedule: content.retry_schedule,
             header_profile: content.header_profile,
             timeout_seconds: content.timeout_s,
+            preset: Some(send_as.preset).filter(|name| !name.is_empty()),
+            preset_params: send_as.params,
+            scheme: send_as.scheme.and_then(Example::parse),
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }

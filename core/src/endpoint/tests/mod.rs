@@ -3,10 +3,13 @@
 use super::*;
 use crate::frame::{AttemptsAsk, Outgoing, Payloads, Push, PushAnswer, Resend, SecretFrame, StatsAsk};
 use crate::rng::Seeded;
+use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::signature;
 use crate::sql::memory::Memory;
 
 mod plugins;
+mod presets;
 
 /// 2026-11-18T11:06:40Z.
 const NOW: i64 = 1_795_000_000_000;
@@ -40,6 +43,7 @@ fn config(version: i64) -> Config {
         paces: Vec::new(),
         max_in_flight: None,
         plugins: None,
+        send_as: None,
     }
 }
 

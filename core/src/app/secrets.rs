@@ -1,0 +1,201 @@
+//! Signing secrets of endpoints: each in the form of whoever the endpoint sends as.
+
+use super::{App, EndpointRecord, StoredSecret};
+use crate::api::model::endpoint::{EndpointContent, EndpointSecretOut};
+use crate::error::ApiError;
+use crate::preset::Preset;
+use crate::rng::Entropy;
+use crate::secret::Secret;
+use crate::send_as::{self, SendAs};
+use crate::sql::Sql;
+
+impl<S: Sql> App<S> {
+    /// The secret that was given, checked, or a new one: as the preset's are written, if the endpoint has one.
+    pub(super) fn make_secret(
+        &self,
+        given: Option<&str>,
+        field: &str,
+        preset: Option<&Preset>,
+        rng: &mut impl Entropy,
+    ) -> Result<StoredSecret, ApiError> {
+        let text = match (preset, given) {
+            (Some(preset), Some(text)) => send_as::check_secret(preset, text).map(|()| text.to_owned()),
+            (Some(preset), None) => send_as::new_secret(preset, rng),
+            (None, Some(text)) => {
+                Secret::parse(text).map(|secret| secret.storage_text()).map_err(|e| e.to_string())
+            }
+            (None, None) => Ok(Secret::generate(self.deployment.default_signature, rng).storage_text()),
+        };
+        let text = text.map_err(|sentence| ApiError::invalid(&["body", field], sentence))?;
+        let sealed = self.deployment.vault.seal(&text, rng).map_err(|e| ApiError::Internal(e.to_string()))?;
+        Ok(StoredSecret { sealed, expires_at: None })
+    }
+
+    /// As [`fit_secrets`](Self::fit_secrets), where it sends as somebody else than before.
+    pub(super) fn fit_secrets_after(
+        &self,
+        before: &EndpointContent,
+        record: &mut EndpointRecord,
+        rng: &mut impl Entropy,
+    ) -> Result<(), ApiError> {
+        if before.send_as == record.content.send_as {
+            return Ok(());
+        }
+        self.fit_secrets(record, rng)
+    }
+
+    /// Whoever an endpoint sends as from now on may have secrets of another form: those that do not fit sign no more,
+    /// and where none is left there is a new one.
+    fn fit_secrets(&self, record: &mut EndpointRecord, rng: &mut impl Entropy) -> Result<(), ApiError> {
+        let preset = preset_of(&record.content);
+        let fits = |secret: &StoredSecret| {
+            let text =
+                self.deployment.vault.open(&secret.sealed).map_err(|e| ApiError::Internal(e.to_string()))?;
+            Ok::<_, ApiError>(match &preset {
+                Some(preset) => send_as::check_secret(preset, &text).is_ok(),
+                None => Secret::parse(&text).is_ok(),
+            })
+        };
+        let mut fit = Vec::new();
+        for secret in std::mem::take(&mut record.secrets) {
+            if fits(&secret)? {
+                fit.push(secret);
+            }
+        }
+        if fit.first().is_none_or(|secret| secret.expires_at.is_some()) {
+            fit.insert(0, self.make_secret(None, "secret", preset.as_ref(), rng)?);
+        }
+        record.secrets = fit;
+        Ok(())
+    }
+
+    /// The secret as its receiver needs it; none of a private key that its owner gave.
+    pub(super) fn shown_secret(
+        &self,
+        record: &EndpointRecord,
+    ) -> Result<Option<EndpointSecretOut>, ApiError> {
+        let text = record.secret(&self.deployment.vault).map_err(ApiError::Internal)?;
+        let key = if let Some(preset) = preset_of(&record.content) {
+            preset.scheme.public_half(&text)
+        } else {
+            let secret = Secret::parse(&text).map_err(|e| ApiError::Internal(e.to_string()))?;
+            Some(secret.public_text())
+        };
+        Ok(key.map(|key| EndpointSecretOut { key }))
+    }
+}
+
+/// As whom an endpoint sends, if not as Weir.
+pub(super) fn preset_of(content: &EndpointContent) -> Option<Preset> {
+    content.send_as.as_ref().and_then(SendAs::resolve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use serde_json::{Value, json};
+
+    fn secret(world: &mut World, endpoint: &str) -> String {
+        let (status, shown) = world.call(Op::SecretGet, &[endpoint], "", &Value::Null);
+        assert_eq!(status, 200, "{shown}");
+        shown["key"].as_str().expect("a key").to_owned()
+    }
+
+    fn refused(world: &mut World, body: &Value) -> (String, String) {
+        let (status, error) = world.call(Op::EndpointCreate, &[], "", body);
+        assert_eq!(status, 422, "{error}");
+        let fault = &error["detail"][0];
+        (fault["loc"][1].as_str().unwrap_or_default().to_owned(), fault["msg"].to_string())
+    }
+
+    #[test]
+    fn a_preset_is_shown_as_it_was_given_and_its_secret_has_the_providers_form() {
+        let mut world = World::new(&[]);
+        let body = json!({ "preset": "relaypost", "presetParams": { "header": "x-acme" } });
+        let endpoint = world.add_endpoint(&body);
+        let (_, shown) = world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null);
+        assert_eq!((&shown["preset"], &shown["presetParams"]), (&body["preset"], &body["presetParams"]));
+        assert_eq!(secret(&mut world, &endpoint).len(), 64, "hex");
+        let loops = world.add_endpoint(&json!({ "preset": "loops" }));
+        assert!(secret(&mut world, &loops).starts_with("whsec_"));
+        let own = world.add_endpoint(&json!({ "preset": "mailabl", "secret": "my app secret" }));
+        assert_eq!(secret(&mut world, &own), "my app secret");
+        let pair = world.add_endpoint(&json!({ "preset": "svix-ed25519" }));
+        assert!(secret(&mut world, &pair).starts_with("whpk_"), "only the public half is shown");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_as_is_refused_with_a_sentence() {
+        let mut world = World::new(&[]);
+        let url = "https://example.com/hook";
+        for (body, field, says) in [
+            (json!({ "preset": "lops" }), "preset", "Near it: loops"),
+            (json!({ "presetParams": { "a": "b" } }), "preset", "Say as which provider"),
+            (json!({ "preset": "loops", "secret": "short" }), "secret", "Loops has: `whsec_` and base64"),
+            (json!({ "preset": "sendgrid" }), "secret", "signs with a private key"),
+            (
+                json!({ "preset": "resend", "url": "http://example.com/" }),
+                "url",
+                "Resend calls https URLs only",
+            ),
+            (json!({ "preset": "custom" }), "scheme", "needs a scheme"),
+        ] {
+            let mut whole = json!({ "url": url });
+            whole.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
+            let (at, sentence) = refused(&mut world, &whole);
+            assert!(at == field && sentence.contains(says), "{body}: {at}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_only_to_networks_that_the_operator_has_opened() {
+        let mut world = World::new(&[("ALLOWED_NETWORKS", "127.0.0.0/8")]);
+        world.add_endpoint(&json!({ "preset": "resend", "url": "http://127.0.0.1:9999/" }));
+        refused(&mut world, &json!({ "preset": "resend", "url": "http://example.com/" }));
+    }
+
+    #[test]
+    fn secrets_stay_where_they_fit_and_are_made_anew_where_they_do_not() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let first = secret(&mut world, &endpoint);
+        let patch = |world: &mut World, body: Value| world.call(Op::EndpointPatch, &[&endpoint], "", &body);
+        assert_eq!(patch(&mut world, json!({ "preset": "loops" })).0, 200);
+        assert_eq!(secret(&mut world, &endpoint), first, "the same form");
+        assert_eq!(patch(&mut world, json!({ "preset": "mailabl", "secret": "app secret" })).0, 200);
+        assert_eq!(secret(&mut world, &endpoint), "app secret");
+        let (_, shown) = patch(&mut world, json!({ "preset": null }));
+        assert_eq!(shown["preset"], Value::Null);
+        assert!(secret(&mut world, &endpoint).starts_with("whsec_"), "'app secret' is none of Weir's");
+        let (status, shown) =
+            patch(&mut world, json!({ "preset": "relaypost", "presetParams": { "header": "x-a" } }));
+        assert_eq!((status, &shown["presetParams"]["header"]), (200, &json!("x-a")), "{shown}");
+        let (_, shown) = patch(&mut world, json!({ "preset": "mailabl" }));
+        assert_eq!(shown["presetParams"], json!({}), "another preset begins without");
+        let put = json!({ "url": "https://example.com/" });
+        assert_eq!(world.call(Op::EndpointUpdate, &[&endpoint], "", &put).1["preset"], Value::Null);
+    }
+
+    #[test]
+    fn a_private_key_is_taken_and_not_shown() {
+        let mut world = World::new(&[]);
+        let pem = include_str!("../../tests/scheme/keys/p256.pem");
+        let endpoint = world.add_endpoint(&json!({ "preset": "sendgrid", "secret": pem }));
+        let (status, error) = world.call(Op::SecretGet, &[&endpoint], "", &Value::Null);
+        assert_eq!((status, &error["code"]), (400, &json!("private_key")), "{error}");
+        let rotated = world.call(Op::SecretRotate, &[&endpoint], "", &json!({ "key": pem }));
+        assert_eq!(rotated, (204, Value::Null));
+    }
+
+    #[test]
+    fn a_scheme_of_ones_own_is_stored_and_shown() {
+        let mut world = World::new(&[]);
+        let scheme = json!({ "kind": "token", "at": "header:x-acme-token" });
+        let endpoint =
+            world.add_endpoint(&json!({ "preset": "custom", "scheme": scheme, "secret": "t0ken" }));
+        assert_eq!(world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1["scheme"], scheme);
+        world.send("a.b");
+        assert_eq!(world.got.len(), 1);
+    }
+}

@@ -1,0 +1,211 @@
+//! How an endpoint's requests are made: what the configuration says, what the preset says where that is silent, and
+//! the deployment's own way where there is no preset. Worked out once for each configuration.
+
+use super::USER_AGENT;
+use crate::deployment::Deployment;
+use crate::frame::Config;
+use crate::preset::{Exhausted, Preset};
+use crate::retry::Schedule;
+use crate::scheme::{Outgoing, Params, Secrets};
+use crate::secret::Secret;
+use crate::send_as::SendAs;
+use crate::signature::{self, HeaderProfile};
+use crate::vault::Vault;
+use std::ops::RangeInclusive;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The configuration, made ready for use.
+pub(super) struct Sender {
+    pub(super) schedule: Schedule,
+    pub(super) timeout_ms: i64,
+    /// The statuses that are a success.
+    pub(super) success: RangeInclusive<u16>,
+    /// Each: at most so many requests started in any window of so many milliseconds.
+    pub(super) paces: Vec<(u32, i64)>,
+    /// Whether an endpoint that is gone, or fails for long, is disabled.
+    pub(super) gives_up: bool,
+    identity: Identity,
+    /// When the oldest of the secrets ceases to sign.
+    secrets_until: Option<i64>,
+}
+
+/// As whom it signs.
+enum Identity {
+    /// As Weir.
+    Own { profile: HeaderProfile, secrets: Vec<Secret> },
+    /// As a provider.
+    Preset { preset: Box<Preset>, params: Params, secrets: Secrets, ready: bool },
+    /// As a provider that this release does not know: nothing can be signed, so it waits.
+    Unknown,
+}
+
+/// A delivery's request, signed.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    /// The URL, where the signature stands in it.
+    pub(super) signed_url: Option<String>,
+    /// Why it cannot be sent; a sentence.
+    pub(super) refused: Option<String>,
+}
+
+/// What a delivery's request is made of.
+pub(super) struct Draft<'a> {
+    pub(super) url: &'a str,
+    /// Custom headers, and what plugins made of them.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) id: &'a str,
+    pub(super) event_type: &'a str,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Sender {
+    pub(super) fn new(config: &Config, deployment: &Deployment, now: i64) -> Self {
+        let preset = config.send_as.as_ref().map(SendAs::resolve);
+        let delivery = preset.iter().flatten().find_map(|preset| preset.delivery.clone());
+        let delivery = delivery.as_ref();
+        let schedule = match (&config.schedule_ms, delivery) {
+            (Some(delays), _) => Schedule::from_ms(delays.clone()),
+            (None, Some(delivery)) => Schedule::from_seconds(&delivery.schedule_s),
+            (None, None) => deployment.retry_schedule.clone(),
+        };
+        let documented = delivery.and_then(|delivery| delivery.timeout_s);
+        let timeout_ms = config.timeout_ms.or(documented.map(|s| i64::from(s).saturating_mul(1_000)));
+        let paces = match delivery.and_then(|delivery| delivery.per_second) {
+            Some(limit) if config.paces.is_empty() => vec![(limit, 1_000)],
+            _ => config.paces.clone(),
+        };
+        let (first, last) = delivery.map_or((200, 299), |delivery| delivery.success);
+        let exhausted = delivery.map(|delivery| &delivery.exhausted);
+        let identity = match preset {
+            None => {
+                let own = config.header_profile.as_deref().and_then(HeaderProfile::from_word);
+                Identity::Own { profile: own.unwrap_or(deployment.header_profile), secrets: Vec::new() }
+            }
+            Some(None) => Identity::Unknown,
+            Some(Some(preset)) => Identity::Preset {
+                preset: Box::new(preset),
+                params: config.send_as.as_ref().map(|send_as| send_as.params.clone()).unwrap_or_default(),
+                secrets: Secrets::default(),
+                ready: false,
+            },
+        };
+        let mut this = Self {
+            schedule,
+            timeout_ms: timeout_ms.unwrap_or(deployment.request_timeout_ms),
+            success: first..=last,
+            paces,
+            gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
+            identity,
+            secrets_until: None,
+        };
+        this.open_secrets(config, &deployment.vault, now);
+        this
+    }
+
+    /// Forgets secrets whose time is over.
+    pub(super) fn refresh(&mut self, config: &Config, vault: &Vault, now: i64) {
+        if self.secrets_until.is_some_and(|until| until <= now) {
+            self.open_secrets(config, vault, now);
+        }
+    }
+
+    fn open_secrets(&mut self, config: &Config, vault: &Vault, now: i64) {
+        let live: Vec<_> = config.secrets.iter().filter(|s| s.expires_at.is_none_or(|at| at > now)).collect();
+        self.secrets_until = live.iter().filter_map(|s| s.expires_at).min();
+        // A secret that cannot be opened (its key was lost) cannot sign: the others still do.
+        let texts = live.iter().filter_map(|s| vault.open(&s.sealed).ok());
+        match &mut self.identity {
+            Identity::Own { secrets, .. } => {
+                *secrets = texts.filter_map(|text| Secret::parse(&text).ok()).collect();
+            }
+            Identity::Preset { preset, secrets, ready, .. } => {
+                let fit: Vec<String> =
+                    texts.filter(|text| preset.scheme.signing(&[text.as_str()]).is_ok()).collect();
+                *ready = !fit.is_empty();
+                *secrets = preset.scheme.signing(&fit).unwrap_or_default();
+            }
+            Identity::Unknown => {}
+        }
+    }
+
+    /// Whether requests can be signed. Where no secret can be opened (the master key was lost), they wait.
+    pub(super) fn can_sign(&self, config: &Config) -> bool {
+        match &self.identity {
+            Identity::Own { secrets, .. } => !secrets.is_empty() || config.secrets.is_empty(),
+            Identity::Preset { ready, .. } => *ready,
+            Identity::Unknown => false,
+        }
+    }
+
+    /// The headers that a delivery adds, before it is signed.
+    pub(super) fn own_headers(&self, config: &Config) -> Vec<(String, String)> {
+        let (kind, custom) = match &self.identity {
+            Identity::Preset { preset, .. } => {
+                // What the provider says of an event is not the endpoint's to say.
+                let taken =
+                    |name: &str| preset.event_headers().any(|header| header.eq_ignore_ascii_case(name));
+                let free = config.headers.iter().filter(|(name, _)| !taken(name));
+                (preset.content_type.as_str(), free.cloned().collect())
+            }
+            _ => ("application/json", config.headers.clone()),
+        };
+        std::iter::once(("content-type".to_owned(), kind.to_owned())).chain(custom).collect()
+    }
+
+    /// The signed request of a delivery.
+    pub(super) fn make(&self, now: i64, draft: Draft<'_>) -> Made {
+        let Draft { url, mut headers, id, event_type, payload } = draft;
+        headers.push(("user-agent".to_owned(), USER_AGENT.to_owned()));
+        match &self.identity {
+            Identity::Own { profile, secrets } => {
+                let signed = signature::headers(*profile, secrets, id, now.div_euclid(1000), &payload);
+                headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
+                Made { headers, body: payload, ..Made::default() }
+            }
+            Identity::Preset { preset, params, secrets, .. } => {
+                let body = if preset.content_type == FORM { form(&payload) } else { Ok(payload) };
+                let body = match body {
+                    Ok(body) => body,
+                    Err(why) => return Made { refused: Some(why), ..Made::default() },
+                };
+                let outgoing = Outgoing { method: "POST", url, headers: &headers, body: &body, id };
+                match preset.sign(secrets, params, &outgoing, event_type, now) {
+                    Ok(signed) => {
+                        let set =
+                            |name: &str| signed.headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
+                        headers.retain(|(name, _)| !set(name));
+                        headers.extend(signed.headers);
+                        Made {
+                            headers,
+                            body: signed.body.unwrap_or(body),
+                            signed_url: signed.url,
+                            refused: None,
+                        }
+                    }
+                    Err(fault) => Made { refused: Some(fault.to_string()), ..Made::default() },
+                }
+            }
+            Identity::Unknown => {
+                let why = "This release does not know the endpoint's preset.".to_owned();
+                Made { refused: Some(why), ..Made::default() }
+            }
+        }
+    }
+}
+
+/// The members of a JSON object as a form, for providers that send one: texts as they are, anything else as JSON.
+fn form(payload: &[u8]) -> Result<Vec<u8>, String> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload)
+        .map_err(|_| "This provider sends forms: the payload has to be a JSON object.".to_owned())?;
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &object {
+        match value {
+            serde_json::Value::String(text) => form.append_pair(name, text),
+            other => form.append_pair(name, &other.to_string()),
+        };
+    }
+    Ok(form.finish().into_bytes())
+}
