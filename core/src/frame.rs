@@ -23,8 +23,8 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, String> {
     minicbor::decode(bytes).map_err(|e| format!("unreadable frame: {e}"))
 }
 
-/// Headers: names and values.
-pub type HeaderList = Vec<(String, String)>;
+/// Names and values of headers, in their order.
+pub type Headers = Vec<(String, String)>;
 
 /// Worker → App: one message to accept.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -76,7 +76,7 @@ pub struct Ingest {
     pub origin: String,
     /// Headers that are delivered with it.
     #[n(1)]
-    pub headers: HeaderList,
+    pub headers: Vec<(String, String)>,
     /// The bytes as they came, where the payload is others.
     #[n(2)]
     pub raw: Option<ByteVec>,
@@ -181,7 +181,7 @@ pub struct Outgoing {
     pub payload: ByteVec,
     /// Headers that are delivered with it, where it brought any.
     #[n(4)]
-    pub headers: Option<HeaderList>,
+    pub headers: Option<Vec<(String, String)>>,
 }
 
 /// App → Endpoint: messages after a place in the App's log. Without messages it is a poke: "are you awake?".
@@ -303,7 +303,7 @@ pub struct Payloads {
     pub gone: Vec<String>,
     /// Headers that are delivered with a payload, by the message's id, where it brought any.
     #[n(2)]
-    pub headers: Option<Vec<(String, HeaderList)>>,
+    pub headers: Option<Vec<(String, Headers)>>,
 }
 
 /// Endpoint → App: the endpoint has room again.
@@ -448,7 +448,7 @@ pub struct AttemptsAsk {
 }
 
 /// Endpoint → App: attempts in the order in which they were read, one more than asked for where there are more.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Attempts {
     /// The attempts.
     #[n(0)]
@@ -528,6 +528,34 @@ pub struct StatsAnswer {
     /// Deliveries that plugins filtered out.
     #[n(5)]
     pub filtered: i64,
+}
+
+/// Directory → App: what it was sent in a period, or what it listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UsageAsk {
+    /// From when on, in milliseconds.
+    #[n(0)]
+    pub since: i64,
+    /// Until when, in milliseconds.
+    #[n(1)]
+    pub until: i64,
+    /// Whether attempts are counted; else event types are gathered.
+    #[n(2)]
+    pub counts: bool,
+}
+
+/// App → Directory: what it was sent, or what it listens to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct UsageAnswer {
+    /// How many attempts there were.
+    #[n(0)]
+    pub attempts: i64,
+    /// The event types that its endpoints name, in order, each once.
+    #[n(1)]
+    pub event_types: Vec<String>,
+    /// Whether an endpoint names none, and so gets all.
+    #[n(2)]
+    pub catches_all: bool,
 }
 
 /// App → Endpoint: how the deliveries of these messages stand.

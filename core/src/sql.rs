@@ -213,22 +213,22 @@ pub fn migrate<S: Sql>(sql: &S, migrations: &[Migration], now: i64) -> Result<()
 pub mod memory {
     use super::{Cell, Row, Sql, SqlError, Value};
     use rusqlite::types::{ToSqlOutput, ValueRef};
-    use rusqlite::{Connection, ToSql};
-    use std::cell::RefCell;
+    use rusqlite::{Connection, StatementStatus, ToSql};
+    use std::cell::{Cell as Counter, RefCell};
     use std::collections::BTreeSet;
     use std::rc::Rc;
 
     /// A database in memory. Clones share it, so that a test can drop an object and open another on what it
     /// left behind.
     #[derive(Clone)]
-    pub struct Memory(Rc<Connection>, Rc<RefCell<Option<BTreeSet<&'static str>>>>);
+    pub struct Memory(Rc<Connection>, Rc<RefCell<Option<BTreeSet<&'static str>>>>, Rc<Counter<u64>>);
 
     impl Memory {
         /// An empty database.
         pub fn new() -> Self {
             let connection = Connection::open_in_memory().expect("a database in memory");
             connection.set_prepared_statement_cache_capacity(128);
-            Self(Rc::new(connection), Rc::default())
+            Self(Rc::new(connection), Rc::default(), Rc::default())
         }
 
         /// From now on, the statements that are run are remembered.
@@ -249,6 +249,12 @@ pub mod memory {
                 (sql, rows.expect("a plan").join("; "))
             };
             recorded.into_iter().map(plan).collect()
+        }
+
+        /// How many steps SQLite's machine has taken so far: what it costs to step over a row is a handful, so this
+        /// tells whether more rows were read, whether they were found or passed over.
+        pub fn steps(&self) -> u64 {
+            self.2.get()
         }
 
         /// How many rows were inserted, updated and deleted so far: nearly what the platform bills, which
@@ -308,6 +314,9 @@ pub mod memory {
                 });
                 out.push(Row(cells.collect::<Result<_, SqlError>>()?));
             }
+            drop(rows);
+            let steps = statement.reset_status(StatementStatus::VmStep);
+            self.2.set(self.2.get().saturating_add(u64::try_from(steps).unwrap_or(0)));
             Ok(out)
         }
 

@@ -36,6 +36,8 @@ pub struct Claims {
     pub session: Option<String>,
     /// What it may do with its application ([`crate::api::model::auth::may`]); `None` is everything.
     pub capabilities: Option<Vec<String>>,
+    /// Which event types behind feature flags it sees.
+    pub feature_flags: Option<Vec<String>>,
 }
 
 /// Why a token is refused; a sentence for whoever holds it.
@@ -115,6 +117,8 @@ pub struct Limits {
     pub session: Option<String>,
     /// See [`Claims::capabilities`].
     pub capabilities: Option<Vec<String>>,
+    /// See [`Claims::feature_flags`].
+    pub feature_flags: Option<Vec<String>>,
 }
 
 /// A token for one application, as [`sign_app`], which says exactly when it was made (so that "all made
@@ -136,7 +140,8 @@ pub fn sign_portal(
     if let Some(claims) = claims.as_object_mut() {
         let session = limits.session.as_ref().map(|session| ("sid", session.as_str().into()));
         let capabilities = limits.capabilities.as_ref().map(|list| ("weir_cap", list.as_slice().into()));
-        let further = session.into_iter().chain(capabilities);
+        let flags = limits.feature_flags.as_ref().map(|list| ("feature_flags", list.as_slice().into()));
+        let further = session.into_iter().chain(capabilities).chain(flags);
         claims.extend(further.map(|(name, value): (_, serde_json::Value)| (name.to_owned(), value)));
     }
     Ok(sign(secret, claims, now_ms, ttl_ms))
@@ -177,7 +182,7 @@ pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenEr
         return Err(TokenError::NotYetValid);
     }
     let issued_at = claims.weir_iat_ms.or(claims.iat.map(millis));
-    let (session, capabilities) = (claims.sid, claims.weir_cap);
+    let (session, capabilities, feature_flags) = (claims.sid, claims.weir_cap, claims.feature_flags);
     let (org, app) = if is_app(&claims.sub) {
         let org = claims.org.and_then(|org| org.as_str().map(str::to_owned));
         (org.ok_or(TokenError::Subject)?, Some(claims.sub))
@@ -187,7 +192,7 @@ pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenEr
     if !is_id("org_", &org) {
         return Err(TokenError::Subject);
     }
-    Ok(Claims { org, app, expires_at, not_before, issued_at, session, capabilities })
+    Ok(Claims { org, app, expires_at, not_before, issued_at, session, capabilities, feature_flags })
 }
 
 #[derive(Deserialize)]
@@ -207,6 +212,8 @@ struct RawClaims {
     iat: Option<f64>,
     #[serde(default, deserialize_with = "if_text")]
     sid: Option<String>,
+    #[serde(default, deserialize_with = "texts")]
+    feature_flags: Option<Vec<String>>,
     // Weir's own.
     weir_iat_ms: Option<i64>,
     weir_cap: Option<Vec<String>>,
@@ -215,6 +222,14 @@ struct RawClaims {
 /// Other issuers may mean anything by these claims: what is not of the kind wanted is as good as absent.
 fn if_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     serde_json::Value::deserialize(from).map(|value| value.as_f64())
+}
+
+fn texts<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    let texts = |items: &Vec<serde_json::Value>| {
+        items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    Ok(value.as_array().map(texts))
 }
 
 fn if_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -307,6 +322,7 @@ mod tests {
                 id: id.to_owned(),
                 session: Some("s".into()),
                 capabilities: Some(vec!["ViewBase".into()]),
+                feature_flags: Some(vec!["beta".into()]),
             };
             sign_portal(SECRET, ORG, APP, NOW, HOUR, &limits).unwrap()
         };
@@ -315,6 +331,7 @@ mod tests {
         assert_eq!((claims.app.as_deref(), claims.issued_at), (Some(APP), Some(NOW)));
         assert_eq!(claims.session.as_deref(), Some("s"));
         assert_eq!(claims.capabilities, Some(vec!["ViewBase".into()]));
+        assert_eq!(claims.feature_flags, Some(vec!["beta".into()]));
         let plain = sign_portal(SECRET, ORG, APP, NOW, HOUR, &Limits::default()).unwrap();
         assert_eq!(verify(SECRET, &plain, NOW).unwrap().capabilities, None);
         assert!(sign_portal(SECRET, ORG, "x", NOW, HOUR, &Limits::default()).is_err());

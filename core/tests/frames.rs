@@ -318,8 +318,18 @@ frames! {
             query: text("limit=1"),
             body: b"{}".to_vec(),
             app_scope: true,
+            feature_flags: None,
         } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
+        Call {
+            op: text("event-type.list"),
+            app_scope: true,
+            feature_flags: Some(vec![text("beta")]),
+            ..Call::default()
+        } => "866f6576656e742d747970652e6c697374806040f5816462657461",
         Reply { status: 200, body: b"{}".to_vec(), ..Reply::default() } => "8218c8427b7d";
+    usage:
+        UsageAsk { since: 1, until: 2, counts: true } => "830102f5",
+        UsageAnswer { attempts: 3, event_types: vec![text("a")], catches_all: true } => "8303816161f5";
     a_stored_configuration:
         EndpointRecord {
             content: EndpointContent {

@@ -575,6 +575,39 @@ mod rust {
             auth.expire_all(s("nobody"), of(json!({})), None)
         );
 
+        let statistics = svix.statistics();
+        let until = rfc3339(unix_ms());
+        let usage = |apps: Value| of(json!({ "since": since["since"], "until": until, "appIds": apps }));
+        call!(
+            done,
+            "statistics.aggregateAppStats",
+            statistics.aggregate_app_stats(usage(Value::Null), None),
+            422,
+            statistics.aggregate_app_stats(usage(json!(["nobody"])), None)
+        );
+        call!(
+            done,
+            "statistics.aggregateEventTypes",
+            statistics.aggregate_event_types(),
+            401,
+            stranger.statistics().aggregate_event_types()
+        );
+
+        let ids = || of(json!({ "ids": [m()] }));
+        call!(
+            done,
+            "message.bulkExpungeContent",
+            messages.bulk_expunge_content(a(), ids(), None),
+            404,
+            messages.bulk_expunge_content(s("nobody"), ids(), None)
+        );
+        call!(
+            done,
+            "message.expungeAllContents",
+            messages.expunge_all_contents(a(), None),
+            404,
+            messages.expunge_all_contents(s("nobody"), None)
+        );
         call!(
             done,
             "message.expungeContent",

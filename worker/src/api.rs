@@ -285,7 +285,8 @@ impl Caller {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Data {
-            app_id: String,
+            #[serde(default)]
+            app_id: Option<String>,
         }
         let find = self.call(Op::TaskGet, route, "", Vec::new());
         let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(internal)?;
@@ -293,8 +294,11 @@ impl Caller {
             return Ok(found);
         }
         let task: Task = serde_json::from_slice(&found.body).map_err(|e| internal(e.to_string()))?;
-        let stop = Call { op: Op::TaskStop.name().to_owned(), ..find };
-        self.ask_app(&task.data.app_id, &stop).await
+        if let Some(app_id) = &task.data.app_id {
+            return self.ask_app(app_id, &Call { op: Op::TaskStop.name().to_owned(), ..find }).await;
+        }
+        let stop = Call { op: Op::UsageStop.name().to_owned(), ..find };
+        directory::ask(&self.env, &self.claims.org, &stop).await.map_err(internal)
     }
 
     /// The request as its object gets it.
@@ -305,6 +309,7 @@ impl Caller {
             query: query.to_owned(),
             body,
             app_scope: self.claims.app.is_some(),
+            feature_flags: self.claims.feature_flags.clone(),
         }
     }
 
@@ -511,6 +516,6 @@ async fn rows_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
     let name = path.trim_start_matches("/__test/rows/");
     let binding = if name.matches('/').count() > 1 { "ENDPOINT" } else { "APP" };
     let answer = js::call(env, binding, name, "rows", &[]).await.map_err(internal)?;
-    let (rows, groups): (f64, u32) = frame::decode(&answer).map_err(internal)?;
-    Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows},"groups":{groups}}}"#)))
+    let (rows, groups, read): (f64, u32, f64) = frame::decode(&answer).map_err(internal)?;
+    Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows},"groups":{groups},"read":{read}}}"#)))
 }

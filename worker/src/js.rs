@@ -67,6 +67,8 @@ extern "C" {
     pub(crate) fn raw(this: &Cursor) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, getter, js_name = rowsWritten)]
     pub(crate) fn rows_written(this: &Cursor) -> f64;
+    #[wasm_bindgen(method, getter, js_name = rowsRead)]
+    pub(crate) fn rows_read(this: &Cursor) -> f64;
 
     #[wasm_bindgen(js_namespace = Array, js_name = from, catch)]
     pub(crate) fn array_from(iterable: &JsValue) -> Result<Array, JsValue>;

@@ -16,8 +16,9 @@ struct Inner {
     storage: Storage,
     sql: SqlStorage,
     in_transaction: StdCell<bool>,
-    /// Counts rows written where a test asked for it: reading the count costs a host call a statement.
+    /// Counts rows written and read where a test asked for it: reading the counts costs host calls for each statement.
     rows_written: Option<StdCell<f64>>,
+    rows_read: StdCell<f64>,
 }
 
 thread_local! {
@@ -67,12 +68,18 @@ impl DurableSql {
             sql,
             in_transaction: StdCell::new(false),
             rows_written: count_rows.then(|| StdCell::new(0.0)),
+            rows_read: StdCell::new(0.0),
         }))
     }
 
     /// Rows written by this object since it started, where they are counted.
     pub(crate) fn rows_written(&self) -> f64 {
         self.0.rows_written.as_ref().map_or(0.0, StdCell::get)
+    }
+
+    /// Rows read by this object's queries since it started, where they are counted.
+    pub(crate) fn rows_read(&self) -> f64 {
+        self.0.rows_read.get()
     }
 
     /// Adds rows that were written past this wrapper (`setAlarm` writes one).
@@ -95,6 +102,9 @@ impl Sql for DurableSql {
     fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         let cursor = self.run(sql, params)?;
         let rows = cursor.raw().and_then(|rows| array_from(&rows)).map_err(|e| SqlError(text_of(&e)))?;
+        if self.0.rows_written.is_some() {
+            self.0.rows_read.set(self.0.rows_read.get() + cursor.rows_read());
+        }
         Ok(rows.iter().map(|row| Row(Array::from(&row).iter().map(|value| cell(&value)).collect())).collect())
     }
 

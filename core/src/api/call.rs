@@ -26,6 +26,9 @@ pub struct Call {
     /// Whether the caller holds an application's token instead of the organisation's.
     #[cbor(n(4), default)]
     pub app_scope: bool,
+    /// The feature flags of an application's token.
+    #[n(5)]
+    pub feature_flags: Option<Vec<String>>,
 }
 
 /// An object's answer to a [`Call`].
@@ -119,6 +122,7 @@ mod tests {
             query: "x=1".into(),
             body: vec![0, 255],
             app_scope: true,
+            feature_flags: Some(vec!["beta".to_owned()]),
         };
         assert_eq!(from_bytes::<Call>(&to_bytes(&call)).expect("a call"), call);
         let reply = Reply::json(201, &serde_json::json!({"a": 1}));

@@ -15,6 +15,11 @@ pub const DEFAULT_LIMIT: u16 = 50;
 /// The most items of one page.
 pub const MAX_LIMIT: u16 = 250;
 
+/// At most so many rows are looked at for one page with filters; it then ends early and says where to go on.
+pub const LOOK_MAX: usize = 4096;
+/// How many rows are read at once, at least, where filters let few pass.
+const STEP: i64 = 64;
+
 /// In which order a list is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -102,6 +107,14 @@ impl Page {
         Ok(Self { limit, order, from: from.map(str::to_owned), backwards })
     }
 
+    /// With nothing but `after`, a first page shows what came next after that time (newest first, like every other):
+    /// it is read like one before an earlier page, and `prevIterator` leads on.
+    #[must_use]
+    pub fn nearest_to(self, before: Option<i64>, after: Option<i64>) -> Self {
+        let backwards = self.backwards || (self.from.is_none() && before.is_none() && after.is_some());
+        Self { backwards, ..self }
+    }
+
     /// Whether the rows are to be read with rising keys: `key > from ORDER BY key`, else
     /// `key < from ORDER BY key DESC`.
     pub fn reads_ascending(&self) -> bool {
@@ -140,6 +153,58 @@ impl Page {
             prev_iterator: rows.first().map(|row| format!("-{}", key(row))),
             data: rows,
             done,
+        }
+    }
+}
+
+impl Page {
+    /// Makes the page of those rows that `keeps` lets through. `read` gives up to so many rows beyond a key, in the
+    /// order in which the page is read.
+    pub fn gather<T, E>(
+        &self,
+        mut read: impl FnMut(&str, i64) -> Result<Vec<T>, E>,
+        key: impl Fn(&T) -> &str,
+        keeps: impl Fn(&T) -> bool,
+    ) -> Result<ListOut<T>, E> {
+        let wanted = self.limit().saturating_add(1);
+        let (mut at, mut step) = (self.from().to_owned(), self.probe());
+        let (mut found, mut looked) = (Vec::new(), 0usize);
+        let stopped = loop {
+            let rows = read(&at, step)?;
+            let is_end = i64::try_from(rows.len()).is_ok_and(|count| count < step);
+            looked = looked.saturating_add(rows.len());
+            for row in rows {
+                key(&row).clone_into(&mut at);
+                if found.len() < wanted && keeps(&row) {
+                    found.push(row);
+                }
+            }
+            if found.len() >= wanted || is_end {
+                break None;
+            }
+            if looked >= LOOK_MAX {
+                break Some(at);
+            }
+            step = step.max(STEP);
+        };
+        Ok(self.finish_at(found, key, stopped))
+    }
+
+    /// As [`Page::finish`], for a page that may have ended before it was full, because enough rows were looked at: it leads to
+    /// the last of them, from where the caller goes on.
+    pub fn finish_at<T>(
+        &self,
+        rows: Vec<T>,
+        key: impl Fn(&T) -> &str,
+        stopped: Option<String>,
+    ) -> ListOut<T> {
+        let page = self.finish(rows, key);
+        match stopped {
+            None => page,
+            Some(at) if self.backwards => {
+                ListOut { prev_iterator: Some(format!("-{at}")), done: false, ..page }
+            }
+            Some(at) => ListOut { iterator: Some(at), done: false, ..page },
         }
     }
 }
@@ -232,6 +297,55 @@ mod tests {
         for bad in ["msg_bad", "--", &good.replace("msg_", "ep_"), &format!("--{good}")] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_page_whose_filter_matches_little_ends_early_and_says_where_to_go_on() {
+        let keys: BTreeSet<String> = (0..10_000).map(|n| format!("n{n:05}")).collect();
+        for (order, backwards) in [("ascending", false), ("ascending", true), ("descending", false)] {
+            let (mut iterator, mut found, mut pages) = (String::new(), Vec::new(), 0);
+            if backwards {
+                "-z".clone_into(&mut iterator);
+            }
+            loop {
+                let page = page(&format!("limit=2&order={order}&iterator={iterator}")).expect("a page");
+                let mut looked = 0;
+                let mut read = |from: &str, count: i64| {
+                    let count = usize::try_from(count).expect("small");
+                    let above = keys.iter().filter(|key| key.as_str() > from).take(count).cloned();
+                    let below = keys.iter().rev().filter(|key| key.as_str() < from).take(count).cloned();
+                    let rows: Vec<String> =
+                        if page.reads_ascending() { above.collect() } else { below.collect() };
+                    looked += rows.len();
+                    Ok::<_, ()>(rows)
+                };
+                let out = page.gather(&mut read, |key| key, |key| key.ends_with("5000")).expect("a page");
+                assert!(looked <= LOOK_MAX + 64, "{looked}");
+                pages += 1;
+                found.extend(out.data);
+                match if backwards { out.prev_iterator } else { out.iterator } {
+                    Some(next) if !out.done => iterator = next,
+                    _ => break,
+                }
+            }
+            assert_eq!((found, pages), (vec!["n05000".to_owned()], 3), "{order} {backwards}");
+        }
+    }
+
+    #[test]
+    fn with_nothing_but_after_the_first_page_is_what_came_next() {
+        let keys: BTreeSet<String> = ["c", "d", "e", "f"].map(str::to_owned).into();
+        let list = |raw: &str, before, after| {
+            let page = Page::from_query_ordered(&Query::parse(raw), Keys::Name, Order::Descending);
+            read(&keys, &page.expect(raw).nearest_to(before, after))
+        };
+        let nearest = list("limit=2", None, Some(0));
+        assert_eq!((nearest.data.join(""), nearest.done), ("dc".into(), false));
+        assert_eq!(list("limit=2&iterator=-d", None, Some(0)).data.join(""), "fe");
+        for (before, after) in [(None, None), (Some(1), None), (Some(1), Some(0))] {
+            assert_eq!(list("limit=2", before, after).data.join(""), "fe");
+        }
+        assert_eq!(list("limit=2&iterator=e", None, Some(0)).data.join(""), "dc");
     }
 
     #[derive(Debug, Clone)]

@@ -75,6 +75,12 @@ impl Query {
             .collect()
     }
 
+    /// The pairs of an object, written `name[key]=value`.
+    pub fn pairs<'a>(&'a self, name: &str) -> Vec<(&'a str, &'a str)> {
+        let inner = |key: &'a str| key.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']');
+        self.0.iter().filter_map(|(key, value)| Some((inner(key)?, value.as_str()))).collect()
+    }
+
     /// Whether the content (payloads, responses, schemas) is wanted: `with_content`.
     pub fn with_content(&self, default: bool) -> Result<bool, ApiError> {
         Ok(self.flag("with_content")?.unwrap_or(default))
@@ -126,6 +132,13 @@ mod tests {
             assert_eq!(Query::parse(raw).list("event_types"), ["a", "b"], "{raw}");
         }
         assert!(Query::parse("").list("event_types").is_empty());
+    }
+
+    #[test]
+    fn objects_are_read_by_their_keys() {
+        let query =
+            Query::parse("metadata[a]=1&metadata%5Bb.c%5D=x%20y&metadata=z&metadatas[d]=2&metadata[e=3");
+        assert_eq!(query.pairs("metadata"), [("a", "1"), ("b.c", "x y")]);
     }
 
     #[test]

@@ -119,6 +119,12 @@ operations! {
 
         MessageExpunge "message.expunge-content" Org App: DELETE "app/{app_id}/msg/{msg_id}/content";
 
+        BulkExpunge "message.bulk-expunge" Org App: POST "app/{app_id}/msg/bulk-expunge";
+        ExpungeAll "message.expunge-all-contents" Org App: POST "app/{app_id}/msg/expunge-all-contents";
+
+        UsageApps "stats.usage.app" Org Directory: POST "stats/usage/app";
+        UsageEventTypes "stats.usage.event-types" Org Directory: PUT "stats/usage/event-types";
+
         AppList "app.list" Org Directory: GET "app";
         AppCreate "app.create" Org Directory: POST "app";
         AppGet "app.get" Any Directory: GET "app/{app_id}";
@@ -248,6 +254,7 @@ operations! {
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
         TaskStop "app.stop-task";
+        UsageStop "directory.stop-usage";
         PluginAttach "directory.attach-plugins";
         PluginSettle "directory.settle-plugins";
         PluginVerify "directory.verify-plugin";

@@ -2,7 +2,7 @@
 
 use super::{App, Effects, Entry};
 use crate::filter::parse_channels;
-use crate::frame::{Accepted, HeaderList, NewMessage, Payloads, PayloadsAsk};
+use crate::frame::{Accepted, Headers, NewMessage, Payloads, PayloadsAsk};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use minicbor::bytes::ByteVec;
@@ -270,7 +270,7 @@ impl<S: Sql> App<S> {
     }
 
     /// A message's payload, if it is still stored, and the headers that it brought.
-    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<Content>, SqlError> {
+    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<Stored>, SqlError> {
         let rows =
             self.sql.query("SELECT payload, headers FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
@@ -279,10 +279,10 @@ impl<S: Sql> App<S> {
     }
 }
 
-/// What is delivered of a message: its payload, and the headers that it brought.
-pub(super) type Content = (Vec<u8>, Option<HeaderList>);
+/// A stored payload, and the headers that are delivered with it.
+pub(super) type Stored = (Vec<u8>, Option<Headers>);
 
 /// Headers as they are stored.
-pub(super) fn read_headers(text: Option<String>) -> Option<HeaderList> {
+pub(super) fn read_headers(text: Option<String>) -> Option<Headers> {
     serde_json::from_str(&text?).ok()
 }

@@ -5,8 +5,9 @@
 //! objects know. So these answers take rounds: an [`AskPlan`] says what to ask of whom, and [`App::told`]
 //! makes of the answers the reply or the next round.
 
-use super::handle::{Handled, Outcome, early};
+use super::handle::{Handled, Outcome};
 use super::log::Scan;
+use super::tagged::Tagged;
 use super::{App, Slot};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::Status;
@@ -33,7 +34,7 @@ const MESSAGES_ROUND: usize = 256;
 pub struct AskPlan {
     /// Each: an endpoint's id, the call, its frame.
     pub asks: Vec<(String, &'static str, Vec<u8>)>,
-    then: Then,
+    pub(super) then: Then,
 }
 
 /// What answers lead to.
@@ -46,7 +47,8 @@ pub enum Told {
 }
 
 #[derive(Debug)]
-enum Then {
+pub(super) enum Then {
+    Tagged(Box<Tagged>),
     Destinations(Box<Destinations>),
     Attempted(Box<Attempted>),
     AttemptExpunged,
@@ -54,7 +56,7 @@ enum Then {
 
 /// The list of a message's endpoints, so far.
 #[derive(Debug)]
-struct Destinations {
+pub(super) struct Destinations {
     message: Logged,
     page: Page,
     /// The last endpoint asked.
@@ -65,7 +67,7 @@ struct Destinations {
 
 /// The list of an endpoint's messages, so far.
 #[derive(Debug)]
-struct Attempted {
+pub(super) struct Attempted {
     endpoint_id: String,
     query: AttemptedQuery,
     scan: Scan,
@@ -108,7 +110,7 @@ impl<S: Sql> App<S> {
         };
         if next.is_empty() || list.asked >= ASKED_MAX {
             let stopped = (!next.is_empty()).then_some(list.at);
-            let page = early(list.page.finish(list.found, MessageEndpointOut::id), stopped);
+            let page = list.page.finish_at(list.found, MessageEndpointOut::id, stopped);
             return Outcome::Reply(Reply::json(200, &page));
         }
         let ask = frame::encode(&DeliveriesAsk { ids: vec![list.message.id.clone()] });
@@ -159,7 +161,7 @@ impl<S: Sql> App<S> {
             return Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Attempted(Box::new(list)) })));
         }
         let stopped = if list.found.len() < wanted { list.scan.stopped_at() } else { None };
-        let page = early(page.finish(list.found, |(msg_id, _)| msg_id.as_str()), stopped);
+        let page = page.finish_at(list.found, |(msg_id, _)| msg_id.as_str(), stopped);
         let mut data = Vec::with_capacity(page.data.len());
         for (msg_id, standing) in &page.data {
             if let Some(text) = self.shown_message(msg_id, list.query.messages.with_content)? {
@@ -257,6 +259,10 @@ impl<S: Sql> App<S> {
 
     fn go_on(&self, plan: AskPlan, told: &[Vec<u8>]) -> Handled {
         match plan.then {
+            Then::Tagged(list) => {
+                let told = decode_all(told)?.into_iter().next().unwrap_or_default();
+                self.told_tagged(*list, told)
+            }
             Then::Destinations(list) => {
                 let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
                 Ok(self.told_destinations(*list, asked, decode_all(told)?))

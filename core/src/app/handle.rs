@@ -61,6 +61,14 @@ pub struct AttemptsPlan {
     one: bool,
 }
 
+impl AttemptsPlan {
+    /// How to answer with attempts that are there already.
+    pub(super) fn of(query: AttemptQuery) -> Self {
+        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None };
+        Self { endpoints: Vec::new(), ask, query, one: false }
+    }
+}
+
 /// A message to deliver once more.
 #[derive(Debug)]
 pub struct ResendPlan {
@@ -203,6 +211,9 @@ impl<S: Sql> App<S> {
             Some(Op::AttemptsByEndpoint) => {
                 let query = AttemptQuery::parse(&call.query)?;
                 let endpoint_id = self.endpoint(param(0))?.0.to_owned();
+                if query.tag.is_some() {
+                    return self.tagged_attempts(endpoint_id, query, &call.query);
+                }
                 Ok(plan(vec![endpoint_id], &call.query, query, None, None))
             }
             Some(Op::AttemptsByMessage) => {
@@ -213,6 +224,12 @@ impl<S: Sql> App<S> {
                     Some(key) => vec![self.endpoint(key)?.0.to_owned()],
                     None => self.slots.keys().cloned().collect(),
                 };
+                // Tags are the message's: all of its attempts have the tag, or none.
+                let has_tag = match &query.tag {
+                    Some(tag) => !self.with_tag([msg_id.as_str()].into_iter(), tag)?.is_empty(),
+                    None => true,
+                };
+                let endpoints = if has_tag { endpoints } else { Vec::new() };
                 Ok(plan(endpoints, &call.query, query, Some(msg_id), None))
             }
             Some(Op::AttemptGet) => {
@@ -228,6 +245,8 @@ impl<S: Sql> App<S> {
             Some(Op::Destinations) => self.destinations(param(0), call),
             Some(Op::AttemptedMessages) => self.attempted(param(0), call),
             Some(Op::MessageExpunge) => self.expunge(now, param(0)),
+            Some(Op::BulkExpunge) => self.bulk_expunge(now, call),
+            Some(Op::ExpungeAll) => self.expunge_all(now, rng),
             Some(Op::AttemptExpunge) => self.expunge_attempt(param(0), param(1)),
             Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
             Some(Op::BulkReplay) => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
@@ -447,7 +466,14 @@ impl<S: Sql> App<S> {
     fn list_endpoints(&self, call: &Call) -> Handled {
         let query = Query::parse(&call.query);
         let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Descending)?;
-        let live = self.slots.iter().filter(|(_, slot)| !slot.deleted);
+        let wanted_metadata = query.pairs("metadata");
+        let has = |slot: &Slot, (key, value): &(&str, &str)| {
+            slot.record.content.metadata.get(*key).is_some_and(|have| have == value)
+        };
+        let live = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| !slot.deleted && wanted_metadata.iter().all(|pair| has(slot, pair)));
         let out = |(endpoint_id, slot): (&String, &Slot)| slot.record.out(endpoint_id);
         let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
         let rows: Vec<EndpointOut> = if page.reads_ascending() {
@@ -520,12 +546,20 @@ impl<S: Sql> App<S> {
         let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
         let mut scan = Scan::new(&query);
         let mut found: Vec<String> = Vec::new();
-        while found.len() < wanted && !scan.is_over() {
-            let missing = wanted.saturating_sub(found.len());
-            found.extend(scan.next(&self.sql, &query, missing)?);
+        let mut stopped = None;
+        if let Some(event_id) = &query.event_id {
+            // There is one at most, and it is found without looking at others.
+            if let Some(msg_id) = self.find_by_event_id(event_id)? {
+                found.extend(scan.only(&self.sql, &query, &msg_id)?);
+            }
+        } else {
+            while found.len() < wanted && !scan.is_over() {
+                let missing = wanted.saturating_sub(found.len());
+                found.extend(scan.next(&self.sql, &query, missing)?);
+            }
+            stopped = if found.len() < wanted { scan.stopped_at() } else { None };
         }
-        let stopped = if found.len() < wanted { scan.stopped_at() } else { None };
-        let page = early(query.page.finish(found, |id| id.as_str()), stopped);
+        let page = query.page.finish_at(found, |id| id.as_str(), stopped);
         let mut data = Vec::with_capacity(page.data.len());
         for id in &page.data {
             if let Some(text) = self.shown_message(id, query.with_content)? {
@@ -572,7 +606,7 @@ impl<S: Sql> App<S> {
                 attempt_out(row, plan.query.with_content, msg)
             })
             .collect();
-        Ok(Reply::json(200, &early(page.finish(rows, MessageAttemptOut::id), stopped)))
+        Ok(Reply::json(200, &page.finish_at(rows, MessageAttemptOut::id, stopped)))
     }
 
     fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
@@ -612,14 +646,6 @@ fn plan(
     let one = attempt_id.is_some();
     let ask = AttemptsAsk { query: raw.to_owned(), msg_id, attempt_id };
     Outcome::Attempts(Box::new(AttemptsPlan { endpoints, ask, query, one }))
-}
-
-/// A page that ended before it was full, because enough rows were looked at: it says where to go on.
-pub(super) fn early<T>(page: ListOut<T>, stopped: Option<String>) -> ListOut<T> {
-    match stopped {
-        Some(at) => ListOut { iterator: Some(at), done: false, ..page },
-        None => page,
-    }
 }
 
 fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {

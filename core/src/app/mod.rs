@@ -22,6 +22,7 @@ mod events;
 mod example;
 mod exhausted;
 mod fanout;
+mod forget;
 mod handle;
 mod ingest;
 mod log;
@@ -29,12 +30,16 @@ mod plugins;
 mod purge;
 mod record;
 mod rejected;
+#[cfg(test)]
+mod scale;
 mod schedule;
 mod schema;
 mod secrets;
+mod tagged;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod usage;
 #[cfg(test)]
 mod world;
 
@@ -44,10 +49,11 @@ pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
+pub use usage::UsagePlan;
 
 use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
-use crate::frame::{self, AppInit, Config, HeaderList, Push};
+use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
 use crate::operational::Event;
 use crate::retry::doubled;
@@ -95,7 +101,7 @@ struct Entry {
     channels_text: Option<String>,
     channels: Vec<String>,
     payload: Rc<[u8]>,
-    headers: Option<HeaderList>,
+    headers: Option<frame::Headers>,
 }
 
 struct Slot {

@@ -70,7 +70,7 @@ pub enum TaskEffect {
 
 /// A task as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-struct TaskRecord {
+pub(super) struct TaskRecord {
     #[n(0)]
     kind: TaskKind,
     #[n(1)]
@@ -103,6 +103,30 @@ struct TaskRecord {
     /// It was stopped before its end.
     #[cbor(n(12), default)]
     canceled: bool,
+}
+
+impl TaskRecord {
+    /// A task on what was accepted in a period.
+    pub(super) fn new(kind: TaskKind, endpoint_id: String, (since, until): (i64, i64), now: i64) -> Self {
+        Self {
+            kind,
+            endpoint_id,
+            since,
+            until,
+            status: TaskStatus::Running,
+            place: match kind {
+                TaskKind::Recover => String::new(),
+                _ => id::floor(id::MESSAGE, since),
+            },
+            upto: None,
+            count: 0,
+            updated_at: now,
+            version: 1,
+            noted: 0,
+            filter: None,
+            canceled: false,
+        }
+    }
 }
 
 /// A task that is open: running, or over without the Directory knowing.
@@ -168,6 +192,14 @@ impl Task {
     /// Whose it is, and how far.
     fn data(&self, app_id: &str) -> serde_json::Value {
         let record = &self.record;
+        if record.kind == TaskKind::Purge {
+            return json!({
+                "appId": app_id,
+                "messagesPurged": record.count,
+                "progress": self.progress(),
+                "canceled": record.canceled,
+            });
+        }
         json!({
             "appId": app_id,
             "endpointId": record.endpoint_id,
@@ -219,6 +251,12 @@ impl<S: Sql> App<S> {
             TaskKind::BulkReplay => Some(BulkFilter::parse(&call.body)?),
             _ => None,
         };
+        let period = (period.since, period.until);
+        self.add_task(now, rng, TaskRecord { filter, ..TaskRecord::new(kind, endpoint_id, period, now) })
+    }
+
+    /// Starts a task.
+    pub(super) fn add_task(&mut self, now: i64, rng: &mut impl Entropy, record: TaskRecord) -> Handled {
         if self.tasks.len() >= OPEN_MAX {
             let detail = format!("{OPEN_MAX} tasks are under way. Start another when one of them is over.");
             return Err(ApiError::status(400, "limit_reached", detail));
@@ -227,31 +265,13 @@ impl<S: Sql> App<S> {
             "DELETE FROM task WHERE open = 0 AND id < ?1",
             &[Value::Text(&id::floor(id::TASK, now.saturating_sub(KEEP_MS)))],
         )?;
-        let record = TaskRecord {
-            kind,
-            endpoint_id,
-            since: period.since,
-            until: period.until,
-            status: TaskStatus::Running,
-            place: match kind {
-                TaskKind::Recover => String::new(),
-                TaskKind::Replay | TaskKind::BulkReplay => id::floor(id::MESSAGE, period.since),
-            },
-            upto: None,
-            count: 0,
-            updated_at: now,
-            version: 1,
-            noted: 0,
-            filter,
-            canceled: false,
-        };
         let task_id = id::new(id::TASK, now, rng);
         self.sql.exec(
             "INSERT INTO task (id, open, record) VALUES (?1, 1, ?2)",
             &[Value::Text(&task_id), Value::Blob(&frame::encode(&record))],
         )?;
-        self.tasks.insert(task_id.clone(), Task::new(record));
-        let reply = Reply::json(202, &TaskOut::new(&task_id, kind, TaskStatus::Running, now));
+        let reply = Reply::json(202, &TaskOut::new(&task_id, record.kind, TaskStatus::Running, now));
+        self.tasks.insert(task_id, Task::new(record));
         self.changed(now, reply)
     }
 
@@ -321,10 +341,17 @@ impl<S: Sql> App<S> {
         task: &mut Task,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
+        if task.record.kind == TaskKind::Purge {
+            let (count, place, is_end) = self.forget_batch(&task.record.place, task.record.until)?;
+            task.record.count = task.record.count.saturating_add(count);
+            return self.pass_over(now, task_id, task, place, is_end);
+        }
         let Some(slot) = self.slots.get(&task.record.endpoint_id).filter(|slot| !slot.deleted) else {
             return self.end_task(now, task_id, task, TaskStatus::Failed);
         };
         let (op, frame) = match task.record.kind {
+            // It asks nobody; the last two are the Directory's.
+            TaskKind::Purge | TaskKind::AppStats | TaskKind::EventTypes => return Ok(()),
             TaskKind::Recover => {
                 let TaskRecord { since, until, place, upto, .. } = task.record.clone();
                 ("recover", frame::encode(&RecoverAsk { since, until, after: place, upto }))
@@ -493,7 +520,7 @@ impl<S: Sql> App<S> {
                             task.record.place = answer.after;
                             answer.end
                         }
-                        TaskKind::Replay | TaskKind::BulkReplay => {
+                        _ => {
                             let (place, end) = std::mem::take(&mut task.batch);
                             task.record.place = place;
                             end

@@ -67,6 +67,7 @@ impl Sut {
             query: query.to_owned(),
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
             app_scope: false,
+            ..Call::default()
         };
         self.app.handle(self.now, &mut self.rng, &call).unwrap()
     }

@@ -90,6 +90,27 @@ impl World {
         all.iter().flat_map(Memory::plans).collect()
     }
 
+    /// What the tenant was told last of a task: its status and data.
+    pub(super) fn noted(&self, task_id: &str) -> Option<(String, Json)> {
+        let note = self.notes.iter().rev().find(|note| note.id == task_id)?;
+        Some((note.status.clone(), serde_json::from_str(&note.data).expect("json")))
+    }
+
+    /// How many steps the tables' machines take for a call of the API, in all objects.
+    pub(super) fn steps(&mut self, op: Op, params: &[&str], query: &str) -> u64 {
+        let all: Vec<Memory> = self.stores.values().chain([&self.storage]).cloned().collect();
+        let sum = || all.iter().map(Memory::steps).sum::<u64>();
+        let before = sum();
+        let (status, body) = self.call(op, params, query, &Json::Null);
+        assert_eq!(status, 200, "{body}");
+        sum() - before
+    }
+
+    /// The tables of the App object and of an Endpoint object.
+    pub(super) fn tables(&self, endpoint_id: &str) -> (Memory, Memory) {
+        (self.storage.clone(), self.stores.get(endpoint_id).expect("an endpoint").clone())
+    }
+
     /// Crashes the App object: what is in its memory is gone.
     pub(super) fn crash(&mut self) {
         self.app = App::open(self.storage.clone(), self.deployment.clone(), self.now, None).expect("opens");
@@ -116,6 +137,7 @@ impl World {
             query: query.to_owned(),
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
             app_scope: false,
+            ..Call::default()
         };
         let outcome = self.app.handle(self.now, &mut self.rng, &call).expect("handled");
         let reply = match outcome.expect("an application") {
@@ -161,6 +183,10 @@ impl World {
     fn ask_endpoint(&mut self, id: &str, op: &str, ask: &[u8]) -> Vec<u8> {
         let now = self.now;
         match op {
+            "attempts" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoints.get(id).expect("it").attempts(&ask).expect("attempts"))
+            }
             "deliveries" => {
                 let ask = frame::decode(ask).expect("an ask");
                 frame::encode(&self.endpoints.get(id).expect("it").deliveries(&ask).expect("deliveries"))

@@ -22,10 +22,11 @@ const BY_ID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_a
     FROM app WHERE id = ?1 AND state < 2";
 const BY_UID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
     FROM app WHERE uid = ?1 AND state < 2";
-const ASCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
-    FROM app WHERE id > ?1 AND id < 'app_~' AND state < 2 ORDER BY id LIMIT ?2";
-const DESCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
-    FROM app WHERE id < ?1 AND id < 'app_~' AND state < 2 ORDER BY id DESC LIMIT ?2";
+const ASCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, state
+    FROM app WHERE id > ?1 AND id < 'app_~' ORDER BY id LIMIT ?2";
+const DESCENDING: &str =
+    "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, state
+    FROM app WHERE id < ?1 AND id < 'app_~' ORDER BY id DESC LIMIT ?2";
 
 /// How long to wait before an App object is told again that was told so often in vain.
 pub(super) fn wait_after(tries: i64) -> i64 {
@@ -85,11 +86,11 @@ impl<S: Sql> Directory<S> {
     pub(super) fn refresh_due(&mut self) -> Result<(), SqlError> {
         let rows = self.sql.query(
             "SELECT (SELECT min(due_at) FROM app WHERE due_at IS NOT NULL),
-                (SELECT min(due_at) FROM plugin_notice)",
+                (SELECT min(due_at) FROM plugin_notice), (SELECT min(due_at) FROM usage_task)",
             &[],
         )?;
         let Some(row) = rows.first() else { return Ok(()) };
-        self.next_due = row.opt_int(0)?.into_iter().chain(row.opt_int(1)?).min();
+        self.next_due = row.opt_int(0)?.into_iter().chain(row.opt_int(1)?).chain(row.opt_int(2)?).min();
         Ok(())
     }
 
@@ -123,13 +124,16 @@ impl<S: Sql> Directory<S> {
     pub(super) fn list_apps(&self, call: &Call) -> Result<Reply, ApiError> {
         let page = Page::from_query(&Query::parse(&call.query), Keys::Id(id::APP), Order::Ascending)?;
         let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
-        let rows = if self.ready {
-            self.sql.query(sql, &[Value::Text(page.from()), Value::Int(page.probe())])?
-        } else {
-            Vec::new()
+        let read = |from: &str, count: i64| -> Result<Vec<(bool, App)>, SqlError> {
+            if !self.ready {
+                return Ok(Vec::new());
+            }
+            let rows = self.sql.query(sql, &[Value::Text(from), Value::Int(count)])?;
+            rows.into_iter().map(|row| Ok((row.int(9)? < DELETING, App::read(row)?))).collect()
         };
-        let apps = rows.into_iter().map(App::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Reply::json(200, &page.finish(apps, |app| &app.id).map(App::out)))
+        // A tombstone is passed over.
+        let apps = page.gather(read, |(_, app)| &app.id, |(is_live, _)| *is_live);
+        Ok(Reply::json(200, &apps?.map(|(_, app)| app.out())))
     }
 
     pub(super) fn get_app(&self, call: &Call) -> Result<Reply, ApiError> {
@@ -346,7 +350,7 @@ impl<S: Sql> Directory<S> {
             (Effect::DeleteApp { .. }, Some((DELETING | DELETING_TWICE, _, tries))) => {
                 self.try_again(now, id, tries)?;
             }
-            (Effect::DeleteApp { .. } | Effect::TellOfPlugin { .. }, _) => {}
+            (Effect::DeleteApp { .. } | Effect::TellOfPlugin { .. } | Effect::AskUsage(_), _) => {}
         }
         self.refresh_due()?;
         Ok(self.next_due)
@@ -382,6 +386,7 @@ impl<S: Sql> Directory<S> {
                 });
             }
             effects.extend(self.due_notices(now, ALARM_BATCH)?);
+            effects.extend(self.due_usage(now)?);
             self.refresh_due()?;
         }
         Ok(Wake { effects, alarm: self.next_due })

@@ -12,15 +12,13 @@ use serde_json::value::RawValue;
 
 const BY_NAME: &str = "SELECT name, description, archived, deprecated, schemas, feature_flags, group_name,
     created_at, updated_at FROM event_type WHERE name = ?1";
-// ?3: archived ones too. ?4: those with feature flags too. ?5: with their schemas.
+// ?3: with their schemas.
 const ASCENDING: &str =
-    "SELECT name, description, archived, deprecated, iif(?5, schemas, NULL), feature_flags,
-    group_name, created_at, updated_at FROM event_type
-    WHERE name > ?1 AND (?3 OR archived = 0) AND (?4 OR feature_flags IS NULL) ORDER BY name LIMIT ?2";
+    "SELECT name, description, archived, deprecated, iif(?3, schemas, NULL), feature_flags,
+    group_name, created_at, updated_at FROM event_type WHERE name > ?1 ORDER BY name LIMIT ?2";
 const DESCENDING: &str =
-    "SELECT name, description, archived, deprecated, iif(?5, schemas, NULL), feature_flags,
-    group_name, created_at, updated_at FROM event_type
-    WHERE name < ?1 AND (?3 OR archived = 0) AND (?4 OR feature_flags IS NULL) ORDER BY name DESC LIMIT ?2";
+    "SELECT name, description, archived, deprecated, iif(?3, schemas, NULL), feature_flags,
+    group_name, created_at, updated_at FROM event_type WHERE name < ?1 ORDER BY name DESC LIMIT ?2";
 
 struct EventType {
     name: String,
@@ -47,6 +45,11 @@ impl EventType {
             created_at: row.int(7)?,
             updated_at: row.int(8)?,
         })
+    }
+
+    fn is_visible_to(&self, call: &Call) -> bool {
+        let Some(flags) = &self.content.feature_flags else { return true };
+        !call.app_scope || flags.iter().any(|flag| call.feature_flags.iter().flatten().any(|own| own == flag))
     }
 
     fn out(self) -> EventTypeOut {
@@ -96,28 +99,29 @@ impl<S: Sql> Directory<S> {
         Ok(())
     }
 
-    /// Applications do not see event types behind a feature flag: no token says yet which flags it has.
+    /// Applications see event types behind feature flags only with a token that has one of them.
     pub(super) fn list_event_types(&self, call: &Call) -> Result<Reply, ApiError> {
         let query = Query::parse(&call.query);
         let page = Page::from_query(&query, Keys::Name, Order::Ascending)?;
         let include_archived = query.flag("include_archived")?.unwrap_or(false);
         let with_content = query.with_content(false)?;
-        let rows = if self.ready {
-            self.sql.query(
-                if page.reads_ascending() { ASCENDING } else { DESCENDING },
-                &[
-                    Value::Text(page.from()),
-                    Value::Int(page.probe()),
-                    Value::flag(include_archived),
-                    Value::flag(!call.app_scope),
-                    Value::flag(with_content),
-                ],
-            )?
-        } else {
-            Vec::new()
+        let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
+        let read = |from: &str, count: i64| {
+            if !self.ready {
+                return Ok(Vec::new());
+            }
+            let bounds = [Value::Text(from), Value::Int(count), Value::flag(with_content)];
+            self.sql
+                .query(sql, &bounds)?
+                .into_iter()
+                .map(EventType::read)
+                .collect::<Result<Vec<_>, SqlError>>()
         };
-        let list = rows.into_iter().map(EventType::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Reply::json(200, &page.finish(list, |event_type| &event_type.name).map(EventType::out)))
+        let is_shown = |event_type: &EventType| {
+            (include_archived || !event_type.content.archived) && event_type.is_visible_to(call)
+        };
+        let list = page.gather(read, |event_type| &event_type.name, is_shown)?;
+        Ok(Reply::json(200, &list.map(EventType::out)))
     }
 
     /// 201 for a new one, and for an archived one that this brings back.
@@ -141,7 +145,7 @@ impl<S: Sql> Directory<S> {
 
     pub(super) fn get_event_type(&self, call: &Call) -> Result<Reply, ApiError> {
         let event_type = self.event_type(param(call)?)?;
-        if call.app_scope && event_type.content.feature_flags.is_some() {
+        if !event_type.is_visible_to(call) {
             return Err(ApiError::not_found("Event type"));
         }
         Ok(Reply::json(200, &event_type.out()))
@@ -214,8 +218,8 @@ impl<S: Sql> Directory<S> {
         let names =
             serde_json::to_string(&call.params).map_err(|error| ApiError::Internal(error.to_string()))?;
         let rows = self.sql.query(
-            "SELECT value FROM json_each(?1) WHERE value NOT IN
-                (SELECT name FROM event_type WHERE archived = 0) ORDER BY key",
+            "SELECT value FROM json_each(?1) WHERE NOT EXISTS
+                (SELECT 1 FROM event_type WHERE name = value AND archived = 0) ORDER BY key",
             &[Value::Text(&names)],
         )?;
         let unknown = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<Vec<_>, _>>()?;

@@ -16,9 +16,11 @@ mod schema;
 mod sources;
 mod tasks;
 mod tokens;
+mod usage;
 
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
 pub use sources::{STALE, source_page};
+pub use usage::{UsageApp, UsageBatch};
 
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
@@ -63,15 +65,18 @@ pub enum Effect {
         /// What to tell.
         notice: PluginNotice,
     },
+    /// Applications are asked for a count. Reported with [`Directory::told_usage`].
+    AskUsage(UsageBatch),
 }
 
 impl Effect {
-    /// The application that it is about.
+    /// The application that it is about, if it is one.
     pub fn app_id(&self) -> &str {
         match self {
             Effect::InitApp { app_id, .. }
             | Effect::DeleteApp { app_id }
             | Effect::TellOfPlugin { app_id, .. } => app_id,
+            Effect::AskUsage(_) => "",
         }
     }
 }
@@ -192,6 +197,9 @@ impl<S: Sql> Directory<S> {
             Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
             Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
             Some(Op::TaskGet) => self.get_task(call).map(Answer::from),
+            Some(Op::UsageApps) => self.count_attempts(now, rng, call),
+            Some(Op::UsageEventTypes) => self.gather_event_types(now, rng),
+            Some(Op::UsageStop) => self.stop_usage(now, call).map(Answer::from),
             Some(Op::PluginList) => self.list_plugins(call).map(Answer::from),
             Some(Op::PluginGet) => self.get_plugin(call).map(Answer::from),
             Some(Op::PluginDelete) => self.delete_plugin(now, call),
@@ -238,5 +246,7 @@ fn nth_param(call: &Call, nth: usize) -> Result<&str, ApiError> {
 
 #[cfg(test)]
 mod plugin_tests;
+#[cfg(test)]
+mod scale;
 #[cfg(test)]
 mod tests;

@@ -57,7 +57,14 @@ fn acknowledge(app: &mut App<Memory>, now: i64, effects: app::Effects) {
 
 fn call(op: Op, params: &[&str], query: &str, body: Vec<u8>) -> Call {
     let params = params.iter().map(|&p| p.to_owned()).collect();
-    Call { op: op.name().to_owned(), params, query: query.to_owned(), body, app_scope: false }
+    Call {
+        op: op.name().to_owned(),
+        params,
+        query: query.to_owned(),
+        body,
+        app_scope: false,
+        ..Call::default()
+    }
 }
 
 fn read(reply: &Reply) -> (u16, Json) {

@@ -3,7 +3,7 @@
 use crate::sql::Migration;
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES];
+pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES, USAGE];
 
 const FIRST: Migration = Migration {
     id: 1,
@@ -122,5 +122,30 @@ const SOURCES: Migration = Migration {
             record BLOB NOT NULL
         ) STRICT, WITHOUT ROWID",
         "CREATE UNIQUE INDEX source_by_uid ON source (uid) WHERE uid IS NOT NULL",
+    ],
+};
+
+const USAGE: Migration = Migration {
+    id: 4,
+    statements: &[
+        // Counts over all applications that are under way. `only`: a JSON array of ids, where it is not all; `place`:
+        // the last application that was asked; `due_at`: when to go on.
+        "CREATE TABLE usage_task (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            since INTEGER NOT NULL,
+            until INTEGER NOT NULL,
+            only TEXT,
+            place TEXT NOT NULL,
+            due_at INTEGER NOT NULL,
+            tries INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID",
+        // What they have found, a JSON array for each batch of applications.
+        "CREATE TABLE usage_part (
+            task_id TEXT NOT NULL,
+            place TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (task_id, place)
+        ) STRICT, WITHOUT ROWID",
     ],
 };

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(tenant.get(&row.id), Some(row.clone()));
         let outcome = tenant.call(Op::SourceGet, &["mine"], "", Vec::new());
         let init = Effect::InitApp { app_id: row.id.clone(), uid: None, version: 1 };
-        assert_eq!(outcome.before_reply, [init.clone()]);
+        assert_eq!(outcome.before_reply, std::slice::from_ref(&init));
         tenant.0.done(NOW, &init, true).expect("noted");
         assert_eq!(tenant.call(Op::SourceGet, &["mine"], "", Vec::new()).before_reply, []);
         assert_eq!(tenant.create(Some("mine")).0, 409);

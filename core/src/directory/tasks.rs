@@ -12,18 +12,17 @@ use crate::time::rfc3339;
 /// How long tasks are listed.
 const KEEP_MS: i64 = 90 * 86_400_000;
 
-const ASCENDING: &str = "SELECT id, task, status, updated_at, data FROM task
-    WHERE id > ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR task = ?3) ORDER BY id LIMIT ?4";
-const DESCENDING: &str = "SELECT id, task, status, updated_at, data FROM task
-    WHERE id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR task = ?3) ORDER BY id DESC LIMIT ?4";
+const ASCENDING: &str =
+    "SELECT id, task, status, updated_at, data FROM task WHERE id > ?1 ORDER BY id LIMIT ?2";
+const DESCENDING: &str =
+    "SELECT id, task, status, updated_at, data FROM task WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 impl<S: Sql> Directory<S> {
     /// Takes what an App object says of a task; older news than known is ignored.
     pub(super) fn note_task(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
         let note: TaskNote = frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.prepare(now)?;
-        let oldest = id::floor(id::TASK, now.saturating_sub(KEEP_MS));
-        self.sql.exec("DELETE FROM task WHERE id < ?1", &[Value::Text(&oldest)])?;
+        self.forget_old_tasks(now)?;
         self.sql.exec(
             "INSERT INTO task (id, app_id, task, status, data, updated_at, version)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -43,24 +42,28 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::empty(204))
     }
 
+    pub(super) fn forget_old_tasks(&self, now: i64) -> Result<(), SqlError> {
+        let oldest = id::floor(id::TASK, now.saturating_sub(KEEP_MS));
+        self.sql.exec("DELETE FROM task WHERE id < ?1", &[Value::Text(&oldest)])?;
+        self.sql.exec("DELETE FROM usage_part WHERE task_id < ?1", &[Value::Text(&oldest)])
+    }
+
     pub(super) fn list_tasks(&self, call: &Call) -> Result<Reply, ApiError> {
         let query = TaskQuery::parse(&call.query)?;
         let page = &query.page;
-        let rows = if self.ready {
-            self.sql.query(
-                if page.reads_ascending() { ASCENDING } else { DESCENDING },
-                &[
-                    Value::Text(page.from()),
-                    Value::opt_text(query.status.as_deref()),
-                    Value::opt_text(query.task.as_deref()),
-                    Value::Int(page.probe()),
-                ],
-            )?
-        } else {
-            Vec::new()
+        let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
+        let rows = |from: &str, count: i64| {
+            if !self.ready {
+                return Ok(Vec::new());
+            }
+            let rows = self.sql.query(sql, &[Value::Text(from), Value::Int(count)])?;
+            rows.into_iter().map(read).collect::<Result<Vec<_>, SqlError>>()
         };
-        let tasks = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Reply::json(200, &page.finish(tasks, |task| &task.task.id)))
+        let is_wanted = |found: &BackgroundTaskOut| {
+            query.status.as_ref().is_none_or(|status| *status == found.task.status)
+                && query.task.as_ref().is_none_or(|task| *task == found.task.task)
+        };
+        Ok(Reply::json(200, &page.gather(rows, |found| &found.task.id, is_wanted)?))
     }
 
     pub(super) fn get_task(&self, call: &Call) -> Result<Reply, ApiError> {
@@ -72,7 +75,8 @@ impl<S: Sql> Directory<S> {
             "SELECT id, task, status, updated_at, data FROM task WHERE id = ?1",
             &[Value::Text(param(call)?)],
         )?;
-        Ok(Reply::json(200, &read(rows.into_iter().next().ok_or_else(unknown)?)?))
+        let task = read(rows.into_iter().next().ok_or_else(unknown)?)?;
+        Ok(Reply::json(200, &self.with_usage(task)?))
     }
 }
 
@@ -110,6 +114,7 @@ mod tests {
                 query: query.to_owned(),
                 body,
                 app_scope: false,
+                ..Call::default()
             };
             let reply = self.0.handle(NOW, &mut Seeded(1), &call).reply;
             (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))

@@ -23,6 +23,7 @@ fn call(op: Op, param: &str, query: &str, body: &Json) -> Call {
         query: query.into(),
         body: if body.is_null() { vec![] } else { body.to_string().into_bytes() },
         app_scope: false,
+        ..Call::default()
     }
 }
 
@@ -403,7 +404,7 @@ fn arrive(objects: &mut Objects, effect: &Effect) {
         Effect::DeleteApp { app_id } => {
             objects.remove(app_id);
         }
-        Effect::TellOfPlugin { .. } => {}
+        Effect::TellOfPlugin { .. } | Effect::AskUsage(_) => {}
     }
 }
 
@@ -541,7 +542,7 @@ proptest! {
     ) {
         let mut world = World::new();
         world.app("a");
-        let call = Call { op: Op::ALL[op].name().into(), params, query, body, app_scope };
+        let call = Call { op: Op::ALL[op].name().into(), params, query, body, app_scope, feature_flags: None };
         let outcome = world.outcome(&call);
         if outcome.reply.status != 204 && outcome.reply.content_type.is_none() {
             prop_assert!(serde_json::from_slice::<Json>(&outcome.reply.body).is_ok());
@@ -569,4 +570,30 @@ fn event_types_are_imported_from_a_document() {
     assert_eq!(world.ask(Op::EventTypeGet, "old", "", &Json::Null).1["archived"], true);
     assert_eq!(world.ask(Op::EventTypeGet, "c.d", "", &Json::Null).1["archived"], false);
     assert_eq!(world.ask(Op::EventTypeImport, "", "", &json!({})).0, 422);
+}
+
+#[test]
+fn a_token_with_a_feature_flag_sees_what_is_behind_it() {
+    let mut world = World::new();
+    for (name, flags) in [("open", json!(null)), ("beta", json!(["b", "c"])), ("other", json!(["d"]))] {
+        let body = json!({ "name": name, "description": "", "featureFlags": flags });
+        assert_eq!(world.ask(Op::EventTypeCreate, "", "", &body).0, 201);
+    }
+    let mut seen = |app_scope: bool, flags: Option<&str>| {
+        let feature_flags = flags.map(|flag| vec![flag.to_owned()]);
+        let list = Call { app_scope, feature_flags, ..call(Op::EventTypeList, "", "", &Json::Null) };
+        let (_, page) = world.send(&list);
+        let (status, _) =
+            world.send(&Call { params: vec!["beta".into()], op: Op::EventTypeGet.name().into(), ..list });
+        let names = page["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|item| item["name"].as_str().expect("a name"));
+        (names.collect::<Vec<_>>().join(" "), status)
+    };
+    assert_eq!(seen(false, None), ("beta open other".to_owned(), 200));
+    assert_eq!(seen(true, None), ("open".to_owned(), 404));
+    assert_eq!(seen(true, Some("c")), ("beta open".to_owned(), 200));
+    assert_eq!(seen(true, Some("x")), ("open".to_owned(), 404));
 }

@@ -1,7 +1,7 @@
 //! What comes in: configuration, messages, payloads, resends.
 
 use super::{Delivery, Effects, Endpoint, MIGRATIONS, QUEUE_MAX_BYTES, QUEUE_SLACK_MS, Queued};
-use crate::frame::{self, Config, ConfigAnswer, HeaderList, Outgoing, Payloads, Push, PushAnswer, Resend};
+use crate::frame::{self, Config, ConfigAnswer, Outgoing, Payloads, Push, PushAnswer, Resend};
 use crate::id;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate};

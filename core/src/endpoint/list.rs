@@ -15,6 +15,9 @@ const PAGE: i64 = 256;
 /// goes on from the last row looked at.
 const LOOK_MAX: i64 = 4096;
 
+/// An attempt has its id by then after its start: a request may take 30 seconds.
+const RECORDED_WITHIN_MS: i64 = 600_000;
+
 const COLUMNS_LATEST_FIRST: &str =
     "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
      FROM delivery WHERE slot = 0 AND id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT ?3";
@@ -91,15 +94,17 @@ impl<S: Sql> Endpoint<S> {
         let mut at = query.page.from().to_owned();
         let mut found = Vec::new();
         let mut looked: i64 = 0;
-        // Times are those of the start, a little before the id's own: the id bounds one side only.
+        // Times are those of the start, a little before the id's own.
         let lowest = query.after.map_or_else(String::new, |after| id::floor(id::ATTEMPT, after));
-        if ascending && at < lowest {
-            at.clone_from(&lowest);
-        }
+        let highest = query.before.map_or_else(
+            || "~".to_owned(),
+            |before| id::floor(id::ATTEMPT, before.saturating_add(RECORDED_WITHIN_MS)),
+        );
+        at = if ascending { at.max(lowest.clone()) } else { at.min(highest.clone()) };
         let mut ended = false;
         while found.len() < wanted && looked < LOOK_MAX && !ended {
             let (sql, other) = if ascending {
-                (COLUMNS_EARLIEST_FIRST, "~")
+                (COLUMNS_EARLIEST_FIRST, highest.as_str())
             } else {
                 (COLUMNS_LATEST_FIRST, lowest.as_str())
             };

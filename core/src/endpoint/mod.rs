@@ -30,7 +30,7 @@ pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
 use crate::deployment::{Deployment, is_overdue};
-use crate::frame::{self, Config, HeaderList, Report, ReportKind};
+use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
 use crate::plugin::{Attached, Subject};
@@ -124,7 +124,7 @@ struct Queued {
     delivery: Delivery,
     payload: Vec<u8>,
     /// Headers that the message brought along.
-    headers: Option<HeaderList>,
+    headers: Option<Vec<(String, String)>>,
 }
 
 /// The configuration, made ready for use.
@@ -620,17 +620,14 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    /// A delivery as it is before any plugin. Of the headers that the message brought, its content type replaces the
-    /// usual one; the endpoint's own go before the others.
-    fn subject(&self, delivery: &Delivery, payload: Vec<u8>, brought: Option<HeaderList>) -> Subject {
-        let mut headers = self.active.as_ref().map(Active::own_headers).unwrap_or_default();
-        for (name, value) in brought.into_iter().flatten() {
-            match headers.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(&name)) {
-                Some((_, kind)) if name.eq_ignore_ascii_case("content-type") => *kind = value,
-                Some(_) => {}
-                None => headers.push((name, value)),
-            }
-        }
+    /// A delivery as it is before any plugin.
+    fn subject(
+        &self,
+        delivery: &Delivery,
+        payload: Vec<u8>,
+        brought: Option<Vec<(String, String)>>,
+    ) -> Subject {
+        let headers = self.active.as_ref().map(|active| active.own_headers(brought)).unwrap_or_default();
         Subject { event_type: delivery.event_type.clone(), headers, body: payload }
     }
 
@@ -723,9 +720,10 @@ impl<S: Sql> Endpoint<S> {
 }
 
 impl Active {
-    /// The headers that a delivery adds, before it is signed.
-    fn own_headers(&self) -> Vec<(String, String)> {
-        self.sender.own_headers(&self.config)
+    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
+    /// which go before them.
+    fn own_headers(&self, brought: Option<Vec<(String, String)>>) -> Vec<(String, String)> {
+        self.sender.own_headers(&self.config, brought.unwrap_or_default())
     }
 
     /// Whether the receiver took a delivery: a status of success, head and body within the timeout.

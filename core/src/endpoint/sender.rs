@@ -140,19 +140,32 @@ impl Sender {
         }
     }
 
-    /// The headers that a delivery adds, before it is signed.
-    pub(super) fn own_headers(&self, config: &Config) -> Vec<(String, String)> {
-        let (kind, custom) = match &self.identity {
-            Identity::Preset { preset, .. } => {
-                // What the provider says of an event is not the endpoint's to say.
-                let taken =
-                    |name: &str| preset.event_headers().any(|header| header.eq_ignore_ascii_case(name));
-                let free = config.headers.iter().filter(|(name, _)| !taken(name));
-                (preset.content_type.as_str(), free.cloned().collect())
-            }
-            _ => ("application/json", config.headers.clone()),
+    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
+    /// which go before them.
+    pub(super) fn own_headers(
+        &self,
+        config: &Config,
+        mut brought: Vec<(String, String)>,
+    ) -> Vec<(String, String)> {
+        let at = brought.iter().position(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let said = at.map(|at| brought.remove(at).1);
+        let preset = match &self.identity {
+            Identity::Preset { preset, .. } => Some(preset),
+            _ => None,
         };
-        std::iter::once(("content-type".to_owned(), kind.to_owned())).chain(custom).collect()
+        let kind = match preset {
+            Some(preset) => preset.content_type.clone(),
+            None => said.unwrap_or_else(|| "application/json".to_owned()),
+        };
+        let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+        // What the provider says of an event is not the endpoint's to say, nor the message's.
+        let taken =
+            |name: &str| preset.is_some_and(|preset| preset.event_headers().any(|header| is(header, name)));
+        let own = config.headers.iter().filter(|(name, _)| !taken(name));
+        let brought = brought
+            .into_iter()
+            .filter(|(name, _)| !taken(name) && !config.headers.iter().any(|(other, _)| is(other, name)));
+        std::iter::once(("content-type".to_owned(), kind)).chain(brought).chain(own.cloned()).collect()
     }
 
     /// The signed request of a delivery.

@@ -111,6 +111,7 @@ impl Caller {
             id: id::new("jti", now(), &mut Random),
             capabilities: access.capabilities(),
             session: access.session_id.clone(),
+            feature_flags: access.feature_flags.clone(),
         };
         let org = &self.claims.org;
         let token = token::sign_portal(secret.as_bytes(), org, &app_id, now(), access.ttl_ms(), &limits)

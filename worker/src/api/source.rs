@@ -189,6 +189,7 @@ impl Caller {
         let limits = Limits {
             id: id::new("jti", now(), &mut Random),
             capabilities: access.capabilities(),
+            feature_flags: None,
             session: access.session_id.clone(),
         };
         let org = &self.claims.org;

@@ -13,6 +13,7 @@ use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::frame::{
     self, Accepted, AppInit, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice, Pull, Report,
+    UsageAsk,
 };
 use weir_core::operational::{self, Event};
 use weir_core::source::rejected::Rejected;
@@ -20,6 +21,9 @@ use weir_core::sql::SqlError;
 use worker::console_error;
 
 type Machine = app::App<crate::sql::DurableSql>;
+
+/// How many endpoints are asked for their statistics at once.
+const ASKED_AT_ONCE: usize = 64;
 
 /// One application: see [`app::App`].
 #[wasm_bindgen]
@@ -106,6 +110,19 @@ impl Inner {
                 let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut Random, &kept);
                 self.step(|machine| keep(machine).map(|effects| ((), effects)))?;
                 Ok(JsValue::UNDEFINED)
+            }
+            "usage" => {
+                let ask: UsageAsk = frame::decode(frame)?;
+                let mut plan = self.shell.light_step(|machine| Ok(machine.usage(&ask)))?;
+                let ask = frame::encode(&plan.ask);
+                for endpoints in std::mem::take(&mut plan.endpoints).chunks(ASKED_AT_ONCE) {
+                    let asks =
+                        endpoints.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "stats", &ask));
+                    for told in join_all(asks).await {
+                        plan.add(&frame::decode(&told?)?);
+                    }
+                }
+                Ok(bytes(&plan.answer()))
             }
             "rows" => Ok(self.shell.written()),
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),

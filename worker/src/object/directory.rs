@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::*;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::MAX_MODULE;
 use weir_core::api::route::Op;
-use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Refused};
-use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice, PluginUses};
+use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Refused, UsageBatch};
+use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice, PluginUses, UsageAnswer};
 use weir_core::sql::SqlError;
 use weir_plugin_host::Refusal;
 use weir_plugin_host::admission::{self, ModuleLimits};
@@ -116,6 +116,7 @@ impl Inner {
             // Nothing comes after a deletion.
             Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, true),
             Effect::TellOfPlugin { app_id, notice } => return self.tell_of_plugin(app_id, notice).await,
+            Effect::AskUsage(batch) => return self.ask_usage(batch).await,
         };
         let init = AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };
         let told = self.call_app(app_id, "init", &frame::encode(&init)).await;
@@ -126,6 +127,15 @@ impl Inner {
         let uses = self.call_app(app_id, "plugin", &frame::encode(notice)).await;
         let uses = uses.and_then(|uses| frame::decode::<PluginUses>(&uses).ok());
         self.opened_step(|m| m.told_of_plugin(now(), app_id, notice, uses.as_ref())).await
+    }
+
+    /// One batch of a count over all applications.
+    async fn ask_usage(self: &Rc<Self>, batch: &UsageBatch) -> Result<(), String> {
+        let ask = frame::encode(&batch.ask);
+        let asks = batch.apps.iter().map(|app| self.call_app(&app.id, "usage", &ask));
+        let told = join_all(asks).await.into_iter();
+        let told: Option<Vec<UsageAnswer>> = told.map(|told| frame::decode(&told?).ok()).collect();
+        self.opened_step(|m| m.told_usage(now(), batch, told.as_deref())).await
     }
 
     async fn call_app(&self, app_id: &str, op: &str, frame: &[u8]) -> Option<Vec<u8>> {

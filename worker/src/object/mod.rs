@@ -153,9 +153,9 @@ impl<M> Shell<M> {
         }
     }
 
-    /// For tests: rows written since the object started, where they are counted, and group commits.
+    /// For tests: rows written since the object started, where they are counted, group commits, and rows read.
     fn written(&self) -> JsValue {
-        bytes(&(self.sql.rows_written(), self.groups.get()))
+        bytes(&(self.sql.rows_written(), self.groups.get(), self.sql.rows_read()))
     }
 }
 

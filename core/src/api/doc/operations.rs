@@ -11,12 +11,14 @@ use crate::api::model::endpoint::{
 };
 use crate::api::model::event_type::{self, EventTypeOut, EventTypePatch};
 use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
+use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut};
 use crate::api::model::message::{MessageIn, MessageOut};
 use crate::api::model::openapi::{self, ImportOut};
 use crate::api::model::plugin::{AttachmentsIn, AttachmentsOut, CurrentIn, PluginOut, TestIn, VersionOut};
 use crate::api::model::preset::{PresetOut, RequestIn, SignedOut, VerdictOut};
 use crate::api::model::source::{self, AcceptedOut, RotateTokenOut, SourceOut};
 use crate::api::model::task::{BackgroundTaskOut, BulkReplayIn, PeriodIn, TaskOut};
+use crate::api::model::usage::{UsageIn, UsageOut};
 use crate::api::page::{DEFAULT_LIMIT, ListOut, MAX_LIMIT};
 use crate::api::route::Op;
 use crate::source::rejected::RejectedOut;
@@ -32,6 +34,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
     const ATTEMPT: &str = "Message Attempt";
     const AUTH: &str = "Authentication";
     const TASK: &str = "Background Tasks";
+    const STATISTICS: &str = "Statistics";
     const OPERATIONAL: &str = "Webhook Endpoint";
     const PRESET: &str = "Preset";
     const PLUGIN: &str = "Plugin";
@@ -67,7 +70,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .error(409),
         Op::AppDelete => doc("v1.application.delete", APPLICATION, "Delete an application").answers_nothing(),
 
-        Op::EndpointList => doc("v1.endpoint.list", ENDPOINT, "List endpoints").endpoint_list(),
+        Op::EndpointList => doc("v1.endpoint.list", ENDPOINT, "List endpoints").endpoint_list().metadata(),
         Op::EndpointCreate => doc("v1.endpoint.create", ENDPOINT, "Create an endpoint").endpoint_create(),
         Op::EndpointGet => doc("v1.endpoint.get", ENDPOINT, "Get an endpoint").endpoint_get(),
         Op::EndpointUpdate => doc("v1.endpoint.update", ENDPOINT, "Set or create an endpoint").endpoint_update(),
@@ -152,6 +155,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .error(409),
         Op::MessageList => doc("v1.message.list", MESSAGE, "List messages")
             .messages()
+            .text("event_id", "Only with this event id.")
             .answers::<ListOut<MessageOut>>(200, "A page of messages, newest first."),
         Op::MessageGet => doc("v1.message.get", MESSAGE, "Get a message")
             .flag("with_content", true, "With the payload.")
@@ -159,6 +163,13 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         Op::MessageExpunge => {
             doc("v1.message.expunge-content", MESSAGE, "Delete a message's payload").answers_nothing()
         }
+        Op::BulkExpunge => doc("v1.message.bulk-expunge-content", MESSAGE, "Delete the payloads of several messages")
+            .body::<BulkExpungeIn>()
+            .answers::<BulkExpungeOut>(200, "What became of each."),
+        Op::ExpungeAll => doc("v1.message.expunge-all-contents", MESSAGE, "Delete all payloads of an application")
+            .about("A background task: those of all messages that are there now.")
+            .answers::<TaskOut>(202, "Started.")
+            .error(400),
         Op::Precheck => doc("v1.message.precheck", MESSAGE, "Whether a message would reach anyone")
             .body::<PrecheckIn>()
             .answers::<PrecheckOut>(200, "Whether it would."),
@@ -206,6 +217,18 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             doc("v1.authentication.whoami", AUTH, "Whose token this is").answers::<WhoamiOut>(200, "Whose it is.")
         }
 
+        Op::UsageApps => doc("v1.statistics.aggregate-app-stats", STATISTICS, "Count the attempts of applications")
+            .about("A background task, whose data has the result: `appStats`, one item for each application.")
+            .body::<UsageIn>()
+            .answers::<UsageOut>(202, "Started.")
+            .error(400),
+        Op::UsageEventTypes => {
+            doc("v1.statistics.aggregate-event-types", STATISTICS, "Gather the event types that applications listen to")
+                .about("A background task, whose data has the result: `event_types`, one item for each application.")
+                .answers::<TaskOut>(202, "Started.")
+                .error(400)
+        }
+
         Op::TaskList => doc("v1.background-task.list", TASK, "List background tasks")
             .page("descending")
             .query("status", "Only with this status.", json!({ "type": "string", "enum": ["running", "finished", "failed"] }))
@@ -216,7 +239,8 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         }
         Op::TaskCancel => doc("v1.background-task.cancel", TASK, "Stop a background task")
             .about("What it has made due stays so.")
-            .answers::<BackgroundTaskOut>(200, "Stopped."),
+            .answers::<BackgroundTaskOut>(200, "Stopped.")
+            .error(409),
 
         Op::OperationalList => doc("v1.operational-webhook.endpoint.list", OPERATIONAL, "List operational endpoints").endpoint_list(),
         Op::OperationalCreate => doc("v1.operational-webhook.endpoint.create", OPERATIONAL, "Create an operational endpoint").endpoint_create(),
@@ -319,6 +343,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         | Op::Revoke
         | Op::IsRevoked
         | Op::TaskStop
+        | Op::UsageStop
         | Op::PluginAttach
         | Op::PluginSettle
         | Op::PluginVerify
@@ -345,6 +370,15 @@ impl Doc {
         self.limit().iterator().query("order", "In which order.", schema)
     }
 
+    fn metadata(mut self) -> Self {
+        self.parameters.push(json!({
+            "name": "metadata", "in": "query", "style": "deepObject", "explode": true,
+            "description": "Only with this metadata: `metadata[key]=value`, as often as needed.",
+            "schema": { "type": "object", "additionalProperties": { "type": "string" } },
+        }));
+        self
+    }
+
     fn period(self) -> Self {
         self.time("since", "From when on; 28 days before `until`, where it is left out.")
             .time("until", "Until when; now, where it is left out.")
@@ -358,7 +392,10 @@ impl Doc {
             .text("tag", "Only with this tag.")
             .query("event_types", "Only of these types.", types)
             .time("before", "Only before this time.")
-            .time("after", "Only after this time.")
+            .time(
+                "after",
+                "Only after this time. Without `before` and `iterator`: those that came next after it.",
+            )
             .flag("with_content", true, "With payloads and responses.")
     }
 

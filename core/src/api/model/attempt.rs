@@ -237,16 +237,18 @@ impl AttemptQuery {
                     })
             })
             .transpose()?;
+        let (before, after) = (query.time("before")?, query.time("after")?);
+        let page = Page::from_query_ordered(&query, Keys::Id(id::ATTEMPT), Order::Descending)?;
         Ok(Self {
-            page: Page::from_query_ordered(&query, Keys::Id(id::ATTEMPT), Order::Descending)?,
+            page: page.nearest_to(before, after),
             status,
             status_code_class,
             channel: query.text("channel").map(str::to_owned),
             tag: query.text("tag").map(str::to_owned),
             event_types: query.list("event_types"),
             endpoint_id: query.text("endpoint_id").map(str::to_owned),
-            before: query.time("before")?,
-            after: query.time("after")?,
+            before,
+            after,
             with_content: query.with_content(true)?,
             with_msg: query.flag("with_msg")?.unwrap_or(false),
         })

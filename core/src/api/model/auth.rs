@@ -1,6 +1,7 @@
 //! Access of applications: tokens for their portal, what such a token may do, and taking it back.
 
 use super::application::ApplicationIn;
+use super::event_type::MAX_FLAGS;
 use super::is_name;
 use crate::api::body::{self, Faults};
 use crate::api::route::Op;
@@ -19,7 +20,7 @@ const CREATE_ATTEMPTS: &str = "CreateAttempts";
 const MANAGE: &str = "ManageEndpoint";
 const ALL: [&str; 6] = [VIEW, VIEW_SECRET, MANAGE_SECRET, MANAGE_TRANSFORMATIONS, CREATE_ATTEMPTS, MANAGE];
 
-/// The body of app-portal-access. Feature flags are not read: a token without them sees less.
+/// The body of app-portal-access.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
@@ -34,6 +35,9 @@ pub struct PortalAccessIn {
     capabilities: Option<Vec<String>>,
     /// The same as only the capability ViewBase.
     read_only: Option<bool>,
+    /// Which event types behind feature flags the token sees.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
+    pub feature_flags: Option<Vec<String>>,
     /// By this name, the token can be taken back together with others.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub session_id: Option<String>,
@@ -69,6 +73,12 @@ impl PortalAccessIn {
                 "ViewBase is always required. Add it.",
             );
         }
+        let flags = access.feature_flags.as_deref().unwrap_or_default();
+        faults.check(
+            flags.len() <= MAX_FLAGS && flags.iter().all(|flag| is_name(flag)),
+            &["featureFlags"],
+            format!("Send at most {MAX_FLAGS} names of a-z, A-Z, 0-9, -, _ and ."),
+        );
         check_session(&mut faults, &["sessionId"], access.session_id.as_deref());
         faults.into_result()?;
         Ok(access)

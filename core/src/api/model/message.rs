@@ -421,6 +421,8 @@ pub struct MessageQuery {
     pub tag: Option<String>,
     /// Only of these types; empty for all.
     pub event_types: Vec<String>,
+    /// Only with this event id. (Only the list of an application's messages looks at it.)
+    pub event_id: Option<String>,
     /// Only before this time (ms).
     pub before: Option<i64>,
     /// Only after this time (ms).
@@ -433,13 +435,16 @@ impl MessageQuery {
     /// Reads a query.
     pub fn parse(raw: &str) -> Result<Self, ApiError> {
         let query = Query::parse(raw);
+        let (before, after) = (query.time("before")?, query.time("after")?);
+        let page = Page::from_query_ordered(&query, Keys::Id(id::MESSAGE), Order::Descending)?;
         Ok(Self {
-            page: Page::from_query_ordered(&query, Keys::Id(id::MESSAGE), Order::Descending)?,
+            page: page.nearest_to(before, after),
             channel: query.text("channel").map(str::to_owned),
             tag: query.text("tag").map(str::to_owned),
             event_types: query.list("event_types"),
-            before: query.time("before")?,
-            after: query.time("after")?,
+            event_id: query.text("event_id").map(str::to_owned),
+            before,
+            after,
             with_content: query.with_content(true)?,
         })
     }

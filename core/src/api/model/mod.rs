@@ -7,12 +7,14 @@ pub mod delivery;
 pub mod endpoint;
 pub mod event_type;
 pub mod example;
+pub mod forget;
 pub mod message;
 pub mod openapi;
 pub mod plugin;
 pub mod preset;
 pub mod source;
 pub mod task;
+pub mod usage;
 
 use super::body::Faults;
 use crate::error::ApiError;

@@ -28,6 +28,15 @@ pub enum TaskKind {
     /// Sends again what was tried, whatever came of it.
     #[n(2)]
     BulkReplay,
+    /// Forgets payloads.
+    #[n(3)]
+    Purge,
+    /// Counts the attempts of applications.
+    #[n(4)]
+    AppStats,
+    /// Gathers what event types applications listen to.
+    #[n(5)]
+    EventTypes,
 }
 
 impl TaskKind {
@@ -37,6 +46,9 @@ impl TaskKind {
             TaskKind::Recover => "endpoint.recover",
             TaskKind::Replay => "endpoint.replay",
             TaskKind::BulkReplay => "endpoint.bulk-replay",
+            TaskKind::Purge => "application.purge_content",
+            TaskKind::AppStats => "application.stats",
+            TaskKind::EventTypes => "event-type.aggregate",
         }
     }
 }

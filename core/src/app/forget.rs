@@ -1,0 +1,129 @@
+//! Forgetting payloads: some at once, or all by a background task.
+
+use super::App;
+use super::handle::Handled;
+use super::tasks::TaskRecord;
+use crate::api::call::{Call, Reply};
+use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut, BulkExpungeStatus};
+use crate::api::model::task::TaskKind;
+use crate::error::ApiError;
+use crate::id;
+use crate::rng::Entropy;
+use crate::sql::{Sql, SqlError, Value};
+use std::collections::BTreeMap;
+
+/// How many messages of the log a turn of the task goes through.
+const BATCH: i64 = 256;
+
+impl<S: Sql> App<S> {
+    /// Forgets the payloads of the messages with these ids or event ids.
+    pub(super) fn bulk_expunge(&mut self, now: i64, call: &Call) -> Handled {
+        let expunge = BulkExpungeIn::parse(&call.body)?;
+        let mut results = BTreeMap::new();
+        for key in expunge.ids() {
+            let status = match self.message_id(key) {
+                Ok(msg_id) => {
+                    self.sql
+                        .exec("UPDATE message SET payload = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
+                    BulkExpungeStatus::Expunged
+                }
+                Err(ApiError::Internal(text)) => return Err(ApiError::Internal(text)),
+                Err(_) => BulkExpungeStatus::NotFound,
+            };
+            results.insert(key.clone(), status);
+        }
+        self.forget_tail();
+        self.changed(now, Reply::json(200, &BulkExpungeOut { results }))
+    }
+
+    /// Starts to forget the payload of every message that is there now.
+    pub(super) fn expunge_all(&mut self, now: i64, rng: &mut impl Entropy) -> Handled {
+        let rows = self.sql.query("SELECT id FROM message ORDER BY id LIMIT 1", &[])?;
+        let first = rows.into_iter().next().map(|mut row| row.text(0)).transpose()?;
+        let since = first.and_then(|first| id::millis(id::MESSAGE, &first)).unwrap_or(now);
+        self.add_task(now, rng, TaskRecord::new(TaskKind::Purge, String::new(), (since, now), now))
+    }
+
+    /// Forgets the next payloads after `place`, up to what was accepted until then. How many, how far, and whether
+    /// that is all.
+    pub(super) fn forget_batch(&mut self, place: &str, until: i64) -> Result<(i64, String, bool), SqlError> {
+        let highest = id::floor(id::MESSAGE, until.saturating_add(id::RESOLUTION_MS));
+        let rows = self.sql.query(
+            "SELECT id, payload IS NOT NULL, created_at FROM message WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+            &[Value::Text(place), Value::Text(&highest), Value::Int(BATCH)],
+        )?;
+        let mut is_end = i64::try_from(rows.len()).is_ok_and(|count| count < BATCH);
+        let mut at = place.to_owned();
+        let mut forgotten: i64 = 0;
+        for mut row in rows {
+            // An id tells the time to a few milliseconds.
+            if row.int(2)? > until {
+                is_end = true;
+                break;
+            }
+            at = row.text(0)?;
+            forgotten = forgotten.saturating_add(row.int(1)?);
+        }
+        self.sql.exec(
+            "UPDATE message SET payload = NULL WHERE id > ?1 AND id <= ?2 AND payload IS NOT NULL",
+            &[Value::Text(place), Value::Text(&at)],
+        )?;
+        self.forget_tail();
+        Ok((forgotten, at, is_end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use serde_json::{Value, json};
+
+    fn payload(world: &mut World, id: &str) -> Value {
+        world.call(Op::MessageGet, &[id], "", &Value::Null).1["payload"].clone()
+    }
+
+    #[test]
+    fn the_payloads_of_some_messages_are_forgotten_at_once() {
+        let mut world = World::new(&[]);
+        let (one, two) = (world.send("a.b"), world.send("a.b"));
+        let body = json!({ "ids": [one, "nobody"] });
+        let (status, out) = world.call(Op::BulkExpunge, &[], "", &body);
+        assert_eq!((status, &out["results"]), (200, &json!({ &one: "expunged", "nobody": "not-found" })));
+        assert_eq!(payload(&mut world, &one), json!({ "expired": true }));
+        assert_ne!(payload(&mut world, &two), json!({ "expired": true }));
+        let many = json!({ "ids": vec!["x"; 1001] });
+        assert_eq!(world.call(Op::BulkExpunge, &[], "", &many).0, 422);
+    }
+
+    #[test]
+    fn all_payloads_are_forgotten_but_those_that_come_later() {
+        let mut world = World::new(&[]);
+        let old: Vec<String> = (0..700).map(|_| world.send("a.b")).collect();
+        world.pass(1_000);
+        let (status, task) = world.call(Op::ExpungeAll, &[], "", &Value::Null);
+        assert_eq!((status, &task["task"]), (202, &json!("application.purge_content")), "{task}");
+        world.pass(1_000);
+        let new = world.send("a.b");
+        world.pass(60_000);
+        let task_id = task["id"].as_str().expect("an id");
+        let noted = world.noted(task_id).expect("the tenant is told");
+        assert_eq!((noted.0.as_str(), &noted.1["messagesPurged"]), ("finished", &json!(700)));
+        for id in [&old[0], &old[350], &old[699]] {
+            assert_eq!(payload(&mut world, id), json!({ "expired": true }));
+        }
+        assert_ne!(payload(&mut world, &new), json!({ "expired": true }));
+    }
+
+    #[test]
+    fn a_crash_on_the_way_forgets_the_rest_afterwards() {
+        let mut world = World::new(&[]);
+        let old: Vec<String> = (0..600).map(|_| world.send("a.b")).collect();
+        let (_, task) = world.call(Op::ExpungeAll, &[], "", &Value::Null);
+        world.crash();
+        world.pass(60_000);
+        assert_eq!(payload(&mut world, &old[599]), json!({ "expired": true }));
+        let task_id = task["id"].as_str().expect("an id");
+        assert_eq!(world.noted(task_id).expect("noted").1["messagesPurged"], 600);
+    }
+}
