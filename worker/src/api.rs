@@ -8,8 +8,10 @@ mod plugin;
 mod presets;
 mod source;
 
+pub(crate) use auth::origin;
+
 use crate::js::{self, Parts, now};
-use crate::{directory, settings};
+use crate::{dashboard, directory, settings};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -43,29 +45,36 @@ thread_local! {
 }
 
 /// One request of the API, and who sent it.
-struct Caller {
-    env: JsValue,
-    claims: Rc<Claims>,
+pub(crate) struct Caller {
+    pub(crate) env: JsValue,
+    pub(crate) claims: Rc<Claims>,
     /// The token as it came: idempotency keys are the caller's own.
-    token: String,
+    pub(crate) token: String,
 }
 
 /// Answers a request. Every answer is JSON, or empty with 204.
 pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) -> web_sys::Response {
+    let (path, query) = split(&parts.url);
+    if dashboard::is_here(path) {
+        return dashboard::answer(&parts, path, query, body, env).await;
+    }
     if let Some(page) = docs::answer(&parts) {
         return page;
     }
-    let reply = match handle(&parts, body, env).await {
-        Ok(reply) => reply,
-        Err(error) => error.into(),
-    };
-    if let Some(log) = &reply.log {
-        console_error!("{} {}: {log}", parts.method, parts.url);
-    }
+    let reply = reply(&parts, body, env).await;
     match &reply.content_type {
         None => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
         Some(content_type) => js::answer_bytes(content_type, &reply.body),
     }
+}
+
+/// What the API says to a request; what went wrong inside is logged.
+pub(crate) async fn reply(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Reply {
+    let reply: Reply = handle(parts, body, env).await.into();
+    if let Some(log) = &reply.log {
+        console_error!("{} {}: {log}", parts.method, parts.url);
+    }
+    reply
 }
 
 async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
@@ -145,7 +154,8 @@ fn public(route: &Route) -> Reply {
     }
 }
 
-fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, String), ApiError> {
+/// Whose token an `authorization` header holds.
+pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, String), ApiError> {
     let refused = |detail: &str| ApiError::status(401, "authentication_failed", detail);
     let token = header
         .split_once(' ')

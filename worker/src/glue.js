@@ -109,22 +109,13 @@ export function answerBytes(type, body) {
   return new Response(body.slice(), { headers: { "content-type": type, "x-content-type-options": "nosniff" } });
 }
 
+// Statuses whose answers have no body here.
+const NO_BODY = [204, 303, 304];
+
 // An answer with headers of its own, a line each: name, colon, value.
 export function answerWith(status, headers, body) {
   const fields = fieldsOf(headers);
-  return new Response(status === 204 || status === 304 ? null : body, { status, headers: fields });
-}
-
-// A page for people, or a part of one.
-export function answerPage(type, policy, text) {
-  const headers = {
-    "content-type": type,
-    "content-security-policy": policy,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-  };
-  return new Response(text, { headers });
+  return new Response(NO_BODY.includes(status) ? null : body, { status, headers: fields });
 }
 
 // Runs `work` after `ms` milliseconds.

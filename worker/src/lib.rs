@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod dashboard;
 mod directory;
 mod engine;
 mod front;

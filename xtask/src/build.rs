@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "rust-toolchain.toml",
     "package-lock.json",
     "core",
+    "dashboard",
     "worker",
     "presets",
     "docs/openapi.json",
@@ -80,11 +81,38 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
         let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
         fs::write(&wasm, small).map_err(failed("write", &wasm))?;
     }
+    write_assets(&dir)?;
     let entry = root().join("worker").join(ENTRY);
     fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
     let stamp = dir.join(STAMP);
     fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
     Ok(dir)
+}
+
+/// What the dashboard's pages load: name, type, and the file.
+const ASSETS: &[(&str, &str, &str)] = &[
+    ("dashboard.css", "text/css; charset=utf-8", "dashboard/assets/dashboard.css"),
+    ("dashboard.js", "text/javascript; charset=utf-8", "dashboard/assets/dashboard.js"),
+    ("htmx.js", "text/javascript; charset=utf-8", "node_modules/htmx.org/dist/htmx.min.js"),
+];
+
+/// Writes the dashboard's assets as a module beside the entry: they are the Worker's own, wherever it runs.
+fn write_assets(dir: &Path) -> Result<(), String> {
+    tools::ensure_npm_packages()?;
+    let mut module = String::from("export const assets = {\n");
+    for (name, kind, file) in ASSETS {
+        let path = root().join(file);
+        let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
+        let _ = writeln!(module, "{}: {{type: {}, text: {}}},", json(name), json(kind), json(&text));
+    }
+    module.push_str("};\n");
+    let path = dir.join("assets.mjs");
+    fs::write(&path, module).map_err(failed("write", &path))
+}
+
+/// A string literal of JavaScript.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A wasm module without its custom sections: names of functions and of tools, which only a debugger reads. (The

@@ -53,6 +53,8 @@ In a third, make an application with an endpoint and send it a message:
   post 'app?get_if_exists=true' '{{"name": "My first application", "uid": "first"}}'
   post app/first/endpoint '{{"url": "http://127.0.0.1:9000/webhooks"}}'
   post app/first/msg '{{"eventType": "user.created", "payload": {{"name": "Ada"}}}}'
+
+To see what became of it, sign in with that token at {url}/dashboard
 "#
     )
 }

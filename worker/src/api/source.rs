@@ -39,7 +39,7 @@ impl Caller {
             Op::SourceList => {
                 let page = source_page(query)?;
                 let call =
-                    Call { query: query.to_owned(), ..self.source_call(Op::SourceList, None, Vec::new()) };
+                    Call { query: query.to_owned(), ..Self::source_call(Op::SourceList, None, Vec::new()) };
                 let reply = self.ask(&call).await?;
                 let rows: Vec<SourceRow> = from_bytes(&reply.body)?;
                 let rows = rows.into_iter().map(|row| self.show(url, row)).collect::<Result<Vec<_>, _>>()?;
@@ -54,7 +54,7 @@ impl Caller {
             }
             Op::SourceDelete => {
                 let row = self.read_source(key).await?;
-                let call = self.source_call(Op::SourceDelete, Some(&row.id), Vec::new());
+                let call = Self::source_call(Op::SourceDelete, Some(&row.id), Vec::new());
                 let reply = self.ask(&call).await?;
                 ingest::forget(&self.claims.org, &row.id);
                 Ok(reply)
@@ -87,7 +87,7 @@ impl Caller {
         }
     }
 
-    fn source_call(&self, op: Op, key: Option<&str>, body: Vec<u8>) -> Call {
+    fn source_call(op: Op, key: Option<&str>, body: Vec<u8>) -> Call {
         let params = key.map(str::to_owned).into_iter().collect();
         Call { op: op.name().to_owned(), params, body, ..Call::default() }
     }
@@ -112,7 +112,7 @@ impl Caller {
     async fn create_source(&self, new: &SourceIn) -> Result<SourceRow, ApiError> {
         let deployment = self.deployment()?;
         let record = new.record(None, &deployment.vault, &mut Random)?;
-        let call = self.source_call(Op::SourceCreate, None, frame::encode(&record));
+        let call = Self::source_call(Op::SourceCreate, None, frame::encode(&record));
         from_bytes(&self.ask(&call).await?.body)
     }
 
@@ -146,7 +146,7 @@ impl Caller {
         for _ in 0..TRIES {
             let SourceRow { id, mut record } = self.read_source(key).await?;
             change(&mut record)?;
-            let call = self.source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
+            let call = Self::source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
             outcome = self.ask(&call).await.and_then(|reply| from_bytes(&reply.body));
             ingest::forget(&self.claims.org, &id);
             if !matches!(&outcome, Err(ApiError::Status { code: STALE, .. })) {
@@ -162,7 +162,7 @@ impl Caller {
         let row = self.read_source(key).await?;
         let (source, deployment) = (row.id.clone(), self.deployment()?);
         let place = Place { env: &self.env, org: &self.claims.org, source: &source };
-        let take = self.source_call(Op::RejectedTake, Some(&rejected), Vec::new());
+        let take = Self::source_call(Op::RejectedTake, Some(&rejected), Vec::new());
         let reply: Reply = from_bytes(&place.call("api", &to_bytes(&take)).await.map_err(internal)?)?;
         if reply.status != 200 {
             return if reply.status == 0 { Err(ApiError::not_found("Rejected request")) } else { Ok(reply) };
