@@ -5,6 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
+use crate::endpoint::{Batch, Order};
 use crate::plugin::Attached;
 use crate::send_as::SendAs;
 use minicbor::bytes::ByteVec;
@@ -274,6 +275,12 @@ pub struct Config {
     /// As which provider it sends; none for the deployment's own way.
     #[n(15)]
     pub send_as: Option<SendAs>,
+    /// How many deliveries go in one request; none for the preset's, or one.
+    #[n(16)]
+    pub batch: Option<Batch>,
+    /// In which order deliveries are made; none for no promise.
+    #[n(17)]
+    pub order: Option<Order>,
 }
 
 /// Endpoint → App: answer to a [`Config`].

@@ -10,11 +10,12 @@ use std::fmt::{Debug, Write as _};
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
 use weir_core::app::{EndpointRecord, StoredSecret};
+use weir_core::endpoint::{Batch, Order};
 use weir_core::frame::*;
 use weir_core::plugin::{Attached, OnError};
 use weir_core::send_as::SendAs;
 use weir_core::source::rejected::Rejected;
-use weir_core::source::{Batch, Form, OldToken, Options, SourceRecord, SourceRow, Unverified};
+use weir_core::source::{Batch as Arrays, Form, OldToken, Options, SourceRecord, SourceRow, Unverified};
 
 fn bytes(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
@@ -157,7 +158,7 @@ frames! {
                 custom: None,
                 options: Options {
                     unverified: Unverified::Accept,
-                    batch: Batch::Keep,
+                    batch: Arrays::Keep,
                     form: Form::Raw,
                     forward_headers: vec![text("x-a")],
                     dedup_window_seconds: Some(0),
@@ -200,6 +201,8 @@ frames! {
                 on_error: OnError::Deliver,
             }]),
             send_as: None,
+            batch: None,
+            order: None,
         } => "8f03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806818566726564616374626162f5627b7d01",
         ConfigAnswer { version: 3 } => "8103";
     an_endpoint_that_sends_as_a_provider:
@@ -212,7 +215,12 @@ frames! {
         EndpointContent {
             send_as: Some(SendAs { preset: text("loops"), ..SendAs::default() }),
             ..EndpointContent::default()
-        } => "8e6060f6f4f6f6f6a0f6f6f6f6f682656c6f6f7073a0";
+        } => "8e6060f6f4f6f6f6a0f6f6f6f6f682656c6f6f7073a0",
+        EndpointContent {
+            batch: Some(Batch { max_events: 100, max_wait_ms: 500 }),
+            order: Some(Order::Fifo),
+            ..EndpointContent::default()
+        } => "906060f6f4f6f6f6a0f6f6f6f6f6f68218641901f400";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")], headers: None } => "828182656d73675f31427b7d81656d73675f32";

@@ -193,6 +193,7 @@ operations! {
         PresetGet "preset.get" Any Worker: GET "preset/{preset_name}";
         PresetVerify "preset.verify" Any Worker: POST "preset/{preset_name}/verify";
         PresetSign "preset.sign" Any Worker: POST "preset/{preset_name}/sign";
+        PresetEventTypes "preset.event-types" Org Directory: POST "preset/{preset_name}/event-types";
 
         OperationalList "operational-webhook.endpoint.list" Org Operational: GET "operational-webhook/endpoint";
         OperationalCreate "operational-webhook.endpoint.create" Org Operational:

@@ -304,13 +304,21 @@ impl<S: Sql> App<S> {
         let target = target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
             ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
         })?;
+        let mut batched = content.batch.is_some();
         if let Some(send_as) = &content.send_as {
             let preset =
                 send_as.check().map_err(|(field, text)| ApiError::invalid(&["body", field], text))?;
-            if preset.delivery.is_some_and(|delivery| delivery.https_only) && target::is_plain(&target) {
+            if preset.delivery.as_ref().is_some_and(|delivery| delivery.https_only)
+                && target::is_plain(&target)
+            {
                 let text = format!("{} calls https URLs only. Send one, or another preset.", preset.title);
                 return Err(ApiError::invalid_kind(&["body", "url"], text, "url_https_only"));
             }
+            batched |= preset.delivery.is_some_and(|delivery| delivery.batch);
+        }
+        if batched && content.order.is_some() {
+            let text = "What goes in batches is in no promised order. Leave out one of the two.";
+            return Err(ApiError::invalid(&["body", "order"], text));
         }
         if let Some(uid) = &content.uid
             && let Ok((other, _)) = self.endpoint(uid)

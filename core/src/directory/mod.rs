@@ -193,6 +193,7 @@ impl<S: Sql> Directory<S> {
             Some(Op::EventTypePatch) => self.patch_event_type(now, call).map(Answer::from),
             Some(Op::EventTypeDelete) => self.delete_event_type(now, call).map(Answer::from),
             Some(Op::EventTypeImport) => self.import_event_types(now, call).map(Answer::from),
+            Some(Op::PresetEventTypes) => self.make_event_types(now, call).map(Answer::from),
             Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
             Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
             Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),

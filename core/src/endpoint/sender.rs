@@ -2,6 +2,7 @@
 //! the deployment's own way where there is no preset. Worked out once for each configuration.
 
 use super::USER_AGENT;
+use super::line::{Batch, Order, PRESET_BATCH};
 use crate::deployment::Deployment;
 use crate::frame::Config;
 use crate::preset::{Exhausted, Preset};
@@ -23,6 +24,10 @@ pub(super) struct Sender {
     pub(super) success: RangeInclusive<u16>,
     /// Each: at most so many requests started in any window of so many milliseconds.
     pub(super) paces: Vec<(u32, i64)>,
+    /// How many go in one request.
+    pub(super) batch: Option<Batch>,
+    /// In which order they go, if in one.
+    pub(super) order: Option<Order>,
     /// Whether an endpoint that is gone, or fails for long, is disabled.
     pub(super) gives_up: bool,
     identity: Identity,
@@ -78,6 +83,7 @@ impl Sender {
             _ => config.paces.clone(),
         };
         let (first, last) = delivery.map_or((200, 299), |delivery| delivery.success);
+        let batched = delivery.is_some_and(|delivery| delivery.batch);
         let exhausted = delivery.map(|delivery| &delivery.exhausted);
         let identity = match preset {
             None => {
@@ -97,6 +103,8 @@ impl Sender {
             timeout_ms: timeout_ms.unwrap_or(deployment.request_timeout_ms),
             success: first..=last,
             paces,
+            batch: config.batch.or(batched.then_some(PRESET_BATCH)).filter(|_| config.order.is_none()),
+            order: config.order,
             gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
             identity,
             secrets_until: None,

@@ -265,6 +265,9 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         Op::PresetSign => doc("weir.preset.sign", PRESET, "Sign a request as a provider does")
             .body::<RequestIn>()
             .answers::<SignedOut>(200, "What to send."),
+        Op::PresetEventTypes => doc("weir.preset.event-types", PRESET, "Make a provider's event types")
+            .about("Those of its catalog, in its groups, with its examples. What there is of the same name is changed.")
+            .answers::<ImportOut>(200, "Done."),
 
         Op::SourceList => doc("v1.ingest.source.list", SOURCE, "List sources")
             .page("ascending")

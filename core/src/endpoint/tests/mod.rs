@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::signature;
 use crate::sql::memory::Memory;
 
+mod line;
 mod plugins;
 mod presets;
 
@@ -44,6 +45,8 @@ fn config(version: i64) -> Config {
         max_in_flight: None,
         plugins: None,
         send_as: None,
+        batch: None,
+        order: None,
     }
 }
 
