@@ -128,8 +128,7 @@ fn secret(text: &str) -> Value {
     json!({ "secret": text })
 }
 
-/// The kind, its library, its configuration, the secret, the body, further headers, what is delivered under which type,
-/// and the verdict.
+/// The kind, its library, its secret, the body, further headers, and what is delivered under which type.
 type Case<'a> = (&'a str, &'a str, Value, &'a str, &'a str, Value, Vec<(String, String)>, &'a str);
 
 #[test]
