@@ -12,6 +12,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as gateway from "./index.js";
+import * as plugins from "./plugins.mjs";
 import { assets } from "./assets.mjs";
 
 // The platform's queueMicrotask enters and leaves the runtime for every task; a promise's reaction does not. Every
@@ -27,6 +28,9 @@ globalThis.queueMicrotask = (task) => {
     }
   });
 };
+
+// The plugins that are deployed with the Worker, for worker/src/plugin.js; the build writes that module.
+globalThis.__weir_plugins = plugins;
 
 const pending = new Set();
 

@@ -10,12 +10,14 @@
 //! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
 //! - [`load`] sends messages on many connections at once.
+//! - [`engines`] measures what plugins cost in a gateway.
 
 // What fails here fails a test: panicking with a sentence is the point.
 #![allow(clippy::missing_panics_doc)]
 
 pub mod browser;
 pub mod client;
+pub mod engines;
 pub mod gateway;
 pub mod json;
 pub mod load;

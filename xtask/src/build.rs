@@ -4,7 +4,7 @@
 //! so that a gateway under development and the tests do not take each other's files. A build is skipped when no
 //! source has changed: their contents are compared, not their times, so a fresh checkout of the same tree is current too.
 
-use crate::{failed, root, say, tools};
+use crate::{failed, plugins, root, say, tools};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,13 @@ const SOURCES: &[&str] = &[
     "worker",
     "presets",
     "docs/openapi.json",
+    "plugin-cli",
     "plugin-host",
+    "plugin-sdk",
     "plugins",
 ];
+/// What a build has at least.
+const MODULES: [&str; 4] = [ENTRY, "index.js", "index_bg.wasm", plugins::CATALOG];
 const STAMP: &str = ".weir-sources";
 
 /// Where the build of a profile goes.
@@ -84,6 +88,7 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
     write_assets(&dir)?;
     let entry = root().join("worker").join(ENTRY);
     fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
+    plugins::bundle(&dir)?;
     let stamp = dir.join(STAMP);
     fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
     Ok(dir)
@@ -155,7 +160,7 @@ fn with_program(command: &std::process::Command, program: &Path) -> std::process
 /// Whether `dir` holds a whole build of the sources that `wanted` stands for.
 fn is_current(dir: &Path, wanted: &str) -> bool {
     fs::read_to_string(dir.join(STAMP)).is_ok_and(|have| have == wanted)
-        && [ENTRY, "index.js", "index_bg.wasm"].iter().all(|file| dir.join(file).is_file())
+        && MODULES.iter().all(|file| dir.join(file).is_file())
 }
 
 /// A name for the contents of all files in `sources` below `root`.
@@ -218,7 +223,7 @@ mod tests {
         write("src/x.rs", "x")?;
         let first = fingerprint(&root, sources)?;
 
-        for file in [ENTRY, "index.js", "index_bg.wasm"] {
+        for file in MODULES {
             assert!(!is_current(&root.join("out"), &first), "not before {file} is there");
             write(&format!("out/{STAMP}"), &first)?;
             write(&format!("out/{file}"), "")?;

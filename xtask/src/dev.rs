@@ -13,6 +13,7 @@ pub fn run(dev: Dev) -> Result<(), String> {
     options.vars.extend(dev.vars);
     options.port = dev.port;
     options.verbose = true;
+    options.loader = dev.loader;
     check_settings(&options.vars)?;
 
     local::check_free(&options)?;

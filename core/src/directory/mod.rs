@@ -10,6 +10,7 @@
 
 mod apps;
 mod attach;
+mod bundled;
 mod event_types;
 mod plugins;
 mod schema;
@@ -18,6 +19,7 @@ mod tasks;
 mod tokens;
 mod usage;
 
+pub use bundled::Bundled;
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
 pub use sources::{STALE, source_page};
 pub use usage::{UsageApp, UsageBatch};
@@ -31,6 +33,7 @@ use crate::rng::Entropy;
 use crate::settings::PluginLimits;
 use crate::sql::{self, Sql, SqlError};
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// How long an effect may be under way before the alarm tells the App object again, in milliseconds.
 pub const LEASE_MS: i64 = 30_000;
@@ -133,13 +136,16 @@ pub struct Directory<S> {
     ready: bool,
     app_ids: id::Generator,
     next_due: Option<i64>,
+    /// The plugins that the deployment bundles.
+    bundled: Rc<[Bundled]>,
 }
 
 impl<S: Sql> Directory<S> {
     /// Opens the Directory on its storage; brings an older schema up to date, and leaves no storage as it is.
     pub fn open(sql: S, now: i64) -> Result<Self, SqlError> {
         let ready = sql::schema_version(&sql)? > 0;
-        let mut directory = Self { sql, ready, app_ids: id::Generator::new(id::APP, None), next_due: None };
+        let app_ids = id::Generator::new(id::APP, None);
+        let mut directory = Self { sql, ready, app_ids, next_due: None, bundled: Rc::from([]) };
         if ready {
             sql::migrate(&directory.sql, schema::MIGRATIONS, now)?;
             directory.app_ids = id::Generator::new(id::APP, directory.newest_app()?.as_deref());

@@ -314,6 +314,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .error(400),
 
         Op::PluginList => doc("weir.plugin.list", PLUGIN, "List plugins")
+            .about("The tenant's own, and those that are bundled with the deployment.")
             .page("ascending")
             .answers::<ListOut<PluginOut>>(200, "A page of plugins."),
         Op::PluginUpload => doc("weir.plugin.upload", PLUGIN, "Upload a version of a plugin")
@@ -333,7 +334,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .answers::<ListOut<VersionOut>>(200, "A page of versions."),
         Op::VersionGet => doc("weir.plugin.version.get", PLUGIN, "Get a version of a plugin").answers::<VersionOut>(200, "The version."),
         Op::VersionDelete => doc("weir.plugin.version.delete", PLUGIN, "Delete a version of a plugin").force().answers_nothing().error(409),
-        Op::VersionWasm => doc("weir.plugin.version.wasm", PLUGIN, "Get a version's module, as it was uploaded").answers_module(),
+        Op::VersionWasm => doc("weir.plugin.version.wasm", PLUGIN, "Get a version's module, as it was uploaded").answers_module().error(409),
         Op::PluginTest => doc("weir.plugin.test", PLUGIN, "Run a plugin on one event")
             .about("Nothing is delivered.")
             .body::<TestIn>()
