@@ -174,7 +174,7 @@ impl World {
                     self.violate(Rule::Idempotency, format!("key {key:?} is refused, it was never used"));
                 }
             }
-            Accepted::Unknown | Accepted::Failed => {
+            Accepted::Unknown | Accepted::Failed | Accepted::Limited { .. } => {
                 self.violate(Rule::Accepted, format!("app {a} answers {answer:?}"));
             }
         }
@@ -378,5 +378,5 @@ impl World {
 
 fn call(op: Op, params: Vec<String>, body: &Json) -> Call {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    Call { op: op.name().to_owned(), params, query: String::new(), body, app_scope: false }
+    Call { op: op.name().to_owned(), params, query: String::new(), body, ..Call::default() }
 }
