@@ -12,6 +12,8 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as gateway from "./index.js";
+import * as plugins from "./plugins.mjs";
+import { assets } from "./assets.mjs";
 
 // The platform's queueMicrotask enters and leaves the runtime for every task; a promise's reaction does not. Every
 // wake-up of a Rust future goes through it: this alone was a seventh of the processor time of an event. What a task
@@ -26,6 +28,9 @@ globalThis.queueMicrotask = (task) => {
     }
   });
 };
+
+// The plugins that are deployed with the Worker, for worker/src/plugin.js; the build writes that module.
+globalThis.__weir_plugins = plugins;
 
 const pending = new Set();
 
@@ -96,11 +101,36 @@ export const App = object(gateway.App);
 export const Directory = object(gateway.Directory);
 export const Endpoint = object(gateway.Endpoint);
 
-// What the API needs to know of a request, a line each: method, URL, token, idempotency key.
+// What the API needs to know of a request, a line each: method, URL, token, idempotency key; and what the dashboard's
+// pages need besides: cookies, a session's proof, whether a script asks, and from which site.
 function partsOf(request) {
   const headers = request.headers;
   const of = (name) => headers.get(name) ?? "";
-  return `${request.method}\n${request.url}\n${of("authorization")}\n${of("idempotency-key")}`;
+  const parts = `${request.method}\n${request.url}\n${of("authorization")}\n${of("idempotency-key")}`;
+  if (!request.url.includes("/dashboard")) return parts;
+  return [parts, of("cookie"), of("x-weir-proof"), of("hx-request"), of("sec-fetch-site")].join("\n");
+}
+
+// A script or style of the dashboard; the version in its URL changes with it.
+const ASSETS = "/dashboard/assets/";
+function assetOf(request) {
+  const { pathname } = new URL(request.url);
+  const name = pathname.startsWith(ASSETS) ? pathname.slice(ASSETS.length) : "";
+  if (!Object.hasOwn(assets, name)) return undefined;
+  const { type, text } = assets[name];
+  const headers = {
+    "content-type": type,
+    "cache-control": "public, max-age=31536000, immutable",
+    "x-content-type-options": "nosniff",
+  };
+  return new Response(text, { headers });
+}
+
+// What a source needs to know of a request, a line each: method, URL, and every header.
+function headersOf(request) {
+  let text = `${request.method}\n${request.url}`;
+  for (const [name, value] of request.headers) text += `\n${name}:${value}`;
+  return text;
 }
 
 // More than any body that is accepted: not even read.
@@ -132,7 +162,14 @@ async function bodyOf(request) {
 let front;
 
 async function serve(request, env) {
+  if (request.url.includes(ASSETS)) {
+    const asset = assetOf(request);
+    if (asset) return asset;
+  }
   front ??= new gateway.Front(env);
+  if (request.url.startsWith("/in/", request.url.indexOf("/", 8))) {
+    return await unlessStopped(front.ingest(headersOf(request), await bodyOf(request)));
+  }
   const begun = front.begin(partsOf(request), await bodyOf(request));
   if (!Array.isArray(begun)) return await unlessStopped(begun);
   const [called, ticket] = begun;

@@ -5,6 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
+use crate::endpoint::{Batch, Order};
 use crate::plugin::Attached;
 use crate::send_as::SendAs;
 use minicbor::bytes::ByteVec;
@@ -22,6 +23,9 @@ pub fn encode<T: Encode<()>>(frame: &T) -> Vec<u8> {
 pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, String> {
     minicbor::decode(bytes).map_err(|e| format!("unreadable frame: {e}"))
 }
+
+/// Names and values of headers, in their order.
+pub type Headers = Vec<(String, String)>;
 
 /// Worker → App: one message to accept.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -60,6 +64,48 @@ pub struct NewMessage {
     /// When it is to be delivered, in milliseconds; none for at once.
     #[n(10)]
     pub deliver_at: Option<i64>,
+    /// Where it came in at a source.
+    #[n(11)]
+    pub ingest: Option<Ingest>,
+}
+
+/// What a message has that came in at a source.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Ingest {
+    /// What is known of the request: the text of a JSON object, for people.
+    #[n(0)]
+    pub origin: String,
+    /// Headers that are delivered with it.
+    #[n(1)]
+    pub headers: Vec<(String, String)>,
+    /// The bytes as they came, where the payload is others.
+    #[n(2)]
+    pub raw: Option<ByteVec>,
+    /// For how long its event id is remembered, in milliseconds: within that time it is stored once.
+    #[n(3)]
+    pub dedup_ms: i64,
+    /// At most so many requests in any window of so many milliseconds.
+    #[n(4)]
+    pub rate: Option<(u32, i64)>,
+}
+
+/// Worker → App: the events of one request at a source. All are stored, or none. Answered by [`Ingested`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct IngestAsk {
+    /// The events.
+    #[n(0)]
+    pub messages: Vec<NewMessage>,
+    /// The rejected request that is accepted by hand with them.
+    #[n(1)]
+    pub rejected: Option<String>,
+}
+
+/// App → Worker: what became of the events of an [`IngestAsk`], in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Ingested {
+    /// One for each.
+    #[n(0)]
+    pub answers: Vec<Accepted>,
 }
 
 impl Default for NewMessage {
@@ -76,6 +122,7 @@ impl Default for NewMessage {
             tags: None,
             retention_hours: None,
             deliver_at: None,
+            ingest: None,
         }
     }
 }
@@ -109,6 +156,13 @@ pub enum Accepted {
     /// The storage failed; nothing was stored.
     #[n(4)]
     Failed,
+    /// The source has had its share of requests; nothing was stored.
+    #[n(5)]
+    Limited {
+        /// How long to wait, in milliseconds.
+        #[n(0)]
+        wait_ms: i64,
+    },
 }
 
 /// A message on its way to an endpoint.
@@ -126,6 +180,9 @@ pub struct Outgoing {
     /// The payload.
     #[n(3)]
     pub payload: ByteVec,
+    /// Headers that are delivered with it, where it brought any.
+    #[n(4)]
+    pub headers: Option<Vec<(String, String)>>,
 }
 
 /// App → Endpoint: messages after a place in the App's log. Without messages it is a poke: "are you awake?".
@@ -218,6 +275,12 @@ pub struct Config {
     /// As which provider it sends; none for the deployment's own way.
     #[n(15)]
     pub send_as: Option<SendAs>,
+    /// How many deliveries go in one request; none for the preset's, or one.
+    #[n(16)]
+    pub batch: Option<Batch>,
+    /// In which order deliveries are made; none for no promise.
+    #[n(17)]
+    pub order: Option<Order>,
 }
 
 /// Endpoint → App: answer to a [`Config`].
@@ -245,6 +308,9 @@ pub struct Payloads {
     /// Ids whose payload is not stored any more.
     #[n(1)]
     pub gone: Vec<String>,
+    /// Headers that are delivered with a payload, by the message's id, where it brought any.
+    #[n(2)]
+    pub headers: Option<Vec<(String, Headers)>>,
 }
 
 /// Endpoint → App: the endpoint has room again.

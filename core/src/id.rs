@@ -19,6 +19,10 @@ pub const ATTEMPT: &str = "atmpt";
 pub const EVENT_TYPE: &str = "evtype";
 /// Ids of background tasks.
 pub const TASK: &str = "qtask";
+/// Ids of sources.
+pub const SOURCE: &str = "src";
+/// Ids of rejected requests.
+pub const REJECTED: &str = "rej";
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 27;

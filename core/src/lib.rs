@@ -37,6 +37,7 @@ pub mod secret;
 pub mod send_as;
 pub mod settings;
 pub mod signature;
+pub mod source;
 pub mod sql;
 pub mod target;
 pub mod time;

@@ -30,8 +30,11 @@ pub const ATTEMPT_RECOVERED: &str = "message.attempt.recovered";
 /// A background task is over.
 pub const TASK_FINISHED: &str = "background_task.finished";
 
+/// Before the types of what a source tells: of its endpoints, and of what came in at its URL.
+const OF_SOURCE: &str = "ingest.";
+
 /// Every type of operational event.
-pub const EVENT_TYPES: [&str; 9] = [
+pub const EVENT_TYPES: [&str; 18] = [
     ENDPOINT_CREATED,
     ENDPOINT_UPDATED,
     ENDPOINT_DELETED,
@@ -41,6 +44,15 @@ pub const EVENT_TYPES: [&str; 9] = [
     ATTEMPT_EXHAUSTED,
     ATTEMPT_RECOVERED,
     TASK_FINISHED,
+    "ingest.endpoint.created",
+    "ingest.endpoint.updated",
+    "ingest.endpoint.deleted",
+    "ingest.endpoint.disabled",
+    "ingest.endpoint.enabled",
+    "ingest.message.attempt.failing",
+    "ingest.message.attempt.exhausted",
+    "ingest.message.attempt.recovered",
+    "ingest.background_task.finished",
 ];
 
 /// After so many failed attempts a delivery counts as failing; a success after that as recovered.
@@ -65,6 +77,22 @@ impl Event {
     pub fn new(id: String, event_type: &str, data: &Value) -> Self {
         let payload = json!({ "type": event_type, "data": data }).to_string();
         Self { id, event_type: event_type.to_owned(), payload }
+    }
+
+    /// The same event as a source tells it: of another type, and with its id as `sourceId`.
+    #[must_use]
+    pub fn of_source(self) -> Self {
+        let event_type = format!("{OF_SOURCE}{}", self.event_type);
+        let mut data = serde_json::from_str::<Value>(&self.payload)
+            .ok()
+            .and_then(|mut payload| payload.get_mut("data").map(Value::take))
+            .unwrap_or_default();
+        if let Some(data) = data.as_object_mut() {
+            data.remove("appUid");
+            let source = data.remove("appId").unwrap_or_default();
+            data.insert("sourceId".to_owned(), source);
+        }
+        Self::new(self.id, &event_type, &data)
     }
 
     /// As the operational application accepts it.

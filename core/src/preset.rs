@@ -221,9 +221,8 @@ pub struct EventDoc {
 
 /// JSON as it is written, so that members keep their order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct Example(#[cfg_attr(test, schemars(with = "serde_json::Value"))] Box<RawValue>);
+pub struct Example(Box<RawValue>);
 
 impl Example {
     /// A text that is JSON.
@@ -322,6 +321,22 @@ impl Preset {
         }
     }
 
+    /// Every event that it sends, with the group that it belongs to: those of the catalog, and the test event.
+    pub fn events(&self) -> impl Iterator<Item = (Option<&str>, &EventDoc)> {
+        let listed = self
+            .catalog
+            .iter()
+            .flat_map(|group| group.events.iter().map(|event| (Some(&*group.group), event)));
+        listed.chain(self.test_event.iter().map(|event| (Some("Testing"), event)))
+    }
+
+    /// The body of an example, as one event is sent.
+    pub fn example<'a>(&self, event: &'a EventDoc) -> &'a str {
+        let whole = event.example.as_str();
+        let items = if self.event.batch { batch_items(whole.as_bytes()) } else { None };
+        items.and_then(|items| items.first().map(|item| item.get())).unwrap_or(whole)
+    }
+
     /// The headers that say an event's type, id and time.
     pub fn event_headers(&self) -> impl Iterator<Item = &str> {
         let places =
@@ -414,10 +429,8 @@ impl Preset {
                     .to_owned(),
             );
         }
-        for event in self.catalog.iter().flat_map(|group| &group.events).chain(&self.test_event) {
-            let whole = event.example.as_str();
-            let items = if self.event.batch { batch_items(whole.as_bytes()) } else { None };
-            let body = items.and_then(|items| items.first().map(|item| item.get())).unwrap_or(whole);
+        for (_, event) in self.events() {
+            let body = self.example(event);
             let request = Request { method: "POST", url: "", headers: &[], body: body.as_bytes() };
             if let Some(Place::Json(_)) = &self.event.kind {
                 check(

@@ -151,7 +151,7 @@ fn form(preset: &Preset) -> KeyFormat {
 }
 
 /// The known names that were probably meant, nearest first.
-fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let name = name.to_ascii_lowercase();
     let mut near: Vec<(usize, &str)> = known
         .filter_map(|other| {

@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -32,6 +32,7 @@ pub const NAMES: [&str; 14] = [
     "MAX_PLUGINS",
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
+    "DEDUP_WINDOW",
 ];
 
 /// The least length of `JWT_SECRET`, in bytes.
@@ -65,6 +66,8 @@ pub struct Settings {
     pub max_in_flight: u32,
     /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
     pub plugins: PluginLimits,
+    /// `DEDUP_WINDOW`, in milliseconds: how long a source remembers the ids of events.
+    pub dedup_window_ms: i64,
 }
 
 /// What a tenant's store of plugins holds.
@@ -99,6 +102,7 @@ impl Default for Settings {
             retention_days: 30,
             max_in_flight: 6,
             plugins: PluginLimits::default(),
+            dedup_window_ms: 7 * 86_400_000,
         }
     }
 }
@@ -119,6 +123,7 @@ impl fmt::Debug for Settings {
             .field("retention_days", &self.retention_days)
             .field("max_in_flight", &self.max_in_flight)
             .field("plugins", &self.plugins)
+            .field("dedup_window_ms", &self.dedup_window_ms)
             .finish()
     }
 }
@@ -203,6 +208,13 @@ impl Settings {
                 versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
                 bytes: vars.count("MAX_PLUGIN_BYTES", 0..=1_000_000_000)?.unwrap_or(defaults.plugins.bytes),
             },
+            dedup_window_ms: vars
+                .public(
+                    "DEDUP_WINDOW",
+                    "it must be a number of seconds up to 2592000 (30 days), such as 604800 (seven); 0 delivers repeated events.",
+                    |value| time::parse_seconds(value).filter(|ms| *ms <= 2_592_000_000),
+                )?
+                .unwrap_or(defaults.dedup_window_ms),
         })
     }
 
@@ -325,7 +337,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 14] = NAMES;
+    const ALL: [&str; 15] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -355,6 +367,7 @@ mod tests {
             ("MAX_PLUGINS", "0"),
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
+            ("DEDUP_WINDOW", "60"),
         ])
         .unwrap();
         let expected = Settings {
@@ -370,6 +383,7 @@ mod tests {
             retention_days: 7,
             max_in_flight: 100,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
+            dedup_window_ms: 60_000,
         };
         assert_eq!(settings, expected);
         let policy = settings.target_policy();
@@ -399,6 +413,7 @@ mod tests {
             ("MAX_PLUGINS", "10001", "from 0 to 10000"),
             ("MAX_PLUGIN_VERSIONS", "1", "from 2 to 1000"),
             ("MAX_PLUGIN_BYTES", "1e6", "from 0 to 1000000000"),
+            ("DEDUP_WINDOW", "2592001", "up to 2592000"),
         ] {
             let error = read(&[(setting, bad)]).unwrap_err().to_string();
             assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");
@@ -449,7 +464,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 14)) {
+        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 15)) {
             for (name, value) in ALL.iter().zip(&values) {
                 if let Err(error) = read(&[(name, value)]) {
                     prop_assert_eq!(error.setting, *name);

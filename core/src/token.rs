@@ -131,7 +131,7 @@ pub fn sign_portal(
     ttl_ms: i64,
     limits: &Limits,
 ) -> Result<String, TokenError> {
-    if !is_id("org_", org_id) || !is_id("app_", app_id) {
+    if !is_id("org_", org_id) || !is_app(app_id) {
         return Err(TokenError::Subject);
     }
     let mut claims = serde_json::json!({
@@ -183,7 +183,7 @@ pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenEr
     }
     let issued_at = claims.weir_iat_ms.or(claims.iat.map(millis));
     let (session, capabilities, feature_flags) = (claims.sid, claims.weir_cap, claims.feature_flags);
-    let (org, app) = if is_id("app_", &claims.sub) {
+    let (org, app) = if is_app(&claims.sub) {
         let org = claims.org.and_then(|org| org.as_str().map(str::to_owned));
         (org.ok_or(TokenError::Subject)?, Some(claims.sub))
     } else {
@@ -260,6 +260,11 @@ fn millis(seconds: f64) -> i64 {
     #[allow(clippy::cast_possible_truncation)] // saturates
     let ms = (seconds * 1000.0) as i64;
     ms
+}
+
+/// Whether it names an application, or a source, which has one of its own.
+fn is_app(text: &str) -> bool {
+    is_id("app_", text) || is_id("src_", text)
 }
 
 fn is_id(prefix: &str, text: &str) -> bool {

@@ -10,9 +10,12 @@ use std::fmt::{Debug, Write as _};
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
 use weir_core::app::{EndpointRecord, StoredSecret};
+use weir_core::endpoint::{Batch, Order};
 use weir_core::frame::*;
 use weir_core::plugin::{Attached, OnError};
 use weir_core::send_as::SendAs;
+use weir_core::source::rejected::Rejected;
+use weir_core::source::{Batch as Arrays, Form, OldToken, Options, SourceRecord, SourceRow, Unverified};
 
 fn bytes(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
@@ -50,6 +53,7 @@ fn outgoing() -> Outgoing {
         event_type: text("a.b"),
         channels: Some(text("[\"c\"]")),
         payload: b"{}".to_vec().into(),
+        headers: None,
     }
 }
 
@@ -79,6 +83,7 @@ frames! {
             tags: Some(text("[\"t\"]")),
             retention_hours: None,
             deliver_at: None,
+            ingest: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -92,6 +97,7 @@ frames! {
             tags: None,
             retention_hours: None,
             deliver_at: None,
+            ingest: None,
         } => "8263612e62427b7d";
     a_new_message_for_later:
         NewMessage {
@@ -106,7 +112,68 @@ frames! {
         Accepted::EventIdTaken => "820180",
         Accepted::KeyReused => "820280",
         Accepted::Unknown => "820380",
-        Accepted::Failed => "820480";
+        Accepted::Failed => "820480",
+        Accepted::Limited { wait_ms: 7 } => "82058107";
+    what_came_in_at_a_source:
+        NewMessage {
+            event_type: text("a"),
+            payload: b"{}".to_vec().into(),
+            ingest: Some(Ingest {
+                origin: text("{}"),
+                headers: vec![(text("x-a"), text("b"))],
+                raw: Some(vec![1].into()),
+                dedup_ms: 5,
+                rate: Some((10, 1_000)),
+            }),
+            ..NewMessage::default()
+        } => "8c6161427b7df6f6f6f6f6f6f6f6f685627b7d818263782d616162410105820a1903e8",
+        IngestAsk { messages: vec![NewMessage::default()], rejected: Some(text("rej_1")) } => "82818260406572656a5f31",
+        Ingested { answers: vec![Accepted::Unknown] } => "8181820380",
+        Outgoing { headers: Some(vec![(text("x-a"), text("b"))]), ..outgoing() } => "85656d73675f3163612e62655b2263225d427b7d818263782d616162",
+        Payloads {
+            found: Vec::new(),
+            gone: Vec::new(),
+            headers: Some(vec![(text("msg_1"), vec![(text("x-a"), text("b"))])]),
+        } => "8380808182656d73675f31818263782d616162",
+        Rejected {
+            at: 7,
+            code: text("mismatch"),
+            detail: text("d"),
+            method: text("POST"),
+            url: text("u"),
+            headers: vec![(text("x-a"), text("b"))],
+            body: b"{}".to_vec().into(),
+            size: 2,
+            skipped: 1,
+        } => "8907686d69736d61746368616464504f53546175818263782d616162427b7d0201",
+        SourceRow {
+            id: text("src_1"),
+            record: SourceRecord {
+                name: text("n"),
+                uid: Some(text("u")),
+                metadata: [(text("a"), text("b"))].into(),
+                kind: text("github"),
+                secrets: vec![text("plain:s")],
+                params: Some(text("plain:{}")),
+                custom: None,
+                options: Options {
+                    unverified: Unverified::Accept,
+                    batch: Arrays::Keep,
+                    form: Form::Raw,
+                    forward_headers: vec![text("x-a")],
+                    dedup_window_seconds: Some(0),
+                    max_body_bytes: Some(1_000),
+                    rate_limit: None,
+                    event_type: Some(text("t")),
+                    url: Some(text("https://a.example/")),
+                },
+                generation: 1,
+                old: vec![OldToken { generation: 0, until: 9 }],
+                created_at: 1,
+                updated_at: 2,
+                version: 3,
+            },
+        } => "82657372635f318d616e6175a161616162666769746875628167706c61696e3a7368706c61696e3a7b7df6890101018163782d61001903e8f661747268747470733a2f2f612e6578616d706c652f0181820009010203";
     a_push_and_its_answer:
         Push { config_version: 3, messages: vec![outgoing()] } => "82038184656d73675f3163612e62655b2263225d427b7d",
         PushAnswer { accepted: 1, enough: true, stale: false, owes: true } => "8401f5f4f5";
@@ -134,6 +201,8 @@ frames! {
                 on_error: OnError::Deliver,
             }]),
             send_as: None,
+            batch: None,
+            order: None,
         } => "8f03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806818566726564616374626162f5627b7d01",
         ConfigAnswer { version: 3 } => "8103";
     an_endpoint_that_sends_as_a_provider:
@@ -146,10 +215,15 @@ frames! {
         EndpointContent {
             send_as: Some(SendAs { preset: text("loops"), ..SendAs::default() }),
             ..EndpointContent::default()
-        } => "8e6060f6f4f6f6f6a0f6f6f6f6f682656c6f6f7073a0";
+        } => "8e6060f6f4f6f6f6a0f6f6f6f6f682656c6f6f7073a0",
+        EndpointContent {
+            batch: Some(Batch { max_events: 100, max_wait_ms: 500 }),
+            order: Some(Order::Fifo),
+            ..EndpointContent::default()
+        } => "906060f6f4f6f6f6a0f6f6f6f6f6f68218641901f400";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
-        Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")] } => "828182656d73675f31427b7d81656d73675f32";
+        Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")], headers: None } => "828182656d73675f31427b7d81656d73675f32";
     a_pull: Pull { endpoint_id: text("ep_1") } => "816465705f31";
     a_resend: Resend { config_version: 3, message: outgoing() } => "820384656d73675f3163612e62655b2263225d427b7d";
     reports:

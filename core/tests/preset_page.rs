@@ -28,7 +28,7 @@ fn page() -> String {
     let mut page = format!(
         "# Presets\n\n\
          What Weir knows of {} providers, from the files in `presets/`. This page is generated from them; `GET \
-         /api/v1/preset` gives the same.\n\n\
+         /api/v1/preset` gives the same. An endpoint whose `preset` is one of these names sends as that provider does.\n\n\
          - **body**: whether a good signature says that the body is the provider's (*verified*), or only who sent it \
          (*authenticated*).\n\
          - **age**: how many seconds off the request's time may be.\n\
@@ -59,7 +59,14 @@ fn page() -> String {
             confidence(preset.confidence),
         );
     }
-    page.push_str("\n## Providers whose sending is known, too\n");
+    page.push_str(
+        "\n## Providers whose sending is known, too\n\nAn endpoint that sends as one of them keeps to this, where it has no \
+         setting of its own. The pauses between attempts are moved by up to a fifth either way.\n\n\
+         Some list the addresses that they send from. Requests of a Worker leave from Cloudflare's addresses, which are \
+         shared with others and change. Whoever has to promise fixed ones lets requests leave through a proxy with \
+         addresses of its own (an HTTPS server that passes them on, at whose URL the endpoints point), or through \
+         Cloudflare's dedicated egress addresses, and publishes those.\n",
+    );
     for preset in presets.iter().filter(|preset| preset.delivery.is_some()) {
         sending(&mut page, preset);
     }

@@ -14,7 +14,9 @@ Usage: weir-plugin <command>
       --config JSON        the configuration; @FILE reads it from a file
       --type TYPE          the type of events whose file names none (test.event)
       --fuel N             another limit than the gateway's 10,000,000
+      --profile            the functions that used most fuel
       --json               one JSON object for each event, a line each
+  bundle DIR PLUGIN…       write plugins into DIR as the gateway's build deploys them
   help                     print this text
 
 PLUGIN is a .wasm file, or a directory with a plugin in Rust, which is then built.
@@ -47,6 +49,13 @@ pub(crate) enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Makes plugins ready to be deployed with the gateway.
+    Bundle {
+        /// Where to.
+        out: PathBuf,
+        /// The plugins.
+        plugins: Vec<PathBuf>,
+    },
     /// Runs it.
     Run(Run),
     /// Prints the usage.
@@ -66,6 +75,8 @@ pub(crate) struct Run {
     pub(crate) event_type: Option<String>,
     /// The limit.
     pub(crate) fuel: Option<u64>,
+    /// With the functions that used most fuel.
+    pub(crate) profile: bool,
     /// As JSON.
     pub(crate) json: bool,
 }
@@ -84,6 +95,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
         match (command.as_str(), arg.as_str()) {
             ("new", "--sdk") => sdk = Some(value()?),
             ("check" | "inspect" | "run", "--json") => run.json = true,
+            ("run", "--profile") => run.profile = true,
             ("run", "--config") => run.config = Some(value()?),
             ("run", "--type") => run.event_type = Some(value()?),
             ("run", "--fuel") => {
@@ -114,6 +126,12 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
             run.events = events.to_vec();
             Command::Run(run)
         }
+        "bundle" => {
+            let Some((out, plugins)) = names.split_first() else {
+                return Err("`bundle` needs a directory to write to.".into());
+            };
+            Command::Bundle { out: out.into(), plugins: plugins.iter().map(PathBuf::from).collect() }
+        }
         "help" | "--help" | "-h" => Command::Help,
         other => return Err(format!("There is no command `{other}`.")),
     })
@@ -135,9 +153,10 @@ mod tests {
             config: Some("{}".into()),
             event_type: Some("x.y".into()),
             fuel: Some(5),
+            profile: true,
             json: true,
         };
-        let line = "run --json a.wasm --config {} b.json --fuel 5 - --type x.y";
+        let line = "run --json a.wasm --profile --config {} b.json --fuel 5 - --type x.y";
         assert_eq!(parse_line(line), Ok(Command::Run(run)));
         let new = Command::New { name: "x".into(), sdk: Some("../sdk".into()) };
         assert_eq!(parse_line("new x --sdk ../sdk"), Ok(new));
@@ -150,6 +169,7 @@ mod tests {
             ("rn", "There is no command `rn`."),
             ("run", "`run` needs a plugin."),
             ("check", "`check` needs a plugin."),
+            ("bundle", "`bundle` needs a directory to write to."),
             ("check a b", "`check` takes a plugin and nothing else, not `b`."),
             ("run a --fast", "`run` has no option `--fast`."),
             ("check a --fuel 5", "`check` has no option `--fuel`."),

@@ -6,7 +6,16 @@ use std::process::Command;
 
 /// The bytes of a plugin.
 pub(crate) fn bytes(plugin: &Path) -> Result<Vec<u8>, String> {
-    let path = if plugin.is_dir() { build(plugin)? } else { plugin.to_path_buf() };
+    read(plugin, false)
+}
+
+/// The same; where it is built, with the names of its functions. They change nothing else of it.
+pub(crate) fn bytes_with_names(plugin: &Path) -> Result<Vec<u8>, String> {
+    read(plugin, true)
+}
+
+fn read(plugin: &Path, names: bool) -> Result<Vec<u8>, String> {
+    let path = if plugin.is_dir() { build(plugin, names)? } else { plugin.to_path_buf() };
     let bytes = fs::read(&path).map_err(|error| format!("Could not read {}: {error}.", path.display()))?;
     if bytes.starts_with(b"\0asm") {
         return Ok(bytes);
@@ -18,14 +27,18 @@ pub(crate) fn bytes(plugin: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Builds the crate in a directory; its module.
-fn build(dir: &Path) -> Result<PathBuf, String> {
+fn build(dir: &Path, names: bool) -> Result<PathBuf, String> {
     if !dir.join("Cargo.toml").is_file() {
         return Err(format!(
             "{} has no Cargo.toml: give a .wasm file or the directory of a crate.",
             dir.display()
         ));
     }
-    let output = Command::new("cargo")
+    let mut command = Command::new("cargo");
+    if names {
+        command.env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
+    }
+    let output = command
         .current_dir(dir)
         .args([
             "build",

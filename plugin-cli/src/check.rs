@@ -80,7 +80,7 @@ fn facts(bytes: &[u8]) -> Value {
             facts["functions"] = json!(metered.functions);
             facts["recursive"] = json!(metered.recursive);
             facts["memoryPages"] = json!(metered.memory_pages);
-            if let Err(error) = wasmi::Engine::new().load(&metered.bytes) {
+            if let Err(error) = wasmi::Engine::new().check(&metered.bytes) {
                 facts["refusal"] = refused("engine", error);
             }
         }

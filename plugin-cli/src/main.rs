@@ -5,10 +5,12 @@
 
 mod args;
 mod build;
+mod bundle;
 mod check;
 mod diff;
 mod event;
 mod new;
+mod profile;
 mod run;
 
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Ok(args::Command::New { name, sdk }) => (new::new(&name, sdk.as_deref()), false),
         Ok(args::Command::Check { plugin, json }) => (check::check(&plugin, json), false),
         Ok(args::Command::Inspect { plugin, json }) => (check::inspect(&plugin, json), false),
+        Ok(args::Command::Bundle { out, plugins }) => (bundle::bundle(&out, &plugins), false),
         Ok(args::Command::Run(options)) => (run::run(&options), false),
         Err(error) => (Err(error), true),
     };

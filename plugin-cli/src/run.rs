@@ -2,6 +2,7 @@
 
 use crate::args::Run;
 use crate::event::{self, Event};
+use crate::profile::Profiler;
 use crate::{build, diff};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -14,13 +15,18 @@ use weir_plugin_host::wasmi;
 
 /// Runs a plugin on events; whether none failed.
 pub(crate) fn run(options: &Run) -> Result<bool, String> {
-    let bytes = build::bytes(&options.plugin)?;
+    let bytes = if options.profile {
+        build::bytes_with_names(&options.plugin)?
+    } else {
+        build::bytes(&options.plugin)?
+    };
     let refused =
         |code: &str, message: String| format!("The gateway would not take this plugin ({code}): {message}");
     let admitted =
         admit(&bytes, &ModuleLimits::default()).map_err(|no| refused(no.code(), no.to_string()))?;
     let metered = admitted.meter().map_err(|no| refused(no.code(), no.to_string()))?;
     let module = wasmi::Engine::new().load(&metered.bytes)?;
+    let profiler = options.profile.then(|| Profiler::new(&bytes)).transpose()?;
     let config = match options.config.as_deref() {
         Some(config) => Some(match config.strip_prefix('@') {
             Some(path) => {
@@ -45,12 +51,19 @@ pub(crate) fn run(options: &Run) -> Result<bool, String> {
             config: &event.config,
             body: &event.body,
         };
-        let outcome = module.run(&input.encode(), &limits);
+        let input = input.encode();
+        let outcome = module.run(&input, &limits);
+        let profile = profiler.as_ref().map(|profiler| profiler.run(&input, &limits));
         ok &= !matches!(outcome.result, Err(_) | Ok(Verdict::Error { .. }));
         if options.json {
-            println!("{}", as_json(&event, &outcome, limits.fuel));
+            let mut line = as_json(&event, &outcome, limits.fuel);
+            if let Some(profile) = &profile {
+                line["profile"] = profile.as_json();
+            }
+            println!("{line}");
         } else {
             print!("{}", as_text(&event, &outcome, limits.fuel, std::io::stdout().is_terminal()));
+            print!("{}", profile.map(|profile| profile.as_text()).unwrap_or_default());
         }
     }
     Ok(ok)

@@ -68,6 +68,20 @@ fn a_new_plugin_works_at_once() {
     assert_eq!(out_of_fuel.status.code(), Some(1));
     assert!(text(&out_of_fuel.stdout).contains("out_of_fuel"), "{}", text(&out_of_fuel.stdout));
 
+    // Which functions used the fuel: by their names, and all of it.
+    let profiled =
+        weir_plugin(&dir, &["run", "large-orders", "large-orders/events/large.json", "--json", "--profile"]);
+    let line: Value = serde_json::from_slice(&profiled.stdout).unwrap();
+    assert_eq!(line["fuel"], lines[0]["fuel"], "names cost nothing");
+    let profile = line["profile"].as_array().unwrap();
+    let spent: Vec<u64> = profile.iter().map(|entry| entry["fuel"].as_u64().unwrap()).collect();
+    assert_eq!(Some(spent.iter().sum()), line["fuel"].as_u64());
+    assert!(spent.is_sorted_by(|a, b| a >= b) && spent.len() > 5, "{spent:?}");
+    let named = |part: &str| profile.iter().any(|entry| entry["name"].as_str().unwrap().contains(part));
+    assert!(named("weir_plugin::json") && !named("17h"), "{profile:?}");
+    let shown = weir_plugin(&dir, &["run", "large-orders", "large-orders/events/large.json", "--profile"]);
+    assert!(text(&shown.stdout).contains(" %  ") && text(&shown.stdout).contains("weir_plugin::json"));
+
     let checked = weir_plugin(&dir, &["check", "large-orders"]);
     assert!(
         checked.status.success() && text(&checked.stdout).starts_with("ok: "),
@@ -97,6 +111,41 @@ fn what_the_gateway_would_not_take_is_told_with_its_code() {
     let ran = weir_plugin(&dir, &["run", "a.wasm"]);
     assert_eq!(ran.status.code(), Some(2));
     assert!(text(&ran.stderr).starts_with("The gateway would not take this plugin (import): "));
+}
+
+#[test]
+fn what_is_bundled_is_ready_to_be_deployed() {
+    let dir = scratch("bundle");
+    let plugin = |name: &str, result: &str| {
+        let module = wat::parse_str(format!(
+            r#"(module (memory (export "memory") 1)
+                (func (export "weir_abi_v1") (result i32) i32.const 16)
+                (func (export "weir_input") (param i32) (result i32) i32.const 64)
+                (func (export "weir_transform") (param i32) (result i32) {result}))"#
+        ));
+        fs::write(dir.join(name), module.unwrap()).unwrap();
+    };
+    plugin("first.wasm", "i32.const 0");
+    plugin("second.wasm", "i32.const 2");
+    let bundled = weir_plugin(&dir, &["bundle", "out", "second.wasm", "first.wasm"]);
+    assert!(bundled.status.success(), "{}", text(&bundled.stderr));
+    let catalog = fs::read_to_string(dir.join("out/plugins.mjs")).unwrap();
+    let (first, second) = (catalog.find(r#""name":"first""#), catalog.find(r#""name":"second""#));
+    assert!(first.is_some() && first < second, "by name: {catalog}");
+    assert!(fs::read(dir.join("out/plugin-first.wasm")).unwrap().starts_with(b"\0asm"));
+    assert!(dir.join("out/transcribe.mjs").is_file());
+
+    // What an earlier build has left is not deployed.
+    assert!(weir_plugin(&dir, &["bundle", "out", "second.wasm"]).status.success());
+    assert!(!dir.join("out/plugin-first.wasm").exists());
+
+    plugin("bad.wasm", "i64.const 0");
+    fs::copy(dir.join("first.wasm"), dir.join("First.wasm")).unwrap();
+    for (file, part) in [("bad.wasm", "refused (malformed)"), ("First.wasm", "is named by its file")] {
+        let refused = weir_plugin(&dir, &["bundle", "out", file]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(part), "{}", text(&refused.stderr));
+    }
 }
 
 #[test]

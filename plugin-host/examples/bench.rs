@@ -87,7 +87,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Bare and metered on Node's V8, taken in turns.
 fn v8(bare: &Path, metered: &Path, input: &Path) -> Result<serde_json::Value, Box<dyn Error>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bench.mjs");
-    let output = Command::new("node").arg(script).args([bare, metered, input]).output()?;
+    let node = std::env::var_os("WEIR_NODE").unwrap_or_else(|| "node".into());
+    let output = Command::new(node).arg(script).args([bare, metered, input]).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }

@@ -19,7 +19,7 @@ pub const ABI: u32 = 1;
 pub struct ModuleLimits {
     /// The file's size, in bytes.
     pub bytes: usize,
-    /// Its size once metered, in bytes.
+    /// Its size once metered, in bytes: it is stored as one row, which may have 2 MB.
     pub metered_bytes: usize,
     /// The memory's size, in pages of 64 KiB. Written into the metered module as its maximum.
     pub memory_pages: u32,
@@ -45,7 +45,7 @@ impl Default for ModuleLimits {
     fn default() -> Self {
         Self {
             bytes: 1 << 20,
-            metered_bytes: 4 << 20,
+            metered_bytes: 1_900_000,
             memory_pages: 256,
             table: 10_000,
             functions: 20_000,

@@ -47,6 +47,9 @@ pub(crate) enum Action {
     Grow(usize),
     /// `return`, inside of this many blocks.
     Return(u32),
+    /// A `select` by a comparison that was just made: its result goes through a local first. wasmi 2.0.0 takes the two
+    /// together where the comparison is one with zero, and then looks for what was compared where it is not.
+    Settle,
     /// The function's last `end`.
     End,
 }
@@ -100,6 +103,8 @@ pub(crate) struct Flow {
     frames: Vec<Frame>,
     /// The stretch that the next operator belongs to; [`NONE`] in code that cannot run.
     current: Node,
+    /// Whether the operator before may have left a comparison with zero for a `select`.
+    compared: bool,
     /// The deepest nesting seen.
     pub(crate) nesting: usize,
     /// The longest `br_table`.
@@ -123,6 +128,7 @@ impl Flow {
             edges: Vec::new(),
             frames: vec![Frame { kind: Kind::Function, label: EXIT, dead: false }],
             current: ENTRY,
+            compared: false,
             nesting: 0,
             branches: 0,
             sites: Vec::new(),
@@ -192,8 +198,11 @@ impl Flow {
                 self.site(at, Action::Bulk(cost::BULK_ELEMENTS_SHIFT));
             }
             O::MemoryGrow { .. } if live => self.site(at, Action::Grow(end.saturating_sub(at))),
+            O::Select if live && self.compared => self.site(at, Action::Settle),
             _ => {}
         }
+        // After an `end`, and past a `nop`, the comparison may have been further up.
+        self.compared = matches!(operator, O::I32Eqz | O::I32Eq | O::I32Ne | O::End | O::Nop);
     }
 
     fn node(&mut self) -> Node {

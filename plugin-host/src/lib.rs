@@ -13,7 +13,8 @@
 //! ```
 //!
 //! The engines are features: `wasmi` runs everywhere, inside of a Worker too; `wasmtime` is for native hosts.
-//! Another engine, such as the JavaScript one around a Worker, only implements [`run::Instance`].
+//! V8 runs them through JavaScript, in one call, which [`transcript`] judges. Another engine only implements
+//! [`run::Instance`].
 
 #![cfg_attr(
     not(test),
@@ -29,13 +30,16 @@
 pub mod admission;
 mod calls;
 mod cost;
+mod encode;
 mod flow;
 pub mod frame;
 pub mod manifest;
 pub mod meter;
 mod module;
+pub mod names;
 mod refusal;
 pub mod run;
+pub mod transcript;
 
 #[cfg(feature = "wasmi")]
 pub mod wasmi;

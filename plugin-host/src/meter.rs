@@ -9,25 +9,31 @@
 //!   pages and notes a refusal;
 //! - in functions that recurse, their depth on entry, given back on the one way out: the body is wrapped in a block,
 //!   so a branch to the function's label lands on the wrapper with its number unchanged.
+//! - before a `select` whose condition is a comparison, a `local.tee`: an engine is wrong without ([`crate::flow`]).
 //!
 //! The host sets [`FUEL`] and [`DEPTH`] before the first call. Both start at 0: a host that forgets traps at once.
 //! Fuel below zero after whatever outcome means out of fuel, since checks are sparse.
 //!
 //! The memory gets a declared maximum, so that `memory.grow` fails at the same size everywhere.
 
-use wasmparser::{FuncType, ValType};
+use wasmparser::FuncType;
 
 use crate::admission::ModuleLimits;
 use crate::cost;
+#[allow(clippy::wildcard_imports)] // the opcodes, a table of small things
+use crate::encode::*;
 use crate::flow::{Action, Ahead, Charges, ENTRY};
 use crate::module::{Body, Memory, Module};
 use crate::refusal::Refusal;
 
 /// The version of the pass and its cost table. It belongs to what is stored with a plugin: another version
 /// gives other fuel numbers.
-pub const PASS_VERSION: u32 = 1;
+pub const PASS_VERSION: u32 = 2;
 /// The exported global, a mutable i64: fuel left.
 pub const FUEL: &str = "weir:fuel";
+/// The beginning of the names of exported globals, mutable i64s, in a module that [`profile`] made: minus the fuel that
+/// a function has spent itself. The function's index follows.
+pub const SPENT: &str = "weir:spent:";
 /// The exported global, a mutable i32: slots of stack left for functions that recurse.
 pub const DEPTH: &str = "weir:depth";
 /// The exported global, a mutable i32: 1 once the memory could not grow.
@@ -50,6 +56,8 @@ pub struct Metered {
     pub functions: usize,
     /// How many of them can recurse.
     pub recursive: usize,
+    /// What the functions do that were appended after them, in their order.
+    pub helpers: Vec<&'static str>,
     /// The memory's maximum, in pages of 64 KiB.
     pub memory_pages: u32,
     /// The most fuel that a run may go below zero.
@@ -73,18 +81,6 @@ pub fn pass_of(bytes: &[u8]) -> Option<u32> {
     pass
 }
 
-/// The ids of sections, in the order in which a module has them (12 before 10).
-const TYPE: u8 = 1;
-const FUNCTION: u8 = 3;
-const MEMORY: u8 = 5;
-const GLOBAL: u8 = 6;
-const EXPORT: u8 = 7;
-const CODE: u8 = 10;
-const ORDER: [u8; 12] = [TYPE, 2, FUNCTION, 4, MEMORY, GLOBAL, EXPORT, 8, 9, 12, CODE, 11];
-
-const I32: u8 = 0x7f;
-const I64: u8 = 0x7e;
-
 /// Meters a module that need not be a plugin: every rule of admission holds but for the exports of the ABI.
 ///
 /// For tools and tests; a plugin comes through [`crate::admission::admit`].
@@ -92,11 +88,25 @@ pub fn meter(bytes: &[u8], limits: &ModuleLimits) -> Result<Metered, Refusal> {
     rewrite(Module::read(bytes, limits)?, limits)
 }
 
-pub(crate) fn rewrite(module: Module<'_>, limits: &ModuleLimits) -> Result<Metered, Refusal> {
-    rewrite_with(module, limits, Ahead::Shortest)
+/// Meters a module so that it also tells which function has spent how much ([`SPENT`]). Its fuel is the same.
+///
+/// For tools: it is larger and slower than what runs in a gateway. What bulk operations and the growth of the memory cost
+/// is spent by the functions after the module's own.
+pub fn profile(bytes: &[u8], limits: &ModuleLimits) -> Result<Metered, Refusal> {
+    let roomy = ModuleLimits { metered_bytes: usize::MAX, ..*limits };
+    rewrite_with(Module::read(bytes, limits)?, &roomy, Ahead::Shortest, true)
 }
 
-fn rewrite_with(mut module: Module<'_>, limits: &ModuleLimits, ahead: Ahead) -> Result<Metered, Refusal> {
+pub(crate) fn rewrite(module: Module<'_>, limits: &ModuleLimits) -> Result<Metered, Refusal> {
+    rewrite_with(module, limits, Ahead::Shortest, false)
+}
+
+fn rewrite_with(
+    mut module: Module<'_>,
+    limits: &ModuleLimits,
+    ahead: Ahead,
+    profiled: bool,
+) -> Result<Metered, Refusal> {
     let graph = module.graph();
     let components = graph.components();
     let functions = module.functions.len();
@@ -128,7 +138,7 @@ fn rewrite_with(mut module: Module<'_>, limits: &ModuleLimits, ahead: Ahead) -> 
         return Err(Refusal::CostBound { found: overrun, limit: limits.overrun });
     }
 
-    let mut plan = Plan::new(&module, &bodies);
+    let mut plan = Plan::new(&module, &bodies, profiled);
     let code = plan.code(&module, &bodies, &recursive);
     let bytes = plan.module(&module, &code);
     if bytes.len() > limits.metered_bytes {
@@ -138,6 +148,7 @@ fn rewrite_with(mut module: Module<'_>, limits: &ModuleLimits, ahead: Ahead) -> 
         bytes,
         pass: PASS_VERSION,
         functions,
+        helpers: plan.functions.iter().map(|helper| helper.does).collect(),
         recursive: recursive.iter().filter(|recursive| **recursive).count(),
         memory_pages: plan.memory_pages(),
         overrun,
@@ -150,57 +161,80 @@ struct Planned {
     range: std::ops::Range<usize>,
     sites: Vec<crate::flow::Site>,
     charges: Charges,
+    /// The local for results of comparisons, if there has to be one: the first after the function's own.
+    settled: Option<u32>,
     slots: u64,
 }
 
 impl Planned {
     fn new(mut body: Body, ahead: Ahead) -> Self {
         let sites = std::mem::take(&mut body.flow.sites);
-        Self { range: body.range, sites, charges: body.flow.charges(ahead), slots: body.slots }
+        let settles = sites.iter().any(|site| site.action == Action::Settle);
+        Self {
+            range: body.range,
+            sites,
+            charges: body.flow.charges(ahead),
+            settled: settles.then_some(body.locals),
+            slots: body.slots,
+        }
     }
+}
+
+/// A function that is appended.
+struct Helper {
+    does: &'static str,
+    ty: u32,
+    /// Without its size.
+    code: Vec<u8>,
 }
 
 /// What is appended.
 struct Plan {
     memory: Option<Memory>,
+    /// How many functions the module itself has.
+    own: u32,
     /// The index of the fuel's global; depth and denied follow.
     fuel: u32,
     /// Types after the module's own, encoded.
     types: Vec<Vec<u8>>,
     first_type: u32,
-    /// Functions after the module's own: their type, and their code without its size.
-    functions: Vec<(u32, Vec<u8>)>,
+    /// Functions after the module's own.
+    functions: Vec<Helper>,
     /// The function that charges for bulk operations, if any is used.
     bulk: u32,
     /// The function that grows the memory, if any is used.
     grow: u32,
+    /// Whether each function has a global that counts what it spends.
+    profiled: bool,
 }
 
 impl Plan {
-    fn new(module: &Module<'_>, bodies: &[Planned]) -> Self {
+    fn new(module: &Module<'_>, bodies: &[Planned], profiled: bool) -> Self {
         let mut plan = Self {
             memory: module.memory,
+            own: to_u32(module.functions.len()),
             fuel: module.globals,
             types: Vec::new(),
             first_type: to_u32(module.types.len()),
             functions: Vec::new(),
             bulk: 0,
             grow: 0,
+            profiled,
         };
-        let first = to_u32(module.functions.len());
+        let first = plan.own;
         let uses =
             |wanted: fn(Action) -> bool| bodies.iter().flat_map(|b| &b.sites).any(|site| wanted(site.action));
         if uses(|action| matches!(action, Action::Bulk(_))) {
             let ty = plan.add_type(&[I32, I32], &[I32]);
             plan.bulk = first.saturating_add(to_u32(plan.functions.len()));
             let code = plan.bulk_code();
-            plan.functions.push((ty, code));
+            plan.functions.push(Helper { does: "(bulk memory)", ty, code });
         }
         if uses(|action| matches!(action, Action::Grow(_))) {
             let ty = plan.add_type(&[I32], &[I32]);
             plan.grow = first.saturating_add(to_u32(plan.functions.len()));
             let code = plan.grow_code();
-            plan.functions.push((ty, code));
+            plan.functions.push(Helper { does: "(memory.grow)", ty, code });
         }
         plan
     }
@@ -215,6 +249,22 @@ impl Plan {
 
     const fn denied(&self) -> u32 {
         self.fuel.saturating_add(2)
+    }
+
+    /// The global that counts what a function spends, if there are such.
+    const fn spent(&self, function: u32) -> u32 {
+        self.fuel.saturating_add(3).saturating_add(function)
+    }
+
+    /// Code of `function` that subtracts what `amount` leaves on the stack.
+    fn spend(&self, code: &mut Vec<u8>, function: u32, amount: &[u8]) {
+        let also = self.profiled.then(|| self.spent(function));
+        for global in [Some(self.fuel), also].into_iter().flatten() {
+            op_index(code, GLOBAL_GET, global);
+            code.extend_from_slice(amount);
+            code.push(I64_SUB);
+            op_index(code, GLOBAL_SET, global);
+        }
     }
 
     fn add_type(&mut self, parameters: &[u8], results: &[u8]) -> u32 {
@@ -232,14 +282,13 @@ impl Plan {
 
     /// `(size, shift) -> size`: charges the size, unsigned, shifted right.
     fn bulk_code(&self) -> Vec<u8> {
-        let mut code = vec![0];
-        op_index(&mut code, GLOBAL_GET, self.fuel);
-        op_index(&mut code, LOCAL_GET, 0);
-        code.push(I64_EXTEND_I32_U);
-        op_index(&mut code, LOCAL_GET, 1);
-        code.push(I64_EXTEND_I32_U);
-        code.extend([I64_SHR_U, I64_SUB]);
-        op_index(&mut code, GLOBAL_SET, self.fuel);
+        let (mut code, mut amount) = (vec![0], Vec::new());
+        for local in [0, 1] {
+            op_index(&mut amount, LOCAL_GET, local);
+            amount.push(I64_EXTEND_I32_U);
+        }
+        amount.push(I64_SHR_U);
+        self.spend(&mut code, self.bulk, &amount);
         self.check(&mut code);
         op_index(&mut code, LOCAL_GET, 0);
         code.push(END);
@@ -260,12 +309,12 @@ impl Plan {
         deny(&mut code);
         op_signed(&mut code, I32_CONST, -1);
         code.extend([RETURN, END]);
-        op_index(&mut code, GLOBAL_GET, self.fuel);
-        op_index(&mut code, LOCAL_GET, 0);
-        code.push(I64_EXTEND_I32_U);
-        op_signed(&mut code, I64_CONST, cost::GROW_PAGE_SHIFT);
-        code.extend([I64_SHL, I64_SUB]);
-        op_index(&mut code, GLOBAL_SET, self.fuel);
+        let mut amount = Vec::new();
+        op_index(&mut amount, LOCAL_GET, 0);
+        amount.push(I64_EXTEND_I32_U);
+        op_signed(&mut amount, I64_CONST, cost::GROW_PAGE_SHIFT);
+        amount.push(I64_SHL);
+        self.spend(&mut code, self.grow, &amount);
         self.check(&mut code);
         op_index(&mut code, LOCAL_GET, 0);
         code.extend([MEMORY_GROW, 0]);
@@ -279,14 +328,12 @@ impl Plan {
         code
     }
 
-    fn charge(&self, code: &mut Vec<u8>, fuel: u64) {
-        if fuel == 0 {
-            return;
+    fn charge(&self, code: &mut Vec<u8>, function: u32, fuel: u64) {
+        if fuel > 0 {
+            let mut amount = Vec::new();
+            op_signed(&mut amount, I64_CONST, i64::try_from(fuel).unwrap_or(i64::MAX));
+            self.spend(code, function, &amount);
         }
-        op_index(code, GLOBAL_GET, self.fuel);
-        op_signed(code, I64_CONST, i64::try_from(fuel).unwrap_or(i64::MAX));
-        code.push(I64_SUB);
-        op_index(code, GLOBAL_SET, self.fuel);
     }
 
     fn check(&self, code: &mut Vec<u8>) {
@@ -334,11 +381,11 @@ impl Plan {
         unsigned(&mut section, to_u64(bodies.len().saturating_add(self.functions.len())));
         for ((number, body), recursive) in (0u32..).zip(bodies).zip(recursive) {
             let wrapper = if *recursive { Some(self.block_type(module.signature(number))) } else { None };
-            let code = self.function(module.bytes, body, wrapper.as_deref());
+            let code = self.function(module.bytes, number, body, wrapper.as_deref());
             unsigned(&mut section, to_u64(code.len()));
             section.extend_from_slice(&code);
         }
-        for (_, code) in &self.functions {
+        for Helper { code, .. } in &self.functions {
             unsigned(&mut section, to_u64(code.len()));
             section.extend_from_slice(code);
         }
@@ -346,16 +393,24 @@ impl Plan {
     }
 
     /// One function's code; `wrapper` is the type of the block around the body of a function that recurses.
-    fn function(&self, bytes: &[u8], body: &Planned, wrapper: Option<&[u8]>) -> Vec<u8> {
+    fn function(&self, bytes: &[u8], number: u32, body: &Planned, wrapper: Option<&[u8]>) -> Vec<u8> {
         let slots = i64::try_from(body.slots).unwrap_or(i64::MAX);
         let mut code = Vec::with_capacity(body.range.len().saturating_mul(5).saturating_div(4));
         let mut copied = body.range.start;
+        if body.settled.is_some() {
+            let operators = body.sites.first().map_or(body.range.end, |site| site.at);
+            let (groups, declared) = split_count(bytes.get(copied..operators).unwrap_or(&[0]));
+            unsigned(&mut code, groups.saturating_add(1));
+            code.extend_from_slice(declared);
+            code.extend([1, I32]);
+            copied = operators;
+        }
         for site in &body.sites {
             code.extend_from_slice(bytes.get(copied..site.at).unwrap_or(&[]));
             copied = site.at;
             match site.action {
                 Action::Start(node) => {
-                    self.charge(&mut code, body.charges.of(node));
+                    self.charge(&mut code, number, body.charges.of(node));
                     if body.charges.checked(node) {
                         self.check(&mut code);
                     }
@@ -382,6 +437,11 @@ impl Plan {
                     self.ascend(&mut code, slots);
                     // Without this a deep unwinding could add up what each activation may overrun.
                     self.check(&mut code);
+                }
+                Action::Settle => {
+                    if let Some(local) = body.settled {
+                        op_index(&mut code, LOCAL_TEE, local);
+                    }
                 }
                 // Without a wrapper these stay as they are.
                 Action::Return(_) | Action::End => {}
@@ -423,26 +483,29 @@ impl Plan {
         out
     }
 
+    /// The functions whose fuel is counted one by one.
+    fn counted(&self) -> std::ops::Range<u32> {
+        0..if self.profiled { self.own.saturating_add(to_u32(self.functions.len())) } else { 0 }
+    }
+
     /// A section with what is appended to it; nothing where there is neither.
     fn section(&self, out: &mut Vec<u8>, id: u8, contents: Option<&[u8]>, code: &[u8]) {
         let added: Vec<Vec<u8>> = match id {
             TYPE => self.types.clone(),
-            FUNCTION => self.functions.iter().map(|(ty, _)| encoded(u64::from(*ty))).collect(),
-            GLOBAL => vec![
-                vec![I64, MUTABLE, I64_CONST, 0, END],
-                vec![I32, MUTABLE, I32_CONST, 0, END],
-                vec![I32, MUTABLE, I32_CONST, 0, END],
-            ],
-            EXPORT => [(FUEL, self.fuel), (DEPTH, self.depth()), (DENIED, self.denied())]
-                .iter()
-                .map(|(name, index)| {
-                    let mut export = encoded(to_u64(name.len()));
-                    export.extend_from_slice(name.as_bytes());
-                    export.push(EXPORT_GLOBAL);
-                    unsigned(&mut export, u64::from(*index));
-                    export
-                })
-                .collect(),
+            FUNCTION => self.functions.iter().map(|helper| encoded(u64::from(helper.ty))).collect(),
+            GLOBAL => {
+                let zero = |ty, constant| vec![ty, MUTABLE, constant, 0, END];
+                let mut globals = vec![zero(I64, I64_CONST), zero(I32, I32_CONST), zero(I32, I32_CONST)];
+                globals.extend(self.counted().map(|_| zero(I64, I64_CONST)));
+                globals
+            }
+            EXPORT => {
+                let own = [(FUEL, self.fuel), (DEPTH, self.depth()), (DENIED, self.denied())];
+                let mut exports: Vec<_> = own.iter().map(|(name, index)| export(name, *index)).collect();
+                let name = |function: u32| format!("{SPENT}{function}");
+                exports.extend(self.counted().map(|function| export(&name(function), self.spent(function))));
+                exports
+            }
             CODE => {
                 if contents.is_some() || !self.functions.is_empty() {
                     write_section(out, CODE, code);
@@ -474,126 +537,21 @@ impl Plan {
     }
 }
 
+/// An export of a global.
+fn export(name: &str, index: u32) -> Vec<u8> {
+    let mut export = encoded(to_u64(name.len()));
+    export.extend_from_slice(name.as_bytes());
+    export.push(EXPORT_GLOBAL);
+    unsigned(&mut export, u64::from(index));
+    export
+}
+
 /// Custom sections that the rewriting makes untrue, or that only a linker or debugger reads.
 fn dropped(name: &str) -> bool {
     name.starts_with(".debug_")
         || name.starts_with("metadata.code.")
         || name.starts_with("reloc.")
         || matches!(name, "linking" | "sourceMappingURL" | "external_debug_info")
-}
-
-const UNREACHABLE: u8 = 0x00;
-const BLOCK: u8 = 0x02;
-const IF: u8 = 0x04;
-const END: u8 = 0x0b;
-const BR: u8 = 0x0c;
-const RETURN: u8 = 0x0f;
-const CALL: u8 = 0x10;
-const LOCAL_GET: u8 = 0x20;
-const LOCAL_TEE: u8 = 0x22;
-const GLOBAL_GET: u8 = 0x23;
-const GLOBAL_SET: u8 = 0x24;
-const MEMORY_GROW: u8 = 0x40;
-const I32_CONST: u8 = 0x41;
-const I64_CONST: u8 = 0x42;
-const I32_EQ: u8 = 0x46;
-const I32_LT_S: u8 = 0x48;
-const I32_GT_U: u8 = 0x4b;
-const I64_LT_S: u8 = 0x53;
-const I32_ADD: u8 = 0x6a;
-const I32_SUB: u8 = 0x6b;
-const I64_SUB: u8 = 0x7d;
-const I64_SHL: u8 = 0x86;
-const I64_SHR_U: u8 = 0x88;
-const I64_EXTEND_I32_U: u8 = 0xad;
-const NO_RESULT: u8 = 0x40;
-const MUTABLE: u8 = 1;
-const HAS_MAXIMUM: u8 = 1;
-const EXPORT_GLOBAL: u8 = 3;
-
-fn value_type(ty: ValType) -> u8 {
-    match ty {
-        ValType::I32 => I32,
-        ValType::I64 => I64,
-        ValType::F32 => 0x7d,
-        ValType::F64 => 0x7c,
-        ValType::V128 => 0x7b,
-        // Not among the features of ABI v1.
-        ValType::Ref(_) => 0x70,
-    }
-}
-
-fn op_index(code: &mut Vec<u8>, opcode: u8, index: u32) {
-    code.push(opcode);
-    unsigned(code, u64::from(index));
-}
-
-fn op_signed(code: &mut Vec<u8>, opcode: u8, value: i64) {
-    code.push(opcode);
-    signed(code, value);
-}
-
-fn write_section(out: &mut Vec<u8>, id: u8, contents: &[u8]) {
-    out.push(id);
-    unsigned(out, to_u64(contents.len()));
-    out.extend_from_slice(contents);
-}
-
-/// The count that a section's contents begin with, and the rest.
-fn split_count(contents: &[u8]) -> (u64, &[u8]) {
-    let mut count = 0u64;
-    let mut shift = 0u32;
-    let mut rest = contents;
-    while let Some((byte, tail)) = rest.split_first() {
-        rest = tail;
-        count |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        shift = shift.saturating_add(7);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    (count, rest)
-}
-
-fn encoded(value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    unsigned(&mut out, value);
-    out
-}
-
-/// LEB128.
-fn unsigned(out: &mut Vec<u8>, mut value: u64) {
-    while let Some(byte) = u8::try_from(value & 0x7f).ok().filter(|_| value > 0x7f) {
-        out.push(byte | 0x80);
-        value >>= 7;
-    }
-    out.push(u8::try_from(value).unwrap_or(0));
-}
-
-/// Signed LEB128.
-fn signed(out: &mut Vec<u8>, mut value: i64) {
-    loop {
-        let byte = u8::try_from(value & 0x7f).unwrap_or(0);
-        let sign = byte & 0x40 != 0;
-        value >>= 7;
-        if (value == 0 && !sign) || (value == -1 && sign) {
-            out.push(byte);
-            return;
-        }
-        out.push(byte | 0x80);
-    }
-}
-
-fn to_usize(n: u32) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-fn to_u32(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-fn to_u64(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ pub(crate) struct Body {
     pub(crate) range: Range<usize>,
     /// Its control flow.
     pub(crate) flow: Flow,
+    /// Parameters and locals.
+    pub(crate) locals: u32,
     /// Slots of 8 bytes that one activation needs: a fixed part, locals, and the highest stack of values.
     pub(crate) slots: u64,
 }
@@ -414,7 +416,7 @@ impl<'a> Reader<'_, 'a> {
         self.count("targets in a br_table", u64::from(flow.branches), self.limits.branches)?;
         self.allocations = Some(validator.into_allocations());
         let slots = FRAME_SLOTS.saturating_add(u64::from(locals)).saturating_add(u64::from(height));
-        self.module.bodies.push(Body { range: body.range(), flow, slots });
+        self.module.bodies.push(Body { range: body.range(), flow, locals, slots });
         Ok(())
     }
 

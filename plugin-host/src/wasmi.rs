@@ -3,10 +3,12 @@
 //! Modules are translated when loaded; keep them by hash, since loading costs more than a run. Every run has a store
 //! and an instance of its own.
 
+use std::collections::BTreeMap;
+
 use wasmi::errors::ErrorKind;
 use wasmi::{CompilationMode, Config, Error, Global, Linker, Memory, Store, TrapCode, TypedFunc, Val};
 
-use crate::meter::{DENIED, DEPTH, FUEL};
+use crate::meter::{DENIED, DEPTH, FUEL, SPENT};
 use crate::run::{self, Call, Limits, Outcome, Stop, TrapKind};
 
 /// Deeper than any metered module can get: what recurses needs at least 9 slots for each activation, and what does
@@ -37,18 +39,14 @@ impl Default for Engine {
 impl Engine {
     /// An engine.
     pub fn new() -> Self {
-        let mut config = Config::default();
-        config
-            .compilation_mode(CompilationMode::LazyTranslation)
-            .consume_fuel(false)
-            .ignore_custom_sections(true)
-            .allow_start_fn(false)
-            .set_max_recursion_depth(MAX_RECURSION)
-            .set_max_stack_height(MAX_STACK)
-            .wasm_multi_memory(false)
-            .wasm_tail_call(false)
-            .wasm_extended_const(false);
-        Self { engine: wasmi::Engine::new(&config) }
+        Self { engine: wasmi::Engine::new(&config(CompilationMode::LazyTranslation)) }
+    }
+
+    /// Whether the engine takes a metered module, every function of it: what is only found out when a function is
+    /// first called would be found out by an event. The error says why not.
+    pub fn check(&self, metered: &[u8]) -> Result<(), String> {
+        let eager = wasmi::Engine::new(&config(CompilationMode::Eager));
+        wasmi::Module::new(&eager, metered).map(drop).map_err(|e| e.to_string())
     }
 
     /// Loads a metered module ([`crate::meter::Metered::bytes`]).
@@ -56,6 +54,21 @@ impl Engine {
         let module = wasmi::Module::new(&self.engine, metered).map_err(|e| e.to_string())?;
         Ok(Module { engine: self.engine.clone(), module })
     }
+}
+
+fn config(mode: CompilationMode) -> Config {
+    let mut config = Config::default();
+    config
+        .compilation_mode(mode)
+        .consume_fuel(false)
+        .ignore_custom_sections(true)
+        .allow_start_fn(false)
+        .set_max_recursion_depth(MAX_RECURSION)
+        .set_max_stack_height(MAX_STACK)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_extended_const(false);
+    config
 }
 
 impl Module {
@@ -66,11 +79,23 @@ impl Module {
             Err(why) => Outcome::host_failure(why),
         }
     }
+
+    /// The same of a module that [`crate::meter::profile`] made, and what each function has spent, by index.
+    pub fn run_profiled(&self, input: &[u8], limits: &Limits) -> (Outcome, BTreeMap<u32, u64>) {
+        match Instance::new(self) {
+            Ok(mut instance) => {
+                let outcome = run::run(&mut instance, input, limits);
+                (outcome, instance.spent())
+            }
+            Err(why) => (Outcome::host_failure(why), BTreeMap::new()),
+        }
+    }
 }
 
 /// An instance in its own store.
 struct Instance {
     store: Store<()>,
+    handle: wasmi::Instance,
     initialize: Option<TypedFunc<(), ()>>,
     abi: TypedFunc<(), i32>,
     input: TypedFunc<i32, i32>,
@@ -100,8 +125,19 @@ impl Instance {
             fuel: global(FUEL)?,
             depth: global(DEPTH)?,
             denied: global(DENIED)?,
+            handle: instance,
             store,
         })
+    }
+
+    fn spent(&self) -> BTreeMap<u32, u64> {
+        let exports = self.handle.exports(&self.store);
+        let spent = exports.filter_map(|export| {
+            let function = export.name().strip_prefix(SPENT)?.parse().ok()?;
+            let count = export.into_global()?.get(&self.store).i64()?;
+            Some((function, count.unsigned_abs()))
+        });
+        spent.filter(|(_, spent)| *spent > 0).collect()
     }
 
     fn global_i32(&self, global: Global) -> i32 {
@@ -176,4 +212,24 @@ fn stop(error: &Error) -> Stop {
         TrapCode::IntegerOverflow | TrapCode::BadConversionToInteger => TrapKind::Unrepresentable,
         _ => TrapKind::Other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::ModuleLimits;
+    use crate::meter::meter;
+
+    #[test]
+    fn what_the_engine_does_not_take_is_found_before_an_event_does() {
+        let engine = Engine::new();
+        let module = |body: &str| wat::parse_str(format!(r#"(module (func (export "f") {body}))"#)).unwrap();
+        let metered = meter(&module("(loop $l br $l)"), &ModuleLimits::default()).unwrap();
+        assert_eq!(engine.check(&metered.bytes), Ok(()));
+        // Admission refuses these long before; the engine has the last word all the same.
+        let refused = [b"\0asm".to_vec(), module("(drop (v128.const i64x2 0 0))")];
+        for wasm in refused {
+            assert!(!engine.check(&wasm).unwrap_err().is_empty());
+        }
+    }
 }

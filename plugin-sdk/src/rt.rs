@@ -28,7 +28,7 @@ pub use wasm::{input, mailbox, transform};
     reason = "an address has 32 bits, signed or not"
 )]
 mod wasm {
-    //! The side of the ABI that `abi.wat` documents.
+    //! The side of the ABI that `plugin-host/abi-v1.wat` documents.
 
     use super::{Call, Event, Level, Verdict, fmt};
     use crate::log::Lines;

@@ -29,15 +29,20 @@ impl Running {
     /// Starts a gateway with [`VARS`] and these, which win over them.
     #[track_caller]
     pub fn start(vars: &[(&str, &str)]) -> Self {
-        let options = local::Options {
+        Self::with(Self::options(vars))
+    }
+
+    /// What [`Running::start`] starts it with.
+    pub fn options(vars: &[(&str, &str)]) -> local::Options {
+        local::Options {
             data: scratch("gateway"),
             port: 0,
             vars: VARS.iter().chain(vars).map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             // For looking into a failure: the gateway's own output as it comes.
             verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
+            loader: false,
             worker_dir: None,
-        };
-        Self::with(options)
+        }
     }
 
     /// Starts a gateway with these options as they are.

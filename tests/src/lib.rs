@@ -1,6 +1,7 @@
 //! What the tests share.
 //!
 //! - [`gateway`] starts the built worker on a real workerd, with data of its own.
+//! - [`browser`] is a browser without a screen, for the dashboard.
 //! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
 //! - [`sdk`] runs other people's client libraries.
@@ -9,11 +10,14 @@
 //! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
 //! - [`load`] sends messages on many connections at once.
+//! - [`engines`] measures what plugins cost in a gateway.
 
 // What fails here fails a test: panicking with a sentence is the point.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod browser;
 pub mod client;
+pub mod engines;
 pub mod gateway;
 pub mod json;
 pub mod load;

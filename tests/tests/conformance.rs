@@ -113,7 +113,7 @@ mod rust {
     use serde_json::json;
     use std::process::Command;
     use std::time::Duration;
-    use svix::api::{Svix, SvixOptions};
+    use svix::api::{Ingest, Svix, SvixOptions};
     use svix::error::Error;
     use weir_core::time::rfc3339;
     use weir_tests::receiver::unix_ms;
@@ -553,6 +553,8 @@ mod rust {
         );
         call!(done, "operationalWebhook.endpoint.delete", ops.delete(l()), 404, ops.delete(l()));
 
+        ingest(&mut done, &svix.ingest(), &stranger.ingest(), url).await;
+
         let auth = svix.authentication();
         let access = || of(json!({ "featureFlags": [] }));
         let portal = call!(
@@ -623,5 +625,106 @@ mod rust {
         );
         call!(done, "application.delete", applications.delete(a()), 404, applications.delete(a()));
         done
+    }
+
+    /// Sources, and the endpoints to which their events go.
+    async fn ingest(done: &mut Outcomes, svix: &Ingest<'_>, stranger: &Ingest<'_>, url: &str) {
+        let s = str::to_owned;
+        let sources = svix.source();
+        let github = |name: &str| {
+            of(json!({ "name": name, "uid": "rust", "type": "github", "config": { "secret": "s" } }))
+        };
+        let source = call!(
+            done,
+            "ingest.source.create",
+            sources.create(github("in"), None),
+            409,
+            sources.create(github("in"), None)
+        )
+        .id;
+        let i = || source.clone();
+        call!(done, "ingest.source.list", sources.list(None), 401, stranger.source().list(None));
+        call!(done, "ingest.source.get", sources.get(i()), 404, sources.get(s("nobody")));
+        call!(
+            done,
+            "ingest.source.upsert",
+            sources.upsert(i(), github("put")),
+            422,
+            sources.upsert(i(), github(""))
+        );
+        call!(
+            done,
+            "ingest.source.rotateToken",
+            sources.rotate_token(i(), None),
+            404,
+            sources.rotate_token(s("nobody"), None)
+        );
+        let auth = svix.authentication();
+        let access = || of(json!({ "readOnly": true }));
+        call!(
+            done,
+            "ingest.authentication.consumerPortalAccess",
+            auth.consumer_portal_access(i(), access(), None),
+            404,
+            auth.consumer_portal_access(s("nobody"), access(), None)
+        );
+        let endpoints = svix.endpoint();
+        let to = |url: &str| of(json!({ "url": url }));
+        let endpoint = call!(
+            done,
+            "ingest.endpoint.create",
+            endpoints.create(i(), to(url), None),
+            422,
+            endpoints.create(i(), to("no url"), None)
+        )
+        .id;
+        let e = || endpoint.clone();
+        call!(
+            done,
+            "ingest.endpoint.list",
+            endpoints.list(i(), None),
+            404,
+            endpoints.list(s("nobody"), None)
+        );
+        call!(done, "ingest.endpoint.get", endpoints.get(i(), e()), 404, endpoints.get(i(), s("nobody")));
+        let put = |url: &str| of(json!({ "url": url }));
+        call!(
+            done,
+            "ingest.endpoint.upsert",
+            endpoints.upsert(i(), e(), put(url)),
+            422,
+            endpoints.upsert(i(), e(), put(""))
+        );
+        call!(
+            done,
+            "ingest.endpoint.getSecret",
+            endpoints.get_secret(i(), e()),
+            404,
+            endpoints.get_secret(i(), s("nobody"))
+        );
+        call!(
+            done,
+            "ingest.endpoint.rotateSecret",
+            endpoints.rotate_secret(i(), e(), of(json!({})), None),
+            422,
+            endpoints.rotate_secret(i(), e(), of(json!({ "key": "short" })), None)
+        );
+        let headers = || of(json!({ "headers": { "x-a": "b" } }));
+        call!(
+            done,
+            "ingest.endpoint.setHeaders",
+            endpoints.set_headers(i(), e(), headers()),
+            404,
+            endpoints.set_headers(i(), s("nobody"), headers())
+        );
+        call!(
+            done,
+            "ingest.endpoint.getHeaders",
+            endpoints.get_headers(i(), e()),
+            404,
+            endpoints.get_headers(i(), s("nobody"))
+        );
+        call!(done, "ingest.endpoint.delete", endpoints.delete(i(), e()), 404, endpoints.delete(i(), e()));
+        call!(done, "ingest.source.delete", sources.delete(i()), 404, sources.delete(i()));
     }
 }

@@ -88,6 +88,88 @@ fn what_plugins_make_of_a_message_arrives_signed() {
     assert!(plugins.iter().all(|p| p["fuel"].as_u64() > Some(0)), "{attempt}");
 }
 
+#[test]
+fn bundled_plugins_need_no_upload_and_run_on_v8() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let listed = api.get("/api/v1/plugin").1;
+    let names: Vec<_> = list(&listed).iter().map(|plugin| text(plugin, "name")).collect();
+    assert!(names.len() >= 10 && names.iter().any(|name| name == "redact"), "{names:?}");
+    assert!(list(&listed).iter().all(|plugin| plugin["bundled"] == true), "{listed}");
+
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let chain = json!([
+        { "name": "redact", "config": { "mask": ["data.card"] } },
+        { "name": "headers", "config": { "set": { "x-tenant": "{{ app }}" } } },
+    ]);
+    attach(&api, &app, &endpoint, &chain);
+    let message = api.send(&app, r#"{"data":{"card":"4111111111111111","total":1.0}}"#);
+    let request = receiver.wait_for_one("/", SOON);
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    assert!(!body.contains("4111111111111111") && body.contains(r#""total":1.0"#), "{body}");
+    assert_eq!(request.header("x-tenant"), Some(app.as_str()));
+    let done = list_of(&attempt(&api, &app, &message));
+    assert!(done.iter().all(|plugin| plugin["engine"] == "v8"), "{done:?}");
+    // The record says which module it was.
+    let module = text(&api.get("/api/v1/plugin/redact").1, "current");
+    assert_eq!(text(&done[0], "version"), module);
+
+    // What a tenant uploads under the name comes first, is the same version where it is the same module, and has the
+    // same fuel in the interpreter.
+    upload(&api, "redact", &shipped("redact"));
+    assert_eq!(text(&api.get("/api/v1/plugin/redact").1, "current"), module);
+    let again = api.send(&app, r#"{"data":{"card":"4111111111111111","total":1.0}}"#);
+    let uploaded = list_of(&attempt(&api, &app, &again));
+    assert_eq!((text(&uploaded[0], "engine"), text(&uploaded[1], "engine")), ("wasmi".into(), "v8".into()));
+    for field in ["fuel", "memoryPages", "version", "verdict"] {
+        assert_eq!(uploaded[0][field], done[0][field], "{field}");
+    }
+    let event = json!({ "eventType": "a.b", "payload": { "data": { "card": "4111111111111111" } } });
+    let test = |version: &str| {
+        let body = json!({ "version": version, "config": { "mask": ["data.card"] }, "event": event });
+        api.post("/api/v1/plugin/redact/test", &body).1
+    };
+    let (bundled, own) = (test("bundled"), test(&module));
+    assert_eq!((&bundled["engine"], &own["engine"]), (&json!("v8"), &json!("wasmi")), "{bundled} {own}");
+    for field in ["fuel", "version", "payload", "diff", "verdict"] {
+        assert_eq!(bundled[field], own[field], "{field}");
+    }
+}
+
+#[test]
+fn with_a_loader_uploaded_plugins_run_in_an_isolate_of_their_own() {
+    let mut options = Running::options(&[]);
+    options.loader = true;
+    let (gateway, receiver) = (Running::with(options), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "mask", &shipped("redact"));
+    upload(&api, "stamp", &shipped("headers"));
+    let chain = json!([
+        { "name": "mask", "config": { "mask": ["card"] } },
+        { "name": "rename", "config": { "types": { "test.event": "renamed.event" } } },
+        { "name": "stamp", "config": { "set": { "x-tenant": "{{ app }}" } } },
+        { "name": "mask", "config": { "mask": ["pin"] } },
+    ]);
+    attach(&api, &app, &endpoint, &chain);
+    for n in 1..=3 {
+        let message = api.send_as(&app, "test.event", r#"{"card":"4111111111111111","pin":"1234"}"#);
+        let request = receiver.wait_for("/", n, SOON).pop().expect("a request");
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        assert!(!body.contains("4111") && !body.contains("1234"), "{body}");
+        assert_eq!(request.header("x-tenant"), Some(app.as_str()));
+        let done = list_of(&attempt(&api, &app, &message));
+        let engines: Vec<_> = done.iter().map(|plugin| text(plugin, "engine")).collect();
+        assert_eq!(engines, ["loader", "v8", "loader", "loader"], "{done:?}");
+    }
+    let event = json!({ "eventType": "a.b", "payload": { "card": "4111111111111111" } });
+    let body = json!({ "config": { "mask": ["card"] }, "event": event });
+    let tested = api.post("/api/v1/plugin/mask/test", &body).1;
+    assert_eq!((&tested["engine"], &tested["verdict"]), (&json!("loader"), &json!("replaced")), "{tested}");
+}
+
 fn list_of(attempt: &Value) -> Vec<Value> {
     attempt["plugins"].as_array().unwrap_or_else(|| panic!("no plugins: {attempt}")).clone()
 }

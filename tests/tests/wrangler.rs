@@ -51,5 +51,8 @@ fn under_miniflare_a_message_is_delivered_and_its_retry_is_woken_by_the_alarm() 
     // A deployment must never fetch into its own zone: an endpoint's address is a stranger's choice.
     let flags = run.value("flags").as_array().map(Vec::as_slice).unwrap_or_default();
     assert!(flags.contains(&Value::from("global_fetch_strictly_public")), "{flags:?}");
+    // Bundled plugins come along, and run on V8.
+    let plugin = run.value("plugin");
+    assert_eq!((&plugin["verdict"], &plugin["engine"]), (&json!("dropped"), &json!("v8")), "{plugin}");
     let _ = std::fs::remove_dir_all(temporary.as_ref());
 }

@@ -75,6 +75,8 @@ try {
     const page = await call("GET", `app/${app.id}/attempt/msg/${message.id}`);
     return page.data.length >= 2 && page.data;
   });
+  const event = { eventType: "smoke.test", payload: { amount: 5 } };
+  const plugin = await call("POST", "plugin/filter/test", { config: { when: "body.amount >= 100" }, event });
   say({
     message: message.id,
     requests: got.map(({ method, url, headers, body }) => ({ method, url, id: headers["svix-id"], body })),
@@ -82,6 +84,7 @@ try {
     codes: attempts.map((attempt) => attempt.responseStatusCode),
     objects: Object.keys(options.durableObjects).sort(),
     flags: options.compatibilityFlags,
+    plugin,
   });
 } finally {
   await gateway.dispose();

@@ -6,9 +6,12 @@ mod example;
 mod operational;
 mod plugin;
 mod presets;
+mod source;
+
+pub(crate) use auth::origin;
 
 use crate::js::{self, Parts, now};
-use crate::{directory, settings};
+use crate::{dashboard, directory, settings};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -42,29 +45,36 @@ thread_local! {
 }
 
 /// One request of the API, and who sent it.
-struct Caller {
-    env: JsValue,
-    claims: Rc<Claims>,
+pub(crate) struct Caller {
+    pub(crate) env: JsValue,
+    pub(crate) claims: Rc<Claims>,
     /// The token as it came: idempotency keys are the caller's own.
-    token: String,
+    pub(crate) token: String,
 }
 
 /// Answers a request. Every answer is JSON, or empty with 204.
 pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) -> web_sys::Response {
+    let (path, query) = split(&parts.url);
+    if dashboard::is_here(path) {
+        return dashboard::answer(&parts, path, query, body, env).await;
+    }
     if let Some(page) = docs::answer(&parts) {
         return page;
     }
-    let reply = match handle(&parts, body, env).await {
-        Ok(reply) => reply,
-        Err(error) => error.into(),
-    };
-    if let Some(log) = &reply.log {
-        console_error!("{} {}: {log}", parts.method, parts.url);
-    }
+    let reply = reply(&parts, body, env).await;
     match &reply.content_type {
         None => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
         Some(content_type) => js::answer_bytes(content_type, &reply.body),
     }
+}
+
+/// What the API says to a request; what went wrong inside is logged.
+pub(crate) async fn reply(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Reply {
+    let reply: Reply = handle(parts, body, env).await.into();
+    if let Some(log) = &reply.log {
+        console_error!("{} {}: {log}", parts.method, parts.url);
+    }
+    reply
 }
 
 async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
@@ -111,7 +121,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
     let caller = Caller { env: env.clone(), claims, token };
     caller.check_scope(&route).ok()?;
-    let key = route.app().filter(|key| *key != APP_ID)?;
+    let key = route.app().filter(|key| *key != APP_ID && !id::is(id::SOURCE, key))?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
     let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
@@ -126,7 +136,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
 }
 
 /// Path and query of a URL.
-fn split(url: &str) -> (&str, &str) {
+pub(crate) fn split(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
     let path = path.split('#').next().unwrap_or(path);
@@ -144,7 +154,8 @@ fn public(route: &Route) -> Reply {
     }
 }
 
-fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, String), ApiError> {
+/// Whose token an `authorization` header holds.
+pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, String), ApiError> {
     let refused = |detail: &str| ApiError::status(401, "authentication_failed", detail);
     let token = header
         .split_once(' ')
@@ -208,10 +219,18 @@ impl Caller {
         query: &str,
         body: Vec<u8>,
     ) -> Result<Reply, ApiError> {
-        let app_key = route.app().map(str::to_owned);
-        // It is reached by its own routes only.
-        if app_key.as_deref() == Some(APP_ID) {
+        let mut app_key = route.app().map(str::to_owned);
+        // These are reached by their own routes only.
+        let named = route.params.first().filter(|_| !matches!(route.home, Home::Source | Home::Operational));
+        let is_own = |key: &str| key == APP_ID || (id::is(id::SOURCE, key) && app_key.is_some());
+        if named.is_some_and(|key| is_own(key)) {
             return Err(no_app());
+        }
+        if route.home == Home::Source {
+            let key = route.params.first().map_or("", String::as_str);
+            // An id is taken at its word, as an application's is.
+            let by_id = id::is(id::SOURCE, key);
+            app_key = Some(if by_id { key.to_owned() } else { self.read_source(key).await?.id });
         }
         if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
             && own != key
@@ -227,14 +246,28 @@ impl Caller {
                 presets::answer(&route, query, &body)
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
+            (
+                Home::Worker,
+                Op::SourceList
+                | Op::SourceCreate
+                | Op::SourceGet
+                | Op::SourceUpdate
+                | Op::SourceDelete
+                | Op::SourceRotate
+                | Op::SourcePortal
+                | Op::RejectedAccept,
+            ) => self.source(&parts.url, &route, query, &body).await,
             (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
             (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
             (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
             (_, Op::PluginUpload) if body.len() > MAX_MODULE => Err(module_too_large()),
             (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
-            (Home::App, op) => {
-                self.check_event_types(op, &body).await?;
+            (Home::App | Home::Source, op) => {
+                if route.home == Home::App {
+                    // A source's events have the types that the provider gives them.
+                    self.check_event_types(op, &body).await?;
+                }
                 let body = match op {
                     Op::SendExample => match self.with_example(body).await? {
                         Ok(body) => body,
@@ -293,7 +326,7 @@ impl Caller {
     /// What is known of the application that a path names without asking: its id, and its uid where it was named by
     /// that.
     fn believed(&self, key: &str) -> Option<(String, Option<String>)> {
-        if id::is(id::APP, key) {
+        if id::is(id::APP, key) || id::is(id::SOURCE, key) {
             return Some((key.to_owned(), None));
         }
         let place = (self.claims.org.clone(), key.to_owned());
@@ -308,7 +341,7 @@ impl Caller {
         if !fresh && let Some((app_id, uid)) = self.believed(key) {
             return Ok((Some(app_id), uid));
         }
-        let by_id = id::is(id::APP, key);
+        let by_id = id::is(id::APP, key) || id::is(id::SOURCE, key);
         let uid = (!by_id).then(|| key.to_owned());
         let place = (self.claims.org.clone(), key.to_owned());
         let now = now();
@@ -443,7 +476,9 @@ impl Caller {
                         "idempotency_key_reused",
                     ));
                 }
-                Accepted::Failed => return Err(internal("the message was not stored".to_owned())),
+                Accepted::Failed | Accepted::Limited { .. } => {
+                    return Err(internal("the message was not stored".to_owned()));
+                }
                 Accepted::Unknown => {}
             }
         }

@@ -4,9 +4,9 @@
 //! object's answer, so that it costs no future of Rust's: the promise in between is the platform's own. Everything
 //! else is answered by [`crate::api::answer`].
 
-use crate::api;
-use crate::js::{self, Parts};
+use crate::js::{self, Incoming, Parts};
 use crate::object::failed;
+use crate::{api, ingest};
 use js_sys::Array;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -53,6 +53,13 @@ impl Front {
             return Array::of2(&called, &JsValue::from_f64(f64::from(ticket))).into();
         }
         self.answer(parts, body)
+    }
+
+    /// Answers a request at a source's URL. `incoming` is what `headersOf` in the entry says of it; without `body`, it was
+    /// too large to read.
+    pub fn ingest(&self, incoming: &str, body: Option<Vec<u8>>) -> JsValue {
+        let (incoming, env) = (Incoming::read(incoming), self.env.clone());
+        future_to_promise(async move { Ok(ingest::answer(incoming, body, env).await.into()) }).into()
     }
 
     /// Ends a request with the object's answer: gives the response, or a promise of it.

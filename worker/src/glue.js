@@ -37,11 +37,7 @@ export class Sender {
   // `headers` is one text, a line each: name, colon, value.
   async post(token, url, headers, body, timeout, cap) {
     body = body.slice(); // a view of the wasm memory, which changes (and moves) while the request is under way
-    const fields = [];
-    for (const line of headers.split("\n")) {
-      const colon = line.indexOf(":");
-      fields.push([line.slice(0, colon), line.slice(colon + 1)]);
-    }
+    const fields = fieldsOf(headers);
     const signal = this.deadline(timeout);
     let status = 0;
     let text = null;
@@ -68,6 +64,14 @@ export class Sender {
     }
     return this.signal;
   }
+}
+
+// Headers of one text, a line each: name, colon, value.
+function fieldsOf(headers) {
+  return headers.split("\n").map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1)];
+  });
 }
 
 async function readCapped(response, cap) {
@@ -105,16 +109,13 @@ export function answerBytes(type, body) {
   return new Response(body.slice(), { headers: { "content-type": type, "x-content-type-options": "nosniff" } });
 }
 
-// A page for people, or a part of one.
-export function answerPage(type, policy, text) {
-  const headers = {
-    "content-type": type,
-    "content-security-policy": policy,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-  };
-  return new Response(text, { headers });
+// Statuses whose answers have no body here.
+const NO_BODY = [204, 303, 304];
+
+// An answer with headers of its own, a line each: name, colon, value.
+export function answerWith(status, headers, body) {
+  const fields = fieldsOf(headers);
+  return new Response(NO_BODY.includes(status) ? null : body, { status, headers: fields });
 }
 
 // Runs `work` after `ms` milliseconds.

@@ -14,8 +14,8 @@ extern "C" {
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerBytes)]
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
-    #[wasm_bindgen(js_name = answerPage)]
-    fn answer_page_js(content_type: &str, policy: &str, text: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = answerWith)]
+    fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
@@ -174,19 +174,36 @@ impl Posts {
 }
 
 /// What the API needs to know of a request, before its body.
+#[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) authorization: String,
     pub(crate) idempotency_key: String,
+    /// Of requests for the dashboard only, as are those that follow.
+    pub(crate) cookie: String,
+    pub(crate) proof: String,
+    /// `true` where a page's script asks.
+    pub(crate) partial: String,
+    /// Where a browser says that it comes from (`sec-fetch-site`).
+    pub(crate) from_site: String,
 }
 
 impl Parts {
     /// Reads what `partsOf` in the entry wrote: a line each, and none of them can hold a line break.
     pub(crate) fn read(text: &str) -> Self {
-        let mut lines = text.splitn(4, '\n').map(str::to_owned);
+        let mut lines = text.split('\n').map(str::to_owned);
         let mut line = || lines.next().unwrap_or_default();
-        Self { method: line(), url: line(), authorization: line(), idempotency_key: line() }
+        Self {
+            method: line(),
+            url: line(),
+            authorization: line(),
+            idempotency_key: line(),
+            cookie: line(),
+            proof: line(),
+            partial: line(),
+            from_site: line(),
+        }
     }
 }
 
@@ -195,14 +212,41 @@ pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)
 }
 
-/// A page for people, or a part of one, and what it may load.
-pub(crate) fn answer_page(content_type: &str, policy: &str, text: &str) -> web_sys::Response {
-    answer_page_js(content_type, policy, text)
-}
-
 /// An answer of the API that is no JSON.
 pub(crate) fn answer_bytes(content_type: &str, body: &[u8]) -> web_sys::Response {
     answer_bytes_js(content_type, body)
+}
+
+/// An answer with these headers. No line break gets into them.
+pub(crate) fn answer_with<N: AsRef<str>, V: AsRef<str>>(
+    status: u16,
+    headers: &[(N, V)],
+    body: &str,
+) -> web_sys::Response {
+    let clean = |text: &str| text.replace(['\r', '\n'], " ");
+    let line = |(name, value): &(N, V)| format!("{}:{}", clean(name.as_ref()), clean(value.as_ref()));
+    let lines: Vec<String> = headers.iter().map(line).collect();
+    answer_with_js(status, &lines.join("\n"), body)
+}
+
+/// A request at a source's URL, without its body.
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    /// In the order in which the platform gives them; it has joined those that came several times.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Incoming {
+    /// Reads what `headersOf` in the entry wrote: method, URL and each header on a line, name, colon, value.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().unwrap_or_default().to_owned();
+        let (method, url) = (line(), line());
+        let header =
+            |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { method, url, headers: lines.filter_map(header).collect() }
+    }
 }
 
 /// Waits so many milliseconds.

@@ -10,9 +10,11 @@
 )]
 
 mod api;
+mod dashboard;
 mod directory;
 mod engine;
 mod front;
+mod ingest;
 mod js;
 mod object;
 mod settings;

@@ -12,6 +12,7 @@ Usage: cargo xtask <command>
       --data DIR           keep the data here (.weir)
       --var NAME=VALUE     set a setting; may be repeated
       --release            run the optimised build
+      --loader             uploaded plugins run in isolates of their own, as with a `worker_loaders` binding
   token [--org ORG] [--data DIR]
                            print a bearer token for the local gateway
   build [--release|--dev]  build the Worker for `wrangler deploy` into build/ (the default), or the
@@ -71,6 +72,8 @@ pub struct Dev {
     pub vars: BTreeMap<String, String>,
     /// Run the optimised build.
     pub release: bool,
+    /// Uploaded plugins get isolates of their own.
+    pub loader: bool,
 }
 
 /// Understands a command line (without the program's name), or says what is wrong with it.
@@ -90,7 +93,8 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
     let mut flags = Flags { command: &command, args };
     let task = match command.as_str() {
         "dev" => {
-            let mut dev = Dev { port: 8787, data: data_dir(), vars: BTreeMap::new(), release: false };
+            let mut dev =
+                Dev { port: 8787, data: data_dir(), vars: BTreeMap::new(), release: false, loader: false };
             while let Some(flag) = flags.next() {
                 match flag.as_str() {
                     "--port" => dev.port = port(&flags.value("--port")?)?,
@@ -100,6 +104,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
                         dev.vars.insert(name, value);
                     }
                     "--release" => dev.release = true,
+                    "--loader" => dev.loader = true,
                     other => return Err(flags.unknown(other)),
                 }
             }
@@ -195,10 +200,11 @@ mod tests {
         };
         let default = dev("dev");
         assert_eq!(default.as_ref().map(|dev| (dev.port, dev.release)), Some((8787, false)));
+        assert!(default.as_ref().is_some_and(|dev| !dev.loader));
         assert_eq!(default.map(|dev| dev.data), Some(crate::root().join(".weir")));
 
-        let all = dev("dev --var A=1 --release --port 0 --data /tmp/x --var B=x=y --var A=2");
-        assert_eq!(all.as_ref().map(|dev| (dev.port, dev.release)), Some((0, true)));
+        let all = dev("dev --var A=1 --release --port 0 --data /tmp/x --loader --var B=x=y --var A=2");
+        assert_eq!(all.as_ref().map(|dev| (dev.port, dev.release, dev.loader)), Some((0, true, true)));
         let vars = all.map(|dev| dev.vars.into_iter().collect::<Vec<_>>()).unwrap_or_default();
         assert_eq!(vars, [("A".into(), "2".into()), ("B".into(), "x=y".into())]);
     }

@@ -4,7 +4,7 @@
 //! so that a gateway under development and the tests do not take each other's files. A build is skipped when no
 //! source has changed: their contents are compared, not their times, so a fresh checkout of the same tree is current too.
 
-use crate::{failed, root, say, tools};
+use crate::{failed, plugins, root, say, tools};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,17 @@ const SOURCES: &[&str] = &[
     "rust-toolchain.toml",
     "package-lock.json",
     "core",
+    "dashboard",
     "worker",
     "presets",
     "docs/openapi.json",
+    "plugin-cli",
     "plugin-host",
+    "plugin-sdk",
     "plugins",
 ];
+/// What a build has at least.
+const MODULES: [&str; 4] = [ENTRY, "index.js", "index_bg.wasm", plugins::CATALOG];
 const STAMP: &str = ".weir-sources";
 
 /// Where the build of a profile goes.
@@ -80,11 +85,39 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
         let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
         fs::write(&wasm, small).map_err(failed("write", &wasm))?;
     }
+    write_assets(&dir)?;
     let entry = root().join("worker").join(ENTRY);
     fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
+    plugins::bundle(&dir)?;
     let stamp = dir.join(STAMP);
     fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
     Ok(dir)
+}
+
+/// What the dashboard's pages load: name, type, and the file.
+const ASSETS: &[(&str, &str, &str)] = &[
+    ("dashboard.css", "text/css; charset=utf-8", "dashboard/assets/dashboard.css"),
+    ("dashboard.js", "text/javascript; charset=utf-8", "dashboard/assets/dashboard.js"),
+    ("htmx.js", "text/javascript; charset=utf-8", "node_modules/htmx.org/dist/htmx.min.js"),
+];
+
+/// Writes the dashboard's assets as a module beside the entry: they are the Worker's own, wherever it runs.
+fn write_assets(dir: &Path) -> Result<(), String> {
+    tools::ensure_npm_packages()?;
+    let mut module = String::from("export const assets = {\n");
+    for (name, kind, file) in ASSETS {
+        let path = root().join(file);
+        let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
+        let _ = writeln!(module, "{}: {{type: {}, text: {}}},", json(name), json(kind), json(&text));
+    }
+    module.push_str("};\n");
+    let path = dir.join("assets.mjs");
+    fs::write(&path, module).map_err(failed("write", &path))
+}
+
+/// A string literal of JavaScript.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A wasm module without its custom sections: names of functions and of tools, which only a debugger reads. (The
@@ -127,7 +160,7 @@ fn with_program(command: &std::process::Command, program: &Path) -> std::process
 /// Whether `dir` holds a whole build of the sources that `wanted` stands for.
 fn is_current(dir: &Path, wanted: &str) -> bool {
     fs::read_to_string(dir.join(STAMP)).is_ok_and(|have| have == wanted)
-        && [ENTRY, "index.js", "index_bg.wasm"].iter().all(|file| dir.join(file).is_file())
+        && MODULES.iter().all(|file| dir.join(file).is_file())
 }
 
 /// A name for the contents of all files in `sources` below `root`.
@@ -190,7 +223,7 @@ mod tests {
         write("src/x.rs", "x")?;
         let first = fingerprint(&root, sources)?;
 
-        for file in [ENTRY, "index.js", "index_bg.wasm"] {
+        for file in MODULES {
             assert!(!is_current(&root.join("out"), &first), "not before {file} is there");
             write(&format!("out/{STAMP}"), &first)?;
             write(&format!("out/{file}"), "")?;

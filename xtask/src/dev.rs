@@ -13,6 +13,7 @@ pub fn run(dev: Dev) -> Result<(), String> {
     options.vars.extend(dev.vars);
     options.port = dev.port;
     options.verbose = true;
+    options.loader = dev.loader;
     check_settings(&options.vars)?;
 
     local::check_free(&options)?;
@@ -53,6 +54,8 @@ In a third, make an application with an endpoint and send it a message:
   post 'app?get_if_exists=true' '{{"name": "My first application", "uid": "first"}}'
   post app/first/endpoint '{{"url": "http://127.0.0.1:9000/webhooks"}}'
   post app/first/msg '{{"eventType": "user.created", "payload": {{"name": "Ada"}}}}'
+
+To see what became of it, sign in with that token at {url}/dashboard
 "#
     )
 }

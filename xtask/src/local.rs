@@ -49,6 +49,8 @@ pub struct Options {
     pub vars: BTreeMap<String, String>,
     /// Whether workerd's output also goes to stderr as it comes.
     pub verbose: bool,
+    /// Whether uploaded plugins get isolates of their own, as with a `worker_loaders` binding in `wrangler.toml`.
+    pub loader: bool,
     /// A Worker that is already built; without it the one named by `WEIR_WORKER_DIR`, else the release build.
     pub worker_dir: Option<PathBuf>,
 }
@@ -62,6 +64,7 @@ impl Options {
             port: 0,
             vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             verbose: false,
+            loader: false,
             worker_dir: None,
         }
     }
@@ -243,6 +246,9 @@ fn config(options: &Options, dir: &str, data: &str, files: &[String]) -> String 
         let _ =
             writeln!(namespaces, "    (className = \"{class}\", uniqueKey = \"{key}\", enableSql = true),");
         let _ = writeln!(bindings, "    (name = \"{binding}\", durableObjectNamespace = \"{class}\"),");
+    }
+    if options.loader {
+        let _ = writeln!(bindings, "    (name = \"LOADER\", workerLoader = ()),");
     }
     for (name, value) in &options.vars {
         let _ = writeln!(bindings, "    (name = {}, text = {}),", quoted(name), quoted(value));
@@ -584,6 +590,9 @@ export default {
         assert!(text.contains(r#"address = "127.0.0.1:0""#));
         assert!(text.contains(r#"(name = "X", text = "y"),"#));
         assert!(text.contains(r#"(name = "APP", durableObjectNamespace = "App"),"#));
+        assert!(!text.contains("workerLoader"), "it is asked for");
+        let text = config(&Options { loader: true, ..Options::new("/d") }, "/w", "/d", &files);
+        assert!(text.contains(r#"(name = "LOADER", workerLoader = ()),"#));
     }
 
     #[test]

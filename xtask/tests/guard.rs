@@ -69,6 +69,11 @@ fn when_the_instance_dies_every_call_under_way_fails_at_once_and_later_ones_work
     fs::create_dir_all(&worker).map_err(|e| e.to_string())?;
     fs::copy(xtask::root().join("worker/entry.mjs"), worker.join("entry.mjs")).map_err(|e| e.to_string())?;
     fs::write(worker.join("index.js"), STAND_IN).map_err(|e| e.to_string())?;
+    for (name, text) in
+        [("plugins.mjs", "export const bundled = [];"), ("assets.mjs", "export const assets = {};")]
+    {
+        fs::write(worker.join(name), text).map_err(|e| e.to_string())?;
+    }
     let mut options = Options::new(dir.join("data"));
     options.worker_dir = Some(worker);
     let gateway = Gateway::start(&options)?;

@@ -101,6 +101,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
+/// What is not there changes nothing.
+impl<T> From<Option<T>> for Patch<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Patch::Absent, Patch::Set)
+    }
+}
+
 #[cfg(test)]
 impl<T: schemars::JsonSchema> schemars::JsonSchema for Patch<T> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -113,13 +120,6 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Patch<T> {
 
     fn json_schema(of: &mut schemars::SchemaGenerator) -> schemars::Schema {
         Option::<T>::json_schema(of)
-    }
-}
-
-/// What is not there changes nothing.
-impl<T> From<Option<T>> for Patch<T> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Patch::Absent, Patch::Set)
     }
 }
 

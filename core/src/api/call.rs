@@ -67,6 +67,16 @@ impl Reply {
         Self { status: 200, body, content_type: Some("application/wasm".to_owned()), ..Self::default() }
     }
 
+    /// A reply for another part of Weir, which is never a caller's.
+    pub fn frame(status: u16, frame: &impl Encode<()>) -> Self {
+        Self {
+            status,
+            body: to_bytes(frame),
+            content_type: Some("application/cbor".to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// A reply without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, ..Self::default() }

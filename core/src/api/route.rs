@@ -32,7 +32,15 @@ pub enum Home {
     App,
     /// The App object of the tenant's operational application.
     Operational,
+    /// The App object of a source; the first parameter of the path names the source.
+    Source,
 }
+
+/// Svix's SDKs call the operations on sources under a path of their own: `/ingest` before [`PREFIX`] stands for `ingest`
+/// after it.
+const INGEST: &str = "/ingest";
+/// Below a source's path, it answers what an application answers below its own ([`Op::is_of_sources`]).
+const SOURCES: &str = "ingest/source/";
 
 struct Pattern {
     method: &'static str,
@@ -185,6 +193,7 @@ operations! {
         PresetGet "preset.get" Any Worker: GET "preset/{preset_name}";
         PresetVerify "preset.verify" Any Worker: POST "preset/{preset_name}/verify";
         PresetSign "preset.sign" Any Worker: POST "preset/{preset_name}/sign";
+        PresetEventTypes "preset.event-types" Org Directory: POST "preset/{preset_name}/event-types";
 
         OperationalList "operational-webhook.endpoint.list" Org Operational: GET "operational-webhook/endpoint";
         OperationalCreate "operational-webhook.endpoint.create" Org Operational:
@@ -222,6 +231,19 @@ operations! {
         PluginsGet "endpoint.plugins.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
         PluginsPut "endpoint.plugins.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
 
+        SourceList "ingest.source.list" Org Worker: GET "ingest/source";
+        SourceCreate "ingest.source.create" Org Worker: POST "ingest/source";
+        SourceGet "ingest.source.get" Org Worker: GET "ingest/source/{source_id}";
+        SourceUpdate "ingest.source.update" Org Worker: PUT "ingest/source/{source_id}";
+        SourceDelete "ingest.source.delete" Org Worker: DELETE "ingest/source/{source_id}";
+        SourceRotate "ingest.source.rotate-token" Org Worker: POST "ingest/source/{source_id}/token/rotate";
+        SourcePortal "ingest.source.dashboard" Org Worker: POST "ingest/source/{source_id}/dashboard";
+        RejectedList "ingest.rejected.list" Any Source: GET "ingest/source/{source_id}/rejected";
+        RejectedGet "ingest.rejected.get" Any Source: GET "ingest/source/{source_id}/rejected/{rejected_id}";
+        RejectedAccept "ingest.rejected.accept" Org Worker:
+            POST "ingest/source/{source_id}/rejected/{rejected_id}/accept";
+        MessageRaw "ingest.message.raw" Any Source: GET "ingest/source/{source_id}/msg/{msg_id}/raw";
+
         TaskList "background-task.list" Org Directory: GET "background-task";
         TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
         TaskCancel "background-task.cancel" Org Worker: POST "background-task/{task_id}/cancel";
@@ -238,6 +260,7 @@ operations! {
         PluginSettle "directory.settle-plugins";
         PluginVerify "directory.verify-plugin";
         PluginModule "directory.plugin-module";
+        RejectedTake "app.take-rejected";
     }
 }
 
@@ -270,20 +293,25 @@ impl Route {
             Home::Directory => {
                 matches!(self.op, Op::AppGet | Op::AppUpdate | Op::AppPatch | Op::AppDelete)
             }
-            Home::Worker | Home::Operational => false,
+            Home::Worker | Home::Operational | Home::Source => false,
         };
         self.params.first().filter(|_| by_app).map(String::as_str)
     }
 
     /// What [`crate::api::call::Call::params`] holds: all parameters for the Directory, those after the
-    /// application for the App object.
+    /// application (or the source) for its App object.
     pub fn into_call_params(self) -> Vec<String> {
-        let skip = usize::from(self.home == Home::App);
+        let skip = usize::from(matches!(self.home, Home::App | Home::Source));
         self.params.into_iter().skip(skip).collect()
     }
 }
 
 impl Op {
+    /// Whether what an application answers, a source answers too, below its own path. Messages come in at its URL only.
+    pub fn is_of_sources(self) -> bool {
+        !matches!(self, Op::MessageCreate | Op::SendExample | Op::Precheck)
+    }
+
     /// What an operation on operational endpoints asks of the operational application: the same as of any other.
     pub fn of_operational(self) -> Option<Self> {
         Some(match self {
@@ -309,19 +337,31 @@ impl Op {
 pub fn find(method: &str, path: &str) -> Result<Route, ApiError> {
     let unknown =
         || ApiError::status(404, "not_found", format!("There is nothing at {method} {}.", printable(path)));
-    let rest = path.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')).ok_or_else(unknown)?;
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let mut found: Option<(&Pattern, usize)> = None;
-    let mut methods = Vec::new();
-    for pattern in PATTERNS {
-        let Some(literals) = literals_matched(pattern.path, rest) else { continue };
-        if pattern.method != method {
-            methods.push(pattern.method);
-        } else if found.is_none_or(|(_, most)| literals > most) {
-            found = Some((pattern, literals));
-        }
+    let below = |path: &'_ str| path.strip_prefix(PREFIX)?.strip_prefix('/').map(str::to_owned);
+    let rest = match path.strip_prefix(INGEST) {
+        Some(path) => below(path).map(|rest| format!("ingest/{rest}")),
+        None => below(path),
+    };
+    let mut rest = rest.ok_or_else(unknown)?;
+    if rest.ends_with('/') {
+        rest.pop();
     }
-    let Some((pattern, _)) = found else {
+    let (mut found, mut methods) = search(method, &rest, |_| true);
+    let mut home = found.map(|pattern| pattern.home);
+    let of_app = rest.strip_prefix(SOURCES).map(|rest| format!("app/{rest}"));
+    if let (None, Some(of_app)) = (found, &of_app) {
+        let (pattern, more) =
+            search(method, of_app, |pattern| pattern.home == Home::App && pattern.op.is_of_sources());
+        found = pattern;
+        home = Some(Home::Source);
+        methods.extend(more);
+    }
+    let rest = if home == Some(Home::Source) && found.is_some_and(|p| p.home == Home::App) {
+        of_app.unwrap_or_default()
+    } else {
+        rest
+    };
+    let (Some(pattern), Some(home)) = (found, home) else {
         if methods.is_empty() {
             return Err(unknown());
         }
@@ -339,7 +379,26 @@ pub fn find(method: &str, path: &str) -> Result<Route, ApiError> {
             params.push(decoded.into_owned());
         }
     }
-    Ok(Route { op: pattern.op, scope: pattern.scope, home: pattern.home, params })
+    Ok(Route { op: pattern.op, scope: pattern.scope, home, params })
+}
+
+/// The pattern of a path, and the methods of those that differ in nothing else.
+fn search(
+    method: &str,
+    path: &str,
+    wanted: impl Fn(&Pattern) -> bool,
+) -> (Option<&'static Pattern>, Vec<&'static str>) {
+    let mut found: Option<(&Pattern, usize)> = None;
+    let mut methods = Vec::new();
+    for pattern in PATTERNS.iter().filter(|pattern| wanted(pattern)) {
+        let Some(literals) = literals_matched(pattern.path, path) else { continue };
+        if pattern.method != method {
+            methods.push(pattern.method);
+        } else if found.is_none_or(|(_, most)| literals > most) {
+            found = Some((pattern, literals));
+        }
+    }
+    (found.map(|(pattern, _)| pattern), methods)
 }
 
 fn parameter(part: &str) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use super::{App, Effects, Entry};
 use crate::filter::parse_channels;
-use crate::frame::{Accepted, NewMessage, Payloads, PayloadsAsk};
+use crate::frame::{Accepted, Headers, NewMessage, Payloads, PayloadsAsk};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use minicbor::bytes::ByteVec;
@@ -16,7 +16,7 @@ const PAYLOADS_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Messages that are stored together.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     at: i64,
     stored: Vec<(String, NewMessage)>,
 }
@@ -32,7 +32,13 @@ impl Group {
     }
 
     fn has_event_id(&self, event_id: &str) -> bool {
-        self.stored.iter().any(|(_, message)| message.event_id.as_deref() == Some(event_id))
+        self.id_of(event_id).is_some()
+    }
+
+    /// The message of the group with this event id.
+    pub(super) fn id_of(&self, event_id: &str) -> Option<&str> {
+        let mut stored = self.stored.iter();
+        stored.find(|(_, message)| message.event_id.as_deref() == Some(event_id)).map(|(id, _)| id.as_str())
     }
 }
 
@@ -153,7 +159,16 @@ impl<S: Sql> App<S> {
                 return Ok(answer);
             }
         }
-        if let Some(event_id) = &message.event_id
+        if let Some(ingest) = &message.ingest {
+            if let Some(limited) = self.limit(now, ingest.rate) {
+                return Ok(limited);
+            }
+            if let Some(event_id) = &message.event_id
+                && let Some(answer) = self.came_before(now, event_id, ingest.dedup_ms, group)?
+            {
+                return Ok(answer);
+            }
+        } else if let Some(event_id) = &message.event_id
             && (group.has_event_id(event_id) || self.find_by_event_id(event_id)?.is_some())
         {
             return Ok(Accepted::EventIdTaken);
@@ -167,6 +182,13 @@ impl<S: Sql> App<S> {
     /// Inserts the group in as few statements as can be: each costs a call of the platform.
     fn insert(&mut self, now: i64, stored: Vec<(String, NewMessage)>) -> Result<(), SqlError> {
         let mut rest = stored.as_slice();
+        // A source's messages are all of it, and an application's are none.
+        if stored.iter().any(|(_, message)| message.ingest.is_some()) {
+            for (id, message) in &stored {
+                self.insert_ingested(id, now, message)?;
+            }
+            rest = &[];
+        }
         while let Some(&(count, statement)) = INSERTS.iter().find(|(count, _)| *count <= rest.len()) {
             let Some((rows, others)) = rest.split_at_checked(count) else { break };
             let values: Vec<Value<'_>> =
@@ -188,6 +210,7 @@ impl<S: Sql> App<S> {
                 channels: parse_channels(message.channels.as_deref()),
                 channels_text: message.channels,
                 payload: Vec::from(message.payload).into(),
+                headers: message.ingest.map(|ingest| ingest.headers).filter(|headers| !headers.is_empty()),
             });
         }
         Ok(())
@@ -217,23 +240,28 @@ impl<S: Sql> App<S> {
 
     /// The id of the message with this event id.
     pub(super) fn find_by_event_id(&self, event_id: &str) -> Result<Option<String>, SqlError> {
-        let rows =
-            self.sql.query("SELECT id FROM message WHERE event_id = ?1 LIMIT 1", &[Value::Text(event_id)])?;
+        let rows = self.sql.query(
+            "SELECT id FROM message WHERE event_id = ?1 ORDER BY id DESC LIMIT 1",
+            &[Value::Text(event_id)],
+        )?;
         rows.into_iter().next().map(|mut row| row.text(0)).transpose()
     }
 
     /// Payloads for deliveries that are due again.
     pub fn payloads(&self, ask: &PayloadsAsk) -> Result<Payloads, SqlError> {
-        let mut answer = Payloads { found: Vec::new(), gone: Vec::new() };
+        let mut answer = Payloads { found: Vec::new(), gone: Vec::new(), headers: None };
         let mut bytes: usize = 0;
         for id in &ask.ids {
             if bytes >= PAYLOADS_MAX_BYTES {
                 break;
             }
             match self.payload_of(id)? {
-                Some(payload) => {
+                Some((payload, headers)) => {
                     bytes = bytes.saturating_add(payload.len());
                     answer.found.push((id.clone(), payload.into()));
+                    if let Some(headers) = headers {
+                        answer.headers.get_or_insert_default().push((id.clone(), headers));
+                    }
                 }
                 None => answer.gone.push(id.clone()),
             }
@@ -241,11 +269,20 @@ impl<S: Sql> App<S> {
         Ok(answer)
     }
 
-    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<Vec<u8>>, SqlError> {
-        let rows = self.sql.query("SELECT payload FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
-        match rows.into_iter().next() {
-            Some(mut row) => row.opt_blob(0),
-            None => Ok(None),
-        }
+    /// A message's payload, if it is still stored, and the headers that it brought.
+    pub(super) fn payload_of(&self, msg_id: &str) -> Result<Option<Stored>, SqlError> {
+        let rows =
+            self.sql.query("SELECT payload, headers FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        let Some(payload) = row.opt_blob(0)? else { return Ok(None) };
+        Ok(Some((payload, read_headers(row.opt_text(1)?))))
     }
+}
+
+/// A stored payload, and the headers that are delivered with it.
+pub(super) type Stored = (Vec<u8>, Option<Headers>);
+
+/// Headers as they are stored.
+pub(super) fn read_headers(text: Option<String>) -> Option<Headers> {
+    serde_json::from_str(&text?).ok()
 }

@@ -201,7 +201,8 @@ impl<S: Sql> App<S> {
                     "lastAttempt",
                     json!({ "id": attempt_id, "responseStatusCode": code, "timestamp": rfc3339(report.at) }),
                 );
-                effects.operational.push(Event::new(report.event_id(), event_type, &data));
+                let event = Event::new(report.event_id(), event_type, &data);
+                effects.operational.push(self.as_own(event));
                 if event_type == operational::ATTEMPT_EXHAUSTED {
                     self.say_exhausted(now, rng, &report.endpoint_id, msg_id, report.event_id(), &data)?;
                 }

@@ -221,7 +221,8 @@ impl<S: Sql> App<S> {
     /// attempt that says why. What is in an Endpoint object's memory already is still sent.
     pub(super) fn expunge(&mut self, now: i64, msg_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
-        self.sql.exec("UPDATE message SET payload = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
+        self.sql
+            .exec("UPDATE message SET payload = NULL, raw = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
         self.forget_tail();
         self.changed(now, Reply::empty(204))
     }

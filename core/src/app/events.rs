@@ -5,6 +5,7 @@
 
 use super::{App, Effects, RETRY_BASE_MS, RETRY_MAX_MS};
 use crate::frame;
+use crate::id;
 use crate::operational::{self, Event};
 use crate::retry::doubled;
 use crate::sql::{Sql, SqlError, Value};
@@ -45,15 +46,22 @@ impl<S: Sql> App<S> {
         })
     }
 
+    /// An event as this application tells it: a source's have names of their own.
+    pub(super) fn as_own(&self, event: Event) -> Event {
+        let of_source = self.info.as_ref().is_some_and(|info| id::is(id::SOURCE, &info.app_id));
+        if of_source { event.of_source() } else { event }
+    }
+
     /// Stores an event with its cause.
     pub(super) fn tell(&mut self, now: i64, event: &Event) -> Result<(), SqlError> {
         if self.is_operational() {
             return Ok(());
         }
+        let event = self.as_own(event.clone());
         // A number is not used again: a late acknowledgement must not take another event with it.
         self.sql.exec(
             "INSERT INTO event (seq, frame) SELECT max(?1, coalesce(max(seq), 0) + 1), ?2 FROM event",
-            &[Value::Int(now), Value::Blob(&frame::encode(event))],
+            &[Value::Int(now), Value::Blob(&frame::encode(&event))],
         )?;
         self.outbox.waiting = true;
         Ok(())

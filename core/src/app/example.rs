@@ -1,6 +1,7 @@
 //! Trying an endpoint out: a message for it alone, delivered once, now.
 
 use super::handle::{Handled, Outcome, ResendPlan};
+use super::secrets::preset_of;
 use super::{App, Effects};
 use crate::api::call::{Call, Reply};
 use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
@@ -12,7 +13,8 @@ use crate::sql::{Sql, Value};
 
 impl<S: Sql> App<S> {
     /// Puts an example into the log for one endpoint, and delivers it there as a resend does. Fan-out passes it
-    /// over; replay and recovery never see it elsewhere. The Worker has put the payload into the body.
+    /// over; replay and recovery never see it elsewhere. The Worker has put the payload into the body, where the tenant
+    /// has such an event type; else it is the event of the provider as which the endpoint sends.
     pub(super) fn send_example(
         &mut self,
         now: i64,
@@ -23,9 +25,12 @@ impl<S: Sql> App<S> {
         let example = ExampleIn::parse(&call.body)?;
         let (endpoint_id, slot) = self.enabled_endpoint(key)?;
         let (endpoint_id, config_version) = (endpoint_id.to_owned(), slot.record.version);
-        let payload = example
-            .payload()
-            .ok_or_else(|| ApiError::Internal("an example without its payload".to_owned()))?;
+        let preset = preset_of(&slot.record.content);
+        let of_preset = preset.as_ref().and_then(|preset| {
+            let (_, event) = preset.events().find(|(_, event)| event.name == example.event_type)?;
+            Some(preset.example(event))
+        });
+        let payload = example.payload().or(of_preset).ok_or_else(|| ApiError::not_found("Event type"))?;
         let id = self.message_ids.next(now, rng);
         self.sql.exec(
             "INSERT INTO message (id, created_at, event_type, payload, only_for) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -44,11 +49,12 @@ impl<S: Sql> App<S> {
             channels: None,
             tags: None,
             deliver_at: None,
+            ingest: None,
             payload: Payload::of(payload),
         };
         let reply = Reply::raw_json(200, message_out_json(&id, now, &fields, true));
         let payload = payload.as_bytes().to_vec().into();
-        let message = Outgoing { id, event_type: example.event_type, channels: None, payload };
+        let message = Outgoing { id, event_type: example.event_type, channels: None, payload, headers: None };
         let resend = Resend { config_version, message };
         let effects = Effects::default();
         Ok(Outcome::Resend(Box::new(ResendPlan { endpoint_id, resend, reply: Some(reply), effects })))
@@ -93,6 +99,25 @@ mod tests {
         world.pass(20_000);
         assert_eq!(world.got.len(), 2, "a replay to another endpoint passes it over");
         assert_eq!(world.call(Op::MessageGet, &[&id], "", &Value::Null).0, 200);
+    }
+
+    #[test]
+    fn an_endpoint_that_sends_as_a_provider_gets_that_providers_test_event() {
+        let mut world = World::new(&[]);
+        let loops = world.add_endpoint(&json!({ "preset": "loops" }));
+        let body = json!({ "eventType": "testing.testEvent" });
+        let (status, message) = world.call(Op::SendExample, &[&loops], "", &body);
+        assert_eq!(
+            (status, &message["payload"]["webhookSchemaVersion"]),
+            (200, &json!("1.0.0")),
+            "{message}"
+        );
+        let mailabl = world.add_endpoint(&json!({ "preset": "mailabl" }));
+        let (_, message) =
+            world.call(Op::SendExample, &[&mailabl], "", &json!({ "eventType": "task.updated" }));
+        assert_eq!(message["payload"]["type"], "task.updated", "one event, which is sent as an array");
+        let own = world.add_endpoint(&json!({}));
+        assert_eq!(world.call(Op::SendExample, &[&own], "", &body).0, 404);
     }
 
     #[test]

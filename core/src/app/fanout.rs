@@ -1,5 +1,6 @@
 //! Messages out: from the log to every endpoint that they match.
 
+use super::accept::read_headers;
 use super::{App, Effects, Entry, Pushing, Slot};
 use crate::filter::parse_channels;
 use crate::frame::{Outgoing, Pull, Push, PushAnswer};
@@ -159,6 +160,7 @@ fn from_tail(slot: &Slot, tail: &VecDeque<Entry>) -> Found {
                 event_type: entry.event_type.clone(),
                 channels: entry.channels_text.clone(),
                 payload: entry.payload.to_vec().into(),
+                headers: entry.headers.clone(),
             });
         }
         found.upto.clone_from(&entry.id);
@@ -183,13 +185,16 @@ fn from_log(slot: &Slot, sql: &impl Sql) -> Result<Found, SqlError> {
             }
             // What is for one endpoint alone was brought there already; what has a time of its own will be.
             let payload = sql.query(
-                "SELECT payload FROM message WHERE id = ?1 AND only_for IS NULL AND deliver_at IS NULL",
+                "SELECT payload, headers FROM message WHERE id = ?1 AND only_for IS NULL AND deliver_at IS NULL",
                 &[Value::Text(&id)],
             )?;
-            let payload = payload.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob(0))?;
-            if let Some(payload) = payload {
+            if let Some(mut row) = payload.into_iter().next()
+                && let Some(payload) = row.opt_blob(0)?
+            {
                 bytes = bytes.saturating_add(payload.len());
-                found.batch.push(Outgoing { id: id.clone(), event_type, channels, payload: payload.into() });
+                let headers = read_headers(row.opt_text(1)?);
+                let payload = payload.into();
+                found.batch.push(Outgoing { id: id.clone(), event_type, channels, payload, headers });
             }
         }
         found.upto = id;

@@ -1,5 +1,6 @@
 //! The part of the API that an App object answers: endpoints, messages, attempts.
 
+use super::accept::read_headers;
 use super::destinations::AskPlan;
 use super::log::Scan;
 use super::secrets::preset_of;
@@ -250,6 +251,10 @@ impl<S: Sql> App<S> {
             Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
             Some(Op::BulkReplay) => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
             Some(Op::TaskStop) => self.stop_task(now, param(0)),
+            Some(Op::RejectedList) => self.list_rejected(call),
+            Some(Op::RejectedGet) => self.get_rejected(param(0)),
+            Some(Op::RejectedTake) => self.take_rejected(param(0)),
+            Some(Op::MessageRaw) => self.raw_message(param(0)),
             Some(Op::ReplayMissing) => self.start_task(now, rng, TaskKind::Replay, param(0), call),
             _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
         }
@@ -299,13 +304,21 @@ impl<S: Sql> App<S> {
         let target = target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
             ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
         })?;
+        let mut batched = content.batch.is_some();
         if let Some(send_as) = &content.send_as {
             let preset =
                 send_as.check().map_err(|(field, text)| ApiError::invalid(&["body", field], text))?;
-            if preset.delivery.is_some_and(|delivery| delivery.https_only) && target::is_plain(&target) {
+            if preset.delivery.as_ref().is_some_and(|delivery| delivery.https_only)
+                && target::is_plain(&target)
+            {
                 let text = format!("{} calls https URLs only. Send one, or another preset.", preset.title);
                 return Err(ApiError::invalid_kind(&["body", "url"], text, "url_https_only"));
             }
+            batched |= preset.delivery.is_some_and(|delivery| delivery.batch);
+        }
+        if batched && content.order.is_some() {
+            let text = "What goes in batches is in no promised order. Leave out one of the two.";
+            return Err(ApiError::invalid(&["body", "order"], text));
         }
         if let Some(uid) = &content.uid
             && let Ok((other, _)) = self.endpoint(uid)
@@ -520,13 +533,15 @@ impl<S: Sql> App<S> {
     pub fn shown_message(&self, id: &str, with_content: bool) -> Result<Option<String>, SqlError> {
         let rows = if with_content {
             self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at, payload
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at,
+                    origin, payload
                  FROM message WHERE id = ?1",
                 &[Value::Text(id)],
             )?
         } else {
             self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at
+                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at,
+                    origin
                  FROM message WHERE id = ?1",
                 &[Value::Text(id)],
             )?
@@ -606,7 +621,7 @@ impl<S: Sql> App<S> {
         let msg_id = self.message_id(msg_key)?;
         let (endpoint_id, slot) = self.enabled_endpoint(endpoint_key)?;
         let rows = self.sql.query(
-            "SELECT event_type, channels, payload FROM message WHERE id = ?1",
+            "SELECT event_type, channels, payload, headers FROM message WHERE id = ?1",
             &[Value::Text(&msg_id)],
         )?;
         let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
@@ -618,6 +633,7 @@ impl<S: Sql> App<S> {
             event_type: row.text(0)?,
             channels: row.opt_text(1)?,
             payload: payload.into(),
+            headers: read_headers(row.opt_text(3)?),
         };
         Ok(Outcome::Resend(Box::new(ResendPlan {
             endpoint_id: endpoint_id.to_owned(),
@@ -646,7 +662,8 @@ fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
     let list = |text: Option<String>| text.map(|text| parse_channels(Some(&text)));
     let (channels, tags) = (list(row.opt_text(4)?), list(row.opt_text(5)?));
     let (stored, deliver_at) = (row.flag(6)?, row.opt_int(7)?);
-    let payload = if with_content { row.opt_blob(8)?.unwrap_or_default() } else { Vec::new() };
+    let ingest = row.opt_text(8)?;
+    let payload = if with_content { row.opt_blob(9)?.unwrap_or_default() } else { Vec::new() };
     let text = String::from_utf8_lossy(&payload);
     let payload = if stored { Payload::of(&text) } else { Payload::Expired };
     let fields = MessageFields {
@@ -655,6 +672,7 @@ fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
         channels: channels.as_deref(),
         tags: tags.as_deref(),
         deliver_at,
+        ingest: ingest.as_deref(),
         payload,
     };
     Ok(message_out_json(&id, at, &fields, with_content))

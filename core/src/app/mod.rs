@@ -24,10 +24,12 @@ mod exhausted;
 mod fanout;
 mod forget;
 mod handle;
+mod ingest;
 mod log;
 mod plugins;
 mod purge;
 mod record;
+mod rejected;
 #[cfg(test)]
 mod scale;
 mod schedule;
@@ -55,6 +57,7 @@ use crate::frame::{self, AppInit, Config, Push};
 use crate::id::{self, Generator};
 use crate::operational::Event;
 use crate::retry::doubled;
+use crate::source::Gate;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -98,6 +101,7 @@ struct Entry {
     channels_text: Option<String>,
     channels: Vec<String>,
     payload: Rc<[u8]>,
+    headers: Option<frame::Headers>,
 }
 
 struct Slot {
@@ -155,6 +159,8 @@ pub struct App<S> {
     /// Messages that wait for their time.
     schedule: schedule::Schedule,
     known_plugins: plugins::Known,
+    /// How many requests may come in at a source.
+    gate: Option<Gate>,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
     alarm: Option<i64>,
@@ -179,6 +185,7 @@ impl<S: Sql> App<S> {
             outbox: events::Outbox::default(),
             schedule: schedule::Schedule::default(),
             known_plugins: plugins::Known::default(),
+            gate: None,
             purge_at: None,
             alarm,
             timer: None,

@@ -7,7 +7,7 @@
 use super::{App, Effects, Pushing};
 use crate::frame::Push;
 use crate::id;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Row, Sql, SqlError, Value};
 
 const DAY_MS: i64 = 86_400_000;
 /// At most so many messages in one step.
@@ -24,11 +24,14 @@ impl<S: Sql> App<S> {
 
     /// Finds out when something has to be forgotten next.
     pub(super) fn load_purge(&mut self) -> Result<(), SqlError> {
-        let oldest = self.sql.query("SELECT id FROM message ORDER BY id LIMIT 1", &[])?;
-        let oldest = match oldest.into_iter().next() {
-            Some(mut row) => id::millis(id::MESSAGE, &row.text(0)?),
-            None => None,
+        let millis = |prefix, rows: Vec<Row>| match rows.into_iter().next() {
+            Some(mut row) => Ok::<_, SqlError>(id::millis(prefix, &row.text(0)?)),
+            None => Ok(None),
         };
+        let message = self.sql.query("SELECT id FROM message ORDER BY id LIMIT 1", &[])?;
+        let rejected = self.sql.query("SELECT id FROM rejected ORDER BY id LIMIT 1", &[])?;
+        let oldest =
+            [millis(id::MESSAGE, message)?, millis(id::REJECTED, rejected)?].into_iter().flatten().min();
         let expiry =
             self.sql.query("SELECT min(expires_at) FROM message WHERE expires_at IS NOT NULL", &[])?;
         let expiry = expiry.first().map_or(Ok(None), |row| row.opt_int(0))?;
@@ -60,7 +63,7 @@ impl<S: Sql> App<S> {
             &[Value::Text(&id::floor(id::MESSAGE, before)), Value::Int(before), limit],
         )?;
         let expired = self.sql.query(
-            "UPDATE message SET payload = NULL, expires_at = NULL WHERE id IN (
+            "UPDATE message SET payload = NULL, raw = NULL, expires_at = NULL WHERE id IN (
                 SELECT id FROM message WHERE expires_at <= ?1 LIMIT ?2
              ) RETURNING 1",
             &[Value::Int(now), limit],
@@ -68,6 +71,8 @@ impl<S: Sql> App<S> {
         if !expired.is_empty() {
             self.forget_tail();
         }
+        let floor = id::floor(id::REJECTED, before);
+        self.sql.exec("DELETE FROM rejected WHERE id < ?1", &[Value::Text(&floor)])?;
         self.load_purge()?;
         if gone.len() >= BATCH || expired.len() >= BATCH {
             self.purge_at = Some(now.saturating_add(STEP_MS));

@@ -91,6 +91,8 @@ impl EndpointRecord {
             max_in_flight: content.max_in_flight.map(u32::from),
             plugins: self.plugins.clone(),
             send_as: content.send_as.clone(),
+            batch: content.batch,
+            order: content.order,
         }
     }
 

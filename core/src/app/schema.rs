@@ -63,4 +63,18 @@ pub const MIGRATIONS: &[Migration] = &[
         // Only a message whose payload is kept for a time of its own pays for it.
         statements: &["CREATE INDEX message_by_expiry ON message (expires_at) WHERE expires_at IS NOT NULL"],
     },
+    Migration {
+        id: 5,
+        // For what comes in at a source.
+        statements: &[
+            "ALTER TABLE message ADD COLUMN origin TEXT", // JSON: what is known of the request
+            "ALTER TABLE message ADD COLUMN headers TEXT", // JSON array of pairs: delivered with it
+            "ALTER TABLE message ADD COLUMN raw BLOB", // the bytes as they came, where the payload is others
+            "CREATE TABLE rejected (
+                id TEXT PRIMARY KEY,
+                accepted TEXT,                 -- JSON array of messages, where it was accepted by hand
+                frame BLOB NOT NULL
+            ) STRICT, WITHOUT ROWID",
+        ],
+    },
 ];

@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) code: u16,
     /// What receivers got: the message, and whether by hand.
     pub(super) got: Vec<(String, bool)>,
+    /// The headers of each.
+    pub(super) sent: Vec<Vec<(String, String)>>,
     /// Whether Endpoint objects take pushes.
     pub(super) pushes: bool,
     /// Whether answers to tasks' asks get lost.
@@ -61,6 +63,7 @@ impl World {
             endpoints: BTreeMap::new(),
             code: 200,
             got: Vec::new(),
+            sent: Vec::new(),
             pushes: true,
             deaf: false,
             notes: Vec::new(),
@@ -238,6 +241,7 @@ impl World {
         let mut results = Vec::new();
         for attempt in effects.send {
             self.got.push((attempt.delivery.msg_id.clone(), attempt.delivery.manual));
+            self.sent.push(attempt.headers.clone());
             let answer = AttemptOutcome::Answer { code: self.code, retry_after: None, body: b"said".into() };
             results.push(attempt.ended(now, answer));
         }

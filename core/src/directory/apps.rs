@@ -23,17 +23,17 @@ const BY_ID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_a
 const BY_UID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
     FROM app WHERE uid = ?1 AND state < 2";
 const ASCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, state
-    FROM app WHERE id > ?1 ORDER BY id LIMIT ?2";
+    FROM app WHERE id > ?1 AND id < 'app_~' ORDER BY id LIMIT ?2";
 const DESCENDING: &str =
     "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, state
-    FROM app WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    FROM app WHERE id < ?1 AND id < 'app_~' ORDER BY id DESC LIMIT ?2";
 
 /// How long to wait before an App object is told again that was told so often in vain.
 pub(super) fn wait_after(tries: i64) -> i64 {
     doubled(1_000, u32::try_from(tries.saturating_add(1)).unwrap_or(0), MAX_WAIT_MS)
 }
 
-struct App {
+pub(super) struct App {
     id: String,
     content: ApplicationContent,
     created_at: i64,
@@ -67,7 +67,7 @@ impl App {
     }
 
     /// What its object has not acknowledged.
-    fn unacknowledged(&self) -> Vec<Effect> {
+    pub(super) fn unacknowledged(&self) -> Vec<Effect> {
         let (app_id, uid, version) = (self.id.clone(), self.content.uid.clone(), self.version);
         if self.acknowledged { Vec::new() } else { vec![Effect::InitApp { app_id, uid, version }] }
     }
@@ -79,7 +79,7 @@ fn metadata_json(content: &ApplicationContent) -> Result<String, ApiError> {
 
 impl<S: Sql> Directory<S> {
     pub(super) fn newest_app(&self) -> Result<Option<String>, SqlError> {
-        let rows = self.sql.query("SELECT max(id) FROM app", &[])?;
+        let rows = self.sql.query("SELECT max(id) FROM app WHERE id < 'app_~'", &[])?;
         rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_text(0))
     }
 
@@ -94,12 +94,14 @@ impl<S: Sql> Directory<S> {
         Ok(())
     }
 
-    /// The application of this id or uid. A uid never looks like an id, so there is no doubt which it is.
-    fn find_app(&self, name: &str) -> Result<Option<App>, SqlError> {
+    /// The application of this id or uid, or a source's of the source's id. A uid never looks like an id, so there is no
+    /// doubt which it is.
+    pub(super) fn find_app(&self, name: &str) -> Result<Option<App>, SqlError> {
         if !self.ready {
             return Ok(None);
         }
-        let sql = if id::is(id::APP, name) { BY_ID } else { BY_UID };
+        let by_id = id::is(id::APP, name) || id::is(id::SOURCE, name);
+        let sql = if by_id { BY_ID } else { BY_UID };
         let rows = self.sql.query(sql, &[Value::Text(name)])?;
         rows.into_iter().next().map(App::read).transpose()
     }
@@ -180,6 +182,26 @@ impl<S: Sql> Directory<S> {
             version: 1,
             acknowledged: false,
         };
+        self.insert(now, &app)?;
+        let effects = app.unacknowledged();
+        Ok(Answer { reply: Reply::json(201, &app.out()), effects })
+    }
+
+    /// An application that no list has, under that id.
+    pub(super) fn insert_hidden_app(&mut self, now: i64, id: &str) -> Result<Vec<Effect>, ApiError> {
+        let app = App {
+            id: id.to_owned(),
+            content: ApplicationContent::default(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            acknowledged: false,
+        };
+        self.insert(now, &app)?;
+        Ok(app.unacknowledged())
+    }
+
+    fn insert(&mut self, now: i64, app: &App) -> Result<(), ApiError> {
         self.sql.exec(
             "INSERT INTO app (id, uid, name, rate, metadata, created_at, updated_at, state, version, due_at,
                 tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, ?7, ?8, 0)",
@@ -195,8 +217,7 @@ impl<S: Sql> Directory<S> {
             ],
         )?;
         self.refresh_due()?;
-        let effects = app.unacknowledged();
-        Ok(Answer { reply: Reply::json(201, &app.out()), effects })
+        Ok(())
     }
 
     /// Stores changed content; a changed uid is something that the App object must be told.
@@ -268,14 +289,18 @@ impl<S: Sql> Directory<S> {
     /// Leaves a tombstone until the App object has acknowledged; the uid is free at once.
     pub(super) fn delete_app(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
         let app = self.app(param(call)?)?;
+        self.bury_app(now, &app.id)?;
+        Ok(Answer { reply: Reply::empty(204), effects: vec![Effect::DeleteApp { app_id: app.id }] })
+    }
+
+    pub(super) fn bury_app(&mut self, now: i64, app_id: &str) -> Result<(), SqlError> {
         self.sql.exec(
             "UPDATE app SET state = 2, uid = NULL, name = '', metadata = '{}', updated_at = ?2, due_at = ?3,
                 tries = 0 WHERE id = ?1",
-            &[Value::Text(&app.id), Value::Int(now), Value::Int(now.saturating_add(LEASE_MS))],
+            &[Value::Text(app_id), Value::Int(now), Value::Int(now.saturating_add(LEASE_MS))],
         )?;
-        self.forget_app(&app.id)?;
-        self.refresh_due()?;
-        Ok(Answer { reply: Reply::empty(204), effects: vec![Effect::DeleteApp { app_id: app.id }] })
+        self.forget_app(app_id)?;
+        self.refresh_due()
     }
 
     /// Notes what came of an effect. Answers with when [`Directory::alarm`] must run at the latest.

@@ -18,9 +18,12 @@ use crate::api::call::{Call, Reply};
 use crate::api::model::plugin::{AttachmentsIn, check_config, config_schema};
 use crate::error::ApiError;
 use crate::frame::{self, PluginNotice, PluginUses, ResolvedPlugins};
-use crate::plugin::Attached;
+use crate::plugin::{Attached, BUNDLED};
 use crate::sql::{Sql, SqlError, Value};
 use serde_json::value::RawValue;
+
+/// A version and its manifest; or a field, and what is wrong with it.
+type Chosen = Result<(String, Option<Box<RawValue>>), (&'static str, &'static str)>;
 
 /// How many Apps are told before a caller is answered; the alarm tells the others at once.
 const PROMPT: i64 = 20;
@@ -46,21 +49,18 @@ impl<S: Sql> Directory<S> {
         let mut plugins = Vec::new();
         for (at, attachment) in wanted.plugins.iter().enumerate() {
             let at = at.to_string();
-            let Some(plugin) = self.find_plugin(&attachment.name)? else {
-                faults.add(&["plugins", &at, "name"], "There is no plugin of this name. Upload it first.");
-                continue;
+            let (version, manifest) = match self.choose(&attachment.name, attachment.version.as_deref())? {
+                Ok(chosen) => chosen,
+                Err((field, msg)) => {
+                    faults.add(&["plugins", &at, field], msg);
+                    continue;
+                }
             };
-            let version = attachment.version.as_deref().unwrap_or(&plugin.current);
-            let Some(version) = self.find_version(&plugin, version)? else {
-                let msg = "The plugin has no such version. GET its versions to see which there are.";
-                faults.add(&["plugins", &at, "version"], msg);
-                continue;
-            };
-            let schema = config_schema(version.manifest.as_deref().map(RawValue::get))?;
+            let schema = config_schema(manifest.as_deref().map(RawValue::get))?;
             check_config(&mut faults, &["plugins", &at, "config"], schema.as_ref(), attachment.config());
             plugins.push(Attached {
-                name: plugin.name,
-                version: version.id,
+                name: attachment.name.clone(),
+                version,
                 pinned: attachment.version.is_some(),
                 config: attachment.config().map(str::to_owned),
                 on_error: attachment.on_error.unwrap_or_default(),
@@ -101,6 +101,33 @@ impl<S: Sql> Directory<S> {
         Ok(Reply { status: 200, body: frame::encode(&resolved), ..Reply::default() })
     }
 
+    /// The version of a plugin that an attachment means, and its manifest; else the field that is at fault, and why.
+    fn choose(&self, name: &str, version: Option<&str>) -> Result<Chosen, SqlError> {
+        let (own, bundled) = (self.find_plugin(name)?, self.find_bundled(name));
+        Ok(match (own, bundled, version) {
+            (_, Some(bundled), Some(BUNDLED)) | (None, Some(bundled), None) => {
+                Ok((BUNDLED.to_owned(), bundled.manifest.clone()))
+            }
+            (None, Some(_), Some(_)) => Err((
+                "version",
+                "A bundled plugin is as the deployment brings it: leave the version out. To keep to one, upload it.",
+            )),
+            (None, None, _) => Err((
+                "name",
+                "There is no plugin of this name. Upload it first, or bundle it with the deployment.",
+            )),
+            (Some(plugin), _, version) => {
+                match self.find_version(&plugin, version.unwrap_or(&plugin.current))? {
+                    Some(version) => Ok((version.id, version.manifest)),
+                    None => Err((
+                        "version",
+                        "The plugin has no such version. GET its versions to see which there are.",
+                    )),
+                }
+            }
+        })
+    }
+
     /// The App has stored what was resolved under a number, or has not and never will: it is told, which shows what
     /// it has. Where something came under a later number, that is settled with it. Parameters: the application's id,
     /// the number.
@@ -137,7 +164,7 @@ impl<S: Sql> Directory<S> {
     pub(super) fn check_unused(&self, plugin: &str, version: Option<&str>) -> Result<(), ApiError> {
         let rows = self.sql.query(
             "SELECT DISTINCT app_id, endpoint_id FROM plugin_use
-             WHERE plugin = ?1 AND doomed = 0 AND (?2 IS NULL OR pinned = ?2)",
+             WHERE plugin = ?1 AND doomed = 0 AND (pinned = ?2 OR ?2 IS NULL AND pinned <> 'bundled')",
             &[Value::Text(plugin), Value::opt_text(version)],
         )?;
         let count = rows.len();
@@ -186,7 +213,7 @@ impl<S: Sql> Directory<S> {
         let mut effects = Vec::new();
         for mut row in rows {
             let (app_id, plugin) = (row.text(0)?, row.text(1)?);
-            let (seq, current) = (row.int(2)?, row.opt_text(3)?);
+            let (seq, current) = (row.int(2)?, self.followed(&plugin, row.opt_text(3)?));
             let key = [Value::Text(&app_id), Value::Text(&plugin)];
             let doomed = self.sql.query(
                 "SELECT endpoint_id, pinned FROM plugin_use WHERE app_id = ?1 AND plugin = ?2 AND doomed = 1",

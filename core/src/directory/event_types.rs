@@ -7,6 +7,7 @@ use crate::api::model::openapi::{ImportIn, ImportOut, ImportOutData, Imported};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
+use crate::preset;
 use crate::sql::{Row, Sql, SqlError, Value};
 use serde_json::value::RawValue;
 
@@ -206,6 +207,28 @@ impl<S: Sql> Directory<S> {
         for (name, content) in import.found {
             let created_at = self.find_event_type(&name)?.map_or(now, |old| old.created_at);
             self.store_event_type(now, &EventType { name, content, created_at, updated_at: now })?;
+        }
+        Ok(Reply::json(200, &ImportOut { data: ImportOutData { modified, to_modify: None } }))
+    }
+
+    /// Makes or changes every event type of a preset's catalog, each with its example; an archived one is brought back.
+    pub(super) fn make_event_types(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+        let preset = preset::find(param(call)?).ok_or_else(|| ApiError::not_found("Preset"))?;
+        let mut modified = Vec::new();
+        for (group, event) in preset.events() {
+            let schemas = format!(r#"{{"1":{{"examples":[{}]}}}}"#, preset.example(event));
+            let schemas =
+                RawValue::from_string(schemas).map_err(|error| ApiError::Internal(error.to_string()))?;
+            let content = EventTypeContent {
+                description: event.description.clone(),
+                schemas: Some(schemas),
+                group_name: group.map(str::to_owned),
+                ..EventTypeContent::default()
+            };
+            let created_at = self.find_event_type(&event.name)?.map_or(now, |old| old.created_at);
+            let name = event.name.clone();
+            self.store_event_type(now, &EventType { name, content, created_at, updated_at: now })?;
+            modified.push(event.name.clone());
         }
         Ok(Reply::json(200, &ImportOut { data: ImportOutData { modified, to_modify: None } }))
     }

@@ -10,14 +10,18 @@
 
 mod apps;
 mod attach;
+mod bundled;
 mod event_types;
 mod plugins;
 mod schema;
+mod sources;
 mod tasks;
 mod tokens;
 mod usage;
 
+pub use bundled::Bundled;
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
+pub use sources::{STALE, source_page};
 pub use usage::{UsageApp, UsageBatch};
 
 use crate::api::call::{Call, Reply};
@@ -29,6 +33,7 @@ use crate::rng::Entropy;
 use crate::settings::PluginLimits;
 use crate::sql::{self, Sql, SqlError};
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// How long an effect may be under way before the alarm tells the App object again, in milliseconds.
 pub const LEASE_MS: i64 = 30_000;
@@ -131,13 +136,16 @@ pub struct Directory<S> {
     ready: bool,
     app_ids: id::Generator,
     next_due: Option<i64>,
+    /// The plugins that the deployment bundles.
+    bundled: Rc<[Bundled]>,
 }
 
 impl<S: Sql> Directory<S> {
     /// Opens the Directory on its storage; brings an older schema up to date, and leaves no storage as it is.
     pub fn open(sql: S, now: i64) -> Result<Self, SqlError> {
         let ready = sql::schema_version(&sql)? > 0;
-        let mut directory = Self { sql, ready, app_ids: id::Generator::new(id::APP, None), next_due: None };
+        let app_ids = id::Generator::new(id::APP, None);
+        let mut directory = Self { sql, ready, app_ids, next_due: None, bundled: Rc::from([]) };
         if ready {
             sql::migrate(&directory.sql, schema::MIGRATIONS, now)?;
             directory.app_ids = id::Generator::new(id::APP, directory.newest_app()?.as_deref());
@@ -191,6 +199,7 @@ impl<S: Sql> Directory<S> {
             Some(Op::EventTypePatch) => self.patch_event_type(now, call).map(Answer::from),
             Some(Op::EventTypeDelete) => self.delete_event_type(now, call).map(Answer::from),
             Some(Op::EventTypeImport) => self.import_event_types(now, call).map(Answer::from),
+            Some(Op::PresetEventTypes) => self.make_event_types(now, call).map(Answer::from),
             Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
             Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
             Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
@@ -210,6 +219,11 @@ impl<S: Sql> Directory<S> {
             Some(Op::PluginAttach) => self.attach_plugins(now, call).map(Answer::from),
             Some(Op::PluginSettle) => self.settle_plugins(now, call),
             Some(Op::PluginVerify) => self.verify_plugin(now, call),
+            Some(Op::SourceList) => self.list_sources(call).map(Answer::from),
+            Some(Op::SourceCreate) => self.create_source(now, rng, call),
+            Some(Op::SourceGet) => self.get_source(call),
+            Some(Op::SourceUpdate) => self.update_source(now, call).map(Answer::from),
+            Some(Op::SourceDelete) => self.delete_source(now, call),
             Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
             Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),

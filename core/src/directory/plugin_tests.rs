@@ -1,5 +1,7 @@
 //! The store of plugins, and that in the end every application has what the store says.
 
+mod bundled;
+
 use super::*;
 use crate::app::{self, App};
 use crate::deployment::Deployment;
@@ -12,7 +14,6 @@ use crate::sql::memory::Memory;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 const NOW: i64 = 1_795_000_000_000;
 const LIMITS: PluginLimits = PluginLimits { plugins: 3, versions: 3, bytes: 10_000 };

@@ -3,7 +3,7 @@
 //! A version is named by what it is: the SHA-256 of the module as it was uploaded. Engines run the module as the
 //! metering pass rewrote it; both are kept, so that a later pass can rewrite the first again.
 
-use super::{Answer, Directory, nth_param, param};
+use super::{Answer, Bundled, Directory, nth_param, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::plugin::{
     CurrentIn, MAX_MODULE, PluginOut, VersionOut, config_schema, is_plugin_name, module_too_large,
@@ -78,8 +78,9 @@ fn read_plugin(mut row: Row) -> Result<PluginOut, SqlError> {
     Ok(PluginOut {
         name: row.text(0)?,
         current: row.text(1)?,
-        created_at: rfc3339(row.int(2)?),
-        updated_at: rfc3339(row.int(3)?),
+        bundled: false,
+        created_at: Some(rfc3339(row.int(2)?)),
+        updated_at: Some(rfc3339(row.int(3)?)),
         manifest: raw(row.opt_text(4)?)?,
         versions: row.int(5)?,
     })
@@ -90,12 +91,13 @@ fn read_version(mut row: Row, current: &str) -> Result<VersionOut, SqlError> {
     let (created_at, place) = version_times(row.int(5)?, &id);
     Ok(VersionOut {
         current: id == current,
+        bundled: false,
         id,
         plugin: row.text(1)?,
         size: row.int(2)?,
         fuel_pass: row.int(3)?,
         manifest: raw(row.opt_text(4)?)?,
-        created_at,
+        created_at: Some(created_at),
         place,
     })
 }
@@ -125,7 +127,8 @@ impl<S: Sql> Directory<S> {
     }
 
     fn plugin(&self, name: &str) -> Result<PluginOut, ApiError> {
-        self.find_plugin(name)?.ok_or_else(|| ApiError::not_found("Plugin"))
+        let bundled = || self.find_bundled(name).map(Bundled::plugin);
+        self.find_plugin(name)?.or_else(bundled).ok_or_else(|| ApiError::not_found("Plugin"))
     }
 
     pub(super) fn find_version(
@@ -137,9 +140,9 @@ impl<S: Sql> Directory<S> {
         rows.into_iter().next().map(|row| read_version(row, &plugin.current)).transpose()
     }
 
-    /// The plugin and the version that a path names.
+    /// The plugin and the version that a path names; the tenant's own.
     fn version(&self, call: &Call) -> Result<(PluginOut, VersionOut), ApiError> {
-        let plugin = self.plugin(param(call)?)?;
+        let plugin = self.own_plugin(param(call)?)?;
         let version = self.find_version(&plugin, nth_param(call, 1)?)?;
         version.map(|version| (plugin, version)).ok_or_else(|| ApiError::not_found("Version"))
     }
@@ -152,7 +155,9 @@ impl<S: Sql> Directory<S> {
         } else {
             Vec::new()
         };
-        let plugins = rows.into_iter().map(read_plugin).collect::<Result<Vec<_>, _>>()?;
+        let own = rows.into_iter().map(read_plugin).collect::<Result<Vec<_>, _>>()?;
+        let mut plugins = self.among(own, page.from(), page.reads_ascending());
+        plugins.truncate(page.limit().saturating_add(1));
         Ok(Reply::json(200, &page.finish(plugins, |plugin| &plugin.name)))
     }
 
@@ -162,11 +167,15 @@ impl<S: Sql> Directory<S> {
 
     pub(super) fn list_versions(&self, call: &Call) -> Result<Reply, ApiError> {
         let page = Page::from_query(&Query::parse(&call.query), Keys::Name, Order::Descending)?;
-        let plugin = self.plugin(param(call)?)?;
-        // There are few, by the settings: the page is cut here.
-        let rows = self.sql.query(VERSIONS, &[Value::Text(&plugin.name)])?;
-        let mut versions =
-            rows.into_iter().map(|row| read_version(row, &plugin.current)).collect::<Result<Vec<_>, _>>()?;
+        let name = param(call)?;
+        let mut versions = if let Some(bundled) = self.only_bundled(name)? {
+            vec![bundled.version()]
+        } else {
+            let plugin = self.own_plugin(name)?;
+            // There are few, by the settings: the page is cut here.
+            let rows = self.sql.query(VERSIONS, &[Value::Text(&plugin.name)])?;
+            rows.into_iter().map(|row| read_version(row, &plugin.current)).collect::<Result<Vec<_>, _>>()?
+        };
         if page.reads_ascending() {
             versions.reverse();
             versions.retain(|version| version.place.as_str() > page.from());
@@ -178,6 +187,11 @@ impl<S: Sql> Directory<S> {
     }
 
     pub(super) fn get_version(&self, call: &Call) -> Result<Reply, ApiError> {
+        if let Some(bundled) = self.only_bundled(param(call)?)? {
+            let is_it = bundled.is_version(nth_param(call, 1)?);
+            let version = is_it.then(|| bundled.version()).ok_or_else(|| ApiError::not_found("Version"))?;
+            return Ok(Reply::json(200, &version));
+        }
         Ok(Reply::json(200, &self.version(call)?.1))
     }
 
@@ -202,7 +216,7 @@ impl<S: Sql> Directory<S> {
     /// The module as engines run it.
     pub(super) fn plugin_module(&self, call: &Call) -> Result<Reply, ApiError> {
         let ask: PluginModuleAsk = frame::decode(&call.body).map_err(ApiError::Internal)?;
-        let plugin = self.plugin(&ask.name)?;
+        let plugin = self.find_plugin(&ask.name)?.ok_or_else(|| ApiError::not_found("Plugin"))?;
         let version = self.find_version(&plugin, ask.version.as_deref().unwrap_or(&plugin.current))?;
         let version = version.ok_or_else(|| ApiError::not_found("Version"))?;
         let bytes = self.module(&plugin.name, &version.id, REWRITTEN)?;
@@ -407,7 +421,7 @@ impl<S: Sql> Directory<S> {
     }
 
     pub(super) fn choose_current(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
-        let plugin = self.plugin(param(call)?)?;
+        let plugin = self.own_plugin(param(call)?)?;
         let chosen = CurrentIn::parse(&call.body)?.version;
         if self.find_version(&plugin, &chosen)?.is_none() {
             let msg = "The plugin has no such version. GET its versions to see which there are.";
@@ -420,7 +434,7 @@ impl<S: Sql> Directory<S> {
     /// Deletes a plugin. While it is attached only by force, which detaches it everywhere.
     pub(super) fn delete_plugin(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
         let force = Query::parse(&call.query).flag("force")?.unwrap_or(false);
-        let plugin = self.plugin(param(call)?)?;
+        let plugin = self.own_plugin(param(call)?)?;
         let name = plugin.name.as_str();
         if !force {
             self.check_unused(name, None)?;
@@ -429,7 +443,7 @@ impl<S: Sql> Directory<S> {
             "DELETE FROM plugin WHERE name = ?1",
             "DELETE FROM plugin_version WHERE plugin = ?1",
             "DELETE FROM plugin_module WHERE plugin = ?1",
-            "UPDATE plugin_use SET doomed = 1 WHERE plugin = ?1",
+            "UPDATE plugin_use SET doomed = 1 WHERE plugin = ?1 AND pinned <> 'bundled'",
         ] {
             self.sql.exec(statement, &[Value::Text(name)])?;
         }

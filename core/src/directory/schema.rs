@@ -3,7 +3,7 @@
 use crate::sql::Migration;
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, USAGE];
+pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES, USAGE];
 
 const FIRST: Migration = Migration {
     id: 1,
@@ -113,8 +113,20 @@ const PLUGINS: Migration = Migration {
     ],
 };
 
-const USAGE: Migration = Migration {
+const SOURCES: Migration = Migration {
     id: 3,
+    statements: &[
+        "CREATE TABLE source (
+            id TEXT PRIMARY KEY,
+            uid TEXT,
+            record BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID",
+        "CREATE UNIQUE INDEX source_by_uid ON source (uid) WHERE uid IS NOT NULL",
+    ],
+};
+
+const USAGE: Migration = Migration {
+    id: 4,
     statements: &[
         // Counts over all applications that are under way. `only`: a JSON array of ids, where it is not all; `place`:
         // the last application that was asked; `due_at`: when to go on.

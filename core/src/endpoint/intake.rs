@@ -1,7 +1,7 @@
 //! What comes in: configuration, messages, payloads, resends.
 
-use super::{Delivery, Effects, Endpoint, MIGRATIONS, QUEUE_MAX_BYTES, QUEUE_SLACK_MS, Queued};
-use crate::frame::{self, Config, ConfigAnswer, Outgoing, Payloads, Push, PushAnswer, Resend};
+use super::{Delivery, Effects, Endpoint, MIGRATIONS, QUEUE_MAX_BYTES, Queued};
+use crate::frame::{self, Config, ConfigAnswer, Headers, Outgoing, Payloads, Push, PushAnswer, Resend};
 use crate::id;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate};
@@ -31,7 +31,11 @@ impl<S: Sql> Endpoint<S> {
             self.earliest = None;
         }
         let plugins = self.active.as_ref().map(|active| Rc::clone(&active.plugins)).unwrap_or_default();
+        let was_fifo = self.is_fifo();
         self.activate(config, now)?;
+        if self.is_fifo() != was_fifo {
+            self.earliest = self.query_earliest()?;
+        }
         if self.active.as_ref().is_some_and(|active| active.plugins != plugins) {
             self.release_held(now)?;
         }
@@ -104,7 +108,8 @@ impl<S: Sql> Endpoint<S> {
         }
         for message in push.messages {
             if !deleted && !known.contains(&message.id) {
-                let waiting = self.queue.len().saturating_add(taken.len());
+                let in_batch = if self.batch().is_some() { self.ready.len() } else { 0 };
+                let waiting = self.queue.len().saturating_add(taken.len()).saturating_add(in_batch);
                 if waiting >= room.saturating_add(free) || self.queue_bytes >= QUEUE_MAX_BYTES {
                     enough = true;
                     break;
@@ -123,7 +128,7 @@ impl<S: Sql> Endpoint<S> {
 
     /// Stores messages, leased: they go to memory and from there to the receiver without another write.
     fn store(&mut self, now: i64, messages: Vec<Outgoing>) -> Result<(), SqlError> {
-        let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let slot = self.lease(now).saturating_add(self.slack());
         let leased = self.can_send();
         let slot = if leased { slot } else { now };
         if messages.len() > 1 {
@@ -131,7 +136,7 @@ impl<S: Sql> Endpoint<S> {
         }
         let single = messages.len() == 1;
         for message in messages {
-            let Outgoing { id, event_type, channels, payload } = message;
+            let Outgoing { id, event_type, channels, payload, headers } = message;
             let delivery = Delivery {
                 slot,
                 key: id.clone(),
@@ -147,7 +152,7 @@ impl<S: Sql> Endpoint<S> {
             }
             self.note_newest(&delivery.msg_id);
             if leased {
-                self.enqueue(delivery, payload.into());
+                self.enqueue(now, delivery, payload.into(), headers);
             }
         }
         Ok(())
@@ -184,9 +189,9 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    fn enqueue(&mut self, delivery: Delivery, payload: Vec<u8>) {
+    fn enqueue(&mut self, now: i64, delivery: Delivery, payload: Vec<u8>, headers: Option<Headers>) {
         self.queue_bytes = self.queue_bytes.saturating_add(payload.len());
-        self.queue.push_back(Queued { delivery, payload });
+        self.queue.push_back(Queued { delivery, payload, headers, since: now });
     }
 
     pub(super) fn note_newest(&mut self, msg_id: &str) {
@@ -229,14 +234,14 @@ impl<S: Sql> Endpoint<S> {
         if self.config_version() < resend.config_version || !self.can_send() {
             return Ok((false, self.settled(now, rng)?));
         }
-        let Outgoing { id: msg_id, event_type, channels, payload } = resend.message;
+        let Outgoing { id: msg_id, event_type, channels, payload, headers } = resend.message;
         self.manual_count = self.manual_count.wrapping_add(1);
         let key = format!("{msg_id}#{now}-{}", self.manual_count);
-        let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let slot = self.lease(now).saturating_add(self.slack());
         let delivery =
             Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
         self.insert(&delivery, true)?;
-        self.enqueue(delivery, payload.into());
+        self.enqueue(now, delivery, payload.into(), headers);
         Ok((true, self.settled(now, rng)?))
     }
 
@@ -256,9 +261,11 @@ impl<S: Sql> Endpoint<S> {
         if let Some(answer) = answer {
             let found: HashMap<String, Vec<u8>> =
                 answer.found.into_iter().map(|(msg_id, payload)| (msg_id, payload.into())).collect();
+            let headers: HashMap<_, _> = answer.headers.into_iter().flatten().collect();
             for delivery in answered {
                 if let Some(payload) = found.get(&delivery.msg_id) {
-                    self.enqueue(delivery, payload.clone());
+                    let headers = headers.get(&delivery.msg_id).cloned();
+                    self.enqueue(now, delivery, payload.clone(), headers);
                 } else if answer.gone.contains(&delivery.msg_id) {
                     self.give_up(now, rng, delivery, &mut effects)?;
                 } else {

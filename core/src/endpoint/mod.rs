@@ -14,6 +14,7 @@
 //! again.
 
 mod intake;
+mod line;
 mod list;
 mod plugins;
 mod purge;
@@ -25,6 +26,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use line::{BATCH_BYTES, Batch, Order};
 pub use plugins::{Passage, Passed};
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
@@ -36,6 +38,7 @@ use crate::pace::{Pace, Window};
 use crate::plugin::{Attached, Subject};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
+use line::{Next, Together};
 use plugins::{Breaker, Ready};
 use sender::{Draft, Sender};
 use std::collections::{HashMap, VecDeque};
@@ -83,6 +86,8 @@ pub struct Effects {
 pub struct Attempt {
     /// The delivery.
     pub delivery: Delivery,
+    /// Further deliveries in the same request.
+    pub riders: Vec<Delivery>,
     /// Where to.
     pub url: String,
     /// All headers but those that HTTP itself needs.
@@ -123,6 +128,10 @@ pub struct Delivery {
 struct Queued {
     delivery: Delivery,
     payload: Vec<u8>,
+    /// Headers that the message brought along.
+    headers: Option<frame::Headers>,
+    /// When it came here.
+    since: i64,
 }
 
 /// The configuration, made ready for use.
@@ -206,8 +215,19 @@ impl Throughput {
 /// A request whose result is not recorded yet.
 struct InFlight {
     until: i64,
-    /// Its answer is there: it holds no connection any more.
+    /// It holds no connection: its answer is there, or the request is another delivery's.
     answered: bool,
+}
+
+/// A statement about what is due, that passes over what is not in turn where the order is kept.
+macro_rules! in_turn {
+    ($head:literal, $tail:literal) => {
+        concat!(
+            $head,
+            " AND (manual = 1 OR msg_id = (SELECT min(msg_id) FROM delivery WHERE slot > 0 AND manual = 0))",
+            $tail
+        )
+    };
 }
 
 impl<S: Sql> Endpoint<S> {
@@ -305,7 +325,7 @@ impl<S: Sql> Endpoint<S> {
                 Value::Int(
                     now.saturating_add(active.sender.timeout_ms)
                         .saturating_add(LEASE_MARGIN_MS)
-                        .saturating_add(QUEUE_SLACK_MS),
+                        .saturating_add(active.slack()),
                 ),
             ],
         )?;
@@ -334,8 +354,16 @@ impl<S: Sql> Endpoint<S> {
         }
     }
 
+    /// When the next of those is due that may go.
     fn query_earliest(&self) -> Result<Option<i64>, SqlError> {
-        let rows = self.sql.query("SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1", &[])?;
+        let rows = self.sql.query(
+            if self.is_fifo() {
+                in_turn!("SELECT slot FROM delivery WHERE slot > 0", " ORDER BY slot LIMIT 1")
+            } else {
+                "SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1"
+            },
+            &[],
+        )?;
         rows.first().map(|row| row.int(0)).transpose()
     }
 
@@ -484,7 +512,7 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn max_in_flight(&self) -> usize {
-        if self.slow > 0 {
+        if self.slow > 0 || self.is_fifo() {
             return 1; // one request probes whether the receiver has recovered
         }
         let own = self.active.as_ref().and_then(|a| a.config.max_in_flight).unwrap_or(u32::MAX);
@@ -503,11 +531,16 @@ impl<S: Sql> Endpoint<S> {
         paced.max(self.hold_until).max(self.breaker.until).max(now)
     }
 
+    /// How much longer than a request a lease lasts.
+    fn slack(&self) -> i64 {
+        self.active.as_ref().map_or(QUEUE_SLACK_MS, Active::slack)
+    }
+
     /// How many deliveries memory may hold on top of those under way: what can be expected to start while
     /// its lease lasts.
     fn room_for_queue(&self, now: i64) -> usize {
         if self.hold_until > now || self.slow > 0 {
-            return 2;
+            return self.together().max(2);
         }
         let paces = self.active.iter().flat_map(|active| &active.sender.paces);
         let starts = paces
@@ -516,27 +549,24 @@ impl<S: Sql> Endpoint<S> {
             })
             .min();
         let paced = starts.map_or(QUEUE_MAX, |starts| usize::try_from(starts).unwrap_or(QUEUE_MAX));
-        let usual = self.throughput.per_second(now).max(self.max_in_flight()).saturating_mul(2);
-        paced.min(usual).clamp(2, QUEUE_MAX)
+        let places = self.max_in_flight().saturating_mul(self.together());
+        let usual = self.throughput.per_second(now).max(places).saturating_mul(2);
+        paced.saturating_mul(self.together()).min(usual).clamp(2, QUEUE_MAX)
     }
 
     fn pump(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
         if !self.can_send() {
             return Ok(());
         }
+        if self.is_fifo() && self.under_way() == 0 {
+            self.earliest = self.query_earliest()?; // whose turn it is has changed
+        }
         self.load_due(now, effects)?;
         while self.under_way() < self.max_in_flight() && self.gate(now) <= now {
-            if let Some(Ready { delivery, subject }) = self.ready.pop_front() {
-                self.start(now, delivery, subject, effects)?;
-                continue;
-            }
-            let Some(queued) = self.queue.pop_front() else { break };
-            self.queue_bytes = self.queue_bytes.saturating_sub(queued.payload.len());
-            if self.has_plugins() {
-                self.pass(now, queued, effects)?;
-            } else {
-                let subject = self.subject(&queued.delivery, queued.payload);
-                self.start(now, queued.delivery, subject, effects)?;
+            match self.next(now)? {
+                Some(Next::Start(going)) => self.start(now, going, effects)?,
+                Some(Next::Pass(queued)) => self.pass(now, queued, effects)?,
+                None => break,
             }
         }
         Ok(())
@@ -549,17 +579,27 @@ impl<S: Sql> Endpoint<S> {
         }
         // On top of the room that new messages fill: under steady load they would leave none for retries.
         let held = self.loading.len().saturating_add(self.queue.len()).saturating_add(self.ready.len());
-        let most = self.max_in_flight();
+        let most = self.max_in_flight().saturating_mul(self.together()).min(QUEUE_MAX);
         let free = self.room_for_queue(now).saturating_add(most).saturating_sub(held).min(most);
+        // Where memory is full of those behind it, the first in line has its place all the same.
+        let free = if self.is_fifo() { free.max(1) } else { free };
         if free == 0 {
             return Ok(());
         }
         let rows = self.sql.query(
-            "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
-             WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2",
+            if self.is_fifo() {
+                in_turn!(
+                    "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
+                     WHERE slot > 0 AND slot <= ?1",
+                    " ORDER BY slot, id LIMIT ?2"
+                )
+            } else {
+                "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
+                 WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2"
+            },
             &[Value::Int(now), Value::Int(i64::try_from(free).unwrap_or(i64::MAX))],
         )?;
-        let slot = self.lease(now).saturating_add(QUEUE_SLACK_MS);
+        let slot = self.lease(now).saturating_add(self.slack());
         let mut lost = false;
         for mut row in rows {
             let leased = row.flag(7)?;
@@ -619,35 +659,42 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// A delivery as it is before any plugin.
-    fn subject(&self, delivery: &Delivery, payload: Vec<u8>) -> Subject {
-        let headers = self.active.as_ref().map(Active::own_headers).unwrap_or_default();
+    fn subject(&self, delivery: &Delivery, payload: Vec<u8>, brought: Option<frame::Headers>) -> Subject {
+        let headers = self.active.as_ref().map(|active| active.own_headers(brought)).unwrap_or_default();
         Subject { event_type: delivery.event_type.clone(), headers, body: payload }
     }
 
-    fn start(
-        &mut self,
-        now: i64,
-        mut delivery: Delivery,
-        subject: Subject,
-        effects: &mut Effects,
-    ) -> Result<(), SqlError> {
-        self.renew(now, &mut delivery)?;
-        let Some(active) = &mut self.active else { return Ok(()) };
+    /// Starts one request for all of these, of which there is at least one.
+    fn start(&mut self, now: i64, mut going: Vec<Ready>, effects: &mut Effects) -> Result<(), SqlError> {
+        for ready in &mut going {
+            self.renew(now, &mut ready.delivery)?;
+        }
+        let Together { id, body } = Together::of(&mut going, self.batch().is_some());
+        let mut going = going.into_iter();
+        let (Some(active), Some(Ready { delivery, subject, .. })) = (&mut self.active, going.next()) else {
+            return Ok(());
+        };
         active.sender.refresh(&active.config, &self.deployment.vault, now);
         let draft = Draft {
             url: &active.config.url,
             headers: subject.headers,
-            id: &delivery.msg_id,
+            id: &id,
             event_type: &subject.event_type,
-            payload: subject.body,
+            payload: body,
         };
         let made = active.sender.make(now, draft);
         for window in &mut self.windows {
             window.start(now);
         }
+        let riders: Vec<Delivery> = going.map(|ready| ready.delivery).collect();
+        for rider in &riders {
+            self.in_flight.insert(rider.key.clone(), InFlight { until: rider.slot, answered: true });
+        }
+        self.answered = self.answered.saturating_add(riders.len());
         self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: false });
         effects.send.push(Attempt {
             delivery,
+            riders,
             url: active.config.url.clone(),
             headers: made.headers,
             body: made.body,
@@ -681,16 +728,18 @@ impl<S: Sql> Endpoint<S> {
                 }
                 wanted = Some(wanted.map_or(at, |w| w.min(at)));
             }
-            let waits = !self.queue.is_empty()
-                || !self.ready.is_empty()
+            let passes = self.batch().is_none() || self.has_plugins();
+            let waits = (passes && !self.queue.is_empty())
+                || (self.batch().is_none() && !self.ready.is_empty())
                 || self.earliest.is_some_and(|earliest| earliest <= gate);
-            if waits
-                && gate > now
-                && gate.saturating_sub(now) <= TIMER_MAX_MS
-                && self.timer.is_none_or(|t| t > gate)
+            let batch = self.batch_goes_at(now).map(|at| at.max(gate));
+            let wake = sooner(waits.then_some(gate).filter(|at| *at > now), batch.filter(|at| *at > now));
+            if let Some(at) = wake
+                && at.saturating_sub(now) <= TIMER_MAX_MS
+                && self.timer.is_none_or(|t| t > at)
             {
-                self.timer = Some(gate);
-                effects.timer = Some(gate);
+                self.timer = Some(at);
+                effects.timer = Some(at);
             }
         }
         if let Some(at) = wanted
@@ -713,9 +762,16 @@ impl<S: Sql> Endpoint<S> {
 }
 
 impl Active {
-    /// The headers that a delivery adds, before it is signed.
-    fn own_headers(&self) -> Vec<(String, String)> {
-        self.sender.own_headers(&self.config)
+    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
+    /// which go before them.
+    fn own_headers(&self, brought: Option<frame::Headers>) -> Vec<(String, String)> {
+        self.sender.own_headers(&self.config, brought.unwrap_or_default())
+    }
+
+    /// How long a delivery may wait in memory: for its turn, and for others that go with it.
+    fn slack(&self) -> i64 {
+        let wait = self.sender.batch.map_or(0, |batch| i64::from(batch.max_wait_ms));
+        QUEUE_SLACK_MS.saturating_add(wait)
     }
 
     /// Whether the receiver took a delivery: a status of success, head and body within the timeout.

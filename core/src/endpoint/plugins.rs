@@ -55,6 +55,8 @@ impl Passage {
 pub(super) struct Ready {
     pub(super) delivery: Delivery,
     pub(super) subject: Subject,
+    /// When it came here.
+    pub(super) since: i64,
 }
 
 /// Failures of plugins in a row, and what follows.
@@ -83,9 +85,9 @@ impl<S: Sql> Endpoint<S> {
 
     /// Sends a delivery on its way through the plugins.
     pub(super) fn pass(&mut self, now: i64, queued: Queued, effects: &mut Effects) -> Result<(), SqlError> {
-        let Queued { mut delivery, payload } = queued;
+        let Queued { mut delivery, payload, headers, .. } = queued;
         self.renew(now, &mut delivery)?;
-        let subject = self.subject(&delivery, payload);
+        let subject = self.subject(&delivery, payload, headers);
         let Some(active) = &self.active else { return Ok(()) };
         let chain = Chain::new(Rc::clone(&active.plugins), subject);
         self.passing.insert(delivery.key.clone(), delivery.slot);
@@ -112,7 +114,7 @@ impl<S: Sql> Endpoint<S> {
                 Decision::Deliver(subject) => {
                     self.breaker = Breaker::default();
                     if self.can_send() {
-                        self.ready.push_back(Ready { delivery, subject });
+                        self.ready.push_back(Ready { delivery, subject, since: now });
                     } else {
                         self.move_row(delivery.slot, &delivery.key, now, false)?;
                         self.note_due(now);
@@ -129,7 +131,8 @@ impl<S: Sql> Endpoint<S> {
                 Decision::Held(why) => {
                     self.breaker.failed(now);
                     let result = self.unsent(now, delivery, why);
-                    let failed = Failed { code: 0, response: result.text(), asked: None, held: true };
+                    let failed =
+                        Failed { code: 0, response: result.text(), asked: None, held: true, unit: None };
                     self.record_failure(now, rng, &result, &failed, true, &mut effects)?;
                 }
             }
@@ -142,7 +145,7 @@ impl<S: Sql> Endpoint<S> {
     fn unsent(&self, now: i64, delivery: Delivery, why: String) -> AttemptResult {
         let url = self.active.as_ref().map(|a| a.config.url.clone()).unwrap_or_default();
         let outcome = AttemptOutcome::Failed(Failure::Refused(why));
-        AttemptResult { delivery, url, started_at: now, duration_ms: 0, outcome }
+        AttemptResult::unsent(now, delivery, url, outcome)
     }
 
     /// The plugins were changed: what they held is due now.

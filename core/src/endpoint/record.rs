@@ -67,6 +67,10 @@ pub enum AttemptOutcome {
 pub struct AttemptResult {
     /// The attempt's delivery, as it was given out.
     pub delivery: Delivery,
+    /// Further deliveries that went in the same request.
+    pub riders: Vec<Delivery>,
+    /// Whether the request was another delivery's.
+    pub rode: bool,
     /// Where it went.
     pub url: String,
     /// When it was started.
@@ -78,6 +82,28 @@ pub struct AttemptResult {
 }
 
 impl AttemptResult {
+    /// The result of a delivery for which no request was made.
+    pub(super) fn unsent(now: i64, delivery: Delivery, url: String, outcome: AttemptOutcome) -> Self {
+        Self { delivery, riders: Vec::new(), rode: false, url, started_at: now, duration_ms: 0, outcome }
+    }
+
+    /// The result of each delivery of the request: it is the same for all.
+    pub fn each(mut self) -> impl Iterator<Item = Self> {
+        let riders = std::mem::take(&mut self.riders);
+        let others: Vec<Self> =
+            riders.into_iter().map(|delivery| Self { delivery, rode: true, ..self.clone() }).collect();
+        std::iter::once(self).chain(others)
+    }
+
+    /// What the column `held` says of it: that no request was made, or that it was another delivery's.
+    fn held(&self, held: bool) -> i64 {
+        match (held, self.rode) {
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => 0,
+        }
+    }
+
     /// Why it was not sent, or the platform's words; empty for an answer.
     pub(super) fn text(&self) -> &str {
         match &self.outcome {
@@ -93,6 +119,8 @@ impl Attempt {
         AttemptResult {
             duration_ms: at.saturating_sub(self.started_at).max(0),
             delivery: self.delivery,
+            riders: self.riders,
+            rode: false,
             url: self.url,
             started_at: self.started_at,
             outcome,
@@ -118,6 +146,8 @@ pub(super) struct Failed<'a> {
     pub(super) asked: Option<i64>,
     /// A plugin holds it: it was not sent.
     pub(super) held: bool,
+    /// The jitter's number, where those that failed together are to meet again.
+    pub(super) unit: Option<f64>,
 }
 
 impl<S: Sql> Endpoint<S> {
@@ -129,24 +159,29 @@ impl<S: Sql> Endpoint<S> {
         results: Vec<AttemptResult>,
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
-        self.throughput.ended(now, results.len());
-        let together = results.len() > 1;
-        let (mut succeeded, mut others) = (Vec::new(), Vec::new());
+        let mut each = Vec::with_capacity(results.len());
         for result in results {
+            let unit = if result.riders.is_empty() { None } else { Some(rng.unit()) };
+            each.extend(result.each().map(|result| (result, unit)));
+        }
+        self.throughput.ended(now, each.len());
+        let together = each.len() > 1;
+        let (mut succeeded, mut others) = (Vec::new(), Vec::new());
+        for (result, unit) in each {
             let usual = self.succeeded(&result.outcome) && !is_recovery(&result.delivery);
             if together && usual && self.is_under_way(&result.delivery) {
                 self.forget_in_flight(&result.delivery.key);
                 succeeded.push(result);
             } else {
-                others.push(result);
+                others.push((result, unit));
             }
         }
         // Successes first: what a failure says of the receiver (not now, not any more) is the last word.
         if !succeeded.is_empty() {
             self.record_successes(now, rng, &succeeded)?;
         }
-        for result in others {
-            self.record_one(now, rng, &result, &mut effects)?;
+        for (result, unit) in others {
+            self.record_one(now, rng, &result, unit, &mut effects)?;
         }
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
@@ -189,6 +224,7 @@ impl<S: Sql> Endpoint<S> {
                 result.duration_ms,
                 result.url,
                 delivery.plugins,
+                result.held(false),
             ]));
         }
         let rows = serde_json::Value::Array(rows).to_string();
@@ -196,7 +232,7 @@ impl<S: Sql> Endpoint<S> {
             "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
                 late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
                 started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9,
-                plugins = r.value->>10, held = 0
+                plugins = r.value->>10, held = r.value->>11
              FROM json_each(?1) AS r
              WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
             &[Value::Text(&rows)],
@@ -209,6 +245,7 @@ impl<S: Sql> Endpoint<S> {
         now: i64,
         rng: &mut impl Entropy,
         result: &AttemptResult,
+        unit: Option<f64>,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
         let delivery = &result.delivery;
@@ -232,7 +269,7 @@ impl<S: Sql> Endpoint<S> {
         if ours {
             self.slow_down(now, result.started_at, code, asked)?;
         }
-        let failed = Failed { code, response: &response, asked, held: false };
+        let failed = Failed { code, response: &response, asked, held: false, unit };
         self.record_failure(now, rng, result, &failed, ours, effects)?;
         self.failed(now, code, effects)
     }
@@ -247,11 +284,11 @@ impl<S: Sql> Endpoint<S> {
         ours: bool,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
-        let (delivery, &Failed { code, response, asked, held }) = (&result.delivery, failed);
+        let (delivery, &Failed { code, response, asked, held, unit }) = (&result.delivery, failed);
         let made = delivery.made.saturating_add(1);
         let delay = match &self.active {
             Some(active) if !delivery.manual && !active.config.deleted => {
-                active.sender.schedule.next(made, rng.unit())
+                active.sender.schedule.next(made, unit.unwrap_or_else(|| rng.unit()))
             }
             _ => None,
         };
@@ -315,7 +352,7 @@ impl<S: Sql> Endpoint<S> {
             Value::Int(result.duration_ms),
             Value::Text(&result.url),
             Value::opt_text(result.delivery.plugins.as_deref()),
-            Value::flag(record.held),
+            Value::Int(result.held(record.held)),
         ];
         // The row of a request under way is where it was put. One that is not known to be under way may have been
         // taken up again, or dropped: then this attempt gets a row of its own.
@@ -372,7 +409,7 @@ impl<S: Sql> Endpoint<S> {
                 Value::opt_int(record.next_at),
                 Value::Text(&result.url),
                 Value::opt_text(delivery.plugins.as_deref()),
-                Value::flag(record.held),
+                Value::Int(result.held(record.held)),
             ],
         )
     }
@@ -398,7 +435,7 @@ impl<S: Sql> Endpoint<S> {
         let outcome = AttemptOutcome::Failed(Failure::Refused(
             "The message's payload is no longer stored, so it could not be delivered.".to_owned(),
         ));
-        let result = AttemptResult { delivery, url, started_at: now, duration_ms: 0, outcome };
+        let result = AttemptResult::unsent(now, delivery, url, outcome);
         let (code, _, response) = describe(&result.outcome);
         let record = Record { status: FAIL, code, response: &response, next_at: None, held: false };
         let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;

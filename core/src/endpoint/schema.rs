@@ -8,6 +8,9 @@
 //! Attempts have ids that rise with time, so the attempts of a message are usually found by its own time:
 //! the first attempt is recorded within seconds. Those that come later carry the message's id in `late`,
 //! which is indexed; the others pay nothing for that index.
+//!
+//! An attempt's `held` is 2 where it made no request of its own, since it went in another delivery's batch: what counts
+//! starts of requests looks for 0.
 
 use crate::sql::Migration;
 

@@ -2,6 +2,7 @@
 //! the deployment's own way where there is no preset. Worked out once for each configuration.
 
 use super::USER_AGENT;
+use super::line::{Batch, Order, PRESET_BATCH};
 use crate::deployment::Deployment;
 use crate::frame::Config;
 use crate::preset::{Exhausted, Preset};
@@ -23,6 +24,10 @@ pub(super) struct Sender {
     pub(super) success: RangeInclusive<u16>,
     /// Each: at most so many requests started in any window of so many milliseconds.
     pub(super) paces: Vec<(u32, i64)>,
+    /// How many go in one request.
+    pub(super) batch: Option<Batch>,
+    /// In which order they go, if in one.
+    pub(super) order: Option<Order>,
     /// Whether an endpoint that is gone, or fails for long, is disabled.
     pub(super) gives_up: bool,
     identity: Identity,
@@ -78,6 +83,7 @@ impl Sender {
             _ => config.paces.clone(),
         };
         let (first, last) = delivery.map_or((200, 299), |delivery| delivery.success);
+        let batched = delivery.is_some_and(|delivery| delivery.batch);
         let exhausted = delivery.map(|delivery| &delivery.exhausted);
         let identity = match preset {
             None => {
@@ -97,6 +103,8 @@ impl Sender {
             timeout_ms: timeout_ms.unwrap_or(deployment.request_timeout_ms),
             success: first..=last,
             paces,
+            batch: config.batch.or(batched.then_some(PRESET_BATCH)).filter(|_| config.order.is_none()),
+            order: config.order,
             gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
             identity,
             secrets_until: None,
@@ -140,19 +148,32 @@ impl Sender {
         }
     }
 
-    /// The headers that a delivery adds, before it is signed.
-    pub(super) fn own_headers(&self, config: &Config) -> Vec<(String, String)> {
-        let (kind, custom) = match &self.identity {
-            Identity::Preset { preset, .. } => {
-                // What the provider says of an event is not the endpoint's to say.
-                let taken =
-                    |name: &str| preset.event_headers().any(|header| header.eq_ignore_ascii_case(name));
-                let free = config.headers.iter().filter(|(name, _)| !taken(name));
-                (preset.content_type.as_str(), free.cloned().collect())
-            }
-            _ => ("application/json", config.headers.clone()),
+    /// The headers that a delivery adds, before it is signed: those that the message brought, and the endpoint's own,
+    /// which go before them.
+    pub(super) fn own_headers(
+        &self,
+        config: &Config,
+        mut brought: Vec<(String, String)>,
+    ) -> Vec<(String, String)> {
+        let at = brought.iter().position(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let said = at.map(|at| brought.remove(at).1);
+        let preset = match &self.identity {
+            Identity::Preset { preset, .. } => Some(preset),
+            _ => None,
         };
-        std::iter::once(("content-type".to_owned(), kind.to_owned())).chain(custom).collect()
+        let kind = match preset {
+            Some(preset) => preset.content_type.clone(),
+            None => said.unwrap_or_else(|| "application/json".to_owned()),
+        };
+        let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+        // What the provider says of an event is not the endpoint's to say, nor the message's.
+        let taken =
+            |name: &str| preset.is_some_and(|preset| preset.event_headers().any(|header| is(header, name)));
+        let own = config.headers.iter().filter(|(name, _)| !taken(name));
+        let brought = brought
+            .into_iter()
+            .filter(|(name, _)| !taken(name) && !config.headers.iter().any(|(other, _)| is(other, name)));
+        std::iter::once(("content-type".to_owned(), kind)).chain(brought).chain(own.cloned()).collect()
     }
 
     /// The signed request of a delivery.

@@ -54,6 +54,11 @@ impl Chain {
         Self { plugins, next: 0, subject, end: None, trace: Vec::new() }
     }
 
+    /// All plugins that it passes.
+    pub fn plugins(&self) -> std::rc::Rc<[Attached]> {
+        self.plugins.clone()
+    }
+
     /// What is to be done next.
     pub fn step(&self) -> Step<'_> {
         match (&self.end, self.plugins.get(self.next)) {
@@ -66,14 +71,18 @@ impl Chain {
     pub fn ran(&mut self, ran: Ran) {
         let Some(plugin) = self.plugins.get(self.next) else { return };
         self.next = self.next.saturating_add(1);
-        let Ran { mut verdict, logs, fuel, pages, engine } = ran;
+        let Ran { mut verdict, logs, fuel, pages, engine, version } = ran;
         if let Verdict::Replace { headers, .. } = &verdict
             && let Some(fault) = headers.iter().find_map(fault)
         {
             verdict = Verdict::Failed { code: "header".to_owned(), text: fault.to_string() };
         }
         let mut entry = json!({
-            "name": plugin.name, "version": plugin.version, "engine": engine, "fuel": fuel, "memoryPages": pages,
+            "name": plugin.name,
+            "version": version.as_ref().unwrap_or(&plugin.version),
+            "engine": engine,
+            "fuel": fuel,
+            "memoryPages": pages,
         });
         let mut put = |key: &str, value: Value| {
             if let Value::Object(map) = &mut entry {

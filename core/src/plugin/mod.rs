@@ -55,6 +55,9 @@ pub struct Attached {
     pub on_error: OnError,
 }
 
+/// The version of a plugin that is bundled with the Worker: whichever this deployment brings.
+pub const BUNDLED: &str = "bundled";
+
 /// Which engine ran a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,4 +116,6 @@ pub struct Ran {
     pub pages: u32,
     /// Where it ran.
     pub engine: EngineName,
+    /// Which module ran, where the attachment does not say: one that is bundled.
+    pub version: Option<String>,
 }

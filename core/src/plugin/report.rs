@@ -11,7 +11,7 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Value {
         ran.logs.iter().map(|(level, text)| json!({ "level": level, "message": text })).collect();
     let replaced = matches!(ran.verdict, Verdict::Replace { .. });
     let mut out = Map::new();
-    out.insert("version".to_owned(), json!(plugin.version));
+    out.insert("version".to_owned(), json!(ran.version.as_ref().unwrap_or(&plugin.version)));
     out.insert("fuel".to_owned(), json!(ran.fuel));
     out.insert("memoryPages".to_owned(), json!(ran.pages));
     out.insert("engine".to_owned(), json!(ran.engine));
@@ -82,7 +82,11 @@ mod tests {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let subject = Subject { event_type: "t".to_owned(), headers, body: br#"{"a":1,"b":2}"#.to_vec() };
         let logs = vec![("info".to_owned(), "x".repeat(5_000))];
-        report(plugin, subject, Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi })
+        report(
+            plugin,
+            subject,
+            Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None },
+        )
     }
 
     #[test]

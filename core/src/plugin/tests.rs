@@ -9,7 +9,7 @@ fn attached(name: &str, on_error: OnError) -> Attached {
 }
 
 fn ran(verdict: Verdict) -> Ran {
-    Ran { verdict, logs: Vec::new(), fuel: 7, pages: 2, engine: EngineName::Wasmi }
+    Ran { verdict, logs: Vec::new(), fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None }
 }
 
 fn failed() -> Verdict {

@@ -265,7 +265,7 @@ mod exact {
             };
             let module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).unwrap().to_bytes();
             let Ok(read) = Module::read(&module, &limits) else { continue };
-            let plain = rewrite_with(read, &limits, Ahead::Nothing).unwrap().bytes;
+            let plain = rewrite_with(read, &limits, Ahead::Nothing, false).unwrap().bytes;
             let ahead = meter(&module, &limits).unwrap().bytes;
             charges += i64::try_from(plain.len()).unwrap() - i64::try_from(ahead.len()).unwrap();
             for argument in [0, 1, 1000] {

@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use weir_plugin_host::meter::{DENIED, DEPTH, FUEL};
 use weir_plugin_host::run::{self, Call, Instance, Limits, Outcome, Stop, TrapKind};
+use weir_plugin_host::transcript;
 
 /// All engines that this build and machine have.
 pub struct Engines {
@@ -37,6 +38,7 @@ impl Engines {
             #[cfg(feature = "wasmtime")]
             ("wasmtime", self.wasmtime.load(metered).unwrap().run(input, limits)),
             ("v8", self.v8.run(metered, input, limits)),
+            ("v8 by transcript", self.v8.run_at_once(metered, input, limits)),
         ]
     }
 }
@@ -76,13 +78,32 @@ impl V8 {
         }
     }
 
-    /// Compiles, if it is not the module compiled last, and makes an instance.
-    pub fn instantiate(&mut self, metered: &[u8]) -> Result<(), String> {
+    /// Compiles, if it is not the module compiled last.
+    fn load(&mut self, metered: &[u8]) -> Result<(), String> {
         if self.loaded != metered {
             let request = json!({ "do": "load", "bytes": hex(metered) });
             self.ask(&request).map_err(|(name, message)| format!("{name}: {message}"))?;
             self.loaded = metered.to_vec();
         }
+        Ok(())
+    }
+
+    /// The whole run in one call, as the Worker makes it.
+    pub fn run_at_once(&mut self, metered: &[u8], input: &[u8], limits: &Limits) -> Outcome {
+        let request =
+            json!({ "do": "transcribe", "input": hex(input), "numbers": transcript::numbers(limits) });
+        let made = self
+            .load(metered)
+            .and_then(|()| self.ask(&request).map_err(|(name, message)| format!("{name}: {message}")));
+        match made {
+            Ok(made) => transcript::outcome(&unhex(&text(&made)), input, limits),
+            Err(why) => Outcome::host_failure(why),
+        }
+    }
+
+    /// Makes an instance.
+    pub fn instantiate(&mut self, metered: &[u8]) -> Result<(), String> {
+        self.load(metered)?;
         self.ask(&json!({ "do": "instantiate" })).map_err(|(name, message)| format!("{name}: {message}"))?;
         Ok(())
     }

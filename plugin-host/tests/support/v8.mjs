@@ -1,6 +1,7 @@
 // Node's V8 as an engine for the tests: one request a line, one answer a line. It keeps one module and one instance.
 
 import { createInterface } from "node:readline";
+import { transcribe } from "../../src/transcribe.mjs";
 
 let module;
 let exports;
@@ -70,6 +71,8 @@ const does = {
   load({ bytes }) {
     module = new WebAssembly.Module(Buffer.from(bytes, "hex"));
   },
+  transcribe: ({ input, numbers }) =>
+    Buffer.from(transcribe(module, Buffer.from(input, "hex"), ...numbers)).toString("hex"),
   instantiate() {
     exports = new WebAssembly.Instance(module, {}).exports;
   },

@@ -1,3 +1,5 @@
+extern crate std;
+
 use super::filter;
 use weir_plugin::prelude::*;
 use weir_plugin::test;
@@ -141,4 +143,13 @@ fn the_configuration_has_to_have_an_expression() {
 #[test]
 fn the_cases_become_what_they_say() {
     test::cases(include_str!("../cases.json"), filter);
+}
+
+/// For `cargo xtask bench plugins`, which names an event's files.
+#[test]
+#[ignore = "it measures, and judges nothing"]
+fn how_long_it_takes_natively() {
+    let read = |name: &str| std::fs::read_to_string(std::env::var(name).unwrap()).unwrap();
+    let event = test::event("invoice.paid").json(&read("WEIR_BENCH_BODY")).config(&read("WEIR_BENCH_CONFIG"));
+    std::println!("native us: {:.3}", event.micros(filter));
 }

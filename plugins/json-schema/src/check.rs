@@ -1,15 +1,14 @@
 //! The validator.
 
 use crate::decimal;
+use regex_lite::{Regex, RegexBuilder};
 use weir_plugin::prelude::*;
 
 /// References and subschemas may be nested this deep: a plugin's stack is small, and a schema may refer to itself for ever.
 const MAX_DEPTH: usize = 96;
 
 /// Keywords that demand something that is not checked here.
-const NOT_UNDERSTOOD: [&str; 9] = [
-    "pattern",
-    "patternProperties",
+const NOT_UNDERSTOOD: [&str; 7] = [
     "unevaluatedProperties",
     "unevaluatedItems",
     "$dynamicRef",
@@ -32,7 +31,7 @@ const ONE: [&str; 9] = [
     "contentSchema",
 ];
 const LIST: [&str; 4] = ["prefixItems", "allOf", "anyOf", "oneOf"];
-const NAMED: [&str; 4] = ["properties", "dependentSchemas", "$defs", "definitions"];
+const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
 
 /// Whether a schema demands nothing but what is checked here.
 pub(crate) fn understood(schema: &Value<'_>) -> Result<()> {
@@ -199,13 +198,22 @@ impl<'s, 'a> Checker<'s, 'a> {
             return Ok(found);
         }
         let properties = schema.get("properties");
+        let patterns = patterns_of(schema)?;
         let (others, names) = (schema.get("additionalProperties"), schema.get("propertyNames"));
         for (name, value) in members {
             let name = name.to_str();
-            let property = properties.and_then(|properties| properties.get(&name)).or(others);
+            let named = properties.and_then(|properties| properties.get(&name));
+            let matched =
+                patterns.iter().filter(|(pattern, _)| pattern.is_match(&name)).map(|(_, schema)| *schema);
+            let mut schemas: Vec<&Value<'_>> = named.into_iter().chain(matched).collect();
+            if schemas.is_empty() {
+                schemas.extend(others);
+            }
             let mut found = None;
-            if let Some(schema) = property {
-                found = self.schema(schema, value, depth)?;
+            for schema in schemas {
+                if found.is_none() {
+                    found = self.schema(schema, value, depth)?;
+                }
             }
             if let (None, Some(schema)) = (&found, names) {
                 found = self.schema(schema, &Value::from(&*name), depth)?;
@@ -327,10 +335,34 @@ fn number(schema: &Value<'_>, value: &Value<'_>) -> Outcome {
 
 fn text(schema: &Value<'_>, value: &Value<'_>) -> Outcome {
     let Value::String(text) = value else { return Ok(None) };
-    if schema.get("minLength").is_none() && schema.get("maxLength").is_none() {
-        return Ok(None);
+    let text = text.to_str();
+    if schema.get("minLength").is_some() || schema.get("maxLength").is_some() {
+        let found = size(schema, text.chars().count(), ["minLength", "maxLength"], "characters")?;
+        if found.is_some() {
+            return Ok(found);
+        }
     }
-    size(schema, text.to_str().chars().count(), ["minLength", "maxLength"], "characters")
+    if let Some(pattern) = schema.get("pattern") {
+        let pattern = pattern.as_str().unwrap_or_default();
+        if !compiled(&pattern)?.is_match(&text) {
+            return misfit(format!("does not match `{pattern}`"));
+        }
+    }
+    Ok(None)
+}
+
+/// A compiled pattern may take so many bytes.
+const MAX_PATTERN: usize = 256 * 1024;
+
+fn compiled(pattern: &str) -> Result<Regex> {
+    let compiled = RegexBuilder::new(pattern).size_limit(MAX_PATTERN).build();
+    compiled.map_err(|error| Error::new(format!("the schema's pattern `{pattern}` cannot be used: {error}")))
+}
+
+/// The patterns of `patternProperties`, with their schemas.
+fn patterns_of<'s, 'a>(schema: &'s Value<'a>) -> Result<Vec<(Regex, &'s Value<'a>)>> {
+    let patterns = schema.get("patternProperties").and_then(Value::as_object).unwrap_or_default();
+    patterns.iter().map(|(pattern, schema)| Ok((compiled(&pattern.to_str())?, schema))).collect()
 }
 
 /// A keyword that is a count: `3`, or `3.0`.

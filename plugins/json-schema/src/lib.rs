@@ -7,12 +7,13 @@
 //! # What is understood
 //!
 //! Draft 2020-12: `type`, `enum`, `const`, `multipleOf`, `maximum`, `exclusiveMaximum`, `minimum`, `exclusiveMinimum`, `maxLength`,
-//! `minLength`, `prefixItems`, `items`, `contains`, `maxContains`, `minContains`, `maxItems`, `minItems`, `uniqueItems`, `properties`,
-//! `additionalProperties`, `propertyNames`, `required`, `dependentRequired`, `dependentSchemas`, `maxProperties`, `minProperties`, `allOf`,
+//! `minLength`, `pattern`, `prefixItems`, `items`, `contains`, `maxContains`, `minContains`, `maxItems`, `minItems`, `uniqueItems`, `properties`,
+//! `patternProperties`, `additionalProperties`, `propertyNames`, `required`, `dependentRequired`, `dependentSchemas`, `maxProperties`, `minProperties`, `allOf`,
 //! `anyOf`, `oneOf`, `not`, `if`, `then`, `else`, and `$ref` within the schema (`#`, `#/$defs/…`).
 //!
 //! Numbers are compared as decimals, exactly. `format` says nothing, as in the draft's default. What would demand something and is not
-//! understood (`pattern`, `patternProperties`, `unevaluated…`, `$dynamicRef`, references elsewhere) is an error, never passed over.
+//! understood (`unevaluated…`, `$dynamicRef`, references elsewhere) is an error, never passed over. So is a pattern with what takes
+//! more than linear time (look-around, references back) or `\p{…}`; `\d`, `\w` and `\s` are those of ASCII, as in JavaScript.
 #![no_std]
 
 mod check;

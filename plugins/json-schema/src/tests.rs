@@ -103,6 +103,20 @@ fn each_keyword_accepts_and_refuses() {
         (r#"{"not": {"const": 1}}"#, "2", "1", "body: fits what it must not"),
         (r#"{"if": {"const": 1}, "then": true, "else": {"const": 2}}"#, "1", "3", "body: has to be 2"),
         (r##"{"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"const": 1}}}"##, "1", "2", "body: has to be 1"),
+        (r#"{"pattern": "^[a-z]+\\d?$"}"#, r#""abc1""#, r#""abc12""#, r"body: does not match `^[a-z]+\d?$`"),
+        (r#"{"pattern": "b.d"}"#, r#""abäde""#, r#""bd""#, "body: does not match `b.d`"),
+        (
+            r#"{"patternProperties": {"^x-": {"type": "number"}}, "additionalProperties": false}"#,
+            r#"{"x-a": 1}"#,
+            r#"{"y": 1}"#,
+            "body.y: is not allowed",
+        ),
+        (
+            r#"{"properties": {"x-a": true}, "patternProperties": {"^x-": {"type": "number"}, "a$": {"minimum": 2}}}"#,
+            r#"{"x-a": 2}"#,
+            r#"{"x-a": 1}"#,
+            "body.x-a: has to be at least 2",
+        ),
         (r#"{"format": "email", "title": "x", "properties": {"pattern": true}}"#, r#""no""#, "", ""),
     ] {
         assert_eq!(misfit(schema, good), None, "{schema} {good}");
@@ -129,8 +143,8 @@ fn a_schema_can_refer_to_itself() {
 fn what_is_not_understood_is_never_passed_over() {
     for (schema, error) in [
         (
-            r#"{"properties": {"a": {"pattern": "^a"}}}"#,
-            "the schema has `pattern`, which is not understood here",
+            r#"{"unevaluatedProperties": false}"#,
+            "the schema has `unevaluatedProperties`, which is not understood here",
         ),
         (r#"{"items": [{}]}"#, "the schema has `items`, which is not understood here"),
         (
@@ -142,6 +156,15 @@ fn what_is_not_understood_is_never_passed_over() {
         ("null", "a schema is an object or a boolean, not null"),
     ] {
         assert_eq!(run(schema, "{}").error().map(Error::text), Some(error), "{schema}");
+    }
+}
+
+#[test]
+fn a_pattern_that_cannot_be_used_is_an_error() {
+    for pattern in ["(?=a)", "(a)\\\\1", "a{1,100000}"] {
+        let outcome = run(&format!(r#"{{"pattern": "{pattern}"}}"#), r#""a""#);
+        let error = outcome.error().map(|error| error.text().to_owned()).unwrap_or_default();
+        assert!(error.starts_with("the schema's pattern `"), "{pattern}: {error}");
     }
 }
 

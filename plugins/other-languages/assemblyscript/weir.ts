@@ -6,7 +6,7 @@
 // The compiler's own `abort` would be an import, which a plugin cannot have: compile with `--use abort=weir/abort`, which
 // leaves the message where the host reads it, and traps; with `--runtime stub`, which frees nothing: an instance lives for one
 // event, and what the mailbox points to must stay; and with `--exportStart _initialize`, as a start function cannot be. The ABI is in `plugin-host/abi-v1.md`, and by hand in
-// `plugin-sdk/abi.wat`.
+// `plugin-host/abi-v1.wat`.
 
 /** The verdicts. */
 export namespace Verdict {

@@ -4,7 +4,7 @@
  *
  * which answers `UNCHANGED`, `replace()`, `drop("why")` or `fail("why")`. Everything lives in fixed memory: an instance
  * works on one event and is thrown away. The ABI itself is in `plugin-host/abi-v1.md`, and by hand in
- * `plugin-sdk/abi.wat`. */
+ * `plugin-host/abi-v1.wat`. */
 #pragma once
 
 typedef unsigned char u8;

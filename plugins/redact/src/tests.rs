@@ -1,3 +1,5 @@
+extern crate std;
+
 use super::{card, email, redact};
 use weir_plugin::prelude::*;
 use weir_plugin::test;
@@ -114,4 +116,13 @@ fn what_cannot_be_read_is_not_let_through() {
 #[test]
 fn the_cases_become_what_they_say() {
     test::cases(include_str!("../cases.json"), redact);
+}
+
+/// For `cargo xtask bench plugins`, which names an event's files.
+#[test]
+#[ignore = "it measures, and judges nothing"]
+fn how_long_it_takes_natively() {
+    let read = |name: &str| std::fs::read_to_string(std::env::var(name).unwrap()).unwrap();
+    let event = test::event("invoice.paid").json(&read("WEIR_BENCH_BODY")).config(&read("WEIR_BENCH_CONFIG"));
+    std::println!("native us: {:.3}", event.micros(redact));
 }

@@ -1,10 +1,10 @@
-//! The ABI by hand (`plugin-sdk/abi.wat`), and the SDK's side of it.
+//! The ABI by hand (`plugin-host/abi-v1.wat`), and the SDK's side of it.
 
 use weir_plugin_host::frame::{Event, HeaderChange, Patch};
 use weir_plugin_host::run::{Level, LogLine, Outcome, RunError, Verdict};
 use weir_plugins_tests::{Plugin, event, fixture};
 
-const WAT: &str = include_str!("../../../plugin-sdk/abi.wat");
+const WAT: &str = include_str!("../../../plugin-host/abi-v1.wat");
 
 fn by_hand() -> Vec<u8> {
     wat::parse_str(WAT).unwrap_or_else(|error| panic!("{error}"))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use weir_core::api::model::plugin::config_schema;
 use weir_plugin_host::frame::Event;
 use weir_plugin_host::run::Verdict;
 use weir_plugins_tests::{Plugin, bytes_of, event};
@@ -116,10 +117,13 @@ fn every_plugin_says_what_it_is() {
     for package in xtask::plugins::packages().unwrap_or_else(|error| panic!("{error}")) {
         let manifest =
             Plugin::load(&bytes_of(&package)).manifest.unwrap_or_else(|| panic!("{package} has none"));
+        // The gateway checks configurations by its schema, and takes none that it does not understand.
+        let text = serde_json::to_string(&manifest).unwrap();
+        let understood = config_schema(Some(&text)).unwrap_or_else(|error| panic!("{package}: {error}"));
         assert_eq!(manifest.name, package);
         assert!(manifest.description.is_some_and(|text| text.ends_with('.')), "{package}");
         let has_schema = root().join(&package).join("config.schema.json").is_file();
-        assert_eq!(manifest.config_schema.is_some(), has_schema, "{package}");
+        assert_eq!(understood.is_some(), has_schema, "{package}");
     }
 }
 
@@ -139,7 +143,9 @@ fn no_plugin_is_larger_than_it_has_to_be() {
     for package in xtask::plugins::packages().unwrap_or_else(|error| panic!("{error}")) {
         let bytes = bytes_of(&package);
         println!("{package}: {} bytes", bytes.len());
-        assert!(bytes.len() < 100_000, "{package}: {}", bytes.len());
+        // An engine for patterns, and the standard library that it wants.
+        let most = if package == "json-schema" { 140_000 } else { 100_000 };
+        assert!(bytes.len() < most, "{package}: {}", bytes.len());
         let home = std::env::var("HOME").unwrap_or_default();
         let path = home.as_bytes();
         let found = path.len() > 4 && bytes.windows(path.len()).any(|window| window == path);

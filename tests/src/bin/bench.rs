@@ -5,6 +5,8 @@
 //! same receiver. Every line has `bench`, `case`, `value` and `unit`; Weir's also have `ratio` to the floor's
 //! mean of the same run, and `against`.
 //!
+//! `bench plugins`: see [`weir_tests::engines`].
+//!
 //! What the numbers mean:
 //! - *accepted*: answers 202 in a second while the load lasted;
 //! - *delivered*: events in a second from the first request until the last of them arrived at the receiver, so a
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
     let result = match args.split_first() {
         None => e2e(&Plan::default()),
         Some((name, rest)) if name == "e2e" => Plan::parse(rest).and_then(|plan| e2e(&plan)),
-        Some((name, _)) => Err(format!("there is no benchmark {name}: the only one is e2e").into()),
+        Some((name, _)) if name == "plugins" => weir_tests::engines::bench().map_err(Into::into),
+        Some((name, _)) => Err(format!("there is no benchmark {name}: there are e2e and plugins").into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,6 +112,7 @@ impl Side {
             vars: vars.filter(|(name, _)| name != "RETRY_SCHEDULE" && name != "REQUEST_TIMEOUT").collect(),
             // For looking into a failure: the gateway's own output as it comes.
             verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
+            loader: false,
             worker_dir: (self == Side::Floor).then_some(floor),
         };
         Running::with(options)

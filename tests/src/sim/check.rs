@@ -1,5 +1,6 @@
 //! What is checked at every step, and in the end.
 
+use super::form::deliveries;
 use super::plugin::{self, Habit};
 use super::world::{EndpointNode, Era, World, limits};
 use super::{Defect, Rule};
@@ -49,13 +50,16 @@ impl World {
         let msg_id = &attempt.delivery.msg_id;
         let jumps = u32::try_from(self.plan.jumps).unwrap_or(u32::MAX);
         let endpoint = &mut self.endpoints[e];
-        *endpoint.made.entry((msg_id.clone(), attempt.started_at)).or_default() += 1;
+        for delivery in deliveries(attempt) {
+            *endpoint.made.entry((delivery.msg_id.clone(), attempt.started_at)).or_default() += 1;
+        }
         let crashes = endpoint.node.crashes;
         let mut wrong: Option<(Rule, String)> = None;
         let mut note = |rule, text| {
             wrong.get_or_insert((rule, text));
         };
-        if !attempt.delivery.manual {
+        for msg_id in deliveries(attempt).filter(|delivery| !delivery.manual).map(|delivery| &delivery.msg_id)
+        {
             let owed = endpoint.owed.entry(msg_id.clone()).or_default();
             owed.requests += 1;
             let most = endpoint.most_attempts + crashes + jumps;
@@ -113,12 +117,15 @@ impl World {
         } else {
             note(Rule::Config, format!("endpoint {e} sends without a configuration"));
         }
-        if !attempt.delivery.manual && !self.may_receive(e, msg_id) {
-            note(Rule::Unwanted, format!("endpoint {e} is sent {msg_id}"));
+        let unwanted =
+            deliveries(attempt).find(|delivery| !delivery.manual && !self.may_receive(e, &delivery.msg_id));
+        if let Some(delivery) = unwanted {
+            note(Rule::Unwanted, format!("endpoint {e} is sent {}", delivery.msg_id));
         }
         if let Some((rule, text)) = wrong {
             self.violate(rule, text);
         }
+        self.check_turn(e, attempt);
     }
 
     /// A receiver took a request.
@@ -128,18 +135,28 @@ impl World {
             attempt.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str())
         };
         let (id, at, signatures) = (header("svix-id"), header("svix-timestamp"), header("svix-signature"));
-        let (plugged, habit) = (self.is_plugged(e), plugin::habit(msg_id));
-        let known = self.messages.get(msg_id).is_some_and(|message| match habit {
-            Habit::Drop if plugged => false,
-            Habit::Replace if plugged => attempt.body == [&message.payload, plugin::MARK].concat(),
-            _ => message.payload == attempt.body,
+        let plugged = self.is_plugged(e);
+        let bodies: Option<Vec<Vec<u8>>> = deliveries(attempt)
+            .map(|delivery| {
+                let message = self.messages.get(&delivery.msg_id)?;
+                match plugin::habit(&delivery.msg_id) {
+                    Habit::Drop if plugged => None,
+                    Habit::Replace if plugged => Some([&message.payload, plugin::MARK].concat()),
+                    _ => Some(message.payload.clone()),
+                }
+            })
+            .collect();
+        let known = bodies.is_some_and(|bodies| match self.batch(e) {
+            Some(batch) if bodies.len() > usize::from(batch.max_events) => false,
+            Some(_) => attempt.body == [b"[", &*bodies.join(&b","[..]), b"]"].concat(),
+            None => bodies.len() == 1 && bodies.concat() == attempt.body,
         });
         let signed = self.endpoints[e]
             .secrets
             .iter()
             .rev()
             .any(|secret| signature::verify(secret, id, at, signatures, &attempt.body));
-        if !known || id != msg_id || !signed {
+        if !known || (id != msg_id && attempt.riders.is_empty()) || !signed {
             let text =
                 format!("endpoint {e} gets {msg_id} as {id} (payload right: {known}, signed: {signed})");
             self.violate(Rule::Content, text);
@@ -190,8 +207,9 @@ impl World {
         let Some(due) = due.first().map(|row| row.int(0).expect("a time")) else { return };
         let node = &endpoint.node;
         let excused = node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS);
+        let formed = self.batch(e).is_some() || self.is_in_order(e);
         let unhurried =
-            !held.paces.is_empty() || endpoint.slowed || self.is_plugged(e) || self.plan.jumps > 0;
+            !held.paces.is_empty() || endpoint.slowed || self.is_plugged(e) || self.plan.jumps > 0 || formed;
         let timeout = held.timeout_ms.unwrap_or(self.plan.settings.request_timeout_ms).max(30_000);
         let latest = due.max(clock + timeout + LEASE_MARGIN_MS + QUEUE_SLACK_MS);
         let text = match node.alarm {
@@ -380,7 +398,7 @@ impl World {
 
     fn check_recorded(&mut self, e: usize) {
         let rows =
-            self.endpoint_rows(e, "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held = 0");
+            self.endpoint_rows(e, "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held <> 1");
         let recorded = rows.len() as u64;
         let mut counts: HashMap<(String, i64), u32> = HashMap::new();
         for mut row in rows {

@@ -11,6 +11,7 @@
 mod check;
 mod client;
 mod dice;
+mod form;
 mod node;
 mod plan;
 mod plugin;
@@ -49,7 +50,8 @@ pub enum Rule {
     Recorded,
     /// One message for each idempotency key and each event id.
     Idempotency,
-    /// Without failures, and with one request at a time, messages arrive in the order of acceptance.
+    /// Without failures, and with one request at a time, messages arrive in the order of acceptance; an endpoint that
+    /// keeps the order starts nothing while anything earlier is not over.
     Order,
     /// Requests go out under the newest configuration known, an older one never replaces a newer, and one that
     /// was changed before a message was accepted governs that message.
@@ -165,6 +167,8 @@ pub enum Defect {
     MistakesAnswers,
     /// Endpoints are not told their plugins.
     ForgetsPlugins,
+    /// Endpoints are not told to keep the order.
+    ForgetsOrder,
 }
 
 impl Defect {
@@ -196,6 +200,7 @@ impl Defect {
         (Defect::SwallowsEvents, &[Rule::Told]),
         (Defect::MistakesAnswers, &[Rule::Received]),
         (Defect::ForgetsPlugins, &[Rule::Content]),
+        (Defect::ForgetsOrder, &[Rule::Order]),
     ];
 }
 

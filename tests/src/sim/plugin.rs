@@ -70,7 +70,14 @@ impl World {
                     _ => Verdict::Unchanged,
                 };
                 let engine = EngineName::Wasmi;
-                passage.chain.ran(Ran { verdict, logs: Vec::new(), fuel: 1, pages: 1, engine });
+                passage.chain.ran(Ran {
+                    verdict,
+                    logs: Vec::new(),
+                    fuel: 1,
+                    pages: 1,
+                    engine,
+                    version: None,
+                });
             }
             let took = i64::from(delivery.key.len().is_multiple_of(2)) * 40;
             self.after(took, Event::Passed(e, Box::new(passage.ended()), process));

@@ -6,6 +6,7 @@
 
 use super::check::OVERDUE_MS;
 use super::dice::Dice;
+use super::form::deliveries;
 use super::node::{Fate, Machine, Node};
 use super::plan::Plan;
 use super::receiver::Mood;
@@ -915,6 +916,7 @@ impl World {
     fn configure(&mut self, e: usize, config: Config) -> Option<Answer> {
         let mut told = config.clone();
         self.plug(e, &mut told);
+        self.form(e, &mut told);
         match self.defect {
             Some(Defect::RetriesWithoutEnd) => told.schedule_ms = Some(vec![1_000; 12]),
             Some(Defect::IgnoresPace) => told.paces.clear(),
@@ -962,6 +964,7 @@ impl World {
                     event_type: message.event_type.clone(),
                     channels: None,
                     payload: message.payload.clone().into(),
+                    headers: None,
                 }
             });
         push.messages.extend(stranger.min_by(|a, b| a.id.cmp(&b.id)));
@@ -1036,8 +1039,10 @@ impl World {
         if taken {
             self.check_content(e, &attempt);
             let endpoint = &mut self.endpoints[e];
-            endpoint.owed.entry(attempt.delivery.msg_id.clone()).or_default().received = true;
-            endpoint.arrivals.push(attempt.delivery.msg_id.clone());
+            for delivery in deliveries(&attempt) {
+                endpoint.owed.entry(delivery.msg_id.clone()).or_default().received = true;
+                endpoint.arrivals.push(delivery.msg_id.clone());
+            }
         }
         let ended = self.endpoint_clock(e) + took;
         let result = attempt.ended(ended, outcome);
@@ -1049,9 +1054,9 @@ impl World {
         let opening = self.endpoints[e].node.opening;
         let ours = results.iter().filter(|(_, under)| *under == opening).count();
         let mut results: Vec<AttemptResult> = results.into_iter().map(|(result, _)| result).collect();
-        let made = results.clone();
+        let made: Vec<AttemptResult> = results.iter().cloned().flat_map(AttemptResult::each).collect();
         if self.defect == Some(Defect::RecordsTwice) {
-            results.extend(made.iter().cloned());
+            results.extend(results.clone());
         }
         let done = self.step_endpoint(e, false, |m, now, rng| m.record(now, rng, results).map(|fx| ((), fx)));
         let Some(done) = done else { return };

@@ -49,14 +49,36 @@ impl Caller {
     }
 
     async fn is_revoked(&self, app: &str) -> Result<bool, ApiError> {
-        let known = ASKED.with_borrow(|asked| asked.get(&self.token).copied());
+        let session = self.claims.session.as_ref().map(|session| session_key(app, session));
+        let keys = || [self.token_hash(), app.to_owned()].into_iter().chain(session).collect();
+        self.any_revoked(&self.token, keys).await
+    }
+
+    /// Whether somebody has signed out of this session of the dashboard.
+    pub(crate) async fn is_session_over(&self, key: &str) -> Result<bool, ApiError> {
+        self.any_revoked(key, || vec![key.to_owned()]).await
+    }
+
+    /// Signs out of this session of the dashboard; elsewhere it is believed for some seconds more.
+    pub(crate) async fn end_session(&self, key: &str, ends_at: i64) -> Result<(), ApiError> {
+        self.revoke(Revocation {
+            keys: vec![key.to_owned()],
+            issued_until: None,
+            grace_ms: 0,
+            forget_at: Some(ends_at),
+        })
+        .await
+    }
+
+    /// Whether one of the keys was taken back; for some seconds the answer is remembered by `name`.
+    async fn any_revoked(&self, name: &str, keys: impl FnOnce() -> Vec<String>) -> Result<bool, ApiError> {
+        let known = ASKED.with_borrow(|asked| asked.get(name).copied());
         if let Some((revoked, until)) = known
             && (revoked || now() < until)
         {
             return Ok(revoked);
         }
-        let session = self.claims.session.as_ref().map(|session| session_key(app, session));
-        let keys = [self.token_hash(), app.to_owned()].into_iter().chain(session).collect();
+        let keys = keys();
         let ask = RevokedAsk { keys, issued_at: self.claims.issued_at.unwrap_or(0) };
         let reply = self.ask_directory(Op::IsRevoked, frame::encode(&ask)).await?;
         let revoked: bool = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
@@ -64,7 +86,7 @@ impl Caller {
             if asked.len() >= REMEMBERED {
                 asked.clear();
             }
-            asked.insert(self.token.clone(), (revoked, now().saturating_add(BELIEF_MS)));
+            asked.insert(name.to_owned(), (revoked, now().saturating_add(BELIEF_MS)));
         });
         Ok(revoked)
     }
@@ -135,9 +157,14 @@ impl Caller {
             grace_ms: 0,
             forget_at: self.claims.expires_at,
         };
+        self.revoke(revocation).await?;
+        Ok(Reply::empty(204))
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> Result<(), ApiError> {
         self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
         ASKED.with_borrow_mut(HashMap::clear);
-        Ok(Reply::empty(204))
+        Ok(())
     }
 
     async fn expire_all(&self, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
@@ -150,14 +177,13 @@ impl Caller {
             // Tokens that others signed may live for ever.
             forget_at: None,
         };
-        self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
-        ASKED.with_borrow_mut(HashMap::clear);
+        self.revoke(revocation).await?;
         Ok(Reply::empty(204))
     }
 }
 
 /// The scheme and host of a URL.
-fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at.saturating_add(3));
     let end = url.get(host..).and_then(|rest| rest.find('/')).map(|at| at.saturating_add(host));
     end.and_then(|end| url.get(..end)).unwrap_or(url)

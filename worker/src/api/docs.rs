@@ -21,5 +21,12 @@ pub(super) fn answer(parts: &Parts) -> Option<web_sys::Response> {
         "/docs/page.css" => ("text/css; charset=utf-8", include_str!("../../docs/page.css")),
         _ => return None,
     };
-    Some(js::answer_page(content_type, POLICY, text))
+    let headers = [
+        ("content-type", content_type),
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-cache"),
+    ];
+    Some(js::answer_with(200, &headers, text))
 }

@@ -12,7 +12,7 @@ use weir_core::app::OUTDATED;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, ResolvedPlugins};
 use weir_core::id;
-use weir_core::plugin::{Attached, OnError, report};
+use weir_core::plugin::{Attached, BUNDLED, OnError, report};
 use worker::console_error;
 
 /// How often plugins are resolved again because they were changed meanwhile.
@@ -73,10 +73,9 @@ impl Caller {
     pub(super) async fn test_plugin(&self, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
         let name = route.params.first().map_or("", String::as_str);
         let test = TestIn::parse(body)?;
-        let (org, version) = (&self.claims.org, test.version.as_deref());
-        let module = directory::module(&self.env, org, name, version).await.map_err(internal)?;
-        let module = module.ok_or_else(|| ApiError::not_found("Plugin or version"))?;
-        test.check_config(module.manifest.as_deref())?;
+        let org = &self.claims.org;
+        let (version, manifest) = self.tested_version(name, test.version.as_deref()).await?;
+        test.check_config(manifest.as_deref())?;
         let (mut app_id, mut msg_id) = ("app_test".to_owned(), "msg_test".to_owned());
         let event = match (&test.event, &test.message_id, &test.app_id) {
             (Some(event), ..) => event.clone(),
@@ -99,17 +98,38 @@ impl Caller {
         let subject = event.subject();
         let accepted_at = id::millis(id::MESSAGE, &msg_id).unwrap_or_else(now);
         let endpoint_id = "ep_test";
-        let place = Place { app_id: &app_id, endpoint_id, msg_id: &msg_id, accepted_at, attempt: 1 };
-        let loaded = engine::load(&module).map_err(internal)?;
-        let ran = engine::run(&loaded, &subject, test.config(), &place);
+        let place = Place { org, app_id: &app_id, endpoint_id, msg_id: &msg_id, accepted_at, attempt: 1 };
         let plugin = Attached {
             name: name.to_owned(),
-            version: module.version,
+            version,
             pinned: true,
-            config: None,
+            config: test.config().map(str::to_owned),
             on_error: OnError::Hold,
         };
+        let chain = std::slice::from_ref(&plugin);
+        let ran = engine::run(&self.env, &place, chain, &plugin, &subject).await.map_err(internal)?;
         Ok(Reply::json(200, &report(plugin, subject, ran)))
+    }
+
+    /// The version that a test means, and its manifest: the tenant's own plugin, else the bundled one of that name.
+    async fn tested_version(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<(String, Option<String>), ApiError> {
+        if version != Some(BUNDLED) {
+            let own =
+                directory::module(&self.env, &self.claims.org, name, version).await.map_err(internal)?;
+            if let Some(module) = own {
+                engine::keep(&self.env, &module);
+                return Ok((module.version, module.manifest));
+            }
+        }
+        let bundled = engine::bundled();
+        let version = version.unwrap_or(BUNDLED);
+        let found = bundled.iter().find(|it| it.name == name && it.is_version(version));
+        let found = found.ok_or_else(|| ApiError::not_found("Plugin or version"))?;
+        Ok((BUNDLED.to_owned(), found.manifest.as_ref().map(|manifest| manifest.get().to_owned())))
     }
 
     async fn ask_store(&self, op: Op, params: Vec<String>, body: Vec<u8>) -> Result<Reply, ApiError> {

@@ -1,25 +1,28 @@
 //! Plugins, run: what a module says of an event.
 //!
-//! Uploaded modules run in the interpreter, which needs no permission to compile. A module is loaded once in an
-//! isolate and kept by its version, which is the hash of its bytes; nothing of one run is left for the next, because
-//! every event gets an instance of its own.
+//! A plugin that is bundled with the Worker runs on V8, where it is. An uploaded one runs in an isolate of its own where
+//! the deployment has the binding `LOADER` (all of an endpoint's in one), and else in the interpreter, which needs no
+//! permission to compile. Nothing of one run is left for the next, because every event gets an instance of its own; and
+//! fuel, verdict and logs are the same everywhere.
 
 mod modules;
+mod v8;
 
-pub(crate) use modules::{Found, find, load};
+pub(crate) use v8::bundled;
 
-use std::cell::OnceCell;
-use weir_core::plugin::{EngineName, Ran, Subject, Verdict};
+use modules::{Found, Module};
+use std::rc::Rc;
+use v8::Loadable;
+use wasm_bindgen::JsValue;
+use weir_core::frame::PluginModule;
+use weir_core::plugin::{Attached, BUNDLED, EngineName, Ran, Subject, Verdict};
 use weir_plugin_host::frame::Event;
 use weir_plugin_host::run::{self, Limits, Outcome};
 use weir_plugin_host::wasmi;
 
-thread_local! {
-    static WASMI: OnceCell<wasmi::Engine> = const { OnceCell::new() };
-}
-
 /// Of which delivery an event is.
 pub(crate) struct Place<'a> {
+    pub(crate) org: &'a str,
     pub(crate) app_id: &'a str,
     pub(crate) endpoint_id: &'a str,
     pub(crate) msg_id: &'a str,
@@ -29,8 +32,15 @@ pub(crate) struct Place<'a> {
     pub(crate) attempt: u32,
 }
 
-/// Runs a plugin on an event.
-pub(crate) fn run(module: &wasmi::Module, subject: &Subject, config: Option<&str>, place: &Place<'_>) -> Ran {
+/// Runs a plugin of an endpoint, which has all of `chain`, on an event. The error is for the log, and says nothing of
+/// the plugin: its module cannot be asked for now.
+pub(crate) async fn run(
+    env: &JsValue,
+    place: &Place<'_>,
+    chain: &[Attached],
+    plugin: &Attached,
+    subject: &Subject,
+) -> Result<Ran, String> {
     let event = Event {
         id: place.msg_id,
         event_type: &subject.event_type,
@@ -39,31 +49,63 @@ pub(crate) fn run(module: &wasmi::Module, subject: &Subject, config: Option<&str
         app_id: place.app_id,
         endpoint_id: place.endpoint_id,
         headers: &subject.headers,
-        config: config.unwrap_or_default(),
+        config: plugin.config.as_deref().unwrap_or_default(),
         body: &subject.body,
     };
-    ran(module.run(&event.encode(), &Limits::default()), EngineName::Wasmi)
+    let (input, limits) = (event.encode(), Limits::default());
+    if plugin.version == BUNDLED {
+        let outcome = v8::run_in_place(&plugin.name, &input, &limits);
+        let version = bundled().iter().find(|it| it.name == plugin.name).map(|it| it.version.clone());
+        return Ok(outcome.map_or_else(missing, |outcome| Ran { version, ..ran(outcome, EngineName::V8) }));
+    }
+    Ok(match modules::find(env, place.org, &plugin.name, &plugin.version).await? {
+        Found::Ready(Module::Interpreted(module)) => ran(module.run(&input, &limits), EngineName::Wasmi),
+        Found::Ready(Module::Loadable(module)) => {
+            let Some(loader) = v8::loader(env) else { return Err("the loader is gone".to_owned()) };
+            let modules = loadable(env, place.org, chain).await?;
+            let index = modules.iter().position(|other| Rc::ptr_eq(other, &module));
+            let (modules, index) = index.map_or_else(|| (vec![module], 0), |index| (modules, index));
+            ran(v8::run_apart(&loader, &modules, index, &input, &limits).await, EngineName::Loader)
+        }
+        Found::Missing => missing(),
+        Found::Broken(why) => failed("host", why),
+    })
+}
+
+/// The modules of a chain that run in one isolate, each once.
+async fn loadable(env: &JsValue, org: &str, chain: &[Attached]) -> Result<Vec<Rc<Loadable>>, String> {
+    let mut modules: Vec<Rc<Loadable>> = Vec::new();
+    for plugin in chain.iter().filter(|plugin| plugin.version != BUNDLED) {
+        let found = modules::find(env, org, &plugin.name, &plugin.version).await?;
+        if let Found::Ready(Module::Loadable(module)) = found
+            && !modules.iter().any(|other| Rc::ptr_eq(other, &module))
+        {
+            modules.push(module);
+        }
+    }
+    Ok(modules)
+}
+
+/// Keeps a module at hand for a run that follows.
+pub(crate) fn keep(env: &JsValue, module: &PluginModule) {
+    // Where the engine does not take it, the run will say so.
+    let _ = modules::load(env, module);
+}
+
+/// Whether the engines take a metered module; if not, why.
+pub(crate) fn check(metered: &[u8]) -> Result<(), String> {
+    wasmi::Engine::new().check(metered)
 }
 
 /// What is said of a plugin that is not there (any more).
-pub(crate) fn missing() -> Ran {
+fn missing() -> Ran {
     let text = "There is no such version of this plugin any more. Attach another one.".to_owned();
     failed("missing", text)
 }
 
-/// What is said of a plugin that the engine does not take.
-pub(crate) fn broken(why: String) -> Ran {
-    failed("host", why)
-}
-
 fn failed(code: &str, text: String) -> Ran {
     let verdict = Verdict::Failed { code: code.to_owned(), text };
-    Ran { verdict, logs: Vec::new(), fuel: 0, pages: 0, engine: EngineName::Wasmi }
-}
-
-/// Makes a module of uploaded bytes, as they were rewritten.
-fn interpreted(metered: &[u8]) -> Result<wasmi::Module, String> {
-    WASMI.with(|engine| engine.get_or_init(wasmi::Engine::new).load(metered))
+    Ran { verdict, logs: Vec::new(), fuel: 0, pages: 0, engine: EngineName::Wasmi, version: None }
 }
 
 /// What an engine says, in the words of a delivery.
@@ -83,5 +125,5 @@ fn ran(outcome: Outcome, engine: EngineName) -> Ran {
         Err(error) => Verdict::Failed { code: error.code().to_owned(), text: error.to_string() },
     };
     let logs = outcome.logs.lines.into_iter().map(|line| (line.level.name().to_owned(), line.text)).collect();
-    Ran { verdict, logs, fuel: outcome.fuel, pages: outcome.memory_pages, engine }
+    Ran { verdict, logs, fuel: outcome.fuel, pages: outcome.memory_pages, engine, version: None }
 }

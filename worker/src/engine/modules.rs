@@ -1,15 +1,25 @@
-//! The modules that this isolate has loaded.
+//! The modules that this isolate has at hand.
 
-use super::interpreted;
+use super::v8::{self, Loadable};
 use crate::directory;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::frame::PluginModule;
-use weir_plugin_host::wasmi::Module;
+use weir_plugin_host::wasmi;
 
 /// Modules are kept until their bytes are more than this; the interpreter's form of them is a few times larger.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A module, ready to run.
+#[derive(Clone)]
+pub(super) enum Module {
+    /// In the interpreter.
+    Interpreted(wasmi::Module),
+    /// In an isolate of its own, once that is loaded.
+    Loadable(Rc<Loadable>),
+}
 
 struct Kept {
     version: String,
@@ -18,12 +28,13 @@ struct Kept {
 }
 
 thread_local! {
+    static WASMI: OnceCell<wasmi::Engine> = const { OnceCell::new() };
     /// The one used last comes last.
     static KEPT: RefCell<VecDeque<Kept>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// What there is of a version.
-pub(crate) enum Found {
+pub(super) enum Found {
     /// It can run.
     Ready(Module),
     /// The tenant has no such plugin or version.
@@ -33,7 +44,7 @@ pub(crate) enum Found {
 }
 
 /// The module of a plugin's version, by `org`. The error is for the log, and says nothing of the plugin.
-pub(crate) async fn find(env: &JsValue, org: &str, name: &str, version: &str) -> Result<Found, String> {
+pub(super) async fn find(env: &JsValue, org: &str, name: &str, version: &str) -> Result<Found, String> {
     // The name of a version is the hash of its bytes: whoever knows it gets the same module.
     if let Some(loaded) = kept(version) {
         return Ok(Found::Ready(loaded));
@@ -41,15 +52,20 @@ pub(crate) async fn find(env: &JsValue, org: &str, name: &str, version: &str) ->
     let Some(module) = directory::module(env, org, name, Some(version)).await? else {
         return Ok(Found::Missing);
     };
-    Ok(load(&module).map_or_else(Found::Broken, Found::Ready))
+    Ok(load(env, &module).map_or_else(Found::Broken, Found::Ready))
 }
 
 /// Makes a module ready to run, unless it is.
-pub(crate) fn load(module: &PluginModule) -> Result<Module, String> {
+pub(super) fn load(env: &JsValue, module: &PluginModule) -> Result<Module, String> {
     if let Some(loaded) = kept(&module.version) {
         return Ok(loaded);
     }
-    let loaded = interpreted(&module.bytes)?;
+    let loaded = if v8::loader(env).is_some() {
+        Module::Loadable(Loadable::new(&module.bytes))
+    } else {
+        let loaded = WASMI.with(|engine| engine.get_or_init(wasmi::Engine::new).load(&module.bytes))?;
+        Module::Interpreted(loaded)
+    };
     keep(&module.version, module.bytes.len(), &loaded);
     Ok(loaded)
 }

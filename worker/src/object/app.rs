@@ -12,9 +12,11 @@ use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::frame::{
-    self, Accepted, AppInit, NewMessage, PayloadsAsk, PluginNotice, Pull, Report, UsageAsk,
+    self, Accepted, AppInit, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice, Pull, Report,
+    UsageAsk,
 };
 use weir_core::operational::{self, Event};
+use weir_core::source::rejected::Rejected;
 use weir_core::sql::SqlError;
 use worker::console_error;
 
@@ -97,6 +99,17 @@ impl Inner {
                 // Whoever changed the plugin and then sends a message gets what the change made of it.
                 self.carry_out_and_wait(effects).await;
                 Ok(bytes(&uses))
+            }
+            "ingest" => {
+                let ask: IngestAsk = frame::decode(frame)?;
+                let told: Ingested = self.step(|machine| machine.ingest(now(), &mut Random, ask))?;
+                Ok(bytes(&told))
+            }
+            "rejected" => {
+                let kept: Rejected = frame::decode(frame)?;
+                let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut Random, &kept);
+                self.step(|machine| keep(machine).map(|effects| ((), effects)))?;
+                Ok(JsValue::UNDEFINED)
             }
             "usage" => {
                 let ask: UsageAsk = frame::decode(frame)?;

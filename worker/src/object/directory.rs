@@ -1,6 +1,7 @@
 //! The Directory object's shell.
 
 use super::{Shell, bytes, failed};
+use crate::engine;
 use crate::js;
 use crate::js::{Random, now};
 use futures_util::future::join_all;
@@ -35,7 +36,11 @@ impl Directory {
     /// Called by the platform.
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Directory, JsValue> {
-        let open = |sql, _, now, _| directory::Directory::open(sql, now);
+        let open = |sql, _, now, _| {
+            let mut machine = directory::Directory::open(sql, now)?;
+            machine.bundle(engine::bundled());
+            Ok(machine)
+        };
         let shell = Shell::new(context, env, open).map_err(|e| failed(&e))?;
         Ok(Directory(Rc::new(Inner { shell })))
     }
@@ -64,6 +69,13 @@ fn admit(bytes: &[u8]) -> Result<Admitted, Refused> {
     let admitted = admission::admit(bytes, &limits).map_err(refused)?;
     let manifest = admitted.manifest.as_ref().and_then(|manifest| serde_json::to_string(manifest).ok());
     let metered = admitted.meter().map_err(refused)?;
+    // What no event should be the first to find out.
+    engine::check(&metered.bytes).map_err(|why| Refused {
+        code: "engine".to_owned(),
+        sentence: format!(
+            "The engine that would run this plugin does not take it: {why}. Build it with smaller functions."
+        ),
+    })?;
     Ok(Admitted { rewritten: metered.bytes, pass: i64::from(metered.pass), manifest })
 }
 

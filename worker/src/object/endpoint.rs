@@ -1,7 +1,7 @@
 //! The Endpoint object's shell.
 
 use super::{Shell, bytes, failed};
-use crate::engine::{self, Found, Place};
+use crate::engine::{self, Place};
 use crate::js::{self, Posted, Posts, Random, after, now};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -235,19 +235,16 @@ impl Inner {
         let (org, app_id) = app.split_once('/').unwrap_or_default();
         let delivery = passage.delivery.clone();
         let place = Place {
+            org,
             app_id,
             endpoint_id,
             msg_id: &delivery.msg_id,
             accepted_at: id::millis(id::MESSAGE, &delivery.msg_id).unwrap_or_default(),
             attempt: delivery.made.saturating_add(1),
         };
+        let all = passage.chain.plugins();
         while let Step::Run(plugin, subject) = passage.chain.step() {
-            let found = engine::find(&self.shell.env, org, &plugin.name, &plugin.version).await?;
-            let ran = match found {
-                Found::Ready(module) => engine::run(&module, subject, plugin.config.as_deref(), &place),
-                Found::Missing => engine::missing(),
-                Found::Broken(why) => engine::broken(why),
-            };
+            let ran = engine::run(&self.shell.env, &place, &all, plugin, subject).await?;
             passage.chain.ran(ran);
         }
         Ok(passage.ended())

@@ -41,7 +41,7 @@ pub(super) const NAME: &str = r"^[a-zA-Z0-9\-_.]{1,256}$";
 pub(super) const EVENT_TYPE: &str = r"^[a-zA-Z0-9_.][a-zA-Z0-9\-_.]{0,255}$";
 const WORD: &str = r"^[a-zA-Z0-9\-_.:+]{1,128}$";
 pub(super) const PLUGIN: &str = "^[a-z0-9][a-z0-9_-]{0,63}$";
-pub(super) const VERSION: &str = "^[0-9a-f]{64}$";
+pub(super) const VERSION: &str = "^([0-9a-f]{64}|bundled)$";
 
 kinds! {
     /// A text for people that says something.
@@ -120,6 +120,6 @@ kinds! {
     Base64 { "type": "string", "contentEncoding": "base64" }
     /// The name of a plugin.
     PluginName { "type": "string", "pattern": PLUGIN }
-    /// A version of a plugin.
+    /// A version of a plugin: the hash of its module, or `bundled`.
     Version { "type": "string", "pattern": VERSION }
 }

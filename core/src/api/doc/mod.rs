@@ -79,6 +79,12 @@ impl Doc {
         self
     }
 
+    /// Bytes of whatever kind.
+    fn answers_bytes(mut self, about: &'static str) -> Self {
+        self.answers.push(Answer { status: 200, about, schema: None, media: "*/*" });
+        self
+    }
+
     fn answers_module(mut self) -> Self {
         self.answers.push(Answer { status: 200, about: "The module.", schema: None, media: WASM });
         self
@@ -278,6 +284,8 @@ fn path_parameter(name: &str) -> Value {
         }
         "plugin_name" => ("The plugin's name.", json!({ "type": "string", "pattern": kind::PLUGIN })),
         "version" => ("A version of the plugin.", json!({ "type": "string", "pattern": kind::VERSION })),
+        "source_id" => ("The source, by id or uid.", json!({ "type": "string", "minLength": 1 })),
+        "rejected_id" => ("The rejected request's id.", json!({ "type": "string", "minLength": 1 })),
         "preset_name" => ("The preset's name.", json!({ "type": "string", "pattern": kind::NAME })),
         other => panic!("nothing is said of the path's {other}"),
     };
@@ -294,6 +302,7 @@ fn responses() -> Value {
         (409, "It is in the way of what is there."),
         (413, "The body is too large."),
         (422, "The input is wrong: every fault with its place."),
+        (429, "Too much of it: wait, or do as the sentence says."),
         (503, "Not ready: send the request again in a moment."),
     ];
     let one = |(status, about): (u16, &str)| {
@@ -403,7 +412,7 @@ fn a_message_that_is_written_by_hand_is_what_the_openapi_document_says() {
         let written = written.as_object().expect("an object");
         assert_eq!(written.keys().collect::<BTreeSet<_>>(), said, "{name}");
         for word in schema["required"].as_array().expect("required") {
-            assert_ne!(word, "deliverAt");
+            assert!(word != "deliverAt" && word != "ingest", "{name}: {word}");
         }
     };
     let payload = Payload::Object("{}");
@@ -413,6 +422,7 @@ fn a_message_that_is_written_by_hand_is_what_the_openapi_document_says() {
         channels: None,
         tags: None,
         deliver_at: Some(0),
+        ingest: Some("{}"),
         payload,
     };
     let message = message_out_json("msg_1", 0, &fields, true);

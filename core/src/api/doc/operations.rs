@@ -16,10 +16,12 @@ use crate::api::model::message::{MessageIn, MessageOut};
 use crate::api::model::openapi::{self, ImportOut};
 use crate::api::model::plugin::{AttachmentsIn, AttachmentsOut, CurrentIn, PluginOut, TestIn, VersionOut};
 use crate::api::model::preset::{PresetOut, RequestIn, SignedOut, VerdictOut};
+use crate::api::model::source::{self, AcceptedOut, RotateTokenOut, SourceOut};
 use crate::api::model::task::{BackgroundTaskOut, BulkReplayIn, PeriodIn, TaskOut};
 use crate::api::model::usage::{UsageIn, UsageOut};
 use crate::api::page::{DEFAULT_LIMIT, ListOut, MAX_LIMIT};
 use crate::api::route::Op;
+use crate::source::rejected::RejectedOut;
 use serde_json::json;
 
 /// What is said of an operation; nothing of those that have no route.
@@ -36,6 +38,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
     const OPERATIONAL: &str = "Webhook Endpoint";
     const PRESET: &str = "Preset";
     const PLUGIN: &str = "Plugin";
+    const SOURCE: &str = "Source";
     let described = match op {
         Op::Health => doc("v1.health.get", HEALTH, "Whether the gateway works").answers::<HealthOut>(200, "It works."),
         Op::HealthPing => doc("v1.health.ping", HEALTH, "Whether the gateway answers").answers_nothing(),
@@ -262,8 +265,56 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         Op::PresetSign => doc("weir.preset.sign", PRESET, "Sign a request as a provider does")
             .body::<RequestIn>()
             .answers::<SignedOut>(200, "What to send."),
+        Op::PresetEventTypes => doc("weir.preset.event-types", PRESET, "Make a provider's event types")
+            .about("Those of its catalog, in its groups, with its examples. What there is of the same name is changed.")
+            .answers::<ImportOut>(200, "Done."),
+
+        Op::SourceList => doc("v1.ingest.source.list", SOURCE, "List sources")
+            .page("ascending")
+            .answers::<ListOut<SourceOut>>(200, "A page of sources."),
+        Op::SourceCreate => doc("v1.ingest.source.create", SOURCE, "Create a source")
+            .about("A URL at which a provider's webhooks come in. Its type is the name of a preset, one of Svix's kinds, generic-webhook or custom.")
+            .body::<source::Fields<'_>>()
+            .answers::<SourceOut>(201, "Created.")
+            .error(409),
+        Op::SourceGet => doc("v1.ingest.source.get", SOURCE, "Get a source")
+            .about("Below a source's path there is what is below an application's: endpoints, messages, attempts, replays, plugins.")
+            .answers::<SourceOut>(200, "The source."),
+        Op::SourceUpdate => doc("v1.ingest.source.update", SOURCE, "Set or create a source")
+            .about("Secrets stay where none are given and the type is the same.")
+            .body::<source::Fields<'_>>()
+            .answers::<SourceOut>(200, "Set.")
+            .answers::<SourceOut>(201, "Created.")
+            .error(409),
+        Op::SourceDelete => doc("v1.ingest.source.delete", SOURCE, "Delete a source").answers_nothing(),
+        Op::SourceRotate => doc("v1.ingest.source.rotate-token", SOURCE, "Give a source a new URL")
+            .query(
+                "grace_period_seconds",
+                "How many seconds the one of before stays valid; 0 ends all of before at once.",
+                json!({ "type": "integer", "minimum": 0, "maximum": 172_800, "default": 172_800 }),
+            )
+            .answers::<RotateTokenOut>(200, "The new URL.")
+            .error(429),
+        Op::SourcePortal => doc("v1.ingest.dashboard", SOURCE, "Get access to a source's dashboard")
+            .optional_body::<PortalAccessIn>()
+            .answers::<PortalAccessOut>(200, "A token for this source."),
+        Op::RejectedList => doc("weir.ingest.rejected.list", SOURCE, "List rejected requests")
+            .about("The newest thousand whose signature was not right, newest first.")
+            .limit()
+            .iterator()
+            .answers::<ListOut<RejectedOut>>(200, "A page of rejected requests."),
+        Op::RejectedGet => doc("weir.ingest.rejected.get", SOURCE, "Get a rejected request")
+            .answers::<RejectedOut>(200, "The request, with all that is kept of it."),
+        Op::RejectedAccept => doc("weir.ingest.rejected.accept", SOURCE, "Accept a rejected request by hand")
+            .about("Its events are delivered as if its signature had been right.")
+            .answers::<AcceptedOut>(202, "Accepted.")
+            .error(409),
+        Op::MessageRaw => doc("weir.ingest.message.raw", SOURCE, "Get the bytes of an event as they came in")
+            .answers_bytes("The bytes, with the content type that they came with.")
+            .error(400),
 
         Op::PluginList => doc("weir.plugin.list", PLUGIN, "List plugins")
+            .about("The tenant's own, and those that are bundled with the deployment.")
             .page("ascending")
             .answers::<ListOut<PluginOut>>(200, "A page of plugins."),
         Op::PluginUpload => doc("weir.plugin.upload", PLUGIN, "Upload a version of a plugin")
@@ -283,7 +334,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .answers::<ListOut<VersionOut>>(200, "A page of versions."),
         Op::VersionGet => doc("weir.plugin.version.get", PLUGIN, "Get a version of a plugin").answers::<VersionOut>(200, "The version."),
         Op::VersionDelete => doc("weir.plugin.version.delete", PLUGIN, "Delete a version of a plugin").force().answers_nothing().error(409),
-        Op::VersionWasm => doc("weir.plugin.version.wasm", PLUGIN, "Get a version's module, as it was uploaded").answers_module(),
+        Op::VersionWasm => doc("weir.plugin.version.wasm", PLUGIN, "Get a version's module, as it was uploaded").answers_module().error(409),
         Op::PluginTest => doc("weir.plugin.test", PLUGIN, "Run a plugin on one event")
             .about("Nothing is delivered.")
             .body::<TestIn>()
@@ -300,7 +351,8 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         | Op::PluginAttach
         | Op::PluginSettle
         | Op::PluginVerify
-        | Op::PluginModule => return None,
+        | Op::PluginModule
+        | Op::RejectedTake => return None,
     };
     Some(described)
 }

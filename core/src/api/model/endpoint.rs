@@ -5,6 +5,7 @@ use super::{
     none_if_empty, null_is_default, unique,
 };
 use crate::api::body::{self, Faults, Patch};
+use crate::endpoint::{Batch, Order};
 use crate::error::ApiError;
 use crate::header::{self, HeaderFault, MAX_HEADERS};
 use crate::preset::Example;
@@ -26,6 +27,10 @@ pub const MAX_RETRIES: usize = 50;
 pub const MAX_RETRY_S: f64 = 604_800.0;
 /// The longest time that an endpoint may take to answer, in seconds.
 pub const MAX_TIMEOUT_S: u16 = 30;
+/// The most events in one request.
+pub const MAX_BATCH: u16 = 500;
+/// The longest time that an event waits for others, in milliseconds: a minute.
+pub const MAX_BATCH_WAIT_MS: u32 = 60_000;
 /// The most requests in flight to one endpoint.
 pub const MAX_IN_FLIGHT: u16 = 100;
 /// The longest time that a rotated secret stays valid, in seconds: a week.
@@ -122,6 +127,12 @@ pub struct EndpointContent {
     /// As which provider it sends; none for the gateway's own way.
     #[n(13)]
     pub send_as: Option<SendAs>,
+    /// Several events in one request; none for one, or for what the preset does.
+    #[n(14)]
+    pub batch: Option<Batch>,
+    /// In which order; none for no promise.
+    #[n(15)]
+    pub order: Option<Order>,
 }
 
 impl EndpointContent {
@@ -176,6 +187,18 @@ impl EndpointContent {
             &["timeoutSeconds"],
             format!("Send seconds from 1 to {MAX_TIMEOUT_S}."),
         );
+        if let Some(batch) = self.batch {
+            faults.check(
+                (1..=MAX_BATCH).contains(&batch.max_events),
+                &["batch", "maxEvents"],
+                format!("Send a number from 1 to {MAX_BATCH}."),
+            );
+            faults.check(
+                batch.max_wait_ms <= MAX_BATCH_WAIT_MS,
+                &["batch", "maxWaitMs"],
+                format!("Send milliseconds from 0 to {MAX_BATCH_WAIT_MS}."),
+            );
+        }
     }
 
     /// Changes what the patch names; a 422 where the result would not hold.
@@ -196,6 +219,8 @@ impl EndpointContent {
         patch.header_profile.apply(&mut self.header_profile);
         patch.timeout_seconds.apply(&mut self.timeout_s);
         self.apply_preset(patch.preset, patch.preset_params, patch.scheme);
+        patch.batch.apply(&mut self.batch);
+        patch.order.apply(&mut self.order);
         self.settle();
     }
 
@@ -284,7 +309,7 @@ pub(crate) struct Fields {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     timeout_seconds: Option<u16>,
-    /// As which provider it sends: a preset's name, or `custom`.
+    /// As which provider it sends; none for the gateway's own way.
     #[serde(default)]
     preset: Option<String>,
     /// What the preset leaves open.
@@ -292,7 +317,14 @@ pub(crate) struct Fields {
     preset_params: Option<Params>,
     /// The scheme of the preset `custom`.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     scheme: Option<Example>,
+    /// Several events in one request, as an array; none for one, or for what the preset does.
+    #[serde(default)]
+    batch: Option<Batch>,
+    /// In which order deliveries are made; none for no promise.
+    #[serde(default)]
+    order: Option<Order>,
     // Only create reads the last two.
     /// Made where there is none; only when it is created.
     #[serde(default)]
@@ -319,6 +351,8 @@ impl Fields {
             header_profile: self.header_profile,
             timeout_s: self.timeout_seconds,
             send_as: None,
+            batch: self.batch,
+            order: self.order,
         };
         content.apply_preset(self.preset.into(), self.preset_params.into(), self.scheme.into());
         content.settle();
@@ -421,7 +455,12 @@ pub struct EndpointPatch {
     /// What the preset leaves open.
     pub preset_params: Patch<Params>,
     /// The scheme of the preset `custom`.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub scheme: Patch<Example>,
+    /// Several events in one request, as an array.
+    pub batch: Patch<Batch>,
+    /// In which order deliveries are made.
+    pub order: Patch<Order>,
     /// Replaces the secret at once, without a time in which both are valid. SDKs before 2.0 offer it.
     pub secret: Patch<String>,
 }
@@ -487,12 +526,17 @@ pub struct EndpointOut {
     header_profile: Option<HeaderProfile>,
     /// How long an answer may take, in seconds; none for the gateway's own setting.
     timeout_seconds: Option<u16>,
-    /// As which provider it sends.
+    /// As which provider it sends; none for the gateway's own way.
     preset: Option<String>,
     /// What the preset leaves open.
     preset_params: Params,
     /// The scheme of the preset `custom`.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     scheme: Option<Example>,
+    /// Several events in one request, as an array; none for one, or for what the preset does.
+    batch: Option<Batch>,
+    /// In which order deliveries are made; none for no promise.
+    order: Option<Order>,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
@@ -526,6 +570,8 @@ impl EndpointOut {
             preset: Some(send_as.preset).filter(|name| !name.is_empty()),
             preset_params: send_as.params,
             scheme: send_as.scheme.and_then(Example::parse),
+            batch: content.batch,
+            order: content.order,
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }

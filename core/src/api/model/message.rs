@@ -206,6 +206,7 @@ impl<'a> MessageIn<'a> {
             channels: self.channels.as_deref(),
             tags: self.tags.as_deref(),
             deliver_at: self.deliver_at_ms,
+            ingest: None,
             // Only a raw payload has to be looked at: the other is an object, or it would not be here.
             payload: self.raw_payload().map_or(Payload::Object(self.payload.get()), Payload::of),
         }
@@ -271,6 +272,8 @@ pub struct MessageFields<'a> {
     pub tags: Option<&'a [String]>,
     /// When it is to be delivered (ms), where that is not at once.
     pub deliver_at: Option<i64>,
+    /// What is known of the request that it came with at a source: the text of a JSON object.
+    pub ingest: Option<&'a str>,
     /// The payload.
     pub payload: Payload<'a>,
 }
@@ -295,6 +298,10 @@ pub(crate) struct MessageOut {
     #[schemars(with = "Option<crate::api::doc::kind::Time>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     deliver_at: Option<String>,
+    /// What is known of the request with which it came in at a source.
+    #[schemars(with = "Option<crate::api::doc::kind::Object>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ingest: Option<serde_json::Value>,
     /// When it was accepted.
     #[schemars(with = "crate::api::doc::kind::Time")]
     timestamp: String,
@@ -341,6 +348,10 @@ impl MessageAnswer {
         if let Some(at) = message.deliver_at {
             between.push_str(r#","deliverAt":"#);
             quote(&mut between, &rfc3339(at));
+        }
+        if let Some(ingest) = message.ingest {
+            between.push_str(r#","ingest":"#);
+            between.push_str(ingest);
         }
         between.push_str(r#","timestamp":""#);
         let mut after = String::with_capacity(payload.len().saturating_add(40));
@@ -652,6 +663,7 @@ mod tests {
                 channels: Some(&[]),
                 tags: Some(std::slice::from_ref(&tag)),
                 deliver_at: None,
+                ingest: None,
                 payload: Payload::of(&payload),
             };
             let out = message_out_json(&id, 0, &fields, true);

@@ -12,6 +12,7 @@ pub mod message;
 pub mod openapi;
 pub mod plugin;
 pub mod preset;
+pub mod source;
 pub mod task;
 pub mod usage;
 

@@ -51,17 +51,19 @@ pub struct PluginOut {
     pub name: String,
     /// The version that endpoints run unless they have pinned another.
     pub current: String,
+    /// Whether it comes with the deployment, and is not the tenant's own.
+    pub bundled: bool,
     /// What the current version says about itself; null where it says nothing.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub manifest: Option<Box<RawValue>>,
     /// How many versions are kept.
     pub versions: i64,
-    /// RFC 3339.
-    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
-    pub created_at: String,
-    /// RFC 3339.
-    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
-    pub updated_at: String,
+    /// RFC 3339; null for a bundled one.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    pub created_at: Option<String>,
+    /// RFC 3339; null for a bundled one.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    pub updated_at: Option<String>,
 }
 
 /// A version of a plugin, as it is answered.
@@ -76,6 +78,8 @@ pub struct VersionOut {
     pub plugin: String,
     /// Whether it is the current version.
     pub current: bool,
+    /// Whether it comes with the deployment.
+    pub bundled: bool,
     /// The module's bytes, as it was uploaded.
     pub size: i64,
     /// The version of the pass that makes it count its fuel.
@@ -83,9 +87,9 @@ pub struct VersionOut {
     /// What it says about itself; null where it says nothing.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub manifest: Option<Box<RawValue>>,
-    /// RFC 3339.
-    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
-    pub created_at: String,
+    /// RFC 3339; null for a bundled one.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    pub created_at: Option<String>,
     /// Where it stands in the list of versions.
     #[serde(skip)]
     pub place: String,
@@ -144,7 +148,7 @@ pub struct AttachmentIn {
     /// The plugin's name.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::PluginName"))]
     pub name: String,
-    /// The version to keep to; none follows the current one.
+    /// The version to keep to, or `bundled`; none follows the current one.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Version>"))]
     pub version: Option<String>,

@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::signature;
 use crate::sql::memory::Memory;
 
+mod line;
 mod plugins;
 mod presets;
 
@@ -44,6 +45,8 @@ fn config(version: i64) -> Config {
         max_in_flight: None,
         plugins: None,
         send_as: None,
+        batch: None,
+        order: None,
     }
 }
 
@@ -78,6 +81,7 @@ impl Sut {
                 event_type: "order.paid".into(),
                 channels: None,
                 payload: b"{}".to_vec().into(),
+                headers: None,
             })
             .collect()
     }
@@ -112,7 +116,7 @@ impl Sut {
     /// The App answers with the payloads asked for; what is sent then.
     fn payloads(&mut self, asked: &[String]) -> Effects {
         let found = asked.iter().map(|id| (id.clone(), b"{}".to_vec().into())).collect();
-        let answer = Payloads { found, gone: Vec::new() };
+        let answer = Payloads { found, gone: Vec::new(), headers: None };
         self.endpoint.payloads(self.now, &mut self.rng, asked, Some(answer)).unwrap()
     }
 
@@ -490,6 +494,7 @@ fn a_resend_is_one_attempt_and_does_not_disturb_the_schedule() {
         event_type: "order.paid".into(),
         channels: None,
         payload: b"{}".to_vec().into(),
+        headers: None,
     };
     let resend = Resend { config_version: 1, message };
     let (taken, mut effects) = sut.endpoint.resend(sut.now, &mut sut.rng, resend.clone()).unwrap();
@@ -547,7 +552,7 @@ fn a_delivery_whose_payload_is_gone_fails_for_good_and_says_why() {
     sut.answer(attempt, 500);
     sut.now += 6_001;
     let asked = sut.alarm().fetch_payloads;
-    let gone = Payloads { found: Vec::new(), gone: asked.clone() };
+    let gone = Payloads { found: Vec::new(), gone: asked.clone(), headers: None };
     let effects = sut.endpoint.payloads(sut.now, &mut sut.rng, &asked, Some(gone)).unwrap();
     assert!(matches!(&effects.reports[..], [(_, Report { kind: ReportKind::Exhausted { .. }, .. })]));
     assert_eq!((sut.due(), sut.stats()), (0, (0, 2, 1)));

@@ -36,7 +36,7 @@ impl Sut {
         let run = |mut passage: Passage| {
             let verdict = verdict.clone();
             let engine = EngineName::Wasmi;
-            passage.chain.ran(Ran { verdict, logs: Vec::new(), fuel: 1, pages: 1, engine });
+            passage.chain.ran(Ran { verdict, logs: Vec::new(), fuel: 1, pages: 1, engine, version: None });
             passage.ended()
         };
         let passed = passages.into_iter().map(run).collect();

@@ -9,9 +9,11 @@ fn secret(text: &str, expires_at: Option<i64>) -> SecretFrame {
     SecretFrame { sealed: format!("plain:{text}"), expires_at }
 }
 
-/// An endpoint that sends as this preset, and leaves everything else to it.
+/// An endpoint that sends as this preset, and leaves everything else to it; only batches do not wait for others.
 fn sending_as(name: &str, secrets: &[&str]) -> Config {
+    let delivery = preset::find(name).and_then(|preset| preset.delivery);
     Config {
+        batch: delivery.filter(|delivery| delivery.batch).map(|_| Batch { max_events: 100, max_wait_ms: 0 }),
         secrets: secrets.iter().map(|text| secret(text, None)).collect(),
         schedule_ms: None,
         timeout_ms: None,
@@ -148,6 +150,17 @@ fn mailabl_has_three_seconds_ten_retries_and_no_end_of_the_endpoint() {
     assert_eq!(attempt.timeout_ms, 9_000, "what the endpoint says goes before");
     sut.answer(attempt, 200);
     assert_eq!(attempts(&mut sut, 500).len(), 1);
+}
+
+#[test]
+fn mailabl_gathers_events_for_half_a_second() {
+    let mut sut = Sut::with(Config { batch: None, ..sending_as("mailabl", &["app-secret"]) });
+    let messages = sut.messages(2);
+    assert!(sut.push(&messages).1.send.is_empty());
+    sut.now += 500;
+    let sent = sut.endpoint.tick(sut.now, &mut sut.rng).unwrap().send;
+    assert_eq!((sent.len(), sent[0].body.as_slice()), (1, &b"[{},{}]"[..]));
+    assert!(verify(&sent[0], "mailabl", "app-secret", &Params::new()).is_good());
 }
 
 #[test]

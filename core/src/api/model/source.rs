@@ -1,0 +1,388 @@
+//! Sources in the API: Svix's bodies and answers, and what Weir has on top (presets as kinds, several secrets, options, a
+//! scheme of one's own).
+
+use super::endpoint::MAX_URL;
+use super::{Metadata, check_event_type, check_metadata, check_text, check_uid, is_name, null_is_default};
+use crate::api::body::{self, Faults, Patch};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::header;
+use crate::rng::Entropy;
+use crate::scheme::Params;
+use crate::source::{Custom, Kind, MAX_BODY, MAX_DEDUP_S, OVERLAP_MS, Options, SourceRecord, similar};
+use crate::time::rfc3339;
+use crate::vault::Vault;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The most secrets that count at once.
+const MAX_SECRETS: usize = 10;
+/// The longest secret: certificates and key sets are secrets, too.
+const MAX_SECRET: usize = 16 * 1024;
+/// The most headers that are delivered with an event.
+const MAX_FORWARDED: usize = 20;
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceIn"))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fields<'a> {
+    /// For people.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
+    name: String,
+    /// The caller's own name.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
+    uid: Option<String>,
+    /// For the caller.
+    #[serde(default, deserialize_with = "null_is_default")]
+    metadata: Metadata,
+    /// What sends: the name of a preset, one of Svix's kinds, generic-webhook or custom.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What belongs to the type: above all its secret.
+    #[serde(borrow, default, deserialize_with = "null_is_default")]
+    config: ConfigIn<'a>,
+    /// What becomes of requests.
+    #[serde(default, deserialize_with = "null_is_default")]
+    options: Options,
+}
+
+/// What belongs to the kind. What is not named by it is not read.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceConfigIn"))]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ConfigIn<'a> {
+    /// The provider's secret.
+    secret: Patch<String>,
+    /// Several, newest first: while the provider's is being changed.
+    secrets: Option<Vec<String>>,
+    /// Svix's name for the secret of providers that sign with a private key.
+    public_key: Option<String>,
+    /// Svix's name for Adobe Sign's.
+    client_id: Option<String>,
+    /// Svix's name for the parameter `verify_token`.
+    verify_token: Option<String>,
+    /// Values of the account that the provider signs, by name.
+    params: Option<Params>,
+    // Read apart, as presets are read: one reader of schemes in the program is enough.
+    #[serde(borrow)]
+    #[cfg_attr(
+        test,
+        schemars(
+            description = "Of the type custom: its scheme, where its events say what they are, and their methods.",
+            with = "Option<crate::api::doc::kind::Object>"
+        )
+    )]
+    custom: Option<&'a RawValue>,
+}
+
+/// The body of create and PUT, read and checked.
+#[derive(Debug)]
+pub struct SourceIn {
+    record: SourceRecord,
+    /// `None` keeps those of before.
+    secrets: Option<Vec<String>>,
+    params: Params,
+}
+
+impl SourceIn {
+    /// Reads and checks a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let Fields { name, uid, metadata, kind, config, mut options } = body::parse(bytes)?;
+        let mut faults = Faults::default();
+        faults.check(!name.is_empty(), &["name"], "Give the source a name.");
+        check_text(&mut faults, "name", &name);
+        if let Some(uid) = &uid {
+            check_uid(&mut faults, &["uid"], uid);
+        }
+        check_metadata(&mut faults, &metadata);
+        check_options(&mut faults, &mut options);
+        let (one, many) = (config.secret, config.secrets);
+        let named = config.public_key.or(config.client_id);
+        let secrets = match (one, named, many) {
+            (Patch::Set(secret), _, None) | (_, Some(secret), None) => Some(vec![secret]),
+            (Patch::Set(secret), _, Some(more)) => Some(std::iter::once(secret).chain(more).collect()),
+            (_, _, Some(secrets)) => Some(secrets),
+            (Patch::Null, None, None) => Some(Vec::new()),
+            (Patch::Absent, None, None) => None,
+        };
+        let mut params = config.params.unwrap_or_default();
+        params.extend(config.verify_token.map(|token| ("verify_token".to_owned(), token)));
+        let given = secrets.as_deref().unwrap_or_default();
+        let custom = check_kind(&mut faults, &kind, config.custom, given, &params);
+        faults.into_result()?;
+        let record = SourceRecord { name, uid, metadata, kind, custom, options, ..SourceRecord::default() };
+        Ok(Self { record, secrets, params })
+    }
+
+    /// The uid that it names.
+    pub fn uid(&self) -> Option<&str> {
+        self.record.uid.as_deref()
+    }
+
+    /// Names it by the uid of the path, where the body names none.
+    pub fn or_uid(&mut self, uid: &str) -> Result<(), ApiError> {
+        if self.record.uid.is_none() {
+            super::check_new_uid(Some(uid))?;
+            self.record.uid = Some(uid.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The record to store. Of the one of `before`, its secrets stay where none are given and the kind is the same.
+    pub fn record(
+        &self,
+        before: Option<SourceRecord>,
+        vault: &Vault,
+        rng: &mut impl Entropy,
+    ) -> Result<SourceRecord, ApiError> {
+        let mut seal = |text: &str| vault.seal(text, rng).map_err(|e| ApiError::Internal(e.to_string()));
+        let before = before.unwrap_or_default();
+        let secrets = match &self.secrets {
+            Some(texts) => texts.iter().map(|text| seal(text)).collect::<Result<_, _>>()?,
+            None if before.kind == self.record.kind => before.secrets,
+            None => Vec::new(),
+        };
+        let params = if self.params.is_empty() {
+            None
+        } else {
+            Some(seal(&serde_json::to_string(&self.params).unwrap_or_default())?)
+        };
+        Ok(SourceRecord {
+            secrets,
+            params,
+            generation: before.generation,
+            old: before.old,
+            created_at: before.created_at,
+            updated_at: before.updated_at,
+            version: before.version,
+            ..self.record.clone()
+        })
+    }
+}
+
+fn check_options(faults: &mut Faults, options: &mut Options) {
+    for (index, name) in options.forward_headers.iter_mut().enumerate() {
+        name.make_ascii_lowercase();
+        if let Err(fault) = header::check(name, "") {
+            faults.add(&["options", "forwardHeaders", &index.to_string()], fault.to_string());
+        }
+    }
+    faults.check(
+        options.forward_headers.len() <= MAX_FORWARDED,
+        &["options", "forwardHeaders"],
+        format!("Send up to {MAX_FORWARDED} names."),
+    );
+    faults.check(
+        options.dedup_window_seconds.is_none_or(|s| s <= MAX_DEDUP_S),
+        &["options", "dedupWindowSeconds"],
+        format!("Send seconds from 0 to {MAX_DEDUP_S}."),
+    );
+    faults.check(
+        options.max_body_bytes.is_none_or(|bytes| (1..=MAX_BODY).contains(&bytes)),
+        &["options", "maxBodyBytes"],
+        format!("Send bytes from 1 to {MAX_BODY}."),
+    );
+    faults.check(
+        options.rate_limit.is_none_or(|rate| (1..=10_000).contains(&rate.limit)),
+        &["options", "rateLimit", "limit"],
+        "Send a limit from 1 to 10000, or null for none.",
+    );
+    if let Some(name) = &options.event_type {
+        check_event_type(faults, &["options", "eventType"], name);
+    }
+    if let Some(url) = &options.url {
+        let right = url.len() <= MAX_URL && (url.starts_with("https://") || url.starts_with("http://"));
+        faults.check(
+            right,
+            &["options", "url"],
+            "Send the whole URL that the provider calls, with https://.",
+        );
+    }
+}
+
+/// Checks what belongs to the kind; gives the text of the user's own scheme.
+fn check_kind(
+    faults: &mut Faults,
+    kind: &str,
+    custom: Option<&RawValue>,
+    secrets: &[String],
+    params: &Params,
+) -> Option<String> {
+    faults.check(secrets.len() <= MAX_SECRETS, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
+    let long = secrets.iter().any(|secret| secret.len() > MAX_SECRET);
+    faults.check(!long, &["config", "secret"], format!("A secret may take {MAX_SECRET} bytes."));
+    if kind == "cron" {
+        faults.add(
+            &["type"],
+            "A gateway has no clock of its own to send by: have a scheduler call the URL of a source.",
+        );
+        return None;
+    }
+    if Kind::of(kind) != Kind::Custom {
+        faults.check(custom.is_none(), &["config", "custom"], "Only the type 'custom' takes a scheme.");
+    } else if let Some(custom) = custom {
+        match serde_json::from_str::<Custom>(custom.get()) {
+            Ok(custom) => {
+                for fault in custom.scheme.faults() {
+                    faults.add(&["config", "custom", "scheme"], fault);
+                }
+            }
+            Err(error) => {
+                faults.add(&["config", "custom"], error.to_string());
+                return None;
+            }
+        }
+    } else {
+        faults.add(&["config", "custom"], "The type 'custom' needs a scheme: {\"scheme\": {…}}.");
+        return None;
+    }
+    let custom = custom.map(|custom| custom.get().to_owned());
+    let Some(preset) = Kind::of(kind).preset(custom.as_deref()) else {
+        let near = similar(kind);
+        let near = if near.is_empty() { String::new() } else { format!(" Perhaps: {}.", near.join(", ")) };
+        let how = "GET /api/v1/preset lists the providers; the type 'custom' takes a scheme of your own.";
+        faults.add(&["type"], format!("There is no provider '{kind}'.{near} {how}"));
+        return None;
+    };
+    let ready = preset.scheme.verifying(secrets);
+    for (at, fault) in ready.faults() {
+        faults.add(&["config", "secrets", &at.to_string()], format!("The secret cannot be used: {fault}"));
+    }
+    if preset.keys.is_some() && secrets.is_empty() {
+        faults.add(
+            &["config", "secret"],
+            format!(
+                "{} publishes its keys, which are not fetched: give its certificate or public key (PEM) as the secret, \
+                 and change it when the provider does.",
+                preset.title
+            ),
+        );
+    }
+    for param in preset.scheme.params() {
+        if !params.contains_key(&param) {
+            faults.add(
+                &["config", "params"],
+                format!("{} signs a value of your account: give it as '{param}'.", preset.title),
+            );
+        }
+    }
+    if let Some(name) = params.get("header") {
+        faults.check(
+            name.len() <= header::MAX_NAME && is_name(name),
+            &["config", "params", "header"],
+            "Send the name of a header.",
+        );
+    }
+    custom
+}
+
+/// A source, as it is answered.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SourceOut {
+    id: String,
+    uid: Option<String>,
+    name: String,
+    /// Where the provider sends to. Whoever knows it can send; a new one is made by rotating its token.
+    ingest_url: String,
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
+    created_at: String,
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
+    updated_at: String,
+    metadata: Metadata,
+    /// What sends.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What of it is no secret; left out where the kind has none, as Svix's SDKs expect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<ConfigOut>,
+    /// The preset that the kind stands for.
+    preset: Option<String>,
+    /// How many secrets count.
+    secrets: usize,
+    /// What becomes of requests: as SourceOptions, with every field.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
+    options: Options,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceConfigOut"))]
+#[serde(rename_all = "camelCase")]
+struct ConfigOut {
+    /// Of some types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    /// Of the type custom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
+    custom: Option<Box<RawValue>>,
+}
+
+impl SourceOut {
+    /// The id, by which lists go on.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Makes the answer of what is stored.
+    pub fn new(id: String, record: SourceRecord, ingest_url: String, vault: &Vault) -> Self {
+        let kind = Kind::of(&record.kind);
+        let preset = match kind {
+            Kind::Preset(name) => Some(name.to_owned()),
+            Kind::Generic | Kind::Custom => None,
+        };
+        // Svix's name for it, with the kinds that have it; a public key may be shown.
+        let public_key = match record.kind.as_str() {
+            "telnyx" => record.secrets.first().and_then(|sealed| vault.open(sealed).ok()),
+            _ => None,
+        };
+        let custom = record.custom.and_then(|custom| RawValue::from_string(custom).ok());
+        let config = (kind != Kind::Generic).then_some(ConfigOut { public_key, custom });
+        Self {
+            id,
+            uid: record.uid,
+            name: record.name,
+            ingest_url,
+            created_at: rfc3339(record.created_at),
+            updated_at: rfc3339(record.updated_at),
+            metadata: record.metadata,
+            preset,
+            kind: record.kind,
+            config,
+            secrets: record.secrets.len(),
+            options: record.options,
+        }
+    }
+}
+
+/// How long the URL of before stays valid when the token is rotated, by the query of the request.
+pub fn overlap_ms(query: &str) -> Result<i64, ApiError> {
+    let most = OVERLAP_MS.div_euclid(1_000);
+    let seconds = Query::parse(query).int("grace_period_seconds")?.unwrap_or(most);
+    if (0..=most).contains(&seconds) {
+        return Ok(seconds.saturating_mul(1_000));
+    }
+    Err(ApiError::invalid(&["query", "grace_period_seconds"], format!("Send seconds from 0 to {most}.")))
+}
+
+/// The answer of rotate-token.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RotateTokenOut {
+    /// The source's new URL.
+    pub ingest_url: String,
+}
+
+/// The answer to a rejected request's acceptance.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AcceptedOut {
+    /// The messages that came of it.
+    pub messages: Vec<String>,
+}

@@ -1,0 +1,118 @@
+//! Requests that a source has rejected: the newest are kept for as long as messages are.
+
+use super::handle::Handled;
+use super::{App, Effects, Outcome};
+use crate::api::call::{Call, Reply};
+use crate::api::page::{Keys, Order, Page};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::frame::{self, Accepted};
+use crate::id;
+use crate::rng::Entropy;
+use crate::source::rejected::{MAX_LIST, Rejected, RejectedOut};
+use crate::sql::{Row, Sql, SqlError, Value};
+use serde_json::json;
+
+impl<S: Sql> App<S> {
+    /// Keeps a rejected request; the oldest gives way where there are too many.
+    pub fn keep_rejected(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        kept: &Rejected,
+    ) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if !self.exists(None) {
+            return Ok(effects);
+        }
+        self.sql.exec(
+            "INSERT INTO rejected (id, frame) VALUES (?1, ?2)",
+            &[Value::Text(&id::new(id::REJECTED, kept.at, rng)), Value::Blob(&frame::encode(kept))],
+        )?;
+        self.sql.exec(
+            "DELETE FROM rejected WHERE id <= (SELECT id FROM rejected ORDER BY id DESC LIMIT 1 OFFSET ?1)",
+            &[Value::Int(MAX_LIST)],
+        )?;
+        self.note_retention(now, None);
+        self.arm(now, &mut effects);
+        Ok(effects)
+    }
+
+    pub(super) fn list_rejected(&self, call: &Call) -> Handled {
+        let page =
+            Page::from_query_ordered(&Query::parse(&call.query), Keys::Id(id::REJECTED), Order::Descending)?;
+        let sql = if page.reads_ascending() {
+            "SELECT id, frame, accepted FROM rejected WHERE id > ?1 ORDER BY id LIMIT ?2"
+        } else {
+            "SELECT id, frame, accepted FROM rejected WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+        };
+        let rows = self.sql.query(sql, &[Value::Text(page.from()), Value::Int(page.probe())])?;
+        let rows = rows.into_iter().map(|row| out(row, false)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Outcome::Reply(Reply::json(200, &page.finish(rows, RejectedOut::id))))
+    }
+
+    pub(super) fn get_rejected(&self, id: &str) -> Handled {
+        Ok(Outcome::Reply(Reply::json(200, &out(self.rejected_row(id)?, true)?)))
+    }
+
+    /// The whole of a rejected request, for whoever is about to accept it.
+    pub(super) fn take_rejected(&self, id: &str) -> Handled {
+        let mut row = self.rejected_row(id)?;
+        if row.opt_text(2)?.is_some() {
+            return Err(ApiError::conflict("This request was accepted already."));
+        }
+        let kept = read(&mut row)?;
+        if !kept.is_whole() {
+            return Err(ApiError::conflict(format!(
+                "The request had {} bytes, and only its beginning was kept: it cannot be accepted. Have the provider \
+                 send it again.",
+                kept.size
+            )));
+        }
+        Ok(Outcome::Reply(Reply::frame(200, &kept)))
+    }
+
+    fn rejected_row(&self, id: &str) -> Result<Row, ApiError> {
+        let rows =
+            self.sql.query("SELECT id, frame, accepted FROM rejected WHERE id = ?1", &[Value::Text(id)])?;
+        rows.into_iter().next().ok_or_else(|| ApiError::not_found("Rejected request"))
+    }
+
+    /// Notes which messages came of a rejected request.
+    pub(super) fn note_accepted(&mut self, id: &str, answers: &[Accepted]) -> Result<(), SqlError> {
+        let stored = answers.iter().filter_map(|answer| match answer {
+            Accepted::Stored { id, .. } => Some(id.as_str()),
+            _ => None,
+        });
+        let messages = json!(stored.collect::<Vec<_>>()).to_string();
+        self.sql.exec(
+            "UPDATE rejected SET accepted = ?2 WHERE id = ?1",
+            &[Value::Text(id), Value::Text(&messages)],
+        )
+    }
+
+    /// The bytes of a message as they came in, with their content type.
+    pub(super) fn raw_message(&self, key: &str) -> Handled {
+        let msg_id = self.message_id(key)?;
+        let rows = self.sql.query(
+            "SELECT coalesce(raw, payload), origin ->> 'contentType' FROM message WHERE id = ?1",
+            &[Value::Text(&msg_id)],
+        )?;
+        let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
+        let body = row.opt_blob(0)?.ok_or_else(|| {
+            ApiError::status(400, "missing_payload", "The message's payload is no longer stored.")
+        })?;
+        let content_type = row.opt_text(1)?.unwrap_or_else(|| "application/octet-stream".to_owned());
+        Ok(Outcome::Reply(Reply { status: 200, body, log: None, content_type: Some(content_type) }))
+    }
+}
+
+fn read(row: &mut Row) -> Result<Rejected, SqlError> {
+    frame::decode(&row.blob(1)?).map_err(SqlError)
+}
+
+fn out(mut row: Row, whole: bool) -> Result<RejectedOut, SqlError> {
+    let accepted = row.opt_text(2)?.and_then(|text| serde_json::from_str(&text).ok());
+    let kept = read(&mut row)?;
+    Ok(RejectedOut::new(row.text(0)?, kept, accepted, whole))
+}

@@ -1,0 +1,236 @@
+//! Who goes next: one delivery, or those that go together in one request; whichever is there, or strictly in the order
+//! of the log.
+//!
+//! A batch starts when it is full (by events or by bytes), or when its first event has waited for as long as the
+//! endpoint allows. It is a plan in memory only: every delivery in it has its own row, its own lease and its own
+//! attempts, so that after a crash each is due by itself, and they meet again in the next batch. One asked for by hand
+//! waits for nobody and goes alone.
+//!
+//! In order, the one that goes next is the first by its id of all that are not over, by the table; whatever else is due
+//! waits behind it. So one that fails holds the others up until it gets through or its schedule is used up: then it is
+//! recorded as failed like any other, and the next one's turn comes. By hand is out of turn.
+
+use super::plugins::Ready;
+use super::{Delivery, Endpoint, Queued};
+use crate::plugin::Subject;
+use crate::scheme::Encoding;
+use crate::sql::{Sql, SqlError};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+
+/// At most so many bytes of payload go in one request, if it is not a single one.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+/// What a preset with batches has where the endpoint says nothing.
+pub(super) const PRESET_BATCH: Batch = Batch { max_events: 100, max_wait_ms: 500 };
+
+/// Several events in one request, as a JSON array of their payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Batch {
+    /// At most so many.
+    #[n(0)]
+    pub max_events: u16,
+    /// How long the first one may wait for others, in milliseconds.
+    #[n(1)]
+    pub max_wait_ms: u32,
+}
+
+/// In which order deliveries are made, where one is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Order {
+    /// One after the other, in the order of the log.
+    #[n(0)]
+    Fifo,
+}
+
+/// What happens next.
+pub(super) enum Next {
+    /// These go, in one request; there is at least one.
+    Start(Vec<Ready>),
+    /// This one passes the plugins.
+    Pass(Queued),
+}
+
+/// Whose turn it is.
+enum Turn {
+    Anyones,
+    /// Only this delivery's, and of those asked for by hand.
+    Only(Option<String>),
+}
+
+impl Turn {
+    fn lets(&self, delivery: &Delivery) -> bool {
+        match self {
+            Self::Anyones => true,
+            Self::Only(key) => delivery.manual || key.as_ref() == Some(&delivery.key),
+        }
+    }
+}
+
+impl<S: Sql> Endpoint<S> {
+    pub(super) fn is_fifo(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.sender.order == Some(Order::Fifo))
+    }
+
+    pub(super) fn batch(&self) -> Option<Batch> {
+        self.active.as_ref().and_then(|active| active.sender.batch)
+    }
+
+    /// How many deliveries go in one request at most.
+    pub(super) fn together(&self) -> usize {
+        self.batch().map_or(1, |batch| usize::from(batch.max_events.max(1)))
+    }
+
+    /// What may happen next, if anything may.
+    pub(super) fn next(&mut self, now: i64) -> Result<Option<Next>, SqlError> {
+        if let Some(batch) = self.batch() {
+            if let Some(range) = self.full_batch(batch, now) {
+                return Ok(Some(Next::Start(self.take(range))));
+            }
+            let waits = self.has_plugins().then(|| self.queue.pop_front()).flatten();
+            return Ok(waits.map(|queued| Next::Pass(self.unqueued(queued))));
+        }
+        let turn = self.turn()?;
+        if let Some(at) = self.ready.iter().position(|ready| turn.lets(&ready.delivery)) {
+            return Ok(self.ready.remove(at).map(|ready| Next::Start(vec![ready])));
+        }
+        let Some(at) = self.queue.iter().position(|queued| turn.lets(&queued.delivery)) else {
+            return Ok(None);
+        };
+        let Some(queued) = self.queue.remove(at).map(|queued| self.unqueued(queued)) else { return Ok(None) };
+        Ok(Some(if self.has_plugins() {
+            Next::Pass(queued)
+        } else {
+            Next::Start(vec![self.unchanged(queued)])
+        }))
+    }
+
+    fn turn(&self) -> Result<Turn, SqlError> {
+        if !self.is_fifo() {
+            return Ok(Turn::Anyones);
+        }
+        let rows = self
+            .sql
+            .query("SELECT id FROM delivery WHERE slot > 0 AND manual = 0 ORDER BY msg_id LIMIT 1", &[])?;
+        Ok(Turn::Only(rows.into_iter().next().map(|mut row| row.text(0)).transpose()?))
+    }
+
+    fn unqueued(&mut self, queued: Queued) -> Queued {
+        self.queue_bytes = self.queue_bytes.saturating_sub(queued.payload.len());
+        queued
+    }
+
+    /// A delivery that has no plugins to pass.
+    fn unchanged(&self, queued: Queued) -> Ready {
+        let Queued { delivery, payload, headers, since } = queued;
+        let subject = self.subject(&delivery, payload, headers);
+        Ready { delivery, subject, since }
+    }
+
+    // Batches.
+
+    /// Those in line for a batch: past the plugins, if there are any.
+    fn in_line(&self) -> Box<dyn Iterator<Item = InLine<'_>> + '_> {
+        if self.has_plugins() {
+            return Box::new(self.ready.iter().map(|ready| {
+                let Ready { delivery, subject: Subject { headers, body, .. }, since } = ready;
+                InLine { manual: delivery.manual, bytes: body.len(), since: *since, headers }
+            }));
+        }
+        Box::new(self.queue.iter().map(|queued| {
+            let Queued { delivery, payload, headers, since } = queued;
+            let headers = headers.as_deref().unwrap_or_default();
+            InLine { manual: delivery.manual, bytes: payload.len(), since: *since, headers }
+        }))
+    }
+
+    /// Which of those in line go now.
+    fn full_batch(&self, batch: Batch, now: i64) -> Option<Range<usize>> {
+        if let Some(at) = self.in_line().position(|one| one.manual) {
+            return Some(at..at.saturating_add(1));
+        }
+        let first = self.in_line().next()?;
+        let (mut count, mut bytes) = (0usize, 0usize);
+        let mut full = false;
+        for one in self.in_line() {
+            bytes = bytes.saturating_add(one.bytes);
+            // What plugins gave other headers, or brought others along, cannot go in the same request.
+            full = count >= self.together()
+                || (count > 0 && (bytes > BATCH_BYTES || one.headers != first.headers));
+            if full {
+                break;
+            }
+            count = count.saturating_add(1);
+        }
+        full |= count >= self.together();
+        (full || goes_at(batch, first.since, now) <= now).then_some(0..count)
+    }
+
+    fn take(&mut self, range: Range<usize>) -> Vec<Ready> {
+        if self.has_plugins() {
+            return self.ready.drain(range).collect();
+        }
+        let taken: Vec<Queued> = self.queue.drain(range).collect();
+        taken
+            .into_iter()
+            .map(|queued| {
+                let queued = self.unqueued(queued);
+                self.unchanged(queued)
+            })
+            .collect()
+    }
+
+    /// When the batch that is waiting goes, if none joins.
+    pub(super) fn batch_goes_at(&self, now: i64) -> Option<i64> {
+        let batch = self.batch()?;
+        let first = self.in_line().next()?;
+        Some(if self.full_batch(batch, now).is_some() { now } else { goes_at(batch, first.since, now) })
+    }
+}
+
+struct InLine<'a> {
+    manual: bool,
+    bytes: usize,
+    since: i64,
+    headers: &'a [(String, String)],
+}
+
+/// A clock that went back makes nobody wait longer.
+fn goes_at(batch: Batch, since: i64, now: i64) -> i64 {
+    since.min(now).saturating_add(i64::from(batch.max_wait_ms))
+}
+
+/// What those that go together are to the receiver: one event under its own id, or several under one that stands for
+/// just these, whenever they go together again.
+pub(super) struct Together {
+    pub(super) id: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Together {
+    /// `in_batches`: even a single one is an array.
+    pub(super) fn of(going: &mut [Ready], in_batches: bool) -> Self {
+        let ids: Vec<&str> = going.iter().map(|ready| ready.delivery.msg_id.as_str()).collect();
+        let id = match ids.as_slice() {
+            [only] => (*only).to_owned(),
+            several => {
+                let digest = Sha256::digest(several.join(","));
+                format!("batch_{}", Encoding::Hex.encode(digest.get(..16).unwrap_or_default()))
+            }
+        };
+        let bodies = going.iter_mut().map(|ready| std::mem::take(&mut ready.subject.body));
+        let body = if in_batches {
+            let parts: Vec<Vec<u8>> = bodies.collect();
+            [b"[", parts.join(&b","[..]).as_slice(), b"]"].concat()
+        } else {
+            bodies.flatten().collect()
+        };
+        Self { id, body }
+    }
+}

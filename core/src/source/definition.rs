@@ -1,0 +1,447 @@
+//! What becomes of a request at a source's URL.
+//!
+//! The order is fixed: a handshake is answered; the method has to be one that the provider uses; the raw bytes are
+//! verified; and only then is anything parsed, to find out which events there are.
+
+use super::kind::Kind;
+use super::rejected::{self, Rejected};
+use super::{Batch, Form, MAX_BODY, SourceRecord, SourceRow, Unverified, form};
+use crate::api::model::{MAX_NAME, is_name};
+use crate::frame::{Ingest, NewMessage};
+use crate::pace::Pace;
+use crate::preset::{Confidence, EventPlaces, Preset, Responses, batch_items};
+use crate::scheme::handshake::Answer;
+use crate::scheme::{Params, Place, Proof, Reason, Request, Scheme, Secrets, Verdict};
+use crate::time::rfc3339;
+use crate::vault::Vault;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The most events of one request.
+pub const MAX_EVENTS: usize = 1_000;
+/// The most bytes that a message takes in its row: a form is kept as it came and as JSON.
+const MAX_STORED: usize = 1_900_000;
+
+/// A user's own scheme, as the API takes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Custom {
+    /// How requests prove where they come from.
+    pub scheme: Scheme,
+    /// Where an event says what it is.
+    #[serde(default)]
+    pub event: EventPlaces,
+    /// The methods that events come with.
+    #[serde(default = "any_method")]
+    pub methods: Vec<String>,
+}
+
+fn any_method() -> Vec<String> {
+    ["POST", "PUT", "PATCH", "GET"].map(str::to_owned).to_vec()
+}
+
+impl Default for Custom {
+    fn default() -> Self {
+        Self { scheme: Scheme::None, event: EventPlaces::default(), methods: any_method() }
+    }
+}
+
+impl Custom {
+    /// As a preset, which has what a user does not say.
+    #[allow(clippy::unnecessary_wraps)] // as the other kinds, of which there may be none
+    pub(super) fn preset(self, title: &str) -> Option<Preset> {
+        Some(Preset {
+            name: String::new(),
+            title: title.to_owned(),
+            docs: String::new(),
+            confidence: Confidence::Documented,
+            scheme: self.scheme,
+            event: self.event,
+            methods: self.methods,
+            content_type: "application/json".to_owned(),
+            handshakes: Vec::new(),
+            responses: Responses::default(),
+            keys: None,
+            delivery: None,
+            catalog: Vec::new(),
+            test_event: None,
+            notes: Vec::new(),
+        })
+    }
+}
+
+/// A source, made ready for requests.
+#[derive(Debug)]
+pub struct Definition {
+    /// `src_…`
+    pub id: String,
+    /// As it is stored.
+    pub record: SourceRecord,
+    preset: Preset,
+    secrets: Secrets,
+    texts: Vec<String>,
+    params: Params,
+    dedup_ms: i64,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum Receipt {
+    /// It was a handshake: this is the answer, and nothing is stored. (The text to adopt as the secret is.)
+    Handshake(Answer),
+    /// It is refused for what it is, and not kept.
+    Refused(Refusal),
+    /// Its signature is not right: it is refused with this, and may be kept for a look.
+    Rejected(Refusal, Reason),
+    /// These events are to be stored; the answer is [`Definition::answer`].
+    Events(Vec<NewMessage>),
+}
+
+/// Why a request is refused, as its sender may know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// A stable word.
+    pub code: &'static str,
+    /// A sentence.
+    pub detail: String,
+    /// A header that goes with it.
+    pub header: Option<(&'static str, String)>,
+}
+
+impl Refusal {
+    fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), header: None }
+    }
+
+    /// The URL is no source's, or not any more.
+    pub fn unknown() -> Self {
+        Self::new(404, "not_found", "No source has this URL. Its owner may have given it a new one.")
+    }
+
+    /// More bytes than the source takes.
+    pub fn too_large(limit: u32) -> Self {
+        Self::new(413, "payload_too_large", format!("This source takes requests of up to {limit} bytes."))
+    }
+
+    /// More requests than the source takes.
+    pub fn too_many(wait_ms: i64) -> Self {
+        let seconds = wait_ms.max(0).saturating_add(999).div_euclid(1_000).max(1);
+        let detail = format!("This source has had its share of requests. Try again in {seconds} s.");
+        let header = Some(("retry-after", seconds.to_string()));
+        Self { header, ..Self::new(429, "too_many_requests", detail) }
+    }
+
+    /// Nothing was stored, through no fault of the sender.
+    pub fn unavailable() -> Self {
+        let header = Some(("retry-after", "5".to_owned()));
+        Self { header, ..Self::new(503, "not_ready", "The request was not stored. Send it again.") }
+    }
+
+    /// As the body of the answer.
+    pub fn body(&self) -> String {
+        serde_json::json!({ "code": self.code, "detail": self.detail }).to_string()
+    }
+}
+
+/// What is stored of an event besides itself, as the API shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Origin<'a> {
+    verdict: &'static str,
+    reason: Option<&'a str>,
+    /// Which of the source's secrets signed it.
+    secret_index: Option<usize>,
+    /// How old the request was by its own time.
+    age_ms: Option<i64>,
+    /// The event's type as the provider writes it, where event types are not written so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_type: Option<&'a str>,
+    /// When it happened, where it says so.
+    event_time: Option<String>,
+    method: &'a str,
+    content_type: Option<&'a str>,
+    /// Its place in the body, where that held several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    accepted_by_hand: bool,
+}
+
+/// What is known of who sent a request.
+struct Standing<'a> {
+    verdict: &'static str,
+    reason: Option<&'a str>,
+    proof: Option<Proof>,
+    accepted_by_hand: bool,
+}
+
+impl Standing<'_> {
+    fn of(verdict: &Verdict) -> Self {
+        let proof = match verdict {
+            Verdict::Verified(proof) | Verdict::Authenticated(proof) => Some(*proof),
+            Verdict::Failed(_) | Verdict::Unattempted => None,
+        };
+        let reason = verdict.reason().map(Reason::code);
+        Self { verdict: verdict.word(), reason, proof, accepted_by_hand: false }
+    }
+}
+
+impl Definition {
+    /// Opens the source's secrets and reads its preset; the error is a text for the log.
+    pub fn new(row: SourceRow, vault: &Vault, default_dedup_ms: i64) -> Result<Self, String> {
+        let SourceRow { id, record } = row;
+        let preset = Kind::of(&record.kind).preset(record.custom.as_deref());
+        let preset =
+            preset.ok_or_else(|| format!("{id}: there is no preset for the kind '{}'", record.kind))?;
+        let open = |sealed: &String| vault.open(sealed).map_err(|error| format!("{id}: {error}"));
+        let texts = record.secrets.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let params = match &record.params {
+            Some(sealed) => serde_json::from_str(&open(sealed)?).map_err(|error| format!("{id}: {error}"))?,
+            None => Params::new(),
+        };
+        let secrets = preset.scheme.verifying(&texts);
+        let dedup_ms = record.options.dedup_window_seconds;
+        let dedup_ms = dedup_ms.map_or(default_dedup_ms, |s| i64::from(s).saturating_mul(1_000));
+        Ok(Self { id, record, preset, secrets, texts, params, dedup_ms })
+    }
+
+    /// The most bytes of a request.
+    pub fn max_body(&self) -> u32 {
+        self.record.options.max_body_bytes.unwrap_or(MAX_BODY)
+    }
+
+    /// The most requests.
+    pub fn rate(&self) -> Option<Pace> {
+        let rate = self.record.options.rate_limit?;
+        Some(Pace { limit: rate.limit, window_ms: rate.window.millis() })
+    }
+
+    /// Whether there is a secret already.
+    pub fn has_secret(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
+    /// What the provider expects to be answered to an event: status, content type, body.
+    pub fn answer(&self) -> (u16, &'static str, &str) {
+        let Responses { accepted, body, .. } = &self.preset.responses;
+        let json = serde_json::from_str::<&RawValue>(body).is_ok();
+        (*accepted, if json { "application/json" } else { "text/plain; charset=utf-8" }, body)
+    }
+
+    /// The URL that the provider was given, with the query of this request.
+    pub fn url(&self, requested: &str) -> String {
+        let Some(registered) = &self.record.options.url else { return requested.to_owned() };
+        match requested.split_once('?') {
+            Some((_, query)) if !registered.contains('?') => format!("{registered}?{query}"),
+            _ => registered.clone(),
+        }
+    }
+
+    /// What a request comes to. `request.url` is [`Definition::url`].
+    pub fn receive(&self, request: &Request<'_>, now: i64) -> Receipt {
+        if let Some(answer) = self.preset.handshake(&self.secrets, &self.params, request, now) {
+            return Receipt::Handshake(answer);
+        }
+        if !self.preset.methods.iter().any(|method| method == request.method) {
+            let allowed = self.preset.methods.join(", ");
+            let detail = format!("Events come with {allowed}.");
+            let header = Some(("allow", allowed));
+            return Receipt::Refused(Refusal { header, ..Refusal::new(405, "method_not_allowed", detail) });
+        }
+        let verdict = self.preset.scheme.verify(&self.secrets, &self.params, request, now);
+        if let Verdict::Failed(reason) = &verdict
+            && self.record.options.unverified == Unverified::Reject
+        {
+            return Receipt::Rejected(self.refusal(reason), reason.clone());
+        }
+        match self.events(request, &Standing::of(&verdict)) {
+            Ok(events) => Receipt::Events(events),
+            Err(refusal) => Receipt::Refused(refusal),
+        }
+    }
+
+    /// The events of a request that was rejected, for whoever accepts it by hand.
+    pub fn accept(&self, kept: &Rejected) -> Result<Vec<NewMessage>, Refusal> {
+        let request = Request {
+            method: &kept.method,
+            url: &kept.url,
+            headers: &kept.headers,
+            body: kept.body.as_slice(),
+        };
+        let standing =
+            Standing { verdict: "failed", reason: Some(&kept.code), proof: None, accepted_by_hand: true };
+        let mut events = self.events(&request, &standing)?;
+        for ingest in events.iter_mut().filter_map(|event| event.ingest.as_mut()) {
+            ingest.headers.retain(|(_, value)| value != rejected::MASK);
+        }
+        Ok(events)
+    }
+
+    /// What is kept of a request that was rejected; `skipped` others were not kept before it.
+    pub fn rejected(&self, request: &Request<'_>, reason: &Reason, skipped: u32, now: i64) -> Rejected {
+        // Looked at once more, for a guess at why.
+        let secrets: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        let explained = self.preset.scheme.explain(&secrets, &self.params, request, now);
+        let reason = explained.reason().unwrap_or(reason);
+        let place = match &self.preset.scheme {
+            Scheme::Token(token) => Some(&token.at),
+            _ => None,
+        };
+        let named = self.params.get("header").map(String::as_str);
+        rejected::keep(request, reason, place, named, skipped, now)
+    }
+
+    fn refusal(&self, reason: &Reason) -> Refusal {
+        // What is missing or old is no secret; what is wrong with the source's own settings is nobody else's business.
+        let code = match reason {
+            Reason::NoSecret | Reason::SecretUnusable(..) | Reason::Parameter(_) => "not_configured",
+            Reason::Item(_, inner) => inner.code(),
+            reason => reason.code(),
+        };
+        Refusal::new(
+            self.preset.responses.refused,
+            code,
+            "The request is not signed as this source wants it. Its owner sees why in the list of rejected requests.",
+        )
+    }
+
+    fn events(&self, request: &Request<'_>, standing: &Standing<'_>) -> Result<Vec<NewMessage>, Refusal> {
+        let split = self.preset.event.batch && self.record.options.batch == Batch::Split;
+        let items = if split { batch_items(request.body) } else { None };
+        let Some(items) = items else {
+            return Ok(vec![self.event(request, request.body, standing, None)?]);
+        };
+        if items.len() > MAX_EVENTS {
+            let detail = format!("This source takes up to {MAX_EVENTS} events in a request.");
+            return Err(Refusal::new(413, "payload_too_large", detail));
+        }
+        let several = items.len() > 1;
+        items
+            .iter()
+            .enumerate()
+            .map(|(n, item)| {
+                let index = several.then_some(n);
+                self.event(request, item.get().as_bytes(), standing, index)
+            })
+            .collect()
+    }
+
+    /// One event: `body` is the request's, or one item of it.
+    fn event(
+        &self,
+        request: &Request<'_>,
+        body: &[u8],
+        standing: &Standing<'_>,
+        index: Option<usize>,
+    ) -> Result<NewMessage, Refusal> {
+        let options = &self.record.options;
+        let said = self.preset.event(&Request { body, ..*request });
+        let event_type = self.event_type(said.kind.as_deref());
+        let original_type = said.kind.as_deref().filter(|kind| *kind != event_type);
+        // A header or the URL has one id for all events of a body.
+        let shared = !matches!(self.preset.event.id, Some(Place::Json(_) | Place::Claim(_)));
+        let event_id = said.id.map(|id| match index {
+            Some(n) if shared => event_id(&format!("{id}.{n}")),
+            _ => event_id(&id),
+        });
+        let content_type = header(request, "content-type");
+        let (payload, kind, raw) = self.payload(request, body, content_type, index.is_some());
+        let mut headers: Vec<(String, String)> =
+            kind.map(|kind| ("content-type".to_owned(), kind.to_owned())).into_iter().collect();
+        headers.extend(options.forward_headers.iter().filter_map(|name| {
+            let value = header(request, name).filter(|value| crate::header::check(name, value).is_ok())?;
+            Some((name.clone(), value.to_owned()))
+        }));
+        if payload.len().saturating_add(raw.as_ref().map_or(0, Vec::len)) > MAX_STORED {
+            let detail = "As JSON the form takes too much. Set the source's option 'form' to 'raw'.";
+            return Err(Refusal::new(413, "payload_too_large", detail));
+        }
+        let origin = Origin {
+            verdict: standing.verdict,
+            reason: standing.reason,
+            secret_index: standing.proof.map(|proof| proof.secret),
+            age_ms: standing.proof.and_then(|proof| proof.age_ms),
+            original_type,
+            event_time: said.at_ms.map(rfc3339),
+            method: request.method,
+            content_type,
+            index,
+            accepted_by_hand: standing.accepted_by_hand,
+        };
+        let origin = serde_json::to_string(&origin).unwrap_or_default();
+        Ok(NewMessage {
+            event_type,
+            payload: payload.into(),
+            event_id,
+            ingest: Some(Ingest {
+                origin,
+                headers,
+                raw: raw.map(Into::into),
+                dedup_ms: self.dedup_ms,
+                rate: self.rate().map(|pace| (pace.limit, pace.window_ms)),
+            }),
+            ..NewMessage::default()
+        })
+    }
+
+    /// What is delivered, the content type that it needs where that is not JSON, and the bytes as they came where they
+    /// are others.
+    fn payload<'a>(
+        &self,
+        request: &Request<'_>,
+        body: &[u8],
+        content_type: Option<&'a str>,
+        item: bool,
+    ) -> (Vec<u8>, Option<&'a str>, Option<Vec<u8>>) {
+        let is_form = content_type.is_some_and(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
+        let query = request.url.split_once('?').map_or("", |(_, query)| query);
+        if request.body.is_empty() && request.method == "GET" {
+            return (form::to_json(query.as_bytes()).into_bytes(), None, Some(query.as_bytes().to_vec()));
+        }
+        if is_form && self.record.options.form == Form::Json {
+            return (form::to_json(body).into_bytes(), None, Some(body.to_vec()));
+        }
+        if item || (!is_form && serde_json::from_slice::<&RawValue>(body).is_ok()) {
+            return (body.to_vec(), None, None);
+        }
+        (body.to_vec(), Some(content_type.unwrap_or("application/octet-stream")), None)
+    }
+
+    /// The event's type, as event types are written here: other characters become underscores.
+    fn event_type(&self, said: Option<&str>) -> String {
+        let default = || match &self.record.options.event_type {
+            Some(chosen) => chosen.clone(),
+            None => format!("{}.event", self.record.kind),
+        };
+        let Some(said) = said.filter(|said| !said.is_empty()) else { return default() };
+        if is_name(said) && !said.starts_with('-') {
+            return said.to_owned();
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let plain: String = said.chars().take(MAX_NAME).map(|c| if allowed(c) { c } else { '_' }).collect();
+        if plain.starts_with('-') { format!("_{}", plain.trim_start_matches('-')) } else { plain }
+    }
+}
+
+/// The provider's id of an event: as it is, or its hash where it is longer than ids are.
+fn event_id(id: &str) -> String {
+    if id.len() <= MAX_NAME {
+        return id.to_owned();
+    }
+    Sha256::digest(id.as_bytes()).iter().fold("sha256-".to_owned(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn header<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
+    let mut found = request.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
+    found.next().map(|(_, value)| value.as_str())
+}

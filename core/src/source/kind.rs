@@ -1,0 +1,85 @@
+//! Kinds of sources: names of presets, Svix's names for some of them, and two that stand for no provider.
+
+use super::Custom;
+use crate::preset::{self, Preset};
+use crate::send_as::near;
+
+/// A source that verifies nothing: whoever knows its URL is believed.
+pub(super) const GENERIC: &str = "generic-webhook";
+/// A source with a scheme of the user's own.
+pub(super) const CUSTOM: &str = "custom";
+
+/// Svix's names for what has another one here. Many providers send by Svix, so their preset is that.
+const ALIASES: [(&str, &str); 11] = [
+    ("beehiiv", "svix"),
+    ("guesty", "svix"),
+    ("lithic", "svix"),
+    ("merge", "merge-dev"),
+    ("nash", "svix"),
+    ("open-ai", "openai"),
+    ("pleo", "svix"),
+    ("psi-fi", "svix"),
+    ("safebase", "svix"),
+    ("sardine", "svix"),
+    ("stych", "stytch"),
+];
+
+/// Where a source's behaviour comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// Nothing is verified.
+    Generic,
+    /// The user's own scheme.
+    Custom,
+    /// The preset of this name, if there is one.
+    Preset(&'a str),
+}
+
+impl<'a> Kind<'a> {
+    /// The kind that a name stands for.
+    pub fn of(name: &'a str) -> Self {
+        match name {
+            GENERIC => Kind::Generic,
+            CUSTOM => Kind::Custom,
+            name => {
+                let preset =
+                    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, preset)| preset);
+                Kind::Preset(preset)
+            }
+        }
+    }
+
+    /// Its preset; `None` where there is none of that name, or the user's own scheme cannot be read.
+    pub fn preset(self, custom: Option<&str>) -> Option<Preset> {
+        match self {
+            Kind::Generic => Custom::default().preset("Generic webhook"),
+            Kind::Custom => serde_json::from_str::<Custom>(custom?).ok()?.preset("Custom"),
+            Kind::Preset(name) => preset::find(name),
+        }
+    }
+}
+
+/// Names of kinds that were probably meant by one that is none.
+pub fn similar(name: &str) -> Vec<&'static str> {
+    near(name, preset::names().chain([GENERIC, CUSTOM]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_leads_to_a_preset_and_hides_none() {
+        for (alias, name) in ALIASES {
+            assert!(preset::find(name).is_some(), "{alias}");
+            assert!(preset::find(alias).is_none(), "{alias} is a preset of its own");
+        }
+        assert!(preset::names().all(|name| name != GENERIC && name != CUSTOM));
+    }
+
+    #[test]
+    fn a_wrong_name_finds_near_ones() {
+        assert_eq!(similar("gitbuh").first(), Some(&"github"));
+        assert!(similar("nothing-like-any-of-them").is_empty());
+    }
+}

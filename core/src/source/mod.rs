@@ -1,0 +1,257 @@
+//! Sources: URLs at which providers' webhooks come in.
+//!
+//! A source is a kind (a preset of a provider, or a user's own scheme), its secrets, and options. It has an App object
+//! of its own under its id, so its endpoints, messages, attempts and replays are an application's; that application is
+//! in no list. Here is what decides: which URL is a source's ([`url`]), what becomes of a request ([`Definition`]), and
+//! what is kept of one that was refused ([`rejected`]).
+//!
+//! What holds for every source:
+//! - the raw bytes are verified before anything parses them;
+//! - a handshake is answered and captures nothing, and what it answers is never a signature that an event could have;
+//! - what was not verified is not delivered, unless the source says so;
+//! - an event that the provider sends twice is delivered once, within the source's window;
+//! - a refusal says which rule it was, and nothing that helps to satisfy it.
+
+mod definition;
+mod form;
+mod kind;
+mod limit;
+pub mod rejected;
+pub mod url;
+
+pub use definition::{Custom, Definition, MAX_EVENTS, Receipt, Refusal};
+pub use kind::{Kind, similar};
+pub use limit::{Gate, Sampler};
+
+use crate::api::model::Metadata;
+use crate::api::model::endpoint::Pace;
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// How long a URL stays valid after its token was rotated, unless the caller says so, in milliseconds: two days.
+pub const OVERLAP_MS: i64 = 48 * 3_600_000;
+/// How many URLs may be valid beside the current one.
+pub const MAX_OLD_TOKENS: usize = 3;
+/// The most bytes of a request.
+pub const MAX_BODY: u32 = 1024 * 1024;
+/// The longest window in which an event's id is remembered, in seconds: 30 days.
+pub const MAX_DEDUP_S: u32 = 30 * 86_400;
+
+/// All that is known of one source. Stored as CBOR with numbered fields, so that another release reads it.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct SourceRecord {
+    /// For people.
+    #[n(0)]
+    pub name: String,
+    /// The caller's own name.
+    #[n(1)]
+    pub uid: Option<String>,
+    /// For the caller.
+    #[n(2)]
+    pub metadata: Metadata,
+    /// What sends: see [`Kind`].
+    #[n(3)]
+    pub kind: String,
+    /// The provider's secrets, newest first, each as the vault sealed it.
+    #[n(4)]
+    pub secrets: Vec<String>,
+    /// Values of the account that signatures cover, as a JSON object that the vault sealed.
+    #[n(5)]
+    pub params: Option<String>,
+    /// A user's own scheme: the JSON of a [`Custom`].
+    #[n(6)]
+    pub custom: Option<String>,
+    /// What the user chose.
+    #[n(7)]
+    pub options: Options,
+    /// Which token its URL has.
+    #[n(8)]
+    pub generation: u32,
+    /// Tokens of before, and until when they are valid.
+    #[n(9)]
+    pub old: Vec<OldToken>,
+    /// In milliseconds.
+    #[n(10)]
+    pub created_at: i64,
+    /// In milliseconds.
+    #[n(11)]
+    pub updated_at: i64,
+    /// Rises with every change: a change of an older version is refused.
+    #[n(12)]
+    pub version: u32,
+}
+
+/// A token that was rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct OldToken {
+    /// Which.
+    #[n(0)]
+    pub generation: u32,
+    /// Until when it is valid, in milliseconds.
+    #[n(1)]
+    pub until: i64,
+}
+
+/// What a user chooses of a source.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceOptions"))]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Options {
+    /// What happens to events whose signature is not right.
+    #[cbor(n(0), default)]
+    pub unverified: Unverified,
+    /// What happens to a body that holds several events.
+    #[cbor(n(1), default)]
+    pub batch: Batch,
+    /// In which form a body that is a form is delivered.
+    #[cbor(n(2), default)]
+    pub form: Form,
+    /// Headers of the request that are delivered with the event.
+    #[cbor(n(3), default)]
+    pub forward_headers: Vec<String>,
+    /// For how many seconds an event's id is remembered; none for the deployment's `DEDUP_WINDOW`, 0 for not at all.
+    #[n(4)]
+    #[cfg_attr(test, schemars(range(max = 2_592_000)))]
+    pub dedup_window_seconds: Option<u32>,
+    /// The most bytes of a request.
+    #[n(5)]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1_048_576)))]
+    pub max_body_bytes: Option<u32>,
+    /// The most requests.
+    #[n(6)]
+    pub rate_limit: Option<Pace>,
+    /// The event type of events that do not say theirs.
+    #[n(7)]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeName>"))]
+    pub event_type: Option<String>,
+    /// The URL that the provider was given, where that is not the source's own: some sign it.
+    #[n(8)]
+    pub url: Option<String>,
+}
+
+/// What happens to events whose signature is not right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Unverified {
+    /// They are refused, and kept in the list of the rejected.
+    #[default]
+    #[n(0)]
+    Reject,
+    /// They are delivered; the verdict is with the message.
+    #[n(1)]
+    Accept,
+}
+
+/// What happens to a body that holds several events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Batch {
+    /// Each is a message, byte for byte as it stands in the array.
+    #[default]
+    #[n(0)]
+    Split,
+    /// The body is one message.
+    #[n(1)]
+    Keep,
+}
+
+/// In which form a body that is a form is delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Form {
+    /// As a JSON object; the bytes as they came are kept beside it.
+    #[default]
+    #[n(0)]
+    Json,
+    /// As it came.
+    #[n(1)]
+    Raw,
+}
+
+/// A source with its id, between the Directory and the Worker.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct SourceRow {
+    /// `src_…`
+    #[n(0)]
+    pub id: String,
+    /// The rest.
+    #[n(1)]
+    pub record: SourceRecord,
+}
+
+impl SourceRecord {
+    /// Whether a URL with this generation's token is the source's at that time.
+    pub fn accepts(&self, generation: u32, now: i64) -> bool {
+        generation == self.generation
+            || self.old.iter().any(|old| old.generation == generation && now < old.until)
+    }
+
+    /// Gives the source a new token; the one of now stays valid for a while. `false` where too many are valid already.
+    pub fn rotate(&mut self, now: i64, overlap_ms: i64) -> bool {
+        self.old.retain(|old| now < old.until);
+        if overlap_ms > 0 {
+            if self.old.len() >= MAX_OLD_TOKENS {
+                return false;
+            }
+            let until = now.saturating_add(overlap_ms);
+            self.old.push(OldToken { generation: self.generation, until });
+        } else {
+            // Whoever wants no overlap wants the URLs of before dead, all of them.
+            self.old.clear();
+        }
+        self.generation = self.generation.wrapping_add(1);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_rotated_token_dies_after_its_overlap_and_at_once_without_one() {
+        let mut source = SourceRecord::default();
+        assert!(source.accepts(0, 0) && !source.accepts(1, 0));
+        assert!(source.rotate(1_000, OVERLAP_MS));
+        assert!(source.accepts(1, 1_000));
+        assert!(source.accepts(0, 1_000 + OVERLAP_MS - 1) && !source.accepts(0, 1_000 + OVERLAP_MS));
+        assert!(source.rotate(2_000, 0));
+        assert!(!source.accepts(0, 2_000) && !source.accepts(1, 2_000) && source.accepts(2, 2_000));
+    }
+
+    #[test]
+    fn three_rotations_are_the_most_within_the_overlap() {
+        let mut source = SourceRecord::default();
+        assert!((0..3).all(|now| source.rotate(now, OVERLAP_MS)));
+        assert!(!source.rotate(3, OVERLAP_MS), "a fourth would make five URLs valid");
+        assert_eq!(source.generation, 3);
+        assert!(source.rotate(OVERLAP_MS, OVERLAP_MS), "the first has died");
+    }
+
+    proptest! {
+        #[test]
+        fn a_dead_token_never_comes_back(steps in proptest::collection::vec((0i64..100, 0i64..200), 1..40)) {
+            let (mut source, mut now, mut dead) = (SourceRecord::default(), 0, std::collections::BTreeSet::new());
+            for (wait, overlap) in steps {
+                now += wait;
+                source.rotate(now, overlap);
+                for generation in 0..=source.generation {
+                    if !source.accepts(generation, now) {
+                        dead.insert(generation);
+                    }
+                    prop_assert!(!(dead.contains(&generation) && source.accepts(generation, now)));
+                }
+                prop_assert!(source.accepts(source.generation, now));
+                prop_assert!(source.old.len() <= MAX_OLD_TOKENS);
+            }
+        }
+    }
+}

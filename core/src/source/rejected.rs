@@ -1,0 +1,194 @@
+//! What is kept of a request whose signature was not right: enough to see why, and to accept it by hand.
+//!
+//! Headers that let somebody in are masked. The body is kept whole up to [`MAX_KEPT`]; of a longer one the beginning is,
+//! and it cannot be accepted any more.
+
+use crate::header::is_sensitive;
+use crate::scheme::{Place, Reason, Request};
+use crate::time::rfc3339;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use serde::Serialize;
+
+/// The most rejected requests that a source keeps: the newest.
+pub const MAX_LIST: i64 = 1_000;
+/// The longest body that is kept whole.
+pub const MAX_KEPT: usize = 64 * 1024;
+/// What is kept of a longer one.
+const MAX_EXCERPT: usize = 4 * 1024;
+/// What is shown of a body in a list.
+const MAX_SHOWN: usize = 1_024;
+/// The most headers that are kept, and the most bytes of each.
+const MAX_HEADERS: usize = 64;
+const MAX_HEADER: usize = 2_048;
+/// What stands in place of a value that is not kept.
+pub const MASK: &str = "***";
+
+/// A request that was rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Rejected {
+    /// When, in milliseconds.
+    #[n(0)]
+    pub at: i64,
+    /// Why: [`Reason::code`].
+    #[n(1)]
+    pub code: String,
+    /// Why, in a sentence for the source's owner.
+    #[n(2)]
+    pub detail: String,
+    /// The method.
+    #[n(3)]
+    pub method: String,
+    /// The URL, as the provider was given it, with the query.
+    #[n(4)]
+    pub url: String,
+    /// The headers; secrets are masked.
+    #[n(5)]
+    pub headers: Vec<(String, String)>,
+    /// The body, or its beginning.
+    #[n(6)]
+    pub body: ByteVec,
+    /// How many bytes the body had.
+    #[n(7)]
+    pub size: u64,
+    /// How many requests were rejected before it, since the last one that was kept, without being kept.
+    #[n(8)]
+    pub skipped: u32,
+}
+
+impl Rejected {
+    /// Whether the whole body is there, so that it can be accepted by hand.
+    pub fn is_whole(&self) -> bool {
+        u64::try_from(self.body.len()).is_ok_and(|kept| kept == self.size)
+    }
+}
+
+/// What is kept of a request. `token` is where a scheme has its secret in the open; `named` the header that the receiver
+/// chose for it.
+pub(super) fn keep(
+    request: &Request<'_>,
+    reason: &Reason,
+    token: Option<&Place>,
+    named: Option<&str>,
+    skipped: u32,
+    now: i64,
+) -> Rejected {
+    let is_token = |name: &str| {
+        matches!(token, Some(Place::Header(header)) if header.eq_ignore_ascii_case(name))
+            || named.is_some_and(|named| token.is_some() && named.eq_ignore_ascii_case(name))
+    };
+    let headers = request.headers.iter().take(MAX_HEADERS).map(|(name, value)| {
+        let hidden = is_sensitive(name) || is_token(name);
+        (name.clone(), if hidden { MASK.to_owned() } else { cut(value, MAX_HEADER).to_owned() })
+    });
+    let whole = request.body.len() <= MAX_KEPT;
+    let kept = request.body.get(..if whole { request.body.len() } else { MAX_EXCERPT }).unwrap_or_default();
+    Rejected {
+        at: now,
+        code: reason.code().to_owned(),
+        detail: reason.to_string(),
+        method: request.method.to_owned(),
+        url: masked_url(request.url, token),
+        headers: headers.collect(),
+        body: kept.to_vec().into(),
+        size: u64::try_from(request.body.len()).unwrap_or(u64::MAX),
+        skipped,
+    }
+}
+
+/// The URL without the value of a token in its query.
+fn masked_url(url: &str, token: Option<&Place>) -> String {
+    let (Some(Place::Query(name)), Some((path, query))) = (token, url.split_once('?')) else {
+        return cut(url, MAX_HEADER).to_owned();
+    };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((key, _)) if key == name => format!("{key}={MASK}"),
+            _ => pair.to_owned(),
+        })
+        .collect();
+    cut(&format!("{path}?{}", pairs.join("&")), MAX_HEADER).to_owned()
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// Why a request was rejected.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "RejectedReasonOut"))]
+struct ReasonOut {
+    code: String,
+    detail: String,
+}
+
+/// A rejected request, as it is answered.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RejectedOut {
+    id: String,
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
+    timestamp: String,
+    reason: ReasonOut,
+    method: String,
+    url: String,
+    /// Names and values; what lets somebody in is masked.
+    headers: Vec<(String, String)>,
+    /// The body's beginning, or all of it where one is asked for; text where it is text, else null.
+    body: Option<String>,
+    /// All that is kept of the body, in base64, where one is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_body: Option<String>,
+    body_size: u64,
+    /// Whether all of the body is kept: else it cannot be accepted.
+    body_complete: bool,
+    /// How many were rejected before it, since the last that was kept, without being kept.
+    skipped_before: u32,
+    /// The messages that came of it, where it was accepted by hand.
+    accepted: Option<Vec<String>>,
+}
+
+impl RejectedOut {
+    /// Makes the answer of what is kept; `whole` shows all of the body.
+    pub fn new(id: String, kept: Rejected, accepted: Option<Vec<String>>, whole: bool) -> Self {
+        let complete = kept.is_whole();
+        let shown = if whole { kept.body.len() } else { kept.body.len().min(MAX_SHOWN) };
+        let excerpt = kept.body.get(..shown).unwrap_or_default();
+        let body = match std::str::from_utf8(excerpt) {
+            Ok(text) => Some(text),
+            // An excerpt may end within a character.
+            Err(error) if error.error_len().is_none() => {
+                excerpt.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok())
+            }
+            Err(_) => None,
+        };
+        Self {
+            timestamp: rfc3339(kept.at),
+            reason: ReasonOut { code: kept.code, detail: kept.detail },
+            method: kept.method,
+            url: kept.url,
+            headers: kept.headers,
+            body: body.map(str::to_owned),
+            raw_body: whole.then(|| BASE64.encode(kept.body.as_slice())),
+            body_size: kept.size,
+            body_complete: complete,
+            skipped_before: kept.skipped,
+            accepted,
+            id,
+        }
+    }
+
+    /// The id, by which lists go on.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}

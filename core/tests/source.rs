@@ -1,0 +1,336 @@
+//! What becomes of a request at a source: decided without a network, a clock or a store.
+
+use hmac::{Hmac, KeyInit, Mac};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use weir_core::frame::NewMessage;
+use weir_core::preset;
+use weir_core::rng::Seeded;
+use weir_core::scheme::Request;
+use weir_core::source::rejected::{MASK, MAX_KEPT};
+use weir_core::source::{Definition, MAX_EVENTS, Options, Receipt, Refusal, SourceRecord, SourceRow};
+use weir_core::vault::Vault;
+
+const NOW: i64 = 1_795_000_000_000;
+const DAY: i64 = 86_400_000;
+const URL: &str = "https://gateway.example/in/token?a=b";
+const SECRET: &str = "the provider's secret";
+
+fn made(kind: &str, secrets: &[&str], options: &Value, custom: Option<&Value>) -> Definition {
+    let vault = Vault::new(Some([7; 32]));
+    let mut rng = Seeded(1);
+    let mut seal = |text: &str| vault.seal(text, &mut rng).expect("sealed");
+    let record = SourceRecord {
+        name: kind.into(),
+        kind: kind.into(),
+        secrets: secrets.iter().map(|secret| seal(secret)).collect(),
+        params: Some(seal(r#"{"webhook_id":"W","verify_token":"tok"}"#)),
+        custom: custom.map(Value::to_string),
+        options: serde_json::from_value::<Options>(options.clone()).expect("options"),
+        ..SourceRecord::default()
+    };
+    Definition::new(SourceRow { id: "src_1".into(), record }, &vault, DAY).expect("a definition")
+}
+
+fn source(kind: &str) -> Definition {
+    made(kind, &[SECRET], &json!({}), None)
+}
+
+/// A request of any kind.
+struct Sent {
+    method: &'static str,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Sent {
+    fn new(body: impl Into<Vec<u8>>, headers: &[(&str, &str)]) -> Self {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { method: "POST", url: URL.to_owned(), headers, body: body.into() }
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request { method: self.method, url: &self.url, headers: &self.headers, body: &self.body }
+    }
+
+    fn at(&self, source: &Definition) -> Receipt {
+        source.receive(&self.request(), NOW)
+    }
+
+    #[track_caller]
+    fn events(&self, source: &Definition) -> Vec<NewMessage> {
+        match self.at(source) {
+            Receipt::Events(events) => events,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn refused(&self, source: &Definition) -> Refusal {
+        match self.at(source) {
+            Receipt::Refused(refusal) | Receipt::Rejected(refusal, _) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+fn github(body: &[u8], more: &[(&str, &str)]) -> Sent {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key");
+    mac.update(body);
+    let signature = format!("sha256={}", hex(&mac.finalize().into_bytes()));
+    Sent::new(body, &[&[("x-hub-signature-256", signature.as_str())], more].concat())
+}
+
+fn mailabl(body: &str) -> Sent {
+    let signature = hex(&Sha256::digest([SECRET, body].concat()));
+    Sent::new(body, &[("x-mailabl-signature", &signature)])
+}
+
+fn origin(event: &NewMessage) -> Value {
+    let ingest = event.ingest.as_ref().expect("of a source");
+    serde_json::from_str(&ingest.origin).expect("JSON")
+}
+
+fn payload(event: &NewMessage) -> &str {
+    std::str::from_utf8(&event.payload).expect("text")
+}
+
+#[test]
+fn an_event_has_the_providers_type_and_id_and_its_very_bytes() {
+    let sent = github(b"{ \"n\":1.50}\r\n", &[("x-github-event", "push"), ("x-github-delivery", "d1")]);
+    let events = sent.events(&source("github"));
+    let [event] = events.as_slice() else { panic!("one event") };
+    assert_eq!((event.event_type.as_str(), event.event_id.as_deref()), ("push", Some("d1")));
+    assert_eq!(payload(event), "{ \"n\":1.50}\r\n");
+    let ingest = event.ingest.as_ref().expect("of a source");
+    assert_eq!((ingest.dedup_ms, &ingest.raw, ingest.rate), (DAY, &None, None));
+    assert!(ingest.headers.is_empty(), "JSON needs no header of its own");
+    assert_eq!(
+        origin(event),
+        json!({ "verdict": "verified", "reason": null, "secretIndex": 0, "ageMs": null, "eventTime": null,
+            "method": "POST", "contentType": null })
+    );
+}
+
+#[test]
+fn any_live_secret_will_do_and_the_verdict_says_which() {
+    let both = made("github", &["the new one", SECRET], &json!({}), None);
+    assert_eq!(origin(&github(b"{}", &[]).events(&both)[0])["secretIndex"], 1);
+    let new = made("github", &["the new one"], &json!({}), None);
+    assert_eq!(github(b"{}", &[]).refused(&new).code, "mismatch");
+    let none = made("github", &[], &json!({}), None);
+    assert_eq!(github(b"{}", &[]).refused(&none).code, "not_configured");
+}
+
+#[test]
+fn what_is_wrong_is_said_without_what_would_be_right() {
+    let good = github(b"{}", &[]);
+    let refusal = Sent { body: b"{ }".to_vec(), ..github(b"{}", &[]) }.refused(&source("github"));
+    assert_eq!((refusal.status, refusal.code), (401, "mismatch"));
+    assert!(!refusal.body().contains(&good.headers[0].1[7..]), "{}", refusal.body());
+    let put = Sent { method: "PUT", ..github(b"{}", &[]) }.refused(&source("github"));
+    assert_eq!((put.status, put.header), (405, Some(("allow", "POST".to_owned()))));
+    let wait = |ms| Refusal::too_many(ms).header.expect("a header").1;
+    assert_eq!([wait(0), wait(1), wait(1_000), wait(1_001)], ["1", "1", "1", "2"]);
+}
+
+#[test]
+fn event_types_are_written_as_event_types_are() {
+    let type_of = |kind: &str| {
+        let event = github(b"{}", &[("x-github-event", kind)]).events(&source("github")).remove(0);
+        (event.event_type.clone(), origin(&event)["originalType"].clone())
+    };
+    assert_eq!(type_of("a.b-C_1"), ("a.b-C_1".into(), Value::Null));
+    assert_eq!(type_of("orders/create é"), ("orders_create__".into(), json!("orders/create é")));
+    assert_eq!(type_of("--x").0, "_x");
+    assert_eq!(type_of(&"x".repeat(300)).0.len(), 256);
+    assert_eq!(type_of("").0, "github.event");
+    let chosen = made("github", &[SECRET], &json!({ "eventType": "in.code" }), None);
+    assert_eq!(github(b"{}", &[]).events(&chosen)[0].event_type, "in.code");
+    assert_eq!(github(b"{}", &[("x-github-event", "push")]).events(&chosen)[0].event_type, "push");
+}
+
+#[test]
+fn an_array_is_split_byte_for_byte_or_kept() {
+    let body = "[ {\"id\":\"1\",\"type\":\"a\" },\n{\"id\":\"2\", \"type\":\"b\"}]";
+    let events = mailabl(body).events(&source("mailabl"));
+    let seen: Vec<_> =
+        events.iter().map(|e| (e.event_type.as_str(), e.event_id.as_deref(), payload(e))).collect();
+    assert_eq!(
+        seen,
+        [
+            ("a", Some("1"), "{\"id\":\"1\",\"type\":\"a\" }"),
+            ("b", Some("2"), "{\"id\":\"2\", \"type\":\"b\"}")
+        ]
+    );
+    assert_eq!(
+        (origin(&events[0])["index"].clone(), origin(&events[1])["index"].clone()),
+        (json!(0), json!(1))
+    );
+    let keep = made("mailabl", &[SECRET], &json!({ "batch": "keep" }), None);
+    assert_eq!(payload(&mailabl(body).events(&keep)[0]), body);
+    assert!(mailabl("[]").events(&source("mailabl")).is_empty(), "nothing has happened");
+    let many = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+    assert_eq!(mailabl(&many(MAX_EVENTS)).events(&source("mailabl")).len(), MAX_EVENTS);
+    assert_eq!(mailabl(&many(MAX_EVENTS + 1)).refused(&source("mailabl")).status, 413);
+}
+
+#[test]
+fn an_id_that_all_events_of_a_body_share_does_not_make_them_one() {
+    let custom = json!({ "scheme": { "kind": "none" }, "event": { "id": "header:x-id", "batch": true } });
+    let source = made("custom", &[], &json!({}), Some(&custom));
+    let ids = |body: &str| -> Vec<Option<String>> {
+        let events = Sent::new(body, &[("x-id", "b1")]).events(&source);
+        events.into_iter().map(|event| event.event_id).collect()
+    };
+    assert_eq!(ids("[{},{}]"), [Some("b1.0".to_owned()), Some("b1.1".to_owned())]);
+    assert_eq!(ids("[{}]"), [Some("b1".to_owned())]);
+    let long = "x".repeat(300);
+    let events = Sent::new("[{}]", &[("x-id", &long)]).events(&source);
+    let id = events[0].event_id.as_deref().expect("an id");
+    assert!(id.starts_with("sha256-") && id.len() == 71, "{id}");
+}
+
+#[test]
+fn a_form_is_delivered_as_json_and_kept_as_it_came() {
+    let form = ("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
+    let sent = Sent::new("a=1&b=%C3%BC", &[form]);
+    let event = sent.events(&source("generic-webhook")).remove(0);
+    let ingest = event.ingest.clone().expect("of a source");
+    assert_eq!(payload(&event), r#"{"a":"1","b":"ü"}"#);
+    assert_eq!(ingest.raw.as_deref().map(Vec::as_slice), Some(&b"a=1&b=%C3%BC"[..]));
+    let raw = made("generic-webhook", &[], &json!({ "form": "raw" }), None);
+    let event = sent.events(&raw).remove(0);
+    let ingest = event.ingest.clone().expect("of a source");
+    assert_eq!((payload(&event), ingest.raw), ("a=1&b=%C3%BC", None));
+    assert_eq!(ingest.headers, [(form.0.to_owned(), form.1.to_owned())]);
+    // What is not JSON keeps its type; an event of a GET is in its query.
+    let xml = Sent::new("<a/>", &[("content-type", "text/xml")]).events(&source("generic-webhook")).remove(0);
+    assert_eq!(
+        xml.ingest.expect("of a source").headers,
+        [("content-type".to_owned(), "text/xml".to_owned())]
+    );
+    let get = Sent { method: "GET", ..Sent::new("", &[]) }.events(&source("generic-webhook")).remove(0);
+    assert_eq!(payload(&get), r#"{"a":"b"}"#);
+    // Quotes and control characters grow: what does not fit a row is refused rather than cut.
+    let grows = Sent::new("%00".repeat(340_000), &[form]).refused(&source("generic-webhook"));
+    assert_eq!(grows.status, 413);
+}
+
+#[test]
+fn headers_are_forwarded_as_they_are_named_and_never_a_signature() {
+    let options = json!({ "forwardHeaders": ["x-trace", "webhook-id", "x-none", "x-odd"] });
+    let source = made("github", &[SECRET], &options, None);
+    let more = [("X-Trace", "t"), ("webhook-id", "forged"), ("x-odd", "\u{fc}")];
+    let event = github(b"{}", &more).events(&source).remove(0);
+    assert_eq!(event.ingest.expect("of a source").headers, [("x-trace".to_owned(), "t".to_owned())]);
+}
+
+#[test]
+fn the_registered_url_is_what_is_verified_with_the_query_of_the_request() {
+    let url = "https://hooks.example.com/twilio";
+    let source = made("github", &[SECRET], &json!({ "url": url }), None);
+    assert_eq!(source.url("https://gateway.example/in/t?x=1"), format!("{url}?x=1"));
+    assert_eq!(source.url("https://gateway.example/in/t"), url);
+    let own = made("github", &[SECRET], &json!({ "url": "https://a.example/?k=v" }), None);
+    assert_eq!(own.url("https://gateway.example/in/t?x=1"), "https://a.example/?k=v");
+    assert_eq!(self::source("github").url(URL), URL);
+}
+
+#[test]
+fn what_is_kept_of_a_rejected_request_has_no_secret_and_is_enough_to_accept_it() {
+    let options = json!({ "forwardHeaders": ["authorization", "x-trace"] });
+    let source = made("github", &["another"], &options, None);
+    let more = [
+        ("authorization", "Bearer x"),
+        ("x-trace", "t"),
+        ("x-github-event", "push"),
+        ("x-github-delivery", "d"),
+    ];
+    let sent = github(b"{\"n\":1}", &more);
+    let Receipt::Rejected(_, reason) = sent.at(&source) else { panic!("rejected") };
+    let kept = source.rejected(&sent.request(), &reason, 3, NOW);
+    assert_eq!((kept.code.as_str(), kept.skipped, kept.size, kept.is_whole()), ("mismatch", 3, 7, true));
+    assert!(kept.headers.contains(&("authorization".to_owned(), MASK.to_owned())));
+    let event = source.accept(&kept).expect("accepted").remove(0);
+    assert_eq!(
+        (event.event_type.as_str(), event.event_id.as_deref(), payload(&event)),
+        ("push", Some("d"), "{\"n\":1}")
+    );
+    assert_eq!(origin(&event)["verdict"], "failed");
+    assert_eq!(origin(&event)["reason"], "mismatch");
+    assert_eq!(origin(&event)["acceptedByHand"], true);
+    let headers = event.ingest.expect("of a source").headers;
+    assert_eq!(headers, [("x-trace".to_owned(), "t".to_owned())], "a masked value is not sent on");
+    let long = github(&vec![b' '; MAX_KEPT + 1], &[]);
+    let kept = source.rejected(&long.request(), &reason, 0, NOW);
+    assert!(!kept.is_whole() && kept.body.len() < MAX_KEPT);
+}
+
+#[test]
+fn a_token_is_masked_wherever_it_stands() {
+    let token = made("telegram", &[SECRET], &json!({}), None);
+    let sent = Sent::new("{}", &[("x-telegram-bot-api-secret-token", "a guess")]);
+    let Receipt::Rejected(refusal, reason) = sent.at(&token) else { panic!("rejected") };
+    assert_eq!(refusal.code, "wrong_token");
+    let kept = token.rejected(&sent.request(), &reason, 0, NOW);
+    assert_eq!(kept.headers[0].1, MASK);
+    let custom = json!({ "scheme": { "kind": "token", "at": "query:key" } });
+    let query = made("custom", &[SECRET], &json!({}), Some(&custom));
+    let sent = Sent { url: "https://a.example/in/t?x=1&key=guess".into(), ..Sent::new("{}", &[]) };
+    let Receipt::Rejected(_, reason) = sent.at(&query) else { panic!("rejected") };
+    assert_eq!(query.rejected(&sent.request(), &reason, 0, NOW).url, "https://a.example/in/t?x=1&key=***");
+}
+
+#[test]
+fn nothing_unsigned_comes_in_at_a_source_that_verifies() {
+    for name in preset::names() {
+        let preset = preset::find(name).expect("a preset");
+        let source = made(name, &[SECRET], &json!({}), None);
+        let method = if preset.methods.iter().any(|method| method == "POST") { "POST" } else { "GET" };
+        let receipt = Sent { method, ..Sent::new("{\"type\":\"a\"}", &[]) }.at(&source);
+        match (preset.scheme == weir_core::scheme::Scheme::None, &receipt) {
+            (true, Receipt::Events(_)) | (false, Receipt::Rejected(..) | Receipt::Handshake(_)) => {}
+            _ => panic!("{name}: {receipt:?}"),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_request_is_answered(
+        at in 0usize..1_000,
+        method in prop_oneof![Just("POST"), Just("GET"), Just("HEAD"), Just("PUT")],
+        query in "[a-z_.=&%0-9]{0,30}",
+        headers in proptest::collection::vec(("[a-z-]{1,20}", ".{0,20}"), 0..4),
+        body in prop_oneof![any::<Vec<u8>>(), ".*".prop_map(String::into_bytes), Just(b"[{},{}]".to_vec())],
+        accept: bool,
+    ) {
+        let names: Vec<_> = preset::names().chain(["generic-webhook"]).collect();
+        let options = json!({ "unverified": if accept { "accept" } else { "reject" }, "forwardHeaders": ["x-a"] });
+        let source = made(names[at % names.len()], &[SECRET], &options, None);
+        let url = format!("https://a.example/in/t?{query}");
+        let sent = Sent { method, url, headers, body };
+        match sent.at(&source) {
+            Receipt::Events(events) => {
+                for event in &events {
+                    prop_assert!(origin(event)["verdict"].is_string());
+                    prop_assert!(weir_core::api::model::is_name(&event.event_type));
+                }
+            }
+            Receipt::Rejected(refusal, reason) => {
+                prop_assert!(!accept, "{refusal:?}");
+                let kept = source.rejected(&sent.request(), &reason, 0, NOW);
+                prop_assert!(source.accept(&kept).is_ok());
+            }
+            Receipt::Refused(refusal) => prop_assert!(refusal.status >= 400),
+            Receipt::Handshake(answer) => prop_assert!(answer.status >= 200),
+        }
+    }
+}

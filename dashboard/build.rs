@@ -1,0 +1,14 @@
+//! Names the assets by what they hold, so that a browser keeps them as long as they stay the same.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{fs, io};
+
+fn main() -> io::Result<()> {
+    let mut hash = DefaultHasher::new();
+    for file in ["assets/dashboard.css", "assets/dashboard.js", "assets/third-party.json"] {
+        println!("cargo::rerun-if-changed={file}");
+        fs::read(file)?.hash(&mut hash);
+    }
+    println!("cargo::rustc-env=WEIR_ASSETS={:016x}", hash.finish());
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Reading the API's answers, and writing its paths.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
+
+/// What a segment of a path cannot have as it is.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'\\');
+
+/// A path: segments in order, each encoded.
+pub(crate) fn path(segments: &[&str]) -> String {
+    segments
+        .iter()
+        .map(|segment| utf8_percent_encode(segment, SEGMENT).to_string())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// A path of the dashboard.
+pub(crate) fn link(segments: &[&str]) -> String {
+    format!("{}/{}", crate::PREFIX, path(segments))
+}
+
+/// A query of those pairs that have a value.
+pub(crate) fn query(pairs: &[(&str, Option<&str>)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in pairs {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            query.append_pair(name, value);
+        }
+    }
+    query.finish()
+}
+
+/// A member's text; empty where it has none.
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A member's number; 0 where it has none.
+pub(crate) fn int(value: &Value, name: &str) -> i64 {
+    value.get(name).and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// Whether a member is true.
+pub(crate) fn flag(value: &Value, name: &str) -> bool {
+    value.get(name).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// A member's items; none where it is no list.
+pub(crate) fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The texts of a member that is a list.
+pub(crate) fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
+    items(value, name).iter().filter_map(Value::as_str).collect()
+}
+
+/// The page's items.
+pub(crate) fn rows(page: &Value) -> &[Value] {
+    items(page, "data")
+}
+
+/// Where the next page begins, if there is one.
+pub(crate) fn next(page: &Value) -> Option<&str> {
+    if flag(page, "done") { None } else { page.get("iterator").and_then(Value::as_str) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_cannot_leave_its_segment() {
+        assert_eq!(link(&["app", "../x?y#z%"]), "/dashboard/app/..%2Fx%3Fy%23z%25");
+        assert_eq!(query(&[("a", Some("b&c=d")), ("e", None), ("f", Some(""))]), "a=b%26c%3Dd");
+    }
+
+    #[test]
+    fn what_is_not_there_reads_as_nothing() {
+        let value = json!({"a": 1, "b": ["x", 2]});
+        assert_eq!((text(&value, "a"), int(&value, "b"), flag(&value, "c")), ("", 0, false));
+        assert_eq!(texts(&value, "b"), ["x"]);
+        assert_eq!(next(&json!({"done": false, "iterator": "i"})), Some("i"));
+        assert_eq!(next(&json!({"done": true, "iterator": "i"})), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! The dashboard, and the portal of a sender's customers: pages over Weir's own API.
+//!
+//! A page asks the API with the token of whoever has signed in, through [`Api`], and makes HTML of the answers. So
+//! it can show and do what the token may, and nothing else: there is no second way to the data. What is here is
+//! pure: no I/O, no clock. Everything that comes from an answer is escaped by the templates.
+//!
+//! It promises:
+//! - no page without a session, no change without the session's own proof ([`session::Session::proof`]), which no
+//!   other site can know;
+//! - nothing from elsewhere: scripts, styles and connections are this origin's (the policy in [`Page`]);
+//! - an application's session sees that application.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod action;
+mod data;
+mod pages;
+mod request;
+pub mod session;
+mod view;
+
+pub use request::{Page, Request};
+
+use serde_json::Value;
+use session::Session;
+use std::future::Future;
+
+/// Where the dashboard is.
+pub const PREFIX: &str = "/dashboard";
+
+/// The gateway's API, as the token of the session sees it.
+pub trait Api {
+    /// One call: method, path with query below `/api/v1/`, and a body of JSON.
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer>;
+}
+
+/// What the API answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON; null where there is none.
+    pub body: Value,
+}
+
+impl Answer {
+    /// Whether it was done.
+    pub fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What to tell a person of an answer that is no success.
+    pub fn sentence(&self) -> String {
+        match self.body.get("detail") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(faults)) => {
+                let said = |fault: &Value| fault.get("msg").and_then(Value::as_str).map(str::to_owned);
+                faults.iter().filter_map(said).collect::<Vec<_>>().join(" ")
+            }
+            _ => format!("The gateway answered with {}.", self.status),
+        }
+    }
+}
+
+/// Answers a request of somebody who has signed in. Signing in and out is the platform's: it holds the keys.
+pub async fn answer<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
+    match request.method.as_str() {
+        "GET" | "HEAD" => pages::show(api, session, request).await,
+        "POST" if !request.is_proved(session) => Page::refused(
+            403,
+            "This form is from another session, or from another site. Reload the page and try again.",
+        ),
+        "POST" => action::act(api, session, request).await,
+        _ => Page::refused(405, "The dashboard is asked with GET and POST."),
+    }
+}
+
+/// The page where one signs in; `fault` says why it did not work.
+pub fn login(fault: Option<&str>) -> Page {
+    Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault))
+}
+
+/// What the session's cookie is called.
+pub const COOKIE: &str = "weir_session";

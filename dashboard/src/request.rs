@@ -1,0 +1,128 @@
+//! Requests of a browser, and what it is answered.
+
+use crate::session::Session;
+use maud::Markup;
+use percent_encoding::percent_decode_str;
+
+/// A browser's request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// GET, HEAD or POST.
+    pub method: String,
+    /// The path's parts after `/dashboard`, decoded.
+    pub path: Vec<String>,
+    /// The query, as it came.
+    pub query: String,
+    /// The fields of the form that was sent.
+    pub form: Vec<(String, String)>,
+    /// Sent by a page's script: wants the piece that changes, not the whole page.
+    pub partial: bool,
+    /// The proof that a script sent in a header.
+    pub proof: Option<String>,
+}
+
+impl Request {
+    /// Reads a request. `path` begins with `/dashboard`.
+    pub fn new(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
+        let rest = path.strip_prefix(crate::PREFIX).unwrap_or(path);
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        Self {
+            method: method.to_owned(),
+            path: rest.split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
+            query: query.to_owned(),
+            form: form_urlencoded::parse(body).into_owned().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The parts of the path, to match on.
+    pub(crate) fn parts(&self) -> Vec<&str> {
+        self.path.iter().map(String::as_str).collect()
+    }
+
+    /// A field of the form; the first of that name, without space around it.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim());
+        found.filter(|value| !value.is_empty())
+    }
+
+    /// All fields of that name.
+    pub(crate) fn fields(&self, name: &str) -> Vec<&str> {
+        self.form.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// A parameter of the query.
+    pub(crate) fn param(&self, name: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.query.as_bytes());
+        pairs
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.trim().to_owned())
+            .filter(|v| !v.is_empty())
+    }
+
+    /// Whether it comes from a page of this session.
+    pub(crate) fn is_proved(&self, session: &Session) -> bool {
+        let proof = self.proof.as_deref().or_else(|| self.field("_proof"));
+        proof.is_some_and(|proof| session.proves(proof))
+    }
+}
+
+/// An answer to a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// All headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// HTML, or nothing.
+    pub body: String,
+}
+
+/// What a page may load and do: this origin's own, and nothing inline.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+impl Page {
+    /// A page of HTML.
+    pub(crate) fn html(status: u16, markup: Markup) -> Self {
+        let headers = vec![
+            ("content-type", "text/html; charset=utf-8".to_owned()),
+            ("content-security-policy", POLICY.to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            ("referrer-policy", "same-origin".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        Self { status, headers, body: markup.into_string() }
+    }
+
+    /// Sends the browser on, to a path of the dashboard.
+    pub fn go(to: &str) -> Self {
+        Self {
+            status: 303,
+            headers: vec![("location", to.to_owned()), ("cache-control", "no-store".to_owned())],
+            body: String::new(),
+        }
+    }
+
+    /// The same for a script, which would follow a redirection and put the page where a piece belongs.
+    pub(crate) fn go_or_load(to: &str, partial: bool) -> Self {
+        if !partial {
+            return Self::go(to);
+        }
+        let mut page = Self::html(200, Markup::default());
+        page.headers.push(("hx-redirect", to.to_owned()));
+        page
+    }
+
+    /// A page that says why not.
+    pub fn refused(status: u16, sentence: &str) -> Self {
+        Self::html(status, crate::view::refused(status, sentence))
+    }
+
+    /// The page with a header more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}

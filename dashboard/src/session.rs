@@ -1,0 +1,183 @@
+//! Sessions: a token, kept by the browser in a cookie that scripts cannot read, signed so that it cannot be made up.
+//!
+//! The cookie holds the token, the session's own id (by which it is taken back) and when it ends, with an
+//! HMAC-SHA256 under a key that is derived from `JWT_SECRET`. The proof that a form needs is another HMAC of the
+//! session's id: who cannot read this origin's pages cannot know it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use weir_core::token::Claims;
+
+/// How long a session lasts unless its token ends before: 12 hours.
+pub const LIFETIME_MS: i64 = 12 * 3_600_000;
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Names it.
+    pub id: String,
+    /// The token of whoever has signed in.
+    pub token: String,
+    /// When it ends, in milliseconds.
+    pub ends_at: i64,
+    /// The tenant.
+    pub org: String,
+    /// The application that it is limited to.
+    pub app: Option<String>,
+    proof: String,
+}
+
+/// Makes and reads sessions.
+pub struct Keeper {
+    key: Vec<u8>,
+}
+
+impl Keeper {
+    /// With the secret that signs tokens.
+    pub fn new(jwt_secret: &str) -> Self {
+        Self { key: mac(jwt_secret.as_bytes(), &["weir dashboard session"]) }
+    }
+
+    /// A session that begins now.
+    pub fn begin(&self, id: &str, token: &str, claims: &Claims, now_ms: i64) -> Session {
+        let ends_at = now_ms.saturating_add(LIFETIME_MS);
+        self.session(id, token, claims, claims.expires_at.map_or(ends_at, |at| at.min(ends_at)))
+    }
+
+    fn session(&self, id: &str, token: &str, claims: &Claims, ends_at: i64) -> Session {
+        Session {
+            id: id.to_owned(),
+            token: token.to_owned(),
+            ends_at,
+            org: claims.org.clone(),
+            app: claims.app.clone(),
+            proof: BASE64URL.encode(mac(&self.key, &["proof", id])),
+        }
+    }
+
+    /// What the cookie holds.
+    pub fn seal(&self, session: &Session) -> String {
+        let ends_at = session.ends_at.to_string();
+        let text = format!("{}.{ends_at}.{}", session.id, BASE64URL.encode(&session.token));
+        format!("{text}.{}", BASE64URL.encode(mac(&self.key, &["cookie", &text])))
+    }
+
+    /// The session of a cookie, if it was made here and has not ended. `verify` says what a token says, where it is
+    /// good.
+    pub fn open(
+        &self,
+        cookie: &str,
+        now_ms: i64,
+        verify: impl FnOnce(&str) -> Option<Claims>,
+    ) -> Option<Session> {
+        let (text, sent) = cookie.rsplit_once('.')?;
+        let right = mac(&self.key, &["cookie", text]);
+        if !bool::from(right.ct_eq(&BASE64URL.decode(sent).ok()?)) {
+            return None;
+        }
+        let mut parts = text.split('.');
+        let (id, ends_at, token) = (parts.next()?, parts.next()?, parts.next()?);
+        let ends_at: i64 = ends_at.parse().ok()?;
+        let token = String::from_utf8(BASE64URL.decode(token).ok()?).ok()?;
+        let claims = verify(&token).filter(|_| now_ms < ends_at)?;
+        Some(self.session(id, &token, &claims, ends_at))
+    }
+}
+
+impl Session {
+    /// What forms and scripts of this session's pages send along.
+    pub fn proof(&self) -> &str {
+        &self.proof
+    }
+
+    pub(crate) fn proves(&self, sent: &str) -> bool {
+        bool::from(self.proof.as_bytes().ct_eq(sent.as_bytes()))
+    }
+
+    /// By which the Directory knows that it was taken back.
+    pub fn key(&self) -> String {
+        format!("dashboard:{}", self.id)
+    }
+}
+
+fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
+    // HMAC takes keys of any length: the error cannot be.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
+    for part in parts {
+        mac.update(part.as_bytes());
+        mac.update(&[0]);
+    }
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// The cookie of this name in a request's `cookie` header.
+pub fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    header.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Claims {
+        Claims { org: "org_1".into(), app: Some("app_1".into()), ..Claims::default() }
+    }
+
+    fn open(keeper: &Keeper, cookie: &str, now: i64) -> Option<Session> {
+        keeper.open(cookie, now, |token| (token == "a.b.c").then(claims))
+    }
+
+    #[test]
+    fn a_session_is_what_it_was_until_it_ends() {
+        let keeper = Keeper::new("secret of the tests");
+        let session = keeper.begin("ses_1", "a.b.c", &claims(), 1_000);
+        let sealed = keeper.seal(&session);
+        assert_eq!(open(&keeper, &sealed, 2_000), Some(session.clone()));
+        assert_eq!(open(&keeper, &sealed, session.ends_at), None);
+        assert_eq!(session.app.as_deref(), Some("app_1"));
+    }
+
+    #[test]
+    fn a_session_ends_with_its_token() {
+        let keeper = Keeper::new("secret of the tests");
+        let short = Claims { expires_at: Some(5_000), ..claims() };
+        assert_eq!(keeper.begin("ses_1", "a.b.c", &short, 1_000).ends_at, 5_000);
+    }
+
+    #[test]
+    fn a_cookie_that_was_changed_or_made_elsewhere_is_none() {
+        let keeper = Keeper::new("secret of the tests");
+        let sealed = keeper.seal(&keeper.begin("ses_1", "a.b.c", &claims(), 0));
+        for (at, _) in sealed.char_indices() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'Q' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(open(&keeper, &changed, 1), None, "{at}");
+        }
+        assert_eq!(open(&Keeper::new("another secret, as long"), &sealed, 1), None);
+        for bad in ["", ".", "...", "ses_1.9999999999999.YS5iLmM."] {
+            assert_eq!(open(&keeper, bad, 1), None, "{bad}");
+        }
+        let refused = keeper.seal(&keeper.begin("ses_1", "x.y.z", &claims(), 0));
+        assert_eq!(open(&keeper, &refused, 1), None, "its token is not good (any more)");
+    }
+
+    #[test]
+    fn each_session_has_a_proof_of_its_own() {
+        let keeper = Keeper::new("secret of the tests");
+        let one = keeper.begin("ses_1", "a.b.c", &claims(), 0);
+        let two = keeper.begin("ses_2", "a.b.c", &claims(), 0);
+        assert!(one.proves(one.proof()) && !one.proves(two.proof()) && !one.proves(""));
+        assert_ne!(one.key(), two.key());
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        assert_eq!(cookie("a=1; weir_session=x.y; b=2", "weir_session"), Some("x.y"));
+        assert_eq!(cookie("weir_sessions=1", "weir_session"), None);
+        assert_eq!(cookie("", "weir_session"), None);
+    }
+}

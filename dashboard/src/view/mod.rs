@@ -1,0 +1,69 @@
+//! Templates. They show what they are given, and decide nothing.
+
+mod app;
+mod endpoint;
+mod layout;
+mod message;
+mod tenant;
+
+pub(crate) use app::{AppView, MessagesView, app, messages};
+pub(crate) use endpoint::{EndpointView, endpoint, secret};
+pub(crate) use layout::{Place, login, page, refused};
+pub(crate) use message::{MessageView, message};
+pub(crate) use tenant::{apps, event_types, plugins, task, tasks};
+
+use crate::data::{flag, int, text};
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// A time of the API, for people: to the second; a script adds how long ago it was.
+pub(crate) fn time(at: &str) -> Markup {
+    let short = at.get(..19).map_or_else(|| at.to_owned(), |head| head.replace('T', " "));
+    html! { @if !at.is_empty() { time datetime=(at) title=(at) { (short) } } }
+}
+
+/// What became of an attempt or a delivery.
+pub(crate) fn status(of: &Value) -> Markup {
+    let word = text(of, "statusText");
+    html! { span class={ "status " (word) } { (if word == "canceled" { "filtered" } else { word }) } }
+}
+
+/// An endpoint's state.
+pub(crate) fn endpoint_state(endpoint: &Value) -> Markup {
+    let (class, word) =
+        if flag(endpoint, "disabled") { ("fail", "disabled") } else { ("success", "enabled") };
+    html! { span class={ "status " (class) } { (word) } }
+}
+
+/// The HTTP status of an attempt.
+pub(crate) fn code(attempt: &Value) -> Markup {
+    let code = int(attempt, "responseStatusCode");
+    html! { @if code == 0 { span.dim { "no answer" } } @else { code { (code) } } }
+}
+
+/// A button that does something by a form, and reports where `target` says (a selector) or on a new page.
+pub(crate) fn button(
+    to: &str,
+    word: &str,
+    target: Option<&str>,
+    confirm: Option<&str>,
+    fields: &[(&str, &str)],
+) -> Markup {
+    html! {
+        form.inline method="post" action=(to) hx-post=[target.map(|_| to)] hx-target=[target] hx-swap=[target.map(|_| "innerHTML")]
+            hx-confirm=[confirm.filter(|_| target.is_some())] data-confirm=[confirm.filter(|_| target.is_none())] {
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            button type="submit" { (word) }
+        }
+    }
+}
+
+/// The link to the next page of a list.
+pub(crate) fn more(to: Option<String>) -> Markup {
+    html! { @if let Some(to) = to { p { a.more href=(to) rel="next" { "Older →" } } } }
+}
+
+/// The first line of a JSON text, or the whole with indentation.
+pub(crate) fn pretty(payload: &Value) -> String {
+    serde_json::to_string_pretty(payload).unwrap_or_default()
+}

@@ -1,0 +1,222 @@
+//! Sources in the API: the Worker reads and seals what comes, the Directory keeps it, and the source's App object answers
+//! everything about its endpoints and messages.
+
+use super::auth::origin;
+use super::{Caller, internal};
+use crate::ingest::{self, Place};
+use crate::js::{Random, now};
+use crate::{directory, settings};
+use std::rc::Rc;
+use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
+use weir_core::api::model::auth::{PortalAccessIn, PortalAccessOut};
+use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
+use weir_core::api::route::{Op, Route};
+use weir_core::deployment::Deployment;
+use weir_core::directory::{STALE, source_page};
+use weir_core::error::ApiError;
+use weir_core::frame;
+use weir_core::id;
+use weir_core::source::rejected::Rejected;
+use weir_core::source::url::{PREFIX, Signer, Token};
+use weir_core::source::{Definition, SourceRecord, SourceRow};
+use weir_core::token::{self, Limits};
+
+/// How often a change is tried that others get ahead of.
+const TRIES: usize = 5;
+
+impl Caller {
+    /// Answers an operation on sources themselves.
+    pub(super) async fn source(
+        &self,
+        url: &str,
+        route: &Route,
+        query: &str,
+        body: &[u8],
+    ) -> Result<Reply, ApiError> {
+        let key = route.params.first().map_or("", String::as_str);
+        let show = |status: u16, row: SourceRow| self.show(url, row).map(|out| Reply::json(status, &out));
+        match route.op {
+            Op::SourceList => {
+                let page = source_page(query)?;
+                let call =
+                    Call { query: query.to_owned(), ..Self::source_call(Op::SourceList, None, Vec::new()) };
+                let reply = self.ask(&call).await?;
+                let rows: Vec<SourceRow> = from_bytes(&reply.body)?;
+                let rows = rows.into_iter().map(|row| self.show(url, row)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Reply::json(200, &page.finish(rows, SourceOut::id)))
+            }
+            Op::SourceCreate => show(201, self.create_source(&SourceIn::parse(body)?).await?),
+            Op::SourceGet => show(200, self.read_source(key).await?),
+            Op::SourceUpdate => {
+                let mut new = SourceIn::parse(body)?;
+                let (status, row) = self.put_source(key, &mut new).await?;
+                show(status, row)
+            }
+            Op::SourceDelete => {
+                let row = self.read_source(key).await?;
+                let call = Self::source_call(Op::SourceDelete, Some(&row.id), Vec::new());
+                let reply = self.ask(&call).await?;
+                ingest::forget(&self.claims.org, &row.id);
+                Ok(reply)
+            }
+            Op::SourceRotate => {
+                let overlap_ms = overlap_ms(query)?;
+                let row = self
+                    .change_source(key, |record| {
+                        if record.rotate(now(), overlap_ms) {
+                            return Ok(());
+                        }
+                        Err(ApiError::status(
+                            429,
+                            "too_many_requests",
+                            "Three URLs of before are still valid. Rotate again when the oldest has died, or with \
+                             ?grace_period_seconds=0 to end them all now.",
+                        ))
+                    })
+                    .await?;
+                let ingest_url = self.ingest_url(url, &row)?;
+                Ok(Reply::json(200, &RotateTokenOut { ingest_url }))
+            }
+            Op::SourcePortal => {
+                let access = PortalAccessIn::parse(body)?;
+                let row = self.read_source(key).await?;
+                self.portal_token(url, &row.id, &access)
+            }
+            Op::RejectedAccept => self.accept_rejected(key, route).await,
+            op => Err(internal(format!("the Worker does not answer {}", op.name()))),
+        }
+    }
+
+    fn source_call(op: Op, key: Option<&str>, body: Vec<u8>) -> Call {
+        let params = key.map(str::to_owned).into_iter().collect();
+        Call { op: op.name().to_owned(), params, body, ..Call::default() }
+    }
+
+    /// Asks the Directory. What it answers to a wrong call, the caller is answered.
+    async fn ask(&self, call: &Call) -> Result<Reply, ApiError> {
+        let reply = directory::ask(&self.env, &self.claims.org, call).await.map_err(internal)?;
+        match reply.status {
+            200..=299 => Ok(reply),
+            404 => Err(ApiError::not_found("Source")),
+            409 if String::from_utf8_lossy(&reply.body).contains(STALE) => Err(stale()),
+            409 => Err(ApiError::conflict("Another source has this uid. Choose another.")),
+            status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
+        }
+    }
+
+    pub(super) async fn read_source(&self, key: &str) -> Result<SourceRow, ApiError> {
+        let row = ingest::read(&self.env, &self.claims.org, key).await.map_err(internal)?;
+        row.ok_or_else(|| ApiError::not_found("Source"))
+    }
+
+    async fn create_source(&self, new: &SourceIn) -> Result<SourceRow, ApiError> {
+        let deployment = self.deployment()?;
+        let record = new.record(None, &deployment.vault, &mut Random)?;
+        let call = Self::source_call(Op::SourceCreate, None, frame::encode(&record));
+        from_bytes(&self.ask(&call).await?.body)
+    }
+
+    /// PUT: changes the source, or creates it where the path names one by a uid that is free.
+    async fn put_source(&self, key: &str, new: &mut SourceIn) -> Result<(u16, SourceRow), ApiError> {
+        let deployment = self.deployment()?;
+        if !id::is(id::SOURCE, key) {
+            new.or_uid(key)?;
+        }
+        let changed = self
+            .change_source(key, |record| {
+                *record = new.record(Some(std::mem::take(record)), &deployment.vault, &mut Random)?;
+                Ok(())
+            })
+            .await;
+        match changed {
+            Err(ApiError::Status { status: 404, .. }) if !id::is(id::SOURCE, key) => {
+                Ok((201, self.create_source(new).await?))
+            }
+            changed => Ok((200, changed?)),
+        }
+    }
+
+    /// Changes a source as it is now; where somebody else does at the same time, once more.
+    async fn change_source(
+        &self,
+        key: &str,
+        change: impl Fn(&mut SourceRecord) -> Result<(), ApiError>,
+    ) -> Result<SourceRow, ApiError> {
+        let mut outcome = Err(stale());
+        for _ in 0..TRIES {
+            let SourceRow { id, mut record } = self.read_source(key).await?;
+            change(&mut record)?;
+            let call = Self::source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
+            outcome = self.ask(&call).await.and_then(|reply| from_bytes(&reply.body));
+            ingest::forget(&self.claims.org, &id);
+            if !matches!(&outcome, Err(ApiError::Status { code: STALE, .. })) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Takes a rejected request as if its signature had been right; the messages say that it was not.
+    async fn accept_rejected(&self, key: &str, route: &Route) -> Result<Reply, ApiError> {
+        let rejected = route.params.get(1).cloned().unwrap_or_default();
+        let row = self.read_source(key).await?;
+        let (source, deployment) = (row.id.clone(), self.deployment()?);
+        let place = Place { env: &self.env, org: &self.claims.org, source: &source };
+        let take = Self::source_call(Op::RejectedTake, Some(&rejected), Vec::new());
+        let reply: Reply = from_bytes(&place.call("api", &to_bytes(&take)).await.map_err(internal)?)?;
+        if reply.status != 200 {
+            return if reply.status == 0 { Err(ApiError::not_found("Rejected request")) } else { Ok(reply) };
+        }
+        let kept: Rejected = from_bytes(&reply.body)?;
+        let definition =
+            Definition::new(row, &deployment.vault, deployment.dedup_window_ms).map_err(internal)?;
+        let events = definition
+            .accept(&kept)
+            .map_err(|refusal| ApiError::status(refusal.status, refusal.code, refusal.detail))?;
+        let answers = place.store(events, Some(rejected)).await.map_err(internal)?;
+        let stored = answers.iter().filter_map(|answer| match answer {
+            frame::Accepted::Stored { id, .. } => Some(id.clone()),
+            _ => None,
+        });
+        Ok(Reply::json(202, &AcceptedOut { messages: stored.collect() }))
+    }
+
+    /// A token with which somebody sees and changes this source's endpoints and messages, and nothing else.
+    fn portal_token(&self, url: &str, source: &str, access: &PortalAccessIn) -> Result<Reply, ApiError> {
+        let deployment = self.deployment()?;
+        let secret =
+            deployment.jwt_secret.as_ref().ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
+        let limits = Limits {
+            id: id::new("jti", now(), &mut Random),
+            capabilities: access.capabilities(),
+            feature_flags: None,
+            session: access.session_id.clone(),
+        };
+        let org = &self.claims.org;
+        let token = token::sign_portal(secret.as_bytes(), org, source, now(), access.ttl_ms(), &limits)
+            .map_err(|e| internal(e.to_string()))?;
+        Ok(Reply::json(200, &PortalAccessOut::new(origin(url), token)))
+    }
+
+    fn show(&self, url: &str, row: SourceRow) -> Result<SourceOut, ApiError> {
+        let ingest_url = self.ingest_url(url, &row)?;
+        Ok(SourceOut::new(row.id, row.record, ingest_url, &self.deployment()?.vault))
+    }
+
+    /// Where the source takes requests: below the address by which the API was called.
+    fn ingest_url(&self, url: &str, row: &SourceRow) -> Result<String, ApiError> {
+        let deployment = self.deployment()?;
+        let signer = Signer::new(&deployment).ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
+        let (org, source) = (self.claims.org.clone(), row.id.clone());
+        let token = Token { org, source, generation: row.record.generation };
+        Ok(format!("{}{PREFIX}{}", origin(url), signer.write(&token)))
+    }
+
+    fn deployment(&self) -> Result<Rc<Deployment>, ApiError> {
+        settings::of(&self.env).map_err(internal)
+    }
+}
+
+fn stale() -> ApiError {
+    ApiError::status(409, STALE, "The source was changed at the same time. Send the request again.")
+}

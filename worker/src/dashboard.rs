@@ -1,0 +1,132 @@
+//! The dashboard's front: sessions in cookies, and pages that ask the API as any client does.
+
+use crate::api::{self, Caller};
+use crate::js::{self, Parts, Random, now};
+use crate::settings;
+use serde_json::Value;
+use wasm_bindgen::JsValue;
+use weir_core::api::call::Reply;
+use weir_core::error::ApiError;
+use weir_core::id;
+use weir_dashboard::session::{Keeper, Session, cookie};
+use weir_dashboard::{Answer, Api, COOKIE, PREFIX, Page, Request};
+
+/// What a session's id begins with.
+const SESSION: &str = "ses";
+
+/// Whether a path is the dashboard's.
+pub(crate) fn is_here(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers a browser. Every answer is HTML, or sends it on.
+pub(crate) async fn answer(
+    parts: &Parts,
+    path: &str,
+    query: &str,
+    body: Option<Vec<u8>>,
+    env: JsValue,
+) -> web_sys::Response {
+    let page = match body {
+        Some(body) => respond(parts, path, query, &body, env).await,
+        None => Page::refused(413, "This is more than a form of the dashboard holds."),
+    };
+    js::answer_with(page.status, &page.headers, &page.body)
+}
+
+async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsValue) -> Page {
+    let mut request = Request::new(&parts.method, path, query, body);
+    request.partial = parts.partial == "true";
+    request.proof = Some(parts.proof.clone()).filter(|proof| !proof.is_empty());
+    // Browsers say where a request comes from; a form of another site is none of ours.
+    if request.method == "POST" && matches!(parts.from_site.as_str(), "cross-site" | "same-site") {
+        return Page::refused(403, "This form was sent from another site.");
+    }
+    let deployment = match settings::of(&env) {
+        Ok(deployment) => deployment,
+        Err(sentence) => return Page::refused(500, &sentence),
+    };
+    let Some(secret) = &deployment.jwt_secret else {
+        return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET");
+    };
+    let keeper = Keeper::new(secret);
+    let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
+    let login = request.path == ["login"];
+    if login && request.method == "POST" {
+        let token = request.field("token").unwrap_or_default();
+        return match bearer(token) {
+            Err(error) => weir_dashboard::login(Some(&sentence(&error))),
+            Ok((claims, token)) => {
+                let session = keeper.begin(&id::new(SESSION, now(), &mut Random), &token, &claims, now());
+                Page::go(PREFIX)
+                    .with("set-cookie", set_cookie(parts, &keeper.seal(&session), session.ends_at))
+            }
+        };
+    }
+    let sealed = cookie(&parts.cookie, COOKIE).unwrap_or_default();
+    let opened = keeper.open(sealed, now(), |token| bearer(token).ok().map(|(claims, _)| (*claims).clone()));
+    let Some(session) = opened else { return signed_out(login, &request) };
+    let Ok((claims, token)) = bearer(&session.token) else { return signed_out(login, &request) };
+    let caller = Caller { env: env.clone(), claims, token };
+    match caller.is_session_over(&session.key()).await {
+        Ok(false) => {}
+        Ok(true) => return signed_out(login, &request).with("set-cookie", set_cookie(parts, "", 0)),
+        Err(error) => return Page::refused(error.http_status(), &sentence(&error)),
+    }
+    if request.path == ["logout"] && request.method == "POST" {
+        return sign_out(parts, &caller, &session, &request).await;
+    }
+    let own = Own { env, session: &session, origin: api::origin(&parts.url) };
+    weir_dashboard::answer(&own, &session, &request).await
+}
+
+/// Where a browser without a session goes.
+fn signed_out(login: bool, request: &Request) -> Page {
+    if login || request.method == "POST" {
+        weir_dashboard::login(None)
+    } else {
+        Page::go(&format!("{PREFIX}/login"))
+    }
+}
+
+async fn sign_out(parts: &Parts, caller: &Caller, session: &Session, request: &Request) -> Page {
+    if request.field("_proof").is_none_or(|proof| proof != session.proof()) {
+        return Page::refused(403, "This form is from another session. Reload the page and try again.");
+    }
+    match caller.end_session(&session.key(), session.ends_at).await {
+        Ok(()) => Page::go(&format!("{PREFIX}/login")).with("set-cookie", set_cookie(parts, "", 0)),
+        Err(error) => Page::refused(error.http_status(), &sentence(&error)),
+    }
+}
+
+fn sentence(error: &ApiError) -> String {
+    let body = serde_json::from_str(&error.body()).unwrap_or_default();
+    Answer { status: error.http_status(), body }.sentence()
+}
+
+fn set_cookie(parts: &Parts, value: &str, ends_at: i64) -> String {
+    let seconds = ends_at.saturating_sub(now()).max(0).checked_div(1_000).unwrap_or_default();
+    let secure = if parts.url.starts_with("https://") { "; Secure" } else { "" };
+    format!("{COOKIE}={value}; Path={PREFIX}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+}
+
+/// The API, as the session's token sees it.
+struct Own<'a> {
+    env: JsValue,
+    session: &'a Session,
+    origin: &'a str,
+}
+
+impl Api for Own<'_> {
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let parts = Parts {
+            method: method.to_owned(),
+            url: format!("{}/api/v1/{path}", self.origin),
+            authorization: format!("Bearer {}", self.session.token),
+            ..Parts::default()
+        };
+        let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let reply: Reply = api::reply(&parts, Some(body), self.env.clone()).await;
+        Answer { status: reply.status, body: serde_json::from_slice(&reply.body).unwrap_or_default() }
+    }
+}

@@ -1,0 +1,273 @@
+//! `/in/…`: what providers send to a source.
+//!
+//! The usual request costs one call of the source's App object, and one durable write there: the source is known from the
+//! last seconds, the signature is verified here. What is refused costs no call, but for the few that are kept for a look.
+
+use crate::js::{self, Incoming, Random, now};
+use crate::{directory, settings};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use weir_core::api::call::Call;
+use weir_core::api::route::Op;
+use weir_core::deployment::Deployment;
+use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
+use weir_core::scheme::Request;
+use weir_core::source::url::{PREFIX, Signer, Token};
+use weir_core::source::{Definition, Gate, Receipt, Refusal, Sampler, SourceRow};
+use worker::console_error;
+
+/// How long the Worker believes what the Directory said of a source. A change that goes through this isolate is known at
+/// once.
+const BELIEF_MS: i64 = 10_000;
+/// How many sources are remembered.
+const REMEMBERED: usize = 1024;
+
+thread_local! {
+    /// Sources by tenant and id, with until when that is believed.
+    static SOURCES: RefCell<HashMap<(String, String), Known>> = RefCell::new(HashMap::new());
+}
+
+/// What is known of a source, and what this isolate has seen of it.
+#[derive(Clone)]
+struct Known {
+    /// `None` where there is none (any more), or it cannot be used.
+    definition: Option<Rc<Definition>>,
+    until: i64,
+    seen: Rc<RefCell<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    gate: Option<Gate>,
+    sampler: Sampler,
+}
+
+/// An answer to a provider.
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let mut answer = Self::of(refusal.status, "application/json", refusal.body());
+        answer.headers.extend(refusal.header.map(|(name, value)| (name.to_owned(), value)));
+        answer
+    }
+}
+
+impl Answer {
+    fn of(status: u16, content_type: &str, body: String) -> Self {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = vec![header("content-type", content_type), header("x-content-type-options", "nosniff")];
+        Self { status, headers, body }
+    }
+}
+
+/// Forgets what is believed of a source: it was changed.
+pub(crate) fn forget(org: &str, source: &str) {
+    SOURCES.with_borrow_mut(|known| {
+        if let Some(known) = known.get_mut(&(org.to_owned(), source.to_owned())) {
+            known.until = 0;
+        }
+    });
+}
+
+/// The source of this id or uid with its row, as the Directory has it now.
+pub(crate) async fn read(env: &JsValue, org: &str, key: &str) -> Result<Option<SourceRow>, String> {
+    let call = Call { op: Op::SourceGet.name().to_owned(), params: vec![key.to_owned()], ..Call::default() };
+    let reply = directory::ask(env, org, &call).await?;
+    match reply.status {
+        200 => frame::decode(&reply.body).map(Some),
+        404 => Ok(None),
+        status => Err(format!("the Directory answered {status}")),
+    }
+}
+
+/// Answers a request at a source's URL. Without `body`, it was too large to read.
+pub(crate) async fn answer(incoming: Incoming, body: Option<Vec<u8>>, env: JsValue) -> web_sys::Response {
+    let answer = match receive(&incoming, body, &env).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            console_error!("{} /in/: {error}", incoming.method);
+            Refusal::unavailable().into()
+        }
+    };
+    js::answer_with(answer.status, &answer.headers, &answer.body)
+}
+
+async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> Result<Answer, String> {
+    let deployment = settings::of(env)?;
+    let Some(token) = token_of(incoming, &deployment) else { return Ok(Refusal::unknown().into()) };
+    let known = find(env, &deployment, &token).await?;
+    let valid = |definition: &&Rc<Definition>| definition.record.accepts(token.generation, now());
+    let Some(definition) = known.definition.as_ref().filter(valid) else {
+        return Ok(Refusal::unknown().into());
+    };
+    let most = definition.max_body();
+    let Some(body) = body.filter(|body| u32::try_from(body.len()).is_ok_and(|length| length <= most)) else {
+        return Ok(Refusal::too_large(most).into());
+    };
+    if let Err(wait_ms) = known.enter(definition) {
+        return Ok(Refusal::too_many(wait_ms).into());
+    }
+    let url = definition.url(&incoming.url);
+    let request = Request { method: &incoming.method, url: &url, headers: &incoming.headers, body: &body };
+    let at = Place { env, org: &token.org, source: &token.source };
+    match definition.receive(&request, now()) {
+        Receipt::Handshake(answer) => {
+            if let Some(secret) = &answer.adopt
+                && !at.adopt(&deployment, secret).await?
+            {
+                return Ok(Answer::of(403, "text/plain; charset=utf-8", String::new()));
+            }
+            Ok(Answer { status: answer.status, headers: answer.headers, body: answer.body })
+        }
+        Receipt::Refused(refusal) => Ok(refusal.into()),
+        Receipt::Rejected(refusal, reason) => {
+            let sampled = known.seen.borrow_mut().sampler.take(now());
+            if let Some(skipped) = sampled {
+                let kept = definition.rejected(&request, &reason, skipped, now());
+                if let Err(error) = at.call("rejected", &frame::encode(&kept)).await {
+                    console_error!("{}: a rejected request was not kept: {error}", token.source);
+                }
+            }
+            Ok(refusal.into())
+        }
+        Receipt::Events(events) => {
+            for answer in at.store(events, None).await? {
+                match answer {
+                    Accepted::Stored { .. } => {}
+                    Accepted::Limited { wait_ms } => {
+                        known.seen.borrow_mut().gate.iter_mut().for_each(|gate| gate.close(now(), wait_ms));
+                        return Ok(Refusal::too_many(wait_ms).into());
+                    }
+                    other => return Err(format!("{}: not stored: {other:?}", token.source)),
+                }
+            }
+            let (status, content_type, body) = definition.answer();
+            Ok(Answer::of(status, content_type, body.to_owned()))
+        }
+    }
+}
+
+fn token_of(incoming: &Incoming, deployment: &Deployment) -> Option<Token> {
+    let (path, _) = crate::api::split(&incoming.url);
+    let text = path.strip_prefix(PREFIX)?.trim_end_matches('/');
+    Signer::new(deployment)?.read(text)
+}
+
+/// What is known of the source of a token; asks the Directory where that is too long ago.
+async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<Known, String> {
+    let place = (token.org.clone(), token.source.clone());
+    let before = SOURCES.with_borrow(|known| known.get(&place).cloned());
+    if let Some(known) = &before
+        && now() < known.until
+    {
+        return Ok(known.clone());
+    }
+    let row = match (read(env, &token.org, &token.source).await, before.clone()) {
+        (Ok(row), _) => row,
+        // What was known is better than to lose an event.
+        (Err(error), Some(known)) => {
+            console_error!("{}: believed a little longer: {error}", token.source);
+            return Ok(known);
+        }
+        (Err(error), None) => return Err(error),
+    };
+    let definition = row.and_then(|row| {
+        let opened = Definition::new(row, &deployment.vault, deployment.dedup_window_ms);
+        opened.map_err(|error| console_error!("{error}")).ok().map(Rc::new)
+    });
+    let seen = before.map(|known| known.seen).unwrap_or_default();
+    let known = Known { definition, until: now().saturating_add(BELIEF_MS), seen };
+    SOURCES.with_borrow_mut(|all| {
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        all.insert(place, known.clone());
+    });
+    Ok(known)
+}
+
+impl Known {
+    /// Lets a request in, or says how long it would have to wait.
+    fn enter(&self, definition: &Definition) -> Result<(), i64> {
+        let mut seen = self.seen.borrow_mut();
+        let Some(pace) = definition.rate() else {
+            seen.gate = None;
+            return Ok(());
+        };
+        let gate = seen.gate.get_or_insert_with(|| Gate::new(pace));
+        gate.set_pace(pace);
+        gate.enter(now())
+    }
+}
+
+/// A source's App object.
+pub(crate) struct Place<'a> {
+    pub(crate) env: &'a JsValue,
+    pub(crate) org: &'a str,
+    pub(crate) source: &'a str,
+}
+
+impl Place<'_> {
+    pub(crate) async fn call(&self, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+        js::call(self.env, "APP", &format!("{}/{}", self.org, self.source), op, frame).await
+    }
+
+    /// Stores the events of one request: all, or none.
+    pub(crate) async fn store(
+        &self,
+        mut events: Vec<NewMessage>,
+        rejected: Option<String>,
+    ) -> Result<Vec<Accepted>, String> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let one = if events.len() == 1 && rejected.is_none() { events.pop() } else { None };
+        let (op, frame) = match &one {
+            Some(event) => ("accept", frame::encode(event)),
+            None => ("ingest", frame::encode(&IngestAsk { messages: events, rejected })),
+        };
+        for fresh in [false, true] {
+            if fresh {
+                // The object has not heard of itself yet: the Directory tells it whenever it is asked.
+                read(self.env, self.org, self.source).await?;
+            }
+            let answer = self.call(op, &frame).await?;
+            let answers = match &one {
+                Some(_) => vec![frame::decode(&answer)?],
+                None => frame::decode::<Ingested>(&answer)?.answers,
+            };
+            if !answers.contains(&Accepted::Unknown) {
+                return Ok(answers);
+            }
+        }
+        Err(format!("{} does not know that it exists", self.source))
+    }
+
+    /// Makes a text that the provider sent the source's secret, unless it has one by now.
+    async fn adopt(&self, deployment: &Deployment, secret: &str) -> Result<bool, String> {
+        let Some(SourceRow { id, mut record }) = read(self.env, self.org, self.source).await? else {
+            return Ok(false);
+        };
+        if !record.secrets.is_empty() {
+            return Ok(false);
+        }
+        record.secrets = vec![deployment.vault.seal(secret, &mut Random).map_err(|e| e.to_string())?];
+        let call = Call {
+            op: Op::SourceUpdate.name().to_owned(),
+            params: vec![id],
+            body: frame::encode(&record),
+            ..Call::default()
+        };
+        // Where two of them come at once, the Directory takes the first.
+        let reply = directory::ask(self.env, self.org, &call).await?;
+        forget(self.org, self.source);
+        Ok(reply.status == 200)
+    }
+}

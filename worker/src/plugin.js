@@ -1,0 +1,53 @@
+// Plugins on V8: those that are bundled with the Worker, and isolates that are loaded for uploaded ones.
+
+// What the build has put beside the entry: see plugins.mjs there.
+const built = () => globalThis.__weir_plugins;
+
+// The bundled plugins, as JSON.
+export function catalog() {
+  return JSON.stringify(built().bundled.map(({ module, ...plugin }) => plugin));
+}
+
+// Runs a bundled plugin; nothing, where there is none of the name. `input` and `numbers` are views of the wasm memory:
+// nothing of this Worker runs until they are read.
+export function runBundled(name, input, numbers) {
+  const plugin = built().bundled.find((plugin) => plugin.name === name);
+  return plugin && built().transcribe(plugin.module, input, ...numbers);
+}
+
+// The Worker that is loaded for `count` modules: it runs one of them on one event.
+const main = (count) => {
+  const all = [...Array(count).keys()];
+  return [
+    'import { WorkerEntrypoint } from "cloudflare:workers";',
+    'import { transcribe } from "./transcribe.mjs";',
+    ...all.map((n) => `import m${n} from "./${n}.wasm";`),
+    `const modules = [${all.map((n) => `m${n}`)}];`,
+    "export default class extends WorkerEntrypoint {",
+    "  run(index, input, numbers) { return transcribe(modules[index], input, ...numbers); }",
+    "}",
+  ].join("\n");
+};
+
+// More than any run takes that ends by its fuel: a guard against what fuel does not count.
+const CPU_MS = 1000;
+
+// Runs one of `modules` (bytes) in the isolate that has them all, without a network and without bindings. `id` names the
+// modules: what has the same name has the same code, so the isolate is loaded once.
+export async function runLoaded(loader, id, modules, index, input, numbers) {
+  const code = () => ({
+    compatibilityDate: "2026-11-01",
+    mainModule: "main.js",
+    modules: {
+      "main.js": main(modules.length),
+      "transcribe.mjs": { js: built().source },
+      ...Object.fromEntries(modules.map((bytes, n) => [`${n}.wasm`, { wasm: bytes }])),
+    },
+    env: {},
+    globalOutbound: null,
+    limits: { cpuMs: CPU_MS, subRequests: 0 },
+  });
+  const worker = loader.get(`weir-plugins-${built().stamp}-${id}`, code);
+  // Copied at once: the memory that they are views of changes while the call is under way.
+  return await worker.getEntrypoint().run(index, input.slice(), [...numbers]);
+}
