@@ -77,7 +77,7 @@ struct TransformationsParams<'a> {
     /// Sent instead of the payload, as it is.
     #[serde(borrow, default)]
     raw_payload: Option<Cow<'a, str>>,
-    /// `content-type` says what the raw payload is.
+    /// Not looked at yet: a raw payload, too, is sent as `application/json`.
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
 }

@@ -1,0 +1,56 @@
+//! What a message may bring along: its application, and a text that is sent in the place of its payload.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use weir_tests::client::{id_of, text};
+use weir_tests::gateway::shared;
+use weir_tests::json::assert_same_bytes;
+use weir_tests::receiver::Receiver;
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_message_brings_its_application_along_where_it_is_missing() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let message =
+        |application: Value| json!({ "eventType": "a.b", "payload": {}, "application": application });
+    let path = "/api/v1/app/new-one/msg";
+    assert_eq!(api.post(path, &message(Value::Null)).0, 404);
+    for (application, kind) in [
+        (json!({ "name": "n", "uid": "another" }), "application_uid_mismatch"),
+        (json!({ "name": "n" }), "application_uid_missing"),
+        (json!({ "name": "", "uid": "new-one" }), "value_error"),
+    ] {
+        let (status, error) = api.post(path, &message(application));
+        assert_eq!((status, &error["detail"][0]["type"]), (422, &json!(kind)), "{error}");
+    }
+    assert_eq!(api.get("/api/v1/app/new-one").0, 404, "nothing was made on the way");
+    let first =
+        id_of(api.post(path, &message(json!({ "name": "made by a message", "uid": "new-one" }))), 202);
+    let (_, app) = api.get("/api/v1/app/new-one");
+    assert_eq!(app["name"], "made by a message");
+    // It is there now: what comes along another time changes nothing.
+    let second = id_of(api.post(path, &message(json!({ "name": "changed", "uid": "new-one" }))), 202);
+    assert_eq!(api.get("/api/v1/app/new-one").1, app);
+    for id in [first, second] {
+        assert_eq!(api.get(&format!("/api/v1/app/{}/msg/{id}", text(&app, "id"))).0, 200);
+    }
+}
+
+#[test]
+fn a_raw_payload_is_sent_as_it_is_in_the_place_of_the_payload() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/raw"));
+    let raw = "<event n=\"1\">\r\n  \u{e9}</event>";
+    let body = json!({ "eventType": "a.b", "payload": {}, "transformationsParams": { "rawPayload": raw } });
+    let (status, message) = api.post(&format!("/api/v1/app/{app}/msg"), &body);
+    assert_eq!((status, &message["payload"]), (202, &json!({ "rawPayload": raw })), "{message}");
+    let got = receiver.wait_for_one("/raw", SOON);
+    assert_same_bytes(&got.body, raw.as_bytes(), "a raw payload");
+    let secret = api.secret(&app, &endpoint);
+    assert!(weir_tests::verify::is_signed_by(&got, "svix", &secret), "signed as it is sent");
+}
