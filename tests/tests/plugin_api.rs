@@ -153,52 +153,52 @@ fn a_plugin_is_uploaded_listed_read_rolled_back_and_deleted() {
     let api = gateway.tenant();
     assert_eq!(own(&api), Vec::<String>::new());
     let (one, two) = (strict(), unchanged(2));
-    let (status, version) = api.upload("redact", &one);
+    let (status, version) = api.upload("masked", &one);
     assert_eq!(
         (status, &version["current"], &version["size"]),
         (201, &json!(true), &json!(one.len())),
         "{version}"
     );
-    assert_eq!((&version["plugin"], &version["manifest"]["name"]), (&json!("redact"), &json!("strict")));
+    assert_eq!((&version["plugin"], &version["manifest"]["name"]), (&json!("masked"), &json!("strict")));
     assert!(version["fuelPass"].is_u64() && version["createdAt"].is_string(), "{version}");
     let first = text(&version, "id");
-    let second = upload(&api, "redact", &two);
-    assert_eq!(api.upload("redact", &two).0, 200, "the same bytes are the same version");
+    let second = upload(&api, "masked", &two);
+    assert_eq!(api.upload("masked", &two).0, 200, "the same bytes are the same version");
 
-    let (status, plugin) = api.get("/api/v1/plugin/redact");
+    let (status, plugin) = api.get("/api/v1/plugin/masked");
     assert_eq!(
         (status, &plugin["current"], &plugin["versions"]),
         (200, &json!(second), &json!(2)),
         "{plugin}"
     );
-    assert_eq!(own(&api), ["redact"]);
-    let versions = api.get("/api/v1/plugin/redact/version").1;
+    assert_eq!(own(&api), ["masked"]);
+    let versions = api.get("/api/v1/plugin/masked/version").1;
     assert_eq!(
         (column(&versions, "id"), &versions["done"]),
         (vec![second.clone(), first.clone()], &json!(true))
     );
-    let (status, version) = api.get(&format!("/api/v1/plugin/redact/version/{first}"));
+    let (status, version) = api.get(&format!("/api/v1/plugin/masked/version/{first}"));
     assert_eq!((status, &version["current"]), (200, &json!(false)), "{version}");
-    let (status, kind, bytes) = api.download(&format!("/api/v1/plugin/redact/version/{first}/wasm"));
+    let (status, kind, bytes) = api.download(&format!("/api/v1/plugin/masked/version/{first}/wasm"));
     assert_eq!((status, kind.as_str()), (200, "application/wasm"));
     assert!(bytes == one, "byte for byte");
 
-    let (status, plugin) = api.post("/api/v1/plugin/redact/current", &json!({ "version": first }));
+    let (status, plugin) = api.post("/api/v1/plugin/masked/current", &json!({ "version": first }));
     assert_eq!((status, &plugin["current"]), (200, &json!(first)), "{plugin}");
     assert_eq!(plugin["manifest"]["version"], "1.0.0", "of the current one");
-    let (status, plugin) = api.put("/api/v1/plugin/redact/current", &json!({ "version": second }));
+    let (status, plugin) = api.put("/api/v1/plugin/masked/current", &json!({ "version": second }));
     assert_eq!((status, &plugin["current"]), (200, &json!(second)), "{plugin}");
-    let wrong = api.put("/api/v1/plugin/redact/current", &json!({ "version": "latest" }));
+    let wrong = api.put("/api/v1/plugin/masked/current", &json!({ "version": "latest" }));
     assert_eq!(places(&wrong), ["body.version"]);
 
-    assert_code(&api.delete(&format!("/api/v1/plugin/redact/version/{second}")), 409, "conflict");
-    assert_eq!(api.delete(&format!("/api/v1/plugin/redact/version/{first}")), (204, Value::Null));
-    assert_code(&api.get(&format!("/api/v1/plugin/redact/version/{first}")), 404, "not_found");
-    assert_eq!(api.delete("/api/v1/plugin/redact"), (204, Value::Null));
+    assert_code(&api.delete(&format!("/api/v1/plugin/masked/version/{second}")), 409, "conflict");
+    assert_eq!(api.delete(&format!("/api/v1/plugin/masked/version/{first}")), (204, Value::Null));
+    assert_code(&api.get(&format!("/api/v1/plugin/masked/version/{first}")), 404, "not_found");
+    assert_eq!(api.delete("/api/v1/plugin/masked"), (204, Value::Null));
     for path in ["", "/version", &format!("/version/{second}"), &format!("/version/{second}/wasm")] {
-        assert_code(&api.get(&format!("/api/v1/plugin/redact{path}")), 404, "not_found");
+        assert_code(&api.get(&format!("/api/v1/plugin/masked{path}")), 404, "not_found");
     }
-    assert_code(&api.delete("/api/v1/plugin/redact"), 404, "not_found");
+    assert_code(&api.delete("/api/v1/plugin/masked"), 404, "not_found");
 }
 
 #[test]

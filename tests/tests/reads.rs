@@ -44,7 +44,7 @@ fn a_list_of_thousands_reads_a_bounded_number_of_rows() {
     });
     let stats = format!("/api/v1/app/{app}/endpoint/{endpoint}/stats");
     let all = MESSAGES.div_ceil(CONNECTIONS) * CONNECTIONS;
-    api.until(&stats, Duration::from_secs(60), |stats| stats["success"] == all);
+    api.until(&stats, Duration::from_mins(1), |stats| stats["success"] == all);
     let log = format!("/api/v1/app/{app}/msg");
     let attempts = format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}");
     let attempted = format!("/api/v1/app/{app}/endpoint/{endpoint}/msg");
