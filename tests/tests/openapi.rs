@@ -154,7 +154,12 @@ fn every_operation_answers_as_the_document_says() {
     assert!(wrong.is_empty(), "{} disagreements:\n{}", wrong.len(), wrong.join("\n"));
     let (_, document) = api.get("/api/v1/openapi.json");
     let paths = document["paths"].as_object().unwrap().values();
-    assert_eq!(run.lines.len(), paths.map(|item| item.as_object().unwrap().len()).sum::<usize>());
+    let described = paths.map(|item| item.as_object().unwrap().len()).sum::<usize>();
+    assert_eq!(
+        run.lines.len(),
+        described - 1,
+        "all but the document's own, which is not called with made-up input"
+    );
 }
 
 /// An operation's path with what is there in the place of its parameters.
