@@ -124,7 +124,33 @@ fn deploy(_: &mut Count) -> Result<(), String> {
         .env("WRANGLER_SEND_METRICS", "false")
         .env("CI", "true");
     tools::run(&mut command, "`wrangler deploy --dry-run`")?;
-    fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    fs::remove_dir_all(&dir).map_err(failed("remove", &dir))?;
+    check_size()
+}
+
+/// The most bytes, compressed, that the Worker may have; plugins that are deployed with it are beside that.
+const MAX_GZIP: u64 = 1_500_000;
+/// What the Worker itself is.
+const OWN_FILES: [&str; 6] =
+    ["index_bg.wasm", "index.js", "entry.mjs", "assets.mjs", "plugins.mjs", "transcribe.mjs"];
+
+/// Counts what of the Worker is uploaded, as Cloudflare does: each file compressed.
+fn check_size() -> Result<(), String> {
+    const COUNT: &str = "const fs = require('fs'), zlib = require('zlib'); \
+        console.log(process.argv.slice(1).reduce((n, f) => n + zlib.gzipSync(fs.readFileSync(f), {level: 9}).length, 0))";
+    let dir = build::build_dir(true);
+    let mut command = Command::new(tools::node_path());
+    command.args(["-e", COUNT]).args(OWN_FILES.map(|name| dir.join(name)));
+    let counted = command.output().map_err(|error| format!("node could not be started: {error}."))?;
+    let text = String::from_utf8_lossy(&counted.stdout);
+    let bytes: u64 =
+        text.trim().parse().map_err(|_| "The size of the Worker could not be counted.".to_owned())?;
+    println!("The Worker is {bytes} bytes, compressed; it may be {MAX_GZIP}.");
+    if bytes > MAX_GZIP {
+        Err(format!("The Worker is {bytes} bytes, compressed: more than {MAX_GZIP}."))
+    } else {
+        Ok(())
+    }
 }
 
 /// Runs `cargo test` with `args`, passing its output on and counting its tests.

@@ -53,21 +53,11 @@ impl Custom {
     #[allow(clippy::unnecessary_wraps)] // as the other kinds, of which there may be none
     pub(super) fn preset(self, title: &str) -> Option<Preset> {
         Some(Preset {
-            name: String::new(),
             title: title.to_owned(),
-            docs: String::new(),
             confidence: Confidence::Documented,
-            scheme: self.scheme,
             event: self.event,
             methods: self.methods,
-            content_type: "application/json".to_owned(),
-            handshakes: Vec::new(),
-            responses: Responses::default(),
-            keys: None,
-            delivery: None,
-            catalog: Vec::new(),
-            test_event: None,
-            notes: Vec::new(),
+            ..Preset::custom(self.scheme)
         })
     }
 }
