@@ -224,7 +224,9 @@ fn operation(
         let mut described = json!({ "description": answer.about });
         let is_head = method == "HEAD";
         if !answer.media.is_empty() && !is_head {
-            let schema = answer.schema.map_or_else(binary, |make| make(writes).to_value());
+            // Bytes of any kind may be JSON, too.
+            let bytes = || if answer.media == "*/*" { json!({}) } else { binary() };
+            let schema = answer.schema.map_or_else(bytes, |make| make(writes).to_value());
             described["content"] = json!({ answer.media: { "schema": schema } });
         }
         answers.insert(answer.status.to_string(), described);
