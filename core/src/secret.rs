@@ -200,7 +200,7 @@ impl fmt::Debug for Secret {
 ///
 /// The library's constructor for keys of any length says that it may fail, which for HMAC it cannot; so a
 /// key is brought to the length of a block here, as RFC 2104 has it.
-pub(crate) fn hmac_key(raw: &[u8]) -> Hmac<Sha256> {
+pub fn hmac_key(raw: &[u8]) -> Hmac<Sha256> {
     let mut block = [0u8; 64];
     if raw.len() > block.len() {
         let hashed = Sha256::digest(raw);

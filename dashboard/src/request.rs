@@ -61,7 +61,7 @@ impl Request {
     }
 
     /// Whether it comes from a page of this session.
-    pub(crate) fn is_proved(&self, session: &Session) -> bool {
+    pub fn is_proved(&self, session: &Session) -> bool {
         let proof = self.proof.as_deref().or_else(|| self.field("_proof"));
         proof.is_some_and(|proof| session.proves(proof))
     }

@@ -6,9 +6,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 use subtle::ConstantTimeEq;
+use weir_core::secret::hmac_key;
 use weir_core::token::Claims;
 
 /// How long a session lasts unless its token ends before: 12 hours.
@@ -104,8 +104,7 @@ impl Session {
 }
 
 fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
-    // HMAC takes keys of any length: the error cannot be.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
+    let mut mac = hmac_key(key);
     for part in parts {
         mac.update(part.as_bytes());
         mac.update(&[0]);

@@ -14,6 +14,14 @@ fn browser(api: &Api) -> Browser {
     Browser::signed_in(api, &api.token)
 }
 
+/// A new application with an endpoint, and the endpoint's page.
+fn endpoint(api: &Api, receiver: &Receiver) -> (String, String, String) {
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let page = format!("/dashboard/app/{app}/endpoint/{endpoint}");
+    (app, endpoint, page)
+}
+
 // ---- signing in and out --------------------------------------------------------------------------------------
 
 #[test]
@@ -220,9 +228,7 @@ fn the_secret_is_shown_on_demand_and_rotated() {
     let receiver = Receiver::start();
     let api = gateway.tenant();
     let browser = browser(&api);
-    let app = api.app();
-    let endpoint = api.endpoint(&app, &receiver.url("/"));
-    let page = format!("/dashboard/app/{app}/endpoint/{endpoint}");
+    let (app, endpoint, page) = endpoint(&api, &receiver);
     let secret = api.secret(&app, &endpoint);
     assert!(!browser.see(&page).contains(&secret));
     assert!(browser.act(&page, &format!("{page}/secret"), &[]).text.contains(&secret));
@@ -238,9 +244,7 @@ fn a_test_event_and_a_replay_report_in_place() {
     let receiver = Receiver::start();
     let api = gateway.tenant();
     let browser = browser(&api);
-    let app = api.app();
-    let endpoint = api.endpoint(&app, &receiver.url("/"));
-    let page = format!("/dashboard/app/{app}/endpoint/{endpoint}");
+    let (app, _, page) = endpoint(&api, &receiver);
     assert_eq!(api.post("/api/v1/event-type", &json!({ "name": "a.b", "description": "d" })).0, 201);
 
     let test = format!("{page}/test");

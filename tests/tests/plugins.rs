@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use weir_tests::client::{Api, list, text};
 use weir_tests::gateway::{Running, shared};
-use weir_tests::receiver::Receiver;
+use weir_tests::receiver::{Received, Receiver};
 use weir_tests::verify::is_signed_by;
 
 const SOON: Duration = Duration::from_secs(15);
@@ -59,6 +59,22 @@ fn attempt(api: &Api, app: &str, message: &str) -> Value {
     api.attempts(app, message, 1, SOON).remove(0)
 }
 
+/// Attaches two plugins, one that masks a card and one that sets a header, and sees a message that has passed them.
+#[track_caller]
+fn masked_and_marked(api: &Api, receiver: &Receiver, app: &str, endpoint: &str) -> (String, Received) {
+    let chain = json!([
+        { "name": "redact", "config": { "mask": ["data.card"] } },
+        { "name": "headers", "config": { "set": { "x-tenant": "{{ app }}" } } },
+    ]);
+    attach(api, app, endpoint, &chain);
+    let message = api.send(app, r#"{"data":{"card":"4111111111111111","total":1.0}}"#);
+    let request = receiver.wait_for_one("/", SOON);
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    assert!(!body.contains("4111111111111111") && body.contains(r#""total":1.0"#), "{body}");
+    assert_eq!(request.header("x-tenant"), Some(app));
+    (message, request)
+}
+
 #[test]
 fn what_plugins_make_of_a_message_arrives_signed() {
     let (gateway, receiver) = (shared(), Receiver::start());
@@ -67,16 +83,7 @@ fn what_plugins_make_of_a_message_arrives_signed() {
     let endpoint = api.endpoint(&app, &receiver.url("/"));
     upload(&api, "redact", &shipped("redact"));
     upload(&api, "headers", &shipped("headers"));
-    let chain = json!([
-        { "name": "redact", "config": { "mask": ["data.card"] } },
-        { "name": "headers", "config": { "set": { "x-tenant": "{{ app }}" } } },
-    ]);
-    attach(&api, &app, &endpoint, &chain);
-    let message = api.send(&app, r#"{"data":{"card":"4111111111111111","total":1.0}}"#);
-    let request = receiver.wait_for_one("/", SOON);
-    let body = String::from_utf8_lossy(&request.body).into_owned();
-    assert!(!body.contains("4111111111111111") && body.contains(r#""total":1.0"#), "{body}");
-    assert_eq!(request.header("x-tenant"), Some(app.as_str()));
+    let (message, request) = masked_and_marked(&api, &receiver, &app, &endpoint);
     assert!(is_signed_by(&request, "svix", &api.secret(&app, &endpoint)), "what arrives is what is signed");
     let attempt = attempt(&api, &app, &message);
     assert_eq!(attempt["status"], 0, "{attempt}");
@@ -99,16 +106,7 @@ fn bundled_plugins_need_no_upload_and_run_on_v8() {
 
     let app = api.app();
     let endpoint = api.endpoint(&app, &receiver.url("/"));
-    let chain = json!([
-        { "name": "redact", "config": { "mask": ["data.card"] } },
-        { "name": "headers", "config": { "set": { "x-tenant": "{{ app }}" } } },
-    ]);
-    attach(&api, &app, &endpoint, &chain);
-    let message = api.send(&app, r#"{"data":{"card":"4111111111111111","total":1.0}}"#);
-    let request = receiver.wait_for_one("/", SOON);
-    let body = String::from_utf8_lossy(&request.body).into_owned();
-    assert!(!body.contains("4111111111111111") && body.contains(r#""total":1.0"#), "{body}");
-    assert_eq!(request.header("x-tenant"), Some(app.as_str()));
+    let (message, _) = masked_and_marked(&api, &receiver, &app, &endpoint);
     let done = list_of(&attempt(&api, &app, &message));
     assert!(done.iter().all(|plugin| plugin["engine"] == "v8"), "{done:?}");
     // The record says which module it was.

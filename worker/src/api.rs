@@ -185,6 +185,11 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
     Ok((claims, token.to_owned()))
 }
 
+/// Whether it is the id of an application, or of a source, which has one of its own.
+fn is_app_id(key: &str) -> bool {
+    id::is(id::APP, key) || id::is(id::SOURCE, key)
+}
+
 /// A body that was not even read.
 fn too_large() -> ApiError {
     let detail = "The body is too large: a message's payload may have 1 MiB, and so may a plugin.";
@@ -326,7 +331,7 @@ impl Caller {
     /// What is known of the application that a path names without asking: its id, and its uid where it was named by
     /// that.
     fn believed(&self, key: &str) -> Option<(String, Option<String>)> {
-        if id::is(id::APP, key) || id::is(id::SOURCE, key) {
+        if is_app_id(key) {
             return Some((key.to_owned(), None));
         }
         let place = (self.claims.org.clone(), key.to_owned());
@@ -341,7 +346,7 @@ impl Caller {
         if !fresh && let Some((app_id, uid)) = self.believed(key) {
             return Ok((Some(app_id), uid));
         }
-        let by_id = id::is(id::APP, key) || id::is(id::SOURCE, key);
+        let by_id = is_app_id(key);
         let uid = (!by_id).then(|| key.to_owned());
         let place = (self.claims.org.clone(), key.to_owned());
         let now = now();

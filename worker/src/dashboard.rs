@@ -90,7 +90,7 @@ fn signed_out(login: bool, request: &Request) -> Page {
 }
 
 async fn sign_out(parts: &Parts, caller: &Caller, session: &Session, request: &Request) -> Page {
-    if request.field("_proof").is_none_or(|proof| proof != session.proof()) {
+    if !request.is_proved(session) {
         return Page::refused(403, "This form is from another session. Reload the page and try again.");
     }
     match caller.end_session(&session.key(), session.ends_at).await {

@@ -126,6 +126,16 @@ impl Caller {
             }
             None => return Err(no_app()),
         };
+        self.portal_token(url, &app_id, &access)
+    }
+
+    /// A token with which somebody sees and changes what this application, or source, has, and nothing else.
+    pub(super) fn portal_token(
+        &self,
+        url: &str,
+        app_id: &str,
+        access: &PortalAccessIn,
+    ) -> Result<Reply, ApiError> {
         let deployment = settings::of(&self.env).map_err(internal)?;
         let secret =
             deployment.jwt_secret.as_ref().ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
@@ -136,7 +146,7 @@ impl Caller {
             feature_flags: access.feature_flags.clone(),
         };
         let org = &self.claims.org;
-        let token = token::sign_portal(secret.as_bytes(), org, &app_id, now(), access.ttl_ms(), &limits)
+        let token = token::sign_portal(secret.as_bytes(), org, app_id, now(), access.ttl_ms(), &limits)
             .map_err(|e| internal(e.to_string()))?;
         Ok(Reply::json(200, &PortalAccessOut::new(origin(url), token)))
     }

@@ -8,7 +8,7 @@ use crate::js::{Random, now};
 use crate::{directory, settings};
 use std::rc::Rc;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
-use weir_core::api::model::auth::{PortalAccessIn, PortalAccessOut};
+use weir_core::api::model::auth::PortalAccessIn;
 use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
 use weir_core::api::route::{Op, Route};
 use weir_core::deployment::Deployment;
@@ -19,7 +19,6 @@ use weir_core::id;
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, SourceRecord, SourceRow};
-use weir_core::token::{self, Limits};
 
 /// How often a change is tried that others get ahead of.
 const TRIES: usize = 5;
@@ -179,23 +178,6 @@ impl Caller {
             _ => None,
         });
         Ok(Reply::json(202, &AcceptedOut { messages: stored.collect() }))
-    }
-
-    /// A token with which somebody sees and changes this source's endpoints and messages, and nothing else.
-    fn portal_token(&self, url: &str, source: &str, access: &PortalAccessIn) -> Result<Reply, ApiError> {
-        let deployment = self.deployment()?;
-        let secret =
-            deployment.jwt_secret.as_ref().ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
-        let limits = Limits {
-            id: id::new("jti", now(), &mut Random),
-            capabilities: access.capabilities(),
-            feature_flags: None,
-            session: access.session_id.clone(),
-        };
-        let org = &self.claims.org;
-        let token = token::sign_portal(secret.as_bytes(), org, source, now(), access.ttl_ms(), &limits)
-            .map_err(|e| internal(e.to_string()))?;
-        Ok(Reply::json(200, &PortalAccessOut::new(origin(url), token)))
     }
 
     fn show(&self, url: &str, row: SourceRow) -> Result<SourceOut, ApiError> {
