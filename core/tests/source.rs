@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use weir_core::frame::NewMessage;
 use weir_core::preset;
 use weir_core::rng::Seeded;
-use weir_core::scheme::{Reason, Request};
+use weir_core::scheme::{Outgoing, Params, Reason, Request};
 use weir_core::source::rejected::{MASK, MAX_KEPT};
 use weir_core::source::{Definition, MAX_EVENTS, Options, Receipt, Refusal, SourceRecord, SourceRow};
 use weir_core::vault::Vault;
@@ -107,10 +107,9 @@ fn sns(cert_url: &str) -> Sent {
     let body = json!({ "Type": "Notification", "MessageId": "m1", "TopicArn": "arn:mine", "Message": "hello",
         "Timestamp": "2026-11-21T00:00:00.000Z", "SigningCertURL": cert_url });
     let body = body.to_string().into_bytes();
-    let outgoing =
-        weir_core::scheme::Outgoing { method: "POST", url: URL, headers: &[], body: &body, id: "m1" };
+    let outgoing = Outgoing { method: "POST", url: URL, headers: &[], body: &body, id: "m1" };
     let key = preset.scheme.signing(&[include_str!("scheme/keys/rsa.pem")]).expect("a private key");
-    let signed = preset.sign(&key, &Default::default(), &outgoing, "a", NOW).expect("signed");
+    let signed = preset.sign(&key, &Params::new(), &outgoing, "a", NOW).expect("signed");
     Sent::new(signed.body.expect("the signature is in the body"), &[])
 }
 
