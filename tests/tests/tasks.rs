@@ -150,7 +150,7 @@ fn a_bulk_replay_sends_again_what_passes_its_filter() {
 }
 
 #[test]
-fn a_task_can_be_canceled_by_its_tenant_while_it_runs() {
+fn a_task_that_is_over_or_anothers_is_not_canceled() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();

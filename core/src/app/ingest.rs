@@ -2,7 +2,7 @@
 
 use super::accept::Group;
 use super::{App, Effects};
-use crate::frame::{Accepted, IngestAsk, Ingested, NewMessage};
+use crate::frame::{Accepted, IngestAsk, Ingested};
 use crate::pace::Pace;
 use crate::rng::Entropy;
 use crate::source::Gate;
