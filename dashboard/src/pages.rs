@@ -1,6 +1,7 @@
 //! Which page a path names, what it asks of the API, and what becomes of the answers.
 
 use crate::data::{link, path, query, text};
+use crate::live::Filters;
 use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Answer, Api, PREFIX, Page, Request};
@@ -19,6 +20,7 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         ([], None) => apps(api, session, request).await,
         (["app", app], _) => app_page(api, session, request, app).await,
         (["app", app, "messages"], _) => messages(api, session, request, app).await,
+        (["app", app, "live"], _) => live(api, session, request, app).await,
         (["app", app, "message", id], _) => message(api, session, app, id).await,
         (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
         (["event-types"], _) => event_types(api, session, request).await,
@@ -106,6 +108,15 @@ async fn messages<A: Api>(api: &A, session: &Session, request: &Request, key: &s
     let content =
         view::messages(&view::MessagesView { app: text(&app, "id"), page: &page, filters: &filters, newest });
     Ok(framed(session, "Messages", above(session, &app, false), content))
+}
+
+async fn live<A: Api>(api: &A, session: &Session, request: &Request, key: &str) -> Result<Page, Page> {
+    let base = path(&["app", key]);
+    let (app, endpoints) =
+        join(get(api, base.clone()), get(api, format!("{base}/endpoint?limit={LIMIT}"))).await;
+    let (app, endpoints) = (app?, endpoints?);
+    let content = view::live::tail(text(&app, "id"), &Filters::of(request), &endpoints);
+    Ok(framed(session, "Live", above(session, &app, false), content))
 }
 
 async fn message<A: Api>(api: &A, session: &Session, key: &str, id: &str) -> Result<Page, Page> {
