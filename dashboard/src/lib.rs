@@ -21,6 +21,7 @@
 
 mod action;
 mod data;
+pub mod live;
 mod pages;
 mod request;
 pub mod session;

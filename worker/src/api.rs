@@ -441,6 +441,7 @@ impl Caller {
             retention_hours: message.retention_hours(),
             deliver_at: message.deliver_at(),
             tags: list(fields.tags),
+            headers: message.headers(),
             ..NewMessage::default()
         }
     }

@@ -19,7 +19,7 @@ pub(crate) struct AppView<'a> {
 pub(crate) fn app(view: &AppView<'_>) -> Markup {
     let AppView { session, app, endpoints, event_types } = view;
     html! {
-        p { a href=(link(&["app", app, "messages"])) { "Messages" } }
+        p.tabs { a href=(link(&["app", app, "messages"])) { "Messages" } a href=(link(&["app", app, "live"])) { "Live" } }
         h2 { "Endpoints" }
         @if rows(endpoints).is_empty() {
             p { "No endpoint yet: an endpoint is a URL that gets this application's messages. Create the first one here, then send an event:" }
@@ -107,7 +107,7 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
             button type="submit" { "Show" }
         }
         div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 2s")]
-            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] {
+            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             @if rows(view.page).is_empty() {
                 p { "No message here" @if kept.is_empty() { " yet. " } @else { " that fits these filters. " } "New ones show up by themselves." }
             } @else {

@@ -32,7 +32,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
     let disabled = flag(view.endpoint, "disabled");
     html! {
         div id="live" hx-get=[view.newest.then_some(&here)] hx-trigger=[view.newest.then_some("every 3s")]
-            hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] {
+            hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             dl.facts {
                 div { dt { "State" } dd { (endpoint_state(view.endpoint)) } }
                 div { dt { "Delivered, 28 days" } dd { (int(view.stats, "success")) } }

@@ -47,6 +47,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
                         @if let Some(app) = &session.app {
                             a href=(link(&["app", app])) { "Endpoints" }
                             a href=(link(&["app", app, "messages"])) { "Messages" }
+                            a href=(link(&["app", app, "live"])) { "Live" }
                             a href=(link(&["event-types"])) { "Event types" }
                         } @else {
                             @for (word, to) in tenants { a href=(link(&[to])) { (word) } }
