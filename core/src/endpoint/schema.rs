@@ -15,7 +15,12 @@
 use crate::sql::Migration;
 
 /// Ordered; an applied migration is never edited.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[CREATE, HEADERS];
+
+/// attempt: what is kept of the headers, a JSON array: of the request, of the answer.
+const HEADERS: Migration = Migration { id: 3, statements: &["ALTER TABLE delivery ADD COLUMN headers TEXT"] };
+
+const CREATE: Migration = Migration {
     id: 1,
     statements: &[
         "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
@@ -50,4 +55,4 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             filtered INTEGER NOT NULL
         ) STRICT",
     ],
-}];
+};

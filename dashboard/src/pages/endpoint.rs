@@ -6,6 +6,7 @@ use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
 use futures_util::future::{join, join5};
+use weir_core::time::rfc3339;
 
 pub(super) async fn endpoint<A: Api>(
     api: &A,
@@ -38,6 +39,8 @@ pub(super) async fn endpoint<A: Api>(
         attempts: &attempts?,
         event_types: &event_types?,
         status: status.as_deref(),
+        // Times of the API are written alike, so they compare as texts.
+        old_secret_until: Some(text(&endpoint, "oldSecretUntil")).filter(|at| **at > *rfc3339(request.at_ms)),
         newest: request.param("iterator").is_none() && status.is_none(),
     });
     Ok(framed(session, text(&endpoint, "url"), above(session, &app, false), content))

@@ -1,6 +1,7 @@
 //! Which page a path names, what it asks of the API, and what becomes of the answers.
 
 mod app;
+mod attempt;
 mod endpoint;
 mod live;
 mod tenant;
@@ -10,6 +11,7 @@ use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Answer, Api, PREFIX, Page, Request};
 use app::{app_page, apps, message, messages};
+use attempt::{attempt, payload};
 use endpoint::endpoint;
 use live::live;
 use maud::Markup;
@@ -28,6 +30,10 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["app", app], _) => app_page(api, session, request, app).await,
         (["app", app, "messages"], _) => messages(api, session, request, app).await,
         (["app", app, "live"], _) => live(api, session, request, app).await,
+        (["app", app, "message", id, "payload"], _) => payload(api, app, id).await,
+        (["app", app, "message", id, "attempt", one], _) => {
+            attempt(api, session, request, app, (id, one)).await
+        }
         (["app", app, "message", id], _) => message(api, session, app, id).await,
         (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
         (["event-types"], _) => event_types(api, session, request).await,

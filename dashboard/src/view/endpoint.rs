@@ -20,6 +20,8 @@ pub(crate) struct EndpointView<'a> {
     pub(crate) event_types: &'a Value,
     /// The status that attempts are limited to.
     pub(crate) status: Option<&'a str>,
+    /// Until when the secret before this one signs, too, if it does.
+    pub(crate) old_secret_until: Option<&'a str>,
     /// Whether these are the newest attempts, which change by themselves.
     pub(crate) newest: bool,
 }
@@ -39,6 +41,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
                 div { dt { "Failed" } dd { (int(view.stats, "fail")) } }
                 div { dt { "Pending" } dd { (int(view.stats, "pending")) } }
                 div { dt { "Waiting for a retry" } dd { (int(view.stats, "sending")) } }
+                @if let Some(until) = view.old_secret_until { div { dt { "Old secret signs, too" } dd { "until " (time(until)) } } }
                 div { dt { "Events" } dd { (events_of(view.endpoint)) } }
                 div { dt { "Id" } dd { code { (id) } } }
                 div { dt { "Created" } dd { (time(text(view.endpoint, "createdAt"))) } }
