@@ -101,7 +101,7 @@ impl<S: Sql> App<S> {
         record.version = slot.record.version.saturating_add(1);
         record.updated_at = now;
         // What is under way to it, or waits there, is asked for in due time: it is not offered again.
-        slot.owes |= record.content.disabled != slot.record.content.disabled;
+        slot.owes |= record.content.sends() != slot.record.content.sends();
         if record.content.disabled && !slot.record.content.disabled {
             record.disabled_from = Some(self.last.clone());
         }

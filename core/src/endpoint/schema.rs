@@ -15,7 +15,18 @@
 use crate::sql::Migration;
 
 /// Ordered; an applied migration is never edited.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[CREATE, LATENCY];
+
+/// How long the attempts of an hour took: in all, and the longest of them, in ms.
+const LATENCY: Migration = Migration {
+    id: 2,
+    statements: &[
+        "ALTER TABLE stat ADD COLUMN took INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE stat ADD COLUMN longest INTEGER NOT NULL DEFAULT 0",
+    ],
+};
+
+const CREATE: Migration = Migration {
     id: 1,
     statements: &[
         "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
@@ -50,4 +61,4 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             filtered INTEGER NOT NULL
         ) STRICT",
     ],
-}];
+};
