@@ -13,8 +13,12 @@ pub(crate) struct Place<'a> {
     pub(crate) above: Vec<(&'a str, String)>,
 }
 
+/// The path of a script or style.
+pub(super) fn asset(name: &str) -> String {
+    format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"))
+}
+
 fn head(title: &str) -> Markup {
-    let asset = |name: &str| format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"));
     html! {
         head {
             meta charset="utf-8";
@@ -33,8 +37,14 @@ fn head(title: &str) -> Markup {
 
 /// A page of a session.
 pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Markup {
-    let tenants =
-        [("Applications", ""), ("Event types", "event-types"), ("Plugins", "plugins"), ("Tasks", "tasks")];
+    let tenants = [
+        ("Overview", ""),
+        ("Sources", "sources"),
+        ("Event types", "event-types"),
+        ("Plugins", "plugins"),
+        ("Tasks", "tasks"),
+        ("Settings", "settings"),
+    ];
     html! {
         (DOCTYPE)
         html lang="en" {
