@@ -67,6 +67,9 @@ pub struct NewMessage {
     /// Where it came in at a source.
     #[n(11)]
     pub ingest: Option<Ingest>,
+    /// Headers that are delivered with it.
+    #[n(12)]
+    pub headers: Option<Headers>,
 }
 
 /// What a message has that came in at a source.
@@ -75,17 +78,14 @@ pub struct Ingest {
     /// What is known of the request: the text of a JSON object, for people.
     #[n(0)]
     pub origin: String,
-    /// Headers that are delivered with it.
-    #[n(1)]
-    pub headers: Vec<(String, String)>,
     /// The bytes as they came, where the payload is others.
-    #[n(2)]
+    #[n(1)]
     pub raw: Option<ByteVec>,
     /// For how long its event id is remembered, in milliseconds: within that time it is stored once.
-    #[n(3)]
+    #[n(2)]
     pub dedup_ms: i64,
     /// At most so many requests in any window of so many milliseconds.
-    #[n(4)]
+    #[n(3)]
     pub rate: Option<(u32, i64)>,
 }
 
@@ -123,6 +123,7 @@ impl Default for NewMessage {
             retention_hours: None,
             deliver_at: None,
             ingest: None,
+            headers: None,
         }
     }
 }

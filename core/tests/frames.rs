@@ -84,6 +84,7 @@ frames! {
             retention_hours: None,
             deliver_at: None,
             ingest: None,
+            headers: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -98,6 +99,7 @@ frames! {
             retention_hours: None,
             deliver_at: None,
             ingest: None,
+            headers: None,
         } => "8263612e62427b7d";
     a_new_message_for_later:
         NewMessage {
@@ -120,13 +122,13 @@ frames! {
             payload: b"{}".to_vec().into(),
             ingest: Some(Ingest {
                 origin: text("{}"),
-                headers: vec![(text("x-a"), text("b"))],
                 raw: Some(vec![1].into()),
                 dedup_ms: 5,
                 rate: Some((10, 1_000)),
             }),
+            headers: Some(vec![(text("x-a"), text("b"))]),
             ..NewMessage::default()
-        } => "8c6161427b7df6f6f6f6f6f6f6f6f685627b7d818263782d616162410105820a1903e8",
+        } => "8d6161427b7df6f6f6f6f6f6f6f6f684627b7d410105820a1903e8818263782d616162",
         IngestAsk { messages: vec![NewMessage::default()], rejected: Some(text("rej_1")) } => "82818260406572656a5f31",
         Ingested { answers: vec![Accepted::Unknown] } => "8181820380",
         Outgoing { headers: Some(vec![(text("x-a"), text("b"))]), ..outgoing() } => "85656d73675f3163612e62655b2263225d427b7d818263782d616162",

@@ -2,6 +2,7 @@
 //!
 //! - [`gateway`] starts the built worker on a real workerd, with data of its own.
 //! - [`browser`] is a browser without a screen, for the dashboard.
+//! - [`chromium`] is one with a screen, and nobody before it.
 //! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
 //! - [`sdk`] runs other people's client libraries.
@@ -16,6 +17,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 pub mod browser;
+pub mod chromium;
 pub mod client;
 pub mod engines;
 pub mod gateway;

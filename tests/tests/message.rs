@@ -1,11 +1,12 @@
 //! What a message may bring along: its application, and a text that is sent in the place of its payload.
 
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use weir_tests::client::{id_of, text};
 use weir_tests::gateway::shared;
 use weir_tests::json::assert_same_bytes;
-use weir_tests::receiver::Receiver;
+use weir_tests::receiver::{Answer, Receiver};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -53,4 +54,32 @@ fn a_raw_payload_is_sent_as_it_is_in_the_place_of_the_payload() {
     assert_same_bytes(&got.body, raw.as_bytes(), "a raw payload");
     let secret = api.secret(&app, &endpoint);
     assert!(weir_tests::verify::is_signed_by(&got, "svix", &secret), "signed as it is sent");
+    assert_eq!(got.header("content-type"), Some("application/json"), "where nothing else is said");
+}
+
+#[test]
+fn a_raw_payload_has_the_content_type_that_it_says_at_the_retry_too() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let app = api.app();
+    let first = AtomicBool::new(true);
+    receiver.on("/xml", move |_| if first.swap(false, Relaxed) { Answer::status(500) } else { Answer::ok() });
+    api.endpoint(&app, &receiver.url("/xml"));
+    let params = json!({ "rawPayload": "<a/>", "headers": { "Content-Type": "text/xml; charset=utf-8", "x-kind": "a" } });
+    let path = format!("/api/v1/app/{app}/msg");
+    let body = json!({ "eventType": "a.b", "payload": {}, "transformationsParams": params });
+    assert_eq!(api.post(&path, &body).0, 202);
+    for got in receiver.wait_for("/xml", 2, SOON) {
+        assert_eq!(&got.body[..], b"<a/>");
+        assert_eq!(got.header("content-type"), Some("text/xml; charset=utf-8"));
+        assert_eq!(got.header("x-kind"), Some("a"));
+    }
+    for (name, value) in [("svix-signature", "v1,forged"), ("host", "other"), ("content-type", "a\r\nb: c")] {
+        let params = json!({ "rawPayload": "<a/>", "headers": { name: value } });
+        let body = json!({ "eventType": "a.b", "payload": {}, "transformationsParams": params });
+        let (status, refused) = api.post(&path, &body);
+        assert_eq!(status, 422, "{name}: {refused}");
+        assert_eq!(refused["detail"][0]["loc"], json!(["body", "transformationsParams", "headers", name]));
+    }
 }

@@ -461,6 +461,7 @@ impl Caller {
             retention_hours: message.retention_hours(),
             deliver_at: message.deliver_at(),
             tags: list(fields.tags),
+            headers: message.headers(),
             ..NewMessage::default()
         }
     }

@@ -118,6 +118,23 @@ export function answerWith(status, headers, body) {
   return new Response(NO_BODY.includes(status) ? null : body, { status, headers: fields });
 }
 
+// An answer that goes on, in pieces: `live.next()` is a promise of the next one, undefined after the last. The waiting is
+// here, so that nothing of wasm waits where the browser has gone.
+export function answerLive(headers, live, every) {
+  const encoder = new TextEncoder();
+  let first = true;
+  const body = new ReadableStream({
+    async pull(controller) {
+      if (!first) await new Promise((done) => setTimeout(done, every));
+      first = false;
+      const text = await live.next();
+      if (text === undefined) controller.close();
+      else controller.enqueue(encoder.encode(text));
+    },
+  });
+  return new Response(body, { headers: fieldsOf(headers) });
+}
+
 // Runs `work` after `ms` milliseconds.
 export function later(ms, work) {
   setTimeout(work, ms);

@@ -16,6 +16,8 @@ extern "C" {
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerWith)]
     fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = answerLive)]
+    fn answer_live_js(headers: &str, live: &JsValue, every: f64) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
@@ -223,10 +225,20 @@ pub(crate) fn answer_with<N: AsRef<str>, V: AsRef<str>>(
     headers: &[(N, V)],
     body: &str,
 ) -> web_sys::Response {
+    answer_with_js(status, &lines(headers), body)
+}
+
+/// An answer that goes on: `live` has a method `next`, a promise of the next piece; it is asked every so many milliseconds.
+pub(crate) fn answer_live(headers: &[(&str, &str)], live: &JsValue, every_ms: i64) -> web_sys::Response {
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    answer_live_js(&lines(headers), live, every_ms as f64)
+}
+
+/// Headers as one text, a line each.
+fn lines<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> String {
     let clean = |text: &str| text.replace(['\r', '\n'], " ");
     let line = |(name, value): &(N, V)| format!("{}:{}", clean(name.as_ref()), clean(value.as_ref()));
-    let lines: Vec<String> = headers.iter().map(line).collect();
-    answer_with_js(status, &lines.join("\n"), body)
+    headers.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A request at a source's URL, without its body.

@@ -2,7 +2,7 @@
 
 use super::accept::Group;
 use super::{App, Effects};
-use crate::frame::{Accepted, IngestAsk, Ingested, NewMessage};
+use crate::frame::{Accepted, IngestAsk, Ingested};
 use crate::pace::Pace;
 use crate::rng::Entropy;
 use crate::source::Gate;
@@ -68,26 +68,6 @@ impl<S: Sql> App<S> {
         let remembered = now.saturating_sub(at) < dedup_ms;
         Ok(if remembered { Some(replayed(row.text(0)?, at)) } else { None })
     }
-
-    pub(super) fn insert_ingested(&self, id: &str, now: i64, message: &NewMessage) -> Result<(), SqlError> {
-        let ingest = message.ingest.as_ref();
-        let headers = ingest.filter(|ingest| !ingest.headers.is_empty());
-        let headers = headers.and_then(|ingest| serde_json::to_string(&ingest.headers).ok());
-        self.sql.exec(
-            "INSERT INTO message (id, created_at, event_type, event_id, payload, origin, headers, raw)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            &[
-                Value::Text(id),
-                Value::Int(now),
-                Value::Text(&message.event_type),
-                Value::opt_text(message.event_id.as_deref()),
-                Value::Blob(&message.payload),
-                Value::opt_text(ingest.map(|ingest| ingest.origin.as_str())),
-                Value::opt_text(headers.as_deref()),
-                Value::opt_blob(ingest.and_then(|ingest| ingest.raw.as_deref())),
-            ],
-        )
-    }
 }
 
 #[cfg(test)]
@@ -111,7 +91,8 @@ mod tests {
             event_type: "a.b".into(),
             payload: b"<a/>".to_vec().into(),
             event_id: (!id.is_empty()).then(|| id.to_owned()),
-            ingest: Some(Ingest { origin, headers, raw: None, dedup_ms: HOUR, rate }),
+            headers: Some(headers),
+            ingest: Some(Ingest { origin, raw: None, dedup_ms: HOUR, rate }),
             ..NewMessage::default()
         }
     }

@@ -443,6 +443,18 @@ fn what_an_endpoint_owes_is_not_forgotten_when_it_is_changed() {
 }
 
 #[test]
+fn an_endpoint_that_may_have_been_offered_what_its_new_filter_passes_over_is_asked_what_it_owes() {
+    let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
+    sut.accepted(1);
+    sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(1) }));
+    sut.crash(); // before the cursor was written
+    let change = sut.change(&endpoint_id, &json!({ "filterTypes": ["another.type"] }));
+    sut.acknowledge(&change);
+    sut.now += SILENCE_MS;
+    assert_eq!(offered(&sut.app.alarm(sut.now).unwrap()), [[""; 0]]);
+}
+
+#[test]
 fn an_endpoint_whose_receiver_is_gone_is_disabled() {
     let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
     let effects = sut.report(&endpoint_id, ReportKind::Gone, 1);

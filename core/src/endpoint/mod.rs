@@ -308,7 +308,14 @@ impl<S: Sql> Endpoint<S> {
         let Some(span) = active.sender.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
             return Ok(());
         };
-        let since = now.saturating_sub(span);
+        // A clock that is ahead may go back. Whatever it does, no request starts before the newest start: what can
+        // share a window with the next one is counted from there.
+        let newest = self.sql.query(
+            "SELECT started_at FROM delivery WHERE slot = 0 AND held = 0 ORDER BY id DESC LIMIT 1",
+            &[],
+        )?;
+        let newest = newest.first().map(|row| row.int(0)).transpose()?;
+        let since = newest.map_or(now, |newest| newest.min(now)).saturating_sub(span);
         // An attempt is recorded after it was started, so the id's time bounds the search.
         let rows = self.sql.query(
             "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2 AND held = 0

@@ -265,8 +265,8 @@ impl Definition {
         let standing =
             Standing { verdict: "failed", reason: Some(&kept.code), proof: None, accepted_by_hand: true };
         let mut events = self.events(&request, &standing)?;
-        for ingest in events.iter_mut().filter_map(|event| event.ingest.as_mut()) {
-            ingest.headers.retain(|(_, value)| value != rejected::MASK);
+        for headers in events.iter_mut().filter_map(|event| event.headers.as_mut()) {
+            headers.retain(|(_, value)| value != rejected::MASK);
         }
         Ok(events)
     }
@@ -367,9 +367,9 @@ impl Definition {
             event_type,
             payload: payload.into(),
             event_id,
+            headers: Some(headers).filter(|headers| !headers.is_empty()),
             ingest: Some(Ingest {
                 origin,
-                headers,
                 raw: raw.map(Into::into),
                 dedup_ms: self.dedup_ms,
                 rate: self.rate().map(|pace| (pace.limit, pace.window_ms)),

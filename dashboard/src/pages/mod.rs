@@ -2,6 +2,7 @@
 
 mod app;
 mod endpoint;
+mod live;
 mod messages;
 mod settings;
 mod source;
@@ -13,6 +14,7 @@ use crate::view::{self, Place};
 use crate::{Answer, Api, PREFIX, Page, Request};
 use app::{app_page, overview};
 use endpoint::endpoint;
+use live::live;
 use maud::Markup;
 use messages::{message, messages};
 use serde_json::{Value, json};
@@ -32,6 +34,7 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["app", app], _) if is_source(app) => source_page(api, session, request, app).await,
         (["app", app], _) => app_page(api, session, request, app).await,
         (["app", app, "messages"], _) => messages(api, session, request, app).await,
+        (["app", app, "live"], _) => live(api, session, request, app).await,
         (["app", app, "message", id], _) => message(api, session, app, id).await,
         (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
         (["app", app, "rejected", id], _) => rejected(api, session, app, id).await,

@@ -2,7 +2,7 @@
 
 use super::catalog::grouped;
 use super::form::{Form, Kind, field, folded, plain, result, table};
-use super::overview::{chart, drawing, of_endpoint};
+use super::overview::{chart, of_endpoint};
 use super::settings::portal_fields;
 use super::{endpoint_state, more, status, time};
 use crate::data::{int, is_source, link, next, query, rows, text, texts};
@@ -48,7 +48,8 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
     let heads = ["URL", "Events", "State", "Delivered", "Failed", "Pending", "Oldest", "Created"];
     let asked = overview.get("endpoints").and_then(Value::as_array).map_or(0, Vec::len);
     html! {
-        @if !is_source(app) { (result()) p { a href=(link(&["app", app, "messages"])) { "Messages" } } }
+        @if !is_source(app) { (result()) }
+        p.tabs { a href=(link(&["app", app, "messages"])) { "Messages" } a href=(link(&["app", app, "live"])) { "Live" } }
         h2 { "Endpoints" }
         @if rows(endpoints).is_empty() {
             @if is_source(app) {
@@ -72,7 +73,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
                 button type="submit" { "Create" }
             }
         }
-        @if !rows(endpoints).is_empty() { (drawing()) h2 { "Attempts" } (chart(&here, *hours, &[overview])) }
+        @if !rows(endpoints).is_empty() { h2 { "Attempts" } (chart(&here, *hours, &[overview])) }
         @if session.app.is_none() && !is_source(app) { (tools(session, &here, about)) }
     }
 }
@@ -175,7 +176,7 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
             p.dim { "These are of the newest " (view.asked) " endpoints. Choose one to see another's." }
         }
         div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 2s")]
-            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] {
+            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             @if rows(view.page).is_empty() {
                 p { "No message here" @if kept.is_empty() { " yet. " } @else { " that fits these filters. " } "New ones show up by themselves." }
             } @else {

@@ -57,7 +57,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
     let number = |name: &str| plain(&int(stats, name).to_string());
     html! {
         div id="live" hx-get=[view.newest.then_some(&here)] hx-trigger=[view.newest.then_some("every 3s")]
-            hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] {
+            hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             (facts(&[
                 ("State", endpoint_state(endpoint)),
                 ("Delivered, 28 days", number("success")),

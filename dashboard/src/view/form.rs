@@ -138,10 +138,10 @@ pub(crate) fn facts(all: &[(&str, Markup)]) -> Markup {
 pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>], none: &str) -> Markup {
     html! {
         @if rows.is_empty() { p.dim { (none) } } @else {
-            div.wide { table {
+            table {
                 thead { tr { @for head in heads { th { (head) } } } }
                 tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
-            } }
+            }
         }
     }
 }

@@ -14,11 +14,11 @@ pub(crate) struct Place<'a> {
 }
 
 /// The path of a script or style.
-pub(super) fn asset(name: &str) -> String {
+fn asset(name: &str) -> String {
     format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"))
 }
 
-fn head(title: &str) -> Markup {
+fn head(title: &str, charts: bool) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -31,12 +31,19 @@ fn head(title: &str) -> Markup {
             link rel="stylesheet" href=(asset("dashboard.css"));
             script src=(asset("htmx.js")) defer {}
             script src=(asset("dashboard.js")) defer {}
+            @if charts {
+                link rel="stylesheet" href=(asset("uplot.css"));
+                script src=(asset("uplot.js")) defer {}
+                script src=(asset("chart.js")) defer {}
+            }
         }
     }
 }
 
 /// A page of a session.
 pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Markup {
+    // Only the pages that draw something load what draws. What others write cannot say so: its quotes are escaped.
+    let charts = content.0.contains("<div class=\"charts\">");
     let tenants = [
         ("Overview", ""),
         ("Sources", "sources"),
@@ -48,7 +55,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(place.title))
+            (head(place.title, charts))
             body hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
                 a.skip href="#main" { "Skip to the content" }
                 header {
@@ -57,6 +64,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
                         @if let Some(app) = &session.app {
                             a href=(link(&["app", app])) { "Endpoints" }
                             a href=(link(&["app", app, "messages"])) { "Messages" }
+                            a href=(link(&["app", app, "live"])) { "Live" }
                             a href=(link(&["event-types"])) { "Event types" }
                         } @else {
                             @for (word, to) in tenants { a href=(link(&[to])) { (word) } }
@@ -85,7 +93,7 @@ fn bare(title: &str, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title))
+            (head(title, false))
             body.bare { main id="main" { h1 { (title) } (content) } }
         }
     }

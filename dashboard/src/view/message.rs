@@ -29,7 +29,7 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
         h2 { "Payload" }
         pre tabindex="0" { (view.message.get("payload").map(pretty).unwrap_or_default()) }
         div id="result" aria-live="polite" {}
-        div id="live" hx-get=(here) hx-trigger="every 3s" hx-select="#live" hx-swap="outerHTML" {
+        div id="live" hx-get=(here) hx-trigger="every 3s" hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
             h2 { "Where it goes" }
             @if rows(view.destinations).is_empty() { p { "To no endpoint: none chose this event type, or there was none." } }
             @else {
@@ -58,13 +58,16 @@ pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
         @if rows(page).is_empty() { p.dim { "No attempt yet." } }
         @for attempt in rows(page) {
             details.attempt {
-                summary {
+                summary id=(text(attempt, "id")) {
                     (status(attempt)) " " (code(attempt)) " " (time(text(attempt, "timestamp"))) " "
                     span.dim { (int(attempt, "responseDurationMs")) " ms" @if int(attempt, "triggerType") == 1 { ", by hand" } }
-                    @if of_endpoint { " " a href=(link(&["app", app, "message", text(attempt, "msgId")])) { code { (text(attempt, "msgId")) } } }
-                    @else { " " a href=(link(&["app", app, "endpoint", text(attempt, "endpointId")])) { (text(attempt, "url")) } }
+                    " " @if of_endpoint { code { (text(attempt, "msgId")) } } @else { (text(attempt, "url")) }
                 }
-                p.dim { "to " (text(attempt, "url")) " · " code { (text(attempt, "id")) } }
+                p.dim { code { (text(attempt, "id")) } " to " (text(attempt, "url")) " · "
+                    @if of_endpoint { a href=(link(&["app", app, "message", text(attempt, "msgId")])) { "the message" } }
+                    @else { a href=(link(&["app", app, "endpoint", text(attempt, "endpointId")])) { "the endpoint" } }
+                }
+                p { (button(&link(&["app", app, "message", text(attempt, "msgId"), "resend"]), "Send it again", Some("#result"), None, &[("endpoint", text(attempt, "endpointId"))])) }
                 @for plugin in items(attempt, "plugins") { p { "Plugin " (text(plugin, "name")) ": " (text(plugin, "verdict")) " " (text(plugin, "reason")) (text(plugin, "error")) } }
                 @if !text(attempt, "response").is_empty() { pre tabindex="0" { (text(attempt, "response")) } } @else { p.dim { "The answer had no body." } }
             }

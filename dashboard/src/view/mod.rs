@@ -5,6 +5,7 @@ mod catalog;
 mod endpoint;
 mod form;
 mod layout;
+pub(crate) mod live;
 mod message;
 mod overview;
 mod plugin;
@@ -69,7 +70,8 @@ pub(crate) fn button(
         form.inline method="post" action=(to) hx-post=[target.map(|_| to)] hx-target=[target] hx-swap=[target.map(|_| "innerHTML")]
             hx-confirm=[confirm.filter(|_| target.is_some())] data-confirm=[confirm.filter(|_| target.is_none())] {
             @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
-            button type="submit" { (word) }
+            // By its id it keeps the focus where its list is fetched again.
+            button id={ (to) @for (_, value) in fields.iter().filter(|(name, _)| *name != "_proof") { "#" (value) } } type="submit" { (word) }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! How applications do: a chart, the same as a table, and who waits.
 
 use super::form::{mono, plain, table};
-use super::layout::asset;
 use super::time;
 use crate::data::{flag, int, items, link, text};
 use maud::{Markup, html};
@@ -26,15 +25,6 @@ struct Point {
     fail: i64,
     took: i64,
     longest: i64,
-}
-
-/// What draws charts; outside of what changes by itself.
-pub(crate) fn drawing() -> Markup {
-    html! {
-        link rel="stylesheet" href=(asset("uplot.css"));
-        script src=(asset("uplot.js")) defer {}
-        script src=(asset("chart.js")) defer {}
-    }
 }
 
 /// The chart of these overviews, links to other periods, and the numbers as a table.
@@ -82,6 +72,7 @@ pub(crate) fn chart(here: &str, hours: i64, overviews: &[&Value]) -> Markup {
         })
         .collect();
     html! {
+        div.charts {
         nav.tabs aria-label="Period" {
             @for (period, word, _) in PERIODS {
                 a href={ (here) "?hours=" (period) } aria-current=[(period == hours).then_some("page")] { (word) }
@@ -92,6 +83,7 @@ pub(crate) fn chart(here: &str, hours: i64, overviews: &[&Value]) -> Markup {
             details { summary { "As a table" }
                 (table(&["From", "Delivered", "Failed", "Mean, ms", "Longest, ms"], &rows, ""))
             }
+        }
         }
     }
 }

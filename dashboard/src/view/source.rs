@@ -127,7 +127,7 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
                 more: html! {},
             }))
         }
-        div id="live" hx-get=(link(&["app", id])) hx-trigger="every 5s" hx-select="#live" hx-swap="outerHTML" {
+        div id="live" hx-get=(link(&["app", id])) hx-trigger="every 5s" hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
             h2 { "Verified requests" }
             (table(&["Event type", "Id", "Event id", "Accepted"], &rows(view.messages).iter().map(|message| vec![
                 html! { a href=(link(&["app", id, "message", text(message, "id")])) { (text(message, "eventType")) } },

@@ -1,7 +1,7 @@
 //! The pages of a tenant: how its applications do, and its background tasks.
 
 use super::form::{Form, Kind, field, folded, mono, plain, table};
-use super::overview::{chart, drawing, numbers, waiting};
+use super::overview::{chart, numbers, waiting};
 use super::{button, more, time};
 use crate::data::{items, link, next, rows, text};
 use crate::session::Session;
@@ -42,8 +42,7 @@ pub(crate) fn overview(view: &OverviewView<'_>) -> Markup {
     html! {
         (super::form::result())
         @if !rows(apps).is_empty() {
-            (drawing())
-            div id="overview" hx-get={ (crate::PREFIX) "?hours=" (hours) } hx-trigger="every 30s" hx-select="#overview" hx-swap="outerHTML" {
+            div id="overview" hx-get={ (crate::PREFIX) "?hours=" (hours) } hx-trigger="every 30s" hx-select="#overview" hx-swap="outerHTML" hx-disinherit="*" {
                 (chart(crate::PREFIX, *hours, &all))
                 (waiting(&named))
                 p.dim { "Numbers are of the " (told.len()) " applications at the top of the list below, and of the newest " (endpoints) " endpoints of each." }

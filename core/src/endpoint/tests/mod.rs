@@ -459,6 +459,20 @@ fn a_start_that_was_never_recorded_counts_towards_the_pace() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_when_the_object_was_opened_forgets_no_start() {
+    let mut sut = Sut::with(Config { paces: vec![(2, 60_000)], ..config(1) });
+    for _ in 0..2 {
+        let attempt = sut.sent();
+        sut.answer(attempt, 200);
+    }
+    sut.now += HOUR;
+    sut.crash();
+    sut.now -= HOUR;
+    let messages = sut.messages(1);
+    assert_eq!(sut.push(&messages).1.send.len(), 0, "by this clock both were started just now");
+}
+
+#[test]
 fn no_more_requests_are_under_way_than_allowed() {
     let mut sut = Sut::with(Config { max_in_flight: Some(2), ..config(1) });
     let messages = sut.messages(4);
