@@ -7,7 +7,7 @@
 use crate::retry::Schedule;
 use crate::secret::Kind;
 use crate::signature::HeaderProfile;
-use crate::target::{Cidr, Policy};
+use crate::target::{self, Cidr, Policy};
 use crate::time;
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -33,6 +33,7 @@ pub const NAMES: [&str; 15] = [
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
     "DEDUP_WINDOW",
+    "KEY_SERVER",
 ];
 
 /// The least length of `JWT_SECRET`, in bytes.
@@ -68,6 +69,8 @@ pub struct Settings {
     pub plugins: PluginLimits,
     /// `DEDUP_WINDOW`, in milliseconds: how long a source remembers the ids of events.
     pub dedup_window_ms: i64,
+    /// `KEY_SERVER`: for local development, who is asked for providers' public keys in their stead.
+    pub key_server: Option<String>,
 }
 
 /// What a tenant's store of plugins holds.
@@ -103,6 +106,7 @@ impl Default for Settings {
             max_in_flight: 6,
             plugins: PluginLimits::default(),
             dedup_window_ms: 7 * 86_400_000,
+            key_server: None,
         }
     }
 }
@@ -124,6 +128,7 @@ impl fmt::Debug for Settings {
             .field("max_in_flight", &self.max_in_flight)
             .field("plugins", &self.plugins)
             .field("dedup_window_ms", &self.dedup_window_ms)
+            .field("key_server", &self.key_server)
             .finish()
     }
 }
@@ -152,7 +157,7 @@ impl Settings {
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let defaults = Self::default();
         let vars = Vars(get);
-        Ok(Self {
+        let this = Self {
             jwt_secret: vars.secret("JWT_SECRET", jwt_secret)?,
             master_key: vars.secret("MASTER_KEY", master_key)?,
             retry_schedule: vars.retry_schedule("RETRY_SCHEDULE")?.unwrap_or(defaults.retry_schedule),
@@ -215,7 +220,28 @@ impl Settings {
                     |value| time::parse_seconds(value).filter(|ms| *ms <= 2_592_000_000),
                 )?
                 .unwrap_or(defaults.dedup_window_ms),
-        })
+            key_server: None,
+        };
+        // Whoever answers for all providers has to be in a network of the operator's own.
+        let key_server = vars.public(
+            "KEY_SERVER",
+            "it must be the address of a server in one of the ALLOWED_NETWORKS, such as http://127.0.0.1:9100; it is for \
+             local development only.",
+            |value| {
+                let own = target::check(value, &this.target_policy()).is_ok();
+                (own && target::check(value, &Policy::default()).is_err())
+                    .then(|| value.trim_end_matches('/').to_owned())
+            },
+        )?;
+        Ok(Self { key_server, ..this })
+    }
+
+    /// Where a URL of a provider's is asked: there, but for local development.
+    pub fn asked_at(&self, url: &str) -> String {
+        match (&self.key_server, url.split_once("://")) {
+            (Some(server), Some((_, rest))) => format!("{server}/{rest}"),
+            _ => url.to_owned(),
+        }
     }
 
     /// What the guard on endpoint URLs is to allow.
@@ -337,7 +363,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 15] = NAMES;
+    const ALL: [&str; 16] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -368,6 +394,7 @@ mod tests {
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
             ("DEDUP_WINDOW", "60"),
+            ("KEY_SERVER", "https://127.0.0.1:9100/"),
         ])
         .unwrap();
         let expected = Settings {
@@ -384,6 +411,7 @@ mod tests {
             max_in_flight: 100,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
             dedup_window_ms: 60_000,
+            key_server: Some("https://127.0.0.1:9100".into()),
         };
         assert_eq!(settings, expected);
         let policy = settings.target_policy();
@@ -414,6 +442,7 @@ mod tests {
             ("MAX_PLUGIN_VERSIONS", "1", "from 2 to 1000"),
             ("MAX_PLUGIN_BYTES", "1e6", "from 0 to 1000000000"),
             ("DEDUP_WINDOW", "2592001", "up to 2592000"),
+            ("KEY_SERVER", "http://127.0.0.1:9100", "in one of the ALLOWED_NETWORKS"),
         ] {
             let error = read(&[(setting, bad)]).unwrap_err().to_string();
             assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");
@@ -452,6 +481,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_server_is_in_a_network_of_the_operators_own_or_there_is_none() {
+        let open = ("ALLOWED_NETWORKS", "127.0.0.0/8");
+        for wrong in ["http://keys.example", "http://10.0.0.1", "127.0.0.1:9100", "ftp://127.0.0.1"] {
+            assert_eq!(read(&[open, ("KEY_SERVER", wrong)]).unwrap_err().setting, "KEY_SERVER", "{wrong}");
+        }
+        let url = "https://sns.us-east-1.amazonaws.com/a.pem";
+        assert_eq!(read(&[open]).unwrap().asked_at(url), url);
+        let settings = read(&[open, ("KEY_SERVER", "http://127.0.0.1:9100/")]).unwrap();
+        assert_eq!(settings.asked_at(url), "http://127.0.0.1:9100/sns.us-east-1.amazonaws.com/a.pem");
+    }
+
+    #[test]
     fn zero_never_disables() {
         assert_eq!(read(&[("ENDPOINT_DISABLE_AFTER", "0")]).unwrap().endpoint_disable_after_ms, None);
     }
@@ -464,7 +505,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 15)) {
+        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 16)) {
             for (name, value) in ALL.iter().zip(&values) {
                 if let Err(error) = read(&[(name, value)]) {
                     prop_assert_eq!(error.setting, *name);

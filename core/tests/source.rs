@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use weir_core::frame::NewMessage;
 use weir_core::preset;
 use weir_core::rng::Seeded;
-use weir_core::scheme::Request;
+use weir_core::scheme::{Outgoing, Params, Reason, Request};
 use weir_core::source::rejected::{MASK, MAX_KEPT};
 use weir_core::source::{Definition, MAX_EVENTS, Options, Receipt, Refusal, SourceRecord, SourceRow};
 use weir_core::vault::Vault;
@@ -99,6 +99,65 @@ fn origin(event: &NewMessage) -> Value {
 
 fn payload(event: &NewMessage) -> &str {
     std::str::from_utf8(&event.payload).expect("text")
+}
+
+/// What Amazon SNS signs with the key whose certificate is `rsa.cert.pem`, and where it says the certificate is.
+fn sns(cert_url: &str) -> Sent {
+    let preset = preset::find("aws-sns-v2").expect("a preset");
+    let body = json!({ "Type": "Notification", "MessageId": "m1", "TopicArn": "arn:mine", "Message": "hello",
+        "Timestamp": "2026-11-21T00:00:00.000Z", "SigningCertURL": cert_url });
+    let body = body.to_string().into_bytes();
+    let outgoing = Outgoing { method: "POST", url: URL, headers: &[], body: &body, id: "m1" };
+    let key = preset.scheme.signing(&[include_str!("scheme/keys/rsa.pem")]).expect("a private key");
+    let signed = preset.sign(&key, &Params::new(), &outgoing, "a", NOW).expect("signed");
+    Sent::new(signed.body.expect("the signature is in the body"), &[])
+}
+
+#[test]
+fn published_keys_are_asked_for_at_the_providers_url_and_nowhere_else() {
+    const CERT: &str = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem";
+    let source = made("aws-sns-v2", &[], &json!({}), None);
+    let sent = sns(CERT);
+    assert_eq!(source.key_url(&sent.request()), Some(Ok(CERT.to_owned())));
+    let cert = include_str!("scheme/keys/rsa.cert.pem");
+    let with =
+        |keys: Result<&str, Reason>| source.receive_with(&sent.request(), Some(keys.map(str::to_owned)), NOW);
+    let Receipt::Events(events) = with(Ok(cert)) else { panic!("{:?}", with(Ok(cert))) };
+    assert_eq!(
+        (origin(&events[0])["verdict"].as_str(), events[0].event_id.as_deref()),
+        (Some("verified"), Some("m1"))
+    );
+
+    // Other keys, no keys, and what are none.
+    let refused = |receipt: Receipt| match receipt {
+        Receipt::Rejected(refusal, reason) => (refusal.status, refusal.code, reason.code()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(with(Ok("no certificate"))), (503, "keys_unavailable", "keys_unavailable"));
+    let other = sns(CERT.replace("1.pem", "2.pem").as_str());
+    let receipt = source.receive_with(
+        &Sent { body: b"{}".to_vec(), ..other }.request(),
+        Some(Ok(cert.to_owned())),
+        NOW,
+    );
+    assert_eq!(refused(receipt).0, 401);
+    let unavailable = Reason::KeysUnavailable("it answered 500".into());
+    let Receipt::Rejected(refusal, reason) = with(Err(unavailable)) else { panic!("it is rejected") };
+    assert_eq!((refusal.status, refusal.code), (503, "keys_unavailable"), "the provider sends it again");
+    assert_eq!(refusal.header, Some(("retry-after", "10".to_owned())));
+    let kept = source.rejected(&sent.request(), &reason, 0, NOW);
+    assert!(kept.code == "keys_unavailable" && kept.detail.contains("it answered 500"), "{kept:?}");
+    assert_eq!(source.accept(&kept).expect("it is not lost").len(), 1);
+
+    // A URL that is not the provider's is not asked.
+    let foreign = sns("https://keys.evil.example/SimpleNotificationService-1.pem");
+    let Some(Err(reason)) = source.key_url(&foreign.request()) else { panic!("a reason") };
+    let receipt = source.receive_with(&foreign.request(), Some(Err(reason)), NOW);
+    assert_eq!(refused(receipt), (401, "key_url", "key_url"));
+    // Where the source has the certificate, nothing is asked; nor for a request that is none.
+    assert_eq!(made("aws-sns-v2", &[cert], &json!({}), None).key_url(&sent.request()), None);
+    let get = Sent { method: "GET", ..sns(CERT) };
+    assert_eq!((source.key_url(&get.request()), get.refused(&source).status), (None, 405));
 }
 
 #[test]

@@ -79,13 +79,12 @@ impl Answer {
 /// Answers a request of somebody who has signed in. Signing in and out is the platform's: it holds the keys.
 pub async fn answer<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
     match request.method.as_str() {
-        // Boxed: most requests are for no page, and should not carry the room for one.
-        "GET" | "HEAD" => Box::pin(pages::show(api, session, request)).await,
+        "GET" | "HEAD" => pages::show(api, session, request).await,
         "POST" if !request.is_proved(session) => Page::refused(
             403,
             "This form is from another session, or from another site. Reload the page and try again.",
         ),
-        "POST" => Box::pin(action::act(api, session, request)).await,
+        "POST" => action::act(api, session, request).await,
         _ => Page::refused(405, "The dashboard is asked with GET and POST."),
     }
 }

@@ -249,7 +249,7 @@ impl Caller {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
             (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
-                presets::answer(&route, query, &body)
+                presets::answer(&self.env, &route, query, &body).await
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
             (

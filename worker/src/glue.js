@@ -66,6 +66,20 @@ export class Sender {
   }
 }
 
+// The text at a URL, of at most `cap` bytes, within `timeout` milliseconds. Redirects are not followed: whoever asks has
+// checked this URL and no other.
+export async function fetchText(url, timeout, cap) {
+  const signal = AbortSignal.timeout(timeout);
+  const response = await fetch(url, { redirect: "manual", signal });
+  if (response.status !== 200) {
+    response.body?.cancel().catch(() => {});
+    throw new Error(`it answered ${response.status}`);
+  }
+  const bytes = await readCapped(response, cap + 1);
+  if (bytes.byteLength > cap) throw new Error(`it answered more than ${cap} bytes`);
+  return new TextDecoder().decode(bytes);
+}
+
 // Headers of one text, a line each: name, colon, value.
 function fieldsOf(headers) {
   return headers.split("\n").map((line) => {

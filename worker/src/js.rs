@@ -16,6 +16,8 @@ extern "C" {
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerWith)]
     fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = fetchText)]
+    fn fetch_text_js(url: &str, timeout: f64, cap: f64) -> Promise;
     #[wasm_bindgen(js_name = answerLive)]
     fn answer_live_js(headers: &str, live: &JsValue, every: f64) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
@@ -116,6 +118,14 @@ pub(crate) fn begin_call(
 ) -> Result<Promise, String> {
     let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
     Ok(call_object(&namespace, binding, name, op, frame))
+}
+
+/// The text at a URL that was checked; the error says why there is none.
+pub(crate) async fn fetch_text(url: &str, timeout_ms: i64, cap: usize) -> Result<String, String> {
+    #[allow(clippy::cast_precision_loss)] // both far below 2^53
+    let fetched = fetch_text_js(url, timeout_ms as f64, cap as f64);
+    let text = JsFuture::from(fetched).await.map_err(|e| text_of(&e))?;
+    text.as_string().ok_or_else(|| "it is no text".to_owned())
 }
 
 /// What is called when a request has ended: its token, status, text and bytes; see `glue.js`.

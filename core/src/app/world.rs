@@ -267,7 +267,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, effects: Effects) {
+    pub(super) fn carry_out(&mut self, effects: Effects) {
         let now = self.now;
         for (id, config) in effects.configure {
             let answer = self.endpoint(&id, |endpoint, rng| endpoint.configure(now, rng, config));

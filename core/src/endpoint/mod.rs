@@ -676,6 +676,14 @@ impl<S: Sql> Endpoint<S> {
         for ready in &mut going {
             self.renew(now, &mut ready.delivery)?;
         }
+        if self.batch().is_some() {
+            let (items, others) = going.into_iter().partition(line::is_item);
+            self.refuse(now, others, line::NO_ITEM, effects);
+            going = items;
+        }
+        if going.is_empty() {
+            return Ok(());
+        }
         let Together { id, body } = Together::of(&mut going, self.batch().is_some());
         let mut going = going.into_iter();
         let (Some(active), Some(Ready { delivery, subject, .. })) = (&mut self.active, going.next()) else {
@@ -711,6 +719,30 @@ impl<S: Sql> Endpoint<S> {
             refused: made.refused,
         });
         Ok(())
+    }
+
+    /// Ends an attempt for each of these without a request.
+    fn refuse(&mut self, now: i64, all: Vec<Ready>, why: &str, effects: &mut Effects) {
+        let Some((url, timeout_ms)) =
+            self.active.as_ref().map(|active| (active.config.url.clone(), active.sender.timeout_ms))
+        else {
+            return;
+        };
+        for Ready { delivery, .. } in all {
+            self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: true });
+            self.answered = self.answered.saturating_add(1);
+            effects.send.push(Attempt {
+                delivery,
+                riders: Vec::new(),
+                url: url.clone(),
+                headers: Vec::new(),
+                body: Vec::new(),
+                timeout_ms,
+                started_at: now,
+                signed_url: None,
+                refused: Some(why.to_owned()),
+            });
+        }
     }
 
     /// Keeps the promise "no due row is earlier than the alarm", and asks for a timer where memory can do

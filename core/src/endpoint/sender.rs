@@ -26,6 +26,8 @@ pub(super) struct Sender {
     pub(super) paces: Vec<(u32, i64)>,
     /// How many go in one request.
     pub(super) batch: Option<Batch>,
+    /// How many days its attempts are kept, where the provider says so.
+    pub(super) retention_days: Option<u32>,
     /// In which order they go, if in one.
     pub(super) order: Option<Order>,
     /// Whether an endpoint that is gone, or fails for long, is disabled.
@@ -104,6 +106,7 @@ impl Sender {
             success: first..=last,
             paces,
             batch: config.batch.or(batched.then_some(PRESET_BATCH)).filter(|_| config.order.is_none()),
+            retention_days: delivery.and_then(|delivery| delivery.retention_days),
             order: config.order,
             gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
             identity,
