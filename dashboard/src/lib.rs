@@ -23,6 +23,7 @@ mod action;
 mod brand;
 mod data;
 pub mod live;
+mod multipart;
 mod pages;
 mod request;
 pub mod session;
@@ -40,8 +41,13 @@ pub const PREFIX: &str = "/dashboard";
 
 /// The gateway's API, as the token of the session sees it.
 pub trait Api {
-    /// One call: method, path with query below `/api/v1/`, and a body of JSON.
-    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer>;
+    /// One call: method, path with query below `/api/v1/`, and a body.
+    fn send(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = Answer>;
+
+    /// The same with a body of JSON.
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer> {
+        self.send(method, path, body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
+    }
 }
 
 /// What the API answered.
