@@ -111,7 +111,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
             Err(page) => page.into(),
         };
     }
-    Box::pin(weir_dashboard::answer(&own, &session, &request)).await.into()
+    weir_dashboard::answer(&own, &session, &request).await.into()
 }
 
 /// Where a browser without a session goes.

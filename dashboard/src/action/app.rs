@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 pub(super) async fn new_app<A: Api>(api: &A, request: &Request) -> Done {
     let body = Value::Object(chosen(request, &["name", "uid"]));
-    then(api, request, ("POST", "app", Some(body)), |app| link(&["app", text(app, "id")])).await
+    then(api, request, ("POST", "app", Some(body)), &|app| link(&["app", text(app, "id")])).await
 }
 
 pub(super) async fn edit_app<A: Api>(api: &A, request: &Request, app: &str) -> Done {
     let body = json!({ "name": request.field("name").unwrap_or_default(), "uid": request.field("uid") });
-    then(api, request, ("PATCH", &path(&["app", app]), Some(body)), |_| link(&["app", app])).await
+    then(api, request, ("PATCH", &path(&["app", app]), Some(body)), &|_| link(&["app", app])).await
 }
 
 pub(super) async fn delete_app<A: Api>(api: &A, request: &Request, app: &str) -> Done {
-    then(api, request, ("DELETE", &path(&["app", app]), None), |_| PREFIX.to_owned()).await
+    then(api, request, ("DELETE", &path(&["app", app]), None), &|_| PREFIX.to_owned()).await
 }
 
 /// A link that signs a customer in.
@@ -36,5 +36,5 @@ pub(super) async fn new_endpoint<A: Api>(api: &A, request: &Request, app: &str) 
         body.insert("eventTypes".to_owned(), json!(events));
     }
     let call = ("POST", base(app, &["endpoint"]), Some(Value::Object(body)));
-    then(api, request, (call.0, &call.1, call.2), |endpoint| endpoint_page(app, endpoint)).await
+    then(api, request, (call.0, &call.1, call.2), &|endpoint| endpoint_page(app, endpoint)).await
 }

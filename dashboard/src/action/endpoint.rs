@@ -26,12 +26,12 @@ pub(super) async fn on_endpoint<A: Api>(
         "toggle" => {
             let set = |name: &str| Some((name.to_owned(), json!(request.field(name)? == "true")));
             let body: Map<String, Value> = ["disabled", "paused"].into_iter().filter_map(set).collect();
-            then(api, request, ("PATCH", &own, Some(Value::Object(body))), back).await
+            then(api, request, ("PATCH", &own, Some(Value::Object(body))), &back).await
         }
-        "edit" => then(api, request, ("PATCH", &own, Some(edited(request)?)), back).await,
+        "edit" => then(api, request, ("PATCH", &own, Some(edited(request)?)), &back).await,
         "delete" => {
             let to = if session.app.is_some() { PREFIX.to_owned() } else { link(&["app", app]) };
-            then(api, request, ("DELETE", &own, None), |_| to).await
+            then(api, request, ("DELETE", &own, None), &|_| to.clone()).await
         }
         "secret" => {
             let secret = ask(api, "GET", &format!("{own}/secret"), None).await?;
@@ -45,12 +45,12 @@ pub(super) async fn on_endpoint<A: Api>(
         "header" => {
             let name = request.field("name").unwrap_or_default();
             let body = json!({ "headers": { name: request.field("value") } });
-            then(api, request, ("PATCH", &format!("{own}/headers"), Some(body)), back).await
+            then(api, request, ("PATCH", &format!("{own}/headers"), Some(body)), &back).await
         }
         "plugin" | "plugin-up" | "plugin-down" | "plugin-off" => {
             let attached = ask(api, "GET", &format!("{own}/plugins"), None).await?;
             let body = rearranged(request, what, items(&attached, "plugins").to_vec())?;
-            then(api, request, ("PUT", &format!("{own}/plugins"), Some(body)), back).await
+            then(api, request, ("PUT", &format!("{own}/plugins"), Some(body)), &back).await
         }
         "test" => test(api, request, app, &own).await,
         "count" => count(api, session, request, &own, &here).await,

@@ -82,7 +82,7 @@ async fn then<A: Api>(
     api: &A,
     request: &Request,
     (method, path, body): (&str, &str, Option<Value>),
-    to: impl FnOnce(&Value) -> String,
+    to: &dyn Fn(&Value) -> String,
 ) -> Done {
     let answer = api.call(method, path, body).await;
     match (answer.is_ok(), request.partial) {

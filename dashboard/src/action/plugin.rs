@@ -18,15 +18,15 @@ pub(super) async fn on_plugin<A: Api>(api: &A, request: &Request, name: &str, wh
         }
         "current" => {
             let body = json!({ "version": version });
-            then(api, request, ("POST", &format!("{own}/current"), Some(body)), |_| here).await
+            then(api, request, ("POST", &format!("{own}/current"), Some(body)), &|_| here.clone()).await
         }
         "delete-version" => {
             let version = path(&["plugin", name, "version", version]);
-            then(api, request, ("DELETE", &version, None), |_| here).await
+            then(api, request, ("DELETE", &version, None), &|_| here.clone()).await
         }
         "delete" => {
             let force = if request.ticked("force") { "?force=true" } else { "" };
-            then(api, request, ("DELETE", &format!("{own}{force}"), None), |_| link(&["plugins"])).await
+            then(api, request, ("DELETE", &format!("{own}{force}"), None), &|_| link(&["plugins"])).await
         }
         "test" => test(api, request, &own).await,
         _ => Err(Page::refused(404, "There is no such action.")),

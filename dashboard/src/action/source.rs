@@ -35,7 +35,7 @@ pub(super) async fn new_source<A: Api>(api: &A, request: &Request) -> Done {
     let mut body = settings(request, &Value::Null)?;
     body.extend(chosen(request, &["type", "uid"]));
     let call = ("POST", "ingest/source", Some(Value::Object(body)));
-    then(api, request, call, |source| link(&["app", text(source, "id")])).await
+    then(api, request, call, &|source| link(&["app", text(source, "id")])).await
 }
 
 pub(super) async fn edit_source<A: Api>(api: &A, request: &Request, source: &str) -> Done {
@@ -45,7 +45,7 @@ pub(super) async fn edit_source<A: Api>(api: &A, request: &Request, source: &str
     for name in ["uid", "metadata", "type"] {
         body.insert(name.to_owned(), before.get(name).cloned().unwrap_or_default());
     }
-    then(api, request, ("PUT", &own, Some(Value::Object(body))), |_| link(&["app", source])).await
+    then(api, request, ("PUT", &own, Some(Value::Object(body))), &|_| link(&["app", source])).await
 }
 
 pub(super) async fn rotate_token<A: Api>(api: &A, source: &str) -> Done {
@@ -56,7 +56,7 @@ pub(super) async fn rotate_token<A: Api>(api: &A, source: &str) -> Done {
 }
 
 pub(super) async fn delete_source<A: Api>(api: &A, request: &Request, source: &str) -> Done {
-    then(api, request, ("DELETE", &base(source, &[]), None), |_| link(&["sources"])).await
+    then(api, request, ("DELETE", &base(source, &[]), None), &|_| link(&["sources"])).await
 }
 
 /// Takes a rejected request as if its signature had been right.

@@ -20,14 +20,14 @@ pub(super) async fn new_event_type<A: Api>(api: &A, request: &Request) -> Done {
     let mut body = content(request)?;
     body.extend(chosen(request, &["name"]));
     let call = ("POST", "event-type", Some(Value::Object(body)));
-    then(api, request, call, |event| link(&["event-type", text(event, "name")])).await
+    then(api, request, call, &|event| link(&["event-type", text(event, "name")])).await
 }
 
 /// Makes the event types of a provider.
 pub(super) async fn import<A: Api>(api: &A, request: &Request) -> Done {
     let preset = request.field("preset").unwrap_or_default();
     let to = path(&["preset", preset, "event-types"]);
-    then(api, request, ("POST", &to, None), |_| link(&["event-types"])).await
+    then(api, request, ("POST", &to, None), &|_| link(&["event-types"])).await
 }
 
 pub(super) async fn on_event_type<A: Api>(api: &A, request: &Request, name: &str, what: &str) -> Done {
@@ -36,13 +36,13 @@ pub(super) async fn on_event_type<A: Api>(api: &A, request: &Request, name: &str
     match what {
         "edit" => {
             let body = Value::Object(content(request)?);
-            then(api, request, ("PATCH", &own, Some(body)), |_| link(&["event-type", name])).await
+            then(api, request, ("PATCH", &own, Some(body)), &|_| link(&["event-type", name])).await
         }
         "archive" => {
             let body = json!({ "archived": request.field("archived") == Some("true") });
-            then(api, request, ("PATCH", &own, Some(body)), |_| link(&["event-type", name])).await
+            then(api, request, ("PATCH", &own, Some(body)), &|_| link(&["event-type", name])).await
         }
-        "delete" => then(api, request, ("DELETE", &format!("{own}?expunge=true"), None), all).await,
+        "delete" => then(api, request, ("DELETE", &format!("{own}?expunge=true"), None), &all).await,
         _ => Err(Page::refused(404, "There is no such action.")),
     }
 }
@@ -62,7 +62,7 @@ pub(super) async fn new_operational<A: Api>(api: &A, request: &Request) -> Done 
         body.insert("eventTypes".to_owned(), json!(types));
     }
     let call = ("POST", "operational-webhook/endpoint", Some(Value::Object(body)));
-    then(api, request, call, |_| link(&["settings"])).await
+    then(api, request, call, &|_| link(&["settings"])).await
 }
 
 pub(super) async fn on_operational<A: Api>(api: &A, request: &Request, id: &str, what: &str) -> Done {
@@ -73,7 +73,7 @@ pub(super) async fn on_operational<A: Api>(api: &A, request: &Request, id: &str,
             let secret = ask(api, "GET", &format!("{own}/secret"), None).await?;
             Ok(Page::html(200, view::secret(text(&secret, "key"), "The secret that signs:")))
         }
-        "delete" => then(api, request, ("DELETE", &own, None), here).await,
+        "delete" => then(api, request, ("DELETE", &own, None), &here).await,
         "toggle" => {
             let before = ask(api, "GET", &own, None).await?;
             let types = items(&before, "eventTypes");
@@ -86,7 +86,7 @@ pub(super) async fn on_operational<A: Api>(api: &A, request: &Request, id: &str,
                 "eventTypes": if types.is_empty() { Value::Null } else { json!(types) },
                 "disabled": !flag(&before, "disabled"),
             });
-            then(api, request, ("PUT", &own, Some(body)), here).await
+            then(api, request, ("PUT", &own, Some(body)), &here).await
         }
         _ => Err(Page::refused(404, "There is no such action.")),
     }

@@ -79,7 +79,8 @@ pub(crate) fn task(task: &Value) -> Markup {
             @if let Some(data) = task.get("data").and_then(Value::as_object) {
                 @for (name, value) in data.iter().filter(|(_, value)| value.is_number()) { span.dim { (name) ": " (value) " " } }
             }
-            @if let Some(progress) = task.get("data").and_then(|data| data.get("progress")) { progress max="100" value=(progress) aria-label="How far it is" {} " " }
+            @let progress = task.get("data").and_then(|data| data.get("progress"));
+            @if running || progress.is_some() { progress max="100" value=[progress] aria-label="How far it is" {} " " }
             @if running { (button(&link(&["task", id, "cancel"]), "Cancel", Some(&format!("#{element}")), None, &[])) }
             @for fault in items(task, "errors") { p.fault { (fault) } }
         }
