@@ -739,7 +739,7 @@ impl<S: Sql> Endpoint<S> {
             self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: true });
             self.answered = self.answered.saturating_add(1);
             effects.send.push(Attempt {
-                kept: String::new(),
+                kept: String::new(), // nothing is sent
                 delivery,
                 riders: Vec::new(),
                 url: url.clone(),
