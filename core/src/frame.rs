@@ -517,6 +517,9 @@ pub struct StatsAsk {
     /// Until, in milliseconds.
     #[n(1)]
     pub until: i64,
+    /// Whether each hour is wanted.
+    #[n(2)]
+    pub hours: Option<bool>,
 }
 
 /// Endpoint → App: attempts in a period, and deliveries waiting now.
@@ -540,6 +543,47 @@ pub struct StatsAnswer {
     /// Deliveries that plugins filtered out.
     #[n(5)]
     pub filtered: i64,
+    /// When the oldest message was accepted that waits, in milliseconds.
+    #[n(6)]
+    pub oldest: Option<i64>,
+    /// By the hour, where that was asked for; hours without an attempt are left out.
+    #[n(7)]
+    pub hours: Option<Vec<StatsHour>>,
+}
+
+/// The attempts of one hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct StatsHour {
+    /// When it begins, in milliseconds.
+    #[n(0)]
+    pub at: i64,
+    /// Attempts that succeeded.
+    #[n(1)]
+    pub success: i64,
+    /// Attempts that failed.
+    #[n(2)]
+    pub fail: i64,
+    /// Deliveries that plugins filtered out.
+    #[n(3)]
+    pub filtered: i64,
+    /// Milliseconds that the attempts took together.
+    #[n(4)]
+    pub took: i64,
+    /// Milliseconds of the longest.
+    #[n(5)]
+    pub longest: i64,
+}
+
+impl StatsHour {
+    /// Adds what others counted in the same hour.
+    pub fn add(&mut self, other: &Self) {
+        self.at = other.at;
+        self.success = self.success.saturating_add(other.success);
+        self.fail = self.fail.saturating_add(other.fail);
+        self.filtered = self.filtered.saturating_add(other.filtered);
+        self.took = self.took.saturating_add(other.took);
+        self.longest = self.longest.max(other.longest);
+    }
 }
 
 /// Directory → App: what it was sent in a period, or what it listens to.
@@ -634,6 +678,9 @@ pub struct RecoverAsk {
     /// The last attempt to look at, as the answer to the very first ask said; none in that ask.
     #[n(3)]
     pub upto: Option<String>,
+    /// Whether this only counts.
+    #[n(4)]
+    pub dry: Option<bool>,
 }
 
 /// App → Endpoint: one batch of a replay: messages to deliver unless they are known. Answered by a
@@ -643,6 +690,9 @@ pub struct ReplayAsk {
     /// The messages; their payloads are asked for when their turn comes.
     #[n(0)]
     pub messages: Vec<Owed>,
+    /// Whether this only counts.
+    #[n(1)]
+    pub dry: Option<bool>,
 }
 
 /// App → Endpoint: one batch of a bulk replay: messages to deliver once more, by hand, unless they are on their way.
@@ -661,6 +711,9 @@ pub struct BulkAsk {
     /// Only those whose newest attempt was answered with this hundred.
     #[n(3)]
     pub code_class: Option<u16>,
+    /// Whether this only counts.
+    #[n(4)]
+    pub dry: Option<bool>,
 }
 
 /// A message without its payload.

@@ -222,7 +222,8 @@ frames! {
             batch: Some(Batch { max_events: 100, max_wait_ms: 500 }),
             order: Some(Order::Fifo),
             ..EndpointContent::default()
-        } => "906060f6f4f6f6f6a0f6f6f6f6f6f68218641901f400";
+        } => "906060f6f4f6f6f6a0f6f6f6f6f6f68218641901f400",
+        EndpointContent { paused: Some(true), ..EndpointContent::default() } => "916060f6f4f6f6f6a0f6f6f6f6f6f6f6f6f5";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")], headers: None } => "828182656d73675f31427b7d81656d73675f32";
@@ -289,8 +290,10 @@ frames! {
             stopped_at: None,
         } => "81818c6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507f6675b7b7d2c7b7d5d";
     statistics_asked_for_and_told:
-        StatsAsk { since: 5, until: 7 } => "820507",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6 } => "86010203040506";
+        StatsAsk { since: 5, until: 7, hours: None } => "820507",
+        StatsAsk { since: 5, until: 7, hours: Some(true) } => "830507f5",
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None } => "86010203040506",
+        StatsAnswer { oldest: Some(7), hours: Some(vec![StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6 }]), ..StatsAnswer::default() } => "88000000000000078186010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";
@@ -298,9 +301,9 @@ frames! {
         ExpungeAsk { msg_id: text("msg_1"), attempt_id: text("atmpt_1") } => "82656d73675f316761746d70745f31",
         Done { done: true } => "81f5";
     background_tasks:
-        RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")) } => "8405076761746d70745f316761746d70745f32",
-        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }] } => "818182656d73675f3163612e62",
-        BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400) } => "84806761746d70745f3202190190",
+        RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")), dry: None } => "8405076761746d70745f316761746d70745f32",
+        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }], dry: None } => "818182656d73675f3163612e62",
+        BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400), dry: None } => "84806761746d70745f3202190190",
         TaskAnswer { not_ready: false, count: 2, after: text("atmpt_1"), upto: Some(text("atmpt_2")), end: true } => "85f4026761746d70745f316761746d70745f32f5",
         TaskNote {
             id: text("qtask_1"),

@@ -64,6 +64,26 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
+// The box of a group ticks all of its events, and shows whether all are ticked.
+function showGroups() {
+  for (const all of document.querySelectorAll("input[data-group]")) {
+    const boxes = [...all.closest("fieldset").querySelectorAll("input[data-of]")].filter((box) => box.dataset.of === all.dataset.group);
+    const ticked = boxes.filter((box) => box.checked).length;
+    all.checked = ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+  }
+}
+document.addEventListener("change", (event) => {
+  const { group } = event.target.dataset;
+  if (group !== undefined) {
+    for (const box of event.target.closest("fieldset").querySelectorAll("input[data-of]")) {
+      if (box.dataset.of === group) box.checked = event.target.checked;
+    }
+  }
+  showGroups();
+});
+showGroups();
+
 // The live tail. It is cut off while nobody looks or wants it, and goes on from the last event's id.
 const tail = document.getElementById("tail");
 if (tail) {

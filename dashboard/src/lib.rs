@@ -23,6 +23,7 @@ mod action;
 mod brand;
 mod data;
 pub mod live;
+mod multipart;
 mod pages;
 mod request;
 pub mod session;
@@ -31,6 +32,7 @@ mod view;
 pub use brand::Brand;
 pub use request::{Page, Request};
 
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use session::Session;
 use std::future::Future;
@@ -40,8 +42,13 @@ pub const PREFIX: &str = "/dashboard";
 
 /// The gateway's API, as the token of the session sees it.
 pub trait Api {
-    /// One call: method, path with query below `/api/v1/`, and a body of JSON.
-    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer>;
+    /// One call: method, path with query below `/api/v1/`, and a body.
+    fn send(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = Answer>;
+
+    /// The same with a body of JSON.
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer> {
+        self.send(method, path, body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
+    }
 }
 
 /// What the API answered.
@@ -72,17 +79,52 @@ impl Answer {
     }
 }
 
-/// Answers a request of somebody who has signed in. Signing in and out is the platform's: it holds the keys.
-pub async fn answer<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
-    match request.method.as_str() {
-        "GET" | "HEAD" => pages::show(api, session, request).await,
-        "POST" if !request.is_proved(session) => Page::refused(
-            403,
-            "This form is from another session, or from another site. Reload the page and try again.",
-        ),
-        "POST" => action::act(api, session, request).await,
-        _ => Page::refused(405, "The dashboard is asked with GET and POST."),
+/// The API behind a pointer. Pages are made for this one type, here, where code is built for size; made for the caller's
+/// type they would be part of the caller, and larger.
+struct Calls<'a>(&'a dyn Boxed);
+
+trait Boxed {
+    fn boxed<'a>(&'a self, method: &'a str, path: &'a str, body: Vec<u8>) -> LocalBoxFuture<'a, Answer>;
+}
+
+impl<A: Api> Boxed for A {
+    fn boxed<'a>(&'a self, method: &'a str, path: &'a str, body: Vec<u8>) -> LocalBoxFuture<'a, Answer> {
+        Box::pin(self.send(method, path, body))
     }
+}
+
+impl Api for Calls<'_> {
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
+        self.0.boxed(method, path, body).await
+    }
+}
+
+/// Answers a request of somebody who has signed in. Signing in and out is the platform's: it holds the keys.
+pub fn answer<'a, A: Api>(
+    api: &'a A,
+    session: &'a Session,
+    request: &'a Request,
+) -> LocalBoxFuture<'a, Page> {
+    answer_with(api, session, request)
+}
+
+fn answer_with<'a>(
+    api: &'a dyn Boxed,
+    session: &'a Session,
+    request: &'a Request,
+) -> LocalBoxFuture<'a, Page> {
+    Box::pin(async move {
+        let api = &Calls(api);
+        match request.method.as_str() {
+            "GET" | "HEAD" => pages::show(api, session, request).await,
+            "POST" if !request.is_proved(session) => Page::refused(
+                403,
+                "This form is from another session, or from another site. Reload the page and try again.",
+            ),
+            "POST" => action::act(api, session, request).await,
+            _ => Page::refused(405, "The dashboard is asked with GET and POST."),
+        }
+    })
 }
 
 /// The page where one signs in; `fault` says why it did not work.

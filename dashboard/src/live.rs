@@ -10,11 +10,11 @@
 //!
 //! Attempts come from several objects, each with a clock of its own, so each has a place of its own.
 
-use crate::data::{flag, link, path, query, rows, text};
+use crate::data::{base, flag, is_source, link, path, query, rows, text};
 use crate::view::live as view;
-use crate::{Api, Page, Request};
+use crate::{Answer, Api, Page, Request};
 use futures_util::future::{join, join_all};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use weir_core::id;
 use weir_core::time::rfc3339;
@@ -195,9 +195,9 @@ impl Tail {
         // Who was away for long begins anew, as one who comes for the first time does.
         let missed = cut_at.filter(|at| now.saturating_sub(*at) > AWAY_MS);
         let resumed = cut_at.filter(|_| missed.is_none());
-        let base = path(&["app", key]);
+        let base = base(key, &[]);
         let (app, endpoints) = join(
-            api.call("GET", &base, None),
+            named(api, key, &base),
             followed(api, &base, filters.endpoint.as_deref().filter(|_| filters.follows("attempts"))),
         )
         .await;
@@ -275,6 +275,14 @@ impl Tail {
         }
         out
     }
+}
+
+/// The application that is followed. A source may be read by its owner only, and has no other name than its id.
+async fn named<A: Api>(api: &A, key: &str, base: &str) -> Answer {
+    if is_source(key) {
+        return Answer { status: 200, body: json!({ "id": key }) };
+    }
+    api.call("GET", base, None).await
 }
 
 /// The endpoints whose attempts are followed: the one that was chosen, or the first few.

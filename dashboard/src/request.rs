@@ -1,5 +1,6 @@
 //! Requests of a browser, and what it is answered.
 
+use crate::multipart;
 use crate::session::Session;
 use maud::Markup;
 use percent_encoding::percent_decode_str;
@@ -15,6 +16,8 @@ pub struct Request {
     pub query: String,
     /// The fields of the form that was sent.
     pub form: Vec<(String, String)>,
+    /// The files that were sent with it, by the names of their fields.
+    pub files: Vec<(String, Vec<u8>)>,
     /// Sent by a page's script: wants the piece that changes, not the whole page.
     pub partial: bool,
     /// The proof that a script sent in a header.
@@ -28,11 +31,14 @@ impl Request {
     pub fn new(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
         let rest = path.strip_prefix(crate::PREFIX).unwrap_or(path);
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let (form, files) = multipart::read(body)
+            .unwrap_or_else(|| (form_urlencoded::parse(body).into_owned().collect(), Vec::new()));
         Self {
             method: method.to_owned(),
             path: rest.split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
             query: query.to_owned(),
-            form: form_urlencoded::parse(body).into_owned().collect(),
+            form,
+            files,
             ..Self::default()
         }
     }
@@ -46,6 +52,17 @@ impl Request {
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim());
         found.filter(|value| !value.is_empty())
+    }
+
+    /// A file of the form, if one was chosen.
+    pub(crate) fn file(&self, name: &str) -> Option<&[u8]> {
+        let found = self.files.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.as_slice());
+        found.filter(|bytes| !bytes.is_empty())
+    }
+
+    /// A box of the form that was ticked.
+    pub(crate) fn ticked(&self, name: &str) -> bool {
+        self.field(name).is_some()
     }
 
     /// All fields of that name.

@@ -149,7 +149,7 @@ test("an attempt shows both sides' headers, what plugins did, the answer, and wh
   await here.close();
 });
 
-test("a replay says what it does while it runs", async () => {
+test("a replay says how many it touches, then what it does while it runs", async () => {
   const there = await endpoint("/replayed");
   for (let n = 0; n < 5; n++) await send(there.app, { n });
   await until(() => at.seen.filter(({ path }) => path === "/replayed").length === 5, "five deliveries");
@@ -161,7 +161,10 @@ test("a replay says what it does while it runs", async () => {
   const form = page.locator("form", { has: page.locator("[name=what]") });
   await form.getByLabel("Since").fill(new Date(Date.now() - 600_000).toISOString());
   await form.getByLabel("What").selectOption("bulk-replay");
-  await form.getByRole("button").last().click();
+  await button(form, "Count").click();
+  await result(page).getByText("5 messages would be sent again").waitFor();
+  equal(at.seen.filter(({ path }) => path === "/replayed").length, 5, "deliveries after counting");
+  await button(page, "Send them again").click();
   await page.locator(".task", { hasText: "finished" }).first().waitFor();
   await until(() => at.seen.filter(({ path }) => path === "/replayed").length === 10, "five more");
   await here.close();

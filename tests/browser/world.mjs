@@ -1,5 +1,6 @@
 // A tenant with something of everything, so that no page is empty; and the pages that there are.
 
+import { createHmac } from "node:crypto";
 import { api, receiver, until } from "./lib.mjs";
 
 /// What is longest where it becomes HTML.
@@ -55,7 +56,18 @@ export async function world(say = (text) => text) {
   const since = new Date(Date.now() - 3_600_000).toISOString();
   const task = (await api("POST", `app/${app}/endpoint/${good}/bulk-replay`, { since })).id;
   const portal = new URL((await api("POST", `auth/app-portal-access/${app}`, {})).url).hash.slice("#key=".length);
-  return { app, empty, other, long, answered, good, bad, foreign, message, strange, messages, attempts, task, portal, at };
+  // A source with an event that was right and one that was not.
+  const config = { secret: "the provider's secret" };
+  const source = await api("POST", "ingest/source", { name: say("Our code"), type: "github", config });
+  const push = (body, signature) => fetch(source.ingestUrl, {
+    method: "POST", body, headers: { "content-type": "application/json", "x-github-event": "push", "x-github-delivery": "d-1", "x-hub-signature-256": signature },
+  });
+  const pushed = JSON.stringify({ ref: say("refs/heads/main") });
+  await push(pushed, `sha256=${createHmac("sha256", config.secret).update(pushed).digest("hex")}`);
+  await push(pushed, "sha256=00");
+  const rejected = (await api("GET", `ingest/source/${source.id}/rejected`)).data[0].id;
+  await api("POST", "operational-webhook/endpoint", { url: at.at("/operational") });
+  return { source: source.id, rejected, app, empty, other, long, answered, good, bad, foreign, message, strange, messages, attempts, task, portal, at };
 }
 
 /// Every page: its name, its path in a `world`, who may see it (`portal`: a customer, too), `alone` where it is seen without
@@ -63,9 +75,11 @@ export async function world(say = (text) => text) {
 /// of it (`screen`). A page that is not here is not tested.
 export const PAGES = [
   { name: "sign-in", path: () => "/dashboard/login", alone: true },
-  { name: "applications", path: () => "/dashboard" },
+  { name: "overview", path: () => "/dashboard", screen: "overview" },
+  { name: "overview of 28 days", path: () => "/dashboard?hours=672" },
   { name: "application", path: (w) => `/dashboard/app/${w.app}`, portal: true },
   { name: "messages", screen: "messages", path: (w) => `/dashboard/app/${w.app}/messages`, portal: true },
+  { name: "messages of a status", path: (w) => `/dashboard/app/${w.app}/messages?status=2`, portal: true },
   { name: "messages, none fits", path: (w) => `/dashboard/app/${w.app}/messages?tag=nobody-has-it`, portal: true },
   { name: "message", path: (w) => `/dashboard/app/${w.app}/message/${w.message}`, portal: true, screen: "message" },
   { name: "attempt", path: (w) => `/dashboard/app/${w.app}/message/${w.message}/attempt/${w.attempts[0].id}`, portal: true },
@@ -74,7 +88,16 @@ export const PAGES = [
   { name: "endpoint that fails", screen: "endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.bad}`, portal: true },
   { name: "attempts that failed", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.bad}?status=2`, portal: true },
   { name: "event types", path: () => "/dashboard/event-types", portal: true },
+  { name: "event types with archived ones", path: () => "/dashboard/event-types?archived=true", portal: true },
+  { name: "event type", path: () => "/dashboard/event-type/email.bounced", portal: true },
+  { name: "sources", path: () => "/dashboard/sources" },
+  { name: "new source", path: () => "/dashboard/sources/new" },
+  { name: "source", path: (w) => `/dashboard/app/${w.source}` },
+  { name: "messages of a source", path: (w) => `/dashboard/app/${w.source}/messages` },
+  { name: "rejected request", path: (w) => `/dashboard/app/${w.source}/rejected/${w.rejected}` },
   { name: "plugins", path: () => "/dashboard/plugins" },
+  { name: "plugin", path: () => "/dashboard/plugin/redact" },
+  { name: "settings", path: () => "/dashboard/settings" },
   { name: "tasks", path: () => "/dashboard/tasks" },
   { name: "long message", path: (w) => `/dashboard/app/${w.app}/message/${w.long}`, portal: true },
   { name: "long answer", path: (w) => `/dashboard/app/${w.app}/message/${w.long}/attempt/${w.answered}`, portal: true },

@@ -4,7 +4,6 @@ use crate::api::{self, Caller};
 use crate::js::{self, Parts, Random, now};
 use crate::live::Live;
 use crate::settings;
-use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
@@ -112,7 +111,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
             Err(page) => page.into(),
         };
     }
-    Box::pin(weir_dashboard::answer(&own, &session, &request)).await.into()
+    weir_dashboard::answer(&own, &session, &request).await.into()
 }
 
 /// Where a browser without a session goes.
@@ -153,14 +152,13 @@ pub(crate) struct Own {
 }
 
 impl Api for Own {
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
         let parts = Parts {
             method: method.to_owned(),
             url: format!("{}/api/v1/{path}", self.origin),
             authorization: format!("Bearer {}", self.token),
             ..Parts::default()
         };
-        let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let reply: Reply = api::reply(&parts, Some(body), self.env.clone()).await;
         Answer { status: reply.status, body: serde_json::from_slice(&reply.body).unwrap_or_default() }
     }

@@ -74,7 +74,7 @@ impl EndpointRecord {
             app_id: app_id.to_owned(),
             endpoint_id: endpoint_id.to_owned(),
             url: content.url.clone(),
-            disabled: content.disabled,
+            disabled: !content.sends(),
             deleted,
             secrets: self
                 .secrets

@@ -132,17 +132,25 @@ impl<S: Sql> Endpoint<S> {
         Ok(Attempts { rows: found, stopped_at })
     }
 
-    /// Attempts in a period (to the hour), and what waits now.
+    /// Attempts in a period (to the hour), and what waits now. Where the hours are asked for, also the time of the
+    /// oldest message that waits.
     pub fn statistics(&self, ask: &StatsAsk) -> Result<StatsAnswer, SqlError> {
         let Totals { success, fail, exhausted, filtered } =
             self.stats.totals(&self.sql, ask.since, ask.until)?;
         let rows = self.sql.query(
-            "SELECT coalesce(sum(attempt = 0), 0), coalesce(sum(attempt > 0), 0) FROM delivery WHERE slot > 0",
+            "SELECT coalesce(sum(attempt = 0), 0), coalesce(sum(attempt > 0), 0), min(msg_id)
+             FROM delivery WHERE slot > 0",
             &[],
         )?;
-        let (pending, sending) =
-            rows.first().map_or(Ok((0, 0)), |row| row.int(0).and_then(|a| row.int(1).map(|b| (a, b))))?;
-        Ok(StatsAnswer { success, fail, exhausted, pending, sending, filtered })
+        let mut answer = StatsAnswer { success, fail, exhausted, filtered, ..StatsAnswer::default() };
+        if let Some(mut row) = rows.into_iter().next() {
+            (answer.pending, answer.sending) = (row.int(0)?, row.int(1)?);
+            answer.oldest = row.opt_text(2)?.and_then(|oldest| id::millis(id::MESSAGE, &oldest));
+        }
+        if ask.hours == Some(true) {
+            answer.hours = Some(self.stats.hours(&self.sql, ask.since, ask.until)?);
+        }
+        Ok(answer)
     }
 }
 

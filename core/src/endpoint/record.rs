@@ -242,7 +242,7 @@ impl<S: Sql> Endpoint<S> {
             let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
             let (code, _, response) = describe(&result.outcome);
             let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);
-            self.stats.success(result.started_at, attempt_id.clone());
+            self.stats.success(result.started_at, result.duration_ms, attempt_id.clone());
             rows.push(json!([
                 delivery.slot,
                 delivery.key,
@@ -290,7 +290,7 @@ impl<S: Sql> Endpoint<S> {
             let record = Record { status: SUCCESS, code, response: &response, next_at: None, held: false };
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
             self.recovered()?;
-            self.stats.success(result.started_at, self.attempt_ids_last());
+            self.stats.success(result.started_at, result.duration_ms, self.attempt_ids_last());
             if ended && is_recovery(delivery) {
                 let msg_id = delivery.msg_id.clone();
                 self.report(now, ReportKind::Recovered { msg_id, attempt_id, code }, effects)?;
@@ -351,7 +351,7 @@ impl<S: Sql> Endpoint<S> {
                 self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
             }
         }
-        self.stats.fail(result.started_at, self.attempt_ids_last());
+        self.stats.fail(result.started_at, result.duration_ms, self.attempt_ids_last());
         Ok(())
     }
 
@@ -474,7 +474,7 @@ impl<S: Sql> Endpoint<S> {
         let (code, _, response) = describe(&result.outcome);
         let record = Record { status: FAIL, code, response: &response, next_at: None, held: false };
         let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;
-        self.stats.fail(now, self.attempt_ids_last());
+        self.stats.fail(now, 0, self.attempt_ids_last());
         if !manual {
             self.stats.exhausted(now);
             self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;

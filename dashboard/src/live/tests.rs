@@ -69,7 +69,7 @@ impl World {
 }
 
 impl Api for World {
-    async fn call(&self, method: &str, path: &str, _: Option<Value>) -> Answer {
+    async fn send(&self, method: &str, path: &str, _: Vec<u8>) -> Answer {
         assert_eq!(method, "GET");
         self.calls.replace_with(|calls| calls.saturating_add(1));
         if let Some(status) = *self.refuses.borrow() {

@@ -1,7 +1,7 @@
 //! The page of a message, of one of its attempts, and its payload as it was sent.
 
-use super::{above, framed, get};
-use crate::data::{link, path, text};
+use super::{above, framed, get, owner};
+use crate::data::{base, link, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
@@ -15,13 +15,12 @@ pub(super) async fn attempt<A: Api>(
     key: &str,
     (message, id): (&str, &str),
 ) -> Result<Page, Page> {
-    let base = path(&["app", key]);
-    let asked = get(api, format!("{base}/{}", path(&["msg", message, "attempt", id])));
+    let asked = get(api, base(key, &["msg", message, "attempt", id]));
     if request.partial {
         // The piece that a list of attempts opens.
         return Ok(Page::html(200, view::attempt(key, &asked.await?)));
     }
-    let (app, attempt) = join(get(api, base.clone()), asked).await;
+    let (app, attempt) = join(owner(api, session, key), asked).await;
     let (app, attempt) = (app?, attempt?);
     let mut above = above(session, &app, false);
     let of = |rest: &[&str]| link(&[&["app", text(&app, "id")], rest].concat());
@@ -32,6 +31,6 @@ pub(super) async fn attempt<A: Api>(
 
 /// The whole payload, for those that are too long for the page.
 pub(super) async fn payload<A: Api>(api: &A, key: &str, message: &str) -> Result<Page, Page> {
-    let message = get(api, path(&["app", key, "msg", message])).await?;
+    let message = get(api, base(key, &["msg", message])).await?;
     Ok(Page::text(&message.get("payload").map(Value::to_string).unwrap_or_default()))
 }

@@ -1,7 +1,7 @@
 //! The page of the live tail.
 
-use super::{LIMIT, above, framed, get};
-use crate::data::{path, text};
+use super::{LIMIT, above, framed, get, owner};
+use crate::data::{base, text};
 use crate::live::Filters;
 use crate::session::Session;
 use crate::view;
@@ -14,9 +14,8 @@ pub(super) async fn live<A: Api>(
     request: &Request,
     key: &str,
 ) -> Result<Page, Page> {
-    let base = path(&["app", key]);
-    let endpoints = get(api, format!("{base}/endpoint?limit={LIMIT}"));
-    let (app, endpoints) = join(get(api, base.clone()), endpoints).await;
+    let endpoints = get(api, format!("{}?limit={LIMIT}", base(key, &["endpoint"])));
+    let (app, endpoints) = join(owner(api, session, key), endpoints).await;
     let (app, endpoints) = (app?, endpoints?);
     let content = view::live::tail(text(&app, "id"), &Filters::of(request), &endpoints);
     Ok(framed(session, "Live", above(session, &app, false), content))

@@ -4,19 +4,25 @@ mod app;
 mod attempt;
 mod endpoint;
 mod live;
-mod tenant;
+mod messages;
+mod settings;
+mod source;
+mod task;
 
-use crate::data::{link, query, text};
+use crate::data::{base, is_source, link, query, text};
 use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Answer, Api, PREFIX, Page, Request};
-use app::{app_page, apps, message, messages};
+use app::{app_page, overview};
 use attempt::{attempt, payload};
 use endpoint::endpoint;
 use live::live;
 use maud::Markup;
-use serde_json::Value;
-use tenant::{event_types, plugins, task, tasks};
+use messages::{message, messages};
+use serde_json::{Value, json};
+use settings::{event_type, event_types, plugin, plugins};
+use source::{new_source, rejected, source_page, sources};
+use task::{task, tasks};
 
 /// How many rows a list has.
 const LIMIT: &str = "50";
@@ -26,7 +32,8 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
     let shown = match (request.parts().as_slice(), session.app.as_deref()) {
         ([] | ["login"], Some(app)) => return Page::go(&link(&["app", app])),
         (["login"], None) => return Page::go(PREFIX),
-        ([], None) => apps(api, session, request).await,
+        ([], None) => overview(api, session, request).await,
+        (["app", app], _) if is_source(app) => source_page(api, session, request, app).await,
         (["app", app], _) => app_page(api, session, request, app).await,
         (["app", app, "messages"], _) => messages(api, session, request, app).await,
         (["app", app, "live"], _) => live(api, session, request, app).await,
@@ -36,13 +43,28 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         }
         (["app", app, "message", id], _) => message(api, session, app, id).await,
         (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
+        (["app", app, "rejected", id], _) => rejected(api, session, app, id).await,
+        (["sources"], _) => sources(api, session, request).await,
+        (["sources", "new"], _) => new_source(api, session).await,
         (["event-types"], _) => event_types(api, session, request).await,
+        (["event-type", name], _) => event_type(api, session, name).await,
         (["plugins"], _) => plugins(api, session).await,
+        (["plugin", name], _) => plugin(api, session, name).await,
         (["tasks"], _) => tasks(api, session, request).await,
         (["task", id], _) => return task(api, id).await,
+        (["settings"], _) => settings::settings(api, session).await,
         _ => return Page::refused(404, "There is no such page."),
     };
     shown.unwrap_or_else(|refusal| refusal)
+}
+
+/// The application, or the source, that a path names.
+async fn owner<A: Api>(api: &A, session: &Session, key: &str) -> Result<Value, Page> {
+    // Whoever is limited to a source may not read what it is, only what it has.
+    if is_source(key) && session.app.is_some() {
+        return Ok(json!({ "id": key, "name": "Source" }));
+    }
+    get(api, base(key, &[])).await
 }
 
 /// A successful answer's JSON, or the page that says why not.
@@ -70,8 +92,10 @@ fn listed(path: &str, request: &Request, more: &[(&str, Option<&str>)]) -> Strin
 /// What is above an application's pages.
 fn above<'a>(session: &Session, app: &'a Value, own: bool) -> Vec<(&'a str, String)> {
     let mut above = Vec::new();
-    if session.app.is_none() {
-        above.push(("Applications", PREFIX.to_owned()));
+    if session.app.is_none() && is_source(text(app, "id")) {
+        above.push(("Sources", link(&["sources"])));
+    } else if session.app.is_none() {
+        above.push(("Overview", PREFIX.to_owned()));
     }
     if !own {
         above.push((text(app, "name"), link(&["app", text(app, "id")])));

@@ -14,8 +14,12 @@ pub(crate) struct Place<'a> {
     pub(crate) above: Vec<(&'a str, String)>,
 }
 
-fn head(title: &str, brand: Option<&Brand>) -> Markup {
-    let asset = |name: &str| format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"));
+/// The path of a script or style.
+fn asset(name: &str) -> String {
+    format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"))
+}
+
+fn head(title: &str, brand: Option<&Brand>, charts: bool) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -29,18 +33,31 @@ fn head(title: &str, brand: Option<&Brand>) -> Markup {
             @if let Some(to) = brand.and_then(Brand::stylesheet) { link rel="stylesheet" href=(to); }
             script src=(asset("htmx.js")) defer {}
             script src=(asset("dashboard.js")) defer {}
+            @if charts {
+                link rel="stylesheet" href=(asset("uplot.css"));
+                script src=(asset("uplot.js")) defer {}
+                script src=(asset("chart.js")) defer {}
+            }
         }
     }
 }
 
 /// A page of a session.
 pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Markup {
-    let tenants =
-        [("Applications", ""), ("Event types", "event-types"), ("Plugins", "plugins"), ("Tasks", "tasks")];
+    // Only the pages that draw something load what draws. What others write cannot say so: its quotes are escaped.
+    let charts = content.0.contains("<div class=\"charts\">");
+    let tenants = [
+        ("Overview", ""),
+        ("Sources", "sources"),
+        ("Event types", "event-types"),
+        ("Plugins", "plugins"),
+        ("Tasks", "tasks"),
+        ("Settings", "settings"),
+    ];
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(place.title, Some(&session.brand)))
+            (head(place.title, Some(&session.brand), charts))
             body hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
                 a.skip href="#main" { "Skip to the content" }
                 header {
@@ -78,7 +95,7 @@ fn bare(title: &str, brand: Option<&Brand>, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title, brand))
+            (head(title, brand, false))
             body.bare { main id="main" { h1 { (title) } (content) } }
         }
     }

@@ -1,18 +1,31 @@
 //! Templates. They show what they are given, and decide nothing.
 
 mod app;
+mod catalog;
 mod endpoint;
+mod form;
 mod layout;
 pub(crate) mod live;
 mod message;
+mod overview;
+mod plugin;
+mod settings;
+mod source;
 mod tenant;
 mod timeline;
 
+pub(crate) use form::hidden;
+
 pub(crate) use app::{AppView, MessagesView, app, messages};
-pub(crate) use endpoint::{EndpointView, endpoint, secret};
+pub(crate) use catalog::{event_type, event_types};
+pub(crate) use endpoint::{EndpointView, counted, endpoint, secret};
 pub(crate) use layout::{Place, login, page, refused};
 pub(crate) use message::{MessageView, message};
-pub(crate) use tenant::{apps, event_types, plugins, task, tasks};
+pub(crate) use overview::period;
+pub(crate) use plugin::{plugin, plugins, tested};
+pub(crate) use settings::{portal, settings};
+pub(crate) use source::{SourceView, new_source, rejected, source, sources};
+pub(crate) use tenant::{OverviewView, overview, task, tasks};
 pub(crate) use timeline::attempt;
 
 use crate::data::{flag, int, text};
@@ -33,8 +46,11 @@ pub(crate) fn status(of: &Value) -> Markup {
 
 /// An endpoint's state.
 pub(crate) fn endpoint_state(endpoint: &Value) -> Markup {
-    let (class, word) =
-        if flag(endpoint, "disabled") { ("fail", "disabled") } else { ("success", "enabled") };
+    let (class, word) = match (flag(endpoint, "disabled"), flag(endpoint, "paused")) {
+        (true, _) => ("fail", "disabled"),
+        (_, true) => ("pending", "paused"),
+        _ => ("success", "enabled"),
+    };
     html! { span class={ "status " (class) } { (word) } }
 }
 

@@ -142,7 +142,7 @@ impl Sut {
     }
 
     fn stats(&self) -> (i64, i64, i64) {
-        let stats = self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2 }).unwrap();
+        let stats = self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2, hours: None }).unwrap();
         (stats.success, stats.fail, stats.exhausted)
     }
 

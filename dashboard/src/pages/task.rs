@@ -1,20 +1,10 @@
-//! The pages of a tenant: event types, plugins, tasks.
+//! The pages of background tasks.
 
 use super::{framed, get, listed};
 use crate::data::path;
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-
-pub(super) async fn event_types<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
-    let page = get(api, listed("event-type", request, &[("with_content", Some("true"))])).await?;
-    Ok(framed(session, "Event types", Vec::new(), view::event_types(&page)))
-}
-
-pub(super) async fn plugins<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
-    let page = get(api, "plugin?limit=250".to_owned()).await?;
-    Ok(framed(session, "Plugins", Vec::new(), view::plugins(&page)))
-}
 
 pub(super) async fn tasks<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
     let page = get(api, listed("background-task", request, &[])).await?;
