@@ -5,7 +5,8 @@ use std::{fs, io};
 
 fn main() -> io::Result<()> {
     let mut hash = DefaultHasher::new();
-    for file in ["assets/dashboard.css", "assets/dashboard.js", "assets/third-party.json"] {
+    for file in ["assets/dashboard.css", "assets/dashboard.js", "assets/chart.js", "assets/third-party.json"]
+    {
         println!("cargo::rerun-if-changed={file}");
         fs::read(file)?.hash(&mut hash);
     }

@@ -67,6 +67,9 @@ pub struct NewMessage {
     /// Where it came in at a source.
     #[n(11)]
     pub ingest: Option<Ingest>,
+    /// Headers that are delivered with it.
+    #[n(12)]
+    pub headers: Option<Headers>,
 }
 
 /// What a message has that came in at a source.
@@ -75,17 +78,14 @@ pub struct Ingest {
     /// What is known of the request: the text of a JSON object, for people.
     #[n(0)]
     pub origin: String,
-    /// Headers that are delivered with it.
-    #[n(1)]
-    pub headers: Vec<(String, String)>,
     /// The bytes as they came, where the payload is others.
-    #[n(2)]
+    #[n(1)]
     pub raw: Option<ByteVec>,
     /// For how long its event id is remembered, in milliseconds: within that time it is stored once.
-    #[n(3)]
+    #[n(2)]
     pub dedup_ms: i64,
     /// At most so many requests in any window of so many milliseconds.
-    #[n(4)]
+    #[n(3)]
     pub rate: Option<(u32, i64)>,
 }
 
@@ -123,6 +123,7 @@ impl Default for NewMessage {
             retention_hours: None,
             deliver_at: None,
             ingest: None,
+            headers: None,
         }
     }
 }
@@ -517,6 +518,10 @@ pub struct AttemptRow {
     /// What plugins did on its way: the text of a JSON array.
     #[n(10)]
     pub plugins: Option<String>,
+    /// What is kept of the headers, where one attempt was asked for: the text of a JSON array, the request's and the
+    /// answer's.
+    #[n(11)]
+    pub headers: Option<String>,
 }
 
 /// App → Endpoint: the endpoint's statistics in a period.
@@ -528,6 +533,9 @@ pub struct StatsAsk {
     /// Until, in milliseconds.
     #[n(1)]
     pub until: i64,
+    /// Whether each hour is wanted.
+    #[n(2)]
+    pub hours: Option<bool>,
 }
 
 /// Endpoint → App: attempts in a period, and deliveries waiting now.
@@ -551,6 +559,47 @@ pub struct StatsAnswer {
     /// Deliveries that plugins filtered out.
     #[n(5)]
     pub filtered: i64,
+    /// When the oldest message was accepted that waits, in milliseconds.
+    #[n(6)]
+    pub oldest: Option<i64>,
+    /// By the hour, where that was asked for; hours without an attempt are left out.
+    #[n(7)]
+    pub hours: Option<Vec<StatsHour>>,
+}
+
+/// The attempts of one hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct StatsHour {
+    /// When it begins, in milliseconds.
+    #[n(0)]
+    pub at: i64,
+    /// Attempts that succeeded.
+    #[n(1)]
+    pub success: i64,
+    /// Attempts that failed.
+    #[n(2)]
+    pub fail: i64,
+    /// Deliveries that plugins filtered out.
+    #[n(3)]
+    pub filtered: i64,
+    /// Milliseconds that the attempts took together.
+    #[n(4)]
+    pub took: i64,
+    /// Milliseconds of the longest.
+    #[n(5)]
+    pub longest: i64,
+}
+
+impl StatsHour {
+    /// Adds what others counted in the same hour.
+    pub fn add(&mut self, other: &Self) {
+        self.at = other.at;
+        self.success = self.success.saturating_add(other.success);
+        self.fail = self.fail.saturating_add(other.fail);
+        self.filtered = self.filtered.saturating_add(other.filtered);
+        self.took = self.took.saturating_add(other.took);
+        self.longest = self.longest.max(other.longest);
+    }
 }
 
 /// Directory → App: what it was sent in a period, or what it listens to.
@@ -645,6 +694,9 @@ pub struct RecoverAsk {
     /// The last attempt to look at, as the answer to the very first ask said; none in that ask.
     #[n(3)]
     pub upto: Option<String>,
+    /// Whether this only counts.
+    #[n(4)]
+    pub dry: Option<bool>,
 }
 
 /// App → Endpoint: one batch of a replay: messages to deliver unless they are known. Answered by a
@@ -654,6 +706,9 @@ pub struct ReplayAsk {
     /// The messages; their payloads are asked for when their turn comes.
     #[n(0)]
     pub messages: Vec<Owed>,
+    /// Whether this only counts.
+    #[n(1)]
+    pub dry: Option<bool>,
 }
 
 /// App → Endpoint: one batch of a bulk replay: messages to deliver once more, by hand, unless they are on their way.
@@ -672,6 +727,9 @@ pub struct BulkAsk {
     /// Only those whose newest attempt was answered with this hundred.
     #[n(3)]
     pub code_class: Option<u16>,
+    /// Whether this only counts.
+    #[n(4)]
+    pub dry: Option<bool>,
 }
 
 /// A message without its payload.

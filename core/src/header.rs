@@ -153,6 +153,15 @@ pub fn check(name: &str, value: &str) -> Result<(), HeaderFault> {
     if let Some(prefix) = FORBIDDEN_PREFIXES.iter().find(|prefix| lower.starts_with(**prefix)) {
         return Err(HeaderFault::ForbiddenPrefix(name.to_owned(), prefix));
     }
+    check_value(name, value)
+}
+
+/// Checks a header that one message brings: it may also say of what kind the message's own body is.
+pub fn check_brought(name: &str, value: &str) -> Result<(), HeaderFault> {
+    if name.eq_ignore_ascii_case("content-type") { check_value(name, value) } else { check(name, value) }
+}
+
+fn check_value(name: &str, value: &str) -> Result<(), HeaderFault> {
     if value.len() > MAX_VALUE {
         return Err(HeaderFault::ValueLength(name.to_owned(), value.len()));
     }
@@ -218,6 +227,14 @@ mod tests {
         ] {
             assert_eq!(check(name, value), Ok(()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_message_says_of_what_kind_its_body_is() {
+        assert_eq!(check_brought("Content-Type", "text/plain; charset=utf-8"), Ok(()));
+        let split = check_brought("content-type", "text/plain\r\nx: y");
+        assert_eq!(split, Err(HeaderFault::ValueControl("content-type".to_owned())));
+        assert_eq!(check_brought("Host", "x"), Err(HeaderFault::Forbidden("Host".to_owned())));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! line; [`find`] reads only the one that is asked for, so that they cost nothing at the start.
 
 use crate::scheme::handshake::{self, Answer, Handshake};
-use crate::scheme::{Outgoing, Params, Place, Request, Scheme, Secrets, SignFault, Signed, Unit, read};
+use crate::scheme::{
+    Outgoing, Params, Place, PublishedKeys, Request, Scheme, Secrets, SignFault, Signed, Unit, read,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -121,24 +123,6 @@ impl Default for Responses {
     fn default() -> Self {
         Self { accepted: 200, body: String::new(), refused: 401 }
     }
-}
-
-/// Where a provider publishes its public keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PublishedKeys {
-    /// The URL, where it is always the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Where a request names it; only hosts and paths that fit are ever asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Place>,
-    /// The hosts that are asked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hosts: Vec<String>,
-    /// How the path has to begin or end.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub path: String,
 }
 
 /// How a provider delivers, for endpoints that send as it does.
@@ -410,6 +394,7 @@ impl Preset {
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> =
             self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
+        faults.extend(self.keys.iter().flat_map(PublishedKeys::faults));
         let mut check = |right: bool, text: String| {
             if !right {
                 faults.push(text);
@@ -426,6 +411,14 @@ impl Preset {
                 handshake.signs().is_none() || handshake.signs() == reserved,
                 "handshakes: one signs its challenge, so 'scheme.reserved' has to be its 'mac.allow'; otherwise \
                  anyone could have an event signed"
+                    .to_owned(),
+            );
+        }
+        for handshake in self.handshakes.iter().filter(|handshake| !handshake.visit.is_empty()) {
+            check(
+                handshake.verified && !handshake.params.is_empty() && handshake.challenge.is_some(),
+                "handshakes: one visits a URL, so it has to be 'verified', and 'params' has to say whose it is; otherwise \
+                 anyone could have URLs visited"
                     .to_owned(),
             );
         }

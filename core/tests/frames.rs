@@ -84,6 +84,7 @@ frames! {
             retention_hours: None,
             deliver_at: None,
             ingest: None,
+            headers: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -98,6 +99,7 @@ frames! {
             retention_hours: None,
             deliver_at: None,
             ingest: None,
+            headers: None,
         } => "8263612e62427b7d";
     a_new_message_for_later:
         NewMessage {
@@ -120,13 +122,13 @@ frames! {
             payload: b"{}".to_vec().into(),
             ingest: Some(Ingest {
                 origin: text("{}"),
-                headers: vec![(text("x-a"), text("b"))],
                 raw: Some(vec![1].into()),
                 dedup_ms: 5,
                 rate: Some((10, 1_000)),
             }),
+            headers: Some(vec![(text("x-a"), text("b"))]),
             ..NewMessage::default()
-        } => "8c6161427b7df6f6f6f6f6f6f6f6f685627b7d818263782d616162410105820a1903e8",
+        } => "8d6161427b7df6f6f6f6f6f6f6f6f684627b7d410105820a1903e8818263782d616162",
         IngestAsk { messages: vec![NewMessage::default()], rejected: Some(text("rej_1")) } => "82818260406572656a5f31",
         Ingested { answers: vec![Accepted::Unknown] } => "8181820380",
         Outgoing { headers: Some(vec![(text("x-a"), text("b"))]), ..outgoing() } => "85656d73675f3163612e62655b2263225d427b7d818263782d616162",
@@ -220,7 +222,8 @@ frames! {
             batch: Some(Batch { max_events: 100, max_wait_ms: 500 }),
             order: Some(Order::Fifo),
             ..EndpointContent::default()
-        } => "906060f6f4f6f6f6a0f6f6f6f6f6f68218641901f400";
+        } => "906060f6f4f6f6f6a0f6f6f6f6f6f68218641901f400",
+        EndpointContent { paused: Some(true), ..EndpointContent::default() } => "916060f6f4f6f6f6a0f6f6f6f6f6f6f6f6f5";
     payloads_asked_for_and_told:
         PayloadsAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Payloads { found: vec![(text("msg_1"), b"{}".to_vec().into())], gone: vec![text("msg_2")], headers: None } => "828182656d73675f31427b7d81656d73675f32";
@@ -264,12 +267,33 @@ frames! {
                 manual: true,
                 started_at: 7,
                 plugins: Some(text("[]")),
+                headers: None,
             }],
             stopped_at: Some(text("atmpt_0")),
         } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
+    an_attempt_told_with_its_headers:
+        Attempts {
+            rows: vec![AttemptRow {
+                id: text("atmpt_1"),
+                msg_id: text("msg_1"),
+                endpoint_id: text("ep_1"),
+                url: text("https://example.com/"),
+                response: text("ok"),
+                code: 200,
+                duration_ms: 12,
+                status: 0,
+                manual: true,
+                started_at: 7,
+                plugins: None,
+                headers: Some(text("[{},{}]")),
+            }],
+            stopped_at: None,
+        } => "81818c6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507f6675b7b7d2c7b7d5d";
     statistics_asked_for_and_told:
-        StatsAsk { since: 5, until: 7 } => "820507",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6 } => "86010203040506";
+        StatsAsk { since: 5, until: 7, hours: None } => "820507",
+        StatsAsk { since: 5, until: 7, hours: Some(true) } => "830507f5",
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None } => "86010203040506",
+        StatsAnswer { oldest: Some(7), hours: Some(vec![StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6 }]), ..StatsAnswer::default() } => "88000000000000078186010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";
@@ -277,9 +301,9 @@ frames! {
         ExpungeAsk { msg_id: text("msg_1"), attempt_id: text("atmpt_1") } => "82656d73675f316761746d70745f31",
         Done { done: true } => "81f5";
     background_tasks:
-        RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")) } => "8405076761746d70745f316761746d70745f32",
-        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }] } => "818182656d73675f3163612e62",
-        BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400) } => "84806761746d70745f3202190190",
+        RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")), dry: None } => "8405076761746d70745f316761746d70745f32",
+        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }], dry: None } => "818182656d73675f3163612e62",
+        BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400), dry: None } => "84806761746d70745f3202190190",
         TaskAnswer { not_ready: false, count: 2, after: text("atmpt_1"), upto: Some(text("atmpt_2")), end: true } => "85f4026761746d70745f316761746d70745f32f5",
         TaskNote {
             id: text("qtask_1"),

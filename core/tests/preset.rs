@@ -97,6 +97,7 @@ fn body(preset: &Preset) -> (Vec<u8>, &'static [&'static str]) {
         "worldpay" => (b"{}".into(), &["key/SHA256"]),
         "keygen" => (b"{}".into(), &[r#"keyid="weir",algorithm="ed25519",headers="(request-target) host date digest","#]),
         "twilio" | "mandrill" | "plivo" => (b"CallSid=CA1&Digits=1234".into(), &[]),
+        "orum-io" => (br#"{"event_type":"a","created_at":"2026-11-21T00:00:00.000Z"}"#.into(), &[]),
         "linear" => (br#"{"action":"create"}"#.into(), &[]),
         _ if preset.event.batch => (br#"[{"type":"a","id":"b"}]"#.into(), &[]),
         _ => (br#"{"type":"a.b","id":"c","n":1.0}"#.into(), &[]),

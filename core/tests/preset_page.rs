@@ -43,6 +43,7 @@ fn page() -> String {
                 (Scheme::Basic(_), _) => "`user:password`",
                 _ => format.describe(),
             });
+        let published = if preset.keys.is_some() { "; fetched where none is given" } else { "" };
         let body = match (&preset.scheme, preset.scheme.binds_body()) {
             (Scheme::None, _) => "-",
             (_, true) => "verified",
@@ -51,7 +52,7 @@ fn page() -> String {
         let age = preset.scheme.tolerance_s().map_or("-".to_owned(), |s| s.to_string());
         let _ = writeln!(
             page,
-            "| [`{0}`](../presets/{0}.json) | [{1}]({2}) | {3} | {secret} | {body} | {age} | {4} |",
+            "| [`{0}`](../presets/{0}.json) | [{1}]({2}) | {3} | {secret}{published} | {body} | {age} | {4} |",
             preset.name,
             preset.title,
             preset.docs,
@@ -82,7 +83,16 @@ fn page() -> String {
             let challenge = handshake.challenge.as_ref().map_or(String::new(), |at| format!(" with `{at}`"));
             let signed = if handshake.signs().is_some() { ", signed" } else { "" };
             let only = if handshake.verified { ", if its signature is good" } else { "" };
-            let _ = writeln!(page, "- **{}**: {}{challenge}{signed}{only}", preset.title, handshake.method);
+            let visited = if handshake.visit.is_empty() {
+                ""
+            } else {
+                ", by visiting it where the topic is the source's"
+            };
+            let _ = writeln!(
+                page,
+                "- **{}**: {}{challenge}{signed}{only}{visited}",
+                preset.title, handshake.method
+            );
         }
     }
     page

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use weir_core::frame::NewMessage;
 use weir_core::preset;
 use weir_core::rng::Seeded;
-use weir_core::scheme::Request;
+use weir_core::scheme::{Outgoing, Params, Reason, Request};
 use weir_core::source::rejected::{MASK, MAX_KEPT};
 use weir_core::source::{Definition, MAX_EVENTS, Options, Receipt, Refusal, SourceRecord, SourceRow};
 use weir_core::vault::Vault;
@@ -101,6 +101,65 @@ fn payload(event: &NewMessage) -> &str {
     std::str::from_utf8(&event.payload).expect("text")
 }
 
+/// What Amazon SNS signs with the key whose certificate is `rsa.cert.pem`, and where it says the certificate is.
+fn sns(cert_url: &str) -> Sent {
+    let preset = preset::find("aws-sns-v2").expect("a preset");
+    let body = json!({ "Type": "Notification", "MessageId": "m1", "TopicArn": "arn:mine", "Message": "hello",
+        "Timestamp": "2026-11-21T00:00:00.000Z", "SigningCertURL": cert_url });
+    let body = body.to_string().into_bytes();
+    let outgoing = Outgoing { method: "POST", url: URL, headers: &[], body: &body, id: "m1" };
+    let key = preset.scheme.signing(&[include_str!("scheme/keys/rsa.pem")]).expect("a private key");
+    let signed = preset.sign(&key, &Params::new(), &outgoing, "a", NOW).expect("signed");
+    Sent::new(signed.body.expect("the signature is in the body"), &[])
+}
+
+#[test]
+fn published_keys_are_asked_for_at_the_providers_url_and_nowhere_else() {
+    const CERT: &str = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem";
+    let source = made("aws-sns-v2", &[], &json!({}), None);
+    let sent = sns(CERT);
+    assert_eq!(source.key_url(&sent.request()), Some(Ok(CERT.to_owned())));
+    let cert = include_str!("scheme/keys/rsa.cert.pem");
+    let with =
+        |keys: Result<&str, Reason>| source.receive_with(&sent.request(), Some(keys.map(str::to_owned)), NOW);
+    let Receipt::Events(events) = with(Ok(cert)) else { panic!("{:?}", with(Ok(cert))) };
+    assert_eq!(
+        (origin(&events[0])["verdict"].as_str(), events[0].event_id.as_deref()),
+        (Some("verified"), Some("m1"))
+    );
+
+    // Other keys, no keys, and what are none.
+    let refused = |receipt: Receipt| match receipt {
+        Receipt::Rejected(refusal, reason) => (refusal.status, refusal.code, reason.code()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(with(Ok("no certificate"))), (503, "keys_unavailable", "keys_unavailable"));
+    let other = sns(CERT.replace("1.pem", "2.pem").as_str());
+    let receipt = source.receive_with(
+        &Sent { body: b"{}".to_vec(), ..other }.request(),
+        Some(Ok(cert.to_owned())),
+        NOW,
+    );
+    assert_eq!(refused(receipt).0, 401);
+    let unavailable = Reason::KeysUnavailable("it answered 500".into());
+    let Receipt::Rejected(refusal, reason) = with(Err(unavailable)) else { panic!("it is rejected") };
+    assert_eq!((refusal.status, refusal.code), (503, "keys_unavailable"), "the provider sends it again");
+    assert_eq!(refusal.header, Some(("retry-after", "10".to_owned())));
+    let kept = source.rejected(&sent.request(), &reason, 0, NOW);
+    assert!(kept.code == "keys_unavailable" && kept.detail.contains("it answered 500"), "{kept:?}");
+    assert_eq!(source.accept(&kept).expect("it is not lost").len(), 1);
+
+    // A URL that is not the provider's is not asked.
+    let foreign = sns("https://keys.evil.example/SimpleNotificationService-1.pem");
+    let Some(Err(reason)) = source.key_url(&foreign.request()) else { panic!("a reason") };
+    let receipt = source.receive_with(&foreign.request(), Some(Err(reason)), NOW);
+    assert_eq!(refused(receipt), (401, "key_url", "key_url"));
+    // Where the source has the certificate, nothing is asked; nor for a request that is none.
+    assert_eq!(made("aws-sns-v2", &[cert], &json!({}), None).key_url(&sent.request()), None);
+    let get = Sent { method: "GET", ..sns(CERT) };
+    assert_eq!((source.key_url(&get.request()), get.refused(&source).status), (None, 405));
+}
+
 #[test]
 fn an_event_has_the_providers_type_and_id_and_its_very_bytes() {
     let sent = github(b"{ \"n\":1.50}\r\n", &[("x-github-event", "push"), ("x-github-delivery", "d1")]);
@@ -110,7 +169,7 @@ fn an_event_has_the_providers_type_and_id_and_its_very_bytes() {
     assert_eq!(payload(event), "{ \"n\":1.50}\r\n");
     let ingest = event.ingest.as_ref().expect("of a source");
     assert_eq!((ingest.dedup_ms, &ingest.raw, ingest.rate), (DAY, &None, None));
-    assert!(ingest.headers.is_empty(), "JSON needs no header of its own");
+    assert_eq!(event.headers, None, "JSON needs no header of its own");
     assert_eq!(
         origin(event),
         json!({ "verdict": "verified", "reason": null, "secretIndex": 0, "ageMs": null, "eventTime": null,
@@ -209,13 +268,10 @@ fn a_form_is_delivered_as_json_and_kept_as_it_came() {
     let event = sent.events(&raw).remove(0);
     let ingest = event.ingest.clone().expect("of a source");
     assert_eq!((payload(&event), ingest.raw), ("a=1&b=%C3%BC", None));
-    assert_eq!(ingest.headers, [(form.0.to_owned(), form.1.to_owned())]);
+    assert_eq!(event.headers, Some(vec![(form.0.to_owned(), form.1.to_owned())]));
     // What is not JSON keeps its type; an event of a GET is in its query.
     let xml = Sent::new("<a/>", &[("content-type", "text/xml")]).events(&source("generic-webhook")).remove(0);
-    assert_eq!(
-        xml.ingest.expect("of a source").headers,
-        [("content-type".to_owned(), "text/xml".to_owned())]
-    );
+    assert_eq!(xml.headers.expect("headers"), [("content-type".to_owned(), "text/xml".to_owned())]);
     let get = Sent { method: "GET", ..Sent::new("", &[]) }.events(&source("generic-webhook")).remove(0);
     assert_eq!(payload(&get), r#"{"a":"b"}"#);
     // Quotes and control characters grow: what does not fit a row is refused rather than cut.
@@ -229,7 +285,7 @@ fn headers_are_forwarded_as_they_are_named_and_never_a_signature() {
     let source = made("github", &[SECRET], &options, None);
     let more = [("X-Trace", "t"), ("webhook-id", "forged"), ("x-odd", "\u{fc}")];
     let event = github(b"{}", &more).events(&source).remove(0);
-    assert_eq!(event.ingest.expect("of a source").headers, [("x-trace".to_owned(), "t".to_owned())]);
+    assert_eq!(event.headers.expect("headers"), [("x-trace".to_owned(), "t".to_owned())]);
 }
 
 #[test]
@@ -266,7 +322,7 @@ fn what_is_kept_of_a_rejected_request_has_no_secret_and_is_enough_to_accept_it()
     assert_eq!(origin(&event)["verdict"], "failed");
     assert_eq!(origin(&event)["reason"], "mismatch");
     assert_eq!(origin(&event)["acceptedByHand"], true);
-    let headers = event.ingest.expect("of a source").headers;
+    let headers = event.headers.expect("headers");
     assert_eq!(headers, [("x-trace".to_owned(), "t".to_owned())], "a masked value is not sent on");
     let long = github(&vec![b' '; MAX_KEPT + 1], &[]);
     let kept = source.rejected(&long.request(), &reason, 0, NOW);

@@ -1,7 +1,8 @@
 //! Reading the API's answers, and writing its paths.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+use weir_core::id;
 
 /// What a segment of a path cannot have as it is.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -28,6 +29,41 @@ pub(crate) fn path(segments: &[&str]) -> String {
 /// A path of the dashboard.
 pub(crate) fn link(segments: &[&str]) -> String {
     format!("{}/{}", crate::PREFIX, path(segments))
+}
+
+/// Whether this names a source: it answers what an application does, below a path of its own.
+pub(crate) fn is_source(key: &str) -> bool {
+    id::is(id::SOURCE, key)
+}
+
+/// Where the API has an application, or a source, and what is below it.
+pub(crate) fn base(key: &str, below: &[&str]) -> String {
+    let (first, rest) = if is_source(key) { ("ingest/source", key) } else { ("app", key) };
+    let all: Vec<&str> = std::iter::once(rest).chain(below.iter().copied()).collect();
+    format!("{first}/{}", path(&all))
+}
+
+/// The lines of a text, `name: value` each, as an object. The error is the line that is none.
+pub(crate) fn pairs(lines: &str) -> Result<Map<String, Value>, String> {
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(':').ok_or_else(|| line.to_owned())?;
+        Ok((name.trim().to_owned(), json!(value.trim())))
+    };
+    lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(pair).collect()
+}
+
+/// An object's texts as lines, as [`pairs`] reads them.
+pub(crate) fn lines(object: Option<&Value>) -> String {
+    let texts = object.and_then(Value::as_object).into_iter().flatten();
+    texts
+        .filter_map(|(name, value)| Some(format!("{name}: {}", value.as_str()?)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// What stands between spaces, commas or line breaks.
+pub(crate) fn words(text: &str) -> Vec<&str> {
+    text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()).collect()
 }
 
 /// A query of those pairs that have a value.
@@ -85,6 +121,27 @@ mod tests {
     fn a_name_cannot_leave_its_segment() {
         assert_eq!(link(&["app", "../x?y#z%"]), "/dashboard/app/..%2Fx%3Fy%23z%25");
         assert_eq!(query(&[("a", Some("b&c=d")), ("e", None), ("f", Some(""))]), "a=b%26c%3Dd");
+    }
+
+    #[test]
+    fn a_source_is_asked_below_a_path_of_its_own() {
+        let source = format!("src_{}", "0".repeat(27));
+        assert_eq!(base("app_1", &["endpoint", "a b"]), "app/app_1/endpoint/a%20b");
+        assert_eq!(base("acme", &[]), "app/acme");
+        let below = base(&source, &["msg"]);
+        assert_eq!(
+            below,
+            if is_source(&source) { format!("ingest/source/{source}/msg") } else { below.clone() }
+        );
+    }
+
+    #[test]
+    fn lines_are_read_as_they_are_written() {
+        let object = pairs("x-a: 1\r\n\n x-b : two: three \n").unwrap();
+        assert_eq!(Value::Object(object.clone()), json!({ "x-a": "1", "x-b": "two: three" }));
+        assert_eq!(lines(Some(&Value::Object(object))), "x-a: 1\nx-b: two: three");
+        assert_eq!(pairs("nothing").unwrap_err(), "nothing");
+        assert_eq!(words("a, b\nc"), ["a", "b", "c"]);
     }
 
     #[test]

@@ -20,12 +20,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod action;
+mod brand;
 mod data;
+pub mod live;
+mod multipart;
 mod pages;
 mod request;
 pub mod session;
 mod view;
 
+pub use brand::Brand;
 pub use request::{Page, Request};
 
 use serde_json::Value;
@@ -37,8 +41,13 @@ pub const PREFIX: &str = "/dashboard";
 
 /// The gateway's API, as the token of the session sees it.
 pub trait Api {
-    /// One call: method, path with query below `/api/v1/`, and a body of JSON.
-    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer>;
+    /// One call: method, path with query below `/api/v1/`, and a body.
+    fn send(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = Answer>;
+
+    /// The same with a body of JSON.
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer> {
+        self.send(method, path, body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
+    }
 }
 
 /// What the API answered.
@@ -83,8 +92,8 @@ pub async fn answer<A: Api>(api: &A, session: &Session, request: &Request) -> Pa
 }
 
 /// The page where one signs in; `fault` says why it did not work.
-pub fn login(fault: Option<&str>) -> Page {
-    Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault))
+pub fn login(fault: Option<&str>, brand: &Brand) -> Page {
+    Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault, brand))
 }
 
 /// What the session's cookie is called.

@@ -1,5 +1,6 @@
 //! Requests of a browser, and what it is answered.
 
+use crate::multipart;
 use crate::session::Session;
 use maud::Markup;
 use percent_encoding::percent_decode_str;
@@ -15,10 +16,14 @@ pub struct Request {
     pub query: String,
     /// The fields of the form that was sent.
     pub form: Vec<(String, String)>,
+    /// The files that were sent with it, by the names of their fields.
+    pub files: Vec<(String, Vec<u8>)>,
     /// Sent by a page's script: wants the piece that changes, not the whole page.
     pub partial: bool,
     /// The proof that a script sent in a header.
     pub proof: Option<String>,
+    /// When it came, in milliseconds.
+    pub at_ms: i64,
 }
 
 impl Request {
@@ -26,11 +31,14 @@ impl Request {
     pub fn new(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
         let rest = path.strip_prefix(crate::PREFIX).unwrap_or(path);
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let (form, files) = multipart::read(body)
+            .unwrap_or_else(|| (form_urlencoded::parse(body).into_owned().collect(), Vec::new()));
         Self {
             method: method.to_owned(),
             path: rest.split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
             query: query.to_owned(),
-            form: form_urlencoded::parse(body).into_owned().collect(),
+            form,
+            files,
             ..Self::default()
         }
     }
@@ -44,6 +52,17 @@ impl Request {
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim());
         found.filter(|value| !value.is_empty())
+    }
+
+    /// A file of the form, if one was chosen.
+    pub(crate) fn file(&self, name: &str) -> Option<&[u8]> {
+        let found = self.files.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.as_slice());
+        found.filter(|bytes| !bytes.is_empty())
+    }
+
+    /// A box of the form that was ticked.
+    pub(crate) fn ticked(&self, name: &str) -> bool {
+        self.field(name).is_some()
     }
 
     /// All fields of that name.
@@ -93,6 +112,27 @@ impl Page {
             ("x-content-type-options", "nosniff".to_owned()),
         ];
         Self { status, headers, body: markup.into_string() }
+    }
+
+    /// A text, to look at or to keep.
+    pub(crate) fn text(text: &str) -> Self {
+        let mut page = Self::html(200, Markup::default());
+        for (name, value) in &mut page.headers {
+            if *name == "content-type" {
+                "text/plain; charset=utf-8".clone_into(value);
+            }
+        }
+        Self { body: text.to_owned(), ..page }
+    }
+
+    /// Styles that are kept: another address has others.
+    pub fn styles(css: String) -> Self {
+        let headers = vec![
+            ("content-type", "text/css; charset=utf-8".to_owned()),
+            ("cache-control", "public, max-age=31536000, immutable".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        Self { status: 200, headers, body: css }
     }
 
     /// Sends the browser on, to a path of the dashboard.

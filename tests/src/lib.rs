@@ -2,8 +2,10 @@
 //!
 //! - [`gateway`] starts the built worker on a real workerd, with data of its own.
 //! - [`browser`] is a browser without a screen, for the dashboard.
+//! - [`chromium`] is one with a screen, and nobody before it.
 //! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
+//! - [`source`] is a URL at which a provider sends.
 //! - [`sdk`] runs other people's client libraries.
 //! - [`sim`] runs the objects' logic in virtual time, with faults at every step.
 //! - [`verify`] checks signatures without any of Weir's own code.
@@ -16,6 +18,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 pub mod browser;
+pub mod chromium;
 pub mod client;
 pub mod engines;
 pub mod gateway;
@@ -25,5 +28,6 @@ pub mod process;
 pub mod receiver;
 pub mod sdk;
 pub mod sim;
+pub mod source;
 pub mod token;
 pub mod verify;

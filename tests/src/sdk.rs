@@ -36,6 +36,11 @@ impl Run {
     }
 }
 
+/// Whether this is CI, where nothing is skipped for want of a tool.
+pub fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"))
+}
+
 /// Runs a JavaScript module of `tests/sdk/`.
 ///
 /// A name may lead to a directory beside it.
@@ -72,9 +77,8 @@ fn venv(package: &str) -> Option<PathBuf> {
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     };
     if !quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
-        let in_ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
         assert!(
-            !in_ci,
+            !in_ci(),
             "CI tests the Python SDKs: install python3 with its venv module (Debian: python3-venv)"
         );
         return None;

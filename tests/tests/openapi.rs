@@ -44,7 +44,8 @@ fn the_page_asks_nobody_else_for_anything() {
     assert_eq!(nobody.try_call("POST", "/docs", None, &[]).unwrap().status, 404);
 }
 
-/// What succeeds only while something is under way that is over too soon here. (`tests/tests/tasks.rs` does it.)
+/// What succeeds only while something is under way that is over before the next request is looked at: in one process a
+/// task's steps go before. (`core/src/app/tasks.rs` stops one half-way.)
 const NEVER_IN_TIME: [&str; 1] = ["v1.background-task.cancel"];
 /// What takes a field out of a body.
 const LEFT_OUT: &str = "(left out)";

@@ -10,6 +10,7 @@ use weir_tests::client::{Api, column, list, text};
 use weir_tests::gateway::{Running, scratch, shared};
 use weir_tests::receiver::{Answer, Received, Receiver};
 use weir_tests::sdk;
+use weir_tests::source::Source;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -49,10 +50,12 @@ impl Seed {
         self.get(&format!("/api/v1/preset/{}", self.preset))["delivery"].clone()
     }
 
+    /// The body of one event of the preset's catalogue, or of its test event.
     fn example(&self, event_type: &str) -> String {
         let preset = self.get(&format!("/api/v1/preset/{}", self.preset));
         let groups = preset["catalog"].as_array().unwrap().iter();
-        let mut events = groups.flat_map(|group| group["events"].as_array().unwrap());
+        let listed = groups.flat_map(|group| group["events"].as_array().unwrap());
+        let mut events = listed.chain(preset.get("testEvent"));
         let example = &events.find(|event| event["name"] == event_type).unwrap()["example"];
         example.get(0).unwrap_or(example).to_string()
     }
@@ -112,6 +115,9 @@ fn reloop() {
     );
     // "Each webhook has a unique reloop-id (or Svix ID) header that you can use for idempotency"
     assert_eq!((got.header("reloop-id"), got.header("svix-id")), (Some(&*message), Some(&*message)));
+    // "You should use the created_at timestamp in the payload to order them": the body is {type, created_at, data}.
+    let body: BTreeMap<String, Value> = serde_json::from_slice(&got.body).unwrap();
+    assert_eq!(body.keys().collect::<Vec<_>>(), ["created_at", "data", "type"]);
     seed.page_accepts(&endpoint, &[got], None);
     // "If your server returns an error, we retry with exponential backoff": the page's schedule is the preset's.
     assert_eq!(seed.delivery()["schedule"], json!([5, 300, 1800, 7200, 18_000, 36_000]));
@@ -125,6 +131,12 @@ fn reloop() {
     let ids: Vec<_> = all[4..].iter().map(|request| request.header("reloop-id").unwrap()).collect();
     assert!(ids.contains(&&*failed) && ids.contains(&&*message), "{ids:?}");
     seed.page_accepts(&endpoint, &all[4..], None);
+    // "Test your local endpoint": a test event, with the page's payload.
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/send-example");
+    let (status, sent) = api.post(&path, &json!({ "eventType": "email.bounced" }));
+    assert_eq!(status, 200, "{sent}");
+    let test = receiver.wait_for("/", 7, SOON).remove(6);
+    assert_eq!((test.header("reloop-id"), &*test.body), (sent["id"].as_str(), payload.as_bytes()));
 }
 
 #[test]
@@ -173,7 +185,8 @@ fn loops() {
         (&attempts[0]["responseStatusCode"], &attempts[0]["response"]),
         (&json!(500), &json!("we are down"))
     );
-    // "We retain 30 days of event history."
+    // "We retain 30 days of event history.": what is kept longer elsewhere is forgotten here, see
+    // `loops_keeps_thirty_days_of_history_with_what_was_answered` in `core/src/endpoint/tests/presets.rs`.
     assert_eq!(seed.delivery()["retentionDays"], 30);
     // "When toggling your endpoint on and off"
     receiver.always("/", Answer::ok());
@@ -338,4 +351,82 @@ fn an_order_is_kept_while_its_first_event_fails() {
         json!({ "url": receiver.url("/"), "order": "fifo", "batch": { "maxEvents": 2, "maxWaitMs": 0 } });
     let (status, error) = api.post(&format!("/api/v1/app/{app}/endpoint"), &both);
     assert_eq!((status, &error["detail"][0]["loc"][1]), (422, &json!("order")), "{error}");
+}
+
+/// Both directions at once: an endpoint that sends as a service, whose URL is a source of that service.
+///
+/// Every event of the page's catalogue comes in verified, with its type, id and time, and goes on to whoever the source
+/// delivers to. What was signed with another secret does not.
+#[test]
+fn what_is_sent_as_each_of_the_five_comes_in_at_a_source_and_goes_on() {
+    const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const OTHER: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    let header = json!({ "header": "X-Acme-Signature" });
+    for (preset, params, own_id) in [
+        ("reloop", json!({}), true),
+        ("loops", json!({}), true),
+        ("resend", json!({}), true),
+        ("mailabl", json!({}), false),
+        ("relaypost", header, false),
+    ] {
+        let seed = Seed::new(preset);
+        let Seed { api, app, receiver, .. } = &seed;
+        let config = json!({ "secret": WHSEC, "params": params });
+        let source = Source::new(api, receiver, preset, &config, &json!({}));
+        let sender = |secret: &str, channel: &str| {
+            let extra = json!({ "preset": preset, "secret": secret, "presetParams": params, "channels": [channel],
+                "retrySchedule": [] });
+            api.endpoint_with(app, &source.url, &extra)
+        };
+        let (right, wrong) = (sender(WHSEC, "right"), sender(OTHER, "wrong"));
+        let send = |event_type: &str, payload: &str, channel: &str| {
+            let message =
+                format!(r#"{{"eventType":"{event_type}","channels":["{channel}"],"payload":{payload}}}"#);
+            let reply = api.call("POST", &format!("/api/v1/app/{app}/msg"), Some(message.as_bytes()), &[]);
+            assert_eq!(reply.status, 202, "{preset}: {}", reply.text);
+            text(&reply.json(), "id")
+        };
+
+        let types = seed.get("/api/v1/event-type?limit=100");
+        let sent: BTreeMap<String, (String, String)> = column(&types, "name")
+            .into_iter()
+            .map(|name| {
+                let payload = seed.example(&name);
+                (send(&name, &payload, "right"), (name, payload))
+            })
+            .collect();
+        let got = receiver.wait_for(&source.path, sent.len(), SOON);
+        let arrived: Vec<&[u8]> = got.iter().map(|one| &*one.body).collect();
+        let came = source.messages();
+        assert_eq!((arrived.len(), came.len()), (sent.len(), sent.len()), "{preset}");
+        for (message, (name, payload)) in &sent {
+            assert!(arrived.contains(&payload.as_bytes()), "{preset}: {name} is delivered on byte for byte");
+            let found: Vec<&Value> =
+                came.iter().filter(|message| message["eventType"] == name.as_str()).collect();
+            let [found] = found.as_slice() else { panic!("{preset}: {name} came {} times", found.len()) };
+            assert_eq!(found["ingest"]["verdict"], "verified", "{preset}: {found}");
+            assert!(found["ingest"]["eventTime"].is_string(), "{preset}: {found}");
+            if own_id {
+                assert_eq!(found["eventId"], message.as_str(), "{preset}: the id of the service's own");
+            }
+            assert_eq!(api.attempts(app, message, 1, SOON)[0]["responseStatusCode"], 200, "{preset}");
+        }
+
+        // "at least once": what comes again under its id goes on once.
+        if own_id {
+            let again = sent.keys().next().unwrap();
+            seed.by_hand(again, &right);
+            api.attempts(app, again, 2, SOON);
+        }
+        // Another secret: refused, listed with its reason, and not delivered on.
+        let (name, payload) = sent.values().next().unwrap();
+        let forged = send(name, payload, "wrong");
+        assert_eq!(api.attempts(app, &forged, 1, SOON)[0]["responseStatusCode"], 401, "{preset}");
+        let refused: Vec<Value> = source.rejected().iter().map(|one| one["reason"]["code"].clone()).collect();
+        assert_eq!(refused, ["mismatch"], "{preset}: {wrong}");
+        // (An event of Mailabl's says its own id.)
+        let last = send(name, &payload.replace("256a5a1f", "256a5a2f"), "right");
+        api.attempts(app, &last, 1, SOON);
+        assert_eq!(receiver.wait_for(&source.path, sent.len() + 1, SOON).len(), sent.len() + 1, "{preset}");
+    }
 }

@@ -7,75 +7,24 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use weir_tests::client::{Api, Reply, column, id_of, list, text};
+use weir_tests::client::{column, id_of, list, text};
 use weir_tests::gateway::{Running, scratch, shared};
 use weir_tests::receiver::{Received, Receiver, unix_ms};
 use weir_tests::sdk;
+use weir_tests::source::{BASE, Source};
 use weir_tests::verify::is_signed_by;
 
 const SOON: Duration = Duration::from_secs(10);
-const BASE: &str = "/ingest/api/v1/source";
 const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRET: &str = "the provider's secret";
 
-/// A source with one endpoint, whose deliveries go to a path of the receiver.
-struct Source {
-    api: Api,
-    id: String,
-    /// The whole URL.
-    url: String,
-    /// The endpoint's secret.
-    secret: String,
-    /// Where deliveries go.
-    path: String,
+/// What a source delivers.
+trait Delivers {
+    /// The deliveries once there are so many, each signed with the endpoint's key as Svix's own library verifies it.
+    fn delivered(&self, receiver: &Receiver, count: usize) -> Vec<Received>;
 }
 
-impl Source {
-    #[track_caller]
-    fn new(api: &Api, receiver: &Receiver, kind: &str, config: &Value, options: &Value) -> Self {
-        let body = json!({ "name": kind, "type": kind, "config": config, "options": options });
-        let (status, made) = api.post(BASE, &body);
-        assert_eq!(status, 201, "{kind}: {made}");
-        let (id, url) = (text(&made, "id"), text(&made, "ingestUrl"));
-        let path = format!("/{id}");
-        let endpoints = format!("{BASE}/{id}/endpoint");
-        let endpoint = id_of(api.post(&endpoints, &json!({ "url": receiver.url(&path) })), 201);
-        let secret = text(&api.get(&format!("{endpoints}/{endpoint}/secret")).1, "key");
-        Self { api: api.clone(), id, url, secret, path }
-    }
-
-    #[track_caller]
-    fn call(&self, method: &str, query: &str, body: &[u8], headers: &[(&str, &str)]) -> Reply {
-        let path = self.url.strip_prefix(self.api.url()).expect("the URL is the gateway's");
-        let body = Some(body).filter(|body| !body.is_empty());
-        self.api.call(method, &format!("{path}{query}"), body, headers)
-    }
-
-    #[track_caller]
-    fn send(&self, body: &[u8], headers: &[(&str, &str)]) -> Reply {
-        self.call("POST", "", body, headers)
-    }
-
-    /// GET of something of the source.
-    #[track_caller]
-    fn get(&self, what: &str) -> Value {
-        let (status, body) = self.api.get(&format!("{BASE}/{}/{what}", self.id));
-        assert_eq!(status, 200, "{what}: {body}");
-        body
-    }
-
-    /// What came in, newest first.
-    #[track_caller]
-    fn messages(&self) -> Vec<Value> {
-        list(&self.get("msg?limit=250")).to_vec()
-    }
-
-    #[track_caller]
-    fn rejected(&self) -> Vec<Value> {
-        list(&self.get("rejected?limit=250")).to_vec()
-    }
-
-    /// The deliveries once there are so many, each signed with the endpoint's key as Svix's own library verifies it.
+impl Delivers for Source {
     #[track_caller]
     fn delivered(&self, receiver: &Receiver, count: usize) -> Vec<Received> {
         let received = receiver.wait_for(&self.path, count, SOON);
@@ -633,7 +582,8 @@ fn sources_are_made_read_changed_and_deleted() {
             json!({ "name": "a", "type": "cron", "config": { "schedule": "* * * * *", "payload": "{}" } }),
             "no clock",
         ),
-        (json!({ "name": "a", "type": "aws-sns" }), "not fetched"),
+        (json!({ "name": "a", "type": "vgs", "config": secret(SECRET) }), "Use the type 'custom'"),
+        (json!({ "name": "a", "type": "kinde" }), "give it as 'domain'"),
         (json!({ "name": "a", "type": "custom" }), "needs a scheme"),
         (json!({ "name": "a", "type": "svix", "config": { "secret": "whsec_" } }), "config"),
         (
@@ -730,6 +680,34 @@ fn what_comes_in_is_replayed_and_operated_like_any_message() {
     let attempts = format!("{BASE}/{}/attempt/msg/{message}", source.id);
     let attempts = api.until(&attempts, SOON, |body| list(body).len() == 2);
     assert_eq!(attempts["data"][0]["status"], 0, "{attempts}");
+}
+
+#[test]
+fn what_is_no_json_does_not_break_the_arrays_of_an_endpoint_with_batches() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let source = Source::new(&gateway.tenant(), &receiver, "generic-webhook", &json!({}), &json!({}));
+    let batched = json!({ "url": receiver.url("/batched"), "batch": { "maxEvents": 2, "maxWaitMs": 300 }, "retrySchedule": [] });
+    let endpoint = id_of(source.api.post(&format!("{BASE}/{}/endpoint", source.id), &batched), 201);
+    let (json, xml) = ("application/json", "text/xml");
+    for (body, kind) in [(r#"{"n":1}"#, json), ("<a/>", xml), (r#"{"n":2}"#, json), (r#"{"n":"#, json)] {
+        assert_eq!(source.send(body.as_bytes(), &[("content-type", kind)]).status, 200, "{body}");
+    }
+    source.delivered(&receiver, 4);
+    let path = format!("{BASE}/{}/attempt/endpoint/{endpoint}", source.id);
+    let attempts = source.api.until(&path, SOON, |page| list(page).len() == 4);
+    let refused: Vec<&Value> = list(&attempts).iter().filter(|attempt| attempt["status"] == 2).collect();
+    assert_eq!(refused.len(), 2, "{attempts}");
+    for attempt in refused {
+        assert_eq!(attempt["responseStatusCode"], 0, "{attempt}");
+        assert!(text(attempt, "response").contains("this payload is no JSON"), "{attempt}");
+    }
+    let mut items: Vec<Value> = receiver
+        .received("/batched")
+        .iter()
+        .flat_map(|one| serde_json::from_slice::<Vec<Value>>(&one.body).expect("an array"))
+        .collect();
+    items.sort_by_key(ToString::to_string);
+    assert_eq!(items, [json!({ "n": 1 }), json!({ "n": 2 })]);
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn a_bulk_replay_sends_again_what_passes_its_filter() {
 }
 
 #[test]
-fn a_task_can_be_canceled_by_its_tenant_while_it_runs() {
+fn a_task_that_is_over_or_anothers_is_not_canceled() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -185,9 +185,12 @@ fn a_message_is_delivered_at_its_time_and_not_before_though_the_gateway_was_kill
     gateway.restart();
     let api = api.at(&gateway.url());
     assert_eq!(list(&api.get(&path).1).len(), 2);
-    let came = receiver.wait_for("/", 2, Duration::from_secs(30)).pop().expect("the second");
+    // What was delivered just before the kill may come again: what comes first is not known.
+    let is_it = |one: &Received| one.message_id() == message["id"].as_str();
+    let all = receiver.wait_until("/", Duration::from_secs(30), |all| all.iter().any(is_it));
+    let came = all.iter().find(|one| is_it(one)).expect("it is delivered");
     assert!(unix_ms() >= at, "not before its time");
-    assert_eq!((came.message_id(), &came.body[..]), (message["id"].as_str(), &br#"{"n":1}"#[..]));
+    assert_eq!(&came.body[..], br#"{"n":1}"#);
     for wrong in ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "soon"] {
         let body = json!({ "eventType": "a.b", "payload": {}, "deliverAt": wrong });
         assert_eq!(api.post(&path, &body).0, 422, "{wrong}");

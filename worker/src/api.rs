@@ -21,6 +21,7 @@ use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
 use weir_core::api::model::plugin::{MAX_MODULE, module_too_large};
+use weir_core::api::model::setting;
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
 use weir_core::deployment::Deployment;
@@ -248,7 +249,7 @@ impl Caller {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
             (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
-                presets::answer(&route, query, &body)
+                presets::answer(&self.env, &route, query, &body).await
             }
             (Home::Operational, _) => self.operational(route, query, body).await,
             (
@@ -262,6 +263,11 @@ impl Caller {
                 | Op::SourcePortal
                 | Op::RejectedAccept,
             ) => self.source(&parts.url, &route, query, &body).await,
+            (Home::Worker, Op::SettingsGet) => {
+                let deployment = settings::of(&self.env).map_err(internal)?;
+                Ok(Reply::json(200, &setting::settings(&deployment)))
+            }
+            (_, Op::TaskGet) => Ok(self.find_task(route).await?.0),
             (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
             (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
             (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
@@ -290,8 +296,8 @@ impl Caller {
         }
     }
 
-    /// Stops a task: the Directory knows whose it is.
-    async fn cancel_task(&self, route: Route) -> Result<Reply, ApiError> {
+    /// A task, and the application whose it is. An application's token sees its own only.
+    async fn find_task(&self, route: Route) -> Result<(Reply, Option<String>), ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Task {
@@ -306,13 +312,27 @@ impl Caller {
         let find = self.call(Op::TaskGet, route, "", Vec::new());
         let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(internal)?;
         if found.status != 200 {
-            return Ok(found);
+            return Ok((found, None));
         }
         let task: Task = serde_json::from_slice(&found.body).map_err(|e| internal(e.to_string()))?;
-        if let Some(app_id) = &task.data.app_id {
-            return self.ask_app(app_id, &Call { op: Op::TaskStop.name().to_owned(), ..find }).await;
+        if self.claims.app.is_some() && task.data.app_id != self.claims.app {
+            return Err(ApiError::not_found("Task"));
         }
-        let stop = Call { op: Op::UsageStop.name().to_owned(), ..find };
+        Ok((found, task.data.app_id))
+    }
+
+    /// Stops a task: the Directory knows whose it is.
+    async fn cancel_task(&self, route: Route) -> Result<Reply, ApiError> {
+        let params = route.params.clone();
+        let (found, app_id) = self.find_task(route).await?;
+        if found.status != 200 {
+            return Ok(found);
+        }
+        if let Some(app_id) = &app_id {
+            let stop = Call { op: Op::TaskStop.name().to_owned(), params, ..Call::default() };
+            return self.ask_app(app_id, &stop).await;
+        }
+        let stop = Call { op: Op::UsageStop.name().to_owned(), params, ..Call::default() };
         directory::ask(&self.env, &self.claims.org, &stop).await.map_err(internal)
     }
 
@@ -441,6 +461,7 @@ impl Caller {
             retention_hours: message.retention_hours(),
             deliver_at: message.deliver_at(),
             tags: list(fields.tags),
+            headers: message.headers(),
             ..NewMessage::default()
         }
     }

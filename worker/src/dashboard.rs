@@ -2,14 +2,16 @@
 
 use crate::api::{self, Caller};
 use crate::js::{self, Parts, Random, now};
+use crate::live::Live;
 use crate::settings;
-use serde_json::Value;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
 use weir_core::error::ApiError;
 use weir_core::id;
+use weir_dashboard::live::{self, Tail};
 use weir_dashboard::session::{Keeper, Session, cookie};
-use weir_dashboard::{Answer, Api, COOKIE, PREFIX, Page, Request};
+use weir_dashboard::{Answer, Api, Brand, COOKIE, PREFIX, Page, Request};
 
 /// What a session's id begins with.
 const SESSION: &str = "ses";
@@ -27,63 +29,95 @@ pub(crate) async fn answer(
     body: Option<Vec<u8>>,
     env: JsValue,
 ) -> web_sys::Response {
-    let page = match body {
+    let shown = match body {
         Some(body) => respond(parts, path, query, &body, env).await,
-        None => Page::refused(413, "This is more than a form of the dashboard holds."),
+        None => Page::refused(413, "This is more than a form of the dashboard holds.").into(),
     };
-    js::answer_with(page.status, &page.headers, &page.body)
+    match shown {
+        Shown::Page(page) => js::answer_with(page.status, &page.headers, &page.body),
+        Shown::Live(live) => live.answer(),
+    }
 }
 
-async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsValue) -> Page {
+/// What a browser is shown.
+enum Shown {
+    Page(Page),
+    Live(Live),
+}
+
+impl From<Page> for Shown {
+    fn from(page: Page) -> Self {
+        Self::Page(page)
+    }
+}
+
+async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsValue) -> Shown {
     let mut request = Request::new(&parts.method, path, query, body);
+    request.at_ms = now();
     request.partial = parts.partial == "true";
     request.proof = Some(parts.proof.clone()).filter(|proof| !proof.is_empty());
     // Browsers say where a request comes from; a form of another site is none of ours.
     if request.method == "POST" && matches!(parts.from_site.as_str(), "cross-site" | "same-site") {
-        return Page::refused(403, "This form was sent from another site.");
+        return Page::refused(403, "This form was sent from another site.").into();
     }
     let deployment = match settings::of(&env) {
         Ok(deployment) => deployment,
-        Err(sentence) => return Page::refused(500, &sentence),
+        Err(sentence) => return Page::refused(500, &sentence).into(),
     };
     let Some(secret) = &deployment.jwt_secret else {
-        return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET");
+        return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET")
+            .into();
     };
-    let keeper = Keeper::new(secret);
+    let brand = Rc::new(Brand::new(deployment.portal_name.as_deref(), deployment.portal_color));
+    if request.path == ["brand.css"] {
+        return Page::styles(brand.css()).into();
+    }
+    let keeper = Keeper::new(secret).with_brand(&brand);
     let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
     let login = request.path == ["login"];
     if login && request.method == "POST" {
         let token = request.field("token").unwrap_or_default();
         return match bearer(token) {
-            Err(error) => weir_dashboard::login(Some(&sentence(&error))),
+            Err(error) => weir_dashboard::login(Some(&sentence(&error)), &brand).into(),
             Ok((claims, token)) => {
                 let session = keeper.begin(&id::new(SESSION, now(), &mut Random), &token, &claims, now());
                 Page::go(PREFIX)
                     .with("set-cookie", set_cookie(parts, &keeper.seal(&session), session.ends_at))
+                    .into()
             }
         };
     }
     let sealed = cookie(&parts.cookie, COOKIE).unwrap_or_default();
     let opened = keeper.open(sealed, now(), |token| bearer(token).ok().map(|(claims, _)| (*claims).clone()));
-    let Some(session) = opened else { return signed_out(login, &request) };
-    let Ok((claims, token)) = bearer(&session.token) else { return signed_out(login, &request) };
+    let Some(session) = opened else { return signed_out(login, &request, &brand).into() };
+    let Ok((claims, token)) = bearer(&session.token) else {
+        return signed_out(login, &request, &brand).into();
+    };
     let caller = Caller { env: env.clone(), claims, token };
     match caller.is_session_over(&session.key()).await {
         Ok(false) => {}
-        Ok(true) => return signed_out(login, &request).with("set-cookie", set_cookie(parts, "", 0)),
-        Err(error) => return Page::refused(error.http_status(), &sentence(&error)),
+        Ok(true) => {
+            return signed_out(login, &request, &brand).with("set-cookie", set_cookie(parts, "", 0)).into();
+        }
+        Err(error) => return Page::refused(error.http_status(), &sentence(&error)).into(),
     }
     if request.path == ["logout"] && request.method == "POST" {
-        return sign_out(parts, &caller, &session, &request).await;
+        return sign_out(parts, &caller, &session, &request).await.into();
     }
-    let own = Own { env, session: &session, origin: api::origin(&parts.url) };
-    weir_dashboard::answer(&own, &session, &request).await
+    let own = Own { env, token: session.token.clone(), origin: api::origin(&parts.url).to_owned() };
+    if live::is_stream(&request) {
+        return match Tail::open(&own, &request, now()).await {
+            Ok(tail) => Shown::Live(Live::new(own, tail)),
+            Err(page) => page.into(),
+        };
+    }
+    Box::pin(weir_dashboard::answer(&own, &session, &request)).await.into()
 }
 
 /// Where a browser without a session goes.
-fn signed_out(login: bool, request: &Request) -> Page {
+fn signed_out(login: bool, request: &Request, brand: &Brand) -> Page {
     if login || request.method == "POST" {
-        weir_dashboard::login(None)
+        weir_dashboard::login(None, brand)
     } else {
         Page::go(&format!("{PREFIX}/login"))
     }
@@ -111,21 +145,20 @@ fn set_cookie(parts: &Parts, value: &str, ends_at: i64) -> String {
 }
 
 /// The API, as the session's token sees it.
-struct Own<'a> {
+pub(crate) struct Own {
     env: JsValue,
-    session: &'a Session,
-    origin: &'a str,
+    token: String,
+    origin: String,
 }
 
-impl Api for Own<'_> {
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+impl Api for Own {
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
         let parts = Parts {
             method: method.to_owned(),
             url: format!("{}/api/v1/{path}", self.origin),
-            authorization: format!("Bearer {}", self.session.token),
+            authorization: format!("Bearer {}", self.token),
             ..Parts::default()
         };
-        let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let reply: Reply = api::reply(&parts, Some(body), self.env.clone()).await;
         Answer { status: reply.status, body: serde_json::from_slice(&reply.body).unwrap_or_default() }
     }

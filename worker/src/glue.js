@@ -25,8 +25,8 @@ async function send(stub, op, frame) {
   return await stub.call(op, frame);
 }
 
-// The requests of one object. `done(token, status, text, bytes)` is called when a request has ended: with the
-// answer's Retry-After (or null) and its body, or with status 0 and why there was no complete answer. A callback,
+// The requests of one object. `done(token, status, text, headers, bytes)` is called when a request has ended: with the
+// answer's Retry-After (or null), its headers and its body, or with status 0 and why there was no complete answer. A callback,
 // not a promise for each: a promise that Rust awaits costs two closures and their finalisation.
 export class Sender {
   constructor(done) {
@@ -41,16 +41,18 @@ export class Sender {
     const signal = this.deadline(timeout);
     let status = 0;
     let text = null;
+    let said = "";
     let bytes = null;
     try {
       const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
       text = response.headers.get("retry-after");
+      said = linesOf(response.headers);
       bytes = await readCapped(response, cap);
       status = response.status;
     } catch (error) {
       text = signal.aborted ? "timeout" : String(error?.message ?? error);
     }
-    this.done(token, status, text, bytes);
+    this.done(token, status, text, said, bytes);
   }
 
   // Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.
@@ -66,12 +68,36 @@ export class Sender {
   }
 }
 
+// The text at a URL, of at most `cap` bytes, within `timeout` milliseconds. Redirects are not followed: whoever asks has
+// checked this URL and no other.
+export async function fetchText(url, timeout, cap) {
+  const signal = AbortSignal.timeout(timeout);
+  const response = await fetch(url, { redirect: "manual", signal });
+  if (response.status !== 200) {
+    response.body?.cancel().catch(() => {});
+    throw new Error(`it answered ${response.status}`);
+  }
+  const bytes = await readCapped(response, cap + 1);
+  if (bytes.byteLength > cap) throw new Error(`it answered more than ${cap} bytes`);
+  return new TextDecoder().decode(bytes);
+}
+
 // Headers of one text, a line each: name, colon, value.
 function fieldsOf(headers) {
   return headers.split("\n").map((line) => {
     const colon = line.indexOf(":");
     return [line.slice(0, colon), line.slice(colon + 1)];
   });
+}
+
+// An answer's headers as one text, a line each, up to more than is kept of them.
+function linesOf(headers) {
+  let text = "";
+  for (const [name, value] of headers) {
+    if (text.length + value.length > 4096) return `${text}${name}:...`;
+    text += `${name}:${value}\n`;
+  }
+  return text;
 }
 
 async function readCapped(response, cap) {
@@ -116,6 +142,23 @@ const NO_BODY = [204, 303, 304];
 export function answerWith(status, headers, body) {
   const fields = fieldsOf(headers);
   return new Response(NO_BODY.includes(status) ? null : body, { status, headers: fields });
+}
+
+// An answer that goes on, in pieces: `live.next()` is a promise of the next one, undefined after the last. The waiting is
+// here, so that nothing of wasm waits where the browser has gone.
+export function answerLive(headers, live, every) {
+  const encoder = new TextEncoder();
+  let first = true;
+  const body = new ReadableStream({
+    async pull(controller) {
+      if (!first) await new Promise((done) => setTimeout(done, every));
+      first = false;
+      const text = await live.next();
+      if (text === undefined) controller.close();
+      else controller.enqueue(encoder.encode(text));
+    },
+  });
+  return new Response(body, { headers: fieldsOf(headers) });
 }
 
 // Runs `work` after `ms` milliseconds.

@@ -2,6 +2,8 @@
 //!
 //! The usual request costs one call of the source's App object, and one durable write there: the source is known from the
 //! last seconds, the signature is verified here. What is refused costs no call, but for the few that are kept for a look.
+//!
+//! Where a provider publishes its public keys, they are fetched from the URL that the core has allowed, and remembered.
 
 use crate::js::{self, Incoming, Random, now};
 use crate::{directory, settings};
@@ -13,7 +15,8 @@ use weir_core::api::call::Call;
 use weir_core::api::route::Op;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
-use weir_core::scheme::Request;
+use weir_core::scheme::{Reason, Request};
+use weir_core::source::keyring::{self, KeyRing, Known as KnownKeys};
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, Gate, Receipt, Refusal, Sampler, SourceRow};
 use worker::console_error;
@@ -23,10 +26,16 @@ use worker::console_error;
 const BELIEF_MS: i64 = 10_000;
 /// How many sources are remembered.
 const REMEMBERED: usize = 1024;
+/// How long a provider has to answer with its keys, or to a visit.
+const FETCH_TIMEOUT_MS: i64 = 5_000;
+/// The most bytes of a certificate or key set, and of the answer to a visit.
+const MAX_FETCHED: usize = 16 * 1024;
 
 thread_local! {
     /// Sources by tenant and id, with until when that is believed.
     static SOURCES: RefCell<HashMap<(String, String), Known>> = RefCell::new(HashMap::new());
+    /// Providers' public keys, by URL.
+    static KEYS: RefCell<KeyRing> = RefCell::new(KeyRing::default());
 }
 
 /// What is known of a source, and what this isolate has seen of it.
@@ -42,6 +51,8 @@ struct Known {
 struct Seen {
     gate: Option<Gate>,
     sampler: Sampler,
+    /// What is fetched for it.
+    fetches: Option<Gate>,
 }
 
 /// An answer to a provider.
@@ -117,8 +128,14 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
     let url = definition.url(&incoming.url);
     let request = Request { method: &incoming.method, url: &url, headers: &incoming.headers, body: &body };
     let at = Place { env, org: &token.org, source: &token.source };
-    match definition.receive(&request, now()) {
+    match known.look_at(definition, &request, &deployment).await {
         Receipt::Handshake(answer) => {
+            if let Some(url) = &answer.visit
+                && let Err(why) = fetch(&deployment, url).await
+            {
+                console_error!("{}: the subscription was not confirmed: {why}", token.source);
+                return Ok(Refusal::unavailable().into());
+            }
             if let Some(secret) = &answer.adopt
                 && !at.adopt(&deployment, secret).await?
             {
@@ -193,7 +210,59 @@ async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<K
     Ok(known)
 }
 
+async fn fetch(deployment: &Deployment, url: &str) -> Result<String, String> {
+    js::fetch_text(&deployment.asked_at(url), FETCH_TIMEOUT_MS, MAX_FETCHED).await
+}
+
+/// The keys at a URL that the core has allowed; `may` is asked before any are fetched.
+async fn keys_at(deployment: &Deployment, url: &str, may: impl FnOnce() -> bool) -> Result<String, String> {
+    match KEYS.with_borrow(|ring| ring.look(url, now())) {
+        KnownKeys::Keys(keys) => return Ok(keys),
+        KnownKeys::Failed(why) => return Err(why),
+        KnownKeys::Nothing if !may() => return Err("too many URLs were asked for".to_owned()),
+        KnownKeys::Nothing => {}
+    }
+    let found = fetch(deployment, url).await;
+    KEYS.with_borrow_mut(|ring| ring.learn(url, found.clone(), now()));
+    found
+}
+
+/// The same for whoever has a token of the API.
+pub(crate) async fn published(env: &JsValue, url: &str) -> Result<String, String> {
+    let deployment = settings::of(env)?;
+    keys_at(&deployment, url, || true).await
+}
+
 impl Known {
+    /// What a request comes to, verified with the provider's published keys where it is to be.
+    async fn look_at(
+        &self,
+        definition: &Definition,
+        request: &Request<'_>,
+        deployment: &Deployment,
+    ) -> Receipt {
+        let url = match definition.key_url(request) {
+            None => return definition.receive(request, now()),
+            Some(Err(reason)) => return definition.receive_with(request, Some(Err(reason)), now()),
+            Some(Ok(url)) => url,
+        };
+        let keys = self.keys(&url, deployment).await;
+        let receipt = definition.receive_with(request, Some(keys), now());
+        let doubted = matches!(receipt, Receipt::Rejected(_, Reason::Mismatch(_)))
+            && KEYS.with_borrow_mut(|ring| ring.doubt(&url, now()));
+        if !doubted {
+            return receipt;
+        }
+        let keys = self.keys(&url, deployment).await;
+        definition.receive_with(request, Some(keys), now())
+    }
+
+    /// The keys at a URL that the core has allowed.
+    async fn keys(&self, url: &str, deployment: &Deployment) -> Result<String, Reason> {
+        let may = || self.seen.borrow_mut().fetches.get_or_insert_with(keyring::fetches).enter(now()).is_ok();
+        keys_at(deployment, url, may).await.map_err(Reason::KeysUnavailable)
+    }
+
     /// Lets a request in, or says how long it would have to wait.
     fn enter(&self, definition: &Definition) -> Result<(), i64> {
         let mut seen = self.seen.borrow_mut();

@@ -16,6 +16,10 @@ extern "C" {
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerWith)]
     fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
+    #[wasm_bindgen(js_name = fetchText)]
+    fn fetch_text_js(url: &str, timeout: f64, cap: f64) -> Promise;
+    #[wasm_bindgen(js_name = answerLive)]
+    fn answer_live_js(headers: &str, live: &JsValue, every: f64) -> web_sys::Response;
     fn later(ms: f64, work: &JsValue);
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
@@ -116,12 +120,20 @@ pub(crate) fn begin_call(
     Ok(call_object(&namespace, binding, name, op, frame))
 }
 
-/// What is called when a request has ended: its token, status, text and bytes; see `glue.js`.
-type Done = Closure<dyn FnMut(u32, u16, Option<String>, JsValue)>;
+/// The text at a URL that was checked; the error says why there is none.
+pub(crate) async fn fetch_text(url: &str, timeout_ms: i64, cap: usize) -> Result<String, String> {
+    #[allow(clippy::cast_precision_loss)] // both far below 2^53
+    let fetched = fetch_text_js(url, timeout_ms as f64, cap as f64);
+    let text = JsFuture::from(fetched).await.map_err(|e| text_of(&e))?;
+    text.as_string().ok_or_else(|| "it is no text".to_owned())
+}
+
+/// What is called when a request has ended: its token, status, text, headers and bytes; see `glue.js`.
+type Done = Closure<dyn FnMut(u32, u16, Option<String>, String, JsValue)>;
 
 /// What came of a request to a receiver.
 pub(crate) enum Posted {
-    Answer { code: u16, retry_after: Option<String>, body: Vec<u8> },
+    Answer { code: u16, retry_after: Option<String>, headers: String, body: Vec<u8> },
     Timeout,
     Network(String),
 }
@@ -135,12 +147,12 @@ pub(crate) struct Posts {
 impl Posts {
     /// `ended` is called with a request's token and what came of it.
     pub(crate) fn new(ended: impl Fn(u32, Posted) + 'static) -> Self {
-        let done: Done = Closure::new(move |token, code, text: Option<String>, bytes: JsValue| {
+        let done: Done = Closure::new(move |token, code, text: Option<String>, headers, bytes: JsValue| {
             let posted = match (code, text) {
                 (0, Some(text)) if text == "timeout" => Posted::Timeout,
                 (0, text) => Posted::Network(text.unwrap_or_default()),
                 (code, retry_after) => {
-                    Posted::Answer { code, retry_after, body: Uint8Array::new(&bytes).to_vec() }
+                    Posted::Answer { code, retry_after, headers, body: Uint8Array::new(&bytes).to_vec() }
                 }
             };
             ended(token, posted);
@@ -233,10 +245,20 @@ pub(crate) fn answer_with<N: AsRef<str>, V: AsRef<str>>(
     headers: &[(N, V)],
     body: &str,
 ) -> web_sys::Response {
+    answer_with_js(status, &lines(headers), body)
+}
+
+/// An answer that goes on: `live` has a method `next`, a promise of the next piece; it is asked every so many milliseconds.
+pub(crate) fn answer_live(headers: &[(&str, &str)], live: &JsValue, every_ms: i64) -> web_sys::Response {
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    answer_live_js(&lines(headers), live, every_ms as f64)
+}
+
+/// Headers as one text, a line each.
+fn lines<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> String {
     let clean = |text: &str| text.replace(['\r', '\n'], " ");
     let line = |(name, value): &(N, V)| format!("{}:{}", clean(name.as_ref()), clean(value.as_ref()));
-    let lines: Vec<String> = headers.iter().map(line).collect();
-    answer_with_js(status, &lines.join("\n"), body)
+    headers.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A request at a source's URL, without its body.

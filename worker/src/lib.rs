@@ -16,6 +16,7 @@ mod engine;
 mod front;
 mod ingest;
 mod js;
+mod live;
 mod object;
 mod settings;
 mod sql;

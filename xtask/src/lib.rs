@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod bench;
+pub mod browser;
 pub mod build;
 pub mod dev;
 pub mod languages;

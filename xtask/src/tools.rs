@@ -45,7 +45,7 @@ pub fn run(command: &mut Command, what: &str) -> Result<(), String> {
 }
 
 /// What a command prints, if it can be run and succeeds.
-fn output(command: &mut Command) -> Option<String> {
+pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

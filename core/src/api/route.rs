@@ -161,6 +161,7 @@ operations! {
 
         AttemptStats "endpoint.attempt-stats" Any App:
             GET "app/{app_id}/endpoint/{endpoint_id}/attempt-stats";
+        Overview "app.overview" Any App: GET "app/{app_id}/overview";
         SendExample "endpoint.send-example" Org App:
             POST "app/{app_id}/endpoint/{endpoint_id}/send-example";
         Precheck "message.precheck" Org App: POST "app/{app_id}/msg/precheck/active";
@@ -187,6 +188,7 @@ operations! {
             POST "auth/dashboard-access/{app_id}";
         Logout "auth.logout" Any Worker: POST "auth/logout";
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
+        SettingsGet "settings.get" Org Worker: GET "settings";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
 
         PresetList "preset.list" Any Worker: GET "preset";
@@ -245,8 +247,8 @@ operations! {
         MessageRaw "ingest.message.raw" Any Source: GET "ingest/source/{source_id}/msg/{msg_id}/raw";
 
         TaskList "background-task.list" Org Directory: GET "background-task";
-        TaskGet "background-task.get" Org Directory: GET "background-task/{task_id}";
-        TaskCancel "background-task.cancel" Org Worker: POST "background-task/{task_id}/cancel";
+        TaskGet "background-task.get" Any Directory: GET "background-task/{task_id}";
+        TaskCancel "background-task.cancel" Any Worker: POST "background-task/{task_id}/cancel";
     }
     internal {
         Resolve "directory.resolve";

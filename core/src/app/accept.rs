@@ -181,14 +181,13 @@ impl<S: Sql> App<S> {
 
     /// Inserts the group in as few statements as can be: each costs a call of the platform.
     fn insert(&mut self, now: i64, stored: Vec<(String, NewMessage)>) -> Result<(), SqlError> {
-        let mut rest = stored.as_slice();
-        // A source's messages are all of it, and an application's are none.
-        if stored.iter().any(|(_, message)| message.ingest.is_some()) {
-            for (id, message) in &stored {
-                self.insert_ingested(id, now, message)?;
-            }
-            rest = &[];
+        // Few messages come from a source or bring headers: those are a statement each.
+        let usual = |message: &NewMessage| message.ingest.is_none() && message.headers.is_none();
+        let (plain, others): (Vec<_>, Vec<_>) = stored.iter().partition(|(_, message)| usual(message));
+        for (id, message) in others {
+            self.insert_whole(id, now, message)?;
         }
+        let mut rest = plain.as_slice();
         while let Some(&(count, statement)) = INSERTS.iter().find(|(count, _)| *count <= rest.len()) {
             let Some((rows, others)) = rest.split_at_checked(count) else { break };
             let values: Vec<Value<'_>> =
@@ -210,10 +209,27 @@ impl<S: Sql> App<S> {
                 channels: parse_channels(message.channels.as_deref()),
                 channels_text: message.channels,
                 payload: Vec::from(message.payload).into(),
-                headers: message.ingest.map(|ingest| ingest.headers).filter(|headers| !headers.is_empty()),
+                headers: message.headers,
             });
         }
         Ok(())
+    }
+
+    fn insert_whole(&self, id: &str, now: i64, message: &NewMessage) -> Result<(), SqlError> {
+        let ingest = message.ingest.as_ref();
+        let headers = message.headers.as_ref().and_then(|headers| serde_json::to_string(headers).ok());
+        let mut all = values(id, now, message).to_vec();
+        all.extend([
+            Value::opt_text(ingest.map(|ingest| ingest.origin.as_str())),
+            Value::opt_text(headers.as_deref()),
+            Value::opt_blob(ingest.and_then(|ingest| ingest.raw.as_deref())),
+        ]);
+        self.sql.exec(
+            "INSERT INTO message (id, created_at, event_type, event_id, channels, tags, expires_at,
+                idempotency_key, body_hash, payload, deliver_at, origin, headers, raw)
+             VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            &all,
+        )
     }
 
     fn answered_before(

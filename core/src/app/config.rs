@@ -100,8 +100,9 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
         record.version = slot.record.version.saturating_add(1);
         record.updated_at = now;
-        // What is under way to it, or waits there, is asked for in due time: it is not offered again.
-        slot.owes |= record.content.disabled != slot.record.content.disabled;
+        // What is under way to it, or waits there, is asked for in due time: it is not offered again. Nor is, under
+        // another filter, what was offered before this memory began and never written down.
+        slot.owes |= record.content.sends() != slot.record.content.sends() || slot.cursor < self.last;
         if record.content.disabled && !slot.record.content.disabled {
             record.disabled_from = Some(self.last.clone());
         }

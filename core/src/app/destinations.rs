@@ -5,6 +5,7 @@
 //! objects know. So these answers take rounds: an [`AskPlan`] says what to ask of whom, and [`App::told`]
 //! makes of the answers the reply or the next round.
 
+use super::count::Count;
 use super::handle::{Handled, Outcome};
 use super::log::Scan;
 use super::tagged::Tagged;
@@ -17,7 +18,7 @@ use crate::api::page::{Keys, ListOut, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::filter::parse_channels;
-use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk};
+use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk, StatsAsk};
 use crate::id;
 use crate::sql::{Sql, SqlError, Value};
 use std::collections::HashMap;
@@ -51,6 +52,8 @@ pub(super) enum Then {
     Tagged(Box<Tagged>),
     Destinations(Box<Destinations>),
     Attempted(Box<Attempted>),
+    Count(Box<Count>),
+    Overview(StatsAsk),
     AttemptExpunged,
 }
 
@@ -272,6 +275,11 @@ impl<S: Sql> App<S> {
                 let asked: DeliveriesAsk = frame::decode(asked).map_err(ApiError::Internal)?;
                 let told = decode_all(told)?.into_iter().next().unwrap_or_default();
                 self.told_attempted(*list, &asked, told)
+            }
+            Then::Count(count) => self.told_count(*count, decode_all(told)?.into_iter().next()),
+            Then::Overview(ask) => {
+                let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
+                Ok(self.told_overview(&ask, asked, &decode_all(told)?))
             }
             Then::AttemptExpunged => {
                 let found = decode_all::<Done>(told)?.into_iter().any(|answer| answer.done);

@@ -206,6 +206,7 @@ impl<S: Sql> App<S> {
             Some(Op::PluginsPut) => self.put_plugins(now, param(0), call),
             Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
             Some(Op::AttemptStats) => self.stats(now, param(0), call, true),
+            Some(Op::Overview) => self.overview(now, call),
             Some(Op::SendExample) => self.send_example(now, rng, param(0), call),
             Some(Op::Precheck) => self.precheck(call),
             Some(Op::AttemptsByEndpoint) => {
@@ -506,7 +507,8 @@ impl<S: Sql> App<S> {
                 "Send a period of at most 28 days, with since before until.",
             ));
         }
-        Ok(Outcome::Stats(StatsPlan { endpoint_id, ask: StatsAsk { since, until }, attempts_only }))
+        let ask = StatsAsk { since, until, hours: None };
+        Ok(Outcome::Stats(StatsPlan { endpoint_id, ask, attempts_only }))
     }
 
     // Messages.
@@ -691,6 +693,7 @@ fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> Mess
         trigger: if row.manual { Trigger::Manual } else { Trigger::Scheduled },
         at_ms: row.started_at,
         plugins: row.plugins,
+        headers: row.headers,
     };
     MessageAttemptOut::new(attempt, with_content, msg)
 }

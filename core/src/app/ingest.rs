@@ -2,7 +2,7 @@
 
 use super::accept::Group;
 use super::{App, Effects};
-use crate::frame::{Accepted, IngestAsk, Ingested, NewMessage};
+use crate::frame::{Accepted, IngestAsk, Ingested};
 use crate::pace::Pace;
 use crate::rng::Entropy;
 use crate::source::Gate;
@@ -68,26 +68,6 @@ impl<S: Sql> App<S> {
         let remembered = now.saturating_sub(at) < dedup_ms;
         Ok(if remembered { Some(replayed(row.text(0)?, at)) } else { None })
     }
-
-    pub(super) fn insert_ingested(&self, id: &str, now: i64, message: &NewMessage) -> Result<(), SqlError> {
-        let ingest = message.ingest.as_ref();
-        let headers = ingest.filter(|ingest| !ingest.headers.is_empty());
-        let headers = headers.and_then(|ingest| serde_json::to_string(&ingest.headers).ok());
-        self.sql.exec(
-            "INSERT INTO message (id, created_at, event_type, event_id, payload, origin, headers, raw)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            &[
-                Value::Text(id),
-                Value::Int(now),
-                Value::Text(&message.event_type),
-                Value::opt_text(message.event_id.as_deref()),
-                Value::Blob(&message.payload),
-                Value::opt_text(ingest.map(|ingest| ingest.origin.as_str())),
-                Value::opt_text(headers.as_deref()),
-                Value::opt_blob(ingest.and_then(|ingest| ingest.raw.as_deref())),
-            ],
-        )
-    }
 }
 
 #[cfg(test)]
@@ -98,7 +78,9 @@ mod tests {
     use crate::id;
     use crate::rng::Seeded;
     use crate::source::rejected::{MAX_LIST, Rejected};
+    use proptest::prelude::*;
     use serde_json::{Value as Json, json};
+    use std::collections::{BTreeMap, BTreeSet};
 
     const SOURCE: &str = "src_0000000000000000000000000ab";
     const HOUR: i64 = 3_600_000;
@@ -111,7 +93,8 @@ mod tests {
             event_type: "a.b".into(),
             payload: b"<a/>".to_vec().into(),
             event_id: (!id.is_empty()).then(|| id.to_owned()),
-            ingest: Some(Ingest { origin, headers, raw: None, dedup_ms: HOUR, rate }),
+            headers: Some(headers),
+            ingest: Some(Ingest { origin, raw: None, dedup_ms: HOUR, rate }),
             ..NewMessage::default()
         }
     }
@@ -170,6 +153,93 @@ mod tests {
         let none = [world.accept(event("", None)), world.accept(event("", None))];
         assert!(none.iter().all(|answer| !stored(answer).1), "what has no id is never the same");
         assert_eq!(world.got.len(), 4);
+    }
+
+    /// What happens to a source.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        /// The provider sends events of these ids in one request, and so often until it hears an answer.
+        Send { ids: Vec<u8>, tries: usize },
+        /// The object's memory is lost.
+        Crash,
+        /// Time passes.
+        Pass { minutes: i64 },
+        /// A request is rejected, and accepted by hand.
+        Reject { id: u8 },
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        prop_oneof![
+            4 => (proptest::collection::vec(0u8..6, 1..4), 1usize..4)
+                .prop_map(|(ids, tries)| Happening::Send { ids, tries }),
+            2 => Just(Happening::Crash),
+            2 => (1i64..50).prop_map(|minutes| Happening::Pass { minutes }),
+            1 => (0u8..6).prop_map(|id| Happening::Reject { id }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever crashes and however often a provider repeats itself: an event is delivered once within the window, and
+        /// what was accepted is delivered.
+        #[test]
+        fn an_event_is_delivered_once_within_its_window(happenings in proptest::collection::vec(happening(), 1..30)) {
+            let mut world = World::as_app(&[], SOURCE);
+            world.add_endpoint(&json!({}));
+            // When each id was last stored, and how many messages there have to be.
+            let (mut last, mut expected) = (BTreeMap::<u8, i64>::new(), 0usize);
+            let mut seed = 1;
+            for happening in happenings {
+                let (ids, tries, rejected) = match happening {
+                    Happening::Crash => {
+                        world.crash();
+                        continue;
+                    }
+                    Happening::Pass { minutes } => {
+                        world.now += minutes * 60_000;
+                        world.pass(1);
+                        continue;
+                    }
+                    Happening::Send { ids, tries } => (ids, tries, None),
+                    Happening::Reject { id } => {
+                        world.now += 1;
+                        let now = world.now;
+                        rejected(&mut world, now);
+                        world.crash();
+                        (vec![id], 1, Some(rejected_ids(&mut world).remove(0)))
+                    }
+                };
+                for id in &ids {
+                    let fresh = last.get(id).is_none_or(|at| world.now - at >= HOUR);
+                    if fresh {
+                        last.insert(*id, world.now);
+                        expected += 1;
+                    }
+                }
+                let mut first: Option<Vec<String>> = None;
+                for nth in 0..tries {
+                    seed += 1;
+                    let messages = ids.iter().map(|id| event(&format!("e{id}"), None)).collect();
+                    let ask = IngestAsk { messages, rejected: rejected.clone() };
+                    let now = world.now;
+                    let (told, effects) = world.app.ingest(now, &mut Seeded(seed), ask).expect("stored");
+                    let stored: Vec<String> = told.answers.iter().map(|answer| stored(answer).0.to_owned()).collect();
+                    // The same answer each time, also where memory was lost in between.
+                    let first = first.get_or_insert_with(|| stored.clone());
+                    prop_assert_eq!(&*first, &stored);
+                    if nth + 1 < tries {
+                        // The answer gets lost, and with the memory everything that was to follow.
+                        world.crash();
+                    } else {
+                        world.carry_out(effects);
+                    }
+                }
+            }
+            world.pass(5_000);
+            let ids: BTreeSet<&String> = world.got.iter().map(|(id, _)| id).collect();
+            prop_assert_eq!((world.got.len(), ids.len()), (expected, expected));
+        }
     }
 
     #[test]

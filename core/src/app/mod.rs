@@ -17,6 +17,7 @@
 
 mod accept;
 mod config;
+mod count;
 mod destinations;
 mod events;
 mod example;
@@ -26,6 +27,7 @@ mod forget;
 mod handle;
 mod ingest;
 mod log;
+mod overview;
 mod plugins;
 mod purge;
 mod record;

@@ -107,7 +107,9 @@ impl<S: Sql> App<S> {
                 self.note_debt(&endpoint_id)?;
                 let ids = messages.iter().map(|message| message.id.clone()).collect();
                 round.waiting.insert(endpoint_id.clone(), ids);
-                effects.scheduled.push((endpoint_id.clone(), frame::encode(&ReplayAsk { messages })));
+                effects
+                    .scheduled
+                    .push((endpoint_id.clone(), frame::encode(&ReplayAsk { messages, dry: None })));
             }
             let is_over = round.waiting.is_empty();
             self.schedule.round = Some(round);

@@ -13,6 +13,7 @@ use super::handle::Handled;
 use super::{App, Effects, Slot};
 use crate::api::call::{Call, Reply, to_bytes};
 use crate::api::model::task::{BackgroundTaskOut, BulkFilter, Period, TaskKind, TaskOut, TaskStatus};
+use crate::api::query::Query;
 use crate::api::route::Op;
 use crate::error::ApiError;
 use crate::filter::parse_channels;
@@ -74,7 +75,7 @@ pub(super) struct TaskRecord {
     #[n(0)]
     kind: TaskKind,
     #[n(1)]
-    endpoint_id: String,
+    pub(super) endpoint_id: String,
     #[n(2)]
     since: i64,
     #[n(3)]
@@ -83,13 +84,13 @@ pub(super) struct TaskRecord {
     status: TaskStatus,
     /// Where the next batch goes on: an attempt (recovery) or a message (replay).
     #[n(5)]
-    place: String,
+    pub(super) place: String,
     /// Recovery: the last attempt to look at, once known.
     #[n(6)]
     upto: Option<String>,
     /// How many deliveries were made due.
     #[n(7)]
-    count: i64,
+    pub(super) count: i64,
     #[n(8)]
     updated_at: i64,
     #[n(9)]
@@ -127,6 +128,35 @@ impl TaskRecord {
             canceled: false,
         }
     }
+
+    /// Takes the answer to a batch, which ends at this place of the log, or with it. Gives whether that was all.
+    pub(super) fn told(&mut self, answer: TaskAnswer, (place, end): (String, bool)) -> bool {
+        self.count = self.count.saturating_add(i64::from(answer.count));
+        match self.kind {
+            TaskKind::Recover | TaskKind::BulkReplay if self.upto.is_none() => {
+                self.upto = answer.upto;
+                answer.end
+            }
+            TaskKind::Recover => {
+                self.place = answer.after;
+                answer.end
+            }
+            _ => {
+                self.place = place;
+                end
+            }
+        }
+    }
+}
+
+/// A batch of a task: what to ask the endpoint (nothing, where the frame is empty), where in the log it ends, and whether
+/// the log does.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) op: &'static str,
+    pub(super) frame: Vec<u8>,
+    pub(super) upto: String,
+    pub(super) end: bool,
 }
 
 /// A task that is open: running, or over without the Directory knowing.
@@ -246,13 +276,15 @@ impl<S: Sql> App<S> {
         call: &Call,
     ) -> Handled {
         let endpoint_id = self.enabled_endpoint(key)?.0.to_owned();
+        let dry = Query::parse(&call.query).flag("dry_run")?.unwrap_or(false);
         let period = Period::parse(&call.body, now)?;
         let filter = match kind {
             TaskKind::BulkReplay => Some(BulkFilter::parse(&call.body)?),
             _ => None,
         };
         let period = (period.since, period.until);
-        self.add_task(now, rng, TaskRecord { filter, ..TaskRecord::new(kind, endpoint_id, period, now) })
+        let record = TaskRecord { filter, ..TaskRecord::new(kind, endpoint_id, period, now) };
+        if dry { self.count_task(now, record) } else { self.add_task(now, rng, record) }
     }
 
     /// Starts a task.
@@ -349,40 +381,13 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get(&task.record.endpoint_id).filter(|slot| !slot.deleted) else {
             return self.end_task(now, task_id, task, TaskStatus::Failed);
         };
-        let (op, frame) = match task.record.kind {
-            // It asks nobody; the last two are the Directory's.
-            TaskKind::Purge | TaskKind::AppStats | TaskKind::EventTypes => return Ok(()),
-            TaskKind::Recover => {
-                let TaskRecord { since, until, place, upto, .. } = task.record.clone();
-                ("recover", frame::encode(&RecoverAsk { since, until, after: place, upto }))
-            }
-            TaskKind::Replay => {
-                let (messages, upto, end) = self.untold(now, slot, &task.record)?;
-                if messages.is_empty() {
-                    return self.pass_over(now, task_id, task, upto, end);
-                }
-                task.batch = (upto, end);
-                ("replay", frame::encode(&ReplayAsk { messages }))
-            }
-            TaskKind::BulkReplay => {
-                let filter = task.record.filter.clone().unwrap_or_default();
-                let mut ask = BulkAsk {
-                    messages: Vec::new(),
-                    upto: task.record.upto.clone(),
-                    status: filter.status,
-                    code_class: filter.status_code_class,
-                };
-                if ask.upto.is_some() {
-                    let (messages, upto, end) = self.untold(now, slot, &task.record)?;
-                    if messages.is_empty() {
-                        return self.pass_over(now, task_id, task, upto, end);
-                    }
-                    task.batch = (upto, end);
-                    ask.messages = messages;
-                }
-                ("bulk-replay", frame::encode(&ask))
-            }
+        let Some(Batch { op, frame, upto, end }) = self.batch(now, slot, &task.record, None)? else {
+            return Ok(());
         };
+        if frame.is_empty() {
+            return self.pass_over(now, task_id, task, upto, end);
+        }
+        task.batch = (upto, end);
         task.asking = true;
         effects.tasks.push(TaskEffect::Ask {
             task_id: task_id.to_owned(),
@@ -391,6 +396,40 @@ impl<S: Sql> App<S> {
             frame,
         });
         Ok(())
+    }
+
+    /// The next batch of a task that asks an endpoint; none for other tasks. `dry` has it only count.
+    pub(super) fn batch(
+        &self,
+        now: i64,
+        slot: &Slot,
+        record: &TaskRecord,
+        dry: Option<bool>,
+    ) -> Result<Option<Batch>, SqlError> {
+        let waits_for_upto = record.kind == TaskKind::BulkReplay && record.upto.is_none();
+        let (messages, upto, end) = match record.kind {
+            // It asks nobody; the last two are the Directory's.
+            TaskKind::Purge | TaskKind::AppStats | TaskKind::EventTypes => return Ok(None),
+            TaskKind::Recover => {
+                let (since, until, after) = (record.since, record.until, record.place.clone());
+                let ask = RecoverAsk { since, until, after, upto: record.upto.clone(), dry };
+                return Ok(Some(Batch { op: "recover", frame: frame::encode(&ask), ..Batch::default() }));
+            }
+            _ if waits_for_upto => Default::default(),
+            _ => self.untold(now, slot, record)?,
+        };
+        if messages.is_empty() && !waits_for_upto {
+            return Ok(Some(Batch { upto, end, ..Batch::default() }));
+        }
+        let (op, frame) = if record.kind == TaskKind::Replay {
+            ("replay", frame::encode(&ReplayAsk { messages, dry }))
+        } else {
+            let filter = record.filter.clone().unwrap_or_default();
+            let (status, code_class) = (filter.status, filter.status_code_class);
+            let ask = BulkAsk { messages, upto: record.upto.clone(), status, code_class, dry };
+            ("bulk-replay", frame::encode(&ask))
+        };
+        Ok(Some(Batch { op, frame, upto, end }))
     }
 
     /// Goes on from there: what was looked at holds nothing for the endpoint.
@@ -510,22 +549,8 @@ impl<S: Sql> App<S> {
                 Some(answer) => {
                     task.failures = 0;
                     task.retry_at = 0;
-                    task.record.count = task.record.count.saturating_add(i64::from(answer.count));
-                    let end = match task.record.kind {
-                        TaskKind::Recover | TaskKind::BulkReplay if task.record.upto.is_none() => {
-                            task.record.upto = answer.upto;
-                            answer.end
-                        }
-                        TaskKind::Recover => {
-                            task.record.place = answer.after;
-                            answer.end
-                        }
-                        _ => {
-                            let (place, end) = std::mem::take(&mut task.batch);
-                            task.record.place = place;
-                            end
-                        }
-                    };
+                    let batch = std::mem::take(&mut task.batch);
+                    let end = task.record.told(answer, batch);
                     if end && !task.is_over() {
                         self.end_task(now, task_id, &mut task, TaskStatus::Finished)?;
                     } else {

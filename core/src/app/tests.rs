@@ -1,5 +1,6 @@
 //! What the object promises, one test each.
 
+use super::world::World;
 use super::*;
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
@@ -442,6 +443,18 @@ fn what_an_endpoint_owes_is_not_forgotten_when_it_is_changed() {
 }
 
 #[test]
+fn an_endpoint_that_may_have_been_offered_what_its_new_filter_passes_over_is_asked_what_it_owes() {
+    let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
+    sut.accepted(1);
+    sut.answer(&endpoint_id, Some(PushAnswer { owes: true, ..answer(1) }));
+    sut.crash(); // before the cursor was written
+    let change = sut.change(&endpoint_id, &json!({ "filterTypes": ["another.type"] }));
+    sut.acknowledge(&change);
+    sut.now += SILENCE_MS;
+    assert_eq!(offered(&sut.app.alarm(sut.now).unwrap()), [[""; 0]]);
+}
+
+#[test]
 fn an_endpoint_whose_receiver_is_gone_is_disabled() {
     let (mut sut, endpoint_id) = Sut::with_endpoint(json!({}));
     let effects = sut.report(&endpoint_id, ReportKind::Gone, 1);
@@ -528,4 +541,24 @@ fn messages_are_listed_page_by_page() {
     assert_eq!((&second[..], done), (&newest_first[2..4], false));
     let (third, _, done) = list(&format!("limit=2&iterator={iterator}"));
     assert_eq!((&third[..], done), (&newest_first[4..], true));
+}
+
+#[test]
+fn what_is_accepted_while_an_endpoint_is_paused_is_delivered_afterwards() {
+    let mut world = World::new(&[("RETRY_SCHEDULE", "1")]);
+    let endpoint = world.add_endpoint(&json!({}));
+    let patch = |world: &mut World, body: Json| {
+        let (status, patched) = world.call(Op::EndpointPatch, &[&endpoint], "", &body);
+        assert_eq!((status, &patched["paused"]), (200, &body["paused"]), "{patched}");
+    };
+    patch(&mut world, json!({ "paused": true }));
+    let sent = [world.send("a.b"), world.send("a.b")];
+    world.pass(20_000);
+    assert!(world.got.is_empty(), "nothing is sent while it is paused: {:?}", world.got);
+    assert_eq!(world.call(Op::EndpointStats, &[&endpoint], "", &Json::Null).1["pending"], 2);
+    world.crash();
+    world.pass(5_000);
+    patch(&mut world, json!({ "paused": false }));
+    world.pass(20_000);
+    assert_eq!(world.got, sent.map(|id| (id, false)), "and then everything, once, in its order");
 }

@@ -32,7 +32,7 @@ impl<S: Sql> App<S> {
     /// What the application was sent in a period, or what it listens to. Of endpoints that were deleted, nobody knows.
     pub fn usage(&self, ask: &UsageAsk) -> UsagePlan {
         let live = || self.slots.iter().filter(|(_, slot)| !slot.deleted);
-        let stats = StatsAsk { since: ask.since, until: ask.until };
+        let stats = StatsAsk { since: ask.since, until: ask.until, hours: None };
         if ask.counts {
             let endpoints = live().map(|(endpoint_id, _)| endpoint_id.clone()).collect();
             return UsagePlan { endpoints, ask: stats, answer: UsageAnswer::default() };

@@ -116,6 +116,13 @@ impl World {
         self.app = App::open(self.storage.clone(), self.deployment.clone(), self.now, None).expect("opens");
     }
 
+    /// Crashes an Endpoint object.
+    pub(super) fn crash_endpoint(&mut self, id: &str) {
+        let store = self.stores.get(id).expect("an endpoint").clone();
+        let object = Endpoint::open(store, self.deployment.clone(), self.now, None).expect("opens");
+        self.endpoints.insert(id.to_owned(), object);
+    }
+
     /// Time passes: alarms and timers of all objects go off.
     pub(super) fn pass(&mut self, ms: i64) {
         let end = self.now + ms;
@@ -183,6 +190,10 @@ impl World {
     fn ask_endpoint(&mut self, id: &str, op: &str, ask: &[u8]) -> Vec<u8> {
         let now = self.now;
         match op {
+            "stats" => {
+                let ask = frame::decode(ask).expect("an ask");
+                frame::encode(&self.endpoints.get(id).expect("it").statistics(&ask).expect("statistics"))
+            }
             "attempts" => {
                 let ask = frame::decode(ask).expect("an ask");
                 frame::encode(&self.endpoints.get(id).expect("it").attempts(&ask).expect("attempts"))
@@ -256,7 +267,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, effects: Effects) {
+    pub(super) fn carry_out(&mut self, effects: Effects) {
         let now = self.now;
         for (id, config) in effects.configure {
             let answer = self.endpoint(&id, |endpoint, rng| endpoint.configure(now, rng, config));

@@ -4,7 +4,8 @@
 //! A batch starts when it is full (by events or by bytes), or when its first event has waited for as long as the
 //! endpoint allows. It is a plan in memory only: every delivery in it has its own row, its own lease and its own
 //! attempts, so that after a crash each is due by itself, and they meet again in the next batch. One asked for by hand
-//! waits for nobody and goes alone.
+//! waits for nobody and goes alone. What is no JSON cannot be an item of an array: it is refused with a sentence, and
+//! the others go without it.
 //!
 //! In order, the one that goes next is the first by its id of all that are not over, by the table; whatever else is due
 //! waits behind it. So one that fails holds the others up until it gets through or its schedule is used up: then it is
@@ -17,6 +18,7 @@ use crate::scheme::Encoding;
 use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
@@ -28,6 +30,7 @@ pub(super) const PRESET_BATCH: Batch = Batch { max_events: 100, max_wait_ms: 500
 /// Several events in one request, as a JSON array of their payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointBatch"))]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
     /// At most so many.
@@ -204,6 +207,15 @@ struct InLine<'a> {
 /// A clock that went back makes nobody wait longer.
 fn goes_at(batch: Batch, since: i64, now: i64) -> i64 {
     since.min(now).saturating_add(i64::from(batch.max_wait_ms))
+}
+
+/// Why a delivery to an endpoint with batches is refused.
+pub(super) const NO_ITEM: &str = "The endpoint takes its events as JSON arrays, and this payload is no JSON, so it cannot be \
+    one of the items. Take the endpoint's batches away, or have a plugin make JSON of it.";
+
+/// Whether a payload can be an item of an array.
+pub(super) fn is_item(ready: &Ready) -> bool {
+    serde_json::from_slice::<&RawValue>(&ready.subject.body).is_ok()
 }
 
 /// What those that go together are to the receiver: one event under its own id, or several under one that stands for

@@ -31,11 +31,16 @@ impl<S: Sql> Endpoint<S> {
         let endpoint_id = self.active.as_ref().map(|a| a.config.endpoint_id.clone()).unwrap_or_default();
         if let Some(attempt_id) = &ask.attempt_id {
             let rows = self.sql.query(
-                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins
+                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, headers
                  FROM delivery WHERE slot = 0 AND id = ?1",
                 &[Value::Text(attempt_id)],
             )?;
-            let rows = rows.into_iter().map(|row| read(row, &endpoint_id)).collect::<Result<Vec<_>, _>>()?;
+            // Only who asks for one attempt is told its headers.
+            let whole = |mut row: Row| {
+                let headers = row.opt_text(10)?;
+                Ok(AttemptRow { headers, ..read(row, &endpoint_id)? })
+            };
+            let rows = rows.into_iter().map(whole).collect::<Result<Vec<_>, SqlError>>()?;
             let mine = |row: &AttemptRow| ask.msg_id.as_ref().is_none_or(|id| *id == row.msg_id);
             return Ok(Attempts { rows: rows.into_iter().filter(mine).collect(), stopped_at: None });
         }
@@ -127,17 +132,25 @@ impl<S: Sql> Endpoint<S> {
         Ok(Attempts { rows: found, stopped_at })
     }
 
-    /// Attempts in a period (to the hour), and what waits now.
+    /// Attempts in a period (to the hour), and what waits now. Where the hours are asked for, also the time of the
+    /// oldest message that waits.
     pub fn statistics(&self, ask: &StatsAsk) -> Result<StatsAnswer, SqlError> {
         let Totals { success, fail, exhausted, filtered } =
             self.stats.totals(&self.sql, ask.since, ask.until)?;
         let rows = self.sql.query(
-            "SELECT coalesce(sum(attempt = 0), 0), coalesce(sum(attempt > 0), 0) FROM delivery WHERE slot > 0",
+            "SELECT coalesce(sum(attempt = 0), 0), coalesce(sum(attempt > 0), 0), min(msg_id)
+             FROM delivery WHERE slot > 0",
             &[],
         )?;
-        let (pending, sending) =
-            rows.first().map_or(Ok((0, 0)), |row| row.int(0).and_then(|a| row.int(1).map(|b| (a, b))))?;
-        Ok(StatsAnswer { success, fail, exhausted, pending, sending, filtered })
+        let mut answer = StatsAnswer { success, fail, exhausted, filtered, ..StatsAnswer::default() };
+        if let Some(mut row) = rows.into_iter().next() {
+            (answer.pending, answer.sending) = (row.int(0)?, row.int(1)?);
+            answer.oldest = row.opt_text(2)?.and_then(|oldest| id::millis(id::MESSAGE, &oldest));
+        }
+        if ask.hours == Some(true) {
+            answer.hours = Some(self.stats.hours(&self.sql, ask.since, ask.until)?);
+        }
+        Ok(answer)
     }
 }
 
@@ -169,5 +182,6 @@ fn read(mut row: Row, endpoint_id: &str) -> Result<AttemptRow, SqlError> {
         manual: row.flag(7)?,
         started_at: row.int(8)?,
         plugins: row.opt_text(9)?,
+        headers: None,
     })
 }

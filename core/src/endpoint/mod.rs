@@ -13,6 +13,7 @@
 //! A storage error leaves memory and tables possibly apart: the owner then drops the object and opens it
 //! again.
 
+mod exchange;
 mod intake;
 mod line;
 mod list;
@@ -26,6 +27,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use exchange::{HIDDEN, MAX as HEADERS_MAX};
 pub use line::{BATCH_BYTES, Batch, Order};
 pub use plugins::{Passage, Passed};
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
@@ -102,6 +104,8 @@ pub struct Attempt {
     pub signed_url: Option<String>,
     /// Why it must not be sent; a sentence.
     pub refused: Option<String>,
+    /// What is kept of its headers.
+    kept: String,
 }
 
 /// A delivery in memory: a row of the table that is leased to this object.
@@ -309,7 +313,14 @@ impl<S: Sql> Endpoint<S> {
         let Some(span) = active.sender.paces.iter().map(|&(_, window_ms)| window_ms).max() else {
             return Ok(());
         };
-        let since = now.saturating_sub(span);
+        // A clock that is ahead may go back. Whatever it does, no request starts before the newest start: what can
+        // share a window with the next one is counted from there.
+        let newest = self.sql.query(
+            "SELECT started_at FROM delivery WHERE slot = 0 AND held = 0 ORDER BY id DESC LIMIT 1",
+            &[],
+        )?;
+        let newest = newest.first().map(|row| row.int(0)).transpose()?;
+        let since = newest.map_or(now, |newest| newest.min(now)).saturating_sub(span);
         // An attempt is recorded after it was started, so the id's time bounds the search.
         let rows = self.sql.query(
             "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2 AND held = 0
@@ -670,6 +681,14 @@ impl<S: Sql> Endpoint<S> {
         for ready in &mut going {
             self.renew(now, &mut ready.delivery)?;
         }
+        if self.batch().is_some() {
+            let (items, others) = going.into_iter().partition(line::is_item);
+            self.refuse(now, others, line::NO_ITEM, effects);
+            going = items;
+        }
+        if going.is_empty() {
+            return Ok(());
+        }
         let Together { id, body } = Together::of(&mut going, self.batch().is_some());
         let mut going = going.into_iter();
         let (Some(active), Some(Ready { delivery, subject, .. })) = (&mut self.active, going.next()) else {
@@ -693,7 +712,10 @@ impl<S: Sql> Endpoint<S> {
         }
         self.answered = self.answered.saturating_add(riders.len());
         self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: false });
+        let headers = made.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let kept = exchange::kept(headers, active.sender.hidden());
         effects.send.push(Attempt {
+            kept,
             delivery,
             riders,
             url: active.config.url.clone(),
@@ -705,6 +727,31 @@ impl<S: Sql> Endpoint<S> {
             refused: made.refused,
         });
         Ok(())
+    }
+
+    /// Ends an attempt for each of these without a request.
+    fn refuse(&mut self, now: i64, all: Vec<Ready>, why: &str, effects: &mut Effects) {
+        let Some((url, timeout_ms)) =
+            self.active.as_ref().map(|active| (active.config.url.clone(), active.sender.timeout_ms))
+        else {
+            return;
+        };
+        for Ready { delivery, .. } in all {
+            self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: true });
+            self.answered = self.answered.saturating_add(1);
+            effects.send.push(Attempt {
+                kept: String::new(),
+                delivery,
+                riders: Vec::new(),
+                url: url.clone(),
+                headers: Vec::new(),
+                body: Vec::new(),
+                timeout_ms,
+                started_at: now,
+                signed_url: None,
+                refused: Some(why.to_owned()),
+            });
+        }
     }
 
     /// Keeps the promise "no due row is earlier than the alarm", and asks for a timer where memory can do

@@ -2,7 +2,8 @@
 //!
 //! A step goes with every alarm. An object that is quiet when its attempts' time is over has no alarm then, since one
 //! for that alone would cost every lone delivery a row: the App, whose messages are older, calls it, and only then it
-//! sets an alarm for what remains.
+//! sets an alarm for what remains. Where the endpoint sends as a provider that keeps its history for a shorter time, an
+//! alarm is set for that: nobody else would come.
 
 use super::Endpoint;
 use crate::id;
@@ -21,14 +22,18 @@ const STATS_HOURS: i64 = 90 * 24;
 impl<S: Sql> Endpoint<S> {
     /// One step, and when the next is.
     pub(super) fn purge(&mut self, now: i64) -> Result<(), SqlError> {
-        let retention = i64::from(self.deployment.retention_days).saturating_mul(DAY_MS);
+        let days = self.deployment.retention_days;
+        let own =
+            self.active.as_ref().and_then(|active| active.sender.retention_days).filter(|own| *own < days);
+        let retention = i64::from(own.unwrap_or(days)).saturating_mul(DAY_MS);
+        let soon = |at: &i64| own.is_some() || *at <= now.saturating_add(SOON_MS);
         let over = |at: i64| at.saturating_add(retention).saturating_add(DAY_MS);
         let Some(oldest) = self.oldest_attempt()? else {
             self.purge_at = None;
             return Ok(());
         };
         if over(oldest) > now {
-            self.purge_at = Some(over(oldest)).filter(|&at| at <= now.saturating_add(SOON_MS));
+            self.purge_at = Some(over(oldest)).filter(soon);
             return Ok(());
         }
         let before = id::floor(id::ATTEMPT, now.saturating_sub(retention));
@@ -43,7 +48,7 @@ impl<S: Sql> Endpoint<S> {
         self.purge_at = if gone.len() >= BATCH {
             Some(now.saturating_add(STEP_MS))
         } else {
-            self.oldest_attempt()?.map(over).filter(|&at| at <= now.saturating_add(SOON_MS))
+            self.oldest_attempt()?.map(over).filter(soon)
         };
         Ok(())
     }

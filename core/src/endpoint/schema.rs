@@ -15,7 +15,21 @@
 use crate::sql::Migration;
 
 /// Ordered; an applied migration is never edited.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[CREATE, LATENCY, HEADERS];
+
+/// How long the attempts of an hour took: in all, and the longest of them, in ms.
+const LATENCY: Migration = Migration {
+    id: 2,
+    statements: &[
+        "ALTER TABLE stat ADD COLUMN took INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE stat ADD COLUMN longest INTEGER NOT NULL DEFAULT 0",
+    ],
+};
+
+/// attempt: what is kept of the headers, a JSON array: of the request, of the answer.
+const HEADERS: Migration = Migration { id: 3, statements: &["ALTER TABLE delivery ADD COLUMN headers TEXT"] };
+
+const CREATE: Migration = Migration {
     id: 1,
     statements: &[
         "CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID",
@@ -50,4 +64,4 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             filtered INTEGER NOT NULL
         ) STRICT",
     ],
-}];
+};

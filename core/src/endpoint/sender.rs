@@ -26,11 +26,15 @@ pub(super) struct Sender {
     pub(super) paces: Vec<(u32, i64)>,
     /// How many go in one request.
     pub(super) batch: Option<Batch>,
+    /// How many days its attempts are kept, where the provider says so.
+    pub(super) retention_days: Option<u32>,
     /// In which order they go, if in one.
     pub(super) order: Option<Order>,
     /// Whether an endpoint that is gone, or fails for long, is disabled.
     pub(super) gives_up: bool,
     identity: Identity,
+    /// What no record of a request may show: the secrets of a preset, which some of them send as they are.
+    hidden: Vec<String>,
     /// When the oldest of the secrets ceases to sign.
     secrets_until: Option<i64>,
 }
@@ -104,9 +108,11 @@ impl Sender {
             success: first..=last,
             paces,
             batch: config.batch.or(batched.then_some(PRESET_BATCH)).filter(|_| config.order.is_none()),
+            retention_days: delivery.and_then(|delivery| delivery.retention_days),
             order: config.order,
             gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
             identity,
+            hidden: Vec::new(),
             secrets_until: None,
         };
         this.open_secrets(config, &deployment.vault, now);
@@ -134,9 +140,15 @@ impl Sender {
                     texts.filter(|text| preset.scheme.signing(&[text.as_str()]).is_ok()).collect();
                 *ready = !fit.is_empty();
                 *secrets = preset.scheme.signing(&fit).unwrap_or_default();
+                self.hidden = fit;
             }
             Identity::Unknown => {}
         }
+    }
+
+    /// What no record of a request may show.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.hidden
     }
 
     /// Whether requests can be signed. Where no secret can be opened (the master key was lost), they wait.

@@ -1,10 +1,10 @@
-//! How many attempts succeeded and failed, by the hour.
+//! How many attempts succeeded and failed, by the hour, and how long they took.
 //!
 //! Counting must not cost a write for every attempt, so counts are kept in memory and written with the
 //! alarm. `counted_to` is the last attempt that the written counts include; when the object starts, it
 //! counts the attempts after it from the table. So the counts are exact whatever was lost.
 
-use crate::frame;
+use crate::frame::{self, StatsHour};
 use crate::sql::{Sql, SqlError, Value};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,9 @@ struct Counts {
     fail: i64,
     exhausted: i64,
     filtered: i64,
+    /// Milliseconds of all attempts together, and of the longest.
+    took: i64,
+    longest: i64,
 }
 
 /// Counts that are not written yet, and how far the written ones go.
@@ -40,14 +43,22 @@ pub(super) struct Totals {
 }
 
 impl Stats {
-    pub(super) fn success(&mut self, at: i64, attempt_id: String) {
-        self.hour(at).success = self.hour(at).success.saturating_add(1);
-        self.newest = attempt_id;
+    pub(super) fn success(&mut self, at: i64, took: i64, attempt_id: String) {
+        let hour = self.took(at, took, attempt_id);
+        hour.success = hour.success.saturating_add(1);
     }
 
-    pub(super) fn fail(&mut self, at: i64, attempt_id: String) {
-        self.hour(at).fail = self.hour(at).fail.saturating_add(1);
+    pub(super) fn fail(&mut self, at: i64, took: i64, attempt_id: String) {
+        let hour = self.took(at, took, attempt_id);
+        hour.fail = hour.fail.saturating_add(1);
+    }
+
+    fn took(&mut self, at: i64, took: i64, attempt_id: String) -> &mut Counts {
         self.newest = attempt_id;
+        let hour = self.hour(at);
+        hour.took = hour.took.saturating_add(took);
+        hour.longest = hour.longest.max(took);
+        hour
     }
 
     pub(super) fn filtered(&mut self, at: i64, attempt_id: String) {
@@ -66,17 +77,17 @@ impl Stats {
     /// Counts what the table holds beyond the written counts.
     pub(super) fn catch_up(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
         let rows = sql.query(
-            "SELECT id, started_at, status, next_at, manual FROM delivery
+            "SELECT id, started_at, status, next_at, manual, duration FROM delivery
              WHERE slot = 0 AND id > ?1 ORDER BY id",
             &[Value::Text(&self.counted_to)],
         )?;
         for mut row in rows {
-            let (at, attempt_id) = (row.int(1)?, row.text(0)?);
+            let (at, attempt_id, took) = (row.int(1)?, row.text(0)?, row.opt_int(5)?.unwrap_or(0));
             match row.int(2)? {
-                super::record::SUCCESS => self.success(at, attempt_id),
+                super::record::SUCCESS => self.success(at, took, attempt_id),
                 super::record::FILTERED => self.filtered(at, attempt_id),
                 _ => {
-                    self.fail(at, attempt_id);
+                    self.fail(at, took, attempt_id);
                     if row.opt_int(3)?.is_none() && !row.flag(4)? {
                         self.exhausted(at);
                     }
@@ -93,16 +104,20 @@ impl Stats {
         }
         for (hour, counts) in &self.fresh {
             sql.exec(
-                "INSERT INTO stat (hour, success, fail, exhausted, filtered) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO stat (hour, success, fail, exhausted, filtered, took, longest)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (hour) DO UPDATE SET success = success + excluded.success,
                     fail = fail + excluded.fail, exhausted = exhausted + excluded.exhausted,
-                    filtered = filtered + excluded.filtered",
+                    filtered = filtered + excluded.filtered, took = took + excluded.took,
+                    longest = max(longest, excluded.longest)",
                 &[
                     Value::Int(*hour),
                     Value::Int(counts.success),
                     Value::Int(counts.fail),
                     Value::Int(counts.exhausted),
                     Value::Int(counts.filtered),
+                    Value::Int(counts.took),
+                    Value::Int(counts.longest),
                 ],
             )?;
         }
@@ -140,5 +155,28 @@ impl Stats {
             totals.filtered = totals.filtered.saturating_add(counts.filtered);
         }
         Ok(totals)
+    }
+
+    /// The hours from `since` until `until` in which there was an attempt.
+    pub(super) fn hours(&self, sql: &impl Sql, since: i64, until: i64) -> Result<Vec<StatsHour>, SqlError> {
+        let (from, to) = (since.div_euclid(HOUR_MS), until.div_euclid(HOUR_MS));
+        let rows = sql.query(
+            "SELECT hour, success, fail, filtered, took, longest FROM stat WHERE hour BETWEEN ?1 AND ?2",
+            &[Value::Int(from), Value::Int(to)],
+        )?;
+        let mut hours = BTreeMap::new();
+        for row in rows {
+            let (at, success, fail, filtered) = (row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?);
+            let at = at.saturating_mul(HOUR_MS);
+            let hour = StatsHour { at, success, fail, filtered, took: row.int(4)?, longest: row.int(5)? };
+            hours.insert(at, hour);
+        }
+        for (at, fresh) in self.fresh.range(from..=to) {
+            let at = at.saturating_mul(HOUR_MS);
+            let Counts { success, fail, filtered, took, longest, .. } = *fresh;
+            let hour: &mut StatsHour = hours.entry(at).or_default();
+            hour.add(&StatsHour { at, success, fail, filtered, took, longest });
+        }
+        Ok(hours.into_values().collect())
     }
 }

@@ -142,7 +142,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(Done { done: false });
         }
         let rows = self.sql.query(
-            "UPDATE delivery SET response = ?3 WHERE slot = 0 AND id = ?1 AND msg_id = ?2 RETURNING 1",
+            "UPDATE delivery SET response = ?3, headers = NULL WHERE slot = 0 AND id = ?1 AND msg_id = ?2 RETURNING 1",
             &[Value::Text(&ask.attempt_id), Value::Text(&ask.msg_id), Value::Text(EXPUNGED)],
         )?;
         Ok(Done { done: !rows.is_empty() })
@@ -163,6 +163,7 @@ impl<S: Sql> Endpoint<S> {
         if let Some(answer) = self.refuses_tasks() {
             return Ok((answer, Effects::default()));
         }
+        let dry = ask.dry == Some(true);
         let Some(upto) = ask.upto else {
             let upto = Some(self.attempt_ids.last());
             return Ok((TaskAnswer { upto, ..TaskAnswer::default() }, Effects::default()));
@@ -204,6 +205,7 @@ impl<S: Sql> Endpoint<S> {
                 match dues.scheduled {
                     _ if dues.manual => {}
                     Some(due) if due.leased || due.slot <= now => {}
+                    _ if dry => answer.count = answer.count.saturating_add(1),
                     Some(due) => {
                         self.move_row(due.slot, &msg_id, now, false)?;
                         self.note_due(now);
@@ -217,7 +219,19 @@ impl<S: Sql> Endpoint<S> {
             }
             answer.after = attempt_id;
         }
-        Ok((answer, self.settled(now, rng)?))
+        self.batch_done(now, rng, answer, dry)
+    }
+
+    /// What follows from a batch of a task; nothing, where it has only counted.
+    fn batch_done(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        answer: TaskAnswer,
+        dry: bool,
+    ) -> Result<(TaskAnswer, Effects), SqlError> {
+        let effects = if dry { Effects::default() } else { self.settled(now, rng)? };
+        Ok((answer, effects))
     }
 
     /// One more attempt of a message, by hand, due now.
@@ -247,6 +261,7 @@ impl<S: Sql> Endpoint<S> {
         if let Some(answer) = self.refuses_tasks() {
             return Ok((answer, Effects::default()));
         }
+        let dry = ask.dry == Some(true);
         let mut answer = TaskAnswer::default();
         let Some(upto) = ask.upto else {
             answer.upto = Some(self.attempt_ids.last());
@@ -266,11 +281,13 @@ impl<S: Sql> Endpoint<S> {
                 && ask.code_class.is_none_or(|wanted| i64::from(wanted) == class);
             let done = tried.newest_manual.as_ref().is_some_and(|manual| *manual > upto);
             if meant && !done {
-                self.insert_manual(now, message.id, message.event_type, message.channels)?;
                 answer.count = answer.count.saturating_add(1);
+                if !dry {
+                    self.insert_manual(now, message.id, message.event_type, message.channels)?;
+                }
             }
         }
-        Ok((answer, self.settled(now, rng)?))
+        self.batch_done(now, rng, answer, dry)
     }
 
     /// Whether nothing came of a message after this failed attempt: none got through, none followed until
@@ -305,6 +322,7 @@ impl<S: Sql> Endpoint<S> {
         if let Some(answer) = self.refuses_tasks() {
             return Ok((answer, Effects::default()));
         }
+        let dry = ask.dry == Some(true);
         let mut answer = TaskAnswer::default();
         let ids = || ask.messages.iter().map(|message| message.id.as_str());
         let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
@@ -314,6 +332,10 @@ impl<S: Sql> Endpoint<S> {
         known.extend(self.due(first, last)?.into_keys());
         for message in ask.messages {
             if known.contains(&message.id) {
+                continue;
+            }
+            answer.count = answer.count.saturating_add(1);
+            if dry {
                 continue;
             }
             let delivery = Delivery {
@@ -329,8 +351,7 @@ impl<S: Sql> Endpoint<S> {
             self.insert(&delivery, false)?;
             // A push that is repeated after a crash of the App finds it.
             self.note_newest(&delivery.msg_id);
-            answer.count = answer.count.saturating_add(1);
         }
-        Ok((answer, self.settled(now, rng)?))
+        self.batch_done(now, rng, answer, dry)
     }
 }

@@ -3,10 +3,14 @@
 //! Anyone can ask. So an answer says back at most what was asked (as plain text that no browser interprets), and where
 //! it is signed, the challenge has a form that nothing else signed by the same secret can have: the scheme refuses
 //! content of that form ([`Signature::reserved`](super::Signature::reserved)). A handshake captures nothing.
+//!
+//! One provider wants a URL of its own to be visited instead of an answer ([`Handshake::visit`]). That is asked for only
+//! where the request is signed, the URL is on the provider's hosts, and the source has said whose events it wants.
 
 use super::crypto::{Encoding, sha256};
 use super::model::{Charset, Scheme};
 use super::place::{Place, View};
+use super::published;
 use super::template::Piece;
 use super::verify::Secrets;
 use super::{Params, Request, verdict::Verdict};
@@ -25,6 +29,9 @@ pub struct Handshake {
     /// What has to be at these places for the request to be this handshake.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub when: BTreeMap<Place, String>,
+    /// What has to be at these places is the parameter of that name; without it, the request is no handshake.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<Place, String>,
     /// What must not be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<Place>,
@@ -49,6 +56,9 @@ pub struct Handshake {
     /// Whether the challenge becomes the secret. Only where there is none yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
+    /// The hosts on which the challenge is a URL that is visited before the answer is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visit: Vec<String>,
     /// The answer.
     pub answer: AnswerForm,
 }
@@ -96,6 +106,8 @@ pub struct Answer {
     pub body: String,
     /// The text that is the source's secret from now on.
     pub adopt: Option<String>,
+    /// The URL that has to be visited first: where that fails, nothing of this is answered.
+    pub visit: Option<String>,
 }
 
 impl Answer {
@@ -112,7 +124,7 @@ impl Answer {
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let headers = fixed.into_iter().chain(header).collect();
-        Self { status, headers, body, adopt: None }
+        Self { status, headers, body, adopt: None, visit: None }
     }
 }
 
@@ -147,10 +159,15 @@ impl Handshake {
         }
         let view = View::of(request);
         let read = |place: &Place| view.read(place).ok().flatten();
-        let fits =
-            self.when.iter().all(|(place, value)| read(place).is_some_and(|found| found == value.as_str()))
-                && self.lacks.iter().all(|place| !is_there(place, request))
-                && (!self.alone || is_alone(request));
+        let fits = self
+            .when
+            .iter()
+            .all(|(place, value)| read(place).is_some_and(|found| found == value.as_str()))
+            && self.params.iter().all(|(place, name)| {
+                params.get(name).is_some_and(|value| read(place).is_some_and(|found| found == value.as_str()))
+            })
+            && self.lacks.iter().all(|place| !is_there(place, request))
+            && (!self.alone || is_alone(request));
         let challenge = self.challenge.as_ref().map(read);
         if !fits || challenge == Some(None) {
             return None;
@@ -165,6 +182,10 @@ impl Handshake {
             if !matches!(verdict, Verdict::Verified(_) | Verdict::Authenticated(_)) {
                 return Some(Answer::refuse(401));
             }
+        }
+        let visit = published::allowed(&challenge, &self.visit);
+        if !self.visit.is_empty() && visit.is_none() {
+            return Some(Answer::refuse(400));
         }
         let token = params.get("verify_token").filter(|token| !token.is_empty());
         if let Some(place) = &self.token {
@@ -214,6 +235,7 @@ impl Handshake {
             }
         };
         answer.adopt = self.adopt.then(|| challenge.into_owned());
+        answer.visit = visit.map(Into::into);
         Some(answer)
     }
 }

@@ -58,6 +58,10 @@ pub struct Signature {
     /// What has to be at these places, before anything else is looked at; sent as it is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub require: BTreeMap<Place, String>,
+    /// What has to be at these places is the parameter of that name, where there is one: whose events these are, of a
+    /// provider that signs everyone's with the same key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pin: BTreeMap<Place, String>,
     /// Headers that are sent with fixed values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub send: BTreeMap<String, String>,
@@ -495,9 +499,10 @@ impl Signature {
         };
         check(right_key, "key: this algorithm's keys are not written so");
         check(
-            self.id.as_ref().is_none_or(|id| !in_header(id)) && !self.content.as_str().is_empty(),
-            "content: nothing is signed",
+            with_fields || !self.id.as_ref().is_some_and(in_header),
+            "id: 'field:' is a field of the signature header, so 'form' has to be 'fields'",
         );
+        check(!self.content.as_str().is_empty(), "content: nothing is signed");
         if let Some(time) = &self.time {
             check(
                 time.tolerance.is_none_or(|tolerance| (1..=86_400).contains(&tolerance)),

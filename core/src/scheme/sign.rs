@@ -288,19 +288,23 @@ impl Signature {
             });
         }
         let signatures = self.signatures(secrets, params, draft, ts.as_deref(), None)?;
-        let time = match (&self.time, &ts) {
-            (Some(time), Some(ts)) => match &time.at {
-                Place::Field(name) => Some((name.as_str(), ts.as_str())),
-                _ => None,
-            },
-            _ => None,
-        };
+        let field = self.field(draft, ts.as_deref());
         let places = self.places(params);
-        let values = self.form.write(&signatures, &self.prefix, time, places.len());
+        let values = self.form.write(&signatures, &self.prefix, field, places.len());
         for (place, value) in places.iter().zip(values) {
             draft.put(place, &value)?;
         }
         Ok(())
+    }
+
+    /// The time, or the id, where it stands in the signature header.
+    fn field<'a>(&'a self, draft: &'a Draft<'_>, ts: Option<&'a str>) -> Option<(&'a str, &'a str)> {
+        let time = self.time.as_ref().map(|time| &time.at).zip(ts);
+        let id = self.id.as_ref().map(|id| (id, draft.id));
+        time.into_iter().chain(id).find_map(|(place, text)| match place {
+            Place::Field(name) => Some((name.as_str(), text)),
+            _ => None,
+        })
     }
 
     fn signatures(
@@ -317,9 +321,7 @@ impl Signature {
             Form::Fields(form) => form.send.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect(),
             _ => Vec::new(),
         };
-        if let (Some(Place::Field(name)), Some(ts)) = (self.time.as_ref().map(|time| &time.at), ts) {
-            fields.push((name, ts));
-        }
+        fields.extend(self.field(draft, ts));
         let view = View { request: &request, fields: &fields, item };
         let content = self.content.fill(&view, ts, params)?;
         let content = if self.hashed { vec![hashed(&content)] } else { content };

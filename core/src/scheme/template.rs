@@ -1,7 +1,8 @@
 //! What a signature is over, as a template: `{ts}.{body}`.
 //!
 //! Text stands for itself; `{…}` is a part of the request, listed at [`Part`]; `{header?:x}` may be absent (and is
-//! then empty); `[…]` is dropped as a whole when a part that may be absent is; `|lower` makes a part lower case.
+//! then empty); `[…]` is dropped as a whole when a part that may be absent is; `|lower` makes a part lower case; `|line`
+//! refuses a part with a line break, where lines are what keeps parts apart.
 //! A template is read once, and filling it copies neither the body nor the headers.
 
 use super::place::{Path, Place, View, host_and_target, query_of};
@@ -31,6 +32,7 @@ struct Item {
     part: Part,
     absent_ok: bool,
     lower: bool,
+    line: bool,
 }
 
 /// A part of what is signed.
@@ -186,7 +188,12 @@ fn items(text: &str) -> Result<Vec<Item>, String> {
             if literal.contains(['}', ']']) {
                 return Err("a '}' or ']' closes nothing".to_owned());
             }
-            items.push(Item { part: Part::Text(literal.to_owned()), absent_ok: false, lower: false });
+            items.push(Item {
+                part: Part::Text(literal.to_owned()),
+                absent_ok: false,
+                lower: false,
+                line: false,
+            });
             rest = tail;
         }
     }
@@ -195,6 +202,7 @@ fn items(text: &str) -> Result<Vec<Item>, String> {
 
 fn item(name: &str) -> Result<Item, String> {
     let (name, lower) = name.strip_suffix("|lower").map_or((name, false), |name| (name, true));
+    let (name, line) = name.strip_suffix("|line").map_or((name, false), |name| (name, true));
     let (kind, argument) = name.split_once(':').map_or((name, ""), |(kind, argument)| (kind, argument));
     let (kind, absent_ok) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
     let plain = match kind {
@@ -231,7 +239,7 @@ fn item(name: &str) -> Result<Item, String> {
             "'{{{name}}}' is always there; only a header, json, form or query part may be absent"
         ));
     }
-    Ok(Item { part, absent_ok, lower })
+    Ok(Item { part, absent_ok, lower, line })
 }
 
 impl Item {
@@ -287,6 +295,9 @@ impl Item {
             }
             Part::PlivoUrl => plivo_url(request.url, request.body).into(),
         };
+        if self.line && text.contains('\n') {
+            return Err(Reason::Body("a message whose fields are lines"));
+        }
         let text = if self.lower { text.to_lowercase().into() } else { text };
         Ok(Some(Piece::Bytes(match text {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -430,6 +441,9 @@ mod tests {
         ] {
             assert_eq!(fill(template, &request).as_deref(), Ok(expected), "{template}");
         }
+        let lines = Request { body: br#"{"a":"one","b":"one\ntwo"}"#, ..request };
+        assert_eq!(fill("{json:a|line}", &lines).as_deref(), Ok("one"));
+        assert_eq!(fill("{json:b|line}", &lines).map_err(|reason| reason.code()), Err("body_unreadable"));
         assert_eq!(fill("{header:none}", &request), Err(Reason::HeaderMissing("none".into())));
         assert_eq!(fill("{param:x}", &request), Err(Reason::Parameter("x".into())));
         let twice = [("x-a".into(), "1".into()), ("X-A".into(), "2".into())];

@@ -118,6 +118,10 @@ pub enum Reason {
     Claim(String),
     /// What is signed has the form of the provider's handshake, whose answer anyone can ask for.
     Handshake,
+    /// The request names a URL for the provider's public key that is not the provider's.
+    KeyUrl,
+    /// The provider's public keys could not be fetched; why.
+    KeysUnavailable(String),
     /// One of the events in the body was refused: which, and why.
     Item(usize, Box<Reason>),
 }
@@ -157,6 +161,8 @@ impl Reason {
             Self::NotYetValid(_) => "not_yet_valid",
             Self::Claim(_) => "claim",
             Self::Handshake => "handshake",
+            Self::KeyUrl => "key_url",
+            Self::KeysUnavailable(_) => "keys_unavailable",
             Self::Item(_, inner) => inner.code(),
         }
     }
@@ -246,6 +252,15 @@ impl fmt::Display for Reason {
             Self::Handshake => f.write_str(
                 "What is signed looks like a challenge of the provider's handshake. Anyone can get such a signature, \
                  so it proves nothing.",
+            ),
+            Self::KeyUrl => f.write_str(
+                "The public key is said to be at a URL that is not this provider's, so it is not asked. The request \
+                 is not from this provider.",
+            ),
+            Self::KeysUnavailable(why) => write!(
+                f,
+                "The provider's public keys could not be fetched ({why}), so nothing is known of the signature. The \
+                 provider was asked to send it again."
             ),
             Self::Item(at, inner) => write!(f, "Event {} of the body: {inner}", at.saturating_add(1)),
         }

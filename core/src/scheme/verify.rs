@@ -156,6 +156,12 @@ impl Signature {
                 return Err(Reason::Requirement { place: place.clone(), expected: expected.clone() });
             }
         }
+        for (place, name) in &self.pin {
+            let Some(expected) = params.get(name).filter(|expected| !expected.is_empty()) else { continue };
+            if view.need(place)? != expected.as_str() {
+                return Err(Reason::Requirement { place: place.clone(), expected: expected.clone() });
+            }
+        }
         match &self.each {
             None => self.verify_one(secrets, params, view, now_ms),
             Some(path) => every(items(request, path)?, |item| {

@@ -231,18 +231,61 @@ impl Definition {
         }
     }
 
+    /// The URL of the provider's public keys that this request has to be verified with; the reason where it names none
+    /// that may be asked. `None` where the source has a secret of its own, the provider publishes no keys, or the request
+    /// is none that would be verified.
+    pub fn key_url(&self, request: &Request<'_>) -> Option<Result<String, Reason>> {
+        let keys =
+            self.preset.keys.as_ref().filter(|_| self.texts.is_empty() && self.takes(request.method))?;
+        Some(keys.locate(request, &self.params))
+    }
+
+    fn takes(&self, method: &str) -> bool {
+        self.preset.methods.iter().any(|taken| taken == method)
+    }
+
     /// What a request comes to. `request.url` is [`Definition::url`].
     pub fn receive(&self, request: &Request<'_>, now: i64) -> Receipt {
-        if let Some(answer) = self.preset.handshake(&self.secrets, &self.params, request, now) {
+        self.receive_with(request, None, now)
+    }
+
+    /// The same with the keys that [`key_url`](Self::key_url) asks for: their text, or why there are none.
+    pub fn receive_with(
+        &self,
+        request: &Request<'_>,
+        keys: Option<Result<String, Reason>>,
+        now: i64,
+    ) -> Receipt {
+        let published;
+        let (secrets, lacking) = match keys {
+            None => (&self.secrets, None),
+            Some(Ok(text)) => {
+                published = self.preset.scheme.verifying(&[text]);
+                // A page that asks to sign in to the network is no key, and says nothing of the request.
+                let fault = published.faults().first().map(|(_, fault)| fault.to_string());
+                (
+                    &published,
+                    fault.map(|fault| Reason::KeysUnavailable(format!("what is there is none: {fault}"))),
+                )
+            }
+            Some(Err(reason)) => (&self.secrets, Some(reason)),
+        };
+        // Without its keys, nothing is known of who sends it.
+        if lacking.is_none()
+            && let Some(answer) = self.preset.handshake(secrets, &self.params, request, now)
+        {
             return Receipt::Handshake(answer);
         }
-        if !self.preset.methods.iter().any(|method| method == request.method) {
+        if !self.takes(request.method) {
             let allowed = self.preset.methods.join(", ");
             let detail = format!("Events come with {allowed}.");
             let header = Some(("allow", allowed));
             return Receipt::Refused(Refusal { header, ..Refusal::new(405, "method_not_allowed", detail) });
         }
-        let verdict = self.preset.scheme.verify(&self.secrets, &self.params, request, now);
+        let verdict = match lacking {
+            Some(reason) => Verdict::Failed(reason),
+            None => self.preset.scheme.verify(secrets, &self.params, request, now),
+        };
         if let Verdict::Failed(reason) = &verdict
             && self.record.options.unverified == Unverified::Reject
         {
@@ -265,8 +308,8 @@ impl Definition {
         let standing =
             Standing { verdict: "failed", reason: Some(&kept.code), proof: None, accepted_by_hand: true };
         let mut events = self.events(&request, &standing)?;
-        for ingest in events.iter_mut().filter_map(|event| event.ingest.as_mut()) {
-            ingest.headers.retain(|(_, value)| value != rejected::MASK);
+        for headers in events.iter_mut().filter_map(|event| event.headers.as_mut()) {
+            headers.retain(|(_, value)| value != rejected::MASK);
         }
         Ok(events)
     }
@@ -275,8 +318,12 @@ impl Definition {
     pub fn rejected(&self, request: &Request<'_>, reason: &Reason, skipped: u32, now: i64) -> Rejected {
         // Looked at once more, for a guess at why.
         let secrets: Vec<&str> = self.texts.iter().map(String::as_str).collect();
-        let explained = self.preset.scheme.explain(&secrets, &self.params, request, now);
-        let reason = explained.reason().unwrap_or(reason);
+        let explained = match &self.preset.keys {
+            // By keys that are not at hand any more.
+            Some(_) if secrets.is_empty() => None,
+            _ => Some(self.preset.scheme.explain(&secrets, &self.params, request, now)),
+        };
+        let reason = explained.as_ref().and_then(Verdict::reason).unwrap_or(reason);
         let place = match &self.preset.scheme {
             Scheme::Token(token) => Some(&token.at),
             _ => None,
@@ -286,6 +333,12 @@ impl Definition {
     }
 
     fn refusal(&self, reason: &Reason) -> Refusal {
+        if let Reason::KeysUnavailable(_) = reason {
+            // It may well be right: the provider is to send it again.
+            let header = Some(("retry-after", "10".to_owned()));
+            let text = "The provider's public keys could not be fetched. Send the request again.";
+            return Refusal { header, ..Refusal::new(503, reason.code(), text) };
+        }
         // What is missing or old is no secret; what is wrong with the source's own settings is nobody else's business.
         let code = match reason {
             Reason::NoSecret | Reason::SecretUnusable(..) | Reason::Parameter(_) => "not_configured",
@@ -367,9 +420,9 @@ impl Definition {
             event_type,
             payload: payload.into(),
             event_id,
+            headers: Some(headers).filter(|headers| !headers.is_empty()),
             ingest: Some(Ingest {
                 origin,
-                headers,
                 raw: raw.map(Into::into),
                 dedup_ms: self.dedup_ms,
                 rate: self.rate().map(|pace| (pace.limit, pace.window_ms)),

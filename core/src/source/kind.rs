@@ -24,6 +24,21 @@ const ALIASES: [(&str, &str); 11] = [
     ("stych", "stytch"),
 ];
 
+/// Kinds of Svix's that there are not here, and what to do instead.
+const UNSUPPORTED: [(&str, &str); 2] = [
+    ("cron", "A gateway has no clock of its own to send by: have a scheduler call the URL of a source."),
+    (
+        "vgs",
+        "How Very Good Security signs its notifications is not known here. Use the type 'custom' with the scheme that its \
+         dashboard shows, or 'generic-webhook', which verifies nothing.",
+    ),
+];
+
+/// What to do instead of a kind that Svix has and Weir has not.
+pub fn unsupported(name: &str) -> Option<&'static str> {
+    UNSUPPORTED.iter().find(|(kind, _)| *kind == name).map(|(_, instead)| *instead)
+}
+
 /// Where a source's behaviour comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind<'a> {
@@ -75,6 +90,19 @@ mod tests {
             assert!(preset::find(alias).is_none(), "{alias} is a preset of its own");
         }
         assert!(preset::names().all(|name| name != GENERIC && name != CUSTOM));
+    }
+
+    #[test]
+    fn every_kind_of_svixs_leads_to_a_preset_or_says_what_to_do_instead() {
+        // The kinds of the SDKs' models of sources.
+        let kinds = "adobe-sign airwallex beehiiv brex checkbook clerk cron docusign easypost generic-webhook github guesty \
+            hubspot incident-io lithic meta nango nash open-ai openclaw orum-io panda-doc pleo port-io psi-fi render \
+            replicate resend rutter safebase sardine segment shopify slack stripe stych svix tailscale telnyx vapi veriff \
+            vgs zoom";
+        for kind in kinds.split_ascii_whitespace() {
+            let known = Kind::of(kind).preset(None).is_some();
+            assert_ne!(known, unsupported(kind).is_some(), "{kind}");
+        }
     }
 
     #[test]

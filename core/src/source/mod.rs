@@ -9,18 +9,20 @@
 //! - the raw bytes are verified before anything parses them;
 //! - a handshake is answered and captures nothing, and what it answers is never a signature that an event could have;
 //! - what was not verified is not delivered, unless the source says so;
+//! - a provider's public key is asked for at the provider's own URLs only, and only by https;
 //! - an event that the provider sends twice is delivered once, within the source's window;
 //! - a refusal says which rule it was, and nothing that helps to satisfy it.
 
 mod definition;
 mod form;
+pub mod keyring;
 mod kind;
 mod limit;
 pub mod rejected;
 pub mod url;
 
 pub use definition::{Custom, Definition, MAX_EVENTS, Receipt, Refusal};
-pub use kind::{Kind, similar};
+pub use kind::{Kind, similar, unsupported};
 pub use limit::{Gate, Sampler};
 
 use crate::api::model::Metadata;
@@ -148,6 +150,7 @@ pub enum Unverified {
 /// What happens to a body that holds several events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceBatch"))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Batch {

@@ -1,8 +1,11 @@
 //! The pages of an application: its endpoints, its messages.
 
-use super::tenant::grouped;
-use super::{endpoint_state, more, time};
-use crate::data::{link, next, query, rows, text, texts};
+use super::catalog::grouped;
+use super::form::{Form, Kind, field, folded, plain, result, table};
+use super::overview::{chart, of_endpoint};
+use super::settings::portal_fields;
+use super::{endpoint_state, more, status, time};
+use crate::data::{int, is_source, link, next, query, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -11,33 +14,54 @@ use serde_json::Value;
 pub(crate) struct AppView<'a> {
     pub(crate) session: &'a Session,
     pub(crate) app: &'a str,
+    /// The application, or the source.
+    pub(crate) about: &'a Value,
     pub(crate) endpoints: &'a Value,
     pub(crate) event_types: &'a Value,
+    pub(crate) overview: &'a Value,
+    pub(crate) hours: i64,
 }
 
-/// An application's endpoints.
+/// An application's endpoints, and how it does.
 pub(crate) fn app(view: &AppView<'_>) -> Markup {
-    let AppView { session, app, endpoints, event_types } = view;
+    let AppView { session, app, about, endpoints, event_types, overview, hours } = view;
+    let here = link(&["app", app]);
+    let table_rows: Vec<_> = rows(endpoints)
+        .iter()
+        .map(|endpoint| {
+            let id = text(endpoint, "id");
+            let told = of_endpoint(overview, id);
+            let number = |name: &str| plain(&told.map(|told| int(told, name).to_string()).unwrap_or_default());
+            vec![
+                html! { a href=(link(&["app", app, "endpoint", id])) { (text(endpoint, "url")) }
+                    @if !text(endpoint, "description").is_empty() { br; span.dim { (text(endpoint, "description")) } } },
+                events_of(endpoint),
+                endpoint_state(endpoint),
+                number("success"),
+                number("fail"),
+                number("pending"),
+                time(told.map(|told| text(told, "oldestPending")).unwrap_or_default()),
+                time(text(endpoint, "createdAt")),
+            ]
+        })
+        .collect();
+    let heads = ["URL", "Events", "State", "Delivered", "Failed", "Pending", "Oldest", "Created"];
+    let asked = overview.get("endpoints").and_then(Value::as_array).map_or(0, Vec::len);
     html! {
-        p { a href=(link(&["app", app, "messages"])) { "Messages" } }
+        @if !is_source(app) { (result()) }
+        p.tabs { a href=(link(&["app", app, "messages"])) { "Messages" } a href=(link(&["app", app, "live"])) { "Live" } }
         h2 { "Endpoints" }
         @if rows(endpoints).is_empty() {
-            p { "No endpoint yet: an endpoint is a URL that gets this application's messages. Create the first one here, then send an event:" }
-            pre tabindex="0" { "curl -X POST …/api/v1/app/" (app) "/msg -H 'authorization: Bearer …' \\\n  -H 'content-type: application/json' \\\n  -d '{\"eventType\": \"user.created\", \"payload\": {\"id\": 1}}'" }
-        } @else {
-            table {
-                thead { tr { th { "URL" } th { "Events" } th { "State" } th { "Created" } } }
-                tbody { @for endpoint in rows(endpoints) {
-                    tr {
-                        td { a href=(link(&["app", app, "endpoint", text(endpoint, "id")])) { (text(endpoint, "url")) }
-                            @if !text(endpoint, "description").is_empty() { br; span.dim { (text(endpoint, "description")) } } }
-                        td { (events_of(endpoint)) }
-                        td { (endpoint_state(endpoint)) }
-                        td { (time(text(endpoint, "createdAt"))) }
-                    }
-                } }
+            @if is_source(app) {
+                p { "No endpoint yet: an endpoint is a URL that gets what this source takes in." }
+            } @else {
+                p { "No endpoint yet: an endpoint is a URL that gets this application's messages. Create the first one here, then send an event:" }
+                pre tabindex="0" { "curl -X POST …/api/v1/app/" (app) "/msg -H 'authorization: Bearer …' \\\n  -H 'content-type: application/json' \\\n  -d '{\"eventType\": \"user.created\", \"payload\": {\"id\": 1}}'" }
             }
-            (more(next(endpoints).map(|next| format!("{}?iterator={next}", link(&["app", app])))))
+        } @else {
+            (table(&heads, &table_rows, ""))
+            @if asked < usize::try_from(int(overview, "endpointCount")).unwrap_or(0) { p.dim { "Numbers are of the newest " (asked) " endpoints." } }
+            (more(next(endpoints).map(|next| format!("{here}?iterator={next}"))))
         }
         details open[rows(endpoints).is_empty()] {
             summary { "New endpoint" }
@@ -49,6 +73,28 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
                 button type="submit" { "Create" }
             }
         }
+        @if !rows(endpoints).is_empty() { h2 { "Attempts" } (chart(&here, *hours, &[overview])) }
+        @if session.app.is_none() && !is_source(app) { (tools(session, &here, about)) }
+    }
+}
+
+/// What the owner does with an application itself.
+fn tools(session: &Session, here: &str, about: &Value) -> Markup {
+    let form = |what: &str, word, fields| Form {
+        to: format!("{here}/{what}"),
+        proof: session.proof(),
+        word,
+        fields,
+        more: html! {},
+    };
+    html! {
+        h2 { "The application" }
+        (folded("A link for the customer", false, &form("portal", "Make a link", portal_fields())))
+        (folded("Change it", false, &form("edit-app", "Save", vec![
+            field("name", "Name", Kind::Text).value(text(about, "name")).required(),
+            field("uid", "Your own id for it", Kind::Text).value(text(about, "uid")),
+        ])))
+        (folded("Delete it", false, &form("delete-app", "Delete for good, with its endpoints and messages", Vec::new())))
     }
 }
 
@@ -68,10 +114,10 @@ pub(super) fn event_boxes(event_types: &Value, chosen: &[&str]) -> Markup {
             fieldset {
                 legend { "Events (none chosen: all)" }
                 @for (group, members) in grouped(rows(event_types)) {
-                    @if !group.is_empty() { p.group { (group) } }
+                    @if !group.is_empty() { label.group { input type="checkbox" data-group=(group); (group) } }
                     @for event in members {
                         @let name = text(event, "name");
-                        label.box { input type="checkbox" name="event" value=(name) checked[chosen.contains(&name)]; code { (name) } " " span.dim { (text(event, "description")) } }
+                        label.box { input type="checkbox" name="event" value=(name) data-of=(group) checked[chosen.contains(&name)]; code { (name) } " " span.dim { (text(event, "description")) } }
                     }
                 }
             }
@@ -87,7 +133,20 @@ pub(crate) struct MessagesView<'a> {
     pub(crate) filters: &'a [(&'static str, Option<String>)],
     /// Whether this is the newest page, which changes by itself.
     pub(crate) newest: bool,
+    pub(crate) endpoints: &'a Value,
+    /// How many endpoints are asked for a status where none is named.
+    pub(crate) asked: usize,
 }
+
+/// How a delivery may stand.
+const STATUSES: [(&str, &str); 6] = [
+    ("", "any"),
+    ("0", "delivered"),
+    ("1", "pending"),
+    ("2", "failed"),
+    ("3", "waiting for a retry"),
+    ("4", "filtered"),
+];
 
 /// An application's messages, newest first.
 pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
@@ -104,10 +163,20 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
             label { "Tag" input name="tag" value=[value("tag")]; }
             label { "After" input name="after" placeholder="2026-11-22T00:00:00Z" value=[value("after")]; }
             label { "Before" input name="before" placeholder="2026-11-23T00:00:00Z" value=[value("before")]; }
+            label { "Status" select name="status" {
+                @for (number, word) in STATUSES { option value=(number) selected[value("status") == Some(number)] { (word) } }
+            } }
+            label { "Endpoint" select name="endpoint" {
+                option value="" { "any" }
+                @for endpoint in rows(view.endpoints) { option value=(text(endpoint, "id")) selected[value("endpoint") == Some(text(endpoint, "id"))] { (text(endpoint, "url")) } }
+            } }
             button type="submit" { "Show" }
         }
+        @if value("status").is_some() && value("endpoint").is_none() && rows(view.endpoints).len() > view.asked {
+            p.dim { "These are of the newest " (view.asked) " endpoints. Choose one to see another's." }
+        }
         div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 2s")]
-            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] {
+            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             @if rows(view.page).is_empty() {
                 p { "No message here" @if kept.is_empty() { " yet. " } @else { " that fits these filters. " } "New ones show up by themselves." }
             } @else {
@@ -115,7 +184,7 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
                     thead { tr { th { "Event type" } th { "Id" } th { "Event id" } th { "Tags" } th { "Accepted" } } }
                     tbody { @for message in rows(view.page) {
                         tr {
-                            td { a href=(link(&["app", view.app, "message", text(message, "id")])) { (text(message, "eventType")) } }
+                            td { a href=(link(&["app", view.app, "message", text(message, "id")])) { (text(message, "eventType")) } " " (status(message)) }
                             td { code { (text(message, "id")) } }
                             td { (text(message, "eventId")) }
                             td { @for tag in texts(message, "tags") { span.tag { (tag) } " " } }

@@ -1,9 +1,10 @@
 //! The page of an endpoint: its state, what it gets, its attempts, and what one can do with it.
 
 use super::app::{event_boxes, events_of};
+use super::form::{Field, Form, Kind, facts, field, folded, hidden, mono, plain, result, table};
 use super::message::attempts;
-use super::{button, endpoint_state, more, time};
-use crate::data::{flag, int, items, link, next, text, texts};
+use super::{button, endpoint_state, more, pretty, time};
+use crate::data::{flag, int, items, lines, link, next, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -18,73 +19,93 @@ pub(crate) struct EndpointView<'a> {
     pub(crate) plugins: &'a Value,
     pub(crate) attempts: &'a Value,
     pub(crate) event_types: &'a Value,
+    /// The plugins that could be attached.
+    pub(crate) store: &'a Value,
+    /// The event by which the provider that it sends as tests endpoints.
+    pub(crate) test_event: Option<&'a str>,
     /// The status that attempts are limited to.
     pub(crate) status: Option<&'a str>,
+    /// Until when the secret before this one signs, too, if it does.
+    pub(crate) old_secret_until: Option<&'a str>,
     /// Whether these are the newest attempts, which change by themselves.
     pub(crate) newest: bool,
 }
 
+/// What a pace counts by.
+const WINDOWS: [(&str, &str); 3] = [("second", "a second"), ("minute", "a minute"), ("hour", "an hour")];
+/// In which order deliveries are made.
+const ORDERS: [(&str, &str); 2] = [("", "as fast as it goes"), ("fifo", "one after the other, in order")];
+/// What becomes of a delivery when a plugin fails.
+const ON_ERROR: [(&str, &str); 3] =
+    [("hold", "hold it, and try again"), ("deliver", "deliver it without the plugin"), ("drop", "drop it")];
+/// What can be sent again.
+const AGAIN: [(&str, &str); 3] = [
+    ("recover", "what failed"),
+    ("replay-missing", "what was never tried"),
+    ("bulk-replay", "what was tried, whatever came of it"),
+];
+/// How the newest attempt of what is sent again ended.
+const ENDED: [(&str, &str); 4] = [("", "any"), ("0", "delivered"), ("2", "failed"), ("4", "filtered")];
+
 /// An endpoint.
 pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
-    let id = text(view.endpoint, "id");
+    let EndpointView { session, endpoint, stats, .. } = view;
+    let id = text(endpoint, "id");
     let here = link(&["app", view.app, "endpoint", id]);
     let to = |what: &str| format!("{here}/{what}");
-    let disabled = flag(view.endpoint, "disabled");
+    let proof = ("_proof", session.proof());
+    let flip = |name: &str| if flag(endpoint, name) { "false" } else { "true" };
+    let (disabled, paused) = (flag(endpoint, "disabled"), flag(endpoint, "paused"));
+    let number = |name: &str| plain(&int(stats, name).to_string());
     html! {
         div id="live" hx-get=[view.newest.then_some(&here)] hx-trigger=[view.newest.then_some("every 3s")]
-            hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] {
-            dl.facts {
-                div { dt { "State" } dd { (endpoint_state(view.endpoint)) } }
-                div { dt { "Delivered, 28 days" } dd { (int(view.stats, "success")) } }
-                div { dt { "Failed" } dd { (int(view.stats, "fail")) } }
-                div { dt { "Pending" } dd { (int(view.stats, "pending")) } }
-                div { dt { "Waiting for a retry" } dd { (int(view.stats, "sending")) } }
-                div { dt { "Events" } dd { (events_of(view.endpoint)) } }
-                div { dt { "Id" } dd { code { (id) } } }
-                div { dt { "Created" } dd { (time(text(view.endpoint, "createdAt"))) } }
-            }
+            hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
+            (facts(&[
+                ("State", endpoint_state(endpoint)),
+                ("Delivered, 28 days", number("success")),
+                ("Failed", number("fail")),
+                ("Filtered", number("canceled")),
+                ("Pending", number("pending")),
+                ("Waiting for a retry", number("sending")),
+                ("Old secret signs, too", html! { @if let Some(until) = view.old_secret_until { "until " (time(until)) } }),
+                ("Events", events_of(endpoint)),
+                ("Sends as", plain(text(endpoint, "preset"))),
+                ("Id", mono(id)),
+                ("Created", time(text(endpoint, "createdAt"))),
+            ]))
         }
-        @if !text(view.endpoint, "description").is_empty() { p { (text(view.endpoint, "description")) } }
+        @if !text(endpoint, "description").is_empty() { p { (text(endpoint, "description")) } }
         div.actions {
-            (button(&to("toggle"), if disabled { "Enable" } else { "Disable" }, None, None, &[("_proof", view.session.proof()), ("disabled", if disabled { "false" } else { "true" })]))
+            (button(&to("toggle"), if disabled { "Enable" } else { "Disable" }, None, None, &[proof, ("disabled", flip("disabled"))]))
+            (button(&to("toggle"), if paused { "Go on" } else { "Pause" }, None, None, &[proof, ("paused", flip("paused"))]))
             (button(&to("secret"), "Show the secret", Some("#result"), None, &[]))
             (button(&to("rotate"), "Rotate the secret", Some("#result"), Some("The old secret goes on signing for a day beside the new one. Rotate?"), &[]))
-            (button(&to("delete"), "Delete", None, Some("Delete this endpoint for good, with what waits for it?"), &[("_proof", view.session.proof())]))
+            (button(&to("delete"), "Delete", None, Some("Delete this endpoint for good, with what waits for it?"), &[proof]))
         }
-        div id="result" aria-live="polite" {}
-        details {
-            summary { "Send a test event" }
-            form.stack hx-post=(to("test")) hx-target="#result" {
-                label { "Event type" input name="eventType" list="types" required value=[texts(view.endpoint, "eventTypes").first()]; }
-                datalist id="types" { @for event in items(view.event_types, "data") { option value=(text(event, "name")) {} } }
-                label { "Payload (optional; else the event type's own example)" textarea name="payload" rows="4" placeholder="{\"id\": 1}" {} }
-                button type="submit" { "Send" }
-            }
-        }
-        details {
-            summary { "Send again" }
-            form.stack hx-post=(to("replay")) hx-target="#result" {
-                label { "Since" input name="since" required placeholder="2026-11-22T00:00:00Z"; }
-                label { "What" select name="what" {
-                    option value="recover" { "what failed" }
-                    option value="replay-missing" { "what was never tried" }
-                    option value="bulk-replay" { "what was tried, whatever came of it" }
-                } }
-                button type="submit" { "Start" }
-            }
-        }
+        p.dim { "While it is paused, what is accepted waits for it; what is accepted while it is disabled passes by." }
+        (result())
+        @if session.app.is_none() { (test(view, &to("test"))) }
+        (folded("Send again", false, &Form { to: to("count"), proof: session.proof(), word: "Count", fields: vec![
+            field("what", "What", Kind::Choice(&AGAIN)),
+            field("since", "Accepted since", Kind::Text).hint("2026-11-22T00:00:00Z").required(),
+            field("until", "Until (empty: now; at most 14 days)", Kind::Text).hint("2026-11-23T00:00:00Z"),
+            field("eventTypes", "Only these event types", Kind::Text).hint("user.created, user.deleted"),
+            field("channel", "Only with this channel", Kind::Text),
+            field("tag", "Only with this tag", Kind::Text),
+            field("status", "Only where the newest attempt was", Kind::Choice(&ENDED)),
+        ], more: html! { p.dim { "The last four choose among what was tried." } } }))
         details {
             summary { "Change it" }
-            form.stack method="post" action=(to("edit")) {
-                input type="hidden" name="_proof" value=(view.session.proof());
-                label { "URL" input name="url" type="url" required value=(text(view.endpoint, "url")); }
-                label { "Description" input name="description" value=(text(view.endpoint, "description")); }
-                label { "Requests a second at most (empty: no limit)" input name="throttleRate" inputmode="numeric" pattern="[0-9]*" value=(view.endpoint.get("throttleRate").and_then(Value::as_i64).map(|rate| rate.to_string()).unwrap_or_default()); }
-                (event_boxes(view.event_types, &texts(view.endpoint, "eventTypes")))
+            form.stack method="post" action=(to("edit")) hx-post=(to("edit")) hx-target="#result" hx-swap="innerHTML show:top" {
+                input type="hidden" name="_proof" value=(session.proof());
+                label { "URL" input name="url" type="url" required value=(text(endpoint, "url")); }
+                (super::form::fields(&edited(endpoint)))
+                (event_boxes(view.event_types, &texts(endpoint, "eventTypes")))
                 button type="submit" { "Save" }
             }
         }
-        (settings(view))
+        (headers(view, &to("header")))
+        (plugins(view, &here))
         h2 { "Attempts" }
         nav.tabs aria-label="Attempts by status" {
             @for (word, value) in [("all", None), ("success", Some("0")), ("failed", Some("2")), ("filtered", Some("4"))] {
@@ -98,20 +119,129 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
     }
 }
 
-fn settings(view: &EndpointView<'_>) -> Markup {
-    let headers = view.headers.get("headers").and_then(Value::as_object);
-    let plugins = items(view.plugins, "plugins");
+/// The fields of the form that changes an endpoint, besides its URL and its events.
+fn edited(endpoint: &Value) -> Vec<Field<'static>> {
+    let number = |of: Option<&Value>| of.and_then(Value::as_i64).map(|n| n.to_string()).unwrap_or_default();
+    let within = |name: &str, part: &str| endpoint.get(name).and_then(|of| of.get(part));
+    let scheme = endpoint.get("scheme").filter(|scheme| !scheme.is_null());
+    vec![
+        field("description", "Description", Kind::Text).value(text(endpoint, "description")),
+        field("throttleRate", "Requests a second at most (empty: no limit)", Kind::Text)
+            .value(number(endpoint.get("throttleRate"))),
+        field("paceLimit", "Or requests in a window at most", Kind::Text)
+            .value(number(within("pace", "limit"))),
+        field("paceWindow", "The window", Kind::Choice(&WINDOWS))
+            .value(within("pace", "window").and_then(Value::as_str).unwrap_or_default()),
+        field("order", "Order", Kind::Choice(&ORDERS)).value(text(endpoint, "order")),
+        field("batchEvents", "Events in one request at most (empty: one)", Kind::Text)
+            .value(number(within("batch", "maxEvents"))),
+        field("batchWait", "How long the first may wait for others, in milliseconds", Kind::Text)
+            .value(number(within("batch", "maxWaitMs"))),
+        field("preset", "Send as this provider (a preset's name; empty: as this gateway)", Kind::Text)
+            .value(text(endpoint, "preset"))
+            .hint("loops"),
+        field("presetParams", "What the preset leaves open, a line each", Kind::Area(2))
+            .value(lines(endpoint.get("presetParams")))
+            .hint("name: value"),
+        field("scheme", "The scheme of the preset custom, as JSON", Kind::Area(3))
+            .value(scheme.map(pretty).unwrap_or_default()),
+    ]
+}
+
+fn test(view: &EndpointView<'_>, to: &str) -> Markup {
+    let chosen = view.test_event.or_else(|| texts(view.endpoint, "eventTypes").first().copied());
     html! {
-        @if headers.is_some_and(|headers| !headers.is_empty()) || !items(view.headers, "sensitive").is_empty() {
-            h2 { "Headers" }
-            table { tbody {
-                @for (name, value) in headers.into_iter().flatten() { tr { td { code { (name) } } td { (value.as_str().unwrap_or_default()) } } }
-                @for name in texts(view.headers, "sensitive") { tr { td { code { (name) } } td.dim { "hidden" } } }
-            } }
+        details {
+            summary { "Send a test event" }
+            form.stack hx-post=(to) hx-target="#result" {
+                label { "Event type" input name="eventType" list="types" required value=[chosen]; }
+                datalist id="types" { @for event in items(view.event_types, "data") { option value=(text(event, "name")) {} } }
+                label { "Payload (optional; else the event type's own example)" textarea name="payload" rows="4" placeholder="{\"id\": 1}" {} }
+                button type="submit" { "Send" }
+            }
         }
-        @if !plugins.is_empty() {
-            h2 { "Plugins" }
-            ol { @for plugin in plugins { li { (text(plugin, "name")) " " span.dim { "when it fails: " (text(plugin, "onError")) } } } }
+    }
+}
+
+fn headers(view: &EndpointView<'_>, to: &str) -> Markup {
+    let shown = view.headers.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let shown = shown.map(|(name, value)| (name.as_str(), plain(value.as_str().unwrap_or_default())));
+    let secret =
+        texts(view.headers, "sensitive").into_iter().map(|name| (name, html! { span.dim { "hidden" } }));
+    let table_rows: Vec<_> = shown
+        .chain(secret)
+        .map(|(name, value)| {
+            vec![
+                mono(name),
+                value,
+                button(to, "Remove", None, None, &[("_proof", view.session.proof()), ("name", name)]),
+            ]
+        })
+        .collect();
+    html! {
+        h2 { "Headers" }
+        (table(&["Name", "Value", "Actions"], &table_rows, "None besides the gateway's own."))
+        (folded("Set a header", false, &Form { to: to.to_owned(), proof: view.session.proof(), word: "Set", fields: vec![
+            field("name", "Name", Kind::Text).hint("x-team").required(),
+            field("value", "Value", Kind::Text).required(),
+        ], more: html! {} }))
+    }
+}
+
+fn plugins(view: &EndpointView<'_>, here: &str) -> Markup {
+    let attached = items(view.plugins, "plugins");
+    let last = attached.len().saturating_sub(1);
+    let proof = view.session.proof();
+    let form = |name: Field<'static>, plugin: &Value, at: String, word| Form {
+        to: format!("{here}/plugin"),
+        proof,
+        word,
+        fields: vec![
+            hidden("at", at),
+            name,
+            field("version", "Version (empty: the current one)", Kind::Text).value(text(plugin, "version")),
+            field("onError", "When it fails", Kind::Choice(&ON_ERROR)).value(text(plugin, "onError")),
+            field("config", "Configuration (JSON)", Kind::Area(3)).value(
+                plugin.get("config").filter(|config| !config.is_null()).map(pretty).unwrap_or_default(),
+            ),
+        ],
+        more: html! {},
+    };
+    html! {
+        h2 { "Plugins" }
+        p.dim { "Each delivery passes them in this order." }
+        @if attached.is_empty() { p.dim { "None." } }
+        ol { @for (at, plugin) in attached.iter().enumerate() {
+            @let index = at.to_string();
+            @let one = |what: &str, word: &str| button(&format!("{here}/plugin-{what}"), word, None, None, &[("_proof", proof), ("at", &index)]);
+            li {
+                b { (text(plugin, "name")) } " " code { (text(plugin, "runningVersion").get(..12).unwrap_or(text(plugin, "runningVersion"))) }
+                @if text(plugin, "version").is_empty() { span.dim { ", follows the current version" } }
+                span.dim { ", when it fails: " (text(plugin, "onError")) } " "
+                @if at > 0 { (one("up", "Up")) " " }
+                @if at < last { (one("down", "Down")) " " }
+                (one("off", "Detach"))
+                (folded("Change it", false, &form(hidden("name", text(plugin, "name")), plugin, index.clone(), "Save")))
+            }
+        } }
+        (folded("Attach a plugin", false, &form(field("name", "Name", Kind::Text).hint("redact-pii").required(), &Value::Null, String::new(), "Attach")))
+        @if !rows(view.store).is_empty() {
+            p.dim { "There are: " @for plugin in rows(view.store) { code { (text(plugin, "name")) } " " } }
+        }
+    }
+}
+
+/// How many messages would be sent again, and the button that does it.
+pub(crate) fn counted(session: &Session, to: String, count: &Value, asked: Vec<Field<'_>>) -> Markup {
+    let messages = int(count, "messages");
+    let complete = flag(count, "complete");
+    html! {
+        div.task role="status" {
+            @if messages == 0 && complete { p { "There is nothing to send again." } } @else {
+                p { @if !complete { "At least " } b { (messages) } @if messages == 1 { " message" } @else { " messages" } " would be sent again."
+                    @if !complete { " There is more than is counted at once: the whole period is gone through." } }
+                (super::form::show(&Form { to, proof: session.proof(), word: "Send them again", fields: asked, more: html! {} }))
+            }
         }
     }
 }

@@ -1,16 +1,32 @@
 //! Templates. They show what they are given, and decide nothing.
 
 mod app;
+mod catalog;
 mod endpoint;
+mod form;
 mod layout;
+pub(crate) mod live;
 mod message;
+mod overview;
+mod plugin;
+mod settings;
+mod source;
 mod tenant;
+mod timeline;
+
+pub(crate) use form::hidden;
 
 pub(crate) use app::{AppView, MessagesView, app, messages};
-pub(crate) use endpoint::{EndpointView, endpoint, secret};
+pub(crate) use catalog::{event_type, event_types};
+pub(crate) use endpoint::{EndpointView, counted, endpoint, secret};
 pub(crate) use layout::{Place, login, page, refused};
 pub(crate) use message::{MessageView, message};
-pub(crate) use tenant::{apps, event_types, plugins, task, tasks};
+pub(crate) use overview::period;
+pub(crate) use plugin::{plugin, plugins, tested};
+pub(crate) use settings::{portal, settings};
+pub(crate) use source::{SourceView, new_source, rejected, source, sources};
+pub(crate) use tenant::{OverviewView, overview, task, tasks};
+pub(crate) use timeline::attempt;
 
 use crate::data::{flag, int, text};
 use maud::{Markup, html};
@@ -30,8 +46,11 @@ pub(crate) fn status(of: &Value) -> Markup {
 
 /// An endpoint's state.
 pub(crate) fn endpoint_state(endpoint: &Value) -> Markup {
-    let (class, word) =
-        if flag(endpoint, "disabled") { ("fail", "disabled") } else { ("success", "enabled") };
+    let (class, word) = match (flag(endpoint, "disabled"), flag(endpoint, "paused")) {
+        (true, _) => ("fail", "disabled"),
+        (_, true) => ("pending", "paused"),
+        _ => ("success", "enabled"),
+    };
     html! { span class={ "status " (class) } { (word) } }
 }
 
@@ -53,7 +72,8 @@ pub(crate) fn button(
         form.inline method="post" action=(to) hx-post=[target.map(|_| to)] hx-target=[target] hx-swap=[target.map(|_| "innerHTML")]
             hx-confirm=[confirm.filter(|_| target.is_some())] data-confirm=[confirm.filter(|_| target.is_none())] {
             @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
-            button type="submit" { (word) }
+            // By its id it keeps the focus where its list is fetched again.
+            button id={ (to) @for (_, value) in fields.iter().filter(|(name, _)| *name != "_proof") { "#" (value) } } type="submit" { (word) }
         }
     }
 }
@@ -63,7 +83,39 @@ pub(crate) fn more(to: Option<String>) -> Markup {
     html! { @if let Some(to) = to { p { a.more href=(to) rel="next" { "Older →" } } } }
 }
 
+/// As much of a text from its beginning as makes so many bytes of HTML, and whether that is not all.
+pub(crate) fn excerpt(text: &str, most: usize) -> (&str, bool) {
+    let mut left = most;
+    for (at, c) in text.char_indices() {
+        // As they are escaped.
+        let size = match c {
+            '"' => 6,
+            '&' => 5,
+            '<' | '>' => 4,
+            c => c.len_utf8(),
+        };
+        let Some(rest) = left.checked_sub(size) else { return (text.get(..at).unwrap_or_default(), true) };
+        left = rest;
+    }
+    (text, false)
+}
+
 /// The first line of a JSON text, or the whole with indentation.
 pub(crate) fn pretty(payload: &Value) -> String {
     serde_json::to_string_pretty(payload).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters_and_by_what_it_becomes() {
+        assert_eq!(excerpt("a\"b", 8), ("a\"b", false));
+        assert_eq!(excerpt("a\"b", 7), ("a\"", true));
+        assert_eq!(excerpt("é<", 5), ("é", true));
+        let long = "\"<é&".repeat(99);
+        let (head, _) = excerpt(&long, 500);
+        assert!(html! { (head) }.into_string().len() <= 500);
+    }
 }

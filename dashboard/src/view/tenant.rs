@@ -1,96 +1,60 @@
-//! The pages of a tenant: applications, event types, plugins, tasks.
+//! The pages of a tenant: how its applications do, and its background tasks.
 
-use super::{button, more, pretty, time};
-use crate::data::{flag, int, items, link, next, rows, text};
+use super::form::{Form, Kind, field, folded, mono, plain, table};
+use super::overview::{chart, numbers, waiting};
+use super::{button, more, time};
+use crate::data::{items, link, next, rows, text};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// All applications.
-pub(crate) fn apps(session: &Session, page: &Value) -> Markup {
-    html! {
-        details open[rows(page).is_empty()] {
-            summary { "New application" }
-            form.stack method="post" action=(link(&["new-app"])) {
-                input type="hidden" name="_proof" value=(session.proof());
-                label { "Name" input name="name" required placeholder="One of your customers"; }
-                label { "Your own id for it (optional)" input name="uid" pattern="[a-zA-Z0-9._\\-]+" placeholder="customer-42"; }
-                button type="submit" { "Create" }
-            }
-        }
-        @if rows(page).is_empty() {
-            p { "There are no applications yet. An application is one consumer of your webhooks, usually a customer: it has endpoints, and gets messages." }
-        } @else {
-            table {
-                thead { tr { th { "Name" } th { "Id" } th { "Your id" } th { "Created" } } }
-                tbody { @for app in rows(page) {
-                    tr {
-                        td { a href=(link(&["app", text(app, "id")])) { (text(app, "name")) } }
-                        td { code { (text(app, "id")) } }
-                        td { (text(app, "uid")) }
-                        td { (time(text(app, "createdAt"))) }
-                    }
-                } }
-            }
-            (more(next(page).map(|next| format!("{}?iterator={next}", crate::PREFIX))))
-        }
-    }
+/// What the overview shows.
+pub(crate) struct OverviewView<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) apps: &'a Value,
+    /// What the first of them told.
+    pub(crate) told: &'a [Value],
+    pub(crate) hours: i64,
+    /// How many endpoints of each were asked.
+    pub(crate) endpoints: usize,
 }
 
-/// The catalog of event types, by group.
-pub(crate) fn event_types(page: &Value) -> Markup {
+/// All applications, and how they do.
+pub(crate) fn overview(view: &OverviewView<'_>) -> Markup {
+    let OverviewView { session, apps, told, hours, endpoints } = view;
+    let table_rows: Vec<_> = rows(apps)
+        .iter()
+        .enumerate()
+        .map(|(at, app)| {
+            let mut cells = vec![
+                html! { a href=(link(&["app", text(app, "id")])) { (text(app, "name")) } },
+                mono(text(app, "id")),
+                plain(text(app, "uid")),
+            ];
+            cells.extend(numbers(told.get(at)));
+            cells.push(time(text(app, "createdAt")));
+            cells
+        })
+        .collect();
+    let heads = ["Name", "Id", "Your id", "Delivered", "Failed", "Pending", "Created"];
+    let named: Vec<(&str, &Value)> = rows(apps).iter().map(|app| text(app, "id")).zip(*told).collect();
+    let all: Vec<&Value> = told.iter().collect();
     html! {
-        @if rows(page).is_empty() {
-            p { "There are no event types yet. Create them by the API (" code { "POST /api/v1/event-type" } "), or import them from an OpenAPI document." }
-        }
-        @for (group, members) in grouped(rows(page)) {
-            @if !group.is_empty() { h2 { (group) } }
-            @for event in members {
-                details {
-                    summary { code { (text(event, "name")) } " " (text(event, "description"))
-                        @if flag(event, "deprecated") { " " span.status.pending { "deprecated" } } }
-                    @if let Some(schemas) = event.get("schemas").filter(|schemas| !schemas.is_null()) {
-                        pre tabindex="0" { (pretty(schemas)) }
-                    } @else { p.dim { "It has no schema." } }
-                }
+        (super::form::result())
+        @if !rows(apps).is_empty() {
+            div id="overview" hx-get={ (crate::PREFIX) "?hours=" (hours) } hx-trigger="every 30s" hx-select="#overview" hx-swap="outerHTML" hx-disinherit="*" {
+                (chart(crate::PREFIX, *hours, &all))
+                (waiting(&named))
+                p.dim { "Numbers are of the " (told.len()) " applications at the top of the list below, and of the newest " (endpoints) " endpoints of each." }
             }
         }
-        (more(next(page).map(|next| format!("{}?iterator={next}", link(&["event-types"])))))
-    }
-}
-
-/// Event types in groups, in the order of their first members.
-pub(super) fn grouped(events: &[Value]) -> Vec<(&str, Vec<&Value>)> {
-    let mut groups: Vec<(&str, Vec<&Value>)> = Vec::new();
-    for event in events {
-        let name = text(event, "groupName");
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, members)) => members.push(event),
-            None => groups.push((name, vec![event])),
-        }
-    }
-    groups
-}
-
-/// The plugins of a tenant.
-pub(crate) fn plugins(page: &Value) -> Markup {
-    html! {
-        @if rows(page).is_empty() {
-            p { "There are no plugins yet. " code { "cargo xtask plugin new" } " begins one; " code { "PUT /api/v1/plugin/{name}" } " uploads it." }
-        } @else {
-            table {
-                thead { tr { th { "Name" } th { "What it does" } th { "Versions" } th { "Current" } th { "Changed" } } }
-                tbody { @for plugin in rows(page) {
-                    tr {
-                        td { (text(plugin, "name")) }
-                        td { (plugin.get("manifest").map(|about| text(about, "description")).unwrap_or_default()) }
-                        td { (int(plugin, "versions")) }
-                        td { code { (text(plugin, "current").get(..12).unwrap_or_default()) } }
-                        td { (time(text(plugin, "updatedAt"))) }
-                    }
-                } }
-            }
-        }
+        h2 { "Applications" }
+        (folded("New application", rows(apps).is_empty(), &Form { to: link(&["new-app"]), proof: session.proof(), word: "Create", fields: vec![
+            field("name", "Name", Kind::Text).hint("One of your customers").required(),
+            field("uid", "Your own id for it (optional)", Kind::Text).hint("customer-42"),
+        ], more: html! {} }))
+        (table(&heads, &table_rows, "There are no applications yet. An application is one consumer of your webhooks, usually a customer: it has endpoints, and gets messages."))
+        (more(next(apps).map(|next| format!("{}?iterator={next}", crate::PREFIX))))
     }
 }
 
@@ -115,6 +79,7 @@ pub(crate) fn task(task: &Value) -> Markup {
             @if let Some(data) = task.get("data").and_then(Value::as_object) {
                 @for (name, value) in data.iter().filter(|(_, value)| value.is_number()) { span.dim { (name) ": " (value) " " } }
             }
+            @if let Some(progress) = task.get("data").and_then(|data| data.get("progress")) { progress max="100" value=(progress) aria-label="How far it is" {} " " }
             @if running { (button(&link(&["task", id, "cancel"]), "Cancel", Some(&format!("#{element}")), None, &[])) }
             @for fault in items(task, "errors") { p.fault { (fault) } }
         }

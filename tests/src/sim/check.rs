@@ -267,7 +267,7 @@ impl World {
         if self.endpoints[e].held.is_none() {
             return;
         }
-        let ask = StatsAsk { since: 0, until: 1 << 50 };
+        let ask = StatsAsk { since: 0, until: 1 << 50, hours: None };
         let done = self.step_endpoint(e, false, |m, _, _| {
             m.statistics(&ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
         });

@@ -1,17 +1,30 @@
-//! Presets: what the Worker answers from its own data.
+//! Presets: what the Worker answers from its own data, and of what a provider publishes.
 
+use crate::ingest;
 use crate::js::{Random, now};
+use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
 use weir_core::api::model::preset;
 use weir_core::api::route::{Op, Route};
 use weir_core::error::ApiError;
 
-pub(super) fn answer(route: &Route, query: &str, body: &[u8]) -> Result<Reply, ApiError> {
+pub(super) async fn answer(
+    env: &JsValue,
+    route: &Route,
+    query: &str,
+    body: &[u8],
+) -> Result<Reply, ApiError> {
     let name = route.params.first().map_or("", String::as_str);
     match route.op {
         Op::PresetList => preset::list(query),
         Op::PresetGet => preset::get(name),
-        Op::PresetVerify => preset::verify(name, body, now()),
+        Op::PresetVerify => {
+            let keys = match preset::key_url(name, body, now())? {
+                Some(url) => Some(ingest::published(env, &url).await),
+                None => None,
+            };
+            preset::verify(name, body, now(), keys)
+        }
         _ => preset::sign(name, body, now(), &mut Random),
     }
 }

@@ -14,10 +14,12 @@ use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
 use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut};
 use crate::api::model::message::{MessageIn, MessageOut};
 use crate::api::model::openapi::{self, ImportOut};
+use crate::api::model::overview::OverviewOut;
 use crate::api::model::plugin::{AttachmentsIn, AttachmentsOut, CurrentIn, PluginOut, TestIn, VersionOut};
 use crate::api::model::preset::{PresetOut, RequestIn, SignedOut, VerdictOut};
+use crate::api::model::setting::SettingOut;
 use crate::api::model::source::{self, AcceptedOut, RotateTokenOut, SourceOut};
-use crate::api::model::task::{BackgroundTaskOut, BulkReplayIn, PeriodIn, TaskOut};
+use crate::api::model::task::{BackgroundTaskOut, BulkReplayIn, CountOut, PeriodIn, TaskOut};
 use crate::api::model::usage::{UsageIn, UsageOut};
 use crate::api::page::{DEFAULT_LIMIT, ListOut, MAX_LIMIT};
 use crate::api::route::Op;
@@ -95,16 +97,24 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .error(400),
         Op::Recover => doc("v1.endpoint.recover", ENDPOINT, "Send again what failed")
             .body::<PeriodIn>()
+            .dry_run()
             .answers::<TaskOut>(202, "Started.")
             .error(400),
         Op::ReplayMissing => doc("v1.endpoint.replay-missing", ENDPOINT, "Send what was never tried")
             .body::<PeriodIn>()
+            .dry_run()
             .answers::<TaskOut>(202, "Started.")
             .error(400),
         Op::BulkReplay => doc("v1.endpoint.bulk-replay", ENDPOINT, "Send again what was tried")
             .body::<BulkReplayIn>()
+            .dry_run()
             .answers::<TaskOut>(202, "Started.")
             .error(400),
+        Op::Overview => doc("weir.application.overview", APPLICATION, "How an application does")
+            .about("Attempts by the hour, and what waits, of up to 50 endpoints: the newest.")
+            .query("hours", "How many hours back.", json!({ "type": "integer", "minimum": 1, "maximum": 672, "default": 24 }))
+            .query("limit", "How many endpoints to ask.", json!({ "type": "integer", "minimum": 1, "maximum": 50, "default": 50 }))
+            .answers::<OverviewOut>(200, "How it does."),
         Op::SendExample => doc("v1.endpoint.send-example", ENDPOINT, "Send an example to an endpoint")
             .about("Once, to this endpoint alone. Without a payload, the event type's schema has to have an example.")
             .body::<ExampleIn>()
@@ -213,6 +223,9 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         Op::ExpireAll => doc("v1.authentication.expire-all", AUTH, "Take an application's tokens back")
             .optional_body::<ExpireAllIn>()
             .answers_nothing(),
+        Op::SettingsGet => doc("weir.settings.get", HEALTH, "The deployment's settings")
+            .about("Of secrets, whether they are set.")
+            .answers::<Vec<SettingOut>>(200, "All settings, in order."),
         Op::Whoami => {
             doc("v1.authentication.whoami", AUTH, "Whose token this is").answers::<WhoamiOut>(200, "Whose it is.")
         }
@@ -386,6 +399,13 @@ impl Doc {
     fn period(self) -> Self {
         self.time("since", "From when on; 28 days before `until`, where it is left out.")
             .time("until", "Until when; now, where it is left out.")
+    }
+
+    /// A task that can be counted first.
+    fn dry_run(self) -> Self {
+        self.flag("dry_run", false, "Only count what it would touch.")
+            .answers::<CountOut>(200, "So many, or at least so many (dry_run).")
+            .error(503)
     }
 
     fn messages(self) -> Self {

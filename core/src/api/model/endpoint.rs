@@ -133,6 +133,9 @@ pub struct EndpointContent {
     /// In which order; none for no promise.
     #[n(15)]
     pub order: Option<Order>,
+    /// Deliveries wait; nothing is sent until this is taken back. None for no.
+    #[n(16)]
+    pub paused: Option<bool>,
 }
 
 impl EndpointContent {
@@ -221,6 +224,7 @@ impl EndpointContent {
         self.apply_preset(patch.preset, patch.preset_params, patch.scheme);
         patch.batch.apply(&mut self.batch);
         patch.order.apply(&mut self.order);
+        patch.paused.apply(&mut self.paused);
         self.settle();
     }
 
@@ -246,6 +250,12 @@ impl EndpointContent {
     fn settle(&mut self) {
         self.event_types = none_if_empty(self.event_types.take().map(unique));
         self.channels = none_if_empty(self.channels.take().map(unique));
+        self.paused = self.paused.filter(|paused| *paused);
+    }
+
+    /// Whether something may be sent: it is neither disabled nor paused.
+    pub fn sends(&self) -> bool {
+        !self.disabled && self.paused.is_none()
     }
 }
 
@@ -325,6 +335,9 @@ pub(crate) struct Fields {
     /// In which order deliveries are made; none for no promise.
     #[serde(default)]
     order: Option<Order>,
+    /// Deliveries wait; nothing is sent until this is taken back.
+    #[serde(default)]
+    paused: Option<bool>,
     // Only create reads the last two.
     /// Made where there is none; only when it is created.
     #[serde(default)]
@@ -353,6 +366,7 @@ impl Fields {
             send_as: None,
             batch: self.batch,
             order: self.order,
+            paused: self.paused,
         };
         content.apply_preset(self.preset.into(), self.preset_params.into(), self.scheme.into());
         content.settle();
@@ -461,6 +475,8 @@ pub struct EndpointPatch {
     pub batch: Patch<Batch>,
     /// In which order deliveries are made.
     pub order: Patch<Order>,
+    /// Deliveries wait; nothing is sent until this is taken back.
+    pub paused: Patch<bool>,
     /// Replaces the secret at once, without a time in which both are valid. SDKs before 2.0 offer it.
     pub secret: Patch<String>,
 }
@@ -537,6 +553,12 @@ pub struct EndpointOut {
     batch: Option<Batch>,
     /// In which order deliveries are made; none for no promise.
     order: Option<Order>,
+    /// Until when the secret before the current one signs, too; none where none was rotated out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    old_secret_until: Option<String>,
+    /// Deliveries wait; nothing is sent until this is taken back.
+    paused: bool,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
@@ -572,9 +594,17 @@ impl EndpointOut {
             scheme: send_as.scheme.and_then(Example::parse),
             batch: content.batch,
             order: content.order,
+            old_secret_until: None,
+            paused: content.paused == Some(true),
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }
+    }
+
+    /// The same where secrets were rotated out, and sign until then.
+    #[must_use]
+    pub fn with_old_secret(self, until_ms: Option<i64>) -> Self {
+        Self { old_secret_until: until_ms.map(rfc3339), ..self }
     }
 
     /// The id, by which lists go on.

@@ -6,6 +6,8 @@ use crate::api::body::{self, Faults};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
+use crate::frame::Headers;
+use crate::header;
 use crate::id;
 use crate::time::{parse_rfc3339, rfc3339};
 use serde::Deserialize;
@@ -77,7 +79,8 @@ struct TransformationsParams<'a> {
     /// Sent instead of the payload, as it is.
     #[serde(borrow, default)]
     raw_payload: Option<Cow<'a, str>>,
-    /// Not looked at yet: a raw payload, too, is sent as `application/json`.
+    /// Sent along with the message, at most 50; `content-type` says of what kind the raw payload is (without it, it
+    /// is sent as `application/json`). An endpoint's own header of the same name goes before.
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
 }
@@ -133,6 +136,17 @@ impl<'a> MessageIn<'a> {
                 faults.add_kind(&["deliverAt"], msg, "value_error.datetime");
             }
         }
+        for (name, value) in new.brought_headers() {
+            if let Err(fault) = header::check_brought(name, value) {
+                faults.add(&["transformationsParams", "headers", name], fault.to_string());
+            }
+        }
+        let brought = new.brought_headers().count();
+        faults.check(
+            brought <= header::MAX_HEADERS,
+            &["transformationsParams", "headers"],
+            format!("Send at most {} headers with a message, not {brought}.", header::MAX_HEADERS),
+        );
         if let Some(application) = &new.application {
             let mut inner = Faults::default();
             application.check(&mut inner);
@@ -159,10 +173,15 @@ impl<'a> MessageIn<'a> {
         self.transformations_params.as_ref()?.raw_payload.as_deref()
     }
 
-    /// The content type that a raw payload is sent with, where the caller names one.
-    pub fn content_type(&self) -> Option<&str> {
-        let headers = self.transformations_params.as_ref()?.headers.as_ref()?;
-        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, v)| v.as_str())
+    fn brought_headers(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.transformations_params.as_ref().and_then(|params| params.headers.as_ref()).into_iter().flatten()
+    }
+
+    /// The headers that go along with it, where there are any.
+    pub fn headers(&self) -> Option<Headers> {
+        let headers: Headers =
+            self.brought_headers().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+        Some(headers).filter(|headers| !headers.is_empty())
     }
 
     /// For how many days the payload is kept, where the caller says so.
@@ -513,7 +532,8 @@ mod tests {
         let body = br#"{"eventType":"a","payload":{},"transformationsParams":
             {"rawPayload":"a \"text\"","headers":{"content-type":"text/plain"}}}"#;
         let message = MessageIn::parse(body).expect("a message");
-        assert_eq!((message.body(), message.content_type()), (r#"a "text""#, Some("text/plain")));
+        assert_eq!(message.body(), r#"a "text""#);
+        assert_eq!(message.headers(), Some(vec![("content-type".to_owned(), "text/plain".to_owned())]));
         let read: serde_json::Value =
             serde_json::from_str(&message_out_json("msg_1", 0, &message.fields(), true)).expect("json");
         assert_eq!(read["payload"]["rawPayload"], r#"a "text""#);

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::id;
 use crate::preset::{self, Confidence, Preset};
 use crate::rng::Entropy;
-use crate::scheme::{Outgoing, Params, Request, Scheme, Secrets, Verdict};
+use crate::scheme::{Outgoing, Params, Reason, Request, Scheme, Secrets, Verdict};
 use crate::time::{parse_rfc3339, rfc3339};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -275,6 +275,13 @@ impl Asked {
         })
     }
 
+    /// Where the provider's public keys are that it has to be verified with, if any are.
+    fn key_url(&self) -> Option<Result<String, Reason>> {
+        let keys = self.preset.as_ref().and_then(|preset| preset.keys.as_ref());
+        let keys = keys.filter(|_| self.secrets.is_empty())?;
+        Some(keys.locate(&self.request(), &self.params))
+    }
+
     fn request(&self) -> Request<'_> {
         Request { method: &self.method, url: &self.url, headers: &self.headers, body: &self.body }
     }
@@ -325,12 +332,35 @@ pub(crate) struct EventOut {
     timestamp: Option<String>,
 }
 
-/// Answers `preset.verify`.
-pub fn verify(name: &str, bytes: &[u8], now: i64) -> Result<Reply, ApiError> {
-    let asked = Asked::read(name, bytes, now)?;
+/// The URL of the public keys that a call of `preset.verify` needs: where it gives no secret, and the provider publishes
+/// its keys.
+pub fn key_url(name: &str, bytes: &[u8], now: i64) -> Result<Option<String>, ApiError> {
+    Ok(Asked::read(name, bytes, now)?.key_url().and_then(Result::ok))
+}
+
+/// Answers `preset.verify`; with what is at [`key_url`], or why there is nothing.
+pub fn verify(
+    name: &str,
+    bytes: &[u8],
+    now: i64,
+    keys: Option<Result<String, String>>,
+) -> Result<Reply, ApiError> {
+    let mut asked = Asked::read(name, bytes, now)?;
+    let lacking = match (asked.key_url(), keys) {
+        (Some(Ok(_)), Some(Ok(keys))) => {
+            asked.secrets.push(keys);
+            None
+        }
+        (Some(Ok(_)), Some(Err(why))) => Some(Reason::KeysUnavailable(why)),
+        (Some(Err(reason)), _) => Some(reason),
+        _ => None,
+    };
     let secrets: Vec<&str> = asked.secrets.iter().map(String::as_str).collect();
     let request = asked.request();
-    let verdict = asked.scheme.explain(&secrets, &asked.params, &request, asked.now);
+    let verdict = match lacking {
+        Some(reason) => Verdict::Failed(reason),
+        None => asked.scheme.explain(&secrets, &asked.params, &request, asked.now),
+    };
     let proof = match &verdict {
         Verdict::Verified(proof) | Verdict::Authenticated(proof) => Some(proof),
         Verdict::Failed(_) | Verdict::Unattempted => None,
@@ -426,7 +456,7 @@ mod tests {
     }
 
     fn call(name: &str, body: &Value) -> (u16, Value) {
-        answer(verify(name, body.to_string().as_bytes(), NOW))
+        answer(verify(name, body.to_string().as_bytes(), NOW, None))
     }
 
     #[test]
@@ -494,6 +524,29 @@ mod tests {
             let detail = ask(secret, body, signature);
             assert!(detail.contains(hint), "{detail}");
         }
+    }
+
+    #[test]
+    fn published_keys_are_asked_for_where_no_secret_is_given() {
+        let at = |url: &str| {
+            let event = json!({ "SigningCertURL": url, "SignatureVersion": "2", "Signature": "AA==", "Message": "m",
+                "MessageId": "1", "Timestamp": "t", "TopicArn": "a", "Type": "Notification" });
+            json!({ "body": BASE64.encode(event.to_string()) }).to_string().into_bytes()
+        };
+        let good = at("https://sns.us-east-1.amazonaws.com/a.pem");
+        let url = key_url("aws-sns-v2", &good, NOW).expect("a URL");
+        assert_eq!(url.as_deref(), Some("https://sns.us-east-1.amazonaws.com/a.pem"));
+        let code = |body: &[u8], keys: Option<Result<&str, &str>>| {
+            let keys = keys.map(|keys| keys.map(str::to_owned).map_err(str::to_owned));
+            answer(verify("aws-sns-v2", body, NOW, keys)).1["reason"]["code"].as_str().map(str::to_owned)
+        };
+        let cert = include_str!("../../../tests/scheme/keys/rsa.cert.pem");
+        assert_eq!(code(&good, Some(Ok(cert))).as_deref(), Some("mismatch"));
+        assert_eq!(code(&good, Some(Err("it answered 500"))).as_deref(), Some("keys_unavailable"));
+        let foreign = at("https://evil.example/a.pem");
+        assert_eq!(key_url("aws-sns-v2", &foreign, NOW).expect("read"), None);
+        assert_eq!(code(&foreign, None).as_deref(), Some("key_url"));
+        assert_eq!(key_url("stripe", b"{}", NOW).expect("read"), None);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::error::ApiError;
 use crate::header;
 use crate::rng::Entropy;
 use crate::scheme::Params;
-use crate::source::{Custom, Kind, MAX_BODY, MAX_DEDUP_S, OVERLAP_MS, Options, SourceRecord, similar};
+use crate::source::{
+    Custom, Kind, MAX_BODY, MAX_DEDUP_S, OVERLAP_MS, Options, SourceRecord, similar, unsupported,
+};
 use crate::time::rfc3339;
 use crate::vault::Vault;
 use serde::{Deserialize, Serialize};
@@ -214,11 +216,8 @@ fn check_kind(
     faults.check(secrets.len() <= MAX_SECRETS, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
     let long = secrets.iter().any(|secret| secret.len() > MAX_SECRET);
     faults.check(!long, &["config", "secret"], format!("A secret may take {MAX_SECRET} bytes."));
-    if kind == "cron" {
-        faults.add(
-            &["type"],
-            "A gateway has no clock of its own to send by: have a scheduler call the URL of a source.",
-        );
+    if let Some(instead) = unsupported(kind) {
+        faults.add(&["type"], instead);
         return None;
     }
     if Kind::of(kind) != Kind::Custom {
@@ -251,12 +250,14 @@ fn check_kind(
     for (at, fault) in ready.faults() {
         faults.add(&["config", "secrets", &at.to_string()], format!("The secret cannot be used: {fault}"));
     }
-    if preset.keys.is_some() && secrets.is_empty() {
-        faults.add(
-            &["config", "secret"],
+    // Without a secret, the keys that the provider publishes are fetched.
+    let published = preset.keys.as_ref().filter(|_| secrets.is_empty());
+    for param in published.iter().flat_map(|keys| keys.params()) {
+        faults.check(
+            params.get(&param).is_some_and(|value| !value.is_empty()),
+            &["config", "params"],
             format!(
-                "{} publishes its keys, which are not fetched: give its certificate or public key (PEM) as the secret, \
-                 and change it when the provider does.",
+                "{} publishes its keys at an address of your account: give it as '{param}', or a key as the secret.",
                 preset.title
             ),
         );

@@ -224,6 +224,16 @@ impl TaskOut {
     }
 }
 
+/// How many messages a task would touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CountOut {
+    /// So many; where that is not all, at least so many.
+    pub messages: i64,
+    /// Whether everything was looked at.
+    pub complete: bool,
+}
+
 /// A task, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

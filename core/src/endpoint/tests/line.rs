@@ -87,6 +87,37 @@ fn bytes_bound_a_batch_and_never_keep_an_event_from_going() {
 }
 
 #[test]
+fn what_is_no_json_is_refused_with_a_sentence_and_the_others_go_without_it() {
+    let mut sut = Sut::with(batched(3, 1_000));
+    let mut messages = numbered(&mut sut, 3);
+    messages[1].payload = b"<a/>".to_vec().into();
+    let (_, effects) = sut.push(&messages);
+    let [refused, sent] = effects.send.as_slice() else { panic!("{:?}", effects.send) };
+    assert_eq!((ids(refused), &refused.body[..]), (vec![messages[1].id.clone()], &b""[..]));
+    assert!(refused.refused.as_ref().is_some_and(|why| why.contains("no JSON")), "{refused:?}");
+    assert_eq!((&sent.body[..], &sent.refused), (&br#"[{ "n" : 0 },{ "n" : 2 }]"#[..], &None));
+    let starts = sut.endpoint.windows.iter().map(|window| window.starts().count()).sum::<usize>();
+    assert_eq!((starts, sut.endpoint.under_way()), (0, 1), "what is refused holds no place");
+    let (refused, sent) = (refused.clone(), sent.clone());
+    sut.answer(sent, 200);
+    let why = refused.refused.clone().unwrap();
+    let outcome = AttemptOutcome::Failed(Failure::Refused(why));
+    let result = refused.ended(sut.now, outcome);
+    sut.endpoint.record(sut.now, &mut sut.rng, vec![result]).unwrap();
+    assert_eq!(
+        (sut.stats(), sut.due()),
+        ((2, 1, 0), 1),
+        "it fails by the schedule, as anything that is refused"
+    );
+    // Alone it is no broken array either.
+    let mut sut = Sut::with(batched(1, 0));
+    let mut messages = sut.messages(1);
+    messages[0].payload = b"not json".to_vec().into();
+    let sent = sut.push(&messages).1.send;
+    assert!(sent.len() == 1 && sent[0].refused.is_some() && sent[0].body.is_empty(), "{sent:?}");
+}
+
+#[test]
 fn a_batch_that_failed_meets_again_and_is_the_same_to_its_receiver() {
     let mut sut = Sut::with(batched(3, 1_000));
     let messages = numbered(&mut sut, 3);

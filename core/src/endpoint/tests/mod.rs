@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::signature;
 use crate::sql::memory::Memory;
 
+mod headers;
 mod line;
 mod plugins;
 mod presets;
@@ -141,7 +142,7 @@ impl Sut {
     }
 
     fn stats(&self) -> (i64, i64, i64) {
-        let stats = self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2 }).unwrap();
+        let stats = self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2, hours: None }).unwrap();
         (stats.success, stats.fail, stats.exhausted)
     }
 
@@ -456,6 +457,20 @@ fn a_start_that_was_never_recorded_counts_towards_the_pace() {
     sut.crash();
     let messages = sut.messages(1);
     assert_eq!(sut.push(&messages).1.send.len(), 0);
+}
+
+#[test]
+fn a_clock_that_was_ahead_when_the_object_was_opened_forgets_no_start() {
+    let mut sut = Sut::with(Config { paces: vec![(2, 60_000)], ..config(1) });
+    for _ in 0..2 {
+        let attempt = sut.sent();
+        sut.answer(attempt, 200);
+    }
+    sut.now += HOUR;
+    sut.crash();
+    sut.now -= HOUR;
+    let messages = sut.messages(1);
+    assert_eq!(sut.push(&messages).1.send.len(), 0, "by this clock both were started just now");
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Sut {
     }
 
     fn filtered(&self) -> i64 {
-        self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2 }).unwrap().filtered
+        self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2, hours: None }).unwrap().filtered
     }
 }
 

@@ -136,6 +136,34 @@ fn loops_gets_at_most_ten_a_second_and_the_rest_waits() {
 }
 
 #[test]
+fn loops_keeps_thirty_days_of_history_with_what_was_answered() {
+    // "We retain 30 days of event history.": also where the deployment keeps everything for longer.
+    const DAY: i64 = 24 * HOUR;
+    for (days, kept) in [(90, 30), (7, 7)] {
+        let mut sut = Sut::with(sending_as("loops", &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]));
+        sut.settings.retention_days = days;
+        sut.crash();
+        let attempt = sut.sent();
+        sut.answer(attempt, 200);
+        sut.now += 60_000;
+        let mut alarm = sut.alarm().alarm;
+        sut.now = NOW + kept * DAY - 1;
+        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None };
+        let shown = sut.endpoint.attempts(&ask).unwrap().rows;
+        assert_eq!((shown.len(), shown[0].response.as_str()), (1, "ok"), "{days}");
+        if kept < i64::from(days) {
+            assert!(
+                alarm.is_some_and(|at| at <= NOW + (kept + 2) * DAY),
+                "it is forgotten by itself: {alarm:?}"
+            );
+        }
+        sut.now = NOW + (kept + 1) * DAY + 60_000;
+        alarm = sut.alarm().alarm;
+        assert_eq!((sut.recorded(), alarm), (0, None), "{days}");
+    }
+}
+
+#[test]
 fn mailabl_has_three_seconds_ten_retries_and_no_end_of_the_endpoint() {
     let mut sut = Sut::with(sending_as("mailabl", &["app-secret"]));
     let attempt = sut.sent();
@@ -171,6 +199,29 @@ fn resend_takes_only_200_for_a_success() {
     let attempt = sut.sent();
     sut.answer(attempt, 200);
     assert_eq!(sut.stats(), (1, 1, 0));
+}
+
+#[test]
+fn resend_counts_each_period_from_the_failure_of_the_attempt_before() {
+    // "each period is started following the failure of the preceding attempt": also where that took long to fail.
+    let mut sut = Sut::with(sending_as("resend", &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]));
+    let mut attempt = sut.sent();
+    for period in [5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000] {
+        sut.now += 12_000;
+        sut.answer(attempt, 500);
+        let due = sut.endpoint.query_earliest().unwrap().expect("another attempt");
+        let waits = due - sut.now;
+        assert!((period * 8 / 10..=period * 12 / 10).contains(&waits), "{waits} for {period}");
+        attempt = sut.due_at(due).pop().expect("it is sent then");
+        assert_eq!(attempt.started_at, due);
+    }
+    sut.now += 12_000;
+    let reports = sut.answer(attempt, 500).reports;
+    assert!(
+        reports.iter().any(|(_, report)| matches!(report.kind, ReportKind::Exhausted { .. })),
+        "{reports:?}"
+    );
+    assert_eq!(sut.due(), 0, "there is no seventh");
 }
 
 #[test]

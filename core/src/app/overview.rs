@@ -1,0 +1,140 @@
+//! How the application does, as its endpoints tell: attempts by the hour, and what waits where.
+//!
+//! It asks a bounded number of endpoints, the newest, once each.
+
+use super::App;
+use super::destinations::{AskPlan, Then};
+use super::handle::{Handled, Outcome};
+use crate::api::call::{Call, Reply};
+use crate::api::model::overview::{HourOut, OverviewEndpointOut, OverviewOut};
+use crate::api::query::Query;
+use crate::error::ApiError;
+use crate::frame::{self, StatsAnswer, StatsAsk, StatsHour};
+use crate::sql::Sql;
+use crate::time::rfc3339;
+use std::collections::BTreeMap;
+
+/// At most so many endpoints are asked.
+const ASKED_MAX: i64 = 50;
+const HOUR_MS: i64 = 3_600_000;
+/// How far back it reaches at most: 28 days.
+const HOURS_MAX: i64 = 28 * 24;
+
+impl<S: Sql> App<S> {
+    pub(super) fn overview(&self, now: i64, call: &Call) -> Handled {
+        let query = Query::parse(&call.query);
+        let hours = query.int("hours")?.unwrap_or(24);
+        if !(1..=HOURS_MAX).contains(&hours) {
+            return Err(ApiError::invalid(
+                &["query", "hours"],
+                format!("Send a number from 1 to {HOURS_MAX}."),
+            ));
+        }
+        let (since, until) = (now.saturating_sub(hours.saturating_mul(HOUR_MS)), now);
+        let most = query.int("limit")?.unwrap_or(ASKED_MAX);
+        if !(1..=ASKED_MAX).contains(&most) {
+            return Err(ApiError::invalid(
+                &["query", "limit"],
+                format!("Send a number from 1 to {ASKED_MAX}."),
+            ));
+        }
+        let ask = StatsAsk { since, until, hours: Some(true) };
+        let frame = frame::encode(&ask);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let live = self.slots.iter().rev().filter(|(_, slot)| !slot.deleted);
+        let asks: Vec<_> = live.take(most).map(|(id, _)| (id.clone(), "stats", frame.clone())).collect();
+        if asks.is_empty() {
+            return Ok(self.told_overview(&ask, Vec::new(), &[]));
+        }
+        Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Overview(ask) })))
+    }
+
+    pub(super) fn told_overview(&self, ask: &StatsAsk, asked: Vec<String>, told: &[StatsAnswer]) -> Outcome {
+        let mut hours: BTreeMap<i64, StatsHour> = BTreeMap::new();
+        let mut endpoints = Vec::new();
+        for (endpoint_id, told) in asked.into_iter().zip(told) {
+            for hour in told.hours.iter().flatten() {
+                hours.entry(hour.at).or_default().add(hour);
+            }
+            // It may have been deleted meanwhile.
+            if let Some(slot) = self.slots.get(&endpoint_id).filter(|slot| !slot.deleted) {
+                let content = &slot.record.content;
+                endpoints.push(OverviewEndpointOut::new(&endpoint_id, &content.url, content.disabled, told));
+            }
+        }
+        // Whoever waits longest comes first; nobody who waits, last.
+        endpoints.sort_by(|a, b| {
+            let key = |of: &OverviewEndpointOut| (of.oldest_pending.is_none(), of.oldest_pending.clone());
+            key(a).cmp(&key(b))
+        });
+        let overview = OverviewOut {
+            since: rfc3339(ask.since),
+            until: rfc3339(ask.until),
+            hours: hours.into_values().map(HourOut::from).collect(),
+            endpoints,
+            endpoint_count: self.slots.values().filter(|slot| !slot.deleted).count(),
+        };
+        Outcome::Reply(Reply::json(200, &overview))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::route::Op;
+    use crate::time::rfc3339;
+    use serde_json::{Value, json};
+
+    fn overview(world: &mut World, query: &str) -> Value {
+        let (status, body) = world.call(Op::Overview, &[], query, &Value::Null);
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    #[test]
+    fn an_overview_adds_up_what_endpoints_did_by_the_hour_and_tells_who_waits_longest() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "60")]);
+        let nothing = overview(&mut world, "");
+        assert_eq!((&nothing["hours"], &nothing["endpointCount"]), (&json!([]), &json!(0)));
+        let fine = world.add_endpoint(&json!({ "eventTypes": ["a.b"] }));
+        let waits = world.add_endpoint(&json!({ "eventTypes": ["c.d"] }));
+        world.send("a.b");
+        world.pass(3_600_000);
+        world.send("a.b");
+        world.code = 500;
+        world.send("c.d");
+        let oldest = rfc3339(world.now);
+        let seen = overview(&mut world, "");
+        let hours = seen["hours"].as_array().expect("hours");
+        let of =
+            |name: &str| hours.iter().map(|hour| hour[name].as_i64().expect("a number")).collect::<Vec<_>>();
+        assert_eq!((of("success"), of("fail")), (vec![1, 1], vec![0, 1]), "{seen}");
+        let endpoints = seen["endpoints"].as_array().expect("endpoints");
+        assert_eq!((&endpoints[0]["id"], &endpoints[1]["id"]), (&json!(waits), &json!(fine)));
+        assert_eq!((&endpoints[0]["sending"], &endpoints[1]["pending"]), (&json!(1), &json!(0)));
+        let told = endpoints[0]["oldestPending"].as_str().expect("a time");
+        assert_eq!(told[..19], oldest[..19]);
+        assert_eq!(endpoints[1]["oldestPending"], Value::Null);
+        let one = overview(&mut world, "limit=1");
+        assert_eq!((one["endpoints"].as_array().map(Vec::len), &one["endpointCount"]), (Some(1), &json!(2)));
+        world.pass(3_600_000);
+        assert_eq!(overview(&mut world, "hours=1")["hours"].as_array().map(Vec::len), Some(1));
+        assert_eq!(world.call(Op::Overview, &[], "limit=51", &Value::Null).0, 422);
+        assert_eq!(world.call(Op::Overview, &[], "hours=0", &Value::Null).0, 422);
+    }
+
+    #[test]
+    fn how_long_attempts_took_survives_a_crash_of_the_endpoint() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.send("a.b");
+        let (_, store) = world.tables(&endpoint);
+        let exec = |sql: &'static str| crate::sql::Sql::exec(&store, sql, &[]).expect("done");
+        exec("UPDATE delivery SET duration = 250 WHERE slot = 0");
+        world.crash_endpoint(&endpoint);
+        let seen = overview(&mut world, "");
+        assert_eq!((&seen["hours"][0]["meanMs"], &seen["hours"][0]["longestMs"]), (&json!(250), &json!(250)));
+        world.pass(1_000);
+        assert_eq!(overview(&mut world, "")["hours"], seen["hours"], "and what was written counts once");
+    }
+}

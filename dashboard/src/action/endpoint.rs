@@ -1,0 +1,213 @@
+//! What is done on the page of an endpoint.
+
+use super::{Done, ask, chosen, json_field, lines_field, number, then, wrong};
+use crate::data::{base, items, link, text, words};
+use crate::session::Session;
+use crate::view::{self, hidden};
+use crate::{Api, PREFIX, Page, Request};
+use maud::html;
+use serde_json::{Map, Value, json};
+
+/// What can be sent again.
+const AGAIN: [&str; 3] = ["recover", "replay-missing", "bulk-replay"];
+
+pub(super) async fn on_endpoint<A: Api>(
+    api: &A,
+    session: &Session,
+    request: &Request,
+    app: &str,
+    id: &str,
+    what: &str,
+) -> Done {
+    let own = base(app, &["endpoint", id]);
+    let here = link(&["app", app, "endpoint", id]);
+    let back = |_: &Value| here.clone();
+    match what {
+        "toggle" => {
+            let set = |name: &str| Some((name.to_owned(), json!(request.field(name)? == "true")));
+            let body: Map<String, Value> = ["disabled", "paused"].into_iter().filter_map(set).collect();
+            then(api, request, ("PATCH", &own, Some(Value::Object(body))), back).await
+        }
+        "edit" => then(api, request, ("PATCH", &own, Some(edited(request)?)), back).await,
+        "delete" => {
+            let to = if session.app.is_some() { PREFIX.to_owned() } else { link(&["app", app]) };
+            then(api, request, ("DELETE", &own, None), |_| to).await
+        }
+        "secret" => {
+            let secret = ask(api, "GET", &format!("{own}/secret"), None).await?;
+            Ok(Page::html(200, view::secret(text(&secret, "key"), "The secret that signs:")))
+        }
+        "rotate" => {
+            let secret = ask(api, "POST", &format!("{own}/secret/rotate"), Some(json!({}))).await?;
+            let sentence = "The new secret. For 24 hours the old one signs beside it; give the receiver the new one by then.";
+            Ok(Page::html(200, view::secret(text(&secret, "key"), sentence)))
+        }
+        "header" => {
+            let name = request.field("name").unwrap_or_default();
+            let body = json!({ "headers": { name: request.field("value") } });
+            then(api, request, ("PATCH", &format!("{own}/headers"), Some(body)), back).await
+        }
+        "plugin" | "plugin-up" | "plugin-down" | "plugin-off" => {
+            let attached = ask(api, "GET", &format!("{own}/plugins"), None).await?;
+            let body = rearranged(request, what, items(&attached, "plugins").to_vec())?;
+            then(api, request, ("PUT", &format!("{own}/plugins"), Some(body)), back).await
+        }
+        "test" => test(api, request, app, &own).await,
+        "count" => count(api, session, request, &own, &here).await,
+        "replay" => {
+            let Again { kind, body, .. } = again(request)?;
+            let task = ask(api, "POST", &format!("{own}/{kind}"), Some(body)).await?;
+            Ok(Page::html(200, view::task(&task)))
+        }
+        _ => Err(Page::refused(404, "There is no such action.")),
+    }
+}
+
+async fn test<A: Api>(api: &A, request: &Request, app: &str, own: &str) -> Done {
+    let mut body = chosen(request, &["eventType"]);
+    body.extend(json_field(request, "payload")?.map(|payload| ("payload".to_owned(), payload)));
+    let sent = ask(api, "POST", &format!("{own}/send-example"), Some(Value::Object(body))).await?;
+    let message = link(&["app", app, "message", text(&sent, "id")]);
+    Ok(Page::html(200, html! { p role="status" { "Sent. " a href=(message) { "See what comes of it" } } }))
+}
+
+/// What the form of sending again asks.
+struct Again<'a> {
+    /// Which operation.
+    kind: &'a str,
+    body: Value,
+    /// The form's fields.
+    fields: Vec<(&'static str, &'a str)>,
+}
+
+fn again(request: &Request) -> Result<Again<'_>, Page> {
+    let kind = request.field("what").filter(|kind| AGAIN.contains(kind));
+    let kind = kind.ok_or_else(|| wrong(422, "Choose what to send again."))?;
+    let mut body = chosen(request, &["since", "until"]);
+    if kind == "bulk-replay" {
+        body.extend(chosen(request, &["channel", "tag"]));
+        let types = words(request.field("eventTypes").unwrap_or_default());
+        body.insert("eventTypes".to_owned(), json!(types));
+        body.insert("status".to_owned(), number(request, "status"));
+    }
+    let names = ["what", "since", "until", "eventTypes", "channel", "tag", "status"];
+    let fields = names.into_iter().filter_map(|name| Some((name, request.field(name)?))).collect();
+    Ok(Again { kind, body: Value::Object(body), fields })
+}
+
+/// How many messages would be sent again.
+async fn count<A: Api>(api: &A, session: &Session, request: &Request, own: &str, here: &str) -> Done {
+    let Again { kind, body, fields } = again(request)?;
+    let count = ask(api, "POST", &format!("{own}/{kind}?dry_run=true"), Some(body)).await?;
+    let asked = fields.into_iter().map(|(name, value)| hidden(name, value)).collect();
+    Ok(Page::html(200, view::counted(session, format!("{here}/replay"), &count, asked)))
+}
+
+/// An endpoint's plugins after one was attached, changed, moved or detached, to be put.
+fn rearranged(request: &Request, what: &str, mut plugins: Vec<Value>) -> Result<Value, Page> {
+    let at = request.field("at").map(|at| at.parse::<usize>().unwrap_or(usize::MAX));
+    if at.is_some_and(|at| at >= plugins.len()) {
+        return Err(wrong(409, "The plugins were changed meanwhile. Reload the page."));
+    }
+    match (what, at) {
+        ("plugin-up", Some(at)) if at > 0 => plugins.swap(at, at.saturating_sub(1)),
+        ("plugin-down", Some(at)) if at.saturating_add(1) < plugins.len() => {
+            plugins.swap(at, at.saturating_add(1));
+        }
+        ("plugin-off", Some(at)) => drop(plugins.remove(at)),
+        ("plugin", at) => {
+            let mut one = chosen(request, &["name", "version", "onError"]);
+            one.extend(json_field(request, "config")?.map(|config| ("config".to_owned(), config)));
+            match at.and_then(|at| plugins.get_mut(at)) {
+                Some(place) => *place = Value::Object(one),
+                None => plugins.push(Value::Object(one)),
+            }
+        }
+        _ => {}
+    }
+    // What is answered has a field more than what is asked for.
+    let kept = plugins.into_iter().map(|mut plugin| {
+        if let Some(map) = plugin.as_object_mut() {
+            map.remove("runningVersion");
+        }
+        plugin
+    });
+    Ok(json!({ "plugins": kept.collect::<Vec<_>>() }))
+}
+
+/// What the form of an endpoint changes: the fields that it has.
+fn edited(request: &Request) -> Result<Value, Page> {
+    let events = request.fields("event");
+    let pace = request
+        .field("paceLimit")
+        .map(|_| json!({ "limit": number(request, "paceLimit"), "window": request.field("paceWindow").unwrap_or("second") }));
+    let batch = request.field("batchEvents").map(|_| {
+        let wait = match number(request, "batchWait") {
+            Value::Null => json!(0),
+            wait => wait,
+        };
+        json!({ "maxEvents": number(request, "batchEvents"), "maxWaitMs": wait })
+    });
+    let all = [
+        ("url", json!(request.field("url").unwrap_or_default())),
+        ("description", json!(request.field("description").unwrap_or_default())),
+        ("throttleRate", number(request, "throttleRate")),
+        ("eventTypes", if events.is_empty() { Value::Null } else { json!(events) }),
+        ("pace", json!(pace)),
+        ("order", json!(request.field("order"))),
+        ("batch", json!(batch)),
+        ("preset", json!(request.field("preset"))),
+    ];
+    let mut body: Map<String, Value> =
+        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    if request.field("preset").is_some() {
+        body.insert("presetParams".to_owned(), Value::Object(lines_field(request, "presetParams")?));
+        body.insert("scheme".to_owned(), json_field(request, "scheme")?.unwrap_or_default());
+    }
+    Ok(Value::Object(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(fields: &[(&str, &str)]) -> Request {
+        let form = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Request { form, ..Request::default() }
+    }
+
+    fn names(what: &str, fields: &[(&str, &str)]) -> Vec<String> {
+        let plugins = ["a", "b", "c"].map(|name| json!({ "name": name, "runningVersion": "v" }));
+        let put = rearranged(&request(fields), what, plugins.to_vec()).unwrap();
+        assert!(!put.to_string().contains("runningVersion"), "{put}");
+        items(&put, "plugins").iter().map(|plugin| text(plugin, "name").to_owned()).collect()
+    }
+
+    #[test]
+    fn plugins_are_moved_detached_changed_and_attached() {
+        assert_eq!(names("plugin-up", &[("at", "1")]), ["b", "a", "c"]);
+        assert_eq!(names("plugin-up", &[("at", "0")]), ["a", "b", "c"]);
+        assert_eq!(names("plugin-down", &[("at", "1")]), ["a", "c", "b"]);
+        assert_eq!(names("plugin-down", &[("at", "2")]), ["a", "b", "c"]);
+        assert_eq!(names("plugin-off", &[("at", "1")]), ["a", "c"]);
+        assert_eq!(names("plugin", &[("at", "1"), ("name", "x")]), ["a", "x", "c"]);
+        assert_eq!(names("plugin", &[("name", "x")]), ["a", "b", "c", "x"]);
+        let gone = rearranged(&request(&[("at", "1")]), "plugin-off", vec![json!({})]);
+        assert_eq!(gone.unwrap_err().status, 409);
+    }
+
+    #[test]
+    fn a_form_without_a_preset_takes_it_back_and_leaves_what_belonged_to_it() {
+        let body = edited(&request(&[("url", "u"), ("paceLimit", "5"), ("paceWindow", "hour")])).unwrap();
+        assert_eq!((&body["preset"], body.get("presetParams")), (&Value::Null, None));
+        assert_eq!(body["pace"], json!({ "limit": 5, "window": "hour" }));
+        assert_eq!((&body["batch"], &body["eventTypes"]), (&Value::Null, &Value::Null));
+        let body =
+            edited(&request(&[("preset", "x"), ("presetParams", "header: x-a"), ("batchEvents", "3")]))
+                .unwrap();
+        assert_eq!(
+            (&body["presetParams"], &body["batch"]["maxWaitMs"]),
+            (&json!({ "header": "x-a" }), &json!(0))
+        );
+    }
+}

@@ -1,0 +1,310 @@
+//! The live tail: an application's messages and attempts as they come, as server-sent events.
+//!
+//! Nothing is added to an event's way for it: a tail asks the same lists that everybody may ask, from the place where it
+//! last was, and what nobody watches costs nothing. It promises:
+//! - what it shows is in the order in which it became known, and a place in the stream (an event's id) is a place in the
+//!   lists, so that a tail that was cut off goes on from there;
+//! - where it cannot go on without a gap (it was away for too long, or more came than it shows), it says so, and where the
+//!   rest is to be found;
+//! - it ends by itself: after some minutes or so many calls the browser is asked to come again.
+//!
+//! Attempts come from several objects, each with a clock of its own, so each has a place of its own.
+
+use crate::data::{base, flag, is_source, link, path, query, rows, text};
+use crate::view::live as view;
+use crate::{Answer, Api, Page, Request};
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use weir_core::id;
+use weir_core::time::rfc3339;
+
+/// How long a tail waits between two looks.
+pub const EVERY_MS: i64 = 1_500;
+/// How many endpoints' attempts are followed at once: each look is a call for each.
+pub(crate) const ENDPOINTS: usize = 8;
+/// After so many calls the browser has to come again: the platform limits the calls of one request.
+const MOST_CALLS: u32 = 700;
+/// How long one request lasts at most.
+const MOST_MS: i64 = 5 * 60_000;
+/// How many rows are read at once, and how often in a row where more is there.
+const STEP: usize = 50;
+const STEPS: usize = 4;
+/// How much is shown of what was before.
+const BEFORE: usize = 20;
+/// Clocks may differ by so much: a list was read up to that long ago, whatever it held.
+const MARGIN_MS: i64 = 10_000;
+/// Who was away for longer is not told everything.
+const AWAY_MS: i64 = 15 * 60_000;
+
+/// Whether a request is for the stream rather than for a page.
+pub fn is_stream(request: &Request) -> bool {
+    matches!(request.parts().as_slice(), ["app", _, "live", "events"])
+}
+
+/// What is followed, as the URL has it.
+pub(crate) struct Filters {
+    /// `messages`, `attempts`, or both.
+    pub(crate) what: Option<String>,
+    pub(crate) event_types: Option<String>,
+    pub(crate) channel: Option<String>,
+    pub(crate) tag: Option<String>,
+    /// Of attempts: to this endpoint.
+    pub(crate) endpoint: Option<String>,
+    /// Of attempts: with this status.
+    pub(crate) status: Option<String>,
+}
+
+impl Filters {
+    pub(crate) fn of(request: &Request) -> Self {
+        let param = |name| request.param(name);
+        Self {
+            what: param("what"),
+            event_types: param("event_types"),
+            channel: param("channel"),
+            tag: param("tag"),
+            endpoint: param("endpoint"),
+            status: param("status"),
+        }
+    }
+
+    /// As they stand in a URL.
+    pub(crate) fn query(&self) -> String {
+        query(&[
+            ("what", self.what.as_deref()),
+            ("event_types", self.event_types.as_deref()),
+            ("channel", self.channel.as_deref()),
+            ("tag", self.tag.as_deref()),
+            ("endpoint", self.endpoint.as_deref()),
+            ("status", self.status.as_deref()),
+        ])
+    }
+
+    /// What both kinds of lists are asked.
+    fn pairs(&self) -> [(&str, Option<&str>); 4] {
+        [
+            ("event_types", self.event_types.as_deref()),
+            ("channel", self.channel.as_deref()),
+            ("tag", self.tag.as_deref()),
+            ("with_content", Some("false")),
+        ]
+    }
+
+    fn follows(&self, kind: &str) -> bool {
+        self.what.as_deref().is_none_or(|what| what == kind)
+    }
+}
+
+/// A list that is followed, and how far.
+struct Place {
+    path: String,
+    prefix: &'static str,
+    /// The last item seen; none before the first look.
+    at: Option<String>,
+    status: Option<String>,
+}
+
+/// What a look at a list has found.
+#[derive(Default)]
+struct Found {
+    /// Newest first.
+    items: Vec<Value>,
+    /// Since when it was not read, where more came than is shown.
+    gap: Option<i64>,
+    /// What the API said instead.
+    refused: Option<(u16, String)>,
+    calls: u32,
+}
+
+impl Place {
+    /// `from` is when the tail was cut off, `at` where this list was then, if it was followed.
+    fn new(
+        path: String,
+        prefix: &'static str,
+        status: Option<String>,
+        from: Option<i64>,
+        at: Option<&str>,
+    ) -> Self {
+        let at = at.filter(|at| id::is(prefix, at)).map(str::to_owned);
+        Self { path, prefix, at: from.map(|from| at.unwrap_or_else(|| id::floor(prefix, from))), status }
+    }
+
+    /// Reads on, to the end or for so many steps.
+    async fn look<A: Api>(&mut self, api: &A, filters: &Filters, now: i64) -> Found {
+        let mut found = Found::default();
+        for _ in 0..STEPS {
+            let before = self.at.as_ref().map(|at| format!("-{at}"));
+            let limit = if before.is_some() { STEP } else { BEFORE }.to_string();
+            let mut pairs = vec![
+                ("limit", Some(limit.as_str())),
+                ("iterator", before.as_deref()),
+                ("status", self.status.as_deref()),
+            ];
+            pairs.extend(filters.pairs());
+            let answer = api.call("GET", &format!("{}?{}", self.path, query(&pairs)), None).await;
+            found.calls = found.calls.saturating_add(1);
+            if !answer.is_ok() {
+                found.refused = Some((answer.status, answer.sentence()));
+                return found;
+            }
+            let newest = answer.body.get("prevIterator").and_then(Value::as_str);
+            let newest = newest.and_then(|at| at.strip_prefix('-')).map(str::to_owned);
+            let first = self.at.is_none();
+            found.items.splice(0..0, rows(&answer.body).iter().cloned());
+            self.at = newest.or(self.at.take());
+            if first || flag(&answer.body, "done") {
+                // Everything up to now was seen: what filters leave out is not read again.
+                let seen = id::floor(self.prefix, now.saturating_sub(MARGIN_MS));
+                self.at = Some(self.at.take().map_or_else(|| seen.clone(), |at| at.max(seen.clone())));
+                return found;
+            }
+        }
+        found.gap = Some(self.at.as_deref().and_then(|at| id::millis(self.prefix, at)).unwrap_or(now));
+        self.at = Some(id::floor(self.prefix, now));
+        found
+    }
+}
+
+/// A tail that is followed.
+pub struct Tail {
+    app: String,
+    filters: Filters,
+    messages: Option<Place>,
+    /// By endpoint.
+    attempts: Vec<(String, Place)>,
+    began: i64,
+    calls: u32,
+    /// When it was cut off, if that is too long ago.
+    missed: Option<i64>,
+    over: bool,
+}
+
+impl Tail {
+    /// Begins, or goes on `from` where an earlier one was.
+    ///
+    /// # Errors
+    /// The page that says why not.
+    pub async fn open<A: Api>(api: &A, request: &Request, now: i64) -> Result<Self, Page> {
+        let parts = request.parts();
+        let key = parts.get(1).copied().unwrap_or_default();
+        let filters = Filters::of(request);
+        let from = request.param("from").unwrap_or_default();
+        let mut from = from.split('-');
+        let cut_at: Option<i64> = from.next().and_then(|at| at.parse().ok());
+        let at: Vec<&str> = from.collect();
+        // Who was away for long begins anew, as one who comes for the first time does.
+        let missed = cut_at.filter(|at| now.saturating_sub(*at) > AWAY_MS);
+        let resumed = cut_at.filter(|_| missed.is_none());
+        let base = base(key, &[]);
+        let (app, endpoints) = join(
+            named(api, key, &base),
+            followed(api, &base, filters.endpoint.as_deref().filter(|_| filters.follows("attempts"))),
+        )
+        .await;
+        let app = crate::pages::done(app)?;
+        let endpoints = if filters.follows("attempts") { endpoints? } else { Vec::new() };
+        let messages = || Place::new(format!("{base}/msg"), id::MESSAGE, None, resumed, at.first().copied());
+        let messages = filters.follows("messages").then(messages);
+        let place = |endpoint: &String| {
+            let path = format!("{base}/{}", path(&["attempt", "endpoint", endpoint]));
+            let at = at.iter().find_map(|at| at.strip_prefix(endpoint.as_str())?.strip_prefix('.'));
+            Place::new(path, id::ATTEMPT, filters.status.clone(), resumed, at)
+        };
+        let attempts = endpoints.iter().map(|endpoint| (endpoint.clone(), place(endpoint))).collect();
+        let app = text(&app, "id").to_owned();
+        Ok(Self { app, messages, attempts, filters, began: now, calls: 0, missed, over: false })
+    }
+
+    /// Whether the stream ends here.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Looks what has come: the text of one event or several.
+    pub async fn look<A: Api>(&mut self, api: &A, now: i64) -> String {
+        let filters = &self.filters;
+        let attempts = join_all(self.attempts.iter_mut().map(|(_, place)| place.look(api, filters, now)));
+        let messages = async {
+            match &mut self.messages {
+                Some(place) => place.look(api, filters, now).await,
+                None => Found::default(),
+            }
+        };
+        let (messages, attempts) = join(messages, attempts).await;
+        let mut shown: Vec<(String, String)> = Vec::new();
+        let mut gap = self.missed.take();
+        let show = |item: &Value, row: maud::Markup| (text(item, "timestamp").to_owned(), row.into_string());
+        shown.extend(messages.items.iter().map(|item| show(item, view::message(&self.app, item))));
+        for found in &attempts {
+            shown.extend(found.items.iter().map(|item| show(item, view::attempt(&self.app, item))));
+        }
+        // Oldest first: the page puts each on top.
+        shown.sort();
+        for found in std::iter::once(&messages).chain(&attempts) {
+            gap = gap.into_iter().chain(found.gap).min();
+            self.calls = self.calls.saturating_add(found.calls);
+            if let Some((401 | 403 | 404, sentence)) = &found.refused {
+                self.over = true;
+                return event("over", "", sentence);
+            }
+        }
+        if let Some(since) = gap {
+            let (after, before) = (rfc3339(since), rfc3339(now));
+            let span = query(&[("after", Some(after.as_str())), ("before", Some(before.as_str()))]);
+            let to = format!("{}?{span}", link(&["app", &self.app, "messages"]));
+            shown.push((before, view::gap(&to, &after).into_string()));
+        }
+        let place = self.place(now);
+        let html: String = shown.into_iter().map(|(_, html)| html).collect();
+        let mut out = event(if html.is_empty() { "tick" } else { "rows" }, &place, &html);
+        if self.calls >= MOST_CALLS || now.saturating_sub(self.began) >= MOST_MS {
+            self.over = true;
+            out.push_str(&event("again", &place, ""));
+        }
+        out
+    }
+}
+
+impl Tail {
+    /// Where it is: when, how far the messages were read, and the attempts of each endpoint.
+    fn place(&self, now: i64) -> String {
+        let at = |place: &Place| place.at.clone().unwrap_or_default();
+        let mut out = format!("{now}-{}", self.messages.as_ref().map(at).unwrap_or_default());
+        for (endpoint, place) in &self.attempts {
+            let _ = write!(out, "-{endpoint}.{}", at(place));
+        }
+        out
+    }
+}
+
+/// The application that is followed. A source may be read by its owner only, and has no other name than its id.
+async fn named<A: Api>(api: &A, key: &str, base: &str) -> Answer {
+    if is_source(key) {
+        return Answer { status: 200, body: json!({ "id": key }) };
+    }
+    api.call("GET", base, None).await
+}
+
+/// The endpoints whose attempts are followed: the one that was chosen, or the first few.
+async fn followed<A: Api>(api: &A, base: &str, chosen: Option<&str>) -> Result<Vec<String>, Page> {
+    if let Some(chosen) = chosen {
+        return Ok(vec![chosen.to_owned()]);
+    }
+    let list = api.call("GET", &format!("{base}/endpoint?limit={ENDPOINTS}"), None).await;
+    let list = crate::pages::done(list)?;
+    Ok(rows(&list).iter().map(|endpoint| text(endpoint, "id").to_owned()).collect())
+}
+
+/// An event of a stream. One without data would not be told.
+fn event(kind: &str, place: &str, data: &str) -> String {
+    let mut out = format!("event: {kind}\n");
+    if !place.is_empty() {
+        let _ = writeln!(out, "id: {place}");
+    }
+    let line = if data.is_empty() { "-".to_owned() } else { data.replace(['\r', '\n'], " ") };
+    let _ = write!(out, "data: {line}\n\n");
+    out
+}
+
+#[cfg(test)]
+mod tests;

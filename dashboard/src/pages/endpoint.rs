@@ -1,0 +1,63 @@
+//! The page of an endpoint.
+
+use super::source::event_types_of;
+use super::{above, all_event_types, framed, get, listed, owner};
+use crate::data::{base, is_source, rows, text};
+use crate::session::Session;
+use crate::view;
+use crate::{Api, Page, Request};
+use futures_util::future::{join, join3, join4};
+use serde_json::{Value, json};
+use weir_core::time::rfc3339;
+
+pub(super) async fn endpoint<A: Api>(
+    api: &A,
+    session: &Session,
+    request: &Request,
+    key: &str,
+    id: &str,
+) -> Result<Page, Page> {
+    let of = |what: &str| get(api, format!("{}{what}", base(key, &["endpoint", id])));
+    let status = request.param("status");
+    let list = base(key, &["attempt", "endpoint", id]);
+    let attempts = listed(&list, request, &[("status", status.as_deref())]);
+    let ((app, endpoint), (stats, headers, plugins, attempts), (event_types, store)) = join3(
+        join(owner(api, session, key), of("")),
+        join4(of("/stats"), of("/headers"), of("/plugins"), get(api, attempts)),
+        join(get(api, all_event_types()), store(api, session)),
+    )
+    .await;
+    let (app, endpoint) = (app?, endpoint?);
+    // What it can be tested with: the tenant's events, and those of the provider as which it sends. A source's events have
+    // the types that its provider gives them.
+    let own = event_types_of(api, text(&endpoint, "preset")).await;
+    let from = if is_source(key) { event_types_of(api, text(&app, "preset")).await } else { event_types? };
+    let known = |name: &str| rows(&from).iter().any(|event| text(event, "name") == name);
+    let provider = rows(&own).iter().filter(|event| !known(text(event, "name")));
+    let all: Vec<Value> = rows(&from).iter().chain(provider).cloned().collect();
+    let content = view::endpoint(&view::EndpointView {
+        session,
+        app: text(&app, "id"),
+        endpoint: &endpoint,
+        stats: &stats?,
+        headers: &headers?,
+        plugins: &plugins?,
+        attempts: &attempts?,
+        event_types: &json!({ "data": all }),
+        store: &store,
+        test_event: rows(&own).first().map(|event| text(event, "name")).filter(|_| !rows(&own).is_empty()),
+        status: status.as_deref(),
+        // Times of the API are written alike, so they compare as texts.
+        old_secret_until: Some(text(&endpoint, "oldSecretUntil")).filter(|at| **at > *rfc3339(request.at_ms)),
+        newest: request.param("iterator").is_none() && status.is_none(),
+    });
+    Ok(framed(session, text(&endpoint, "url"), above(session, &app, false), content))
+}
+
+/// The plugins that could be attached. An application's token sees none of the store.
+async fn store<A: Api>(api: &A, session: &Session) -> Value {
+    if session.app.is_some() {
+        return Value::Null;
+    }
+    get(api, "plugin?limit=250".to_owned()).await.unwrap_or_default()
+}

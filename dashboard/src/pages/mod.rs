@@ -1,0 +1,108 @@
+//! Which page a path names, what it asks of the API, and what becomes of the answers.
+
+mod app;
+mod attempt;
+mod endpoint;
+mod live;
+mod messages;
+mod settings;
+mod source;
+mod task;
+
+use crate::data::{base, is_source, link, query, text};
+use crate::session::Session;
+use crate::view::{self, Place};
+use crate::{Answer, Api, PREFIX, Page, Request};
+use app::{app_page, overview};
+use attempt::{attempt, payload};
+use endpoint::endpoint;
+use live::live;
+use maud::Markup;
+use messages::{message, messages};
+use serde_json::{Value, json};
+use settings::{event_type, event_types, plugin, plugins};
+use source::{new_source, rejected, source_page, sources};
+use task::{task, tasks};
+
+/// How many rows a list has.
+const LIMIT: &str = "50";
+
+/// Shows the page that the request names.
+pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
+    let shown = match (request.parts().as_slice(), session.app.as_deref()) {
+        ([] | ["login"], Some(app)) => return Page::go(&link(&["app", app])),
+        (["login"], None) => return Page::go(PREFIX),
+        ([], None) => overview(api, session, request).await,
+        (["app", app], _) if is_source(app) => source_page(api, session, request, app).await,
+        (["app", app], _) => app_page(api, session, request, app).await,
+        (["app", app, "messages"], _) => messages(api, session, request, app).await,
+        (["app", app, "live"], _) => live(api, session, request, app).await,
+        (["app", app, "message", id, "payload"], _) => payload(api, app, id).await,
+        (["app", app, "message", id, "attempt", one], _) => {
+            attempt(api, session, request, app, (id, one)).await
+        }
+        (["app", app, "message", id], _) => message(api, session, app, id).await,
+        (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
+        (["app", app, "rejected", id], _) => rejected(api, session, app, id).await,
+        (["sources"], _) => sources(api, session, request).await,
+        (["sources", "new"], _) => new_source(api, session).await,
+        (["event-types"], _) => event_types(api, session, request).await,
+        (["event-type", name], _) => event_type(api, session, name).await,
+        (["plugins"], _) => plugins(api, session).await,
+        (["plugin", name], _) => plugin(api, session, name).await,
+        (["tasks"], _) => tasks(api, session, request).await,
+        (["task", id], _) => return task(api, id).await,
+        (["settings"], _) => settings::settings(api, session).await,
+        _ => return Page::refused(404, "There is no such page."),
+    };
+    shown.unwrap_or_else(|refusal| refusal)
+}
+
+/// The application, or the source, that a path names.
+async fn owner<A: Api>(api: &A, session: &Session, key: &str) -> Result<Value, Page> {
+    // Whoever is limited to a source may not read what it is, only what it has.
+    if is_source(key) && session.app.is_some() {
+        return Ok(json!({ "id": key, "name": "Source" }));
+    }
+    get(api, base(key, &[])).await
+}
+
+/// A successful answer's JSON, or the page that says why not.
+async fn get<A: Api>(api: &A, path: String) -> Result<Value, Page> {
+    done(api.call("GET", &path, None).await)
+}
+
+/// The same of an answer that is there.
+pub(crate) fn done(answer: Answer) -> Result<Value, Page> {
+    if answer.is_ok() { Ok(answer.body) } else { Err(Page::refused(answer.status, &answer.sentence())) }
+}
+
+fn framed(session: &Session, title: &str, above: Vec<(&str, String)>, content: Markup) -> Page {
+    Page::html(200, view::page(session, &Place { title, above }, content))
+}
+
+/// A list's path with its page.
+fn listed(path: &str, request: &Request, more: &[(&str, Option<&str>)]) -> String {
+    let iterator = request.param("iterator");
+    let mut pairs = vec![("limit", Some(LIMIT)), ("iterator", iterator.as_deref())];
+    pairs.extend_from_slice(more);
+    format!("{path}?{}", query(&pairs))
+}
+
+/// What is above an application's pages.
+fn above<'a>(session: &Session, app: &'a Value, own: bool) -> Vec<(&'a str, String)> {
+    let mut above = Vec::new();
+    if session.app.is_none() && is_source(text(app, "id")) {
+        above.push(("Sources", link(&["sources"])));
+    } else if session.app.is_none() {
+        above.push(("Overview", PREFIX.to_owned()));
+    }
+    if !own {
+        above.push((text(app, "name"), link(&["app", text(app, "id")])));
+    }
+    above
+}
+
+fn all_event_types() -> String {
+    "event-type?limit=250".to_owned()
+}

@@ -1,0 +1,42 @@
+//! The pages of settings, event types and plugins: what a tenant has once.
+
+use super::{framed, get, listed};
+use crate::data::{link, path, text};
+use crate::session::Session;
+use crate::view;
+use crate::{Api, Page, Request};
+use futures_util::future::{join, join3};
+
+pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
+    let of = |path: &str| get(api, path.to_owned());
+    let (whoami, settings, operational) =
+        join3(of("auth/whoami"), of("settings"), of("operational-webhook/endpoint?limit=50")).await;
+    let content = view::settings(session, &whoami?, &settings?, &operational?);
+    Ok(framed(session, "Settings", Vec::new(), content))
+}
+
+pub(super) async fn event_types<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
+    let archived = request.param("archived").is_some();
+    let more = [("with_content", Some("true")), ("include_archived", archived.then_some("true"))];
+    let page = get(api, listed("event-type", request, &more)).await?;
+    Ok(framed(session, "Event types", Vec::new(), view::event_types(session, &page, archived)))
+}
+
+pub(super) async fn event_type<A: Api>(api: &A, session: &Session, name: &str) -> Result<Page, Page> {
+    let event = get(api, path(&["event-type", name])).await?;
+    let above = vec![("Event types", link(&["event-types"]))];
+    Ok(framed(session, text(&event, "name"), above, view::event_type(session, &event)))
+}
+
+pub(super) async fn plugins<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
+    let page = get(api, "plugin?limit=250".to_owned()).await?;
+    Ok(framed(session, "Plugins", Vec::new(), view::plugins(session, &page)))
+}
+
+pub(super) async fn plugin<A: Api>(api: &A, session: &Session, name: &str) -> Result<Page, Page> {
+    let own = path(&["plugin", name]);
+    let (plugin, versions) = join(get(api, own.clone()), get(api, format!("{own}/version?limit=250"))).await;
+    let (plugin, versions) = (plugin?, versions?);
+    let content = view::plugin(session, &plugin, &versions);
+    Ok(framed(session, text(&plugin, "name"), vec![("Plugins", link(&["plugins"]))], content))
+}

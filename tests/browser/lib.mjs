@@ -1,0 +1,166 @@
+// What the scripts of this directory share: the API, a receiver, a browser that forgives nothing, and tests.
+//
+// A script says what it tests with `test`, and prints one JSON object a line for each: its name, whether it held, how long
+// it took. WEIR_URL is a gateway, WEIR_TOKEN a tenant's token, CHROMIUM the browser.
+
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const { WEIR_URL, WEIR_TOKEN, CHROMIUM } = process.env;
+export const url = (path) => WEIR_URL + path;
+
+/// Calls the API; an answer that is no success is an error unless it is waited for.
+export async function api(method, path, body, { token = WEIR_TOKEN, wanted } = {}) {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const answer = await fetch(url(`/api/v1/${path}`), { method, headers, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  if (wanted ? answer.status !== wanted : !answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+  return text ? JSON.parse(text) : null;
+}
+
+/// Asks again until what is looked for is there.
+export async function until(look, what, ms = 10_000) {
+  for (const end = Date.now() + ms; ; ) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+/// A receiver of webhooks. `answers[path]` is what a path answers: status, headers, body; 200 where nothing is said.
+export async function receiver(answers = {}) {
+  const seen = [];
+  const server = createServer((request, response) => {
+    const chunks = [];
+    request.on("data", (chunk) => chunks.push(chunk));
+    request.on("end", () => {
+      seen.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() });
+      const { status = 200, headers = { "content-type": "text/plain" }, body = "thank you" } = answers[request.url] ?? {};
+      response.writeHead(status, headers).end(body);
+    });
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const at = (path) => `http://127.0.0.1:${server.address().port}${path}`;
+  return { at, answers, seen, close: () => (server.closeAllConnections(), server.close()) };
+}
+
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+
+/// A tab with a session of its own. What no page may do is kept as a fault: a dialog, an error in the console (a breach of the
+/// page's policy is one), a request to another origin. `at(path)` goes there; `close` throws the faults.
+export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scripts = true } = {}) {
+  const context = await browser.newContext({
+    colorScheme: dark ? "dark" : "light",
+    viewport: phone ? { width: 360, height: 740 } : { width: 1200, height: 800 },
+    javaScriptEnabled: scripts,
+    reducedMotion: "reduce",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  const faults = [];
+  const own = { asked: [], agrees: undefined, refused: false };
+  page.on("dialog", async (dialog) => {
+    own.asked.push(dialog.message());
+    if (dialog.type() !== "confirm" || own.agrees === undefined) faults.push(`a dialog: ${dialog.message()}`);
+    await (own.agrees ? dialog.accept() : dialog.dismiss());
+  });
+  page.on("pageerror", (error) => faults.push(`an error: ${error.message}`));
+  page.on("console", (message) => {
+    // What the gateway refuses, the browser calls an error, too.
+    const refused = /Failed to load resource: .* status of (4\d\d)/.test(message.text());
+    if (message.type() === "error" && !(refused && own.refused)) faults.push(`the console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const to = request.url();
+    if (!to.startsWith(WEIR_URL + "/") && !to.startsWith("data:")) faults.push(`a request to ${to}`);
+  });
+  const at = async (path) => {
+    const answer = await page.goto(url(path));
+    return answer;
+  };
+  const close = async () => {
+    await context.close();
+    if (faults.length) throw new Error(faults.join("\n"));
+  };
+  const here = { page, context, faults, at, close, asked: own.asked };
+  /// Whether it says yes when it is asked; nothing is asked before.
+  here.agree = (yes) => (own.agrees = yes);
+  /// That an answer of 4xx is what is wanted now.
+  here.expectRefusal = () => (own.refused = true);
+  if (token) await signIn(here, token);
+  return here;
+}
+
+/// Signs in as people do.
+export async function signIn({ page, at }, token) {
+  await at("/dashboard/login");
+  await page.getByLabel("Token").fill(token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((to) => !to.pathname.endsWith("/login"));
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/// What axe finds that is serious, in words. (The page's policy is for its own scripts; this one comes by the debugger.)
+export async function audit(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }),
+  );
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} (${failureSummary})`).join("; ")}`);
+}
+
+/// Opens whatever is folded, so that it is looked at, too.
+export async function unfold(page) {
+  await page.evaluate(() => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
+  await page.waitForTimeout(50); // what is fetched when it is opened has been asked for by then
+  await page.waitForFunction(() => !document.querySelector(".htmx-request"));
+}
+
+export function expect(truth, what) {
+  if (!truth) throw new Error(`expected ${what}`);
+}
+
+export function equal(left, right, what) {
+  const [one, two] = [left, right].map((value) => JSON.stringify(value));
+  if (one !== two) throw new Error(`${what}: ${one} is not ${two}`);
+}
+
+/// Does several things, a few at a time.
+export async function each(list, work, width = 3) {
+  const rest = [...list];
+  const one = async () => {
+    while (rest.length) await work(rest.shift());
+  };
+  await Promise.all(Array.from({ length: width }, one));
+}
+
+const tests = [];
+/// The longest that one test may take.
+const LONGEST_MS = 60_000;
+export const test = (name, work) => tests.push({ name, work });
+
+/// Runs what was said (or what ONLY names a part of), in order, and ends the process.
+export async function run() {
+  let good = true;
+  for (const { name, work } of tests.filter(({ name }) => name.includes(process.env.ONLY ?? ""))) {
+    const begun = Date.now();
+    let error;
+    try {
+      await Promise.race([work(), new Promise((_, fail) => setTimeout(fail, LONGEST_MS, new Error("it takes too long")))]);
+    } catch (thrown) {
+      error = String(thrown?.stack ?? thrown);
+      good = false;
+    }
+    console.log(JSON.stringify({ test: name, ok: !error, ms: Date.now() - begun, error }));
+  }
+  await browser.close();
+  process.exit(good ? 0 : 1);
+}

@@ -1,0 +1,109 @@
+// Every page, for whoever may see it: without a fault, readable by everybody, on a phone, in few bytes.
+
+import { audit, each, expect, equal, run, tab, test, unfold, url } from "./lib.mjs";
+import { PAGES, world } from "./world.mjs";
+
+/// The most that a page may be, without what all pages share.
+const MOST_BYTES = 50_000;
+
+const there = await world();
+const roles = { tenant: undefined, portal: there.portal };
+const seen = (role) => PAGES.filter((page) => !page.alone && (role === "tenant" || page.portal));
+
+for (const [role, token] of Object.entries(roles)) {
+  for (const dark of [false, true]) {
+    test(`axe finds nothing serious on any page of a ${role}, ${dark ? "dark" : "light"}`, async () => {
+      const wrong = [];
+      const browsers = await Promise.all([0, 1, 2].map(() => tab({ token, dark })));
+      await each(seen(role), async ({ name, path, status = 200 }) => {
+        const here = browsers.pop();
+        if (status >= 400) here.expectRefusal();
+        const answer = await here.at(path(there));
+        equal(answer.status(), status, name);
+        await unfold(here.page);
+        wrong.push(...(await audit(here.page)).map((fault) => `${name}: ${fault}`));
+        browsers.push(here);
+      });
+      for (const here of browsers) await here.close();
+      equal(wrong, [], "what axe finds");
+    });
+  }
+}
+
+test("axe finds nothing serious where one signs in", async () => {
+  for (const dark of [false, true]) {
+    const here = await tab({ token: null, dark });
+    for (const { path } of PAGES.filter((page) => page.alone)) {
+      await here.at(path(there));
+      equal(await audit(here.page), [], "what axe finds");
+    }
+    await here.close();
+  }
+});
+
+test("no page is wider than a phone", async () => {
+  const wide = [];
+  const here = await tab({ phone: true });
+  for (const { name, path, status = 200 } of seen("tenant")) {
+    if (status >= 400) here.expectRefusal();
+    await here.at(path(there));
+    await unfold(here.page);
+    const width = await here.page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > 360) wide.push(`${name}: ${width}`);
+  }
+  await here.close();
+  equal(wide, [], "pages that scroll sideways");
+});
+
+test("every page is less than 50 KB, without what all pages share", async () => {
+  const here = await tab();
+  const heavy = [];
+  for (const { name, path, status = 200 } of seen("tenant")) {
+    if (status >= 400) here.expectRefusal();
+    const answers = [];
+    const note = (answer) => answers.push(answer);
+    here.page.on("response", note);
+    await here.at(path(there));
+    here.page.off("response", note);
+    let bytes = 0;
+    for (const answer of answers) {
+      if (!answer.url().startsWith(url("/dashboard/assets/"))) bytes += (await answer.body().catch(() => "")).length;
+    }
+    expect(bytes > 0, `${name} to be something`);
+    if (bytes > MOST_BYTES) heavy.push(`${name}: ${bytes}`);
+  }
+  await here.close();
+  equal(heavy, [], "heavy pages");
+});
+
+test("every page works without scripts", async () => {
+  const here = await tab({ scripts: false });
+  for (const { name, path, status = 200 } of seen("tenant")) {
+    if (status >= 400) here.expectRefusal();
+    equal((await here.at(path(there))).status(), status, name);
+    expect(await here.page.locator("h1").isVisible(), `${name} has a heading`);
+  }
+  await here.close();
+});
+
+// Pictures for the documentation, where a directory for them is named.
+const screens = process.env.WEIR_SCREENS;
+if (screens) {
+  for (const dark of [false, true]) {
+    test(`pictures of the main pages, ${dark ? "dark" : "light"}`, async () => {
+      const here = await tab({ dark });
+      await here.page.setViewportSize({ width: 1000, height: 620 });
+      for (const { path, screen } of PAGES.filter((page) => page.screen)) {
+        await here.at(path(there));
+        if (screen === "live") await here.page.locator("#tail tbody tr").nth(5).waitFor();
+        const attempt = here.page.locator("details.attempt").first();
+        if (screen === "message") await attempt.locator("summary").click();
+        await here.page.waitForTimeout(300);
+        await here.page.screenshot({ path: `${screens}/${screen}${dark ? "-dark" : ""}.png` });
+      }
+      await here.close();
+    });
+  }
+}
+
+await run();
