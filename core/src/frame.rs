@@ -502,6 +502,10 @@ pub struct AttemptRow {
     /// What plugins did on its way: the text of a JSON array.
     #[n(10)]
     pub plugins: Option<String>,
+    /// What is kept of the headers, where one attempt was asked for: the text of a JSON array, the request's and the
+    /// answer's.
+    #[n(11)]
+    pub headers: Option<String>,
 }
 
 /// App → Endpoint: the endpoint's statistics in a period.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 18] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -34,6 +34,8 @@ pub const NAMES: [&str; 16] = [
     "MAX_PLUGIN_BYTES",
     "DEDUP_WINDOW",
     "KEY_SERVER",
+    "PORTAL_NAME",
+    "PORTAL_COLOR",
 ];
 
 /// The least length of `JWT_SECRET`, in bytes.
@@ -71,6 +73,10 @@ pub struct Settings {
     pub dedup_window_ms: i64,
     /// `KEY_SERVER`: for local development, who is asked for providers' public keys in their stead.
     pub key_server: Option<String>,
+    /// `PORTAL_NAME`: what the dashboard and the customers' portal call whoever sends.
+    pub portal_name: Option<String>,
+    /// `PORTAL_COLOR`: their colour, red, green and blue.
+    pub portal_color: Option<[u8; 3]>,
 }
 
 /// What a tenant's store of plugins holds.
@@ -107,6 +113,8 @@ impl Default for Settings {
             plugins: PluginLimits::default(),
             dedup_window_ms: 7 * 86_400_000,
             key_server: None,
+            portal_name: None,
+            portal_color: None,
         }
     }
 }
@@ -129,6 +137,8 @@ impl fmt::Debug for Settings {
             .field("plugins", &self.plugins)
             .field("dedup_window_ms", &self.dedup_window_ms)
             .field("key_server", &self.key_server)
+            .field("portal_name", &self.portal_name)
+            .field("portal_color", &self.portal_color)
             .finish()
     }
 }
@@ -220,6 +230,19 @@ impl Settings {
                     |value| time::parse_seconds(value).filter(|ms| *ms <= 2_592_000_000),
                 )?
                 .unwrap_or(defaults.dedup_window_ms),
+            portal_name: vars.public(
+                "PORTAL_NAME",
+                "it must be a name of at most 40 characters, in one line.",
+                |value| {
+                    let fits = value.chars().count() <= 40 && !value.chars().any(char::is_control);
+                    fits.then(|| value.to_owned())
+                },
+            )?,
+            portal_color: vars.public(
+                "PORTAL_COLOR",
+                "it must be a colour of six hexadecimal digits, such as #0b5cad.",
+                color,
+            )?,
             key_server: None,
         };
         // Whoever answers for all providers has to be in a network of the operator's own.
@@ -319,6 +342,14 @@ fn whole(value: &str) -> Option<u32> {
     value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok())?
 }
 
+/// `#rrggbb`.
+fn color(value: &str) -> Option<[u8; 3]> {
+    let digits = value.strip_prefix('#').unwrap_or(value);
+    let right = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let [_, r, g, b] = u32::from_str_radix(digits, 16).ok().filter(|_| right)?.to_be_bytes();
+    Some([r, g, b])
+}
+
 fn jwt_secret(value: &str) -> Result<String, &'static str> {
     if value.len() < MIN_JWT_SECRET {
         return Err(
@@ -363,7 +394,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 16] = NAMES;
+    const ALL: [&str; 18] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -374,6 +405,11 @@ mod tests {
     fn an_empty_value_is_none_but_for_the_schedule() {
         let settings = read(&ALL.map(|name| (name, ""))).unwrap();
         assert_eq!(settings, Settings { retry_schedule: Schedule::NONE, ..Settings::default() });
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert!(read(&[("PORTAL_NAME", "two\nlines")]).is_err());
     }
 
     #[test]
@@ -395,6 +431,8 @@ mod tests {
             ("MAX_PLUGIN_BYTES", "1000"),
             ("DEDUP_WINDOW", "60"),
             ("KEY_SERVER", "https://127.0.0.1:9100/"),
+            ("PORTAL_NAME", " Acme & Söhne "),
+            ("PORTAL_COLOR", "#0B5cad"),
         ])
         .unwrap();
         let expected = Settings {
@@ -412,6 +450,8 @@ mod tests {
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
             dedup_window_ms: 60_000,
             key_server: Some("https://127.0.0.1:9100".into()),
+            portal_name: Some("Acme & Söhne".into()),
+            portal_color: Some([0x0b, 0x5c, 0xad]),
         };
         assert_eq!(settings, expected);
         let policy = settings.target_policy();
@@ -443,6 +483,10 @@ mod tests {
             ("MAX_PLUGIN_BYTES", "1e6", "from 0 to 1000000000"),
             ("DEDUP_WINDOW", "2592001", "up to 2592000"),
             ("KEY_SERVER", "http://127.0.0.1:9100", "in one of the ALLOWED_NETWORKS"),
+            ("PORTAL_NAME", "a name that is longer than the forty characters", "at most 40"),
+            ("PORTAL_COLOR", "blue", "#0b5cad"),
+            ("PORTAL_COLOR", "#0b5ca", "#0b5cad"),
+            ("PORTAL_COLOR", "+b5cad", "#0b5cad"),
         ] {
             let error = read(&[(setting, bad)]).unwrap_err().to_string();
             assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");
@@ -505,7 +549,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 16)) {
+        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 18)) {
             for (name, value) in ALL.iter().zip(&values) {
                 if let Err(error) = read(&[(name, value)]) {
                     prop_assert_eq!(error.setting, *name);

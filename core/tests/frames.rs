@@ -267,9 +267,28 @@ frames! {
                 manual: true,
                 started_at: 7,
                 plugins: Some(text("[]")),
+                headers: None,
             }],
             stopped_at: Some(text("atmpt_0")),
         } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
+    an_attempt_told_with_its_headers:
+        Attempts {
+            rows: vec![AttemptRow {
+                id: text("atmpt_1"),
+                msg_id: text("msg_1"),
+                endpoint_id: text("ep_1"),
+                url: text("https://example.com/"),
+                response: text("ok"),
+                code: 200,
+                duration_ms: 12,
+                status: 0,
+                manual: true,
+                started_at: 7,
+                plugins: None,
+                headers: Some(text("[{},{}]")),
+            }],
+            stopped_at: None,
+        } => "81818c6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507f6675b7b7d2c7b7d5d";
     statistics_asked_for_and_told:
         StatsAsk { since: 5, until: 7, hours: None } => "820507",
         StatsAsk { since: 5, until: 7, hours: Some(true) } => "830507f5",

@@ -20,6 +20,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod action;
+mod brand;
 mod data;
 pub mod live;
 mod multipart;
@@ -28,6 +29,7 @@ mod request;
 pub mod session;
 mod view;
 
+pub use brand::Brand;
 pub use request::{Page, Request};
 
 use futures_util::future::LocalBoxFuture;
@@ -126,8 +128,8 @@ fn answer_with<'a>(
 }
 
 /// The page where one signs in; `fault` says why it did not work.
-pub fn login(fault: Option<&str>) -> Page {
-    Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault))
+pub fn login(fault: Option<&str>, brand: &Brand) -> Page {
+    Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault, brand))
 }
 
 /// What the session's cookie is called.

@@ -22,6 +22,8 @@ pub struct Request {
     pub partial: bool,
     /// The proof that a script sent in a header.
     pub proof: Option<String>,
+    /// When it came, in milliseconds.
+    pub at_ms: i64,
 }
 
 impl Request {
@@ -110,6 +112,27 @@ impl Page {
             ("x-content-type-options", "nosniff".to_owned()),
         ];
         Self { status, headers, body: markup.into_string() }
+    }
+
+    /// A text, to look at or to keep.
+    pub(crate) fn text(text: &str) -> Self {
+        let mut page = Self::html(200, Markup::default());
+        for (name, value) in &mut page.headers {
+            if *name == "content-type" {
+                "text/plain; charset=utf-8".clone_into(value);
+            }
+        }
+        Self { body: text.to_owned(), ..page }
+    }
+
+    /// Styles that are kept: another address has others.
+    pub fn styles(css: String) -> Self {
+        let headers = vec![
+            ("content-type", "text/css; charset=utf-8".to_owned()),
+            ("cache-control", "public, max-age=31536000, immutable".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        Self { status: 200, headers, body: css }
     }
 
     /// Sends the browser on, to a path of the dashboard.

@@ -4,9 +4,11 @@
 //! HMAC-SHA256 under a key that is derived from `JWT_SECRET`. The proof that a form needs is another HMAC of the
 //! session's id: who cannot read this origin's pages cannot know it.
 
+use crate::brand::Brand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hmac::Mac;
+use std::rc::Rc;
 use subtle::ConstantTimeEq;
 use weir_core::secret::hmac_key;
 use weir_core::token::Claims;
@@ -27,18 +29,27 @@ pub struct Session {
     pub org: String,
     /// The application that it is limited to.
     pub app: Option<String>,
+    /// Whose pages it sees.
+    pub brand: Rc<Brand>,
     proof: String,
 }
 
 /// Makes and reads sessions.
 pub struct Keeper {
     key: Vec<u8>,
+    brand: Rc<Brand>,
 }
 
 impl Keeper {
     /// With the secret that signs tokens.
     pub fn new(jwt_secret: &str) -> Self {
-        Self { key: mac(jwt_secret.as_bytes(), &["weir dashboard session"]) }
+        Self { key: mac(jwt_secret.as_bytes(), &["weir dashboard session"]), brand: Rc::default() }
+    }
+
+    /// Whose sessions see pages of this brand.
+    #[must_use]
+    pub fn with_brand(self, brand: &Rc<Brand>) -> Self {
+        Self { brand: Rc::clone(brand), ..self }
     }
 
     /// A session that begins now.
@@ -54,6 +65,7 @@ impl Keeper {
             ends_at,
             org: claims.org.clone(),
             app: claims.app.clone(),
+            brand: Rc::clone(&self.brand),
             proof: BASE64URL.encode(mac(&self.key, &["proof", id])),
         }
     }

@@ -109,6 +109,8 @@ test("the secret is shown on demand, and rotated after a question", async () => 
   await result(here.page).getByText("The new secret").waitFor();
   const rotated = (await api("GET", `${there.api}/secret`)).key;
   expect(rotated !== key && (await result(here.page).innerText()).includes(rotated), "the new one");
+  // The clock of the overlap shows, also for who comes later.
+  await here.page.locator(".facts div", { hasText: "Old secret signs, too" }).getByText(/in 23 h|in 1 d/).waitFor();
   await here.close();
 });
 
@@ -196,8 +198,9 @@ test("nothing is asked while nobody looks", async () => {
 
 /// Goes on with the tab key until the element has the focus.
 async function tabTo(page, locator) {
+  await locator.waitFor();
   for (let n = 0; n < 80; n++) {
-    if (await locator.evaluate((it) => it === document.activeElement).catch(() => false)) return;
+    if (await locator.evaluate((it) => it === document.activeElement)) return;
     await page.keyboard.press("Tab");
   }
   throw new Error(`the tab key does not lead to ${locator}`);
@@ -230,7 +233,10 @@ test("the main job is done by the keyboard alone", async () => {
   await keyboard.press("Enter");
   await tabTo(page, page.getByLabel("Event type", { exact: true }));
   await keyboard.type("order.paid");
-  await keyboard.press("Enter");
+  await keyboard.press("Tab");
+  await keyboard.type('{"by": "keyboard"}');
+  await keyboard.press("Tab");
+  await keyboard.press("Space");
   await tabTo(page, result(page).getByRole("link"));
   await keyboard.press("Enter");
   await page.locator(".status.success").first().waitFor();
@@ -240,7 +246,12 @@ test("the main job is done by the keyboard alone", async () => {
   const outlined = () => page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
   expect((await outlined()) !== "none", "one sees where the focus is");
   await keyboard.press("Enter");
-  await page.locator(".attempt[open]").getByText("thank you").waitFor();
+  const shown = page.locator(".attempt[open]");
+  await shown.getByText("thank you").waitFor();
+  await shown.getByText("svix-signature").waitFor();
+  // It stays as it is while the list is fetched again.
+  await page.waitForResponse((response) => response.url() === page.url());
+  expect(await shown.getByText("thank you").isVisible(), "it stays open");
   await here.close();
 });
 

@@ -116,10 +116,13 @@ export async function audit(page) {
 }
 
 /// Opens whatever is folded, so that it is looked at, too.
-export const unfold = (page) =>
-  page.evaluate(() => {
+export async function unfold(page) {
+  await page.evaluate(() => {
     for (const details of document.querySelectorAll("details")) details.open = true;
   });
+  await page.waitForTimeout(50); // what is fetched when it is opened has been asked for by then
+  await page.waitForFunction(() => !document.querySelector(".htmx-request"));
+}
 
 export function expect(truth, what) {
   if (!truth) throw new Error(`expected ${what}`);
@@ -140,16 +143,18 @@ export async function each(list, work, width = 3) {
 }
 
 const tests = [];
+/// The longest that one test may take.
+const LONGEST_MS = 60_000;
 export const test = (name, work) => tests.push({ name, work });
 
-/// Runs what was said, in order, and ends the process.
+/// Runs what was said (or what ONLY names a part of), in order, and ends the process.
 export async function run() {
   let good = true;
-  for (const { name, work } of tests) {
+  for (const { name, work } of tests.filter(({ name }) => name.includes(process.env.ONLY ?? ""))) {
     const begun = Date.now();
     let error;
     try {
-      await work();
+      await Promise.race([work(), new Promise((_, fail) => setTimeout(fail, LONGEST_MS, new Error("it takes too long")))]);
     } catch (thrown) {
       error = String(thrown?.stack ?? thrown);
       good = false;

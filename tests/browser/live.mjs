@@ -102,6 +102,25 @@ test("while it is paused nothing is asked, and then it shows what came", async (
   await here.close();
 });
 
+test("nothing is followed while nobody looks, and then it shows what came", async () => {
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${app}/live?what=messages`);
+  await state(page, "Connected");
+  const look = (hidden) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  await look(true);
+  const meanwhile = await send("order.paid");
+  await page.waitForTimeout(3_500); // longer than a tail takes to look twice
+  equal(await row(page, meanwhile).count(), 0, "it shows");
+  await look(false);
+  await row(page, meanwhile).waitFor();
+  await here.close();
+});
+
 test("what is more than a tail shows is said, with where to find it", async () => {
   const here = await tab();
   const { page } = here;

@@ -72,6 +72,7 @@ export const PAGES = [
   { name: "messages of a status", path: (w) => `/dashboard/app/${w.app}/messages?status=2`, portal: true },
   { name: "messages, none fits", path: (w) => `/dashboard/app/${w.app}/messages?tag=nobody-has-it`, portal: true },
   { name: "message", path: (w) => `/dashboard/app/${w.app}/message/${w.message}`, portal: true, screen: "message" },
+  { name: "attempt", path: (w) => `/dashboard/app/${w.app}/message/${w.message}/attempt/${w.attempts[0].id}`, portal: true },
   { name: "live", path: (w) => `/dashboard/app/${w.app}/live`, portal: true, still: false, screen: "live" },
   { name: "endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.good}`, portal: true },
   { name: "endpoint that fails", screen: "endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.bad}`, portal: true },

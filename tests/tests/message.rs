@@ -40,6 +40,33 @@ fn a_message_brings_its_application_along_where_it_is_missing() {
 }
 
 #[test]
+fn an_attempt_tells_the_headers_of_both_sides_and_keeps_what_lets_somebody_in_to_itself() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    receiver.always("/said", Answer::status(500).header("x-request-id", "r-1").header("set-cookie", "a=b"));
+    let api = gateway.tenant();
+    let app = api.app();
+    let headers = json!({ "headers": { "x-customer": "42", "authorization": "Bearer hush" } });
+    let endpoint = api.endpoint(&app, &receiver.url("/said"));
+    api.put(&format!("/api/v1/app/{app}/endpoint/{endpoint}/headers"), &headers);
+    let message = api.send(&app, "{}");
+    let attempts = api.attempts(&app, &message, 3, SOON);
+    assert!(attempts[0].get("requestHeaders").is_none(), "lists stay small: {}", attempts[0]);
+    let got = receiver.wait_for("/said", 3, SOON);
+    for (attempt, got) in attempts.iter().zip(got) {
+        let (_, one) = api.get(&format!("/api/v1/app/{app}/msg/{message}/attempt/{}", text(attempt, "id")));
+        let (sent, answered) = (&one["requestHeaders"], &one["responseHeaders"]);
+        assert_eq!(
+            (&sent["x-customer"], &sent["authorization"]),
+            (&json!("42"), &json!("(hidden)")),
+            "{one}"
+        );
+        assert_eq!(sent["svix-signature"].as_str(), got.header("svix-signature"), "{one}");
+        assert_eq!((&answered["x-request-id"], &answered["set-cookie"]), (&json!("r-1"), &json!("(hidden)")));
+    }
+}
+
+#[test]
 fn a_raw_payload_is_sent_as_it_is_in_the_place_of_the_payload() {
     let gateway = shared();
     let receiver = Receiver::start();

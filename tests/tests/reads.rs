@@ -4,9 +4,11 @@
 use serde_json::Value;
 use std::thread;
 use std::time::Duration;
+use weir_tests::browser::Browser;
 use weir_tests::client::{Api, list};
 use weir_tests::gateway::Running;
 use weir_tests::json::message;
+use weir_tests::process;
 use weir_tests::receiver::Receiver;
 
 const MESSAGES: usize = 5_000;
@@ -23,8 +25,16 @@ fn read(api: &Api, app: &str, endpoint: &str) -> f64 {
     of(app) + of(&format!("{app}/{endpoint}"))
 }
 
-#[test]
-fn a_list_of_thousands_reads_a_bounded_number_of_rows() {
+/// An application with thousands of messages, all of them delivered to its one endpoint.
+struct Busy {
+    gateway: Running,
+    _receiver: Receiver,
+    api: Api,
+    app: String,
+    endpoint: String,
+}
+
+fn busy() -> Busy {
     let gateway = Running::start(&[("WEIR_COUNT_ROWS", "1"), ("REQUEST_TIMEOUT", "3")]);
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -45,6 +55,12 @@ fn a_list_of_thousands_reads_a_bounded_number_of_rows() {
     let stats = format!("/api/v1/app/{app}/endpoint/{endpoint}/stats");
     let all = MESSAGES.div_ceil(CONNECTIONS) * CONNECTIONS;
     api.until(&stats, Duration::from_mins(1), |stats| stats["success"] == all);
+    Busy { gateway, _receiver: receiver, api, app, endpoint }
+}
+
+#[test]
+fn a_list_of_thousands_reads_a_bounded_number_of_rows() {
+    let Busy { api, app, endpoint, .. } = &busy();
     let log = format!("/api/v1/app/{app}/msg");
     let attempts = format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}");
     let attempted = format!("/api/v1/app/{app}/endpoint/{endpoint}/msg");
@@ -68,15 +84,50 @@ fn a_list_of_thousands_reads_a_bounded_number_of_rows() {
         (&attempted, "limit=5".to_owned(), 6.0 * PAGE),
         (&attempted, "event_types=none".to_owned(), MOST),
     ] {
-        let before = read(&api, &app, &endpoint);
+        let before = read(api, app, endpoint);
         let (status, page): (u16, Value) = api.get(&format!("{path}?{query}"));
         assert_eq!(status, 200, "{page}");
-        let rows = read(&api, &app, &endpoint) - before;
+        let rows = read(api, app, endpoint) - before;
         println!(
             "{:<20} {query:<45} {rows:>6} rows for {}",
             path.rsplit('/').next().unwrap(),
             list(&page).len()
         );
         assert!(rows <= most, "{path}?{query} has read {rows} rows, more than {most}");
+    }
+}
+
+/// The processor time that a page may take, with everything that workerd does for it.
+const MOST_CPU_US: u64 = 50_000;
+/// How often a page is asked for, to tell its time: the kernel counts in ticks of 10 ms.
+const TIMES: u64 = 20;
+
+#[test]
+fn a_page_of_the_dashboard_reads_a_bounded_number_of_rows_in_little_time() {
+    let Busy { gateway, api, app, endpoint, .. } = &busy();
+    let browser = Browser::signed_in(api, &api.token);
+    let here = format!("/dashboard/app/{app}");
+    let newest = list(&api.get(&format!("/api/v1/app/{app}/msg?limit=1")).1)[0].clone();
+    let message = newest["id"].as_str().unwrap();
+    for (page, most) in [
+        (here.clone(), 4.0 * PAGE),
+        (format!("{here}/messages"), PAGE),
+        (format!("{here}/messages?tag=none"), MOST),
+        (format!("{here}/message/{message}"), PAGE),
+        (format!("{here}/endpoint/{endpoint}"), 4.0 * PAGE),
+        (format!("{here}/endpoint/{endpoint}?status=2"), MOST + 3.0 * PAGE),
+        (format!("{here}/live"), 4.0 * PAGE),
+    ] {
+        let before = read(api, app, endpoint);
+        browser.see(&page);
+        let rows = read(api, app, endpoint) - before;
+        let cpu = |pid| process::cpu_us(pid).unwrap_or_default();
+        let pid = gateway.pid().unwrap();
+        let began = cpu(pid);
+        (0..TIMES).for_each(|_| drop(browser.see(&page)));
+        let took = (cpu(pid) - began) / TIMES;
+        println!("{rows:>6} rows, {took:>6} µs of processor time: {}", page.trim_start_matches(&here));
+        assert!(rows <= most, "{page} has read {rows} rows, more than {most}");
+        assert!(took <= MOST_CPU_US, "{page} takes {took} µs of processor time");
     }
 }

@@ -4,13 +4,14 @@ use crate::api::{self, Caller};
 use crate::js::{self, Parts, Random, now};
 use crate::live::Live;
 use crate::settings;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
 use weir_core::error::ApiError;
 use weir_core::id;
 use weir_dashboard::live::{self, Tail};
 use weir_dashboard::session::{Keeper, Session, cookie};
-use weir_dashboard::{Answer, Api, COOKIE, PREFIX, Page, Request};
+use weir_dashboard::{Answer, Api, Brand, COOKIE, PREFIX, Page, Request};
 
 /// What a session's id begins with.
 const SESSION: &str = "ses";
@@ -52,6 +53,7 @@ impl From<Page> for Shown {
 
 async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsValue) -> Shown {
     let mut request = Request::new(&parts.method, path, query, body);
+    request.at_ms = now();
     request.partial = parts.partial == "true";
     request.proof = Some(parts.proof.clone()).filter(|proof| !proof.is_empty());
     // Browsers say where a request comes from; a form of another site is none of ours.
@@ -66,13 +68,17 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
         return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET")
             .into();
     };
-    let keeper = Keeper::new(secret);
+    let brand = Rc::new(Brand::new(deployment.portal_name.as_deref(), deployment.portal_color));
+    if request.path == ["brand.css"] {
+        return Page::styles(brand.css()).into();
+    }
+    let keeper = Keeper::new(secret).with_brand(&brand);
     let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
     let login = request.path == ["login"];
     if login && request.method == "POST" {
         let token = request.field("token").unwrap_or_default();
         return match bearer(token) {
-            Err(error) => weir_dashboard::login(Some(&sentence(&error))).into(),
+            Err(error) => weir_dashboard::login(Some(&sentence(&error)), &brand).into(),
             Ok((claims, token)) => {
                 let session = keeper.begin(&id::new(SESSION, now(), &mut Random), &token, &claims, now());
                 Page::go(PREFIX)
@@ -83,12 +89,16 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
     }
     let sealed = cookie(&parts.cookie, COOKIE).unwrap_or_default();
     let opened = keeper.open(sealed, now(), |token| bearer(token).ok().map(|(claims, _)| (*claims).clone()));
-    let Some(session) = opened else { return signed_out(login, &request).into() };
-    let Ok((claims, token)) = bearer(&session.token) else { return signed_out(login, &request).into() };
+    let Some(session) = opened else { return signed_out(login, &request, &brand).into() };
+    let Ok((claims, token)) = bearer(&session.token) else {
+        return signed_out(login, &request, &brand).into();
+    };
     let caller = Caller { env: env.clone(), claims, token };
     match caller.is_session_over(&session.key()).await {
         Ok(false) => {}
-        Ok(true) => return signed_out(login, &request).with("set-cookie", set_cookie(parts, "", 0)).into(),
+        Ok(true) => {
+            return signed_out(login, &request, &brand).with("set-cookie", set_cookie(parts, "", 0)).into();
+        }
         Err(error) => return Page::refused(error.http_status(), &sentence(&error)).into(),
     }
     if request.path == ["logout"] && request.method == "POST" {
@@ -105,9 +115,9 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
 }
 
 /// Where a browser without a session goes.
-fn signed_out(login: bool, request: &Request) -> Page {
+fn signed_out(login: bool, request: &Request, brand: &Brand) -> Page {
     if login || request.method == "POST" {
-        weir_dashboard::login(None)
+        weir_dashboard::login(None, brand)
     } else {
         Page::go(&format!("{PREFIX}/login"))
     }

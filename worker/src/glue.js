@@ -25,8 +25,8 @@ async function send(stub, op, frame) {
   return await stub.call(op, frame);
 }
 
-// The requests of one object. `done(token, status, text, bytes)` is called when a request has ended: with the
-// answer's Retry-After (or null) and its body, or with status 0 and why there was no complete answer. A callback,
+// The requests of one object. `done(token, status, text, headers, bytes)` is called when a request has ended: with the
+// answer's Retry-After (or null), its headers and its body, or with status 0 and why there was no complete answer. A callback,
 // not a promise for each: a promise that Rust awaits costs two closures and their finalisation.
 export class Sender {
   constructor(done) {
@@ -41,16 +41,18 @@ export class Sender {
     const signal = this.deadline(timeout);
     let status = 0;
     let text = null;
+    let said = "";
     let bytes = null;
     try {
       const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
       text = response.headers.get("retry-after");
+      said = linesOf(response.headers);
       bytes = await readCapped(response, cap);
       status = response.status;
     } catch (error) {
       text = signal.aborted ? "timeout" : String(error?.message ?? error);
     }
-    this.done(token, status, text, bytes);
+    this.done(token, status, text, said, bytes);
   }
 
   // Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.
@@ -86,6 +88,16 @@ function fieldsOf(headers) {
     const colon = line.indexOf(":");
     return [line.slice(0, colon), line.slice(colon + 1)];
   });
+}
+
+// An answer's headers as one text, a line each, up to more than is kept of them.
+function linesOf(headers) {
+  let text = "";
+  for (const [name, value] of headers) {
+    if (text.length + value.length > 4096) return `${text}${name}:...`;
+    text += `${name}:${value}\n`;
+  }
+  return text;
 }
 
 async function readCapped(response, cap) {

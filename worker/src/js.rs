@@ -128,12 +128,12 @@ pub(crate) async fn fetch_text(url: &str, timeout_ms: i64, cap: usize) -> Result
     text.as_string().ok_or_else(|| "it is no text".to_owned())
 }
 
-/// What is called when a request has ended: its token, status, text and bytes; see `glue.js`.
-type Done = Closure<dyn FnMut(u32, u16, Option<String>, JsValue)>;
+/// What is called when a request has ended: its token, status, text, headers and bytes; see `glue.js`.
+type Done = Closure<dyn FnMut(u32, u16, Option<String>, String, JsValue)>;
 
 /// What came of a request to a receiver.
 pub(crate) enum Posted {
-    Answer { code: u16, retry_after: Option<String>, body: Vec<u8> },
+    Answer { code: u16, retry_after: Option<String>, headers: String, body: Vec<u8> },
     Timeout,
     Network(String),
 }
@@ -147,12 +147,12 @@ pub(crate) struct Posts {
 impl Posts {
     /// `ended` is called with a request's token and what came of it.
     pub(crate) fn new(ended: impl Fn(u32, Posted) + 'static) -> Self {
-        let done: Done = Closure::new(move |token, code, text: Option<String>, bytes: JsValue| {
+        let done: Done = Closure::new(move |token, code, text: Option<String>, headers, bytes: JsValue| {
             let posted = match (code, text) {
                 (0, Some(text)) if text == "timeout" => Posted::Timeout,
                 (0, text) => Posted::Network(text.unwrap_or_default()),
                 (code, retry_after) => {
-                    Posted::Answer { code, retry_after, body: Uint8Array::new(&bytes).to_vec() }
+                    Posted::Answer { code, retry_after, headers, body: Uint8Array::new(&bytes).to_vec() }
                 }
             };
             ended(token, posted);

@@ -693,6 +693,7 @@ fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> Mess
         trigger: if row.manual { Trigger::Manual } else { Trigger::Scheduled },
         at_ms: row.started_at,
         plugins: row.plugins,
+        headers: row.headers,
     };
     MessageAttemptOut::new(attempt, with_content, msg)
 }

@@ -59,7 +59,8 @@ impl EndpointRecord {
 
     /// As the API shows it.
     pub fn out(&self, id: &str) -> EndpointOut {
-        EndpointOut::new(id.to_owned(), self.content.clone(), self.created_at, self.updated_at)
+        let out = EndpointOut::new(id.to_owned(), self.content.clone(), self.created_at, self.updated_at);
+        out.with_old_secret(self.secrets.iter().filter_map(|secret| secret.expires_at).max())
     }
 
     /// What the Endpoint object gets to know.

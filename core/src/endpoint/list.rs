@@ -31,11 +31,16 @@ impl<S: Sql> Endpoint<S> {
         let endpoint_id = self.active.as_ref().map(|a| a.config.endpoint_id.clone()).unwrap_or_default();
         if let Some(attempt_id) = &ask.attempt_id {
             let rows = self.sql.query(
-                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins
+                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, headers
                  FROM delivery WHERE slot = 0 AND id = ?1",
                 &[Value::Text(attempt_id)],
             )?;
-            let rows = rows.into_iter().map(|row| read(row, &endpoint_id)).collect::<Result<Vec<_>, _>>()?;
+            // Only who asks for one attempt is told its headers.
+            let whole = |mut row: Row| {
+                let headers = row.opt_text(10)?;
+                Ok(AttemptRow { headers, ..read(row, &endpoint_id)? })
+            };
+            let rows = rows.into_iter().map(whole).collect::<Result<Vec<_>, SqlError>>()?;
             let mine = |row: &AttemptRow| ask.msg_id.as_ref().is_none_or(|id| *id == row.msg_id);
             return Ok(Attempts { rows: rows.into_iter().filter(mine).collect(), stopped_at: None });
         }
@@ -177,5 +182,6 @@ fn read(mut row: Row, endpoint_id: &str) -> Result<AttemptRow, SqlError> {
         manual: row.flag(7)?,
         started_at: row.int(8)?,
         plugins: row.opt_text(9)?,
+        headers: None,
     })
 }

@@ -13,6 +13,7 @@
 //! A storage error leaves memory and tables possibly apart: the owner then drops the object and opens it
 //! again.
 
+mod exchange;
 mod intake;
 mod line;
 mod list;
@@ -26,6 +27,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use exchange::{HIDDEN, MAX as HEADERS_MAX};
 pub use line::{BATCH_BYTES, Batch, Order};
 pub use plugins::{Passage, Passed};
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
@@ -102,6 +104,8 @@ pub struct Attempt {
     pub signed_url: Option<String>,
     /// Why it must not be sent; a sentence.
     pub refused: Option<String>,
+    /// What is kept of its headers.
+    kept: String,
 }
 
 /// A delivery in memory: a row of the table that is leased to this object.
@@ -707,7 +711,10 @@ impl<S: Sql> Endpoint<S> {
         }
         self.answered = self.answered.saturating_add(riders.len());
         self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: false });
+        let headers = made.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let kept = exchange::kept(headers, active.sender.hidden());
         effects.send.push(Attempt {
+            kept,
             delivery,
             riders,
             url: active.config.url.clone(),

@@ -1,5 +1,6 @@
 //! What comes back from a receiver, and what follows from it.
 
+use super::exchange::kept_lines;
 use super::{Attempt, Delivery, Effects, Endpoint, SLOW_BASE_MS, SLOW_MAX_MS};
 use crate::frame::{self, ReportKind};
 use crate::id;
@@ -27,7 +28,7 @@ macro_rules! finish {
     () => {
         "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
             code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11,
-            plugins = ?12, held = ?13
+            plugins = ?12, held = ?13, headers = ?14
          WHERE slot = ?1 AND id = ?2"
     };
 }
@@ -79,20 +80,48 @@ pub struct AttemptResult {
     pub duration_ms: i64,
     /// How it ended.
     pub outcome: AttemptOutcome,
+    /// What is kept of the request's headers, where it was sent.
+    sent: Option<String>,
+    /// The same of the answer's.
+    answered: Option<String>,
 }
 
 impl AttemptResult {
     /// The result of a delivery for which no request was made.
     pub(super) fn unsent(now: i64, delivery: Delivery, url: String, outcome: AttemptOutcome) -> Self {
-        Self { delivery, riders: Vec::new(), rode: false, url, started_at: now, duration_ms: 0, outcome }
+        Self {
+            delivery,
+            riders: Vec::new(),
+            rode: false,
+            url,
+            started_at: now,
+            duration_ms: 0,
+            outcome,
+            sent: None,
+            answered: None,
+        }
     }
 
     /// The result of each delivery of the request: it is the same for all.
     pub fn each(mut self) -> impl Iterator<Item = Self> {
         let riders = std::mem::take(&mut self.riders);
-        let others: Vec<Self> =
-            riders.into_iter().map(|delivery| Self { delivery, rode: true, ..self.clone() }).collect();
+        let others: Vec<Self> = riders
+            .into_iter()
+            .map(|delivery| Self { delivery, rode: true, sent: None, ..self.clone() })
+            .collect();
         std::iter::once(self).chain(others)
+    }
+
+    /// With the answer's headers, a line each: name, colon, value.
+    #[must_use]
+    pub fn with_headers(self, lines: &str) -> Self {
+        Self { answered: Some(kept_lines(lines)), ..self }
+    }
+
+    /// What the column `headers` says of it.
+    fn headers(&self) -> Option<String> {
+        let sent = self.sent.as_ref()?;
+        Some(format!("[{sent},{}]", self.answered.as_deref().unwrap_or("{}")))
     }
 
     /// What the column `held` says of it: that no request was made, or that it was another delivery's.
@@ -123,6 +152,8 @@ impl Attempt {
             rode: false,
             url: self.url,
             started_at: self.started_at,
+            sent: self.refused.is_none().then_some(self.kept),
+            answered: None,
             outcome,
         }
     }
@@ -225,6 +256,7 @@ impl<S: Sql> Endpoint<S> {
                 result.url,
                 delivery.plugins,
                 result.held(false),
+                result.headers(),
             ]));
         }
         let rows = serde_json::Value::Array(rows).to_string();
@@ -232,7 +264,7 @@ impl<S: Sql> Endpoint<S> {
             "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
                 late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
                 started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9,
-                plugins = r.value->>10, held = r.value->>11
+                plugins = r.value->>10, held = r.value->>11, headers = r.value->>12
              FROM json_each(?1) AS r
              WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
             &[Value::Text(&rows)],
@@ -339,6 +371,7 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<(String, bool), SqlError> {
         let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
         let late = is_late(&attempt_id, &result.delivery.msg_id);
+        let headers = result.headers();
         let values = [
             Value::Int(result.delivery.slot),
             Value::Text(&result.delivery.key),
@@ -353,6 +386,7 @@ impl<S: Sql> Endpoint<S> {
             Value::Text(&result.url),
             Value::opt_text(result.delivery.plugins.as_deref()),
             Value::Int(result.held(record.held)),
+            Value::opt_text(headers.as_deref()),
         ];
         // The row of a request under way is where it was put. One that is not known to be under way may have been
         // taken up again, or dropped: then this attempt gets a row of its own.
@@ -384,11 +418,11 @@ impl<S: Sql> Endpoint<S> {
         result: &AttemptResult,
         record: &Record<'_>,
     ) -> Result<(), SqlError> {
-        let delivery = &result.delivery;
+        let (delivery, headers) = (&result.delivery, result.headers());
         self.sql.exec(
             "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased, late,
-                status, code, response, started_at, duration, next_at, url, plugins, held)
-             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                status, code, response, started_at, duration, next_at, url, plugins, held, headers)
+             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             &[
                 Value::Text(attempt_id),
                 Value::Text(&delivery.msg_id),
@@ -410,6 +444,7 @@ impl<S: Sql> Endpoint<S> {
                 Value::Text(&result.url),
                 Value::opt_text(delivery.plugins.as_deref()),
                 Value::Int(result.held(record.held)),
+                Value::opt_text(headers.as_deref()),
             ],
         )
     }

@@ -15,7 +15,7 @@
 use crate::sql::Migration;
 
 /// Ordered; an applied migration is never edited.
-pub const MIGRATIONS: &[Migration] = &[CREATE, LATENCY];
+pub const MIGRATIONS: &[Migration] = &[CREATE, LATENCY, HEADERS];
 
 /// How long the attempts of an hour took: in all, and the longest of them, in ms.
 const LATENCY: Migration = Migration {
@@ -25,6 +25,9 @@ const LATENCY: Migration = Migration {
         "ALTER TABLE stat ADD COLUMN longest INTEGER NOT NULL DEFAULT 0",
     ],
 };
+
+/// attempt: what is kept of the headers, a JSON array: of the request, of the answer.
+const HEADERS: Migration = Migration { id: 3, statements: &["ALTER TABLE delivery ADD COLUMN headers TEXT"] };
 
 const CREATE: Migration = Migration {
     id: 1,

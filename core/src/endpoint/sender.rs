@@ -33,6 +33,8 @@ pub(super) struct Sender {
     /// Whether an endpoint that is gone, or fails for long, is disabled.
     pub(super) gives_up: bool,
     identity: Identity,
+    /// What no record of a request may show: the secrets of a preset, which some of them send as they are.
+    hidden: Vec<String>,
     /// When the oldest of the secrets ceases to sign.
     secrets_until: Option<i64>,
 }
@@ -110,6 +112,7 @@ impl Sender {
             order: config.order,
             gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
             identity,
+            hidden: Vec::new(),
             secrets_until: None,
         };
         this.open_secrets(config, &deployment.vault, now);
@@ -137,9 +140,15 @@ impl Sender {
                     texts.filter(|text| preset.scheme.signing(&[text.as_str()]).is_ok()).collect();
                 *ready = !fit.is_empty();
                 *secrets = preset.scheme.signing(&fit).unwrap_or_default();
+                self.hidden = fit;
             }
             Identity::Unknown => {}
         }
+    }
+
+    /// What no record of a request may show.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.hidden
     }
 
     /// Whether requests can be signed. Where no secret can be opened (the master key was lost), they wait.

@@ -142,7 +142,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(Done { done: false });
         }
         let rows = self.sql.query(
-            "UPDATE delivery SET response = ?3 WHERE slot = 0 AND id = ?1 AND msg_id = ?2 RETURNING 1",
+            "UPDATE delivery SET response = ?3, headers = NULL WHERE slot = 0 AND id = ?1 AND msg_id = ?2 RETURNING 1",
             &[Value::Text(&ask.attempt_id), Value::Text(&ask.msg_id), Value::Text(EXPUNGED)],
         )?;
         Ok(Done { done: !rows.is_empty() })

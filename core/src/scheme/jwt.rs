@@ -25,7 +25,7 @@ struct Header {
     #[serde(default)]
     b64: Option<bool>,
     #[serde(default)]
-    iat: Option<f64>,
+    ts: Option<f64>,
 }
 
 impl Jwt {
@@ -83,7 +83,7 @@ impl Jwt {
             .ok_or(Reason::Mismatch(None))?;
 
         if self.detached {
-            let age_ms = header.iat.map(|iat| age(iat, now_ms));
+            let age_ms = header.ts.map(|ts| age(ts, now_ms));
             check_age(age_ms, self.max_age)?;
             return Ok(Proof { secret, age_ms });
         }
@@ -164,7 +164,7 @@ impl Jwt {
         if self.detached {
             header = serde_json::json!({
                 "alg": self.algorithm.word(), "b64": false, "crit": ["b64"],
-                "iat": draft.now_ms.div_euclid(1000),
+                "ts": draft.now_ms.div_euclid(1000),
             });
         }
         let head = Encoding::Base64url.encode(header.to_string().as_bytes());

@@ -150,6 +150,7 @@ pub enum Unverified {
 /// What happens to a body that holds several events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SourceBatch"))]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Batch {

@@ -8,6 +8,7 @@ use crate::view;
 use crate::{Api, Page, Request};
 use futures_util::future::{join, join3, join4};
 use serde_json::{Value, json};
+use weir_core::time::rfc3339;
 
 pub(super) async fn endpoint<A: Api>(
     api: &A,
@@ -44,8 +45,10 @@ pub(super) async fn endpoint<A: Api>(
         attempts: &attempts?,
         event_types: &json!({ "data": all }),
         store: &store,
-        test_event: rows(&own).first().map(|event| text(event, "name")).filter(|_| !rows(&own).is_empty()),
+        test_event: rows(&own).first().map(|event| text(event, "name")),
         status: status.as_deref(),
+        // Times of the API are written alike, so they compare as texts.
+        old_secret_until: Some(text(&endpoint, "oldSecretUntil")).filter(|at| **at > *rfc3339(request.at_ms)),
         newest: request.param("iterator").is_none() && status.is_none(),
     });
     Ok(framed(session, text(&endpoint, "url"), above(session, &app, false), content))

@@ -1,6 +1,7 @@
 //! Which page a path names, what it asks of the API, and what becomes of the answers.
 
 mod app;
+mod attempt;
 mod endpoint;
 mod live;
 mod messages;
@@ -13,6 +14,7 @@ use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Answer, Api, PREFIX, Page, Request};
 use app::{app_page, overview};
+use attempt::{attempt, payload};
 use endpoint::endpoint;
 use live::live;
 use maud::Markup;
@@ -35,6 +37,10 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["app", app], _) => app_page(api, session, request, app).await,
         (["app", app, "messages"], _) => messages(api, session, request, app).await,
         (["app", app, "live"], _) => live(api, session, request, app).await,
+        (["app", app, "message", id, "payload"], _) => payload(api, app, id).await,
+        (["app", app, "message", id, "attempt", one], _) => {
+            attempt(api, session, request, app, (id, one)).await
+        }
         (["app", app, "message", id], _) => message(api, session, app, id).await,
         (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
         (["app", app, "rejected", id], _) => rejected(api, session, app, id).await,

@@ -25,6 +25,8 @@ pub(crate) struct EndpointView<'a> {
     pub(crate) test_event: Option<&'a str>,
     /// The status that attempts are limited to.
     pub(crate) status: Option<&'a str>,
+    /// Until when the secret before this one signs, too, if it does.
+    pub(crate) old_secret_until: Option<&'a str>,
     /// Whether these are the newest attempts, which change by themselves.
     pub(crate) newest: bool,
 }
@@ -65,6 +67,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
                 ("Filtered", number("canceled")),
                 ("Pending", number("pending")),
                 ("Waiting for a retry", number("sending")),
+                ("Old secret signs, too", html! { @if let Some(until) = view.old_secret_until { "until " (time(until)) } }),
                 ("Events", events_of(endpoint)),
                 ("Sends as", plain(text(endpoint, "preset"))),
                 ("Id", mono(id)),
@@ -74,7 +77,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         @if !text(endpoint, "description").is_empty() { p { (text(endpoint, "description")) } }
         div.actions {
             (button(&to("toggle"), if disabled { "Enable" } else { "Disable" }, None, None, &[proof, ("disabled", flip("disabled"))]))
-            (button(&to("toggle"), if paused { "Go on" } else { "Pause" }, None, None, &[proof, ("paused", flip("paused"))]))
+            (button(&to("pause"), if paused { "Go on" } else { "Pause" }, None, None, &[proof, ("paused", flip("paused"))]))
             (button(&to("secret"), "Show the secret", Some("#result"), None, &[]))
             (button(&to("rotate"), "Rotate the secret", Some("#result"), Some("The old secret goes on signing for a day beside the new one. Rotate?"), &[]))
             (button(&to("delete"), "Delete", None, Some("Delete this endpoint for good, with what waits for it?"), &[proof]))

@@ -1,6 +1,7 @@
 //! The frame around every page, and the pages without a session.
 
 use crate::PREFIX;
+use crate::brand::Brand;
 use crate::data::link;
 use crate::session::Session;
 use maud::{DOCTYPE, Markup, html};
@@ -18,7 +19,7 @@ fn asset(name: &str) -> String {
     format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"))
 }
 
-fn head(title: &str, charts: bool) -> Markup {
+fn head(title: &str, brand: Option<&Brand>, charts: bool) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -26,9 +27,10 @@ fn head(title: &str, charts: bool) -> Markup {
             meta name="color-scheme" content="light dark";
             // No evaluated texts and no styles of its own: the page's policy forbids both.
             meta name="htmx-config" content=r#"{"allowEval":false,"includeIndicatorStyles":false,"responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}"#;
-            title { (title) " · Weir" }
+            title { (title) @if let Some(brand) = brand { " · " (brand.name) } }
             link rel="icon" href="data:,";
             link rel="stylesheet" href=(asset("dashboard.css"));
+            @if let Some(to) = brand.and_then(Brand::stylesheet) { link rel="stylesheet" href=(to); }
             script src=(asset("htmx.js")) defer {}
             script src=(asset("dashboard.js")) defer {}
             @if charts {
@@ -55,11 +57,11 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(place.title, charts))
+            (head(place.title, Some(&session.brand), charts))
             body hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
                 a.skip href="#main" { "Skip to the content" }
                 header {
-                    a.brand href=(PREFIX) { "Weir" }
+                    a.brand href=(PREFIX) { (session.brand.name) }
                     nav aria-label="Main" {
                         @if let Some(app) = &session.app {
                             a href=(link(&["app", app])) { "Endpoints" }
@@ -89,20 +91,21 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
     }
 }
 
-fn bare(title: &str, content: Markup) -> Markup {
+fn bare(title: &str, brand: Option<&Brand>, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title, false))
+            (head(title, brand, false))
             body.bare { main id="main" { h1 { (title) } (content) } }
         }
     }
 }
 
 /// Where one signs in.
-pub(crate) fn login(fault: Option<&str>) -> Markup {
+pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
     bare(
         "Sign in",
+        Some(brand),
         html! {
             @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
             form id="login" method="post" action=(link(&["login"])) {
@@ -115,8 +118,27 @@ pub(crate) fn login(fault: Option<&str>) -> Markup {
     )
 }
 
-/// A page that says why not.
+/// A page that says why not, and what to do.
 pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
-    let title = if status == 404 { "Not found" } else { "That did not work" };
-    bare(title, html! { p.fault role="alert" { (sentence) } p { a href=(PREFIX) { "To the dashboard" } } })
+    let (title, hint) = match status {
+        401 => (
+            "Signed out",
+            "The session has ended, or its token was taken back: sign in again, or ask for a new link.",
+        ),
+        403 => ("Not allowed", "What you signed in with may not do this."),
+        404 => (
+            "Not found",
+            "It may have been deleted, or its time may be over: payloads and attempts are kept for a while.",
+        ),
+        422 => ("That did not work", "Go back, change what the sentence names, and send it again."),
+        429 => ("Too much at once", "Wait a moment, then try again."),
+        _ => {
+            ("That did not work", "Try again. If it stays so, the gateway's log says why: npx wrangler tail")
+        }
+    };
+    bare(
+        title,
+        None,
+        html! { p.fault role="alert" { (sentence) } p.dim { (hint) } p { a href=(PREFIX) { "To the dashboard" } } },
+    )
 }

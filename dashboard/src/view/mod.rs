@@ -12,6 +12,7 @@ mod plugin;
 mod settings;
 mod source;
 mod tenant;
+mod timeline;
 
 pub(crate) use form::hidden;
 
@@ -25,6 +26,7 @@ pub(crate) use plugin::{plugin, plugins, tested};
 pub(crate) use settings::{portal, settings};
 pub(crate) use source::{SourceView, new_source, rejected, source, sources};
 pub(crate) use tenant::{OverviewView, overview, task, tasks};
+pub(crate) use timeline::attempt;
 
 use crate::data::{flag, int, text};
 use maud::{Markup, html};
@@ -81,7 +83,39 @@ pub(crate) fn more(to: Option<String>) -> Markup {
     html! { @if let Some(to) = to { p { a.more href=(to) rel="next" { "Older →" } } } }
 }
 
+/// As much of a text from its beginning as makes so many bytes of HTML, and whether that is not all.
+pub(crate) fn excerpt(text: &str, most: usize) -> (&str, bool) {
+    let mut left = most;
+    for (at, c) in text.char_indices() {
+        // As they are escaped.
+        let size = match c {
+            '"' => 6,
+            '&' => 5,
+            '<' | '>' => 4,
+            c => c.len_utf8(),
+        };
+        let Some(rest) = left.checked_sub(size) else { return (text.get(..at).unwrap_or_default(), true) };
+        left = rest;
+    }
+    (text, false)
+}
+
 /// The first line of a JSON text, or the whole with indentation.
 pub(crate) fn pretty(payload: &Value) -> String {
     serde_json::to_string_pretty(payload).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters_and_by_what_it_becomes() {
+        assert_eq!(excerpt("a\"b", 8), ("a\"b", false));
+        assert_eq!(excerpt("a\"b", 7), ("a\"", true));
+        assert_eq!(excerpt("é<", 5), ("é", true));
+        let long = "\"<é&".repeat(99);
+        let (head, _) = excerpt(&long, 500);
+        assert!(html! { (head) }.into_string().len() <= 500);
+    }
 }

@@ -289,16 +289,17 @@ impl Inner {
 
     fn ended(self: &Rc<Self>, token: u32, posted: Posted) {
         let Some(attempt) = self.sent.borrow_mut().remove(&token) else { return };
-        let result = attempt.ended(
-            now(),
-            match posted {
-                Posted::Answer { code, retry_after, body } => {
-                    AttemptOutcome::Answer { code, retry_after, body }
-                }
-                Posted::Timeout => AttemptOutcome::Failed(Failure::Timeout),
-                Posted::Network(text) => AttemptOutcome::Failed(Failure::Network(text)),
-            },
-        );
+        let (outcome, headers) = match posted {
+            Posted::Answer { code, retry_after, headers, body } => {
+                (AttemptOutcome::Answer { code, retry_after, body }, Some(headers))
+            }
+            Posted::Timeout => (AttemptOutcome::Failed(Failure::Timeout), None),
+            Posted::Network(text) => (AttemptOutcome::Failed(Failure::Network(text)), None),
+        };
+        let mut result = attempt.ended(now(), outcome);
+        if let Some(headers) = headers {
+            result = result.with_headers(&headers);
+        }
         // Its connection is free for the next one, before its result is on record.
         if let Some(effects) = self.logged(self.shell.light_step(|m| m.answered(now(), &result))) {
             self.carry_out(effects);

@@ -121,6 +121,8 @@ pub struct Attempt {
     pub at_ms: i64,
     /// What plugins did on its way: the text of a JSON array.
     pub plugins: Option<String>,
+    /// What is kept of the headers: the text of a JSON array, the request's and the answer's.
+    pub headers: Option<String>,
 }
 
 /// An attempt, as it is answered.
@@ -162,12 +164,23 @@ pub struct MessageAttemptOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Object>>"))]
     plugins: Option<Box<RawValue>>,
+    /// The request's headers, where one attempt is asked for. Those that let somebody in are hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
+    request_headers: Option<Box<RawValue>>,
+    /// The answer's headers, where one attempt is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
+    response_headers: Option<Box<RawValue>>,
 }
 
 impl MessageAttemptOut {
     /// Makes the answer; without content the response is `"{}"`, as SDKs expect. `msg` is the message as
     /// [`super::message::message_out_json`] writes it, where it was asked for (`with_msg`).
     pub fn new(attempt: Attempt, with_content: bool, msg: Option<String>) -> Self {
+        let headers = attempt.headers.filter(|_| with_content);
+        let headers = headers.and_then(|text| serde_json::from_str::<[Box<RawValue>; 2]>(&text).ok());
+        let [request_headers, response_headers] = headers.map_or([None, None], |sides| sides.map(Some));
         Self {
             id: attempt.id,
             msg_id: attempt.msg_id,
@@ -182,6 +195,8 @@ impl MessageAttemptOut {
             timestamp: rfc3339(attempt.at_ms),
             msg: msg.and_then(with_raw),
             plugins: attempt.plugins.and_then(with_raw),
+            request_headers,
+            response_headers,
         }
     }
 
@@ -272,6 +287,7 @@ mod tests {
             trigger: Trigger::Manual,
             at_ms: 0,
             plugins: None,
+            headers: Some(r#"[{"a":"b"},{"c":"d"}]"#.into()),
         }
     }
 
@@ -286,11 +302,12 @@ mod tests {
                 "id": "atmpt_1", "msgId": "msg_1", "endpointId": "ep_1", "url": "https://example.com",
                 "response": "ok", "responseStatusCode": 200, "responseDurationMs": 12, "status": 0,
                 "statusText": "success", "triggerType": 1, "timestamp": rfc3339(0),
-                "msg": {"id": "msg_1"},
+                "msg": {"id": "msg_1"}, "requestHeaders": {"a": "b"}, "responseHeaders": {"c": "d"},
             })
         );
         let bare = serde_json::to_value(MessageAttemptOut::new(attempt(), false, None)).expect("json");
         assert_eq!((bare.get("response"), bare.get("msg")), (Some(&serde_json::json!("{}")), None));
+        assert_eq!((bare.get("requestHeaders"), bare.get("responseHeaders")), (None, None));
     }
 
     #[test]

@@ -555,6 +555,10 @@ pub struct EndpointOut {
     order: Option<Order>,
     /// Deliveries wait; nothing is sent until this is taken back.
     paused: bool,
+    /// Until when the secret before the current one signs, too; none where none was rotated out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    old_secret_until: Option<String>,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
@@ -591,9 +595,16 @@ impl EndpointOut {
             batch: content.batch,
             order: content.order,
             paused: content.paused == Some(true),
+            old_secret_until: None,
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }
+    }
+
+    /// The same where secrets were rotated out, and sign until then.
+    #[must_use]
+    pub fn with_old_secret(self, until_ms: Option<i64>) -> Self {
+        Self { old_secret_until: until_ms.map(rfc3339), ..self }
     }
 
     /// The id, by which lists go on.

@@ -39,6 +39,9 @@ pub fn settings(of: &Settings) -> Vec<SettingOut> {
         of.plugins.versions.to_string(),
         of.plugins.bytes.to_string(),
         seconds(of.dedup_window_ms),
+        of.key_server.clone().unwrap_or_default(),
+        of.portal_name.clone().unwrap_or_default(),
+        of.portal_color.map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}")).unwrap_or_default(),
     ];
     NAMES.into_iter().zip(values).map(|(name, value)| SettingOut { name, value }).collect()
 }
@@ -64,6 +67,8 @@ mod tests {
             ("MAX_PLUGIN_VERSIONS", "5"),
             ("MAX_PLUGIN_BYTES", "6"),
             ("DEDUP_WINDOW", "60"),
+            ("PORTAL_NAME", "Acme"),
+            ("PORTAL_COLOR", "#0b5cad"),
         ];
         let var = |name: &str| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let shown = settings(&Settings::from_vars(var).expect("good"));
@@ -72,6 +77,7 @@ mod tests {
             let expected = match setting.name {
                 "JWT_SECRET" => "(set)",
                 "MASTER_KEY" => "(not set)",
+                "KEY_SERVER" => "",
                 name => given.iter().find(|(n, _)| *n == name).expect(name).1,
             };
             assert_eq!(setting.value, expected, "{}", setting.name);

@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::signature;
 use crate::sql::memory::Memory;
 
+mod headers;
 mod line;
 mod plugins;
 mod presets;

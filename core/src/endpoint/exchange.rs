@@ -1,0 +1,71 @@
+//! What is kept of the headers of a request and of its answer, for whoever looks at an attempt.
+//!
+//! Each side is a JSON object, bounded. What lets somebody in is not kept: headers that say so by their name, and whatever
+//! holds one of the endpoint's secrets (a provider's plain token). A signature is no secret.
+
+use crate::header::is_sensitive;
+use serde_json::{Map, Value};
+
+/// The most bytes of names and values that are kept of one side.
+pub const MAX: usize = 2_048;
+/// What stands for a value that is not kept.
+pub const HIDDEN: &str = "(hidden)";
+/// The name under which it is said that not all headers are kept.
+const MORE: &str = "...";
+
+/// Headers as they are kept: the text of a JSON object.
+pub(super) fn kept<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, secrets: &[String]) -> String {
+    let mut kept = Map::new();
+    let mut size = 0usize;
+    for (name, value) in headers {
+        let name = name.to_ascii_lowercase();
+        let hidden = is_sensitive(&name)
+            || name == "set-cookie"
+            || secrets.iter().any(|secret| !secret.is_empty() && value.contains(secret.as_str()));
+        let value = if hidden { HIDDEN } else { value };
+        size = size.saturating_add(name.len()).saturating_add(value.len());
+        if size > MAX {
+            kept.insert(MORE.to_owned(), "there were more".into());
+            break;
+        }
+        kept.insert(name, value.into());
+    }
+    Value::Object(kept).to_string()
+}
+
+/// The same of an answer's headers, which come as lines: name, colon, value.
+pub(super) fn kept_lines(lines: &str) -> String {
+    kept(lines.lines().filter_map(|line| line.split_once(':')), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_lets_somebody_in_is_not_kept() {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("authorization", "Bearer hush"),
+            ("X-Api-Key", "hush"),
+            ("x-shop-hash", "plain-hush"),
+            ("svix-signature", "v1,abc"),
+        ];
+        assert_eq!(
+            kept(headers.into_iter(), &["plain-hush".to_owned(), String::new()]),
+            r#"{"authorization":"(hidden)","content-type":"application/json","svix-signature":"v1,abc","x-api-key":"(hidden)","x-shop-hash":"(hidden)"}"#
+        );
+        assert_eq!(kept_lines("set-cookie:a=b\nx:1:2\nno header"), r#"{"set-cookie":"(hidden)","x":"1:2"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_bounded_and_json(headers in proptest::collection::vec((".{0,40}", ".{0,900}"), 0..12)) {
+            let text = kept(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), &[]);
+            let read: Map<String, Value> = serde_json::from_str(&text).expect("JSON");
+            let size: usize = read.iter().filter(|(name, _)| *name != MORE).map(|(n, v)| n.len() + v.as_str().map_or(0, str::len)).sum();
+            prop_assert!(size <= MAX);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The sender's name and colour, on every page.
+//!
+//! One colour is given; the pages need it as text on light and on dark paper. So it is darkened or lightened until it is
+//! read as easily as the guidelines for accessibility ask (a contrast of 4.5 to 1), whatever it was.
+
+use std::fmt::Write;
+
+type Rgb = [u8; 3];
+
+/// A sender's brand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brand {
+    /// Who sends.
+    pub name: String,
+    /// Its colour.
+    pub color: Option<Rgb>,
+}
+
+impl Default for Brand {
+    fn default() -> Self {
+        Self { name: "Weir".to_owned(), color: None }
+    }
+}
+
+/// What text stands on: the paper and what is raised from it, as in `dashboard.css`.
+const LIGHT: [Rgb; 2] = [[0xff, 0xff, 0xff], [0xf5, 0xf6, 0xf8]];
+const DARK: [Rgb; 2] = [[0x14, 0x17, 0x1a], [0x1e, 0x22, 0x27]];
+/// The least contrast of text.
+const CONTRAST: f64 = 4.5;
+/// In how many steps a colour becomes black or white.
+const STEPS: u8 = 40;
+
+impl Brand {
+    /// A sender's, where it has a name or a colour of its own.
+    pub fn new(name: Option<&str>, color: Option<Rgb>) -> Self {
+        let own = Self::default();
+        Self { name: name.map_or(own.name, str::to_owned), color }
+    }
+
+    /// Where its styles are, if it has any: the colour is in the address, so that a browser keeps them as long as it stays.
+    pub(crate) fn stylesheet(&self) -> Option<String> {
+        let color = self.color?;
+        let mut to = format!("{}/brand.css?color=", crate::PREFIX);
+        hex(&mut to, color);
+        Some(to)
+    }
+
+    /// Its styles.
+    pub fn css(&self) -> String {
+        let Some(color) = self.color else { return String::new() };
+        let mut css = ":root{--accent:light-dark(#".to_owned();
+        hex(&mut css, readable(color, LIGHT, [0, 0, 0]));
+        css.push_str(",#");
+        hex(&mut css, readable(color, DARK, [0xff, 0xff, 0xff]));
+        css.push_str(")}header{border-top:3px solid #");
+        hex(&mut css, color);
+        css.push('}');
+        css
+    }
+}
+
+fn hex(into: &mut String, [r, g, b]: Rgb) {
+    let _ = write!(into, "{r:02x}{g:02x}{b:02x}");
+}
+
+/// The colour, as near to what it was as can be read on all of these.
+fn readable(color: Rgb, grounds: [Rgb; 2], towards: Rgb) -> Rgb {
+    let reads = |color: &Rgb| grounds.iter().all(|ground| contrast(*color, *ground) >= CONTRAST);
+    (0..=STEPS)
+        .map(|step| mixed(color, towards, f64::from(step) / f64::from(STEPS)))
+        .find(reads)
+        .unwrap_or(towards)
+}
+
+fn mixed(one: Rgb, other: Rgb, share: f64) -> Rgb {
+    let mut out = one;
+    for (to, other) in out.iter_mut().zip(other) {
+        let value = f64::from(*to) * (1.0 - share) + f64::from(other) * share;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between two bytes
+        let value = value.round() as u8;
+        *to = value;
+    }
+    out
+}
+
+fn contrast(one: Rgb, other: Rgb) -> f64 {
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+/// As WCAG 2 defines it.
+fn luminance([r, g, b]: Rgb) -> f64 {
+    let linear = |part: u8| {
+        let part = f64::from(part) / 255.0;
+        if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn contrast_is_what_the_guidelines_say() {
+        assert!((contrast([0, 0, 0], [255, 255, 255]) - 21.0).abs() < 0.01);
+        assert!((contrast([0x76, 0x76, 0x76], [255, 255, 255]) - 4.54).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_colour_that_can_be_read_stays_and_styles_are_only_what_they_have_to_be() {
+        let brand = Brand { name: "Acme".into(), color: Some([0x0b, 0x5c, 0xad]) };
+        assert!(brand.css().starts_with(":root{--accent:light-dark(#0b5cad,#"), "{}", brand.css());
+        assert_eq!(brand.stylesheet().as_deref(), Some("/dashboard/brand.css?color=0b5cad"));
+        assert_eq!((Brand::default().css(), Brand::default().stylesheet()), (String::new(), None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_colour_becomes_one_that_can_be_read(color: [u8; 3]) {
+            for (grounds, towards) in [(LIGHT, [0; 3]), (DARK, [255; 3])] {
+                let shown = readable(color, grounds, towards);
+                for ground in grounds {
+                    prop_assert!(contrast(shown, ground) >= CONTRAST);
+                }
+            }
+        }
+    }
+}

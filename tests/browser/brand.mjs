@@ -1,0 +1,35 @@
+// The sender's name and colour on every page, and still everybody can read it. WEIR_NAME and WEIR_COLOR are what is set.
+
+import { audit, equal, expect, run, tab, test } from "./lib.mjs";
+import { PAGES, world } from "./world.mjs";
+
+const there = await world();
+
+for (const dark of [false, true]) {
+  test(`the customers' portal is the sender's, ${dark ? "dark" : "light"}`, async () => {
+    const here = await tab({ token: there.portal, dark });
+    const { page } = here;
+    for (const { name, path } of PAGES.filter((one) => one.portal && !one.status)) {
+      await here.at(path(there));
+      equal(await page.locator("header .brand").innerText(), process.env.WEIR_NAME, name);
+      expect((await page.title()).endsWith(process.env.WEIR_NAME), `${name}: a title of the sender's`);
+      // (What was sent says by whom, which an attempt shows.)
+      const text = await page.locator(name === "attempt" ? "header" : "body").innerText();
+      expect(!text.includes("Weir"), `${name} names nobody else`);
+      equal(await audit(page), [], `what axe finds on ${name}`);
+    }
+    const color = await page.evaluate(() => getComputedStyle(document.querySelector("header")).borderTopColor);
+    equal(color, process.env.WEIR_COLOR, "the colour");
+    await here.close();
+  });
+}
+
+test("so is the page where one signs in", async () => {
+  const here = await tab({ token: null });
+  await here.at("/dashboard/login");
+  expect((await here.page.title()).endsWith(process.env.WEIR_NAME), "its title");
+  equal(await audit(here.page), [], "what axe finds");
+  await here.close();
+});
+
+await run();
