@@ -363,6 +363,9 @@ impl Report {
             // A message fails and recovers at an endpoint once.
             ReportKind::Failing { msg_id, .. } => format!("{}.failing.{msg_id}", self.endpoint_id),
             ReportKind::Recovered { msg_id, .. } => format!("{}.recovered.{msg_id}", self.endpoint_id),
+            ReportKind::PluginFailing { name, .. } => {
+                format!("{}.plugin.{name}.{}", self.endpoint_id, self.at)
+            }
         }
     }
 }
@@ -418,6 +421,19 @@ pub enum ReportKind {
         /// The attempt's status code.
         #[n(2)]
         code: u16,
+    },
+    /// A plugin has failed several times in a row, and rests for a while.
+    #[n(5)]
+    PluginFailing {
+        /// The plugin's name.
+        #[n(0)]
+        name: String,
+        /// The version that the attachment says.
+        #[n(1)]
+        version: String,
+        /// Why it failed last.
+        #[n(2)]
+        error: String,
     },
 }
 

@@ -42,4 +42,5 @@ pub mod sql;
 pub mod target;
 pub mod time;
 pub mod token;
+pub mod unicode;
 pub mod vault;

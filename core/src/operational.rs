@@ -27,6 +27,8 @@ pub const ATTEMPT_FAILING: &str = "message.attempt.failing";
 pub const ATTEMPT_EXHAUSTED: &str = "message.attempt.exhausted";
 /// A delivery that was failing has got through.
 pub const ATTEMPT_RECOVERED: &str = "message.attempt.recovered";
+/// A plugin has failed several times in a row at an endpoint, and rests there for a while.
+pub const PLUGIN_FAILING: &str = "endpoint.plugin.failing";
 /// A background task is over.
 pub const TASK_FINISHED: &str = "background_task.finished";
 
@@ -34,7 +36,7 @@ pub const TASK_FINISHED: &str = "background_task.finished";
 const OF_SOURCE: &str = "ingest.";
 
 /// Every type of operational event.
-pub const EVENT_TYPES: [&str; 18] = [
+pub const EVENT_TYPES: [&str; 20] = [
     ENDPOINT_CREATED,
     ENDPOINT_UPDATED,
     ENDPOINT_DELETED,
@@ -44,6 +46,7 @@ pub const EVENT_TYPES: [&str; 18] = [
     ATTEMPT_EXHAUSTED,
     ATTEMPT_RECOVERED,
     TASK_FINISHED,
+    PLUGIN_FAILING,
     "ingest.endpoint.created",
     "ingest.endpoint.updated",
     "ingest.endpoint.deleted",
@@ -53,6 +56,7 @@ pub const EVENT_TYPES: [&str; 18] = [
     "ingest.message.attempt.exhausted",
     "ingest.message.attempt.recovered",
     "ingest.background_task.finished",
+    "ingest.endpoint.plugin.failing",
 ];
 
 /// After so many failed attempts a delivery counts as failing; a success after that as recovered.

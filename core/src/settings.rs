@@ -269,7 +269,7 @@ impl Settings {
 
     /// What the guard on endpoint URLs is to allow.
     pub fn target_policy(&self) -> Policy {
-        Policy { https_only: self.https_only, allowed: self.allowed_networks.clone() }
+        Policy { https_only: self.https_only, allowed: self.allowed_networks.clone(), spell: None }
     }
 }
 

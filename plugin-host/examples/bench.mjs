@@ -2,6 +2,7 @@
 // `event` is what the gateway does: an instance for each event, and its calls. `calls` is the calls alone.
 
 import { readFileSync } from "node:fs";
+import { deliver, start } from "./instance.mjs";
 
 const [bareFile, meteredFile, inputFile] = process.argv.slice(2);
 const input = readFileSync(inputFile);
@@ -10,32 +11,13 @@ const modules = {
   metered: new WebAssembly.Module(readFileSync(meteredFile)),
 };
 
-const start = (module) => {
-  const { exports } = new WebAssembly.Instance(module, {});
-  refuel(exports);
-  exports._initialize?.();
-  exports.weir_abi_v1();
-  return exports;
-};
-const refuel = (exports) => {
-  if (!exports["weir:fuel"]) return;
-  exports["weir:fuel"].value = 10_000_000n;
-  exports["weir:depth"].value = 16384;
-};
-const deliver = (exports) => {
-  refuel(exports);
-  const at = exports.weir_input(input.length);
-  new Uint8Array(exports.memory.buffer).set(input, at);
-  return exports.weir_transform(input.length);
-};
-
 const RUNS = 200;
 // Both answer with the microseconds of one run.
 const kinds = {
-  event: (module) => timed(() => deliver(start(module))),
+  event: (module) => timed(() => deliver(start(module), input)),
   calls: (module) => {
     const instances = Array.from({ length: RUNS }, () => start(module));
-    return timed((i) => deliver(instances[i]));
+    return timed((i) => deliver(instances[i], input));
   },
 };
 const timed = (run) => {

@@ -127,6 +127,28 @@ test("a message is sent again, and the attempt shows by itself", async () => {
   await here.close();
 });
 
+test("an attempt shows both sides' headers, what plugins did, the answer, and when the next one is", async () => {
+  at.answers["/later"] = { status: 500, headers: { "content-type": "text/plain", "x-request-id": "r-7", "set-cookie": "a=b" }, body: "out of paper" };
+  const there = await endpoint("/later", { retrySchedule: [3_600] });
+  await api("PUT", `${there.api}/headers`, { headers: { "x-customer": "42", authorization: "Bearer hush" } });
+  await api("PUT", `${there.api}/plugins`, { plugins: [{ name: "redact", config: { emails: true } }] });
+  const message = await send(there.app, { to: "ann@example.com" });
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${there.app}/message/${message}`);
+  await page.locator(".next").getByText(/in (\d\d min|1 h)/).waitFor();
+  await page.locator(".attempt summary").click();
+  const attempt = page.locator(".attempt[open]");
+  await attempt.getByText("out of paper").waitFor();
+  const text = (await attempt.innerText()).replace(/\s+/g, " ");
+  for (const part of ["fail 500", "redact", "replaced", "x-customer 42", "authorization (hidden)", "svix-signature v1,", "x-request-id r-7", "set-cookie (hidden)"]) {
+    expect(text.includes(part), `${part} in ${text}`);
+  }
+  const sent = at.seen.find(({ path }) => path === "/later");
+  expect(text.includes(sent.headers["svix-signature"]) && !sent.body.includes("ann@"), "it is what came");
+  await here.close();
+});
+
 test("a replay says how many it touches, then what it does while it runs", async () => {
   const there = await endpoint("/replayed");
   for (let n = 0; n < 5; n++) await send(there.app, { n });

@@ -1,5 +1,6 @@
 // Every page, for whoever may see it: without a fault, readable by everybody, on a phone, in few bytes.
 
+import { mkdirSync, writeFileSync } from "node:fs";
 import { audit, each, expect, equal, run, tab, test, unfold, url } from "./lib.mjs";
 import { PAGES, world } from "./world.mjs";
 
@@ -11,23 +12,24 @@ const roles = { tenant: undefined, portal: there.portal };
 const seen = (role) => PAGES.filter((page) => !page.alone && (role === "tenant" || page.portal));
 
 for (const [role, token] of Object.entries(roles)) {
-  for (const dark of [false, true]) {
-    test(`axe finds nothing serious on any page of a ${role}, ${dark ? "dark" : "light"}`, async () => {
-      const wrong = [];
-      const browsers = await Promise.all([0, 1, 2].map(() => tab({ token, dark })));
-      await each(seen(role), async ({ name, path, status = 200 }) => {
-        const here = browsers.pop();
-        if (status >= 400) here.expectRefusal();
-        const answer = await here.at(path(there));
-        equal(answer.status(), status, name);
-        await unfold(here.page);
-        wrong.push(...(await audit(here.page)).map((fault) => `${name}: ${fault}`));
-        browsers.push(here);
-      });
-      for (const here of browsers) await here.close();
-      equal(wrong, [], "what axe finds");
+  test(`axe finds nothing serious on any page of a ${role}, light or dark`, async () => {
+    const wrong = [];
+    const browsers = await Promise.all([0, 1, 2].map(() => tab({ token })));
+    await each(seen(role), async ({ name, path, status = 200 }) => {
+      const here = browsers.pop();
+      if (status >= 400) here.expectRefusal();
+      const answer = await here.at(path(there));
+      equal(answer.status(), status, name);
+      await unfold(here.page);
+      for (const colorScheme of ["light", "dark"]) {
+        await here.page.emulateMedia({ colorScheme });
+        wrong.push(...(await audit(here.page)).map((fault) => `${name}, ${colorScheme}: ${fault}`));
+      }
+      browsers.push(here);
     });
-  }
+    for (const here of browsers) await here.close();
+    equal(wrong, [], "what axe finds");
+  });
 }
 
 test("axe finds nothing serious where one signs in", async () => {
@@ -88,7 +90,23 @@ test("every page works without scripts", async () => {
 
 // Pictures for the documentation, where a directory for them is named.
 const screens = process.env.WEIR_SCREENS;
+
+/// A picture as WebP, which the browser makes itself.
+async function small(context, png) {
+  const blank = await context.newPage();
+  const webp = await blank.evaluate(async (png) => {
+    const image = Object.assign(new Image(), { src: `data:image/png;base64,${png}` });
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/webp", 0.7).split(",")[1];
+  }, png.toString("base64"));
+  await blank.close();
+  return Buffer.from(webp, "base64");
+}
+
 if (screens) {
+  mkdirSync(screens, { recursive: true });
   for (const dark of [false, true]) {
     test(`pictures of the main pages, ${dark ? "dark" : "light"}`, async () => {
       const here = await tab({ dark });
@@ -97,9 +115,14 @@ if (screens) {
         await here.at(path(there));
         if (screen === "live") await here.page.locator("#tail tbody tr").nth(5).waitFor();
         const attempt = here.page.locator("details.attempt").first();
-        if (screen === "message") await attempt.locator("summary").click();
-        await here.page.waitForTimeout(300);
-        await here.page.screenshot({ path: `${screens}/${screen}${dark ? "-dark" : ""}.png` });
+        if (screen === "message") {
+          await attempt.locator("summary").click();
+          await attempt.locator(".headers").first().waitFor();
+          await attempt.scrollIntoViewIfNeeded();
+          await here.page.mouse.wheel(0, 400);
+          await here.page.waitForTimeout(100);
+        }
+        writeFileSync(`${screens}/${screen}${dark ? "-dark" : ""}.webp`, await small(here.context, await here.page.screenshot()));
       }
       await here.close();
     });

@@ -3,33 +3,38 @@
 import { createHmac } from "node:crypto";
 import { api, receiver, until } from "./lib.mjs";
 
+/// What is longest where it becomes HTML.
+const LONG = `"<&>`.repeat(20_000);
+
 /// Makes it. `say` makes the texts that people write: as they are, or hostile.
 export async function world(say = (text) => text) {
   const at = await receiver({
     "/orders": { body: say("thank you") },
+    "/long": { body: LONG.slice(0, 16_384) },
     "/down": { status: 503, headers: { "content-type": "text/html", "x-request-id": say("r-1") }, body: say("overloaded") },
   });
   const events = [
     ["email.delivered", "Email", "The mail was taken by the receiver's server."],
     ["email.bounced", "Email", "The mail came back."],
     ["contact.created", "Contacts", "Somebody was added to a list."],
+    ["report.ready", "Reports", "A report was made."],
   ];
   for (const [name, groupName, description] of events) {
     const schemas = { 1: { title: say(name), type: "object", properties: { id: { type: "string", description: say("an id") } } } };
     await api("POST", "event-type", { name, groupName: say(groupName), description: say(description), schemas });
   }
   const app = (await api("POST", "app", { name: say("Acme Shop"), uid: `acme-${Date.now()}` })).id;
+  const empty = (await api("POST", "app", { name: say("Initech") })).id;
   const other = (await api("POST", "app", { name: say("Globex") })).id;
   const endpoint = async (of, path, more) =>
     (await api("POST", `app/${of}/endpoint`, { url: at.at(path), ...more })).id;
   const good = await endpoint(app, "/orders", { description: say("Orders, in production"), throttleRate: 50 });
   const bad = await endpoint(app, "/down", { description: say("The warehouse"), eventTypes: ["email.bounced"] });
+  const verbose = await endpoint(app, "/long", { eventTypes: ["report.ready"] });
   const foreign = await endpoint(other, "/foreign", {});
   const header = say("customer 42").replace(/[^\x20-\x7e]/g, "");
   await api("PUT", `app/${app}/endpoint/${good}/headers`, { headers: { "x-customer": header, authorization: "Bearer hush" } });
-  await api("PUT", `app/${app}/endpoint/${good}/plugins`, { plugins: [{ name: "redact", config: { fields: ["email"] } }] }).catch(
-    () => null, // a deployment without it
-  );
+  await api("PUT", `app/${app}/endpoint/${good}/plugins`, { plugins: [{ name: "redact", config: { emails: true } }] });
   const messages = [];
   for (let n = 0; n < 12; n++) {
     const payload = { id: `msg-${n}`, to: say(`customer-${n}@example.com`), subject: say("Your order has shipped"), size: n * 512 };
@@ -37,12 +42,17 @@ export async function world(say = (text) => text) {
     const body = { eventType, payload, eventId: `ev-${n}`, tags: ["eu", n % 2 ? "odd" : "even"], channels: ["shop"] };
     messages.push((await api("POST", `app/${app}/msg`, body)).id);
   }
+  const long = (await api("POST", `app/${app}/msg`, { eventType: "report.ready", payload: { text: LONG } })).id;
   const strange = (await api("POST", `app/${other}/msg`, { eventType: "email.delivered", payload: { foreign: true } })).id;
   const message = messages[1]; // it bounces, so both endpoints get it
   const attempts = await until(async () => {
     const { data } = await api("GET", `app/${app}/attempt/msg/${message}?limit=50`);
     return data.some((one) => one.statusText === "success") && data.filter((one) => one.statusText === "fail").length === 3 && data;
   }, "one success and three failures");
+  const answered = await until(async () => {
+    const { data } = await api("GET", `app/${app}/attempt/msg/${long}?endpoint_id=${verbose}`);
+    return data[0]?.id;
+  }, "the attempt with the long answer");
   const since = new Date(Date.now() - 3_600_000).toISOString();
   const task = (await api("POST", `app/${app}/endpoint/${good}/bulk-replay`, { since })).id;
   const portal = new URL((await api("POST", `auth/app-portal-access/${app}`, {})).url).hash.slice("#key=".length);
@@ -57,7 +67,7 @@ export async function world(say = (text) => text) {
   await push(pushed, "sha256=00");
   const rejected = (await api("GET", `ingest/source/${source.id}/rejected`)).data[0].id;
   await api("POST", "operational-webhook/endpoint", { url: at.at("/operational") });
-  return { source: source.id, rejected, app, other, good, bad, foreign, message, strange, messages, attempts, task, portal, at };
+  return { source: source.id, rejected, app, empty, other, long, answered, good, bad, foreign, message, strange, messages, attempts, task, portal, at };
 }
 
 /// Every page: its name, its path in a `world`, who may see it (`portal`: a customer, too), `alone` where it is seen without
@@ -89,5 +99,11 @@ export const PAGES = [
   { name: "plugin", path: () => "/dashboard/plugin/redact" },
   { name: "settings", path: () => "/dashboard/settings" },
   { name: "tasks", path: () => "/dashboard/tasks" },
+  { name: "long message", path: (w) => `/dashboard/app/${w.app}/message/${w.long}`, portal: true },
+  { name: "long answer", path: (w) => `/dashboard/app/${w.app}/message/${w.long}/attempt/${w.answered}`, portal: true },
+  { name: "application with nothing", path: (w) => `/dashboard/app/${w.empty}` },
+  { name: "messages, none yet", path: (w) => `/dashboard/app/${w.empty}/messages` },
+  { name: "live, nothing yet", path: (w) => `/dashboard/app/${w.empty}/live` },
+  { name: "no such page", path: () => "/dashboard/nothing", portal: true, status: 404 },
   { name: "what is not there", path: (w) => `/dashboard/app/${w.app}/message/msg_none`, portal: true, status: 404 },
 ];

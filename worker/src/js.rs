@@ -219,6 +219,16 @@ impl Parts {
     }
 }
 
+/// A URL as V8 spells it: in ASCII, whatever script its host is written in.
+pub(crate) fn spelled(url: &str) -> Option<String> {
+    web_sys::Url::new(url).ok().map(|url| url.href())
+}
+
+/// A text's compatibility decomposition, as V8 knows it.
+pub(crate) fn nfkd(text: &str) -> String {
+    JsString::from(text).normalize("NFKD").into()
+}
+
 /// An answer of the API with a JSON body (none for 204).
 pub(crate) fn answer(status: u16, body: &str) -> web_sys::Response {
     answer_js(status, body)

@@ -1,11 +1,13 @@
 //! The deployment's settings, read from the Worker's variables once per isolate.
 
+use crate::js;
 use js_sys::Reflect;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::deployment::Deployment;
 use weir_core::settings::Settings;
+use weir_core::unicode;
 
 thread_local! {
     /// A deployment's variables never change under an isolate: a new deployment starts new ones.
@@ -29,6 +31,9 @@ pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
             return Ok(deployment.clone());
         }
         let settings = Settings::from_vars(|name| var(env, name)).map_err(|e| e.to_string())?;
-        Ok(known.insert(Rc::new(Deployment::new(settings))).clone())
+        let mut deployment = Deployment::new(settings);
+        deployment.policy.spell = Some(js::spelled);
+        unicode::install(js::nfkd);
+        Ok(known.insert(Rc::new(deployment)).clone())
     })
 }

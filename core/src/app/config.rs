@@ -190,6 +190,17 @@ impl<S: Sql> App<S> {
                 ReportKind::Recovered { msg_id, attempt_id, code } => {
                     Some((operational::ATTEMPT_RECOVERED, msg_id, attempt_id, code))
                 }
+                ReportKind::PluginFailing { name, version, error } => {
+                    if !self.is_operational() {
+                        let mut data = self.event_data(&report.endpoint_id);
+                        set(&mut data, "plugin", json!({ "name": name, "version": version }));
+                        set(&mut data, "error", json!(error));
+                        set(&mut data, "timestamp", json!(rfc3339(report.at)));
+                        let event = Event::new(report.event_id(), operational::PLUGIN_FAILING, &data);
+                        effects.operational.push(self.as_own(event));
+                    }
+                    None
+                }
             };
             if let Some((event_type, msg_id, attempt_id, code)) = attempt
                 && !self.is_operational()

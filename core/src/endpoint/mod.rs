@@ -161,7 +161,8 @@ pub struct Endpoint<S> {
     passing: HashMap<String, i64>,
     /// Past their plugins, waiting for the pace.
     ready: VecDeque<Ready>,
-    breaker: Breaker,
+    /// By the plugin's place in the list.
+    breakers: Vec<Breaker>,
     in_flight: HashMap<String, InFlight>,
     /// How many of `in_flight` are answered.
     answered: usize,
@@ -249,7 +250,7 @@ impl<S: Sql> Endpoint<S> {
             loading: Vec::new(),
             passing: HashMap::new(),
             ready: VecDeque::new(),
-            breaker: Breaker::default(),
+            breakers: Vec::new(),
             in_flight: HashMap::new(),
             answered: 0,
             windows: Vec::new(),
@@ -539,7 +540,7 @@ impl<S: Sql> Endpoint<S> {
     /// The earliest time at which the pace and the receiver's wishes let a request start.
     fn gate(&self, now: i64) -> i64 {
         let paced = self.windows.iter().map(|window| window.ready_at(now)).max().unwrap_or(now);
-        paced.max(self.hold_until).max(self.breaker.until).max(now)
+        paced.max(self.hold_until).max(self.plugins_hold_until()).max(now)
     }
 
     /// How much longer than a request a lease lasts.
@@ -739,6 +740,7 @@ impl<S: Sql> Endpoint<S> {
             self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: true });
             self.answered = self.answered.saturating_add(1);
             effects.send.push(Attempt {
+                kept: String::new(), // nothing is sent
                 delivery,
                 riders: Vec::new(),
                 url: url.clone(),

@@ -5,23 +5,28 @@
 //! lease; where the answer never comes, the lease runs out and it is due again.
 //!
 //! What plugins filter out costs neither pace nor a request. What a failed plugin holds waits like a failed attempt,
-//! but says nothing of the receiver: it neither slows the endpoint down nor disables it. A plugin that fails again
-//! and again is left alone for a while, so that what waits does not use up its schedule; a change of the endpoint's
+//! but says nothing of the receiver: it neither slows the endpoint down nor disables it. A change of the endpoint's
 //! plugins makes everything due that they held.
+//!
+//! A plugin that fails again and again rests for a while, and the tenant is told. Where its attachment says hold, nothing
+//! passes meanwhile, so that what waits does not use up its schedule; else it counts as failed without being run.
 
 use super::record::{FILTERED, Failed, Record};
 use super::{AttemptOutcome, AttemptResult, Delivery, Effects, Endpoint, Failure, Queued};
-use crate::plugin::{Chain, Decision, Subject};
+use crate::frame::ReportKind;
+use crate::plugin::{Attached, Chain, Decision, OnError, Outcome, Subject};
 use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use std::rc::Rc;
 
-/// After so many failures in a row the plugins are left alone for a while.
+/// After so many failures in a row a plugin rests.
 const BREAKER_AFTER: u32 = 5;
 /// The first such pause; it doubles up to [`BREAKER_MAX_MS`].
 const BREAKER_BASE_MS: i64 = 1_000;
 const BREAKER_MAX_MS: i64 = 60_000;
+/// The tenant is told at most so often that a plugin fails.
+const TELL_EVERY_MS: i64 = 3_600_000;
 
 /// A delivery that passes the endpoint's plugins; answered by one [`Passed`].
 #[derive(Debug)]
@@ -37,17 +42,14 @@ pub struct Passage {
 pub struct Passed {
     /// The delivery, as it was given out.
     pub delivery: Delivery,
-    /// What was decided.
-    pub decision: Decision,
-    /// What each plugin did: the text of a JSON array.
-    pub trace: String,
+    /// What was decided, and how.
+    pub outcome: Outcome,
 }
 
 impl Passage {
     /// The end of the way.
     pub fn ended(self) -> Passed {
-        let (decision, trace) = self.chain.decision();
-        Passed { delivery: self.delivery, decision, trace }
+        Passed { delivery: self.delivery, outcome: self.chain.outcome() }
     }
 }
 
@@ -59,21 +61,36 @@ pub(super) struct Ready {
     pub(super) since: i64,
 }
 
-/// Failures of plugins in a row, and what follows.
-#[derive(Debug, Default)]
+/// A plugin's failures in a row, and what follows. In memory alone: what was lost is soon learnt again.
+#[derive(Debug, Default, Clone)]
 pub(super) struct Breaker {
     failures: u32,
-    /// Nothing passes before this time.
-    pub(super) until: i64,
+    /// It rests until this time.
+    until: i64,
+    /// Until this time the tenant knows.
+    told_until: i64,
 }
 
 impl Breaker {
-    fn failed(&mut self, now: i64) {
-        self.failures = self.failures.saturating_add(1);
-        if let Some(over) = self.failures.checked_sub(BREAKER_AFTER) {
-            let pause = doubled(BREAKER_BASE_MS, over.saturating_add(1), BREAKER_MAX_MS);
-            self.until = self.until.max(now.saturating_add(pause));
+    /// Notes a failure; whether the tenant is to be told.
+    fn failed(&mut self, now: i64) -> bool {
+        // What was on its way when the rest began says nothing new.
+        if now < self.until {
+            return false;
         }
+        self.failures = self.failures.saturating_add(1);
+        let Some(over) = self.failures.checked_sub(BREAKER_AFTER) else { return false };
+        let pause = doubled(BREAKER_BASE_MS, over.saturating_add(1), BREAKER_MAX_MS);
+        self.until = now.saturating_add(pause);
+        let tell = self.told_until <= now;
+        if tell {
+            self.told_until = now.saturating_add(TELL_EVERY_MS);
+        }
+        tell
+    }
+
+    fn succeeded(&mut self) {
+        (self.failures, self.until) = (0, 0);
     }
 }
 
@@ -89,9 +106,48 @@ impl<S: Sql> Endpoint<S> {
         self.renew(now, &mut delivery)?;
         let subject = self.subject(&delivery, payload, headers);
         let Some(active) = &self.active else { return Ok(()) };
-        let chain = Chain::new(Rc::clone(&active.plugins), subject);
+        let resting = active.plugins.iter().enumerate().map(|(place, plugin)| {
+            plugin.on_error != OnError::Hold && self.breakers.get(place).is_some_and(|b| now < b.until)
+        });
+        let chain = Chain::new(Rc::clone(&active.plugins), subject).without(resting.collect());
         self.passing.insert(delivery.key.clone(), delivery.slot);
         effects.pass.push(Passage { delivery, chain });
+        Ok(())
+    }
+
+    /// Until when nothing passes, since a plugin rests whose attachment says hold.
+    pub(super) fn plugins_hold_until(&self) -> i64 {
+        let plugins = self.active.iter().flat_map(|active| active.plugins.iter());
+        let holding = plugins.zip(&self.breakers).filter(|(plugin, _)| plugin.on_error == OnError::Hold);
+        holding.map(|(_, breaker)| breaker.until).max().unwrap_or(0)
+    }
+
+    /// Notes which plugins failed.
+    fn note_ran(
+        &mut self,
+        now: i64,
+        plugins: &[Attached],
+        ran: Vec<(usize, Option<String>)>,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        // What plugins did that are others now, says nothing of these.
+        if self.active.as_ref().is_none_or(|active| *active.plugins != *plugins) {
+            return Ok(());
+        }
+        self.breakers.resize(plugins.len(), Breaker::default());
+        for (place, error) in ran {
+            let (Some(plugin), Some(breaker)) = (plugins.get(place), self.breakers.get_mut(place)) else {
+                continue;
+            };
+            match error {
+                None => breaker.succeeded(),
+                Some(error) if breaker.failed(now) => {
+                    let (name, version) = (plugin.name.clone(), plugin.version.clone());
+                    self.report(now, ReportKind::PluginFailing { name, version, error }, effects)?;
+                }
+                Some(_) => {}
+            }
+        }
         Ok(())
     }
 
@@ -103,16 +159,17 @@ impl<S: Sql> Endpoint<S> {
         passed: Vec<Passed>,
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
-        for Passed { mut delivery, decision, trace } in passed {
+        for Passed { mut delivery, outcome } in passed {
+            let Outcome { decision, trace, ran, plugins } = outcome;
             // Whoever comes later than the lease lasts was given up.
             if self.passing.get(&delivery.key) != Some(&delivery.slot) {
                 continue;
             }
             self.passing.remove(&delivery.key);
             delivery.plugins = Some(trace);
+            self.note_ran(now, &plugins, ran, &mut effects)?;
             match decision {
                 Decision::Deliver(subject) => {
-                    self.breaker = Breaker::default();
                     if self.can_send() {
                         self.ready.push_back(Ready { delivery, subject, since: now });
                     } else {
@@ -121,7 +178,6 @@ impl<S: Sql> Endpoint<S> {
                     }
                 }
                 Decision::Filtered(reason) => {
-                    self.breaker = Breaker::default();
                     let result = self.unsent(now, delivery, reason);
                     let response = result.text();
                     let record = Record { status: FILTERED, code: 0, response, next_at: None, held: true };
@@ -129,7 +185,6 @@ impl<S: Sql> Endpoint<S> {
                     self.stats.filtered(now, self.attempt_ids_last());
                 }
                 Decision::Held(why) => {
-                    self.breaker.failed(now);
                     let result = self.unsent(now, delivery, why);
                     let failed =
                         Failed { code: 0, response: result.text(), asked: None, held: true, unit: None };
@@ -150,7 +205,7 @@ impl<S: Sql> Endpoint<S> {
 
     /// The plugins were changed: what they held is due now.
     pub(super) fn release_held(&mut self, now: i64) -> Result<(), SqlError> {
-        self.breaker = Breaker::default();
+        self.breakers.clear();
         self.sql.exec(
             "UPDATE delivery SET slot = ?1, held = 0 WHERE slot > ?1 AND held = 1 AND leased = 0",
             &[Value::Int(now)],

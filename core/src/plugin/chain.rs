@@ -3,9 +3,12 @@
 use super::{Attached, OnError, Ran, Verdict};
 use crate::header::{self, HeaderFault};
 use serde_json::{Value, json};
+use std::rc::Rc;
 
 /// An attempt's record keeps at most so many bytes of each plugin's log.
 const LOG_MAX: usize = 2048;
+/// What is said of a plugin that is left out.
+const RESTING: &str = "has failed too often in a row and is left alone for a while.";
 
 /// What plugins work on: one delivery, before it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,21 +44,45 @@ pub enum Decision {
 /// One delivery on its way through an endpoint's plugins.
 #[derive(Debug)]
 pub struct Chain {
-    plugins: std::rc::Rc<[Attached]>,
+    plugins: Rc<[Attached]>,
     next: usize,
     subject: Subject,
     end: Option<Decision>,
     trace: Vec<Value>,
+    resting: Vec<bool>,
+    ran: Vec<(usize, Option<String>)>,
+}
+
+/// What became of a delivery on its way.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was decided.
+    pub decision: Decision,
+    /// What each plugin did: the text of a JSON array.
+    pub trace: String,
+    /// Which plugins ran, by their place in the endpoint's list, and why each failed that did.
+    pub ran: Vec<(usize, Option<String>)>,
+    /// That list.
+    pub plugins: Rc<[Attached]>,
 }
 
 impl Chain {
     /// The way of `subject` through `plugins`.
-    pub fn new(plugins: std::rc::Rc<[Attached]>, subject: Subject) -> Self {
-        Self { plugins, next: 0, subject, end: None, trace: Vec::new() }
+    pub fn new(plugins: Rc<[Attached]>, subject: Subject) -> Self {
+        let (resting, trace, ran) = (Vec::new(), Vec::new(), Vec::new());
+        Self { plugins, next: 0, subject, end: None, trace, resting, ran }
+    }
+
+    /// Leaves out the plugins that rest, by their place in the list: each counts as failed without having run.
+    #[must_use]
+    pub fn without(mut self, resting: Vec<bool>) -> Self {
+        self.resting = resting;
+        self.skip();
+        self
     }
 
     /// All plugins that it passes.
-    pub fn plugins(&self) -> std::rc::Rc<[Attached]> {
+    pub fn plugins(&self) -> Rc<[Attached]> {
         self.plugins.clone()
     }
 
@@ -69,11 +96,13 @@ impl Chain {
 
     /// The plugin that [`Chain::step`] named was run.
     pub fn ran(&mut self, ran: Ran) {
-        let Some(plugin) = self.plugins.get(self.next) else { return };
+        let plugins = self.plugins();
+        let Some(plugin) = plugins.get(self.next) else { return };
+        let place = self.next;
         self.next = self.next.saturating_add(1);
         let Ran { mut verdict, logs, fuel, pages, engine, version } = ran;
         if let Verdict::Replace { headers, .. } = &verdict
-            && let Some(fault) = headers.iter().find_map(fault)
+            && let Some(fault) = headers.iter().find_map(refused)
         {
             verdict = Verdict::Failed { code: "header".to_owned(), text: fault.to_string() };
         }
@@ -92,6 +121,7 @@ impl Chain {
         if !logs.is_empty() {
             put("logs", shown_logs(&logs));
         }
+        let mut fault = None;
         match verdict {
             Verdict::Unchanged => put("verdict", json!("unchanged")),
             Verdict::Replace { body, headers, event_type } => {
@@ -116,27 +146,58 @@ impl Chain {
                 put("verdict", json!("failed"));
                 put("error", json!({ "code": code, "message": text }));
                 put("onError", json!(plugin.on_error));
-                let why = format!("The plugin {} failed ({code}): {text}", plugin.name);
-                self.end = match plugin.on_error {
-                    OnError::Hold => Some(Decision::Held(why)),
-                    OnError::Drop => Some(Decision::Filtered(why)),
-                    OnError::Deliver => None,
-                };
+                let why = format!("({code}): {text}");
+                self.failed(plugin, &format!("failed {why}"));
+                fault = Some(why);
             }
         }
         self.trace.push(entry);
+        self.ran.push((place, fault));
+        self.skip();
     }
 
-    /// What was decided, and what each plugin did, as the text of a JSON array.
-    pub fn decision(self) -> (Decision, String) {
+    /// Passes over the plugins that rest.
+    fn skip(&mut self) {
+        let plugins = self.plugins();
+        while self.end.is_none() && self.resting.get(self.next) == Some(&true) {
+            let Some(plugin) = plugins.get(self.next) else { return };
+            self.next = self.next.saturating_add(1);
+            self.failed(plugin, RESTING);
+            self.trace.push(json!({
+                "name": plugin.name,
+                "version": plugin.version,
+                "verdict": "skipped",
+                "reason": RESTING,
+                "onError": plugin.on_error,
+            }));
+        }
+    }
+
+    /// What follows where a plugin has not done its work.
+    fn failed(&mut self, plugin: &Attached, what: &str) {
+        let why = format!("The plugin {} {what}", plugin.name);
+        self.end = match plugin.on_error {
+            OnError::Hold => Some(Decision::Held(why)),
+            OnError::Drop => Some(Decision::Filtered(why)),
+            OnError::Deliver => None,
+        };
+    }
+
+    /// What was decided, and how it came to that.
+    pub fn outcome(self) -> Outcome {
         let decision = self.end.unwrap_or(Decision::Deliver(self.subject));
-        (decision, Value::Array(self.trace).to_string())
+        Outcome {
+            decision,
+            trace: Value::Array(self.trace).to_string(),
+            ran: self.ran,
+            plugins: self.plugins,
+        }
     }
 }
 
 /// What is wrong with a change of a header: as for an endpoint's own headers, but a plugin that changes the body may
 /// say what the body is.
-fn fault((name, value): &(String, Option<String>)) -> Option<HeaderFault> {
+fn refused((name, value): &(String, Option<String>)) -> Option<HeaderFault> {
     let value = value.as_deref().unwrap_or_default();
     let name = if name.eq_ignore_ascii_case("content-type") { "x-content-type" } else { name };
     header::check(name, value).err()

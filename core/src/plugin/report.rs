@@ -1,6 +1,6 @@
 //! What a test run tells: what the plugin made of one event, and what it changed.
 
-use super::{Attached, Chain, Decision, Ran, Subject, Verdict, diff};
+use super::{Attached, Chain, Decision, Outcome, Ran, Subject, Verdict, diff};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Value {
     let on_error = super::OnError::Hold;
     let mut chain = Chain::new(Rc::from([Attached { on_error, ..plugin }]), subject.clone());
     chain.ran(ran);
-    let (decision, trace) = chain.decision();
+    let Outcome { decision, trace, .. } = chain.outcome();
     let trace: Value = serde_json::from_str(&trace).unwrap_or_default();
     for key in ["verdict", "reason", "error"] {
         if let Some(value) = trace.get(0).and_then(|entry| entry.get(key)) {

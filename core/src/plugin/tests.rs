@@ -44,7 +44,7 @@ fn run(policies: &[OnError], verdicts: Vec<Verdict>) -> (Decision, Value, Vec<St
         saw.push(format!("{}:{}", plugin.name, String::from_utf8_lossy(&subject.body)));
         chain.ran(ran(verdicts.next().expect("no more plugins than verdicts")));
     }
-    let (decision, trace) = chain.decision();
+    let Outcome { decision, trace, .. } = chain.outcome();
     (decision, serde_json::from_str(&trace).unwrap(), saw)
 }
 
@@ -107,6 +107,35 @@ fn a_failure_holds_drops_or_is_passed_over_as_the_attachment_says() {
 }
 
 #[test]
+fn a_plugin_that_rests_counts_as_failed_without_having_run() {
+    let names = [("a", OnError::Deliver), ("b", OnError::Deliver), ("c", OnError::Drop)];
+    let plugins: Rc<[Attached]> = names.iter().map(|(name, policy)| attached(name, *policy)).collect();
+    let subject = Subject { event_type: "t".to_owned(), headers: Vec::new(), body: b"0".to_vec() };
+    let passed = |resting: [bool; 3]| {
+        let mut chain = Chain::new(Rc::clone(&plugins), subject.clone()).without(resting.to_vec());
+        while let Step::Run(..) = chain.step() {
+            chain.ran(ran(Verdict::Unchanged));
+        }
+        let Outcome { decision, trace, ran, .. } = chain.outcome();
+        let trace: Value = serde_json::from_str(&trace).unwrap();
+        let verdicts: Vec<String> = trace
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["verdict"].as_str().unwrap().to_owned())
+            .collect();
+        (decision, verdicts.join(" "), ran.iter().map(|(place, _)| *place).collect::<Vec<_>>())
+    };
+    let (through, verdicts, places) = passed([true, false, false]);
+    assert_eq!((body(&through), verdicts.as_str(), places), ("0", "skipped unchanged unchanged", vec![1, 2]));
+    let (through, verdicts, _) = passed([true, true, false]);
+    assert_eq!((body(&through), verdicts.as_str()), ("0", "skipped skipped unchanged"));
+    let (dropped, verdicts, places) = passed([false, true, true]);
+    assert!(matches!(&dropped, Decision::Filtered(why) if why.contains("left alone")), "{dropped:?}");
+    assert_eq!((verdicts.as_str(), places), ("unchanged skipped skipped", vec![0]));
+}
+
+#[test]
 fn of_a_long_log_the_end_is_kept() {
     let lines: Vec<_> = (0..100).map(|n| ("info".to_owned(), format!("{n:0>50}"))).collect();
     let mut chain = Chain::new(
@@ -114,7 +143,7 @@ fn of_a_long_log_the_end_is_kept() {
         Subject { event_type: "t".to_owned(), headers: Vec::new(), body: Vec::new() },
     );
     chain.ran(Ran { logs: lines, ..ran(Verdict::Unchanged) });
-    let trace: Value = serde_json::from_str(&chain.decision().1).unwrap();
+    let trace: Value = serde_json::from_str(&chain.outcome().trace).unwrap();
     let logs = trace[0]["logs"].as_array().unwrap();
     assert_eq!((logs.len(), &logs[39]["message"]), (40, &json!(format!("{:0>50}", 99))));
 }

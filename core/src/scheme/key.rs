@@ -6,6 +6,7 @@
 
 use super::crypto::{Algorithm, Encoding, feed};
 use super::template::Piece;
+use crate::unicode;
 use ed25519_dalek::ed25519::signature::{MultipartSigner, MultipartVerifier};
 use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
@@ -274,9 +275,7 @@ pub(super) fn decode(format: KeyFormat, text: &str) -> Result<Vec<u8>, KeyFault>
             from(Encoding::Base64, bare.unwrap_or(text))?
         }
         KeyFormat::Sha1 => Sha1::digest(text.as_bytes()).to_vec(),
-        KeyFormat::Nfkd => {
-            icu_normalizer::DecomposingNormalizerBorrowed::new_nfkd().normalize(text).as_bytes().to_vec()
-        }
+        KeyFormat::Nfkd => unicode::nfkd(text).ok_or(KeyFault::Encoding("NFKD"))?.into_bytes(),
     };
     if raw.is_empty() { Err(KeyFault::Empty) } else { Ok(raw) }
 }

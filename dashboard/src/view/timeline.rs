@@ -25,6 +25,7 @@ pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
                     span.dim { (int(attempt, "responseDurationMs")) " ms" @if int(attempt, "triggerType") == 1 { ", by hand" } }
                     " " @if of_endpoint { code { (message) } } @else { (text(attempt, "url")) }
                 }
+                p { (button(&link(&["app", app, "message", message, "resend"]), "Send it again", Some("#result"), None, &[("endpoint", text(attempt, "endpointId"))])) }
                 div hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { "What was sent, and what came back" } }
             }
         }

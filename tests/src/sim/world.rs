@@ -285,7 +285,7 @@ impl Event {
                 format!("endpoint {e}: {} ended: {:?}", result.delivery.key, result.outcome)
             }
             Self::Passed(e, passed, _) => {
-                format!("endpoint {e}: {} has passed: {:?}", passed.delivery.key, passed.decision)
+                format!("endpoint {e}: {} has passed: {:?}", passed.delivery.key, passed.outcome.decision)
             }
             Self::Record(e, _) => format!("endpoint {e}: records"),
             Self::Mood(e) => format!("the receiver of endpoint {e} changes its mood"),

@@ -255,7 +255,7 @@ impl Inner {
             return;
         }
         // What only goes on its way writes nothing that could not be undone by its lease.
-        let light = passed.iter().all(|passed| matches!(passed.decision, Decision::Deliver(_)));
+        let light = passed.iter().all(|passed| matches!(passed.outcome.decision, Decision::Deliver(_)));
         let work = |m: &mut Machine| m.passed(now(), &mut Random, passed);
         let effects = if light { self.shell.light_step(work) } else { self.shell.step(work) };
         if let Some(effects) = self.logged(effects) {

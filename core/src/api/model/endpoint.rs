@@ -553,12 +553,12 @@ pub struct EndpointOut {
     batch: Option<Batch>,
     /// In which order deliveries are made; none for no promise.
     order: Option<Order>,
-    /// Deliveries wait; nothing is sent until this is taken back.
-    paused: bool,
     /// Until when the secret before the current one signs, too; none where none was rotated out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     old_secret_until: Option<String>,
+    /// Deliveries wait; nothing is sent until this is taken back.
+    paused: bool,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
@@ -594,8 +594,8 @@ impl EndpointOut {
             scheme: send_as.scheme.and_then(Example::parse),
             batch: content.batch,
             order: content.order,
-            paused: content.paused == Some(true),
             old_secret_until: None,
+            paused: content.paused == Some(true),
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }

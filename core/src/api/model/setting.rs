@@ -19,7 +19,8 @@ pub struct SettingOut {
 pub fn settings(of: &Settings) -> Vec<SettingOut> {
     let secret = |set: bool| if set { "(set)" } else { "(not set)" }.to_owned();
     let networks: Vec<String> = of.allowed_networks.iter().map(ToString::to_string).collect();
-    let values = [
+    let color = |[r, g, b]: [u8; 3]| format!("#{r:02x}{g:02x}{b:02x}");
+    let values: [String; NAMES.len()] = [
         secret(of.jwt_secret.is_some()),
         secret(of.master_key.is_some()),
         of.retry_schedule.to_string(),
@@ -41,7 +42,7 @@ pub fn settings(of: &Settings) -> Vec<SettingOut> {
         seconds(of.dedup_window_ms),
         of.key_server.clone().unwrap_or_default(),
         of.portal_name.clone().unwrap_or_default(),
-        of.portal_color.map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}")).unwrap_or_default(),
+        of.portal_color.map(color).unwrap_or_default(),
     ];
     NAMES.into_iter().zip(values).map(|(name, value)| SettingOut { name, value }).collect()
 }
@@ -67,6 +68,7 @@ mod tests {
             ("MAX_PLUGIN_VERSIONS", "5"),
             ("MAX_PLUGIN_BYTES", "6"),
             ("DEDUP_WINDOW", "60"),
+            ("KEY_SERVER", "https://127.0.0.1:9100"),
             ("PORTAL_NAME", "Acme"),
             ("PORTAL_COLOR", "#0b5cad"),
         ];
@@ -77,7 +79,6 @@ mod tests {
             let expected = match setting.name {
                 "JWT_SECRET" => "(set)",
                 "MASTER_KEY" => "(not set)",
-                "KEY_SERVER" => "",
                 name => given.iter().find(|(n, _)| *n == name).expect(name).1,
             };
             assert_eq!(setting.value, expected, "{}", setting.name);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::frame::AttemptRow;
-use crate::plugin::{Attached, EngineName, OnError, Ran, Verdict};
+use crate::plugin::{Attached, EngineName, OnError, Ran, Step, Verdict};
 
 fn plugin(version: &str) -> Attached {
     Attached {
@@ -48,6 +48,15 @@ impl Sut {
         let messages = self.messages(1);
         let (_, effects) = self.push(&messages);
         self.run(effects.pass, verdict)
+    }
+
+    /// The same, and whatever is sent then is taken; what is reported.
+    fn passed_and_answered(&mut self, verdict: &Verdict) -> Vec<(i64, Report)> {
+        let effects = self.passed(verdict);
+        for attempt in effects.send {
+            self.answer(attempt, 200);
+        }
+        effects.reports
     }
 
     /// Lets the alarm go off when the next delivery is due; what has to pass then.
@@ -174,6 +183,56 @@ fn a_plugin_that_fails_again_and_again_is_left_alone_for_a_while() {
     assert_eq!(passages.len(), 1);
     sut.run(passages, &Verdict::Unchanged);
     assert_eq!(sut.passed(&Verdict::Unchanged).send.len(), 1, "one that passes closes it");
+}
+
+#[test]
+fn a_plugin_that_keeps_failing_rests_and_its_attachment_says_what_follows() {
+    for (on_error, sent) in [(OnError::Deliver, 1), (OnError::Drop, 0)] {
+        let resting =
+            |config: Config| Config { plugins: Some(vec![Attached { on_error, ..plugin("1") }]), ..config };
+        let mut sut = Sut::with(resting(with_plugin(1)));
+        let told: Vec<_> = (0..5).flat_map(|_| sut.passed_and_answered(&failed())).collect();
+        let [(_, Report { kind: ReportKind::PluginFailing { name, error, .. }, .. })] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!((name.as_str(), error.as_str()), ("p", "(trap): unreachable"));
+
+        // It is not run, and nothing waits for it.
+        let messages = sut.messages(1);
+        let (_, effects) = sut.push(&messages);
+        assert!(matches!(effects.pass[0].chain.step(), Step::Decided));
+        let passed = effects.pass.into_iter().map(Passage::ended).collect();
+        let effects = sut.endpoint.passed(sut.now, &mut sut.rng, passed).unwrap();
+        assert_eq!((effects.send.len(), effects.reports.len()), (sent, 0));
+        for attempt in effects.send {
+            sut.answer(attempt, 200);
+        }
+        let shown = sut.last_attempt().plugins.unwrap();
+        assert!(shown.contains(r#""verdict":"skipped""#) && shown.contains("left alone"), "{shown}");
+
+        // Then one event tries it: it fails, and it rests for longer, and the tenant has been told.
+        sut.now += 1_000;
+        assert_eq!(sut.passed_and_answered(&failed()).len(), 0);
+        sut.now += 1_999;
+        let messages = sut.messages(1);
+        let (_, effects) = sut.push(&messages);
+        assert!(matches!(effects.pass[0].chain.step(), Step::Decided));
+        sut.now += 1;
+        sut.passed_and_answered(&Verdict::Unchanged);
+        let messages = sut.messages(1);
+        let (_, effects) = sut.push(&messages);
+        assert!(matches!(effects.pass[0].chain.step(), Step::Run(..)), "one that does its work ends it");
+    }
+}
+
+#[test]
+fn what_was_on_its_way_when_a_plugin_began_to_rest_does_not_make_it_rest_longer() {
+    let mut sut = Sut::with(with_plugin(1));
+    let messages = sut.messages(9);
+    let (_, effects) = sut.push(&messages);
+    assert_eq!(effects.pass.len(), 6, "one more than makes it rest");
+    let effects = sut.run(effects.pass, &failed());
+    assert_eq!((effects.reports.len(), effects.timer), (1, Some(NOW + 1_000)));
 }
 
 #[test]
