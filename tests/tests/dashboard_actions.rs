@@ -128,6 +128,27 @@ fn what_was_never_tried_is_counted_and_sent_and_a_task_is_cancelled() {
     assert_eq!(strange.status, 404, "{}", strange.text);
 }
 
+#[test]
+fn each_attempt_can_be_made_again_where_it_is_shown() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let browser = browser(&api);
+    let (app, _, _) = endpoint(&api, &receiver);
+    let message = api.send(&app, "{}");
+    let attempt = text(&api.attempts(&app, &message, 1, SOON)[0], "id");
+    let page = format!("/dashboard/app/{app}/message/{message}/attempt/{attempt}");
+    let shown = browser.see(&page);
+    let (_, piece) = shown
+        .split_once("class=\"inline\"")
+        .and_then(|(_, rest)| rest.split_once("class=\"inline\""))
+        .expect("a form");
+    assert!(piece.contains("Send it again"), "{shown}");
+    let said = send_form(&browser, &page, piece.split("</form>").next().unwrap_or_default());
+    assert!(said.contains("It is sent again"), "{said}");
+    assert_eq!(api.attempts(&app, &message, 2, SOON).len(), 2);
+}
+
 // ---- an endpoint's settings ----------------------------------------------------------------------------------
 
 #[test]
@@ -138,7 +159,7 @@ fn a_paused_endpoint_gets_what_came_meanwhile_once_it_goes_on() {
     let browser = browser(&api);
     let (app, id, page) = endpoint(&api, &receiver);
     let path = format!("/api/v1/app/{app}/endpoint/{id}");
-    let toggle = format!("{page}/toggle");
+    let toggle = format!("{page}/pause");
     assert_eq!(browser.submit(&page, &toggle, &[("paused", "true")]).status, 303);
     assert_eq!((&api.get(&path).1["paused"], &api.get(&path).1["disabled"]), (&json!(true), &json!(false)));
     assert!(browser.see(&page).contains("Go on"));

@@ -23,7 +23,7 @@ pub(super) async fn on_endpoint<A: Api>(
     let here = link(&["app", app, "endpoint", id]);
     let back = |_: &Value| here.clone();
     match what {
-        "toggle" => {
+        "toggle" | "pause" => {
             let set = |name: &str| Some((name.to_owned(), json!(request.field(name)? == "true")));
             let body: Map<String, Value> = ["disabled", "paused"].into_iter().filter_map(set).collect();
             then(api, request, ("PATCH", &own, Some(Value::Object(body))), &back).await

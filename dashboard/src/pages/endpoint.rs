@@ -45,7 +45,7 @@ pub(super) async fn endpoint<A: Api>(
         attempts: &attempts?,
         event_types: &json!({ "data": all }),
         store: &store,
-        test_event: rows(&own).first().map(|event| text(event, "name")).filter(|_| !rows(&own).is_empty()),
+        test_event: rows(&own).first().map(|event| text(event, "name")),
         status: status.as_deref(),
         // Times of the API are written alike, so they compare as texts.
         old_secret_until: Some(text(&endpoint, "oldSecretUntil")).filter(|at| **at > *rfc3339(request.at_ms)),

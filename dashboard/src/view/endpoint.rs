@@ -77,7 +77,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         @if !text(endpoint, "description").is_empty() { p { (text(endpoint, "description")) } }
         div.actions {
             (button(&to("toggle"), if disabled { "Enable" } else { "Disable" }, None, None, &[proof, ("disabled", flip("disabled"))]))
-            (button(&to("toggle"), if paused { "Go on" } else { "Pause" }, None, None, &[proof, ("paused", flip("paused"))]))
+            (button(&to("pause"), if paused { "Go on" } else { "Pause" }, None, None, &[proof, ("paused", flip("paused"))]))
             (button(&to("secret"), "Show the secret", Some("#result"), None, &[]))
             (button(&to("rotate"), "Rotate the secret", Some("#result"), Some("The old secret goes on signing for a day beside the new one. Rotate?"), &[]))
             (button(&to("delete"), "Delete", None, Some("Delete this endpoint for good, with what waits for it?"), &[proof]))

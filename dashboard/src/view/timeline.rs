@@ -45,6 +45,9 @@ pub(crate) fn attempt(app: &str, attempt: &Value) -> Markup {
             div { dt { "Endpoint" } dd { a href=(link(&["app", app, "endpoint", text(attempt, "endpointId")])) { (text(attempt, "url")) } } }
             div { dt { "Attempt" } dd { code { (text(attempt, "id")) } } }
         }
+        @let again = format!("again-{}", text(attempt, "id"));
+        (button(&link(&["app", app, "message", text(attempt, "msgId"), "resend"]), "Send it again", Some(&format!("#{again}")), None, &[("endpoint", text(attempt, "endpointId"))]))
+        div id=(again) aria-live="polite" {}
         @if !plugins.is_empty() {
             h3 { "Plugins" }
             ol { @for plugin in plugins { (ran(plugin)) } }
