@@ -1,6 +1,7 @@
 //! A browser without a screen: follows nothing by itself, keeps a cookie, fills in forms.
 
 use crate::client::{Api, Reply};
+use crate::receiver::Receiver;
 
 /// A browser at one gateway.
 #[derive(Debug, Clone)]
@@ -23,6 +24,12 @@ impl Browser {
         let reply = browser.sign_in(token);
         assert_eq!((reply.status, reply.header("location")), (303, Some("/dashboard")), "{}", reply.text);
         browser
+    }
+
+    /// One that has signed in as the tenant.
+    #[track_caller]
+    pub fn of(api: &Api) -> Self {
+        Self::signed_in(api, &api.token)
     }
 
     /// Sends the form of the page where one signs in, and keeps the cookie that it is given.
@@ -96,4 +103,13 @@ fn encoded(text: &str) -> String {
             },
         )
         .collect()
+}
+
+/// A new application with an endpoint at the receiver's root, and the endpoint's page.
+#[track_caller]
+pub fn endpoint(api: &Api, receiver: &Receiver) -> (String, String, String) {
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let page = format!("/dashboard/app/{app}/endpoint/{endpoint}");
+    (app, endpoint, page)
 }

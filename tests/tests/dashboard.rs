@@ -2,25 +2,13 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_tests::browser::{Browser, proof};
-use weir_tests::client::{Api, column, list, text};
+use weir_tests::browser::{Browser, endpoint, proof};
+use weir_tests::client::{column, list, text};
 use weir_tests::gateway::{Running, shared};
 use weir_tests::receiver::{Answer, Receiver};
 use weir_tests::token;
 
 const SOON: Duration = Duration::from_secs(10);
-
-fn browser(api: &Api) -> Browser {
-    Browser::signed_in(api, &api.token)
-}
-
-/// A new application with an endpoint, and the endpoint's page.
-fn endpoint(api: &Api, receiver: &Receiver) -> (String, String, String) {
-    let app = api.app();
-    let endpoint = api.endpoint(&app, &receiver.url("/"));
-    let page = format!("/dashboard/app/{app}/endpoint/{endpoint}");
-    (app, endpoint, page)
-}
 
 // ---- signing in and out --------------------------------------------------------------------------------------
 
@@ -65,7 +53,7 @@ fn a_token_that_is_not_good_is_refused_with_its_reason() {
 fn who_signs_out_is_out_with_every_copy_of_the_cookie() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let other = Browser::signed_in(&api, &api.token);
     let copy = browser.clone();
     let reply = browser.submit("/dashboard", "/dashboard/logout", &[]);
@@ -80,7 +68,7 @@ fn who_signs_out_is_out_with_every_copy_of_the_cookie() {
 fn a_cookie_that_was_made_up_is_none() {
     let gateway = shared();
     let api = gateway.tenant();
-    let good = browser(&api).cookie;
+    let good = Browser::of(&api).cookie;
     let changed = format!("{}{}", &good[..good.len() - 2], if good.ends_with("AA") { "BB" } else { "AA" });
     for cookie in [changed.as_str(), "weir_session=", "weir_session=a.b.c.d", "other=1"] {
         let mut browser = Browser::new(&api);
@@ -93,7 +81,7 @@ fn a_cookie_that_was_made_up_is_none() {
 fn nothing_changes_without_the_sessions_own_proof() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let stranger = proof(&Browser::signed_in(&api, &api.token).see("/dashboard"));
     let own = proof(&browser.see("/dashboard"));
     let form = [("name", "made by another site")];
@@ -111,7 +99,7 @@ fn nothing_changes_without_the_sessions_own_proof() {
 fn pages_may_load_nothing_from_elsewhere_and_assets_are_kept() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let page = browser.page("/dashboard");
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
@@ -136,7 +124,7 @@ fn from_the_first_application_to_a_failed_delivery_that_is_sent_again() {
     let receiver = Receiver::start();
     receiver.on("/", |r| if r.nth == 0 { Answer::status(500) } else { Answer::ok() });
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
 
     let created = browser.submit("/dashboard", "/dashboard/new-app", &[("name", "Acme"), ("uid", "acme")]);
     let app_page = created.header("location").unwrap_or_default().to_owned();
@@ -177,7 +165,7 @@ fn an_endpoint_is_disabled_changed_and_deleted_from_its_page() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     for (name, group) in [("user.created", "Users"), ("user.deleted", "Users"), ("invoice.paid", "Invoices")]
     {
         let event = json!({ "name": name, "description": "An event.", "groupName": group });
@@ -227,7 +215,7 @@ fn the_secret_is_shown_on_demand_and_rotated() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (app, endpoint, page) = endpoint(&api, &receiver);
     let secret = api.secret(&app, &endpoint);
     assert!(!browser.see(&page).contains(&secret));
@@ -243,7 +231,7 @@ fn a_test_event_and_a_replay_report_in_place() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (app, _, page) = endpoint(&api, &receiver);
     assert_eq!(api.post("/api/v1/event-type", &json!({ "name": "a.b", "description": "d" })).0, 201);
 
@@ -274,7 +262,7 @@ fn a_test_event_and_a_replay_report_in_place() {
 fn messages_are_found_by_filter_and_by_id() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let app = api.app();
     let send = |event: &str, tag: &str, id: &str| {
         let body = json!({ "eventType": event, "payload": {}, "tags": [tag], "eventId": id });
@@ -304,7 +292,7 @@ fn what_others_write_is_text_and_never_markup() {
     let receiver = Receiver::start();
     receiver.always("/", Answer::status(500).body(EVIL));
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (_, app) = api.post("/api/v1/app", &json!({ "name": EVIL }));
     let app = text(&app, "id");
     let extra = json!({ "description": EVIL });

@@ -3,24 +3,12 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_tests::browser::Browser;
+use weir_tests::browser::{Browser, endpoint};
 use weir_tests::client::{Api, column, id_of, list, text};
 use weir_tests::gateway::{Running, shared};
 use weir_tests::receiver::{Answer, Receiver, unix_ms};
 
 const SOON: Duration = Duration::from_secs(10);
-
-fn browser(api: &Api) -> Browser {
-    Browser::signed_in(api, &api.token)
-}
-
-/// A new application with an endpoint, and the endpoint's page.
-fn endpoint(api: &Api, receiver: &Receiver) -> (String, String, String) {
-    let app = api.app();
-    let endpoint = api.endpoint(&app, &receiver.url("/"));
-    let page = format!("/dashboard/app/{app}/endpoint/{endpoint}");
-    (app, endpoint, page)
-}
 
 fn hour_ago() -> String {
     weir_core::time::rfc3339(unix_ms() - 3_600_000)
@@ -56,7 +44,7 @@ fn sending_again_first_says_how_many_then_shows_how_far_it_is() {
     let receiver = Receiver::start();
     receiver.on("/", |r| if r.nth < 3 { Answer::status(500) } else { Answer::ok() });
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (app, _, page) = endpoint(&api, &receiver);
     for n in 0..5 {
         api.attempts(
@@ -105,7 +93,7 @@ fn what_was_never_tried_is_counted_and_sent_and_a_task_is_cancelled() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let app = api.app();
     for _ in 0..3 {
         api.send(&app, "{}");
@@ -133,7 +121,7 @@ fn each_attempt_can_be_made_again_where_it_is_shown() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (app, _, _) = endpoint(&api, &receiver);
     let message = api.send(&app, "{}");
     let attempt = text(&api.attempts(&app, &message, 1, SOON)[0], "id");
@@ -156,7 +144,7 @@ fn a_paused_endpoint_gets_what_came_meanwhile_once_it_goes_on() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (app, id, page) = endpoint(&api, &receiver);
     let path = format!("/api/v1/app/{app}/endpoint/{id}");
     let toggle = format!("{page}/pause");
@@ -179,7 +167,7 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     for name in ["user.created", "user.deleted", "ping"] {
         assert_eq!(api.post("/api/v1/event-type", &json!({ "name": name, "description": "d" })).0, 201);
     }
@@ -249,7 +237,7 @@ fn plugins_are_attached_moved_changed_and_detached_on_the_endpoints_page() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (app, id, page) = endpoint(&api, &receiver);
     let path = format!("/api/v1/app/{app}/endpoint/{id}/plugins");
     let names = || column(&json!({ "data": api.get(&path).1["plugins"] }), "name");
@@ -290,7 +278,7 @@ fn messages_are_found_by_status_at_one_endpoint_or_at_any() {
     let receiver = Receiver::start();
     receiver.on("/bad", |_| Answer::status(500));
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let app = api.app();
     let good = api.endpoint_with(&app, &receiver.url("/good"), &json!({ "eventTypes": null }));
     let only_bad = json!({ "channels": ["bad"] });
@@ -323,7 +311,7 @@ fn messages_are_found_by_status_at_one_endpoint_or_at_any() {
 fn event_types_are_made_changed_archived_imported_and_shown_with_their_examples() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let catalog = "/dashboard/event-types";
     assert!(browser.see(catalog).contains("There are no event types yet"));
     let schemas = r#"{"1":{"type":"object","examples":[{"invoice":"in_1"}]}}"#;
@@ -360,7 +348,7 @@ fn settings_are_shown_without_secrets_and_links_for_customers_are_made_and_taken
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let app = api.app();
     let settings = "/dashboard/settings";
     let page = browser.see(settings);
@@ -406,7 +394,7 @@ fn settings_are_shown_without_secrets_and_links_for_customers_are_made_and_taken
 fn an_application_is_renamed_and_deleted_on_its_page() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let app = api.app();
     let page = format!("/dashboard/app/{app}");
     browser.submit(&page, &format!("{page}/edit-app"), &[("name", "Renamed"), ("uid", "renamed")]);
@@ -426,7 +414,7 @@ fn the_overview_draws_what_was_delivered_and_names_who_waits() {
     let receiver = Receiver::start();
     receiver.on("/bad", |_| Answer::status(500));
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     assert!(!browser.see("/dashboard").contains("uplot"), "nothing to draw yet");
     let app = api.app();
     api.endpoint(&app, &receiver.url("/good"));

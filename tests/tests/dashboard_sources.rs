@@ -12,10 +12,6 @@ use weir_tests::receiver::Receiver;
 const SOON: Duration = Duration::from_secs(10);
 const SECRET: &str = "the provider's secret";
 
-fn browser(api: &Api) -> Browser {
-    Browser::signed_in(api, &api.token)
-}
-
 /// Sends an event as GitHub does, signed with this secret.
 fn push(api: &Api, url: &str, secret: &str, delivery: &str, body: &[u8]) -> Reply {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
@@ -57,7 +53,7 @@ fn a_source_is_made_from_a_preset_and_shows_what_came_and_what_was_rejected() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     assert!(browser.see("/dashboard/sources").contains("There are no sources yet"));
     let form = browser.see("/dashboard/sources/new");
     assert!(
@@ -108,7 +104,7 @@ fn a_source_is_made_from_a_preset_and_shows_what_came_and_what_was_rejected() {
 fn a_sources_url_is_rotated_its_settings_changed_and_it_is_deleted() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let (id, page) = source(&browser);
     let old = shown_url(&browser.see(&page));
     let rotated = browser.act(&page, &format!("{page}/rotate-token"), &[]);
@@ -174,7 +170,7 @@ fn upload(api: &Api, browser: &Browser, path: &str, name: &str, module: &[u8]) -
 fn plugins_are_uploaded_rolled_back_tested_and_deleted_from_the_browser() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     assert!(browser.see("/dashboard/plugins").contains("comes with the gateway"));
     let page = "/dashboard/plugin/mine";
     let made = upload(&api, &browser, "/dashboard/new-plugin", "mine", &module(1));
@@ -210,7 +206,7 @@ fn plugins_are_uploaded_rolled_back_tested_and_deleted_from_the_browser() {
 fn a_test_run_shows_what_a_plugin_changes_of_a_message_or_of_what_is_pasted() {
     let gateway = shared();
     let api = gateway.tenant();
-    let browser = browser(&api);
+    let browser = Browser::of(&api);
     let app = api.app();
     let message = api.send(&app, r#"{"a":1}"#);
     let page = "/dashboard/plugin/headers";
@@ -249,7 +245,7 @@ fn a_customer_sees_none_of_the_tenants_pages_and_its_own_tasks_only() {
     let (own, other) = (api.app(), api.app());
     let endpoint = api.endpoint(&own, &receiver.url("/"));
     let foreign = api.endpoint(&other, &receiver.url("/other"));
-    let (source_id, source_page) = source(&browser(&api));
+    let (source_id, source_page) = source(&Browser::of(&api));
     api.post("/api/v1/event-type", &json!({ "name": "a.b", "description": "d" }));
     let (_, access) = api.post(&format!("/api/v1/auth/app-portal-access/{own}"), &json!({}));
     let customer = Browser::signed_in(&api, &text(&access, "token"));
@@ -322,7 +318,7 @@ fn whoever_is_let_into_a_source_sees_that_source_and_not_its_url() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
-    let owner = browser(&api);
+    let owner = Browser::of(&api);
     let (_, page) = source(&owner);
     let url = shown_url(&owner.see(&page));
     let link = owner.act(&page, &format!("{page}/portal"), &[]);
