@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use weir_tests::browser::{Browser, endpoint};
-use weir_tests::client::{Api, column, id_of, list, text};
+use weir_tests::client::{column, id_of, list, text};
 use weir_tests::gateway::{Running, shared};
 use weir_tests::receiver::{Answer, Receiver, unix_ms};
 
