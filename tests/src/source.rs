@@ -1,8 +1,10 @@
 //! A source of providers' webhooks, as a test has one.
 
 use crate::client::{Api, Reply, id_of, list, text};
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, unix_ms};
 use serde_json::{Value, json};
+use weir_core::preset;
+use weir_core::scheme::{Outgoing, Params};
 
 /// The path of all sources in the API.
 pub const BASE: &str = "/ingest/api/v1/source";
@@ -50,6 +52,12 @@ impl Source {
         self.call("POST", "", body, headers)
     }
 
+    /// What a provider has signed.
+    #[track_caller]
+    pub fn send_signed(&self, sent: &Sent) -> Reply {
+        self.send(&sent.body, &sent.headers())
+    }
+
     /// GET of something of the source.
     #[track_caller]
     pub fn get(&self, what: &str) -> Value {
@@ -69,4 +77,37 @@ impl Source {
     pub fn rejected(&self) -> Vec<Value> {
         list(&self.get("rejected?limit=250")).to_vec()
     }
+}
+
+/// A request as a provider signs it.
+pub struct Sent {
+    headers: Vec<(String, String)>,
+    /// The body, with the signature where it stands in the body.
+    pub body: Vec<u8>,
+}
+
+impl Sent {
+    /// The headers.
+    pub fn headers(&self) -> Vec<(&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// The same headers with another body.
+    #[must_use]
+    pub fn with_body(&self, body: impl Into<Vec<u8>>) -> Self {
+        Self { headers: self.headers.clone(), body: body.into() }
+    }
+}
+
+/// Signs as a provider does now, by its preset: for those that have no library that signs.
+#[track_caller]
+pub fn signed(kind: &str, secret: &str, body: &[u8], headers: &[(&str, &str)], params: &Params) -> Sent {
+    let preset = preset::find(kind).expect("a preset");
+    let given: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let outgoing = Outgoing { method: "POST", url: "", headers: &given, body, id: "m1" };
+    let key = preset.scheme.signing(&[secret]).expect("a secret that signs");
+    let signed = preset.sign(&key, params, &outgoing, "a.b", unix_ms()).expect("signed");
+    let headers = given.into_iter().chain(signed.headers).collect();
+    Sent { headers, body: signed.body.unwrap_or_else(|| body.to_vec()) }
 }

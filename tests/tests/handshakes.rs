@@ -4,24 +4,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use weir_core::preset;
-use weir_core::scheme::{Outgoing, Params};
+use weir_core::scheme::Params;
 use weir_tests::client::Reply;
 use weir_tests::gateway::shared;
-use weir_tests::receiver::{Receiver, unix_ms};
-use weir_tests::source::Source;
+use weir_tests::receiver::Receiver;
+use weir_tests::source::{self, Source};
 
 const SECRET: &str = "the provider's secret";
 const BODY: &str = r#"{"type":"a.b"}"#;
 
 /// The headers with which a provider signs a body.
 fn signed(kind: &str, secret: &str, body: &str, headers: &[(&str, &str)]) -> Vec<(String, String)> {
-    let preset = preset::find(kind).expect("a preset");
-    let given: Vec<(String, String)> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let outgoing = Outgoing { method: "POST", url: "", headers: &given, body: body.as_bytes(), id: "m1" };
-    let key = preset.scheme.signing(&[secret]).expect("a secret");
-    let signed = preset.sign(&key, &Params::new(), &outgoing, "a.b", unix_ms()).expect("signed");
-    given.into_iter().chain(signed.headers).collect()
+    let sent = source::signed(kind, secret, body.as_bytes(), headers, &Params::new());
+    sent.headers().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A way to ask, and what is answered: status, body, and a header.

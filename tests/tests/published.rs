@@ -5,12 +5,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_core::preset;
-use weir_core::scheme::{Outgoing, Params};
-use weir_tests::client::{Api, Reply, text};
+use weir_core::scheme::Params;
+use weir_tests::client::{Api, text};
 use weir_tests::gateway::Running;
-use weir_tests::receiver::{Answer, Received, Receiver, unix_ms};
-use weir_tests::source::{BASE, Source};
+use weir_tests::receiver::{Answer, Received, Receiver};
+use weir_tests::source::{BASE, Sent, Source, signed};
 
 const SOON: Duration = Duration::from_secs(10);
 const CERT: &str = include_str!("../../core/tests/scheme/keys/rsa.cert.pem");
@@ -47,40 +46,26 @@ impl World {
     }
 }
 
-fn send(source: &Source, sent: &Sent) -> Reply {
-    let headers: Vec<(&str, &str)> = sent.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    source.send(&sent.body, &headers)
-}
-
 /// Why requests were rejected, newest first.
 fn reasons(source: &Source) -> Vec<String> {
     source.rejected().iter().map(|one| text(&one["reason"], "code")).collect()
 }
 
-/// A request of a provider.
-struct Sent {
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+/// Signs as a provider that has the private key.
+fn by_key(kind: &str, body: &Value, headers: &[(&str, &str)], params: &Params) -> Sent {
+    signed(kind, PRIVATE, body.to_string().as_bytes(), headers, params)
 }
 
-/// Signs as a provider that has the private key.
-fn signed(name: &str, body: &Value, headers: &[(&str, &str)], params: &Params) -> Sent {
-    let preset = preset::find(name).expect("a preset");
-    let key = preset.scheme.signing(&[PRIVATE]).expect("a private key");
-    let given: Vec<(String, String)> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let body = body.to_string().into_bytes();
-    let outgoing =
-        Outgoing { method: "POST", url: "https://a.example", headers: &given, body: &body, id: "m1" };
-    let signed = preset.sign(&key, params, &outgoing, "a.b", unix_ms()).expect("signed");
-    Sent { headers: given.into_iter().chain(signed.headers).collect(), body: signed.body.unwrap_or(body) }
+/// The same with another word in the message.
+fn changed(sent: &Sent) -> Sent {
+    sent.with_body(String::from_utf8_lossy(&sent.body).replace("hello", "hullo"))
 }
 
 fn sns(cert: &str, id: &str, more: &Value) -> Sent {
     let mut body = json!({ "Type": "Notification", "MessageId": id, "TopicArn": MINE, "Message": "hello\nthere",
         "Timestamp": "2026-11-22T00:00:00.000Z", "SigningCertURL": cert });
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    signed("aws-sns-v2", &body, &[("content-type", "text/plain; charset=UTF-8")], &Params::new())
+    by_key("aws-sns-v2", &body, &[("content-type", "text/plain; charset=UTF-8")], &Params::new())
 }
 
 fn cert(name: &str) -> (String, String) {
@@ -100,7 +85,7 @@ fn a_certificate_is_fetched_once_from_the_providers_host_and_verifies_what_it_si
     world.providers.always(&path, Answer::ok().body(CERT));
     let source = world.source("aws-sns-v2", &json!({ "topic_arn": MINE }));
     for id in ["m1", "m2", "m1"] {
-        assert_eq!(send(&source, &sns(&url, id, &json!({}))).status, 200, "{id}");
+        assert_eq!(source.send_signed(&sns(&url, id, &json!({}))).status, 200, "{id}");
     }
     assert_eq!(world.delivered(&source, 2).len(), 2, "m1 came twice");
     for message in source.messages() {
@@ -114,11 +99,9 @@ fn a_certificate_is_fetched_once_from_the_providers_host_and_verifies_what_it_si
     let (status, verdict) = world.api.post("/api/v1/preset/aws-sns-v2/verify", &asked);
     assert_eq!((status, verdict["verdict"].as_str()), (200, Some("verified")), "{verdict}");
 
-    let mut changed = sns(&url, "m3", &json!({}));
-    changed.body = String::from_utf8(changed.body).expect("text").replace("hello", "hullo").into_bytes();
-    assert_eq!(send(&source, &changed).status, 401);
+    assert_eq!(source.send_signed(&changed(&sns(&url, "m3", &json!({})))).status, 401);
     let foreign = sns(&url, "m4", &json!({ "TopicArn": "arn:aws:sns:eu-west-1:999999999999:anyones" }));
-    assert_eq!(send(&source, &foreign).status, 401);
+    assert_eq!(source.send_signed(&foreign).status, 401);
     assert_eq!(reasons(&source), ["requirement", "mismatch"]);
     assert_eq!(world.providers.count(&path), 1, "for all five");
     assert_eq!(world.providers.received(&path)[0].method, "GET");
@@ -137,7 +120,7 @@ fn a_url_that_is_not_the_providers_is_never_asked() {
         "https://169.254.169.254/latest/a.pem",
         "http://sns.eu-west-1.amazonaws.com/a.pem",
     ] {
-        let reply = send(&source, &sns(url, "m1", &json!({})));
+        let reply = source.send_signed(&sns(url, "m1", &json!({})));
         assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("key_url")), "{url}");
     }
     let hosts = ["keys.evil.example", "sns.s3-us-west-2.amazonaws.com", "169.254.169.254", HOST];
@@ -165,12 +148,12 @@ fn where_keys_cannot_be_had_the_provider_is_asked_to_send_again() {
     for (name, answer) in failures {
         let (url, path) = cert(name);
         providers.always(&path, answer);
-        let reply = send(&source, &sns(&url, name, &json!({})));
+        let reply = source.send_signed(&sns(&url, name, &json!({})));
         assert_eq!((reply.status, reply.json()["code"].as_str()), (503, Some("keys_unavailable")), "{name}");
         assert_eq!(reply.header("retry-after"), Some("10"), "{name}");
         // (The runtime itself repeats a request whose connection was closed.)
         let asked = providers.count(&path);
-        assert_eq!(send(&source, &sns(&url, name, &json!({}))).status, 503, "{name}");
+        assert_eq!(source.send_signed(&sns(&url, name, &json!({}))).status, 503, "{name}");
         assert_eq!(providers.count(&path), asked, "{name}: not at once again");
     }
     assert_eq!(providers.count("/elsewhere.pem"), 0, "redirects are not followed");
@@ -188,7 +171,7 @@ fn where_keys_cannot_be_had_the_provider_is_asked_to_send_again() {
     let paths: Vec<(String, String)> = (0..30).map(|n| cert(&format!("n{n}"))).collect();
     for (url, path) in &paths {
         providers.always(path, Answer::status(404));
-        assert_eq!(send(&source, &sns(url, "m", &json!({}))).status, 503);
+        assert_eq!(source.send_signed(&sns(url, "m", &json!({}))).status, 503);
     }
     assert_eq!(paths.iter().map(|(_, path)| providers.count(path)).sum::<usize>(), 20);
 }
@@ -205,7 +188,7 @@ fn a_subscription_of_the_wanted_topic_is_confirmed_and_no_other() {
         sns(&url, "c1", &more)
     };
     let source = world.source("aws-sns-v2", &json!({ "topic_arn": MINE }));
-    assert_eq!(send(&source, &subscribe(MINE, HOST)).status, 200);
+    assert_eq!(source.send_signed(&subscribe(MINE, HOST)).status, 200);
     let visit = world.providers.wait_for(&format!("/{HOST}/"), 1, SOON).remove(0);
     assert_eq!(visit.method, "GET");
     assert!(
@@ -216,20 +199,21 @@ fn a_subscription_of_the_wanted_topic_is_confirmed_and_no_other() {
     assert!(source.messages().is_empty(), "a handshake captures nothing");
 
     // Another topic, another host, another's signature: nothing is visited.
-    assert_eq!(send(&source, &subscribe("arn:aws:sns:eu-west-1:999999999999:anyones", HOST)).status, 401);
-    assert_eq!(send(&source, &subscribe(MINE, "169.254.169.254")).status, 400);
-    let mut changed = subscribe(MINE, HOST);
-    changed.body = String::from_utf8(changed.body).expect("text").replace("hello", "hullo").into_bytes();
-    assert_eq!(send(&source, &changed).status, 401);
+    assert_eq!(
+        source.send_signed(&subscribe("arn:aws:sns:eu-west-1:999999999999:anyones", HOST)).status,
+        401
+    );
+    assert_eq!(source.send_signed(&subscribe(MINE, "169.254.169.254")).status, 400);
+    assert_eq!(source.send_signed(&changed(&subscribe(MINE, HOST))).status, 401);
     assert_eq!(visited(), 1);
     // Where the visit fails, the provider sends it again.
     world.providers.always(&format!("/{HOST}/"), Answer::status(500));
-    assert_eq!(send(&source, &subscribe(MINE, HOST)).status, 503);
+    assert_eq!(source.send_signed(&subscribe(MINE, HOST)).status, 503);
     assert_eq!(visited(), 2);
 
     // A source that has not said whose topic it wants visits nothing: whoever owns it sees the URL.
     let open = world.source("aws-sns-v2", &json!({}));
-    assert_eq!(send(&open, &subscribe(MINE, HOST)).status, 200);
+    assert_eq!(open.send_signed(&subscribe(MINE, HOST)).status, 200);
     let got = world.delivered(&open, 1).remove(0);
     assert!(String::from_utf8_lossy(&got.body).contains("Action=ConfirmSubscription"));
     assert_eq!((visited(), open.messages()[0]["eventType"].as_str()), (2, Some("SubscriptionConfirmation")));
@@ -263,15 +247,15 @@ fn key_sets_and_certificates_of_other_providers_are_fetched_too() {
             _ => (event.clone(), vec![]),
         };
         let given = serde_json::from_value(params).expect("parameters");
-        let sent = signed(kind, &body, &headers, &given);
-        let reply = send(&source, &sent);
+        let sent = by_key(kind, &body, &headers, &given);
+        let reply = source.send_signed(&sent);
         assert_eq!(reply.status, 200, "{kind}: {}", reply.text);
         assert_eq!(world.delivered(&source, 1).len(), 1, "{kind}");
         assert_eq!(source.messages()[0]["ingest"]["verdict"], "verified", "{kind}");
-        let mut changed = Sent { headers: sent.headers.clone(), body: sent.body.clone() };
-        let last = changed.body.len() - 2;
-        changed.body[last] ^= 1;
-        assert_eq!(send(&source, &changed).status, 401, "{kind}");
+        let mut other = sent.body.clone();
+        let last = other.len() - 2;
+        other[last] ^= 1;
+        assert_eq!(source.send_signed(&sent.with_body(other)).status, 401, "{kind}");
         assert_eq!(world.providers.count(path), 1, "{kind}");
     }
     let (status, error) = world.api.post(BASE, &json!({ "name": "k", "type": "kinde" }));

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use weir_core::scheme::Params;
 use weir_tests::client::{column, id_of, list, text};
 use weir_tests::gateway::{Running, scratch, shared};
 use weir_tests::receiver::{Received, Receiver, unix_ms};
 use weir_tests::sdk;
-use weir_tests::source::{BASE, Source};
+use weir_tests::source::{BASE, Source, signed};
 use weir_tests::verify::is_signed_by;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -680,6 +681,64 @@ fn what_comes_in_is_replayed_and_operated_like_any_message() {
     let attempts = format!("{BASE}/{}/attempt/msg/{message}", source.id);
     let attempts = api.until(&attempts, SOON, |body| list(body).len() == 2);
     assert_eq!(attempts["data"][0]["status"], 0, "{attempts}");
+}
+
+#[test]
+fn kinds_of_svixs_take_the_configuration_that_its_sdks_send() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let key = |name: &str| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/scheme/keys/");
+        std::fs::read_to_string(format!("{path}{name}")).expect("a key")
+    };
+    let orum = json!({ "publicKey": key("rsa.pub.pem") });
+    // The kind, its configuration, what signs, an event, and its type and verdict.
+    for (kind, config, private, body, event_type, verdict) in [
+        (
+            "checkbook",
+            secret(SECRET),
+            SECRET.to_owned(),
+            r#"{"status":"PAID","type":"CHECK"}"#,
+            "CHECK",
+            "verified",
+        ),
+        ("nango", secret(SECRET), SECRET.to_owned(), r#"{"type":"auth"}"#, "auth", "verified"),
+        ("openclaw", secret("t0ken"), "t0ken".to_owned(), "{}", "openclaw.event", "authenticated"),
+        (
+            "orum-io",
+            orum,
+            key("rsa.pem"),
+            r#"{"event_type":"a_b","created_at":"2022-07-26T18:45:17.441Z"}"#,
+            "a_b",
+            "verified",
+        ),
+        (
+            "vapi",
+            secret("t0ken"),
+            "t0ken".to_owned(),
+            r#"{"message":{"type":"end-of-call-report"}}"#,
+            "end-of-call-report",
+            "authenticated",
+        ),
+        ("veriff", secret(SECRET), SECRET.to_owned(), r#"{"action":"submitted"}"#, "submitted", "verified"),
+    ] {
+        let source = Source::new(&api, &receiver, kind, &config, &json!({}));
+        let sent = signed(kind, &private, body.as_bytes(), &[], &Params::new());
+        assert_eq!(source.send_signed(&sent).status, 200, "{kind}");
+        assert_eq!(&source.delivered(&receiver, 1)[0].body[..], body.as_bytes(), "{kind}");
+        let message = &source.messages()[0];
+        assert_eq!(
+            (&message["eventType"], &message["ingest"]["verdict"]),
+            (&json!(event_type), &json!(verdict)),
+            "{kind}"
+        );
+        let other = if verdict == "verified" {
+            sent.with_body(body.replace('e', "f"))
+        } else {
+            signed(kind, "another", body.as_bytes(), &[], &Params::new())
+        };
+        assert_eq!(source.send_signed(&other).status, 401, "{kind}");
+    }
 }
 
 #[test]
