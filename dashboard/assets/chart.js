@@ -4,8 +4,13 @@
 function drawCharts() {
   for (const element of document.querySelectorAll("[data-chart]")) {
     if (element.firstChild) continue;
-    const style = getComputedStyle(element);
-    const colour = (name) => style.getPropertyValue(name).trim();
+    // A canvas knows no light-dark(): the browser says what it comes to.
+    const colour = (name) => {
+      element.style.color = `var(${name})`;
+      const resolved = getComputedStyle(element).color;
+      element.style.color = "";
+      return resolved;
+    };
     const line = (label, name, scale, unit = "") => ({
       label,
       scale,
@@ -18,6 +23,7 @@ function drawCharts() {
       scale,
       side,
       values,
+      size: scale === "ms" ? 70 : 50,
       stroke: colour("--dim"),
       grid: { show: scale !== "ms", stroke: colour("--line"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 },

@@ -43,6 +43,26 @@ test("axe finds nothing serious where one signs in", async () => {
   }
 });
 
+for (const dark of [false, true]) {
+  test(`charts have their colours, ${dark ? "dark" : "light"}`, async () => {
+    const here = await tab({ dark });
+    await here.at("/dashboard");
+    await here.page.locator("[data-chart] canvas").waitFor();
+    const drawn = await here.page.evaluate(() => {
+      const probe = Object.assign(document.body.appendChild(document.createElement("i")), { className: "status success" });
+      const wanted = getComputedStyle(probe).color.match(/\d+/g).slice(0, 3).map(Number);
+      const canvas = document.querySelector("[data-chart] canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      for (let at = 0; at < data.length; at += 4) {
+        if (wanted.every((part, nth) => data[at + nth] === part) && data[at + 3] === 255) return true;
+      }
+      return false;
+    });
+    expect(drawn, "what was delivered to have the colour of success");
+    await here.close();
+  });
+}
+
 test("no page is wider than a phone", async () => {
   const wide = [];
   const here = await tab({ phone: true });

@@ -45,14 +45,14 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
         (["app", app, "rejected", id], _) => rejected(api, session, app, id).await,
         (["sources"], _) => sources(api, session, request).await,
-        (["sources", "new"], _) => new_source(api, session).await,
+        (["sources", "new"], None) => new_source(api, session).await,
         (["event-types"], _) => event_types(api, session, request).await,
         (["event-type", name], _) => event_type(api, session, name).await,
         (["plugins"], _) => plugins(api, session).await,
         (["plugin", name], _) => plugin(api, session, name).await,
         (["tasks"], _) => tasks(api, session, request).await,
         (["task", id], _) => return task(api, id).await,
-        (["settings"], _) => settings::settings(api, session).await,
+        (["settings"], None) => settings::settings(api, session).await,
         _ => return Page::refused(404, "There is no such page."),
     };
     shown.unwrap_or_else(|refusal| refusal)
