@@ -66,6 +66,7 @@ fn secret(scheme: &Scheme, other: bool) -> (String, String) {
                 fs::read_to_string(dir.join(name)).unwrap()
             };
             match algorithm {
+                Algorithm::EcdsaP521Sha512 => (key("p521.pem"), key("p521.pub.pem")),
                 Algorithm::Ed25519 => (key("ed25519.pem"), key("ed25519.pub.pem")),
                 Algorithm::EcdsaP256Sha1 | Algorithm::EcdsaP256Sha256 => {
                     (key("p256.pem"), key("p256.pub.pem"))

@@ -26,6 +26,8 @@ pub enum Algorithm {
     EcdsaP256Sha256,
     /// ECDSA on P-256 with SHA-1, the signature in DER.
     EcdsaP256Sha1,
+    /// ECDSA on P-521 with SHA-512, the signature in DER.
+    EcdsaP521Sha512,
     /// RSA PKCS#1 v1.5 with SHA-1.
     RsaSha1,
     /// RSA PKCS#1 v1.5 with SHA-256.
@@ -50,6 +52,7 @@ impl Algorithm {
             Self::Ed25519 => "Ed25519",
             Self::EcdsaP256Sha256 => "ECDSA P-256 with SHA-256",
             Self::EcdsaP256Sha1 => "ECDSA P-256 with SHA-1",
+            Self::EcdsaP521Sha512 => "ECDSA P-521 with SHA-512",
             Self::RsaSha1 => "RSA with SHA-1",
             Self::RsaSha256 => "RSA with SHA-256",
             Self::RsaSha512 => "RSA with SHA-512",

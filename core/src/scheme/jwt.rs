@@ -1,13 +1,13 @@
 //! JSON Web Tokens as signatures: checked by the one algorithm of the scheme, bound to the body by a hash in a claim.
 
-use super::Request;
 use super::crypto::{Encoding, sha256};
-use super::model::{Jwt, JwtHash};
+use super::model::{Jwt, JwtHash, Time};
 use super::place::{Place, View, host_and_target, query_of};
 use super::sign::{Draft, SignFault};
 use super::template::Piece;
 use super::verdict::{Proof, Reason};
-use super::verify::{Secrets, check_age};
+use super::verify::{Secrets, check_age, joined};
+use super::{Params, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -49,7 +49,8 @@ impl Jwt {
         };
         let decode =
             |part: &str| Encoding::Base64url.decode(part).ok_or(Reason::Jwt("a part of it is not base64url"));
-        let header: Header = serde_json::from_slice(&decode(head)?)
+        let head_json = decode(head)?;
+        let header: Header = serde_json::from_slice(&head_json)
             .map_err(|_| Reason::Jwt("its header is no JSON with 'alg'"))?;
         if header.alg != self.algorithm.word() {
             return Err(Reason::JwtAlgorithm(header.alg.chars().take(20).collect()));
@@ -65,11 +66,13 @@ impl Jwt {
                 "its payload is empty"
             }));
         }
+        let fields = self.fields(&head_json)?;
+        let detached = self.detached_payload(request, &fields)?;
         let encoded;
         let signed_payload: &[u8] = match (self.detached, raw_payload) {
-            (true, true) => request.body,
+            (true, true) => &detached,
             (true, false) => {
-                encoded = Encoding::Base64url.encode(request.body);
+                encoded = Encoding::Base64url.encode(&detached);
                 encoded.as_bytes()
             }
             (false, _) => payload.as_bytes(),
@@ -83,6 +86,10 @@ impl Jwt {
             .ok_or(Reason::Mismatch(None))?;
 
         if self.detached {
+            if let Some(time) = &self.time {
+                let age_ms = self.age_of_header(time, request, &fields, now_ms)?;
+                return Ok(Proof { secret, age_ms });
+            }
             let age_ms = header.ts.map(|ts| age(ts, now_ms));
             check_age(age_ms, self.max_age)?;
             return Ok(Proof { secret, age_ms });
@@ -92,6 +99,56 @@ impl Jwt {
             serde_json::from_slice(&payload).map_err(|_| Reason::Jwt("its payload is no JSON object"))?;
         let age_ms = self.check(&claims, request, now_ms)?;
         Ok(Proof { secret, age_ms })
+    }
+
+    /// The members of a token's header that are texts, where the scheme looks at them.
+    fn fields(&self, head: &[u8]) -> Result<BTreeMap<String, String>, Reason> {
+        if self.content.is_none() && self.header.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let members: BTreeMap<String, &RawValue> =
+            serde_json::from_slice(head).map_err(|_| Reason::Jwt("its header is no JSON with 'alg'"))?;
+        let text = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
+        let fields: BTreeMap<String, String> =
+            members.into_iter().filter_map(|(name, raw)| Some((name, text(raw)?))).collect();
+        match self.header.iter().find(|(name, expected)| fields.get(*name) != Some(expected)) {
+            Some((name, _)) => Err(Reason::Claim(name.clone())),
+            None => Ok(fields),
+        }
+    }
+
+    /// What a detached token leaves out: the body, or what the scheme says.
+    fn detached_payload<'a>(
+        &self,
+        request: &Request<'a>,
+        fields: &BTreeMap<String, String>,
+    ) -> Result<Cow<'a, [u8]>, Reason> {
+        let Some(content) = &self.content else { return Ok(Cow::Borrowed(request.body)) };
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let view = View { fields: &fields, ..View::of(request) };
+        let params = Params::new();
+        Ok(Cow::Owned(joined(&content.fill(&view, None, &params)?)))
+    }
+
+    /// The age by a header that the token covers; one that it does not cover is anyone's.
+    fn age_of_header(
+        &self,
+        time: &Time,
+        request: &Request<'_>,
+        fields: &BTreeMap<String, String>,
+        now_ms: i64,
+    ) -> Result<Option<i64>, Reason> {
+        let list = self.content.as_ref().and_then(|content| content.header_list()).unwrap_or_default();
+        let Place::Header(name) = &time.at else { return Err(Reason::missing(&time.at)) };
+        let covered =
+            fields.get(list).is_some_and(|names| names.split(',').any(|n| n.eq_ignore_ascii_case(name)));
+        if !covered {
+            return Err(Reason::Claim(list.to_owned()));
+        }
+        let at = time.unit.read(&View::of(request).need(&time.at)?);
+        let age_ms = now_ms.saturating_sub(at.ok_or(Reason::Timestamp(time.unit.word()))?);
+        check_age(Some(age_ms), time.tolerance)?;
+        Ok(Some(age_ms))
     }
 
     fn check(
@@ -167,11 +224,32 @@ impl Jwt {
                 "ts": draft.now_ms.div_euclid(1000),
             });
         }
+        let mut left_out = None;
+        if let Some(content) = &self.content {
+            let mut fields = self.header.clone();
+            if let Some(Time { at: Place::Header(name), unit, .. }) = &self.time {
+                draft.set(name, &unit.write(draft.now_ms));
+                fields.extend(content.header_list().map(|list| (list.to_owned(), name.clone())));
+            }
+            header = serde_json::json!({ "alg": self.algorithm.word() });
+            if let Some(members) = header.as_object_mut() {
+                members.extend(fields.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+            }
+            let headers = draft.headers();
+            let request =
+                Request { method: draft.method, url: &draft.url, headers: &headers, body: &draft.body };
+            let payload = self.detached_payload(&request, &fields)?;
+            left_out = Some(Encoding::Base64url.encode(&payload));
+        }
         let head = Encoding::Base64url.encode(header.to_string().as_bytes());
         let payload =
             if self.detached { Vec::new() } else { self.claims_for(draft)?.to_string().into_bytes() };
         let encoded = Encoding::Base64url.encode(&payload);
-        let signed = if self.detached { draft.body.as_ref() } else { encoded.as_bytes() };
+        let signed = match &left_out {
+            Some(left_out) => left_out.as_bytes(),
+            None if self.detached => draft.body.as_ref(),
+            None => encoded.as_bytes(),
+        };
         let signature = key.sign_fixed(&content(&head, signed)).ok_or(SignFault::NoSecret)?;
         let token = format!("{}{head}.{encoded}.{}", self.prefix, Encoding::Base64url.encode(&signature));
         if self.at == Place::Body {

@@ -5,13 +5,13 @@
 //! itself in `Debug`.
 
 use super::crypto::{Algorithm, Encoding, feed};
+use super::ecdsa::{P256, P521};
 use super::template::Piece;
 use crate::unicode;
 use ed25519_dalek::ed25519::signature::{MultipartSigner, MultipartVerifier};
 use hmac::{Hmac, KeyInit, Mac};
-use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
+use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
@@ -106,7 +106,8 @@ pub(super) enum Key {
     HmacSha512(Box<Hmac<Sha512>>),
     Hash(Vec<u8>),
     Ed25519(Box<ed25519_dalek::VerifyingKey>, Option<Box<ed25519_dalek::SigningKey>>),
-    P256(Algorithm, Box<p256::ecdsa::VerifyingKey>, Option<Box<p256::ecdsa::SigningKey>>),
+    P256(Algorithm, Box<P256>),
+    P521(Box<P521>),
     Rsa(Algorithm, Box<rsa::RsaPublicKey>, Option<Box<rsa::RsaPrivateKey>>),
 }
 
@@ -133,7 +134,13 @@ impl Key {
                 .map(|document| ed25519_document(document, purpose))
                 .collect::<Result<Vec<_>, _>>()?,
             (Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha1, _) => {
-                documents(text)?.iter().filter_map(|document| p256(algorithm, document)).collect()
+                let keys = documents(text)?;
+                let keys = keys.iter().filter_map(P256::read);
+                keys.map(|key| Self::P256(algorithm, Box::new(key))).collect()
+            }
+            (Algorithm::EcdsaP521Sha512, _) => {
+                let keys = documents(text)?;
+                keys.iter().filter_map(P521::read).map(|key| Self::P521(Box::new(key))).collect()
             }
             (Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512, _) => {
                 documents(text)?.iter().filter_map(|document| rsa(algorithm, document)).collect()
@@ -153,6 +160,7 @@ impl Key {
                 Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha1 => {
                     "a key on the curve P-256 (PEM, base64 DER, or JWK)"
                 }
+                Algorithm::EcdsaP521Sha512 => "a key on the curve P-521 (PEM, base64 DER, or JWK)",
                 _ => "an RSA key of at least 1024 bits (PEM, base64 DER, or JWK)",
             })),
             Some(first) if purpose == Purpose::Sign && !first.can_sign() => Err(KeyFault::Public),
@@ -164,7 +172,8 @@ impl Key {
         match self {
             Self::HmacSha1(_) | Self::HmacSha256(_) | Self::HmacSha512(_) | Self::Hash(_) => true,
             Self::Ed25519(_, private) => private.is_some(),
-            Self::P256(_, _, private) => private.is_some(),
+            Self::P256(_, key) => key.can_sign(),
+            Self::P521(key) => key.can_sign(),
             Self::Rsa(_, _, private) => private.is_some(),
         }
     }
@@ -178,11 +187,7 @@ impl Key {
             Self::Ed25519(_, private) => {
                 Some(private.as_ref()?.multipart_sign(&slices(content)).to_bytes().to_vec())
             }
-            Self::P256(algorithm, _, private) => {
-                let signature: p256::ecdsa::Signature =
-                    private.as_ref()?.sign_prehash(&hash(*algorithm, content)).ok()?;
-                Some(signature.to_der().as_bytes().to_vec())
-            }
+            Self::P256(..) | Self::P521(_) => self.sign_ecdsa(content, false),
             Self::Rsa(algorithm, _, private) => {
                 private.as_ref()?.sign(padding(*algorithm), &hash(*algorithm, content)).ok()
             }
@@ -218,12 +223,8 @@ impl Key {
                         .is_ok_and(|signature| public.multipart_verify(&content, &signature).is_ok())
                 })
             }
-            Self::P256(algorithm, public, _) => {
-                let hash = hash(*algorithm, content);
-                signatures.iter().any(|signature| {
-                    p256::ecdsa::Signature::from_der(signature)
-                        .is_ok_and(|signature| public.verify_prehash(&hash, &signature).is_ok())
-                })
+            Self::P256(..) | Self::P521(_) => {
+                signatures.iter().any(|signature| self.verify_ecdsa(content, signature, false))
             }
             Self::Rsa(algorithm, public, _) => {
                 let hash = hash(*algorithm, content);
@@ -235,25 +236,36 @@ impl Key {
         }
     }
 
-    /// A signature of ECDSA as JWT writes it: both numbers side by side, instead of DER.
-    pub(super) fn sign_fixed(&self, content: &[Piece<'_>]) -> Option<Vec<u8>> {
-        let signature = self.sign(content)?;
+    fn sign_ecdsa(&self, content: &[Piece<'_>], fixed: bool) -> Option<Vec<u8>> {
         match self {
-            Self::P256(..) => Some(p256::ecdsa::Signature::from_der(&signature).ok()?.to_bytes().to_vec()),
-            _ => Some(signature),
+            Self::P256(algorithm, key) => key.sign(&hash(*algorithm, content), fixed),
+            Self::P521(key) => key.sign(&hash(Algorithm::EcdsaP521Sha512, content), fixed),
+            _ => None,
+        }
+    }
+
+    fn verify_ecdsa(&self, content: &[Piece<'_>], signature: &[u8], fixed: bool) -> bool {
+        match self {
+            Self::P256(algorithm, key) => key.verify(&hash(*algorithm, content), signature, fixed),
+            Self::P521(key) => key.verify(&hash(Algorithm::EcdsaP521Sha512, content), signature, fixed),
+            _ => false,
+        }
+    }
+
+    /// A signature as JWT writes it: of ECDSA, both numbers side by side, instead of DER.
+    pub(super) fn sign_fixed(&self, content: &[Piece<'_>]) -> Option<Vec<u8>> {
+        match self {
+            Self::P256(..) | Self::P521(_) => self.sign_ecdsa(content, true),
+            _ => self.sign(content),
         }
     }
 
     /// Verifies what [`sign_fixed`](Self::sign_fixed) makes.
     pub(super) fn verify_fixed(&self, content: &[Piece<'_>], signature: &[u8]) -> bool {
-        let signature = match self {
-            Self::P256(..) => match p256::ecdsa::Signature::from_slice(signature) {
-                Ok(signature) => signature.to_der().as_bytes().to_vec(),
-                Err(_) => return false,
-            },
-            _ => signature.to_vec(),
-        };
-        self.verify(content, &[signature])
+        match self {
+            Self::P256(..) | Self::P521(_) => self.verify_ecdsa(content, signature, true),
+            _ => self.verify(content, &[signature.to_vec()]),
+        }
     }
 }
 
@@ -331,23 +343,6 @@ fn ed25519_document(document: &Document<'_>, purpose: Purpose) -> Result<Key, Ke
     ed25519(&raw, purpose)
 }
 
-fn p256(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
-    let (public, private) = match document {
-        Document::Der(der) => match p256::SecretKey::from_pkcs8_der(der) {
-            Ok(secret) => {
-                let private = p256::ecdsa::SigningKey::from(secret);
-                (*private.verifying_key(), Some(Box::new(private)))
-            }
-            Err(_) => (p256::PublicKey::from_public_key_der(der).ok()?.into(), None),
-        },
-        Document::Jwk(jwk) => {
-            let point = [&[4], jwk.bytes("x")?.as_slice(), jwk.bytes("y")?.as_slice()].concat();
-            (p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?, None)
-        }
-    };
-    Some(Key::P256(algorithm, Box::new(public), private))
-}
-
 fn rsa(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
     let (public, private) = match document {
         Document::Der(der) => {
@@ -384,7 +379,7 @@ fn hash(algorithm: Algorithm, content: &[Piece<'_>]) -> Vec<u8> {
     }
     match algorithm {
         Algorithm::RsaSha1 | Algorithm::EcdsaP256Sha1 => of::<Sha1>(content),
-        Algorithm::RsaSha512 => of::<Sha512>(content),
+        Algorithm::RsaSha512 | Algorithm::EcdsaP521Sha512 => of::<Sha512>(content),
         _ => of::<Sha256>(content),
     }
 }
@@ -406,16 +401,16 @@ fn slices<'a>(content: &'a [Piece<'_>]) -> Vec<&'a [u8]> {
 }
 
 /// One key as a provider publishes it.
-enum Document<'a> {
+pub(super) enum Document<'a> {
     Der(Cow<'a, [u8]>),
     Jwk(Jwk),
 }
 
 #[derive(Deserialize)]
-struct Jwk(serde_json::Map<String, serde_json::Value>);
+pub(super) struct Jwk(serde_json::Map<String, serde_json::Value>);
 
 impl Jwk {
-    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         Encoding::Base64url.decode(self.0.get(name)?.as_str()?)
     }
 }

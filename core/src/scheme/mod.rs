@@ -15,6 +15,7 @@
 //! - where nothing binds the body, the verdict is [`Verdict::Authenticated`], never [`Verdict::Verified`].
 
 mod crypto;
+mod ecdsa;
 mod explain;
 mod form;
 pub mod handshake;

@@ -242,6 +242,15 @@ pub struct Jwt {
     /// Whether the payload is not in the token, but is the body as it is (RFC 7797).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub detached: bool,
+    /// What a detached payload is, where it is more than the body; `{field:x}` is a member of the token's header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Template>,
+    /// Members of the token's header that have these values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub header: BTreeMap<String, String>,
+    /// The header with the time, which has to be among those that `{header-lines:x}` covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
 }
 
 fn minute() -> u32 {
@@ -266,6 +275,8 @@ pub enum JwtAlgorithm {
     Rs512,
     /// ECDSA on P-256.
     Es256,
+    /// ECDSA on P-521.
+    Es512,
     /// Ed25519.
     #[serde(rename = "EdDSA")]
     Eddsa,
@@ -280,6 +291,7 @@ impl JwtAlgorithm {
             Self::Rs256 => "RS256",
             Self::Rs512 => "RS512",
             Self::Es256 => "ES256",
+            Self::Es512 => "ES512",
             Self::Eddsa => "EdDSA",
         }
     }
@@ -292,6 +304,7 @@ impl JwtAlgorithm {
             Self::Rs256 => Algorithm::RsaSha256,
             Self::Rs512 => Algorithm::RsaSha512,
             Self::Es256 => Algorithm::EcdsaP256Sha256,
+            Self::Es512 => Algorithm::EcdsaP521Sha512,
             Self::Eddsa => Algorithm::Ed25519,
         }
     }
@@ -383,18 +396,13 @@ impl Scheme {
     /// Whether the URL is part of what is signed, so that it has to be exactly as the provider has it.
     pub fn binds_url(&self) -> bool {
         match self {
-            Self::Signature(scheme) => scheme.content.has(|part| {
-                matches!(
-                    part,
-                    Part::Url
-                        | Part::UrlUnescaped
-                        | Part::PlivoUrl
-                        | Part::Target
-                        | Part::TargetEscaped
-                        | Part::Host
-                )
-            }),
-            Self::Jwt(jwt) => jwt.url_hash.is_some() || jwt.url_claim.is_some() || jwt.query_hash.is_some(),
+            Self::Signature(scheme) => scheme.content.covers_url(),
+            Self::Jwt(jwt) => {
+                jwt.url_hash.is_some()
+                    || jwt.url_claim.is_some()
+                    || jwt.query_hash.is_some()
+                    || jwt.content.as_ref().is_some_and(Template::covers_url)
+            }
             _ => false,
         }
     }
@@ -403,7 +411,7 @@ impl Scheme {
     pub fn tolerance_s(&self) -> Option<u32> {
         match self {
             Self::Signature(scheme) => scheme.time.as_ref()?.tolerance,
-            Self::Jwt(scheme) => scheme.max_age,
+            Self::Jwt(scheme) => scheme.max_age.or_else(|| scheme.time.as_ref()?.tolerance),
             _ => None,
         }
     }
@@ -527,7 +535,9 @@ fn numbered(name: &str) -> Vec<String> {
 
 impl Jwt {
     pub(super) fn binds_body(&self) -> bool {
-        self.body_hash.is_some() || self.detached || self.at == Place::Body
+        self.body_hash.is_some()
+            || self.at == Place::Body
+            || self.detached && self.content.as_ref().is_none_or(Template::covers_body)
     }
 
     fn faults(&self) -> Vec<String> {
@@ -535,11 +545,22 @@ impl Jwt {
         let algorithm = self.algorithm.algorithm();
         if algorithm.is_asymmetric() != (self.key == KeyFormat::Key) {
             faults.push(
-                "key: 'key' for RS256, RS512, ES256 and EdDSA, and another for HS256 and HS512".to_owned(),
+                "key: 'key' for RS256, RS512, ES256, ES512 and EdDSA, and another for HS256 and HS512"
+                    .to_owned(),
             );
         }
         if self.detached && self.at == Place::Body {
             faults.push("detached: the token cannot be the body that it leaves out".to_owned());
+        }
+        if self.content.is_some() && !self.detached {
+            faults.push(
+                "content: it is the payload of a detached token, so 'detached' has to be true".to_owned(),
+            );
+        }
+        let listed = self.content.as_ref().is_some_and(|content| content.header_list().is_some());
+        let time_is_listed = |time: &Time| listed && matches!(time.at, Place::Header(_));
+        if !self.time.as_ref().is_none_or(time_is_listed) {
+            faults.push("time: it is a header that 'content' covers with {header-lines:x}".to_owned());
         }
         faults
     }

@@ -136,7 +136,7 @@ impl<'a> Draft<'a> {
     }
 
     /// All headers that it has now.
-    fn headers(&self) -> Vec<(String, String)> {
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
         let kept = self
             .given
             .iter()

@@ -54,6 +54,8 @@ pub(super) enum Part {
     UrlUnescaped,
     /// `{path}`: path and query.
     Target,
+    /// `{path-alone}`: the path without the query.
+    Path,
     /// `{path-escaped}`: path and query, escaped as Contentful's library does it: the query twice.
     TargetEscaped,
     /// `{host}`.
@@ -75,6 +77,9 @@ pub(super) enum Part {
     /// `{header-values:x}`: the values of the headers that the field `x` of the signature lists with spaces, joined by
     /// `.` (Hook0).
     HeaderValues(String),
+    /// `{header-lines:x}`: a line `Name: value` for each of the headers that the field `x` lists with commas, named as
+    /// they are listed (TrueLayer).
+    HeaderLines(String),
     /// `{plivo-url}`: the URL, its sorted query and the sorted form, as Plivo glues them.
     PlivoUrl,
 }
@@ -118,6 +123,30 @@ impl Template {
 
     pub(super) fn has(&self, mut wanted: impl FnMut(&Part) -> bool) -> bool {
         self.segments.iter().flat_map(|segment| &segment.parts).any(|item| wanted(&item.part))
+    }
+
+    /// Whether the URL is part of what is signed.
+    pub(super) fn covers_url(&self) -> bool {
+        self.has(|part| {
+            matches!(
+                part,
+                Part::Url
+                    | Part::UrlUnescaped
+                    | Part::PlivoUrl
+                    | Part::Target
+                    | Part::TargetEscaped
+                    | Part::Path
+                    | Part::Host
+            )
+        })
+    }
+
+    /// The field that lists the headers whose lines are signed.
+    pub(super) fn header_list(&self) -> Option<&str> {
+        self.segments.iter().flat_map(|segment| &segment.parts).find_map(|item| match &item.part {
+            Part::HeaderLines(field) => Some(field.as_str()),
+            _ => None,
+        })
     }
 
     /// Whether a change of the body changes what is signed.
@@ -213,6 +242,7 @@ fn item(name: &str) -> Result<Item, String> {
         "url" => Some(Part::Url),
         "url-unescaped" => Some(Part::UrlUnescaped),
         "path" => Some(Part::Target),
+        "path-alone" => Some(Part::Path),
         "path-escaped" => Some(Part::TargetEscaped),
         "host" => Some(Part::Host),
         "crc32" => Some(Part::Crc32),
@@ -227,6 +257,7 @@ fn item(name: &str) -> Result<Item, String> {
         (None, false) => match kind {
             "param" => Part::Param(argument.to_owned()),
             "header-pairs" => Part::HeaderPairs(argument.to_owned()),
+            "header-lines" => Part::HeaderLines(argument.to_owned()),
             "header-values" => Part::HeaderValues(argument.to_owned()),
             "json" => Part::At(Place::Json(Path::parse(argument)?)),
             "header" | "form" | "query" | "field" => Part::At(Place::parse(&format!("{kind}:{argument}"))?),
@@ -259,6 +290,7 @@ impl Item {
             Part::Url => request.url.into(),
             Part::UrlUnescaped => unescape(request.url).into(),
             Part::Target => host_and_target(request.url).1.into(),
+            Part::Path => host_and_target(request.url).1.split('?').next().unwrap_or_default().into(),
             Part::TargetEscaped => escaped(host_and_target(request.url).1).into(),
             Part::Host => host_and_target(request.url).0.into(),
             Part::At(place) => match view.read(place)? {
@@ -292,6 +324,17 @@ impl Item {
                     values.push(value.ok_or_else(|| Reason::HeaderMissing(name.to_ascii_lowercase()))?);
                 }
                 values.join(".").into()
+            }
+            Part::HeaderLines(field) => {
+                let names = view.need(&Place::Field(field.clone()))?;
+                let mut lines = String::new();
+                for name in names.split(',').filter(|name| !name.is_empty()) {
+                    let value = request
+                        .header(name)?
+                        .ok_or_else(|| Reason::HeaderMissing(name.to_ascii_lowercase()))?;
+                    lines.extend([name, ": ", value, "\n"]);
+                }
+                lines.into()
             }
             Part::PlivoUrl => plivo_url(request.url, request.body).into(),
         };
@@ -402,7 +445,7 @@ mod tests {
     fn fill(template: &str, request: &Request<'_>) -> Result<String, Reason> {
         let template = Template::parse(template).expect(template);
         let params = Params::from([("id".to_owned(), "P".to_owned())]);
-        let view = View { fields: &[("h", "x-b X-A")], ..View::of(request) };
+        let view = View { fields: &[("h", "x-b X-A"), ("l", "x-B,X-A")], ..View::of(request) };
         let pieces = template.fill(&view, Some("17"), &params)?;
         let bytes: Vec<u8> = pieces
             .into_iter()
@@ -435,6 +478,7 @@ mod tests {
             ("{form-sorted-unique}", "a1b1b2"),
             ("{header-pairs:list}", "x-b:vb;x-a:va"),
             ("{header-values:h}", "vb.va"),
+            ("{header-lines:l}{path-alone}", "x-B: vb\nX-A: va\n/p"),
             ("{query:q|lower}{method|lower}", "v:post"),
             ("[a{header?:none}b]c{header?:none}[d{header?:x-a}e]", "cdvae"),
             ("{plivo-url}", "https://h.example/p?q=V:.a1b1b2b2"),

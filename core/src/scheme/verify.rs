@@ -275,7 +275,7 @@ pub(super) fn hashed<'a>(content: &[Piece<'_>]) -> Piece<'a> {
     Piece::Bytes(Cow::Owned(hash.finalize().to_vec()))
 }
 
-fn joined(content: &[Piece<'_>]) -> Vec<u8> {
+pub(super) fn joined(content: &[Piece<'_>]) -> Vec<u8> {
     let mut joined = Vec::new();
     feed(content, b"", |bytes| joined.extend_from_slice(bytes));
     joined
