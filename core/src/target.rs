@@ -145,7 +145,7 @@ pub fn check(url: &str, policy: &Policy) -> Result<Target, Refusal> {
     if let Some(c) = url.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
         return Err(Refusal::Character(c));
     }
-    let respelled = if url.is_ascii() && !authority(url).contains('%') {
+    let respelled = if is_spelled(url) {
         None
     } else {
         let spell = policy.spell.ok_or_else(|| Refusal::Unreadable("its host is not in ASCII".to_owned()))?;
@@ -174,6 +174,11 @@ pub fn check(url: &str, policy: &Policy) -> Result<Target, Refusal> {
     }
     let host = parsed.host_str().unwrap_or("").to_owned();
     Ok(Target { host, secure, url: parsed.into() })
+}
+
+/// Whether a URL's host needs no table of Unicode to be read. Only such a URL may be given to the parser, which has none.
+pub fn is_spelled(url: &str) -> bool {
+    url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !authority(url).contains('%')
 }
 
 /// What stands where a URL has its user, host and port.

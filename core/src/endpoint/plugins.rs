@@ -9,12 +9,13 @@
 //! plugins makes everything due that they held.
 //!
 //! A plugin that fails again and again rests for a while, and the tenant is told. Where its attachment says hold, nothing
-//! passes meanwhile, so that what waits does not use up its schedule; else it counts as failed without being run.
+//! passes meanwhile, so that what waits does not use up its schedule. Else it counts as failed without being run; an error
+//! that it answers itself is then no such failure, since it works, and may well take the next event.
 
 use super::record::{FILTERED, Failed, Record};
 use super::{AttemptOutcome, AttemptResult, Delivery, Effects, Endpoint, Failure, Queued};
 use crate::frame::ReportKind;
-use crate::plugin::{Attached, Chain, Decision, OnError, Outcome, Subject};
+use crate::plugin::{Attached, Chain, Decision, Fault, OnError, Outcome, Subject};
 use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
@@ -127,7 +128,7 @@ impl<S: Sql> Endpoint<S> {
         &mut self,
         now: i64,
         plugins: &[Attached],
-        ran: Vec<(usize, Option<String>)>,
+        ran: Vec<(usize, Option<Fault>)>,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
         // What plugins did that are others now, says nothing of these.
@@ -135,14 +136,14 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         self.breakers.resize(plugins.len(), Breaker::default());
-        for (place, error) in ran {
+        for (place, fault) in ran {
             let (Some(plugin), Some(breaker)) = (plugins.get(place), self.breakers.get_mut(place)) else {
                 continue;
             };
-            match error {
+            match fault.filter(|fault| !fault.own || plugin.on_error == OnError::Hold) {
                 None => breaker.succeeded(),
-                Some(error) if breaker.failed(now) => {
-                    let (name, version) = (plugin.name.clone(), plugin.version.clone());
+                Some(fault) if breaker.failed(now) => {
+                    let (name, version, error) = (plugin.name.clone(), plugin.version.clone(), fault.why);
                     self.report(now, ReportKind::PluginFailing { name, version, error }, effects)?;
                 }
                 Some(_) => {}

@@ -50,7 +50,16 @@ pub struct Chain {
     end: Option<Decision>,
     trace: Vec<Value>,
     resting: Vec<bool>,
-    ran: Vec<(usize, Option<String>)>,
+    ran: Vec<(usize, Option<Fault>)>,
+}
+
+/// How a plugin failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// It works, and says that this event is an error to it; else it does not work.
+    pub own: bool,
+    /// Code and text.
+    pub why: String,
 }
 
 /// What became of a delivery on its way.
@@ -60,8 +69,8 @@ pub struct Outcome {
     pub decision: Decision,
     /// What each plugin did: the text of a JSON array.
     pub trace: String,
-    /// Which plugins ran, by their place in the endpoint's list, and why each failed that did.
-    pub ran: Vec<(usize, Option<String>)>,
+    /// Which plugins ran, by their place in the endpoint's list, and how each failed that did.
+    pub ran: Vec<(usize, Option<Fault>)>,
     /// That list.
     pub plugins: Rc<[Attached]>,
 }
@@ -148,7 +157,7 @@ impl Chain {
                 put("onError", json!(plugin.on_error));
                 let why = format!("({code}): {text}");
                 self.failed(plugin, &format!("failed {why}"));
-                fault = Some(why);
+                fault = Some(Fault { own: matches!(code.as_str(), "error" | "permanent"), why });
             }
         }
         self.trace.push(entry);

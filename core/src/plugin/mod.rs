@@ -11,7 +11,7 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chain, Decision, Outcome, Step, Subject};
+pub use chain::{Chain, Decision, Fault, Outcome, Step, Subject};
 pub use report::report;
 
 use minicbor::{Decode, Encode};

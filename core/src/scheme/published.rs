@@ -7,6 +7,7 @@
 use super::place::{Place, read};
 use super::verdict::Reason;
 use super::{Params, Request};
+use crate::target::is_spelled;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -85,7 +86,11 @@ impl PublishedKeys {
 
 /// A URL that is https on one of these hosts and has nothing that a key's URL needs not.
 pub(super) fn allowed(text: &str, hosts: &[String]) -> Option<Url> {
-    let url = Url::parse(text).ok().filter(|_| text.len() <= MAX_URL)?;
+    // The hosts that are allowed are names in ASCII.
+    if text.len() > MAX_URL || !is_spelled(text) {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
     let host = url.host_str()?;
     let plain = url.scheme() == "https"
         && url.username().is_empty()

@@ -226,6 +226,17 @@ fn a_plugin_that_keeps_failing_rests_and_its_attachment_says_what_follows() {
 }
 
 #[test]
+fn a_plugin_that_calls_events_errors_works_and_does_not_rest_unless_they_are_held() {
+    for (on_error, reports) in [(OnError::Deliver, 0), (OnError::Drop, 0), (OnError::Hold, 1)] {
+        let plugins = Some(vec![Attached { on_error, ..plugin("1") }]);
+        let mut sut = Sut::with(Config { plugins, ..with_plugin(1) });
+        let error = Verdict::Failed { code: "permanent".into(), text: "not of mine".into() };
+        let told: Vec<_> = (0..5).flat_map(|_| sut.passed_and_answered(&error)).collect();
+        assert_eq!(told.len(), reports, "{on_error:?}");
+    }
+}
+
+#[test]
 fn what_was_on_its_way_when_a_plugin_began_to_rest_does_not_make_it_rest_longer() {
     let mut sut = Sut::with(with_plugin(1));
     let messages = sut.messages(9);
