@@ -163,7 +163,10 @@ fn a_task_that_is_over_or_anothers_is_not_canceled() {
     assert_eq!((status, &refused["code"]), (409, &json!("conflict")), "it is over: {refused}");
     assert_eq!(api.post("/api/v1/background-task/qtask_none/cancel", &json!({})).0, 404);
     assert_eq!(gateway.tenant().post(&format!("{path}/cancel"), &json!({})).0, 404);
-    assert_eq!(api.as_app(&app).post(&format!("{path}/cancel"), &json!({})).0, 403);
+    // A customer sees the tasks of its own application, and no others.
+    assert_eq!(api.as_app(&app).post(&format!("{path}/cancel"), &json!({})).0, 409);
+    let other = api.as_app(&api.app());
+    assert_eq!((other.get(&path).0, other.post(&format!("{path}/cancel"), &json!({})).0), (404, 404));
 }
 
 #[test]

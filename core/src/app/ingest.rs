@@ -297,6 +297,11 @@ mod tests {
     fn the_newest_thousand_of_the_rejected_are_kept_and_go_with_the_messages() {
         let mut world = World::as_app(&[("RETENTION_DAYS", "1")], SOURCE);
         let start = world.now;
+        for _ in 0..5 {
+            let before = rejected_ids(&mut world);
+            rejected(&mut world, start);
+            assert_eq!(rejected_ids(&mut world)[1..], before, "those of one moment, too, in their order");
+        }
         for n in 0..MAX_LIST + 5 {
             rejected(&mut world, start + n * 10);
         }

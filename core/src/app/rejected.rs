@@ -7,7 +7,7 @@ use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame::{self, Accepted};
-use crate::id;
+use crate::id::{self, Generator};
 use crate::rng::Entropy;
 use crate::source::rejected::{MAX_LIST, Rejected, RejectedOut};
 use crate::sql::{Row, Sql, SqlError, Value};
@@ -25,9 +25,13 @@ impl<S: Sql> App<S> {
         if !self.exists(None) {
             return Ok(effects);
         }
+        // Those of one moment stay in their order.
+        let last = self.sql.query("SELECT id FROM rejected ORDER BY id DESC LIMIT 1", &[])?;
+        let last = last.into_iter().next().map(|mut row| row.text(0)).transpose()?;
+        let id = Generator::new(id::REJECTED, last.as_deref()).next(kept.at, rng);
         self.sql.exec(
             "INSERT INTO rejected (id, frame) VALUES (?1, ?2)",
-            &[Value::Text(&id::new(id::REJECTED, kept.at, rng)), Value::Blob(&frame::encode(kept))],
+            &[Value::Text(&id), Value::Blob(&frame::encode(kept))],
         )?;
         self.sql.exec(
             "DELETE FROM rejected WHERE id <= (SELECT id FROM rejected ORDER BY id DESC LIMIT 1 OFFSET ?1)",
