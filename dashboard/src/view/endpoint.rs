@@ -3,7 +3,7 @@
 use super::app::{event_boxes, events_of};
 use super::form::{Field, Form, Kind, facts, field, folded, hidden, mono, plain, result, table};
 use super::message::attempts;
-use super::{button, endpoint_state, more, pretty, time};
+use super::{breaker, button, endpoint_state, more, pretty, time};
 use crate::data::{flag, int, items, lines, link, next, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -61,7 +61,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         div id="live" hx-get=[view.newest.then_some(&here)] hx-trigger=[view.newest.then_some("every 3s")]
             hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             (facts(&[
-                ("State", endpoint_state(endpoint)),
+                ("State", html! { (endpoint_state(endpoint)) " " (breaker(stats)) }),
                 ("Delivered, 28 days", number("success")),
                 ("Failed", number("fail")),
                 ("Filtered", number("canceled")),
