@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -13,12 +14,16 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn weir_plugin(dir: &Path, args: &[&str]) -> Output {
+    command(dir, args).output().unwrap()
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir-plugin"));
     // What is built for one run is there for the next; and the outer cargo's flags are not the plugin's.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-target");
     command.current_dir(dir).args(args).env("CARGO_TARGET_DIR", target);
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    command.output().unwrap()
+    command
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -111,6 +116,35 @@ fn what_the_gateway_would_not_take_is_told_with_its_code() {
     let ran = weir_plugin(&dir, &["run", "a.wasm"]);
     assert_eq!(ran.status.code(), Some(2));
     assert!(text(&ran.stderr).starts_with("The gateway would not take this plugin (import): "));
+}
+
+#[test]
+fn an_event_comes_from_the_standard_input_and_what_has_changed_is_shown() {
+    let dir = scratch("stdin");
+    // It answers any event with the body `{"a":2}`.
+    let module = wat::parse_str(
+        r#"(module (memory (export "memory") 2 16)
+            (data (i32.const 1024) "\20\00\00\00\00\08\00\00\1b\00\00\00")
+            (data (i32.const 2048) "\01\00\00\00\01\00\00\00\09\00\00\00\14\00\00\00\07\00\00\00{\22a\22:2}")
+            (func (export "weir_abi_v1") (result i32) i32.const 1024)
+            (func (export "weir_input") (param i32) (result i32) i32.const 65536)
+            (func (export "weir_transform") (param i32) (result i32) i32.const 1))"#,
+    );
+    fs::write(dir.join("two.wasm"), module.unwrap()).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = command(&dir, args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(br#"{"a":1}"#).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let shown = run(&["run", "two.wasm"]);
+    let lines: Vec<&str> = text(&shown.stdout).lines().map(str::trim).collect();
+    assert_eq!(lines[0], "standard input: replace");
+    assert!(lines.iter().any(|line| line.starts_with("-") && line.ends_with(r#""a": 1"#)), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("+") && line.ends_with(r#""a": 2"#)), "{lines:?}");
+    let line: Value = serde_json::from_slice(&run(&["run", "two.wasm", "-", "--json"]).stdout).unwrap();
+    assert_eq!((line["verdict"].as_str(), line["payload"].as_str()), (Some("replace"), Some(r#"{"a":2}"#)));
+    assert!(line["diff"].as_array().is_some_and(|diff| diff.len() > 2), "{line}");
 }
 
 #[test]
