@@ -127,7 +127,7 @@ impl fmt::Display for HeaderFault {
                  values separated by commas."
             ),
             Self::TooMany(count) => {
-                write!(f, "{count} headers are too many: an endpoint has at most {MAX_HEADERS}.")
+                write!(f, "{count} headers are too many: at most {MAX_HEADERS} are allowed.")
             }
         }
     }

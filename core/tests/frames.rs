@@ -57,6 +57,24 @@ fn outgoing() -> Outgoing {
     }
 }
 
+/// An attempt, as it is told.
+fn told() -> AttemptRow {
+    AttemptRow {
+        id: text("atmpt_1"),
+        msg_id: text("msg_1"),
+        endpoint_id: text("ep_1"),
+        url: text("https://example.com/"),
+        response: text("ok"),
+        code: 200,
+        duration_ms: 12,
+        status: 0,
+        manual: true,
+        started_at: 7,
+        plugins: Some(text("[]")),
+        headers: None,
+    }
+}
+
 macro_rules! frames {
     ($( $name:ident: $( $value:expr => $written:literal ),+ ; )+) => {
         $(
@@ -255,38 +273,12 @@ frames! {
     attempts_asked_for_and_told:
         AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None } => "82676c696d69743d31656d73675f31",
         Attempts {
-            rows: vec![AttemptRow {
-                id: text("atmpt_1"),
-                msg_id: text("msg_1"),
-                endpoint_id: text("ep_1"),
-                url: text("https://example.com/"),
-                response: text("ok"),
-                code: 200,
-                duration_ms: 12,
-                status: 0,
-                manual: true,
-                started_at: 7,
-                plugins: Some(text("[]")),
-                headers: None,
-            }],
+            rows: vec![told()],
             stopped_at: Some(text("atmpt_0")),
         } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
     an_attempt_told_with_its_headers:
         Attempts {
-            rows: vec![AttemptRow {
-                id: text("atmpt_1"),
-                msg_id: text("msg_1"),
-                endpoint_id: text("ep_1"),
-                url: text("https://example.com/"),
-                response: text("ok"),
-                code: 200,
-                duration_ms: 12,
-                status: 0,
-                manual: true,
-                started_at: 7,
-                plugins: None,
-                headers: Some(text("[{},{}]")),
-            }],
+            rows: vec![AttemptRow { plugins: None, headers: Some(text("[{},{}]")), ..told() }],
             stopped_at: None,
         } => "81818c6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507f6675b7b7d2c7b7d5d";
     statistics_asked_for_and_told:

@@ -394,7 +394,7 @@ impl EndpointIn {
         let (content, secret, headers) = body::parse::<Fields>(bytes)?.split();
         let mut faults = Faults::default();
         content.check(&mut faults);
-        check_headers(&mut faults, &headers);
+        check_headers(&mut faults, &["headers"], &headers, header::check);
         faults.into_result()?;
         Ok(Self { content, secret, headers })
     }
@@ -666,7 +666,7 @@ impl EndpointHeadersIn {
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let new: Self = body::parse(bytes)?;
         let mut faults = Faults::default();
-        check_headers(&mut faults, &new.headers);
+        check_headers(&mut faults, &["headers"], &new.headers, header::check);
         faults.into_result()?;
         Ok(new)
     }
@@ -692,7 +692,7 @@ impl EndpointHeadersPatch {
         let set =
             patch.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         let mut faults = Faults::default();
-        check_headers(&mut faults, &set);
+        check_headers(&mut faults, &["headers"], &set, header::check);
         faults.into_result()?;
         Ok(patch)
     }
@@ -705,7 +705,7 @@ impl EndpointHeadersPatch {
         }
         to.extend(self.headers.into_iter().filter_map(|(name, value)| Some((name, value?))));
         let mut faults = Faults::default();
-        check_header_count(&mut faults, to);
+        check_header_count(&mut faults, &["headers"], to);
         faults.into_result()
     }
 }
@@ -729,21 +729,28 @@ impl EndpointHeadersOut {
     }
 }
 
-fn check_headers(faults: &mut Faults, headers: &Headers) {
-    check_header_count(faults, headers);
+/// Checks headers that stand at this place of the body: how many, each by `one`, and that none is given twice.
+pub(super) fn check_headers(
+    faults: &mut Faults,
+    loc: &[&str],
+    headers: &Headers,
+    one: impl Fn(&str, &str) -> Result<(), HeaderFault>,
+) {
+    check_header_count(faults, loc, headers);
     let mut seen = BTreeSet::new();
     for (name, value) in headers {
-        let loc = ["headers", name.as_str()];
-        if let Err(fault) = header::check(name, value) {
-            faults.add(&loc, fault.to_string());
-        } else if !seen.insert(name.to_ascii_lowercase()) {
-            faults.add(&loc, HeaderFault::Twice(name.clone()).to_string());
+        let fault = one(name, value).err().or_else(|| {
+            let twice = !seen.insert(name.to_ascii_lowercase());
+            twice.then(|| HeaderFault::Twice(name.clone()))
+        });
+        if let Some(fault) = fault {
+            faults.add(&[loc, &[name]].concat(), fault.to_string());
         }
     }
 }
 
-fn check_header_count(faults: &mut Faults, headers: &Headers) {
-    faults.check(headers.len() <= MAX_HEADERS, &["headers"], HeaderFault::TooMany(headers.len()).to_string());
+fn check_header_count(faults: &mut Faults, loc: &[&str], headers: &Headers) {
+    faults.check(headers.len() <= MAX_HEADERS, loc, HeaderFault::TooMany(headers.len()).to_string());
 }
 
 /// How many attempts there were, by how they ended.
