@@ -33,6 +33,11 @@ impl Engines {
         }
     }
 
+    /// V8, for what only its instance shows.
+    pub fn v8(&mut self) -> &mut V8 {
+        &mut self.v8
+    }
+
     /// Runs a metered module on each.
     pub fn run(&mut self, metered: &[u8], input: &[u8], limits: &Limits) -> Vec<(&'static str, Outcome)> {
         vec![
