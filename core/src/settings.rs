@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -29,6 +29,7 @@ pub const NAMES: [&str; 18] = [
     "DEFAULT_SIGNATURE",
     "RETENTION_DAYS",
     "MAX_IN_FLIGHT",
+    "BREAKER_FAILURES",
     "MAX_PLUGINS",
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
@@ -67,6 +68,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// `MAX_IN_FLIGHT`: how many requests of one endpoint may wait for their response at once.
     pub max_in_flight: u32,
+    /// `BREAKER_FAILURES`: how many of its latest 20 attempts have to fail for an endpoint's breaker to open; 0: never.
+    pub breaker_failures: u32,
     /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
     pub plugins: PluginLimits,
     /// `DEDUP_WINDOW`, in milliseconds: how long a source remembers the ids of events.
@@ -110,6 +113,7 @@ impl Default for Settings {
             default_signature: Kind::Hmac256,
             retention_days: 30,
             max_in_flight: 6,
+            breaker_failures: 14,
             plugins: PluginLimits::default(),
             dedup_window_ms: 7 * 86_400_000,
             key_server: None,
@@ -134,6 +138,7 @@ impl fmt::Debug for Settings {
             .field("default_signature", &self.default_signature)
             .field("retention_days", &self.retention_days)
             .field("max_in_flight", &self.max_in_flight)
+            .field("breaker_failures", &self.breaker_failures)
             .field("plugins", &self.plugins)
             .field("dedup_window_ms", &self.dedup_window_ms)
             .field("key_server", &self.key_server)
@@ -218,6 +223,7 @@ impl Settings {
                     |value| whole(value).filter(|count| (1..=1000).contains(count)),
                 )?
                 .unwrap_or(defaults.max_in_flight),
+            breaker_failures: vars.count("BREAKER_FAILURES", 0..=20)?.unwrap_or(defaults.breaker_failures),
             plugins: PluginLimits {
                 plugins: vars.count("MAX_PLUGINS", 0..=10_000)?.unwrap_or(defaults.plugins.plugins),
                 versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
@@ -394,7 +400,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 18] = NAMES;
+    const ALL: [&str; 19] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -426,6 +432,7 @@ mod tests {
             ("DEFAULT_SIGNATURE", "ed25519"),
             ("RETENTION_DAYS", "7"),
             ("MAX_IN_FLIGHT", "100"),
+            ("BREAKER_FAILURES", "20"),
             ("MAX_PLUGINS", "0"),
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
@@ -447,6 +454,7 @@ mod tests {
             default_signature: Kind::Ed25519,
             retention_days: 7,
             max_in_flight: 100,
+            breaker_failures: 20,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
             dedup_window_ms: 60_000,
             key_server: Some("https://127.0.0.1:9100".into()),
@@ -476,6 +484,7 @@ mod tests {
             ("RETENTION_DAYS", "3651", "from 1 to 3650"),
             ("RETENTION_DAYS", "1.5", "from 1 to 3650"),
             ("MAX_IN_FLIGHT", "0", "from 1 to 1000"),
+            ("BREAKER_FAILURES", "21", "from 0 to 20"),
             ("MAX_IN_FLIGHT", "+5", "from 1 to 1000"),
             ("MAX_IN_FLIGHT", "99999999999", "from 1 to 1000"),
             ("MAX_PLUGINS", "10001", "from 0 to 10000"),

@@ -57,6 +57,24 @@ fn outgoing() -> Outgoing {
     }
 }
 
+/// An attempt, as it is told.
+fn told() -> AttemptRow {
+    AttemptRow {
+        id: text("atmpt_1"),
+        msg_id: text("msg_1"),
+        endpoint_id: text("ep_1"),
+        url: text("https://example.com/"),
+        response: text("ok"),
+        code: 200,
+        duration_ms: 12,
+        status: 0,
+        manual: true,
+        started_at: 7,
+        plugins: Some(text("[]")),
+        headers: None,
+    }
+}
+
 macro_rules! frames {
     ($( $name:ident: $( $value:expr => $written:literal ),+ ; )+) => {
         $(
@@ -255,44 +273,20 @@ frames! {
     attempts_asked_for_and_told:
         AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None } => "82676c696d69743d31656d73675f31",
         Attempts {
-            rows: vec![AttemptRow {
-                id: text("atmpt_1"),
-                msg_id: text("msg_1"),
-                endpoint_id: text("ep_1"),
-                url: text("https://example.com/"),
-                response: text("ok"),
-                code: 200,
-                duration_ms: 12,
-                status: 0,
-                manual: true,
-                started_at: 7,
-                plugins: Some(text("[]")),
-                headers: None,
-            }],
+            rows: vec![told()],
             stopped_at: Some(text("atmpt_0")),
         } => "82818b6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507625b5d6761746d70745f30";
     an_attempt_told_with_its_headers:
         Attempts {
-            rows: vec![AttemptRow {
-                id: text("atmpt_1"),
-                msg_id: text("msg_1"),
-                endpoint_id: text("ep_1"),
-                url: text("https://example.com/"),
-                response: text("ok"),
-                code: 200,
-                duration_ms: 12,
-                status: 0,
-                manual: true,
-                started_at: 7,
-                plugins: None,
-                headers: Some(text("[{},{}]")),
-            }],
+            rows: vec![AttemptRow { plugins: None, headers: Some(text("[{},{}]")), ..told() }],
             stopped_at: None,
         } => "81818c6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507f6675b7b7d2c7b7d5d";
+    an_open_breaker_told:
+        StatsAnswer { open_until: Some(7), ..StatsAnswer::default() } => "89000000000000f6f607";
     statistics_asked_for_and_told:
         StatsAsk { since: 5, until: 7, hours: None } => "820507",
         StatsAsk { since: 5, until: 7, hours: Some(true) } => "830507f5",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None } => "86010203040506",
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None, open_until: None } => "86010203040506",
         StatsAnswer { oldest: Some(7), hours: Some(vec![StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6 }]), ..StatsAnswer::default() } => "88000000000000078186010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",

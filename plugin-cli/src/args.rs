@@ -14,6 +14,7 @@ Usage: weir-plugin <command>
       --config JSON        the configuration; @FILE reads it from a file
       --type TYPE          the type of events whose file names none (test.event)
       --fuel N             another limit than the gateway's 10,000,000
+      --engine NAME        wasmi (as a gateway's interpreter), or wasmtime if this command was built with it
       --profile            the functions that used most fuel
       --json               one JSON object for each event, a line each
   bundle DIR PLUGIN…       write plugins into DIR as the gateway's build deploys them
@@ -75,6 +76,8 @@ pub(crate) struct Run {
     pub(crate) event_type: Option<String>,
     /// The limit.
     pub(crate) fuel: Option<u64>,
+    /// Which engine runs it.
+    pub(crate) engine: Option<String>,
     /// With the functions that used most fuel.
     pub(crate) profile: bool,
     /// As JSON.
@@ -98,6 +101,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
             ("run", "--profile") => run.profile = true,
             ("run", "--config") => run.config = Some(value()?),
             ("run", "--type") => run.event_type = Some(value()?),
+            ("run", "--engine") => run.engine = Some(value()?),
             ("run", "--fuel") => {
                 let text = value()?;
                 let fuel = text.parse().map_err(|_| format!("--fuel takes a number, not `{text}`."))?;
@@ -153,10 +157,11 @@ mod tests {
             config: Some("{}".into()),
             event_type: Some("x.y".into()),
             fuel: Some(5),
+            engine: Some("wasmi".into()),
             profile: true,
             json: true,
         };
-        let line = "run --json a.wasm --profile --config {} b.json --fuel 5 - --type x.y";
+        let line = "run --json a.wasm --profile --config {} b.json --fuel 5 - --type x.y --engine wasmi";
         assert_eq!(parse_line(line), Ok(Command::Run(run)));
         let new = Command::New { name: "x".into(), sdk: Some("../sdk".into()) };
         assert_eq!(parse_line("new x --sdk ../sdk"), Ok(new));

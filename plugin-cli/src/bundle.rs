@@ -3,6 +3,7 @@
 //! They pass the same admission and metering as an upload. What is written is one JavaScript module that imports them:
 //! the catalogue, and `transcribe`, which runs them.
 
+use crate::config;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -36,6 +37,7 @@ pub(crate) fn bundle(out: &Path, plugins: &[PathBuf]) -> Result<bool, String> {
         let admitted =
             admit(&bytes, &ModuleLimits::default()).map_err(|no| refused(no.code(), no.to_string()))?;
         let manifest = admitted.manifest.clone();
+        config::schema(manifest.as_ref()).map_err(|error| refused("config_schema", error))?;
         let metered = admitted.meter().map_err(|no| refused(no.code(), no.to_string()))?;
         wasmi::Engine::new().check(&metered.bytes).map_err(|error| refused("engine", error))?;
         let file = format!("{PREFIX}{name}.wasm");

@@ -1,6 +1,6 @@
 //! `check` and `inspect`: what the gateway would say to a plugin, and what the plugin says of itself.
 
-use crate::build;
+use crate::{build, config};
 use serde_json::{Value, json};
 use std::path::Path;
 use weir_plugin_host::admission::{ModuleLimits, admit};
@@ -74,6 +74,10 @@ fn facts(bytes: &[u8]) -> Value {
         }
     };
     facts["manifest"] = json!(admitted.manifest);
+    if let Err(error) = config::schema(admitted.manifest.as_ref()) {
+        facts["refusal"] = refused("config_schema", error);
+        return facts;
+    }
     match admitted.meter() {
         Ok(metered) => {
             facts["meteredBytes"] = json!(metered.bytes.len());

@@ -1,9 +1,10 @@
 //! `run`: events through a plugin, and what becomes of them.
 
 use crate::args::Run;
+use crate::engine::Module;
 use crate::event::{self, Event};
 use crate::profile::Profiler;
-use crate::{build, diff};
+use crate::{build, config, diff};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +12,6 @@ use std::io::IsTerminal;
 use weir_plugin_host::admission::{ModuleLimits, admit};
 use weir_plugin_host::frame;
 use weir_plugin_host::run::{Limits, Outcome, Verdict};
-use weir_plugin_host::wasmi;
 
 /// Runs a plugin on events; whether none failed.
 pub(crate) fn run(options: &Run) -> Result<bool, String> {
@@ -24,10 +24,12 @@ pub(crate) fn run(options: &Run) -> Result<bool, String> {
         |code: &str, message: String| format!("The gateway would not take this plugin ({code}): {message}");
     let admitted =
         admit(&bytes, &ModuleLimits::default()).map_err(|no| refused(no.code(), no.to_string()))?;
+    let schema = config::schema(admitted.manifest.as_ref()).map_err(|no| refused("config_schema", no))?;
     let metered = admitted.meter().map_err(|no| refused(no.code(), no.to_string()))?;
-    let module = wasmi::Engine::new().load(&metered.bytes)?;
+    let engine = options.engine.as_deref().unwrap_or("wasmi");
+    let module = Module::load(engine, &metered.bytes)?;
     let profiler = options.profile.then(|| Profiler::new(&bytes)).transpose()?;
-    let config = match options.config.as_deref() {
+    let given = match options.config.as_deref() {
         Some(config) => Some(match config.strip_prefix('@') {
             Some(path) => {
                 fs::read_to_string(path).map_err(|error| format!("Could not read {path}: {error}."))?
@@ -39,7 +41,8 @@ pub(crate) fn run(options: &Run) -> Result<bool, String> {
     let mut limits = Limits::default();
     limits.fuel = options.fuel.unwrap_or(limits.fuel);
     let mut ok = true;
-    for event in event::collect(&options.events, options.event_type.as_deref(), config.as_deref())? {
+    for event in event::collect(&options.events, options.event_type.as_deref(), given.as_deref())? {
+        config::check(schema.as_ref(), &event.config).map_err(|no| format!("{}: {no}", event.source))?;
         let input = frame::Event {
             id: &event.id,
             event_type: &event.event_type,
@@ -57,6 +60,7 @@ pub(crate) fn run(options: &Run) -> Result<bool, String> {
         ok &= !matches!(outcome.result, Err(_) | Ok(Verdict::Error { .. }));
         if options.json {
             let mut line = as_json(&event, &outcome, limits.fuel);
+            line["engine"] = engine.into();
             if let Some(profile) = &profile {
                 line["profile"] = profile.as_json();
             }

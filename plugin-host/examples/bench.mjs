@@ -20,10 +20,16 @@ const kinds = {
     return timed((i) => deliver(instances[i], input));
   },
 };
+// Processor time, in microseconds, where Node tells it of a thread: a busy machine's clock tells of others.
+const now = () => {
+  if (!process.threadCpuUsage) return Number(process.hrtime.bigint()) / 1000;
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
+};
 const timed = (run) => {
-  const began = process.hrtime.bigint();
+  const began = now();
   for (let i = 0; i < RUNS; i++) run(i);
-  return Number(process.hrtime.bigint() - began) / 1000 / RUNS;
+  return (now() - began) / RUNS;
 };
 
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];

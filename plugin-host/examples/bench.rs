@@ -6,15 +6,16 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use weir_plugin_host::admission::{ModuleLimits, admit};
 use weir_plugin_host::frame::Event;
 use weir_plugin_host::run::{Limits, Outcome};
 
-const ROUNDS: usize = 15;
-const RUNS: u32 = 200;
+const ROUNDS: usize = 101;
+/// Short, so that most rounds are not interrupted, however busy the machine is.
+const ROUND: Duration = Duration::from_millis(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -60,9 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = outcome.result.map_err(|error| error.to_string())?;
     eprintln!("verdict: {}", format!("{outcome:?}").chars().take(120).collect::<String>());
 
-    let native = time(|| wasmtime.run(&input, &limits));
-    print("wasmtime", native, "us", None);
-    print("wasmi", time(|| wasmi.run(&input, &limits)), "us", None);
+    let compiled = time(|| wasmtime.run(&input, &limits));
+    print("wasmtime", compiled, "us", None);
+    let interpreted = time(|| wasmi.run(&input, &limits));
+    print("wasmi", interpreted, "us", Some((interpreted / compiled, "wasmtime")));
 
     let folder = std::env::temp_dir().join(format!("weir-plugin-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -99,11 +101,12 @@ fn v8(bare: &Path, metered: &Path, input: &Path) -> Result<serde_json::Value, Bo
 fn time(mut run: impl FnMut() -> Outcome) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
-            let started = Instant::now();
-            for _ in 0..RUNS {
+            let (started, mut runs) = (Instant::now(), 0);
+            while runs == 0 || started.elapsed() < ROUND {
                 std::hint::black_box(run());
+                runs += 1;
             }
-            started.elapsed().as_secs_f64() * 1e6 / f64::from(RUNS)
+            started.elapsed().as_secs_f64() * 1e6 / f64::from(runs)
         })
         .collect();
     rounds.sort_by(f64::total_cmp);

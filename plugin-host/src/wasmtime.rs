@@ -29,12 +29,15 @@ const INSTANCES: u32 = 32;
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
+    /// Deadline of a run, in ticks.
+    ticks: u64,
 }
 
 /// A metered module, compiled.
 #[derive(Clone)]
 pub struct Module {
     engine: wasmtime::Engine,
+    ticks: u64,
     instance: InstancePre<()>,
 }
 
@@ -73,7 +76,7 @@ impl Engine {
                 }
             })
             .map_err(|e| e.to_string())?;
-        Ok(Self { engine })
+        Ok(Self { engine, ticks: TICKS })
     }
 
     /// Compiles a metered module ([`crate::meter::Metered::bytes`]).
@@ -81,7 +84,7 @@ impl Engine {
         let module = wasmtime::Module::from_binary(&self.engine, metered).map_err(|e| format!("{e:#}"))?;
         let linker = Linker::new(&self.engine);
         let instance = linker.instantiate_pre(&module).map_err(|e| format!("{e:#}"))?;
-        Ok(Module { engine: self.engine.clone(), instance })
+        Ok(Module { engine: self.engine.clone(), ticks: self.ticks, instance })
     }
 }
 
@@ -111,7 +114,7 @@ struct Instance {
 impl Instance {
     fn new(module: &Module) -> Result<Self, Error> {
         let mut store = Store::new(&module.engine, ());
-        store.set_epoch_deadline(TICKS);
+        store.set_epoch_deadline(module.ticks);
         let instance = module.instance.instantiate(&mut store)?;
         let missing = |name: &str| Error::msg(format!("the export {name} is missing"));
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| missing("memory"))?;
@@ -203,4 +206,38 @@ fn stop(error: &Error) -> Stop {
         Trap::IntegerOverflow | Trap::BadConversionToInteger => TrapKind::Unrepresentable,
         _ => TrapKind::Other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::{ModuleLimits, admit};
+    use crate::run::{RunError, Verdict};
+
+    fn plugin(transform: &str) -> Vec<u8> {
+        let text = format!(
+            r#"(module
+                (memory (export "memory") 2)
+                (data (i32.const 1024) "\20\00\00\00")
+                (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+                (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+                (func (export "weir_transform") (param i32) (result i32) {transform} (i32.const 0)))"#
+        );
+        admit(&wat::parse_str(text).unwrap(), &ModuleLimits::default()).unwrap().meter().unwrap().bytes
+    }
+
+    #[test]
+    fn the_second_guard_stops_what_has_fuel_for_ever_and_the_pool_has_room_again() {
+        let engine = Engine { ticks: 1, ..Engine::new(256).unwrap() };
+        let endless = engine.load(&plugin("(loop $l (br $l))")).unwrap();
+        let forever = Limits { fuel: u64::MAX, ..Limits::default() };
+        assert_eq!(endless.run(b"", &forever).result, Err(RunError::Deadline));
+
+        // More runs than the pool has places: each gives its own back, however it ended.
+        let (trap, fine) = (engine.load(&plugin("unreachable")).unwrap(), engine.load(&plugin("")).unwrap());
+        for _ in 0..=INSTANCES {
+            assert_eq!(trap.run(b"", &Limits::default()).result, Err(RunError::Trap(TrapKind::Unreachable)));
+        }
+        assert_eq!(fine.run(b"", &Limits::default()).result, Ok(Verdict::Unchanged));
+    }
 }

@@ -7,7 +7,8 @@ mod support;
 use support::Engines;
 use weir_plugin_host::admission::{ModuleLimits, admit};
 use weir_plugin_host::frame::{Event, HeaderChange, Patch};
-use weir_plugin_host::run::{Level, Limits, LogLine, Outcome, RunError, Verdict};
+use weir_plugin_host::meter::DEPTH_BUDGET;
+use weir_plugin_host::run::{Call, Instance as _, Level, Limits, LogLine, Outcome, RunError, Verdict};
 
 struct Plugin {
     engines: Engines,
@@ -16,9 +17,13 @@ struct Plugin {
 
 impl Plugin {
     fn by_hand() -> Self {
-        let wasm = wat::parse_str(include_str!("../abi-v1.wat")).unwrap();
+        Self::of(include_str!("../abi-v1.wat"), Some("stamp"))
+    }
+
+    fn of(text: &str, name: Option<&str>) -> Self {
+        let wasm = wat::parse_str(text).unwrap();
         let admitted = admit(&wasm, &ModuleLimits::default()).unwrap();
-        assert_eq!(admitted.manifest.as_ref().unwrap().name, "stamp");
+        assert_eq!(admitted.manifest.as_ref().map(|manifest| manifest.name.as_str()), name);
         Self { engines: Engines::start(), metered: admitted.meter().unwrap().bytes }
     }
 
@@ -90,4 +95,35 @@ fn a_metered_module_starts_without_fuel() {
     let outcome = plugin.run(b"body", &Limits { fuel: 0, ..Limits::default() });
     assert_eq!(outcome.fuel, 0);
     assert_eq!(outcome.logs.lines, []);
+}
+
+/// Checks are sparse: behind the last of them a run may spend what it no longer has, and return. The host sees it.
+#[test]
+fn a_run_that_returns_with_less_than_no_fuel_is_out_of_fuel() {
+    let work = "(i32.store (i32.const 2048) (i32.const 1))".repeat(20);
+    let text = format!(
+        r#"(module
+            (memory (export "memory") 2)
+            (data (i32.const 1024) "\20\00\00\00")
+            (func (export "weir_abi_v1") (result i32) (i32.const 1024))
+            (func (export "weir_input") (param i32) (result i32) (i32.const 65536))
+            (func (export "weir_transform") (param i32) (result i32)
+                (if (local.get 0) (then {work}))
+                (i32.const 0)))"#
+    );
+    let mut plugin = Plugin::of(&text, None);
+    let outcome = plugin.run(b"", &Limits::default());
+    assert_eq!(outcome.result, Ok(Verdict::Unchanged));
+    let limits = Limits { fuel: outcome.fuel - 1, ..Limits::default() };
+    let short = plugin.run(b"", &limits);
+    assert_eq!(short.result, Err(RunError::OutOfFuel { limit: limits.fuel }));
+    assert_eq!(short.fuel, limits.fuel, "no more than there was");
+
+    // It did return: the engine alone has nothing to say against it.
+    plugin.engines.v8().instantiate(&plugin.metered).unwrap();
+    let v8 = plugin.engines.v8();
+    v8.set_fuel(i64::try_from(limits.fuel).unwrap());
+    v8.set_depth(DEPTH_BUDGET);
+    assert_eq!((v8.call(Call::Abi), v8.call(Call::Input(1))), (Ok(1024), Ok(65536)));
+    assert_eq!((v8.call(Call::Transform(1)), v8.fuel()), (Ok(0), -1));
 }

@@ -6,13 +6,15 @@
 #![cfg(all(feature = "wasmi", feature = "wasmtime"))]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // random bits are meant to be cut
 
+#[path = "support/smith.rs"]
+mod smith;
 mod support;
 
 use std::ops::Range;
 
 use arbitrary::Unstructured;
 use support::V8;
-use support::raw::{End, Raw, RawCall, RawOutcome, RawWasmi, RawWasmtime, Type};
+use support::raw::{End, Raw, RawCall, RawOutcome, RawWasmi, RawWasmtime, argument};
 use weir_plugin_host::admission::ModuleLimits;
 use weir_plugin_host::meter::{DEPTH_BUDGET, meter};
 use weir_plugin_host::run::Stop;
@@ -34,54 +36,10 @@ impl Random {
     }
 }
 
-fn config(random: &mut Random) -> wasm_smith::Config {
-    wasm_smith::Config {
-        max_imports: 0,
-        allow_start_export: false,
-        export_everything: true,
-        // The one thing in which V8 is not deterministic.
-        canonicalize_nans: true,
-        exceptions_enabled: false,
-        extended_const_enabled: false,
-        gc_enabled: false,
-        memory64_enabled: false,
-        reference_types_enabled: false,
-        relaxed_simd_enabled: false,
-        simd_enabled: false,
-        tail_call_enabled: false,
-        threads_enabled: false,
-        max_tags: 0,
-        min_funcs: 1,
-        max_funcs: 12,
-        max_instructions: 20 + random.below(400) as usize,
-        max_memory32_bytes: 4 << 16,
-        memory_max_size_required: true,
-        max_table_elements: 200,
-        disallow_traps: random.below(3) == 0,
-        max_nesting_depth: 4 + random.below(12) as usize,
-        ..wasm_smith::Config::default()
-    }
-}
-
 fn module(random: &mut Random) -> Option<Vec<u8>> {
-    let config = config(random);
+    let config = smith::config(&mut |n| random.below(n));
     let bytes: Vec<u8> = (0..512 + random.below(8192)).map(|_| random.next() as u8).collect();
     Some(wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?.to_bytes())
-}
-
-fn argument(ty: Type, random: &mut Random) -> u64 {
-    let n = match random.below(3) {
-        0 => random.below(8),
-        1 => random.below(200_000),
-        _ => random.next(),
-    };
-    match ty {
-        Type::I32 => u64::from(n as u32),
-        Type::I64 => n,
-        // Numbers, no NaN.
-        Type::F32 => u64::from((n as f32).to_bits()),
-        Type::F64 => (n as f64).to_bits(),
-    }
 }
 
 fn seeds() -> Range<u64> {
@@ -136,8 +94,9 @@ fn rewriting_changes_nothing_but_the_fuel_and_the_fuel_is_the_same_everywhere() 
                 continue;
             }
         };
-        for (name, parameters, results) in wasmtime.functions(&original) {
-            let arguments = parameters.iter().map(|ty| (*ty, argument(*ty, &mut random))).collect();
+        for (name, parameters, results) in wasmi.functions(&original) {
+            let arguments =
+                parameters.iter().map(|ty| (*ty, argument(*ty, random.below(3), random.next()))).collect();
             let call = RawCall { name, arguments, results };
             let at = || format!("seed {seed}, {call:?}");
             tally.calls += 1;

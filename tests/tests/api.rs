@@ -374,6 +374,10 @@ fn urls_that_lead_inside_are_refused() {
         "example.com",
         "http://",
         "http://exa mple.com/",
+        "http://127。0。0。1/",
+        "http://１２７.0.0.1/",
+        "http://%EF%BC%91%32%37.0.0.1/",
+        "http://①②⑦.0.0.1/",
         "",
     ] {
         let refused = api.post(&base, &json!({ "url": url }));
@@ -388,6 +392,8 @@ fn urls_that_lead_inside_are_refused() {
         "https://example.com:8443/a?b=c",
         "http://1.1.1.1/",
         "https://[2606:4700::1111]/",
+        "https://bücher.example.org/ü",
+        "https://xn--bcher-kva.example.org/",
     ] {
         assert_eq!(api.post(&base, &json!({ "url": url, "disabled": true })).0, 201, "{url}");
     }

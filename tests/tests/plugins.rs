@@ -249,6 +249,37 @@ fn a_failed_plugin_is_passed_over_or_drops_as_its_attachment_says() {
 }
 
 #[test]
+fn a_plugin_that_keeps_failing_rests_and_the_tenant_is_told() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let told = json!({ "url": receiver.url("/told"), "eventTypes": ["endpoint.plugin.failing"] });
+    let (status, body) = api.post("/api/v1/operational-webhook/endpoint", &told);
+    assert_eq!(status, 201, "{body}");
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "failing", &plugin("unreachable", ""));
+    attach(&api, &app, &endpoint, &json!([{ "name": "failing", "onError": "deliver" }]));
+    // It rests for a second after five failures, and longer each time: on a slow machine the next message may come later.
+    let seen = (1..=40).map(|sent| {
+        let message = api.send(&app, "{}");
+        (sent, list_of(&attempt(&api, &app, &message)).remove(0))
+    });
+    let (sent, skipped) =
+        seen.into_iter().find(|(_, plugin)| plugin["verdict"] == "skipped").expect("it rests");
+    assert!(sent > 5, "after {sent}");
+    assert_eq!((&skipped["onError"], skipped.get("fuel")), (&json!("deliver"), None), "{skipped}");
+    receiver.wait_for("/", sent, SOON);
+    let event: Value = serde_json::from_slice(&receiver.wait_for_one("/told", SOON).body).expect("JSON");
+    let data = &event["data"];
+    assert_eq!(
+        (&data["endpointId"], &data["plugin"]["name"]),
+        (&json!(endpoint), &json!("failing")),
+        "{event}"
+    );
+    assert!(text(data, "error").starts_with("(trap)"), "{event}");
+}
+
+#[test]
 fn an_endless_loop_ends_and_the_next_message_and_the_neighbour_never_notice() {
     let (gateway, receiver) = (shared(), Receiver::start());
     let api = gateway.tenant();

@@ -308,6 +308,20 @@ fn what_is_not_signed_right_is_refused_with_its_reason_and_listed() {
 }
 
 #[test]
+fn a_secret_that_is_not_ascii_is_normalised_as_its_provider_does() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let source = Source::new(&gateway.tenant(), &receiver, "easypost", &secret("s\u{e9}cret"), &json!({}));
+    let body = br#"{"description":"tracker.updated","id":"evt_1"}"#;
+    let sent = |key: &str| {
+        let signature = format!("hmac-sha256-hex={}", hex(&hmac(key.as_bytes(), body)));
+        source.send(body, &[("x-hmac-signature", &signature)]).status
+    };
+    assert_eq!(sent("s\u{e9}cret"), 401, "one character");
+    assert!((200..300).contains(&sent("se\u{301}cret")), "an e and an accent");
+    assert_eq!(&receiver.wait_for_one(&source.path, SOON).body[..], body);
+}
+
+#[test]
 fn a_rejected_request_is_accepted_by_hand_and_delivered_with_its_verdict() {
     let (gateway, receiver) = (shared(), Receiver::start());
     let api = gateway.tenant();

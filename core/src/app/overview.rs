@@ -23,21 +23,17 @@ const HOURS_MAX: i64 = 28 * 24;
 impl<S: Sql> App<S> {
     pub(super) fn overview(&self, now: i64, call: &Call) -> Handled {
         let query = Query::parse(&call.query);
-        let hours = query.int("hours")?.unwrap_or(24);
-        if !(1..=HOURS_MAX).contains(&hours) {
-            return Err(ApiError::invalid(
-                &["query", "hours"],
-                format!("Send a number from 1 to {HOURS_MAX}."),
-            ));
-        }
+        let upto = |name: &str, most: i64| {
+            query.int(name).and_then(|given| match given {
+                Some(number) if !(1..=most).contains(&number) => {
+                    Err(ApiError::invalid(&["query", name], format!("Send a number from 1 to {most}.")))
+                }
+                given => Ok(given),
+            })
+        };
+        let hours = upto("hours", HOURS_MAX)?.unwrap_or(24);
+        let most = upto("limit", ASKED_MAX)?.unwrap_or(ASKED_MAX);
         let (since, until) = (now.saturating_sub(hours.saturating_mul(HOUR_MS)), now);
-        let most = query.int("limit")?.unwrap_or(ASKED_MAX);
-        if !(1..=ASKED_MAX).contains(&most) {
-            return Err(ApiError::invalid(
-                &["query", "limit"],
-                format!("Send a number from 1 to {ASKED_MAX}."),
-            ));
-        }
         let ask = StatsAsk { since, until, hours: Some(true) };
         let frame = frame::encode(&ask);
         let most = usize::try_from(most).unwrap_or(usize::MAX);

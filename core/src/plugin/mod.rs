@@ -7,7 +7,6 @@
 mod chain;
 pub mod diff;
 mod report;
-pub mod schema;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use super::catalog::grouped;
 use super::form::{Form, Kind, copied, field, folded, mono, plain, result, shown, table};
 use super::overview::{chart, of_endpoint};
 use super::settings::portal_fields;
-use super::{endpoint_state, more, status, time};
+use super::{breaker, endpoint_state, more, status, time};
 use crate::data::{int, is_source, link, next, query, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -36,7 +36,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
                 html! { a href=(link(&["app", app, "endpoint", id])) { (text(endpoint, "url")) }
                     @if !text(endpoint, "description").is_empty() { br; span.dim { (text(endpoint, "description")) } } },
                 events_of(endpoint),
-                endpoint_state(endpoint),
+                html! { (endpoint_state(endpoint)) " " @if let Some(told) = told { (breaker(told)) } },
                 number("success"),
                 number("fail"),
                 number("pending"),

@@ -5,7 +5,7 @@ use super::form::{
     Field, Form, Kind, copied, facts, field, folded, hidden, mono, plain, result, shown, table,
 };
 use super::message::attempts;
-use super::{button, endpoint_state, more, pretty, time};
+use super::{breaker, button, endpoint_state, more, pretty, time};
 use crate::data::{flag, int, items, lines, link, next, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -66,7 +66,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         div id="live" hx-get=[view.newest.then_some(&here)] hx-trigger=[view.newest.then_some("every 3s")]
             hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             (facts(&[
-                ("State", endpoint_state(endpoint)),
+                ("State", html! { (endpoint_state(endpoint)) " " (breaker(stats)) }),
                 ("Delivered, 28 days", number("success")),
                 ("Failed", number("fail")),
                 ("Filtered", number("canceled")),

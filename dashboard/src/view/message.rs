@@ -1,5 +1,6 @@
 //! The page of a message: its payload, where it went, every attempt.
 
+use super::form::{facts, mono, result};
 pub(super) use super::timeline::attempts;
 use super::{button, excerpt, pretty, status, time};
 use crate::data::{link, rows, text, texts};
@@ -23,19 +24,19 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
     let here = link(&["app", view.app, "message", id]);
     let payload = view.message.get("payload").map(pretty).unwrap_or_default();
     let (shown, cut) = excerpt(&payload, PAYLOAD);
+    let tags = |name: &str| html! { @for one in texts(view.message, name) { span.tag { (one) } " " } };
     html! {
-        dl.facts {
-            div { dt { "Id" } dd { code { (id) } } }
-            @if !text(view.message, "eventId").is_empty() { div { dt { "Event id" } dd { code { (text(view.message, "eventId")) } } } }
-            div { dt { "Accepted" } dd { (time(text(view.message, "timestamp"))) } }
-            @for (word, name) in [("Channels", "channels"), ("Tags", "tags")] {
-                @if !texts(view.message, name).is_empty() { div { dt { (word) } dd { @for one in texts(view.message, name) { span.tag { (one) } " " } } } }
-            }
-        }
+        (facts(&[
+            ("Id", mono(id)),
+            ("Event id", mono(text(view.message, "eventId"))),
+            ("Accepted", time(text(view.message, "timestamp"))),
+            ("Channels", tags("channels")),
+            ("Tags", tags("tags")),
+        ]))
         h2 { "Payload" }
         pre tabindex="0" { (shown) }
         @if cut { p { "It is longer: " a href={ (here) "/payload" } { "the whole payload" } } }
-        div id="result" aria-live="polite" {}
+        (result())
         div id="live" hx-get=(here) hx-trigger="every 3s" hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
             h2 { "Where it goes" }
             @if rows(view.destinations).is_empty() { p { "To no endpoint: none had chosen this event type, or there was none. " a href=(link(&["app", view.app])) { "Create one, or change one" } ", and have it sent what it missed: " em { "Send again" } " on its page." } }

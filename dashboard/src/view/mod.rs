@@ -54,6 +54,18 @@ pub(crate) fn endpoint_state(endpoint: &Value) -> Markup {
     html! { span class={ "status " (class) } { (word) } }
 }
 
+/// An endpoint's breaker, by its statistics, where it is not closed.
+pub(crate) fn breaker(of: &Value) -> Markup {
+    let until = of.pointer("/breaker/until").and_then(Value::as_str);
+    html! {
+        @match of.pointer("/breaker/state").and_then(Value::as_str) {
+            Some("open") => { span.status.fail { "breaker open" } " until " (time(until.unwrap_or_default())) }
+            Some("halfOpen") => { span.status.pending { "breaker half-open" } }
+            _ => {}
+        }
+    }
+}
+
 /// The HTTP status of an attempt.
 pub(crate) fn code(attempt: &Value) -> Markup {
     let code = int(attempt, "responseStatusCode");

@@ -1,5 +1,6 @@
 //! The timeline of a message or an endpoint: its attempts, each opened on demand; and an attempt as a whole.
 
+use super::form::{facts, mono};
 use super::{button, code, excerpt, status, time};
 use crate::data::{int, items, link, rows, text};
 use maud::{Markup, html};
@@ -25,7 +26,6 @@ pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
                     span.dim { (int(attempt, "responseDurationMs")) " ms" @if int(attempt, "triggerType") == 1 { ", by hand" } }
                     " " @if of_endpoint { code { (message) } } @else { (text(attempt, "url")) }
                 }
-                p { (button(&link(&["app", app, "message", message, "resend"]), "Send it again", Some("#result"), None, &[("endpoint", text(attempt, "endpointId"))])) }
                 div hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { "What was sent, and what came back" } }
             }
         }
@@ -37,14 +37,14 @@ pub(crate) fn attempt(app: &str, attempt: &Value) -> Markup {
     let (answer, cut) = excerpt(text(attempt, "response"), ANSWER);
     let plugins = items(attempt, "plugins");
     html! {
-        dl.facts {
-            div { dt { "Outcome" } dd { (status(attempt)) " " (code(attempt)) } }
-            div { dt { "Began" } dd { (time(text(attempt, "timestamp"))) } }
-            div { dt { "Took" } dd { (int(attempt, "responseDurationMs")) " ms" } }
-            div { dt { "Message" } dd { a href=(link(&["app", app, "message", text(attempt, "msgId")])) { code { (text(attempt, "msgId")) } } } }
-            div { dt { "Endpoint" } dd { a href=(link(&["app", app, "endpoint", text(attempt, "endpointId")])) { (text(attempt, "url")) } } }
-            div { dt { "Attempt" } dd { code { (text(attempt, "id")) } } }
-        }
+        (facts(&[
+            ("Outcome", html! { (status(attempt)) " " (code(attempt)) }),
+            ("Began", time(text(attempt, "timestamp"))),
+            ("Took", html! { (int(attempt, "responseDurationMs")) " ms" }),
+            ("Message", html! { a href=(link(&["app", app, "message", text(attempt, "msgId")])) { (mono(text(attempt, "msgId"))) } }),
+            ("Endpoint", html! { a href=(link(&["app", app, "endpoint", text(attempt, "endpointId")])) { (text(attempt, "url")) } }),
+            ("Attempt", mono(text(attempt, "id"))),
+        ]))
         @let again = format!("again-{}", text(attempt, "id"));
         (button(&link(&["app", app, "message", text(attempt, "msgId"), "resend"]), "Send it again", Some(&format!("#{again}")), None, &[("endpoint", text(attempt, "endpointId"))]))
         div id=(again) aria-live="polite" {}

@@ -9,9 +9,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
-use weir_plugin_host::meter::{DENIED, DEPTH, FUEL};
+use weir_plugin_host::meter::{DENIED, DEPTH, DEPTH_BUDGET, FUEL};
 use weir_plugin_host::run::{self, Call, Instance, Limits, Outcome, Stop, TrapKind};
 use weir_plugin_host::transcript;
+
+use raw::{End, Raw, RawCall, RawOutcome, is_meter};
 
 /// All engines that this build and machine have.
 pub struct Engines {
@@ -29,6 +31,11 @@ impl Engines {
             wasmtime: weir_plugin_host::wasmtime::Engine::new(256).unwrap(),
             v8: V8::start(),
         }
+    }
+
+    /// V8, for what only its instance shows.
+    pub fn v8(&mut self) -> &mut V8 {
+        &mut self.v8
     }
 
     /// Runs a metered module on each.
@@ -173,6 +180,47 @@ impl Instance for V8 {
 
     fn denied(&mut self) -> i32 {
         i32::try_from(self.global(DENIED)).unwrap()
+    }
+}
+
+impl Raw for V8 {
+    fn call(&mut self, wasm: &[u8], call: &RawCall, fuel: Option<i64>) -> RawOutcome {
+        if self.loaded != wasm {
+            self.ask(&json!({ "do": "load", "bytes": hex(wasm) })).unwrap();
+            self.loaded = wasm.to_vec();
+        }
+        let arguments: Vec<Value> =
+            call.arguments.iter().map(|(ty, bits)| json!([ty.name(), bits.to_string()])).collect();
+        let results: Vec<&str> = call.results.iter().map(|ty| ty.name()).collect();
+        let answer = self
+            .ask(&json!({
+                "do": "raw", "name": call.name, "arguments": arguments, "results": results,
+                "fuel": fuel.map(|fuel| fuel.to_string()), "depth": DEPTH_BUDGET, "meters": [FUEL, DEPTH, DENIED],
+            }))
+            .unwrap();
+        let texts = |value: &Value| value.as_array().unwrap().iter().map(text).collect::<Vec<String>>();
+        let end = match answer.get("values") {
+            Some(values) => End::Values(texts(values)),
+            None => End::Stopped(stop(&text(&answer["error"]), text(&answer["message"]))),
+        };
+        let meters = texts(&answer["meters"]);
+        let mut globals: Vec<(String, String)> = answer["globals"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| (text(&pair[0]), text(&pair[1])))
+            .filter(|(name, _)| !is_meter(name))
+            .collect();
+        globals.sort();
+        RawOutcome {
+            end,
+            meters: std::array::from_fn(|i| meters[i].parse().unwrap()),
+            globals,
+            memory: (
+                answer["memory"][0].as_u64().unwrap(),
+                u32::try_from(answer["memory"][1].as_u64().unwrap()).unwrap(),
+            ),
+        }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Engines that call any export of any module, for comparing what comes out.
 
-use serde_json::{Value, json};
 use weir_plugin_host::meter::{DENIED, DEPTH, DEPTH_BUDGET, FUEL};
 use weir_plugin_host::run::{Stop, TrapKind};
-
-use super::{V8, hex, stop, text};
 
 /// A type of value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +13,7 @@ pub enum Type {
 }
 
 impl Type {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::I32 => "i32",
             Self::I64 => "i64",
@@ -32,6 +29,23 @@ pub struct RawCall {
     pub name: String,
     pub arguments: Vec<(Type, u64)>,
     pub results: Vec<Type>,
+}
+
+/// The bits of an argument of about this size: `kind` 0 small, 1 as an address, else any.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // random bits are meant to be cut
+pub fn argument(ty: Type, kind: u64, bits: u64) -> u64 {
+    let n = match kind {
+        0 => bits % 8,
+        1 => bits % 200_000,
+        _ => bits,
+    };
+    match ty {
+        Type::I32 => u64::from(n as u32),
+        Type::I64 => n,
+        // Numbers, no NaN.
+        Type::F32 => u64::from((n as f32).to_bits()),
+        Type::F64 => (n as f64).to_bits(),
+    }
 }
 
 /// How a call ended.
@@ -87,7 +101,7 @@ fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-fn is_meter(name: &str) -> bool {
+pub fn is_meter(name: &str) -> bool {
     [FUEL, DEPTH, DENIED].contains(&name)
 }
 
@@ -103,17 +117,44 @@ impl RawWasmi {
         config.set_max_recursion_depth(65_536).set_max_stack_height(16 << 20);
         Self { engine: wasmi::Engine::new(&config), module: None }
     }
+
+    /// The exported functions, by name.
+    pub fn functions(&mut self, wasm: &[u8]) -> Vec<(String, Vec<Type>, Vec<Type>)> {
+        let ty = |ty: &wasmi::ValType| match ty {
+            wasmi::ValType::I32 => Type::I32,
+            wasmi::ValType::I64 => Type::I64,
+            wasmi::ValType::F32 => Type::F32,
+            wasmi::ValType::F64 => Type::F64,
+            other => panic!("{other:?}"),
+        };
+        let types = |list: &[wasmi::ValType]| list.iter().map(ty).collect();
+        let mut functions: Vec<_> = self
+            .module(wasm)
+            .exports()
+            .filter_map(|export| {
+                let function = export.ty().func()?;
+                Some((export.name().to_owned(), types(function.params()), types(function.results())))
+            })
+            .collect();
+        functions.sort_by(|a, b| a.0.cmp(&b.0));
+        functions
+    }
+
+    fn module(&mut self, wasm: &[u8]) -> &wasmi::Module {
+        if self.module.as_ref().is_none_or(|(known, _)| known != wasm) {
+            self.module = Some((wasm.to_vec(), wasmi::Module::new(&self.engine, wasm).unwrap()));
+        }
+        &self.module.as_ref().unwrap().1
+    }
 }
 
 impl Raw for RawWasmi {
     fn call(&mut self, wasm: &[u8], call: &RawCall, fuel: Option<i64>) -> RawOutcome {
         use wasmi::{F32, F64, Val};
-        if self.module.as_ref().is_none_or(|(known, _)| known != wasm) {
-            self.module = Some((wasm.to_vec(), wasmi::Module::new(&self.engine, wasm).unwrap()));
-        }
-        let module = &self.module.as_ref().unwrap().1;
-        let mut store = wasmi::Store::new(&self.engine, ());
-        let instance = wasmi::Linker::new(&self.engine).instantiate_and_start(&mut store, module).unwrap();
+        let engine = self.engine.clone();
+        let mut store = wasmi::Store::new(&engine, ());
+        let instance =
+            wasmi::Linker::new(&engine).instantiate_and_start(&mut store, self.module(wasm)).unwrap();
         if let Some(fuel) = fuel {
             instance.get_global(&store, FUEL).unwrap().set(&mut store, Val::I64(fuel)).unwrap();
             instance.get_global(&store, DEPTH).unwrap().set(&mut store, Val::I32(DEPTH_BUDGET)).unwrap();
@@ -189,31 +230,6 @@ impl RawWasmtime {
         let mut config = wasmtime::Config::new();
         config.max_wasm_stack(1 << 20).cranelift_nan_canonicalization(true);
         Self { engine: wasmtime::Engine::new(&config).unwrap(), module: None }
-    }
-
-    /// The exported functions, by name.
-    pub fn functions(&mut self, wasm: &[u8]) -> Vec<(String, Vec<Type>, Vec<Type>)> {
-        let ty = |ty: wasmtime::ValType| match ty {
-            wasmtime::ValType::I32 => Type::I32,
-            wasmtime::ValType::I64 => Type::I64,
-            wasmtime::ValType::F32 => Type::F32,
-            wasmtime::ValType::F64 => Type::F64,
-            other => panic!("{other}"),
-        };
-        let mut functions: Vec<_> = self
-            .module(wasm)
-            .exports()
-            .filter_map(|export| {
-                let function = export.ty().func()?.clone();
-                Some((
-                    export.name().to_owned(),
-                    function.params().map(ty).collect(),
-                    function.results().map(ty).collect(),
-                ))
-            })
-            .collect();
-        functions.sort_by(|a, b| a.0.cmp(&b.0));
-        functions
     }
 
     fn module(&mut self, wasm: &[u8]) -> wasmtime::Module {
@@ -297,45 +313,4 @@ fn wasmtime_stop(error: &wasmtime::Error) -> Stop {
         T::IntegerOverflow | T::BadConversionToInteger => TrapKind::Unrepresentable,
         _ => TrapKind::Other,
     })
-}
-
-impl Raw for V8 {
-    fn call(&mut self, wasm: &[u8], call: &RawCall, fuel: Option<i64>) -> RawOutcome {
-        if self.loaded != wasm {
-            self.ask(&json!({ "do": "load", "bytes": hex(wasm) })).unwrap();
-            self.loaded = wasm.to_vec();
-        }
-        let arguments: Vec<Value> =
-            call.arguments.iter().map(|(ty, bits)| json!([ty.name(), bits.to_string()])).collect();
-        let results: Vec<&str> = call.results.iter().map(|ty| ty.name()).collect();
-        let answer = self
-            .ask(&json!({
-                "do": "raw", "name": call.name, "arguments": arguments, "results": results,
-                "fuel": fuel.map(|fuel| fuel.to_string()), "depth": DEPTH_BUDGET, "meters": [FUEL, DEPTH, DENIED],
-            }))
-            .unwrap();
-        let texts = |value: &Value| value.as_array().unwrap().iter().map(text).collect::<Vec<String>>();
-        let end = match answer.get("values") {
-            Some(values) => End::Values(texts(values)),
-            None => End::Stopped(stop(&text(&answer["error"]), text(&answer["message"]))),
-        };
-        let meters = texts(&answer["meters"]);
-        let mut globals: Vec<(String, String)> = answer["globals"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|pair| (text(&pair[0]), text(&pair[1])))
-            .filter(|(name, _)| !is_meter(name))
-            .collect();
-        globals.sort();
-        RawOutcome {
-            end,
-            meters: std::array::from_fn(|i| meters[i].parse().unwrap()),
-            globals,
-            memory: (
-                answer["memory"][0].as_u64().unwrap(),
-                u32::try_from(answer["memory"][1].as_u64().unwrap()).unwrap(),
-            ),
-        }
-    }
 }

@@ -153,11 +153,11 @@ impl Input {
         self.run_with(&plugin)
     }
 
-    /// How long a plugin's function takes on it natively, in microseconds: the median of rounds of runs. Fuel is what
-    /// counts in a gateway; this is for comparing.
+    /// How long a plugin's function takes on it natively, in microseconds: the median of rounds of runs, which are short, so
+    /// that most are not interrupted on a busy machine. Fuel is what counts in a gateway; this is for comparing.
     pub fn micros<Parameters>(&self, plugin: impl Plugin<Parameters>) -> f64 {
-        const ROUNDS: usize = 15;
-        const RUNS: u32 = 200;
+        const ROUNDS: usize = 501;
+        const RUNS: u32 = 8;
         let frame: &'static [u8] = self.to_frame().leak();
         let mut rounds: Vec<f64> = (0..ROUNDS)
             .map(|_| {

@@ -7,7 +7,7 @@
 MANIFEST("{\"abi\":1,\"name\":\"region\",\"version\":\"1.0.0\","
          "\"description\":\"Delivers the events of one region.\","
          "\"configSchema\":{\"type\":\"object\",\"required\":[\"region\"],\"additionalProperties\":false,"
-         "\"properties\":{\"region\":{\"type\":\"string\",\"pattern\":\"^[a-z0-9-]+$\"}}}}");
+         "\"properties\":{\"region\":{\"type\":\"string\",\"minLength\":1}}}}");
 
 /* What stands between the third and the fourth quote of the configuration. */
 static text region_of(text config) {

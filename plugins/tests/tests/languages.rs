@@ -1,11 +1,13 @@
 //! Plugins in other languages: the ABI needs no Rust.
 
 use std::fs;
+use std::path::PathBuf;
+use weir_core::api::model::plugin::config_schema;
 use weir_plugin_host::frame::{Event, HeaderChange, Patch};
 use weir_plugin_host::run::{Level, LogLine, RunError, Verdict};
 use weir_plugins_tests::{Plugin, event};
 
-fn load(module: Result<std::path::PathBuf, String>) -> Plugin {
+fn load(module: Result<PathBuf, String>) -> Plugin {
     let path = module.unwrap_or_else(|error| panic!("{error}"));
     Plugin::load(&fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
@@ -18,16 +20,71 @@ fn info(text: &str) -> [LogLine; 1] {
     [LogLine { level: Level::Info, text: text.into() }]
 }
 
-#[test]
-fn c() {
+/// Whether there is what installs the compiler for C and Zig; in CI there has to be.
+fn has_compiler() -> bool {
     let in_ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
-    if !xtask::languages::has_python() && !in_ci {
-        eprintln!("left out: the compiler for C comes by Python 3 with its venv module, which is not there");
+    let has = xtask::languages::has_python() || in_ci;
+    if !has {
+        eprintln!("left out: the compiler comes by Python 3 with its venv module, which is not there");
+    }
+    has
+}
+
+/// A program that stands in a text, written to a file.
+fn program(text: &str, language: &str, file: &str) -> PathBuf {
+    let (_, program) = text.split_once(&format!("```{language}\n")).expect("a program");
+    let (program, _) = program.split_once("```").expect("its end");
+    let path = xtask::plugins::target().join("plugins").join(file);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+    fs::write(&path, program).expect("written");
+    path
+}
+
+/// The one that the ABI's own document prints.
+#[test]
+fn the_smallest_plugin_in_c() {
+    if !has_compiler() {
         return;
     }
-    let plugin = load(xtask::languages::c("region"));
+    let source = program(include_str!("../../../plugin-host/abi-v1.md"), "c", "smallest.c");
+    let plugin = load(xtask::languages::c(&source));
+    assert!(plugin.manifest.is_none());
+    let patch = Patch { headers: vec![header("x-size", "big!")], ..Patch::default() };
+    assert_eq!(plugin.run(&event()).result, Ok(Verdict::Replace(patch)));
+    assert_dropped_without_a_body(&plugin);
+}
+
+/// The one that the guide prints.
+#[test]
+fn the_smallest_plugin_in_zig() {
+    if !has_compiler() {
+        return;
+    }
+    let source = program(include_str!("../../other-languages/README.md"), "zig", "smallest-zig.zig");
+    let plugin = load(xtask::languages::zig(&source));
+    assert_eq!(plugin.run(&event()).result, Ok(Verdict::Unchanged));
+    assert_dropped_without_a_body(&plugin);
+}
+
+#[track_caller]
+fn assert_dropped_without_a_body(plugin: &Plugin) {
+    let outcome = plugin.run(&Event { body: b"", ..event() });
+    assert_eq!(outcome.result, Ok(Verdict::Drop { reason: "an empty body".into() }));
+    let outcome = plugin.run(&Event { body: &[b'x'; 70_000], ..event() });
+    assert_eq!(outcome.result.err().map(|error| error.code()), Some("input_refused"));
+}
+
+#[test]
+fn c() {
+    if !has_compiler() {
+        return;
+    }
+    let plugin = load(xtask::languages::c(&xtask::root().join("plugins/other-languages/c/region.c")));
     let manifest = plugin.manifest.clone().unwrap_or_else(|| panic!("there is no manifest"));
-    assert_eq!((manifest.name.as_str(), manifest.config_schema.is_some()), ("region", true));
+    assert_eq!(manifest.name, "region");
+    // The gateway understands its schema.
+    let written = serde_json::to_string(&manifest).unwrap_or_else(|error| panic!("{error}"));
+    assert!(config_schema(Some(&written)).is_ok_and(|schema| schema.is_some()));
 
     let config = r#"{"region": "eu"}"#;
     let outcome = plugin.run(&Event { event_type: "order.created.eu", config, ..event() });
@@ -48,7 +105,7 @@ fn c() {
 
 #[test]
 fn assemblyscript() {
-    let plugin = load(xtask::languages::assemblyscript("greeting"));
+    let plugin = load(xtask::languages::assemblyscript());
     let outcome = plugin.run(&Event { body: "Jörg".as_bytes(), config: r#""Guten Tag""#, ..event() });
     let patch = Patch {
         headers: vec![header("x-greeting", "Guten Tag")],

@@ -394,7 +394,7 @@ impl EndpointIn {
         let (content, secret, headers) = body::parse::<Fields>(bytes)?.split();
         let mut faults = Faults::default();
         content.check(&mut faults);
-        check_headers(&mut faults, &headers);
+        check_headers(&mut faults, &["headers"], &headers, header::check);
         faults.into_result()?;
         Ok(Self { content, secret, headers })
     }
@@ -666,7 +666,7 @@ impl EndpointHeadersIn {
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let new: Self = body::parse(bytes)?;
         let mut faults = Faults::default();
-        check_headers(&mut faults, &new.headers);
+        check_headers(&mut faults, &["headers"], &new.headers, header::check);
         faults.into_result()?;
         Ok(new)
     }
@@ -692,7 +692,7 @@ impl EndpointHeadersPatch {
         let set =
             patch.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         let mut faults = Faults::default();
-        check_headers(&mut faults, &set);
+        check_headers(&mut faults, &["headers"], &set, header::check);
         faults.into_result()?;
         Ok(patch)
     }
@@ -705,7 +705,7 @@ impl EndpointHeadersPatch {
         }
         to.extend(self.headers.into_iter().filter_map(|(name, value)| Some((name, value?))));
         let mut faults = Faults::default();
-        check_header_count(&mut faults, to);
+        check_header_count(&mut faults, &["headers"], to);
         faults.into_result()
     }
 }
@@ -729,21 +729,28 @@ impl EndpointHeadersOut {
     }
 }
 
-fn check_headers(faults: &mut Faults, headers: &Headers) {
-    check_header_count(faults, headers);
+/// Checks headers that stand at this place of the body: how many, each by `one`, and that none is given twice.
+pub(super) fn check_headers(
+    faults: &mut Faults,
+    loc: &[&str],
+    headers: &Headers,
+    one: impl Fn(&str, &str) -> Result<(), HeaderFault>,
+) {
+    check_header_count(faults, loc, headers);
     let mut seen = BTreeSet::new();
     for (name, value) in headers {
-        let loc = ["headers", name.as_str()];
-        if let Err(fault) = header::check(name, value) {
-            faults.add(&loc, fault.to_string());
-        } else if !seen.insert(name.to_ascii_lowercase()) {
-            faults.add(&loc, HeaderFault::Twice(name.clone()).to_string());
+        let fault = one(name, value).err().or_else(|| {
+            let twice = !seen.insert(name.to_ascii_lowercase());
+            twice.then(|| HeaderFault::Twice(name.clone()))
+        });
+        if let Some(fault) = fault {
+            faults.add(&[loc, &[name]].concat(), fault.to_string());
         }
     }
 }
 
-fn check_header_count(faults: &mut Faults, headers: &Headers) {
-    faults.check(headers.len() <= MAX_HEADERS, &["headers"], HeaderFault::TooMany(headers.len()).to_string());
+fn check_header_count(faults: &mut Faults, loc: &[&str], headers: &Headers) {
+    faults.check(headers.len() <= MAX_HEADERS, loc, HeaderFault::TooMany(headers.len()).to_string());
 }
 
 /// How many attempts there were, by how they ended.
@@ -759,8 +766,47 @@ pub struct EndpointAttemptStats {
     pub canceled: i64,
 }
 
-/// How many attempts there were, by what became of them.
+/// Whether an endpoint's breaker lets requests start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum BreakerState {
+    /// It does.
+    #[default]
+    Closed,
+    /// It does not: the receiver said that it is overloaded, or most of the latest attempts failed. What is due waits.
+    Open,
+    /// One at a time, to see whether the receiver is well again.
+    HalfOpen,
+}
+
+/// An endpoint's breaker.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointBreakerOut"))]
+pub struct Breaker {
+    /// Whether requests may start.
+    pub state: BreakerState,
+    /// Until when it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    pub until: Option<String>,
+}
+
+impl Breaker {
+    /// Of what the endpoint tells; see [`crate::frame::StatsAnswer::open_until`].
+    pub fn new(open_until: Option<i64>) -> Self {
+        let state = match open_until {
+            None => BreakerState::Closed,
+            Some(0) => BreakerState::HalfOpen,
+            Some(_) => BreakerState::Open,
+        };
+        Self { state, until: open_until.filter(|until| *until > 0).map(rfc3339) }
+    }
+}
+
+/// How many attempts there were, by what became of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointStats {
     /// Answered with 200 to 299.
@@ -773,6 +819,8 @@ pub struct EndpointStats {
     pub fail: i64,
     /// Taken back.
     pub canceled: i64,
+    /// Whether requests may start.
+    pub breaker: Breaker,
 }
 
 #[cfg(test)]

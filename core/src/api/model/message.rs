@@ -1,6 +1,7 @@
 //! Messages: what comes in is checked without being rewritten, what goes out is written without being read.
 
 use super::application::ApplicationIn;
+use super::endpoint::check_headers;
 use super::{check_channels, check_event_type, is_name};
 use crate::api::body::{self, Faults};
 use crate::api::page::{Keys, Order, Page};
@@ -136,17 +137,10 @@ impl<'a> MessageIn<'a> {
                 faults.add_kind(&["deliverAt"], msg, "value_error.datetime");
             }
         }
-        for (name, value) in new.brought_headers() {
-            if let Err(fault) = header::check_brought(name, value) {
-                faults.add(&["transformationsParams", "headers", name], fault.to_string());
-            }
+        if let Some(brought) = new.brought_headers() {
+            let loc = ["transformationsParams", "headers"];
+            check_headers(&mut faults, &loc, brought, header::check_brought);
         }
-        let brought = new.brought_headers().count();
-        faults.check(
-            brought <= header::MAX_HEADERS,
-            &["transformationsParams", "headers"],
-            format!("Send at most {} headers with a message, not {brought}.", header::MAX_HEADERS),
-        );
         if let Some(application) = &new.application {
             let mut inner = Faults::default();
             application.check(&mut inner);
@@ -173,15 +167,14 @@ impl<'a> MessageIn<'a> {
         self.transformations_params.as_ref()?.raw_payload.as_deref()
     }
 
-    fn brought_headers(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.transformations_params.as_ref().and_then(|params| params.headers.as_ref()).into_iter().flatten()
+    fn brought_headers(&self) -> Option<&BTreeMap<String, String>> {
+        self.transformations_params.as_ref()?.headers.as_ref()
     }
 
     /// The headers that go along with it, where there are any.
     pub fn headers(&self) -> Option<Headers> {
-        let headers: Headers =
-            self.brought_headers().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        Some(headers).filter(|headers| !headers.is_empty())
+        let brought = self.brought_headers().filter(|brought| !brought.is_empty())?;
+        Some(brought.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect())
     }
 
     /// For how many days the payload is kept, where the caller says so.
@@ -534,6 +527,9 @@ mod tests {
         let message = MessageIn::parse(body).expect("a message");
         assert_eq!(message.body(), r#"a "text""#);
         assert_eq!(message.headers(), Some(vec![("content-type".to_owned(), "text/plain".to_owned())]));
+        let twice =
+            br#"{"eventType":"a","payload":{},"transformationsParams":{"headers":{"X-A":"1","x-a":"2"}}}"#;
+        assert!(MessageIn::parse(twice).is_err(), "one name, in upper and in lower case");
         let read: serde_json::Value =
             serde_json::from_str(&message_out_json("msg_1", 0, &message.fields(), true)).expect("json");
         assert_eq!(read["payload"]["rawPayload"], r#"a "text""#);

@@ -3,13 +3,13 @@
 use crate::api::body::{self, Faults};
 use crate::error::{ApiError, Fault};
 use crate::header;
-use crate::plugin::schema::{Schema, SchemaFault};
 use crate::plugin::{Attached, OnError, Subject};
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use weir_plugin_schema::{Schema, SchemaFault};
 
 /// The longest name of a plugin.
 pub const MAX_NAME: usize = 64;

@@ -1,7 +1,7 @@
 //! The JSON Schema of a plugin's configuration: the part of it that a configuration needs.
 //!
-//! What is understood is checked exactly; a schema with anything else is refused when the plugin is uploaded, so
-//! that no rule is silently passed over. Understood (draft 2020-12, and its spelling in draft 7):
+//! What is understood is checked exactly; a schema with anything else is refused when the plugin is uploaded, and by the
+//! authors' command before, so that no rule is silently passed over. Understood (draft 2020-12, and its spelling in draft 7):
 //!
 //! - `type`, `enum`, `const`
 //! - `properties`, `required`, `additionalProperties`, `minProperties`, `maxProperties`
@@ -12,6 +12,17 @@
 //!
 //! Own code and not a crate: those that read all of JSON Schema bring regular expressions and more than half a
 //! megabyte of wasm with them.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 use serde_json::{Map, Value};
 
