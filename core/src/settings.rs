@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -32,6 +32,7 @@ pub const NAMES: [&str; 18] = [
     "MAX_PLUGINS",
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
+    "MAX_PLUGIN_FUEL",
     "DEDUP_WINDOW",
     "KEY_SERVER",
     "PORTAL_NAME",
@@ -69,6 +70,8 @@ pub struct Settings {
     pub max_in_flight: u32,
     /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
     pub plugins: PluginLimits,
+    /// `MAX_PLUGIN_FUEL`: what one run of a plugin may cost.
+    pub plugin_fuel: u32,
     /// `DEDUP_WINDOW`, in milliseconds: how long a source remembers the ids of events.
     pub dedup_window_ms: i64,
     /// `KEY_SERVER`: for local development, who is asked for providers' public keys in their stead.
@@ -111,6 +114,7 @@ impl Default for Settings {
             retention_days: 30,
             max_in_flight: 6,
             plugins: PluginLimits::default(),
+            plugin_fuel: 10_000_000,
             dedup_window_ms: 7 * 86_400_000,
             key_server: None,
             portal_name: None,
@@ -135,6 +139,7 @@ impl fmt::Debug for Settings {
             .field("retention_days", &self.retention_days)
             .field("max_in_flight", &self.max_in_flight)
             .field("plugins", &self.plugins)
+            .field("plugin_fuel", &self.plugin_fuel)
             .field("dedup_window_ms", &self.dedup_window_ms)
             .field("key_server", &self.key_server)
             .field("portal_name", &self.portal_name)
@@ -223,6 +228,9 @@ impl Settings {
                 versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
                 bytes: vars.count("MAX_PLUGIN_BYTES", 0..=1_000_000_000)?.unwrap_or(defaults.plugins.bytes),
             },
+            plugin_fuel: vars
+                .count("MAX_PLUGIN_FUEL", 1_000..=100_000_000)?
+                .unwrap_or(defaults.plugin_fuel),
             dedup_window_ms: vars
                 .public(
                     "DEDUP_WINDOW",
@@ -394,7 +402,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 18] = NAMES;
+    const ALL: [&str; 19] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -429,6 +437,7 @@ mod tests {
             ("MAX_PLUGINS", "0"),
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
+            ("MAX_PLUGIN_FUEL", "2000"),
             ("DEDUP_WINDOW", "60"),
             ("KEY_SERVER", "https://127.0.0.1:9100/"),
             ("PORTAL_NAME", " Acme & Söhne "),
@@ -448,6 +457,7 @@ mod tests {
             retention_days: 7,
             max_in_flight: 100,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
+            plugin_fuel: 2000,
             dedup_window_ms: 60_000,
             key_server: Some("https://127.0.0.1:9100".into()),
             portal_name: Some("Acme & Söhne".into()),
@@ -481,6 +491,7 @@ mod tests {
             ("MAX_PLUGINS", "10001", "from 0 to 10000"),
             ("MAX_PLUGIN_VERSIONS", "1", "from 2 to 1000"),
             ("MAX_PLUGIN_BYTES", "1e6", "from 0 to 1000000000"),
+            ("MAX_PLUGIN_FUEL", "100000001", "from 1000 to 100000000"),
             ("DEDUP_WINDOW", "2592001", "up to 2592000"),
             ("KEY_SERVER", "http://127.0.0.1:9100", "in one of the ALLOWED_NETWORKS"),
             ("PORTAL_NAME", "a name that is longer than the forty characters", "at most 40"),
