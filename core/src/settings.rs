@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -408,7 +408,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 19] = NAMES;
+    const ALL: [&str; 20] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
