@@ -18,7 +18,7 @@ pub(crate) use form::hidden;
 
 pub(crate) use app::{AppView, MessagesView, app, messages};
 pub(crate) use catalog::{event_type, event_types};
-pub(crate) use endpoint::{EndpointView, counted, endpoint, secret};
+pub(crate) use endpoint::{EndpointView, counted, endpoint, secret, secret_of};
 pub(crate) use layout::{Place, login, page, refused};
 pub(crate) use message::{MessageView, message};
 pub(crate) use overview::period;
