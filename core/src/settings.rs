@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -33,6 +33,7 @@ pub const NAMES: [&str; 19] = [
     "MAX_PLUGINS",
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
+    "MAX_PLUGIN_FUEL",
     "DEDUP_WINDOW",
     "KEY_SERVER",
     "PORTAL_NAME",
@@ -72,6 +73,8 @@ pub struct Settings {
     pub breaker_failures: u32,
     /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
     pub plugins: PluginLimits,
+    /// `MAX_PLUGIN_FUEL`: what one run of a plugin may cost.
+    pub plugin_fuel: u32,
     /// `DEDUP_WINDOW`, in milliseconds: how long a source remembers the ids of events.
     pub dedup_window_ms: i64,
     /// `KEY_SERVER`: for local development, who is asked for providers' public keys in their stead.
@@ -115,6 +118,7 @@ impl Default for Settings {
             max_in_flight: 6,
             breaker_failures: 14,
             plugins: PluginLimits::default(),
+            plugin_fuel: 10_000_000,
             dedup_window_ms: 7 * 86_400_000,
             key_server: None,
             portal_name: None,
@@ -140,6 +144,7 @@ impl fmt::Debug for Settings {
             .field("max_in_flight", &self.max_in_flight)
             .field("breaker_failures", &self.breaker_failures)
             .field("plugins", &self.plugins)
+            .field("plugin_fuel", &self.plugin_fuel)
             .field("dedup_window_ms", &self.dedup_window_ms)
             .field("key_server", &self.key_server)
             .field("portal_name", &self.portal_name)
@@ -229,6 +234,9 @@ impl Settings {
                 versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
                 bytes: vars.count("MAX_PLUGIN_BYTES", 0..=1_000_000_000)?.unwrap_or(defaults.plugins.bytes),
             },
+            plugin_fuel: vars
+                .count("MAX_PLUGIN_FUEL", 1_000..=100_000_000)?
+                .unwrap_or(defaults.plugin_fuel),
             dedup_window_ms: vars
                 .public(
                     "DEDUP_WINDOW",
@@ -400,7 +408,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 19] = NAMES;
+    const ALL: [&str; 20] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -436,6 +444,7 @@ mod tests {
             ("MAX_PLUGINS", "0"),
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
+            ("MAX_PLUGIN_FUEL", "2000"),
             ("DEDUP_WINDOW", "60"),
             ("KEY_SERVER", "https://127.0.0.1:9100/"),
             ("PORTAL_NAME", " Acme & Söhne "),
@@ -456,6 +465,7 @@ mod tests {
             max_in_flight: 100,
             breaker_failures: 20,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
+            plugin_fuel: 2000,
             dedup_window_ms: 60_000,
             key_server: Some("https://127.0.0.1:9100".into()),
             portal_name: Some("Acme & Söhne".into()),
@@ -490,6 +500,7 @@ mod tests {
             ("MAX_PLUGINS", "10001", "from 0 to 10000"),
             ("MAX_PLUGIN_VERSIONS", "1", "from 2 to 1000"),
             ("MAX_PLUGIN_BYTES", "1e6", "from 0 to 1000000000"),
+            ("MAX_PLUGIN_FUEL", "100000001", "from 1000 to 100000000"),
             ("DEDUP_WINDOW", "2592001", "up to 2592000"),
             ("KEY_SERVER", "http://127.0.0.1:9100", "in one of the ALLOWED_NETWORKS"),
             ("PORTAL_NAME", "a name that is longer than the forty characters", "at most 40"),

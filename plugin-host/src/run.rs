@@ -304,7 +304,7 @@ impl fmt::Display for RunError {
             Self::OutOfFuel { limit } => {
                 write!(
                     f,
-                    "the plugin used more than its {limit} fuel; do less for each event, or raise the limit"
+                    "the plugin used more than its {limit} fuel; do less for each event, or have the limit raised (MAX_PLUGIN_FUEL)"
                 )
             }
             Self::MemoryLimit { pages, message } => {

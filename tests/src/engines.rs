@@ -130,15 +130,15 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn gateways() -> Result<(), String> {
-    let redact = module("redact")?;
-    for (name, lines) in [("1 KB", 8), ("16 KB", 156)] {
+    for (plugin, size, lines) in [("redact", "1 KB", 8), ("redact", "16 KB", 156), ("filter", "1 KB", 8)] {
+        let wasm = module(plugin)?;
         let mut first = None;
         for (engine, messages) in ENGINES {
             let messages = if lines > 8 { messages / 6 } else { messages };
             let mut options = Running::options(&[]);
             options.loader = engine == "loader";
             let gateway = Running::with(options);
-            let scene = Scene::new(&gateway, (engine != "v8").then_some(&redact[..]))?;
+            let scene = Scene::new(&gateway, plugin, (engine != "v8").then_some(&wasm[..]))?;
             let body = xtask::bench::invoice(lines);
             scene.passes(1 + MORE, 20, &body)?; // loaded, and compiled
             let mut rounds = Vec::new();
@@ -149,7 +149,8 @@ fn gateways() -> Result<(), String> {
             }
             let median = median(rounds);
             let against = *first.get_or_insert(median);
-            print(&format!("redact {name} in the gateway, {engine}"), median, Some((median / against, "v8")));
+            let case = format!("{plugin} {size} in the gateway, {engine}");
+            print(&case, median, Some((median / against, "v8")));
         }
     }
     Ok(())
@@ -165,23 +166,25 @@ struct Scene<'a> {
     app: String,
     endpoint: String,
     plugin: &'static str,
+    /// Under which name it runs.
+    name: &'static str,
     _receiver: Receiver,
 }
 
 impl<'a> Scene<'a> {
     /// With the bundled plugin, or one that is uploaded.
-    fn new(gateway: &'a Running, upload: Option<&[u8]>) -> Result<Self, String> {
+    fn new(gateway: &'a Running, plugin: &'static str, upload: Option<&[u8]>) -> Result<Self, String> {
         let (api, receiver) = (gateway.tenant(), Receiver::start());
         let app = api.app();
         let endpoint = api.endpoint(&app, &receiver.url("/"));
-        let plugin = if upload.is_some() { "own" } else { "redact" };
+        let name = if upload.is_some() { "own" } else { plugin };
         if let Some(module) = upload {
-            let (status, body) = api.upload(plugin, module);
+            let (status, body) = api.upload(name, module);
             if status != 201 {
                 return Err(format!("the plugin was not taken: {status} {body}"));
             }
         }
-        Ok(Self { gateway, api, app, endpoint, plugin, _receiver: receiver })
+        Ok(Self { gateway, api, app, endpoint, plugin, name, _receiver: receiver })
     }
 
     /// The processor time, in microseconds, in which so many messages pass so many plugins.
@@ -189,10 +192,13 @@ impl<'a> Scene<'a> {
         let pid = self.gateway.pid().ok_or("the gateway has no process id")?;
         let cpu = || process::cpu_us(pid).ok_or("workerd's processor time cannot be read here");
         let base = format!("/api/v1/app/{}/endpoint/{}", self.app, self.endpoint);
-        // Another mask for each, so that each changes the body.
         let chain = (0..plugins).map(|n| {
-            let config = json!({ "mask": ["card"], "emails": true, "with": format!("[{n}]") });
-            json!({ "name": self.plugin, "config": config })
+            let config = match self.plugin {
+                // Another mask for each, so that each changes the body.
+                "redact" => json!({ "mask": ["card"], "emails": true, "with": format!("[{n}]") }),
+                _ => json!({ "when": "type == \"invoice.paid\"" }),
+            };
+            json!({ "name": self.name, "config": config })
         });
         let end = json!({ "name": "filter", "config": { "when": "type == \"none\"" } });
         let chain: Vec<Value> = chain.chain([end]).collect();
@@ -205,7 +211,7 @@ impl<'a> Scene<'a> {
         let before = canceled(&self.api.get(&stats).1);
         let spent = cpu()?;
         for _ in 0..messages {
-            self.api.send(&self.app, body);
+            self.api.send_as(&self.app, "invoice.paid", body);
         }
         let wanted = before + messages as u64;
         self.api.until(&stats, PATIENCE, |stats| canceled(stats) >= wanted);

@@ -566,6 +566,32 @@ fn a_test_run_shows_a_drop_an_error_a_trap_and_an_endless_loop() {
 }
 
 #[test]
+fn what_a_run_may_cost_is_a_setting() {
+    let gateway = Running::start(&[("MAX_PLUGIN_FUEL", "2000")]);
+    let api = gateway.tenant();
+    upload(&api, "a", &plugin(&Parts { transform: "(loop br 0) i32.const 0", ..Parts::default() }));
+    let event = json!({ "eventType": "a", "payload": {} });
+    let run = |name: &str, config: Value| {
+        let asked = json!({ "event": event, "config": config });
+        api.post(&format!("/api/v1/plugin/{name}/test"), &asked).1
+    };
+    // In the interpreter and on V8.
+    for run in [run("a", Value::Null), run("filter", json!({ "when": "body.n == 1" }))] {
+        assert_eq!((&run["error"]["code"], &run["fuel"]), (&json!("out_of_fuel"), &json!(2000)), "{run}");
+        assert!(text(&run["error"], "message").contains("its 2000 fuel"), "{run}");
+    }
+    let app = api.app();
+    let receiver = Receiver::start();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/plugins");
+    attach(&api, &path, &json!([{ "name": "a", "onError": "deliver" }]));
+    let message = api.send(&app, "{}");
+    receiver.wait_for_one("/", SOON);
+    let attempt = api.attempts(&app, &message, 1, SOON).remove(0);
+    assert_eq!(attempt["plugins"][0]["fuel"], 2000, "{attempt}");
+}
+
+#[test]
 fn a_test_run_takes_a_message_that_was_accepted() {
     let gateway = shared();
     let api = gateway.tenant();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use weir_tests::client::{Api, list, text};
 use weir_tests::gateway::{Running, shared};
-use weir_tests::receiver::{Received, Receiver};
+use weir_tests::receiver::{Received, Receiver, unix_ms};
 use weir_tests::verify::is_signed_by;
 
 const SOON: Duration = Duration::from_secs(15);
@@ -204,6 +204,88 @@ fn what_a_plugin_filters_out_is_canceled_with_its_reason_and_can_be_sent_after_a
         api.post(&format!("/api/v1/app/{app}/msg/{small}/endpoint/{endpoint}/resend"), &json!({}));
     assert_eq!(status, 202, "{body}");
     receiver.wait_for("/", 2, SOON);
+}
+
+/// How many messages a task has sent again, once it is finished.
+#[track_caller]
+fn sent_again(api: &Api, app: &str, endpoint: &str, what: &str, filter: &Value) -> Value {
+    let mut body = filter.clone();
+    body["since"] = json!(weir_core::time::rfc3339(unix_ms() - 3_600_000));
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/{what}");
+    let (status, counted) = api.post(&format!("{path}?dry_run=true"), &body);
+    assert_eq!(status, 200, "{counted}");
+    let (status, task) = api.post(&path, &body);
+    assert_eq!(status, 202, "{task}");
+    let task = format!("/api/v1/background-task/{}", text(&task, "id"));
+    let done = api.until(&task, SOON, |task| task["status"] == "finished");
+    assert_eq!(done["data"]["messages"], counted["messages"], "{what}: what was counted is what was done");
+    counted["messages"].clone()
+}
+
+#[test]
+fn what_was_filtered_out_is_found_by_its_status_and_sent_by_a_bulk_replay() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    attach(&api, &app, &endpoint, &json!([{ "name": "filter", "config": { "when": "body.amount >= 100" } }]));
+    let small = [5, 7].map(|amount| api.send(&app, &json!({ "amount": amount }).to_string()));
+    let large = api.send(&app, r#"{"amount":500}"#);
+    let statuses = |message: &str, attempts: usize| -> Vec<Value> {
+        let made = api.attempts(&app, message, attempts, SOON);
+        made.iter().map(|attempt| attempt["status"].clone()).collect()
+    };
+    for message in &small {
+        assert_eq!(statuses(message, 1), [json!(4)]);
+    }
+    assert_eq!(statuses(&large, 1), [json!(0)]);
+    let filtered = || {
+        let page = api.get(&format!("/api/v1/app/{app}/endpoint/{endpoint}/msg?status=4")).1;
+        let mut ids: Vec<_> = list(&page).iter().map(|message| text(message, "id")).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(filtered(), small, "ids grow with time");
+
+    // It did not fail, and it was tried.
+    for what in ["recover", "replay-missing"] {
+        assert_eq!(sent_again(&api, &app, &endpoint, what, &json!({})), 0, "{what}");
+    }
+    // A replay passes the plugins, as every delivery: while the filter is there, it says the same again.
+    let canceled = json!({ "status": 4 });
+    assert_eq!(sent_again(&api, &app, &endpoint, "bulk-replay", &canceled), 2);
+    for message in &small {
+        assert_eq!(statuses(message, 2), [json!(4), json!(4)]);
+    }
+    assert_eq!(receiver.count("/"), 1);
+
+    attach(&api, &app, &endpoint, &json!([{ "name": "filter", "config": { "when": "body.amount >= 6" } }]));
+    assert_eq!(sent_again(&api, &app, &endpoint, "bulk-replay", &canceled), 2);
+    assert_eq!(receiver.wait_for("/", 2, SOON)[1].message_id(), Some(small[1].as_str()));
+    assert_eq!([statuses(&small[0], 3)[2].clone(), statuses(&small[1], 3)[2].clone()], [json!(4), json!(0)]);
+    assert_eq!(filtered(), small[..1], "the other has got through");
+    attach(&api, &app, &endpoint, &json!([]));
+    assert_eq!(sent_again(&api, &app, &endpoint, "bulk-replay", &canceled), 1);
+    assert_eq!(receiver.wait_for("/", 3, SOON)[2].message_id(), Some(small[0].as_str()));
+    api.attempts(&app, &small[0], 4, SOON);
+    assert_eq!(sent_again(&api, &app, &endpoint, "bulk-replay", &canceled), 0);
+    assert_eq!(receiver.count("/"), 3);
+}
+
+#[test]
+fn what_was_held_until_its_schedule_was_over_has_failed_and_is_recovered() {
+    let (gateway, receiver) = (Running::start(&[("RETRY_SCHEDULE", "")]), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    upload(&api, "shape", &failing());
+    attach(&api, &app, &endpoint, &json!([{ "name": "shape" }]));
+    let message = api.send(&app, "{}");
+    assert_eq!(attempt(&api, &app, &message)["status"], 2);
+    upload(&api, "shape", &plugin("i32.const 0", ""));
+    assert_eq!(sent_again(&api, &app, &endpoint, "bulk-replay", &json!({ "status": 4 })), 0);
+    assert_eq!(sent_again(&api, &app, &endpoint, "recover", &json!({})), 1);
+    assert_eq!(receiver.wait_for_one("/", SOON).message_id(), Some(message.as_str()));
 }
 
 #[test]

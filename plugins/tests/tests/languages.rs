@@ -70,7 +70,8 @@ fn the_smallest_plugin_in_zig() {
 fn assert_dropped_without_a_body(plugin: &Plugin) {
     let outcome = plugin.run(&Event { body: b"", ..event() });
     assert_eq!(outcome.result, Ok(Verdict::Drop { reason: "an empty body".into() }));
-    let outcome = plugin.run(&Event { body: &[b'x'; 70_000], ..event() });
+    let large = vec![b'x'; 70_000];
+    let outcome = plugin.run(&Event { body: &large, ..event() });
     assert_eq!(outcome.result.err().map(|error| error.code()), Some("input_refused"));
 }
 

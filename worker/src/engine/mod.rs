@@ -52,7 +52,8 @@ pub(crate) async fn run(
         config: plugin.config.as_deref().unwrap_or_default(),
         body: &subject.body,
     };
-    let (input, limits) = (event.encode(), Limits::default());
+    let fuel = crate::settings::of(env)?.plugin_fuel.into();
+    let (input, limits) = (event.encode(), Limits { fuel, ..Limits::default() });
     if plugin.version == BUNDLED {
         let outcome = v8::run_in_place(&plugin.name, &input, &limits);
         let version = bundled().iter().find(|it| it.name == plugin.name).map(|it| it.version.clone());
