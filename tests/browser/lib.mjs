@@ -105,8 +105,12 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
     if (!to.startsWith(WEIR_URL + "/") && !to.startsWith("data:")) faults.push(`a request to ${to}`);
   });
   const at = async (path) => {
-    const answer = await page.goto(url(path));
-    return answer;
+    // What was done just before may still be on its way to a page of its own: that comes first.
+    return await page.goto(url(path)).catch(async (fault) => {
+      if (!/interrupted by another navigation|ERR_ABORTED/.test(fault.message)) throw fault;
+      await page.waitForLoadState();
+      return await page.goto(url(path));
+    });
   };
   const close = async () => {
     await context.close();
