@@ -565,6 +565,9 @@ pub struct StatsAnswer {
     /// By the hour, where that was asked for; hours without an attempt are left out.
     #[n(7)]
     pub hours: Option<Vec<StatsHour>>,
+    /// Where the endpoint's breaker is not closed: until when it is open, in milliseconds; 0 where it is half-open.
+    #[n(8)]
+    pub open_until: Option<i64>,
 }
 
 /// The attempts of one hour.

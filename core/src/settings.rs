@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -29,6 +29,7 @@ pub const NAMES: [&str; 19] = [
     "DEFAULT_SIGNATURE",
     "RETENTION_DAYS",
     "MAX_IN_FLIGHT",
+    "BREAKER_FAILURES",
     "MAX_PLUGINS",
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
@@ -68,6 +69,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// `MAX_IN_FLIGHT`: how many requests of one endpoint may wait for their response at once.
     pub max_in_flight: u32,
+    /// `BREAKER_FAILURES`: how many of its latest 20 attempts have to fail for an endpoint's breaker to open; 0: never.
+    pub breaker_failures: u32,
     /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
     pub plugins: PluginLimits,
     /// `MAX_PLUGIN_FUEL`: what one run of a plugin may cost.
@@ -113,6 +116,7 @@ impl Default for Settings {
             default_signature: Kind::Hmac256,
             retention_days: 30,
             max_in_flight: 6,
+            breaker_failures: 14,
             plugins: PluginLimits::default(),
             plugin_fuel: 10_000_000,
             dedup_window_ms: 7 * 86_400_000,
@@ -138,6 +142,7 @@ impl fmt::Debug for Settings {
             .field("default_signature", &self.default_signature)
             .field("retention_days", &self.retention_days)
             .field("max_in_flight", &self.max_in_flight)
+            .field("breaker_failures", &self.breaker_failures)
             .field("plugins", &self.plugins)
             .field("plugin_fuel", &self.plugin_fuel)
             .field("dedup_window_ms", &self.dedup_window_ms)
@@ -223,6 +228,7 @@ impl Settings {
                     |value| whole(value).filter(|count| (1..=1000).contains(count)),
                 )?
                 .unwrap_or(defaults.max_in_flight),
+            breaker_failures: vars.count("BREAKER_FAILURES", 0..=20)?.unwrap_or(defaults.breaker_failures),
             plugins: PluginLimits {
                 plugins: vars.count("MAX_PLUGINS", 0..=10_000)?.unwrap_or(defaults.plugins.plugins),
                 versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
@@ -402,7 +408,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 19] = NAMES;
+    const ALL: [&str; 20] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -434,6 +440,7 @@ mod tests {
             ("DEFAULT_SIGNATURE", "ed25519"),
             ("RETENTION_DAYS", "7"),
             ("MAX_IN_FLIGHT", "100"),
+            ("BREAKER_FAILURES", "20"),
             ("MAX_PLUGINS", "0"),
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
@@ -456,6 +463,7 @@ mod tests {
             default_signature: Kind::Ed25519,
             retention_days: 7,
             max_in_flight: 100,
+            breaker_failures: 20,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
             plugin_fuel: 2000,
             dedup_window_ms: 60_000,
@@ -486,6 +494,7 @@ mod tests {
             ("RETENTION_DAYS", "3651", "from 1 to 3650"),
             ("RETENTION_DAYS", "1.5", "from 1 to 3650"),
             ("MAX_IN_FLIGHT", "0", "from 1 to 1000"),
+            ("BREAKER_FAILURES", "21", "from 0 to 20"),
             ("MAX_IN_FLIGHT", "+5", "from 1 to 1000"),
             ("MAX_IN_FLIGHT", "99999999999", "from 1 to 1000"),
             ("MAX_PLUGINS", "10001", "from 0 to 10000"),

@@ -281,10 +281,12 @@ frames! {
             rows: vec![AttemptRow { plugins: None, headers: Some(text("[{},{}]")), ..told() }],
             stopped_at: None,
         } => "81818c6761746d70745f31656d73675f316465705f317468747470733a2f2f6578616d706c652e636f6d2f626f6b18c80c00f507f6675b7b7d2c7b7d5d";
+    an_open_breaker_told:
+        StatsAnswer { open_until: Some(7), ..StatsAnswer::default() } => "89000000000000f6f607";
     statistics_asked_for_and_told:
         StatsAsk { since: 5, until: 7, hours: None } => "820507",
         StatsAsk { since: 5, until: 7, hours: Some(true) } => "830507f5",
-        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None } => "86010203040506",
+        StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None, open_until: None } => "86010203040506",
         StatsAnswer { oldest: Some(7), hours: Some(vec![StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6 }]), ..StatsAnswer::default() } => "88000000000000078186010203040506";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",

@@ -50,11 +50,11 @@ document.addEventListener("htmx:afterSwap", () => {
   tellTimes();
 });
 
-// Nothing is fetched while nobody looks, or under a text that is being selected.
+// Nothing is fetched while nobody looks, or under a text that is being selected, or a box that was ticked.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, requestConfig } = event.detail;
   const selection = getSelection();
-  const reading = !selection.isCollapsed && elt.contains(selection.anchorNode);
+  const reading = (!selection.isCollapsed && elt.contains(selection.anchorNode)) || elt.querySelector("input:checked");
   const polled = requestConfig.verb === "get" && elt.matches("[hx-trigger^=every]");
   if (polled && (document.hidden || reading)) event.preventDefault();
 });
@@ -67,7 +67,7 @@ document.addEventListener("submit", (event) => {
 // The box of a group ticks all of its events, and shows whether all are ticked.
 function showGroups() {
   for (const all of document.querySelectorAll("input[data-group]")) {
-    const boxes = [...all.closest("fieldset").querySelectorAll("input[data-of]")].filter((box) => box.dataset.of === all.dataset.group);
+    const boxes = [...all.closest("fieldset, form").querySelectorAll("input[data-of]")].filter((box) => box.dataset.of === all.dataset.group);
     const ticked = boxes.filter((box) => box.checked).length;
     all.checked = ticked === boxes.length;
     all.indeterminate = ticked > 0 && ticked < boxes.length;
@@ -76,13 +76,25 @@ function showGroups() {
 document.addEventListener("change", (event) => {
   const { group } = event.target.dataset;
   if (group !== undefined) {
-    for (const box of event.target.closest("fieldset").querySelectorAll("input[data-of]")) {
+    for (const box of event.target.closest("fieldset, form").querySelectorAll("input[data-of]")) {
       if (box.dataset.of === group) box.checked = event.target.checked;
     }
   }
   showGroups();
 });
 showGroups();
+
+// What is taken elsewhere is copied by the button behind it.
+document.addEventListener("click", async ({ target }) => {
+  if (!target.matches(".copy")) return;
+  const text = target.previousElementSibling.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    target.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(target.previousElementSibling);
+  }
+});
 
 // The live tail. It is cut off while nobody looks or wants it, and goes on from the last event's id.
 const tail = document.getElementById("tail");

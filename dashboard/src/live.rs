@@ -1,4 +1,4 @@
-//! The live tail: an application's messages and attempts as they come, as server-sent events.
+//! The live tail: what an application, or a source, takes in and sends, as it comes, as server-sent events.
 //!
 //! Nothing is added to an event's way for it: a tail asks the same lists that everybody may ask, from the place where it
 //! last was, and what nobody watches costs nothing. It promises:
@@ -8,7 +8,8 @@
 //!   rest is to be found;
 //! - it ends by itself: after some minutes or so many calls the browser is asked to come again.
 //!
-//! Attempts come from several objects, each with a clock of its own, so each has a place of its own.
+//! Attempts come from several objects, each with a clock of its own, so each has a place of its own. A look is a call for
+//! each, so where there are many endpoints they take turns.
 
 use crate::data::{base, flag, is_source, link, path, query, rows, text};
 use crate::view::live as view;
@@ -21,8 +22,10 @@ use weir_core::time::rfc3339;
 
 /// How long a tail waits between two looks.
 pub const EVERY_MS: i64 = 1_500;
-/// How many endpoints' attempts are followed at once: each look is a call for each.
-pub(crate) const ENDPOINTS: usize = 8;
+/// How many endpoints' attempts are followed. The place of each is in the id of every event.
+pub(crate) const ENDPOINTS: usize = 50;
+/// How many lists are asked at each look besides the messages.
+const AT_ONCE: usize = 8;
 /// After so many calls the browser has to come again: the platform limits the calls of one request.
 const MOST_CALLS: u32 = 700;
 /// How long one request lasts at most.
@@ -36,6 +39,8 @@ const BEFORE: usize = 20;
 const MARGIN_MS: i64 = 10_000;
 /// Who was away for longer is not told everything.
 const AWAY_MS: i64 = 15 * 60_000;
+/// What a source rejects: how it is called in the URL, and where the list is.
+const REJECTED: &str = "rejected";
 
 /// Whether a request is for the stream rather than for a page.
 pub fn is_stream(request: &Request) -> bool {
@@ -44,7 +49,7 @@ pub fn is_stream(request: &Request) -> bool {
 
 /// What is followed, as the URL has it.
 pub(crate) struct Filters {
-    /// `messages`, `attempts`, or both.
+    /// `messages`, `attempts`, of a source `rejected`; or all.
     pub(crate) what: Option<String>,
     pub(crate) event_types: Option<String>,
     pub(crate) channel: Option<String>,
@@ -93,6 +98,11 @@ impl Filters {
     fn follows(&self, kind: &str) -> bool {
         self.what.as_deref().is_none_or(|what| what == kind)
     }
+
+    /// A request that was rejected is no event yet: it has nothing to choose by.
+    fn chooses_events(&self) -> bool {
+        self.event_types.is_some() || self.channel.is_some() || self.tag.is_some() || self.endpoint.is_some()
+    }
 }
 
 /// A list that is followed, and how far.
@@ -117,7 +127,8 @@ struct Found {
 }
 
 impl Place {
-    /// `from` is when the tail was cut off, `at` where this list was then, if it was followed.
+    /// `from` is when the tail was cut off, `at` where this list was then, if it was followed: nowhere, if it had not been
+    /// its turn yet.
     fn new(
         path: String,
         prefix: &'static str,
@@ -125,6 +136,7 @@ impl Place {
         from: Option<i64>,
         at: Option<&str>,
     ) -> Self {
+        let from = from.filter(|_| at != Some(""));
         let at = at.filter(|at| id::is(prefix, at)).map(str::to_owned);
         Self { path, prefix, at: from.map(|from| at.unwrap_or_else(|| id::floor(prefix, from))), status }
     }
@@ -170,8 +182,8 @@ pub struct Tail {
     app: String,
     filters: Filters,
     messages: Option<Place>,
-    /// By endpoint.
-    attempts: Vec<(String, Place)>,
+    /// Attempts by endpoint, and what a source rejected. Those whose turn it is come first.
+    others: Vec<(String, Place)>,
     began: i64,
     calls: u32,
     /// When it was cut off, if that is too long ago.
@@ -205,14 +217,26 @@ impl Tail {
         let endpoints = if filters.follows("attempts") { endpoints? } else { Vec::new() };
         let messages = || Place::new(format!("{base}/msg"), id::MESSAGE, None, resumed, at.first().copied());
         let messages = filters.follows("messages").then(messages);
-        let place = |endpoint: &String| {
-            let path = format!("{base}/{}", path(&["attempt", "endpoint", endpoint]));
-            let at = at.iter().find_map(|at| at.strip_prefix(endpoint.as_str())?.strip_prefix('.'));
-            Place::new(path, id::ATTEMPT, filters.status.clone(), resumed, at)
+        let place = |name: &str, below: &str, prefix, status| {
+            let at = at.iter().find_map(|at| at.strip_prefix(name)?.strip_prefix('.'));
+            (name.to_owned(), Place::new(format!("{base}/{below}"), prefix, status, resumed, at))
         };
-        let attempts = endpoints.iter().map(|endpoint| (endpoint.clone(), place(endpoint))).collect();
+        let attempts = |endpoint: &String| {
+            let below = path(&["attempt", "endpoint", endpoint]);
+            place(endpoint, &below, id::ATTEMPT, filters.status.clone())
+        };
+        let mut others: Vec<_> = endpoints.iter().map(attempts).collect();
+        if is_source(key) && filters.follows(REJECTED) && !filters.chooses_events() {
+            others.insert(0, place(REJECTED, REJECTED, id::REJECTED, None));
+        }
         let app = text(&app, "id").to_owned();
-        Ok(Self { app, messages, attempts, filters, began: now, calls: 0, missed, over: false })
+        Ok(Self { app, messages, others, filters, began: now, calls: 0, missed, over: false })
+    }
+
+    /// Ends the stream, and says why.
+    pub fn end(&mut self, sentence: &str) -> String {
+        self.over = true;
+        event("over", "", sentence)
     }
 
     /// Whether the stream ends here.
@@ -223,31 +247,33 @@ impl Tail {
     /// Looks what has come: the text of one event or several.
     pub async fn look<A: Api>(&mut self, api: &A, now: i64) -> String {
         let filters = &self.filters;
-        let attempts = join_all(self.attempts.iter_mut().map(|(_, place)| place.look(api, filters, now)));
+        let turn = self.others.iter_mut().take(AT_ONCE);
+        let others = join_all(turn.map(|(_, place)| place.look(api, filters, now)));
         let messages = async {
             match &mut self.messages {
                 Some(place) => place.look(api, filters, now).await,
                 None => Found::default(),
             }
         };
-        let (messages, attempts) = join(messages, attempts).await;
+        let (messages, mut found) = join(messages, others).await;
+        if self.others.len() > AT_ONCE {
+            self.others.rotate_left(AT_ONCE);
+        }
+        found.push(messages);
         let mut shown: Vec<(String, String)> = Vec::new();
         let mut gap = self.missed.take();
-        let show = |item: &Value, row: maud::Markup| (text(item, "timestamp").to_owned(), row.into_string());
-        shown.extend(messages.items.iter().map(|item| show(item, view::message(&self.app, item))));
-        for found in &attempts {
-            shown.extend(found.items.iter().map(|item| show(item, view::attempt(&self.app, item))));
+        for found in &found {
+            if let Some((401 | 403 | 404, sentence)) = &found.refused {
+                return self.end(sentence);
+            }
+            gap = gap.into_iter().chain(found.gap).min();
+            self.calls = self.calls.saturating_add(found.calls);
+            let show =
+                |item: &Value| (text(item, "timestamp").to_owned(), view::row(&self.app, item).into_string());
+            shown.extend(found.items.iter().map(show));
         }
         // Oldest first: the page puts each on top.
         shown.sort();
-        for found in std::iter::once(&messages).chain(&attempts) {
-            gap = gap.into_iter().chain(found.gap).min();
-            self.calls = self.calls.saturating_add(found.calls);
-            if let Some((401 | 403 | 404, sentence)) = &found.refused {
-                self.over = true;
-                return event("over", "", sentence);
-            }
-        }
         if let Some(since) = gap {
             let (after, before) = (rfc3339(since), rfc3339(now));
             let span = query(&[("after", Some(after.as_str())), ("before", Some(before.as_str()))]);
@@ -266,12 +292,12 @@ impl Tail {
 }
 
 impl Tail {
-    /// Where it is: when, how far the messages were read, and the attempts of each endpoint.
+    /// Where it is: when, how far the messages were read, and each of the other lists.
     fn place(&self, now: i64) -> String {
         let at = |place: &Place| place.at.clone().unwrap_or_default();
         let mut out = format!("{now}-{}", self.messages.as_ref().map(at).unwrap_or_default());
-        for (endpoint, place) in &self.attempts {
-            let _ = write!(out, "-{endpoint}.{}", at(place));
+        for (name, place) in &self.others {
+            let _ = write!(out, "-{name}.{}", at(place));
         }
         out
     }

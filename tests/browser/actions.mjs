@@ -1,21 +1,9 @@
 // What people do: with the mouse, by the keyboard alone, and while things change.
 
-import { api, audit, equal, expect, receiver, run, signIn, tab, test, until, url } from "./lib.mjs";
+import { api, audit, button, copied, endpoint, equal, expect, fact, folded, open, receiver, result, run, send, signIn, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const NOT_SIGNED_IN = null;
-
-/// An application with an endpoint, and where its page is.
-async function endpoint(path, more = {}) {
-  const app = (await api("POST", "app", { name: "Acme Shop" })).id;
-  const id = (await api("POST", `app/${app}/endpoint`, { url: at.at(path), ...more })).id;
-  return { app, id, page: `/dashboard/app/${app}/endpoint/${id}`, api: `app/${app}/endpoint/${id}` };
-}
-
-const send = async (app, payload = { id: 1 }) => (await api("POST", `app/${app}/msg`, { eventType: "order.paid", payload })).id;
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-const open = (page, summary) => page.locator("summary", { hasText: summary }).first().click();
-const result = (page) => page.locator("#result");
 
 test("one signs in with a token, hears why not with a wrong one, and signs out for good", async () => {
   const here = await tab({ token: NOT_SIGNED_IN });
@@ -40,7 +28,7 @@ test("one signs in with a token, hears why not with a wrong one, and signs out f
 });
 
 test("a portal's link signs in by itself, and leaves no token in the address", async () => {
-  const { app } = await endpoint("/portal");
+  const { app } = await endpoint(at, "/portal");
   const { url: link } = await api("POST", `auth/app-portal-access/${app}`, {});
   const here = await tab({ token: NOT_SIGNED_IN });
   await here.page.goto(link);
@@ -73,7 +61,7 @@ test("from nothing to a delivered test event: application, endpoint, event, atte
 });
 
 test("an endpoint is disabled and enabled, changed, and deleted after a question", async () => {
-  const there = await endpoint("/change");
+  const there = await endpoint(at, "/change");
   const here = await tab();
   const { page } = here;
   await here.at(there.page);
@@ -96,26 +84,107 @@ test("an endpoint is disabled and enabled, changed, and deleted after a question
   await here.close();
 });
 
-test("the secret is shown on demand, and rotated after a question", async () => {
-  const there = await endpoint("/secret");
+test("the secret is shown on demand, copied, and rotated for as long as one says", async () => {
+  const there = await endpoint(at, "/secret");
   const { key } = await api("GET", `${there.api}/secret`);
   const here = await tab();
+  const { page } = here;
   await here.at(there.page);
-  expect(!(await here.page.content()).includes(key), "no secret before it is asked for");
-  await button(here.page, "Show the secret").click();
-  await result(here.page).getByText(key).waitFor();
-  here.agree(true);
-  await button(here.page, "Rotate the secret").click();
-  await result(here.page).getByText("The new secret").waitFor();
-  const rotated = (await api("GET", `${there.api}/secret`)).key;
-  expect(rotated !== key && (await result(here.page).innerText()).includes(rotated), "the new one");
+  expect(!(await page.content()).includes(key), "no secret before it is asked for");
+  await button(page, "Show the secret").click();
+  await result(page).getByText(key).waitFor();
+  equal(await copied(here, result(page).locator(".secret")), key, "what is copied");
+  const rotate = async ({ api: of }, grace) => {
+    const { key } = await api("GET", `${of}/secret`);
+    await open(page, "Rotate the secret");
+    await page.getByLabel("The old secret goes on signing").selectOption(grace);
+    await button(page, "Rotate").click();
+    await result(page).getByText("The new secret").waitFor();
+    const rotated = (await api("GET", `${of}/secret`)).key;
+    expect(rotated !== key && (await result(page).innerText()).includes(rotated), "the new one");
+  };
+  await rotate(there, "an hour");
   // The clock of the overlap shows, also for who comes later.
-  await here.page.locator(".facts div", { hasText: "Old secret signs, too" }).getByText(/in 23 h|in 1 d/).waitFor();
+  const clock = page.locator(".facts div", { hasText: "Old secret signs, too" });
+  await clock.getByText(/in (5\d min|1 h)/).waitFor();
+  await send(there.app);
+  await until(() => there.came().length === 1, "a delivery");
+  equal(there.came()[0].headers["svix-signature"].split(" ").length, 2, "signatures while both sign");
+  // An old secret that somebody else has: it signs no longer.
+  const other = await endpoint(at, "/leaked");
+  await here.at(other.page);
+  await rotate(other, "no longer");
+  await page.waitForResponse((response) => response.url() === page.url());
+  equal(await clock.count(), 0, "clocks of what signs no longer");
+  await send(other.app);
+  await until(() => other.came().length === 1, "another delivery");
+  equal(other.came()[0].headers["svix-signature"].split(" ").length, 1, "signatures after that");
+  await here.close();
+});
+
+test("ids are copied, and a copy keeps the focus while the page changes", async () => {
+  const there = await endpoint(at, "/copied");
+  const here = await tab();
+  await here.at(there.page);
+  equal(await copied(here, here.page.locator("code", { hasText: there.id })), there.id, "what is copied");
+  await here.page.waitForResponse((response) => response.url() === here.page.url());
+  await until(() => here.page.evaluate((id) => document.activeElement.id === `copy-${id}`, there.id), "the focus");
+  await here.close();
+});
+
+test("a paused endpoint gets what came meanwhile once it goes on", async () => {
+  const there = await endpoint(at, "/paused");
+  const here = await tab();
+  const { page } = here;
+  await here.at(there.page);
+  await button(page, "Pause").click();
+  await page.locator("#live").getByText("paused", { exact: true }).waitFor();
+  await send(there.app);
+  await until(async () => (await fact(page, "Pending")) === "1", "one that waits, on the page");
+  equal(there.came().length, 0, "deliveries while it is paused");
+  await button(page, "Go on").click();
+  await page.locator("#live").getByText("enabled", { exact: true }).waitFor();
+  await until(() => there.came().length === 1, "the delivery");
+  await until(async () => (await fact(page, "Delivered")) === "1", "it, on the page");
+  await here.close();
+});
+
+test("an endpoint's events are chosen by group, and a plugin is attached to it, with what follows when it fails", async () => {
+  for (const name of ["order.paid", "order.lost", "user.created"]) await api("POST", "event-type", { name, description: name });
+  const there = await endpoint(at, "/chosen");
+  const here = await tab();
+  const { page } = here;
+  await here.at(there.page);
+  await open(page, "Change it");
+  await page.getByLabel("order", { exact: true }).check();
+  expect(await page.locator("[name=event][value='order.lost']").isChecked(), "the group ticks its events");
+  await page.locator("[name=event][value='order.lost']").uncheck();
+  expect(await page.getByLabel("order", { exact: true }).evaluate((box) => box.indeterminate), "some of the group");
+  await button(page, "Save").click();
+  await until(async () => (await fact(page, "Events")).trim() === "order.paid", "the events on the page");
+  equal((await api("GET", there.api)).eventTypes, ["order.paid"], "events");
+
+  await open(page, "Attach a plugin");
+  const attach = folded(page, "Attach a plugin");
+  await attach.getByLabel("Name").fill("redact");
+  await attach.getByLabel("When it fails").selectOption("drop it");
+  await attach.getByLabel("Configuration").fill('{"emails": tru');
+  here.expectRefusal();
+  await button(attach, "Attach").click();
+  await result(page).getByRole("alert").getByText("not JSON").waitFor();
+  await attach.getByLabel("Configuration").fill('{"emails": true}');
+  await button(attach, "Attach").click();
+  await page.getByText("when it fails: drop").waitFor();
+  const [{ name, onError, config }] = (await api("GET", `${there.api}/plugins`)).plugins;
+  equal([name, onError, config], ["redact", "drop", { emails: true }], "what is attached");
+  await send(there.app, { to: "ann@example.com" });
+  await until(() => there.came().length === 1, "a delivery");
+  expect(!there.came()[0].body.includes("ann@"), "it has passed the plugin");
   await here.close();
 });
 
 test("a message is sent again, and the attempt shows by itself", async () => {
-  const there = await endpoint("/again");
+  const there = await endpoint(at, "/again");
   const message = await send(there.app);
   await until(() => at.seen.some(({ path }) => path === "/again"), "the first delivery");
   const here = await tab();
@@ -129,7 +198,7 @@ test("a message is sent again, and the attempt shows by itself", async () => {
 
 test("an attempt shows both sides' headers, what plugins did, the answer, and when the next one is", async () => {
   at.answers["/later"] = { status: 500, headers: { "content-type": "text/plain", "x-request-id": "r-7", "set-cookie": "a=b" }, body: "out of paper" };
-  const there = await endpoint("/later", { retrySchedule: [3_600] });
+  const there = await endpoint(at, "/later", { retrySchedule: [3_600] });
   await api("PUT", `${there.api}/headers`, { headers: { "x-customer": "42", authorization: "Bearer hush" } });
   await api("PUT", `${there.api}/plugins`, { plugins: [{ name: "redact", config: { emails: true } }] });
   const message = await send(there.app, { to: "ann@example.com" });
@@ -149,29 +218,8 @@ test("an attempt shows both sides' headers, what plugins did, the answer, and wh
   await here.close();
 });
 
-test("a replay says how many it touches, then what it does while it runs", async () => {
-  const there = await endpoint("/replayed");
-  for (let n = 0; n < 5; n++) await send(there.app, { n });
-  await until(() => at.seen.filter(({ path }) => path === "/replayed").length === 5, "five deliveries");
-  await until(async () => (await api("GET", `${there.api}/stats`)).success === 5, "five on record");
-  const here = await tab();
-  const { page } = here;
-  await here.at(there.page);
-  await open(page, "Send again");
-  const form = page.locator("form", { has: page.locator("[name=what]") });
-  await form.getByLabel("Since").fill(new Date(Date.now() - 600_000).toISOString());
-  await form.getByLabel("What").selectOption("bulk-replay");
-  await button(form, "Count").click();
-  await result(page).getByText("5 messages would be sent again").waitFor();
-  equal(at.seen.filter(({ path }) => path === "/replayed").length, 5, "deliveries after counting");
-  await button(page, "Send them again").click();
-  await page.locator(".task", { hasText: "finished" }).first().waitFor();
-  await until(() => at.seen.filter(({ path }) => path === "/replayed").length === 10, "five more");
-  await here.close();
-});
-
 test("what is wrong in a form is said in place", async () => {
-  const there = await endpoint("/wrong");
+  const there = await endpoint(at, "/wrong");
   const here = await tab();
   here.expectRefusal();
   await here.at(there.page);
@@ -186,22 +234,21 @@ test("what is wrong in a form is said in place", async () => {
 
 test("an endpoint fails and recovers while its page is open, and the numbers follow", async () => {
   at.answers["/flaky"] = { status: 503, body: "not now" };
-  const there = await endpoint("/flaky");
+  const there = await endpoint(at, "/flaky");
   const here = await tab();
   const { page } = here;
   await here.at(there.page);
-  const number = (name) => page.locator(".facts div", { hasText: name }).locator("dd").first().innerText();
-  equal(await number("Delivered"), "0", "delivered at first");
+  equal(await fact(page, "Delivered"), "0", "delivered at first");
   await send(there.app);
-  await until(async () => (await number("Failed")) === "3", "three failures on the page");
+  await until(async () => (await fact(page, "Failed")) === "3", "three failures on the page");
   delete at.answers["/flaky"];
   await send(there.app);
-  await until(async () => (await number("Delivered")) === "1", "one delivery on the page");
+  await until(async () => (await fact(page, "Delivered")) === "1", "one delivery on the page");
   await here.close();
 });
 
 test("nothing is asked while nobody looks", async () => {
-  const there = await endpoint("/hidden");
+  const there = await endpoint(at, "/hidden");
   const here = await tab();
   await here.at(there.page);
   const asked = [];

@@ -47,6 +47,33 @@ export async function receiver(answers = {}) {
   return { at, answers, seen, close: () => (server.closeAllConnections(), server.close()) };
 }
 
+/// An application with an endpoint of this receiver, and where its page is.
+export async function endpoint(at, path, more = {}) {
+  const app = (await api("POST", "app", { name: "Acme Shop" })).id;
+  const id = (await api("POST", `app/${app}/endpoint`, { url: at.at(path), ...more })).id;
+  const came = () => at.seen.filter((one) => one.path === path);
+  return { app, id, came, page: `/dashboard/app/${app}/endpoint/${id}`, api: `app/${app}/endpoint/${id}` };
+}
+
+/// Sends an event; its message's id.
+export const send = async (app, payload = { id: 1 }) => (await api("POST", `app/${app}/msg`, { eventType: "order.paid", payload })).id;
+
+// What is on most pages: a button by its word, a form to open, where things report, a fact by its name.
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
+export const open = (page, summary) => page.locator("summary", { hasText: summary }).first().click();
+export const folded = (page, summary) => page.locator("details", { has: page.locator("summary", { hasText: summary }) }).first();
+export const result = (page) => page.locator("#result");
+export const fact = (page, name) => page.locator(".facts div", { hasText: name }).locator("dd").first().innerText();
+
+/// What the button behind this puts on the clipboard.
+export async function copied(here, from) {
+  await here.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const copy = here.page.locator(".copy", { hasText: "Copy" });
+  await from.locator(copy).or(from.locator("+ .copy")).first().click();
+  await here.page.getByRole("button", { name: "Copied", exact: true }).first().waitFor();
+  return here.page.evaluate(() => navigator.clipboard.readText());
+}
+
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 
 /// A tab with a session of its own. What no page may do is kept as a fault: a dialog, an error in the console (a breach of the

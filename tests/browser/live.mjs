@@ -1,5 +1,6 @@
 // The live tail: what happens shows at once, also after the line was cut, and what was missed is said.
 
+import { createHmac } from "node:crypto";
 import { api, audit, equal, expect, receiver, run, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver({ "/down": { status: 500, body: "no" } });
@@ -134,6 +135,46 @@ test("what is more than a tail shows is said, with where to find it", async () =
   await page.locator("tr.gap", { hasText: "Something was missed here" }).waitFor();
   await page.locator("tr.gap a").click();
   await page.waitForURL((to) => to.pathname.endsWith("/messages") && to.search.includes("after="));
+  await here.close();
+});
+
+test("who signs out elsewhere sees no more", async () => {
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${app}/live?what=messages`);
+  await state(page, "Connected");
+  await page.evaluate(async () => {
+    const body = new URLSearchParams({ _proof: document.body.dataset.proof });
+    await fetch("/dashboard/logout", { method: "POST", body, redirect: "manual" });
+  });
+  await state(page, "You are signed out");
+  const after = await send("order.paid");
+  await page.waitForTimeout(3_500); // longer than a tail takes to look twice
+  equal(await row(page, after).count(), 0, "it shows");
+  await here.close();
+});
+
+test("a source's tail shows what comes in as it comes: taken, delivered, and rejected with the reason", async () => {
+  const source = await api("POST", "ingest/source", { name: "Our code", type: "github", config: { secret: "s" } });
+  await api("POST", `ingest/source/${source.id}/endpoint`, { url: at.at("/pushed") });
+  const push = (body, secret) => fetch(source.ingestUrl, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/json", "x-github-event": "push", "x-github-delivery": body, "x-hub-signature-256": `sha256=${createHmac("sha256", secret).update(body).digest("hex")}` },
+  });
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${source.id}`);
+  await page.getByRole("link", { name: "Live" }).click();
+  await state(page, "Connected");
+  await push('{"ref":"one"}', "s");
+  await until(async () => (await rows(page).locator(".status.success").count()) === 1, "its attempt");
+  await push('{"ref":"two"}', "another");
+  await rows(page).filter({ hasText: "rejected" }).filter({ hasText: "signature" }).waitFor();
+  equal(await rows(page).count(), 3, "rows");
+  equal(await audit(page), [], "what axe finds");
+  await rows(page).filter({ hasText: "rejected" }).getByRole("link").click();
+  await page.locator("pre", { hasText: '{"ref":"two"}' }).waitFor();
   await here.close();
 });
 

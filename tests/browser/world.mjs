@@ -94,6 +94,7 @@ export const PAGES = [
   { name: "new source", path: () => "/dashboard/sources/new" },
   { name: "source", path: (w) => `/dashboard/app/${w.source}` },
   { name: "messages of a source", path: (w) => `/dashboard/app/${w.source}/messages` },
+  { name: "live of a source", path: (w) => `/dashboard/app/${w.source}/live`, still: false },
   { name: "rejected request", path: (w) => `/dashboard/app/${w.source}/rejected/${w.rejected}` },
   { name: "plugins", path: () => "/dashboard/plugins" },
   { name: "plugin", path: () => "/dashboard/plugin/redact" },

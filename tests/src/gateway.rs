@@ -73,6 +73,11 @@ impl Running {
         self.gateway.as_ref().map(local::Gateway::log).unwrap_or_default()
     }
 
+    /// Where it keeps its data.
+    pub fn data(&self) -> &Path {
+        &self.options.data
+    }
+
     /// Its settings.
     pub fn vars(&self) -> &BTreeMap<String, String> {
         &self.options.vars

@@ -1,7 +1,7 @@
 //! The dashboard in Chromium, against a real workerd. The scripts in `tests/browser/` are the specification.
 
 use weir_tests::chromium;
-use weir_tests::gateway::{Running, shared};
+use weir_tests::gateway::{Running, scratch, shared};
 
 #[test]
 fn every_page_is_without_fault_for_everybody_on_every_screen() {
@@ -11,6 +11,36 @@ fn every_page_is_without_fault_for_everybody_on_every_screen() {
 #[test]
 fn people_do_their_work_with_the_mouse_or_the_keyboard_while_things_change() {
     chromium::run("actions.mjs", &shared().tenant(), &[]);
+}
+
+#[test]
+fn what_is_sent_again_is_counted_then_shown_as_it_goes() {
+    chromium::run("again.mjs", &shared().tenant(), &[]);
+}
+
+#[test]
+fn sources_plugins_event_types_tokens_and_the_apis_own_page_do_what_they_say() {
+    let plugins = [1, 2].map(|version| {
+        let path = scratch("plugin").join("plugin.wasm");
+        std::fs::write(&path, plugin(version)).expect("a file");
+        path.to_string_lossy().into_owned()
+    });
+    chromium::run("tenant.mjs", &shared().tenant(), &[("WEIR_PLUGINS", &plugins.join(":"))]);
+}
+
+/// A plugin that writes `{"by":"1"}`, or another number below ten, as the body, and `version 1` in its log.
+fn plugin(version: u8) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            (memory (export "memory") 1 16)
+            (data (i32.const 16) "\20\00\00\00\00\08\00\00\1e\00\00\00\00\09\00\00\0b\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+            (data (i32.const 2048) "\01\00\00\00\01\00\00\00\09\00\00\00\14\00\00\00\0a\00\00\00{{\22by\22:\22{version}\22}}")
+            (data (i32.const 2304) "\03version {version}\0a")
+            (func (export "weir_abi_v1") (result i32) i32.const 16)
+            (func (export "weir_input") (param i32) (result i32) i32.const 4096)
+            (func (export "weir_transform") (param i32) (result i32) i32.const 1))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

@@ -137,6 +137,57 @@ fn each_attempt_can_be_made_again_where_it_is_shown() {
     assert_eq!(api.attempts(&app, &message, 2, SOON).len(), 2);
 }
 
+#[test]
+fn messages_that_are_ticked_are_counted_as_deliveries_then_sent_again() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let browser = Browser::of(&api);
+    let (app, id, _) = endpoint(&api, &receiver);
+    let other = api.endpoint(&app, &receiver.url("/other"));
+    let sent: Vec<String> = (0..3).map(|_| api.send(&app, "{}")).collect();
+    for message in &sent {
+        api.attempts(&app, message, 2, SOON);
+    }
+    let page = format!("/dashboard/app/{app}/messages");
+    let tick = |what: &str, ticked: &[String]| {
+        let fields: Vec<_> = ticked.iter().map(|one| ("one", one.as_str())).collect();
+        browser.act(&page, &format!("{page}/{what}"), &fields)
+    };
+    let shown = browser.see(&page);
+    let wherever = format!("{}/", sent[0]);
+    assert!(shown.contains(&format!("value=\"{wherever}\"")), "a box for each: {shown}");
+    let there = format!("{}/{id}", sent[1]);
+    assert!(browser.see(&format!("{page}?endpoint={id}")).contains(&format!("value=\"{there}\"")));
+    let counted = tick("count", &[wherever.clone(), there.clone()]);
+    assert!(counted.text.contains("<b>3</b> deliveries would be sent again"), "{}", counted.text);
+    assert_eq!((receiver.count("/"), receiver.count("/other")), (3, 3), "counting sends nothing");
+    let said = send_form(&browser, &page, &counted.text);
+    assert!(said.contains("<b>3</b> of 3 are sent again"), "{said}");
+    receiver.wait_for("/", 5, SOON);
+    receiver.wait_for("/other", 4, SOON);
+
+    let disabled = json!({ "disabled": true });
+    assert_eq!(api.patch(&format!("/api/v1/app/{app}/endpoint/{other}"), &disabled).0, 200);
+    let counted = tick("count", &[wherever]);
+    assert!(counted.text.contains("<b>1</b> delivery would"), "not to what is disabled: {}", counted.text);
+    let partly = tick("replay", &[there, format!("{}/{other}", sent[1])]);
+    assert!(partly.text.contains("<b>1</b> of 2") && partly.text.contains("disabled"), "{}", partly.text);
+    let many = vec![format!("{}/{id}", sent[2]); 101];
+    for (what, ticked, status, sentence) in [
+        ("count", &[][..], 422, "Tick what"),
+        ("count", &many, 422, "at most"),
+        ("replay", &many, 422, "at most"),
+        ("count", &["msg_none/".to_owned()], 404, "not found"),
+        ("replay", &[format!("{}/{other}", sent[1])], 400, "disabled"),
+    ] {
+        let refused = tick(what, ticked);
+        assert_eq!(refused.status, status, "{what}: {}", refused.text);
+        assert!(refused.text.to_lowercase().contains(&sentence.to_lowercase()), "{what}: {}", refused.text);
+    }
+    assert_eq!(receiver.wait_for("/", 6, SOON).len(), 6);
+}
+
 // ---- an endpoint's settings ----------------------------------------------------------------------------------
 
 #[test]

@@ -292,6 +292,8 @@ fn a_customer_sees_none_of_the_tenants_pages_and_its_own_tasks_only() {
             &format!("app/{other}/endpoint/{foreign}/count"),
             vec![("what", "recover"), ("since", "2026-11-22T00:00:00Z")],
         ),
+        (&format!("app/{other}/messages/count"), vec![("one", "msg_1/")]),
+        (&format!("app/{other}/messages/replay"), vec![("one", "msg_1/ep_1")]),
         (&format!("app/{other}/endpoint/{foreign}/header"), vec![("name", "x-a"), ("value", "1")]),
         (&format!("app/{other}/endpoint/{foreign}/plugin"), vec![("name", "headers")]),
     ] {

@@ -51,7 +51,7 @@ fn a_task_is_listed_until_it_is_finished_and_after() {
 
 #[test]
 fn a_recovery_goes_on_after_a_crash() {
-    let mut gateway = Running::start(&[("RETRY_SCHEDULE", "")]);
+    let mut gateway = Running::start(&[("RETRY_SCHEDULE", ""), ("BREAKER_FAILURES", "0")]);
     let receiver = Receiver::start();
     receiver.always("/", Answer::status(500));
     let api = gateway.tenant();

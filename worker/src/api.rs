@@ -547,10 +547,15 @@ async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> 
     call_app(env, name, "panic", &[]).await.map(|_| Reply::empty(204))
 }
 
-/// Rows that the object of a path has written, and in how many group commits: `/__test/rows/{org}/{app}`, or an endpoint's id after that.
+/// Rows that the object of a path has written and read, and in how many group commits: `/__test/rows/{org}`, an
+/// application's id after that, or an endpoint's after both.
 async fn rows_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
     let name = path.trim_start_matches("/__test/rows/");
-    let binding = if name.matches('/').count() > 1 { "ENDPOINT" } else { "APP" };
+    let binding = match name.matches('/').count() {
+        0 => "DIRECTORY",
+        1 => "APP",
+        _ => "ENDPOINT",
+    };
     let answer = js::call(env, binding, name, "rows", &[]).await.map_err(internal)?;
     let (rows, groups, read): (f64, u32, f64) = frame::decode(&answer).map_err(internal)?;
     Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows},"groups":{groups},"read":{read}}}"#)))

@@ -2,7 +2,7 @@
 
 use crate::api::{self, Caller};
 use crate::js::{self, Parts, Random, now};
-use crate::live::Live;
+use crate::live::{Followed, Live};
 use crate::settings;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -107,7 +107,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
     let own = Own { env, token: session.token.clone(), origin: api::origin(&parts.url).to_owned() };
     if live::is_stream(&request) {
         return match Tail::open(&own, &request, now()).await {
-            Ok(tail) => Shown::Live(Live::new(own, tail)),
+            Ok(tail) => Shown::Live(Live::new(Followed { own, caller, session, tail })),
             Err(page) => page.into(),
         };
     }

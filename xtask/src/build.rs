@@ -8,6 +8,7 @@ use crate::{failed, plugins, root, say, tools};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The Worker's main module in the build directory.
 pub const ENTRY: &str = "entry.mjs";
@@ -66,7 +67,7 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
         .arg("--out-dir")
         .arg(&dir)
         .env("WASM_BINDGEN_BIN", wasm_bindgen)
-        .env("WASM_OPT_BIN", wasm_opt)
+        .env("WASM_OPT_BIN", &wasm_opt)
         .env("ESBUILD_BIN", esbuild);
     tools::run(&mut command, "The build of the Worker")?;
 
@@ -81,6 +82,11 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
     }
     if release {
         let wasm = dir.join("index_bg.wasm");
+        // What comes of one generic function stands together then, and compresses so much better: 70 KB less.
+        let mut order = Command::new(&wasm_opt);
+        order.args(["--all-features", "--debuginfo", "--reorder-functions-by-name", "--output"]);
+        order.args([&wasm, &wasm]);
+        tools::run(&mut order, "wasm-opt")?;
         let whole = fs::read(&wasm).map_err(failed("read", &wasm))?;
         let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
         fs::write(&wasm, small).map_err(failed("write", &wasm))?;
@@ -149,8 +155,8 @@ fn without_names(module: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The same environment for another program.
-fn with_program(command: &std::process::Command, program: &Path) -> std::process::Command {
-    let mut other = std::process::Command::new(program);
+fn with_program(command: &Command, program: &Path) -> Command {
+    let mut other = Command::new(program);
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => other.env(name, value),

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_count_says_what_the_task_then_does_and_does_nothing_itself() {
-        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let mut world = World::new(&[("RETRY_SCHEDULE", ""), ("BREAKER_FAILURES", "0")]);
         let endpoint = world.add_endpoint(&json!({}));
         let other = world.add_endpoint(&json!({ "eventTypes": ["none"] }));
         world.send("a.b");

@@ -8,9 +8,9 @@ use super::{App, Effects, EndpointRecord, Slot};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
 use crate::api::model::endpoint::{
-    EndpointAttemptStats, EndpointContent, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch,
-    EndpointIn, EndpointOut, EndpointPatch, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
-    unknown_event_types,
+    Breaker, EndpointAttemptStats, EndpointContent, EndpointHeadersIn, EndpointHeadersOut,
+    EndpointHeadersPatch, EndpointIn, EndpointOut, EndpointPatch, EndpointSecretRotateIn, EndpointStats,
+    EndpointUpdate, unknown_event_types,
 };
 use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
 use crate::api::model::task::TaskKind;
@@ -120,6 +120,7 @@ impl StatsPlan {
             sending: answer.sending,
             fail: answer.fail,
             canceled: answer.filtered,
+            breaker: Breaker::new(answer.open_until),
         };
         Reply::json(200, &stats)
     }

@@ -668,7 +668,8 @@ mod tests {
 
     #[test]
     fn a_recovery_of_many_goes_on_after_crashes_and_lost_answers_and_repeats_nothing() {
-        let mut world = World::new(&[("RETRY_SCHEDULE", ""), ("MAX_IN_FLIGHT", "32")]);
+        let mut world =
+            World::new(&[("RETRY_SCHEDULE", ""), ("MAX_IN_FLIGHT", "32"), ("BREAKER_FAILURES", "0")]);
         let endpoint = world.add_endpoint(&json!({}));
         world.code = 500;
         let failed: Vec<_> = (0..350).map(|_| world.send("a.b")).collect();
@@ -691,7 +692,7 @@ mod tests {
 
     #[test]
     fn replay_sends_what_was_never_tried_with_the_whole_schedule() {
-        let mut world = World::new(&[("RETRY_SCHEDULE", "60")]);
+        let mut world = World::new(&[("RETRY_SCHEDULE", "60"), ("BREAKER_FAILURES", "0")]);
         let endpoint = world.add_endpoint(&json!({ "eventTypes": ["a.b"] }));
         world.send("a.b");
         world.disable(&endpoint, true);

@@ -170,7 +170,7 @@ impl World {
             }
             Outcome::Stats(plan) => {
                 let endpoint = self.endpoints.get(&plan.endpoint_id).expect("an endpoint");
-                plan.reply(&endpoint.statistics(&plan.ask).expect("statistics"))
+                plan.reply(&endpoint.statistics(self.now, &plan.ask).expect("statistics"))
             }
         };
         (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
@@ -192,7 +192,9 @@ impl World {
         match op {
             "stats" => {
                 let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoints.get(id).expect("it").statistics(&ask).expect("statistics"))
+                frame::encode(
+                    &self.endpoints.get(id).expect("it").statistics(self.now, &ask).expect("statistics"),
+                )
             }
             "attempts" => {
                 let ask = frame::decode(ask).expect("an ask");

@@ -4,7 +4,7 @@
 //! holds one of the endpoint's secrets (a provider's plain token). A signature is no secret.
 
 use crate::header::is_sensitive;
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The most bytes of names and values that are kept of one side.
 pub const MAX: usize = 2_048;
@@ -15,22 +15,42 @@ const MORE: &str = "...";
 
 /// Headers as they are kept: the text of a JSON object.
 pub(super) fn kept<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, secrets: &[String]) -> String {
-    let mut kept = Map::new();
+    let mut kept: Vec<(Cow<'a, str>, &str)> = Vec::new();
     let mut size = 0usize;
     for (name, value) in headers {
-        let name = name.to_ascii_lowercase();
+        let upper = name.bytes().any(|byte| byte.is_ascii_uppercase());
+        let name = if upper { name.to_ascii_lowercase().into() } else { Cow::Borrowed(name) };
         let hidden = is_sensitive(&name)
             || name == "set-cookie"
             || secrets.iter().any(|secret| !secret.is_empty() && value.contains(secret.as_str()));
         let value = if hidden { HIDDEN } else { value };
         size = size.saturating_add(name.len()).saturating_add(value.len());
         if size > MAX {
-            kept.insert(MORE.to_owned(), "there were more".into());
+            kept.push((MORE.into(), "there were more"));
             break;
         }
-        kept.insert(name, value.into());
+        // The last of a name stands for all.
+        match kept.iter_mut().find(|(other, _)| *other == name) {
+            Some(other) => other.1 = value,
+            None => kept.push((name, value)),
+        }
     }
-    Value::Object(kept).to_string()
+    kept.sort_unstable();
+    let mut text = Vec::with_capacity(size.saturating_add(kept.len().saturating_mul(6)).saturating_add(2));
+    let mut before = b"{".as_slice();
+    for (name, value) in &kept {
+        text.extend_from_slice(before);
+        // Writing to a vector cannot fail, and neither can writing texts.
+        let _ = serde_json::to_writer(&mut text, name);
+        text.push(b':');
+        let _ = serde_json::to_writer(&mut text, value);
+        before = b",";
+    }
+    if kept.is_empty() {
+        text.push(b'{');
+    }
+    text.push(b'}');
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The same of an answer's headers, which come as lines: name, colon, value.
@@ -42,6 +62,7 @@ pub(super) fn kept_lines(lines: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Map, Value};
 
     #[test]
     fn what_lets_somebody_in_is_not_kept() {

@@ -32,7 +32,11 @@ impl<S: Sql> Endpoint<S> {
         }
         let plugins = self.active.as_ref().map(|active| Rc::clone(&active.plugins)).unwrap_or_default();
         let was_fifo = self.is_fifo();
+        let moves = self.active.as_ref().is_some_and(|active| active.config.url != config.url);
         self.activate(config, now)?;
+        if moves {
+            self.reset_breaker()?; // nothing is known of the new receiver
+        }
         if self.is_fifo() != was_fifo {
             self.earliest = self.query_earliest()?;
         }
@@ -43,9 +47,7 @@ impl<S: Sql> Endpoint<S> {
             self.release_queue(now)?;
         } else if !could_send && self.can_send() {
             // Whoever enables an endpoint says that it is well again.
-            self.hold_until = 0;
-            self.slow = 0;
-            self.set_meta("hold", &frame::encode(&(0i64, 0u32)))?;
+            self.reset_breaker()?;
             self.failing_since = None;
             self.set_meta("failing", &frame::encode(&None::<i64>))?;
             self.earliest = self.query_earliest()?;
@@ -194,6 +196,11 @@ impl<S: Sql> Endpoint<S> {
         self.queue.push_back(Queued { delivery, payload, headers, since: now });
     }
 
+    fn enqueue_first(&mut self, now: i64, delivery: Delivery, payload: Vec<u8>, headers: Option<Headers>) {
+        self.enqueue(now, delivery, payload, headers);
+        self.queue.rotate_right(1);
+    }
+
     pub(super) fn note_newest(&mut self, msg_id: &str) {
         if self.newest.as_deref().is_none_or(|newest| newest < msg_id) {
             self.newest = Some(msg_id.to_owned());
@@ -241,7 +248,11 @@ impl<S: Sql> Endpoint<S> {
         let delivery =
             Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
         self.insert(&delivery, true)?;
-        self.enqueue(now, delivery, payload.into(), headers);
+        if self.breaker.asked_by_hand(now) {
+            self.enqueue_first(now, delivery, payload.into(), headers);
+        } else {
+            self.enqueue(now, delivery, payload.into(), headers);
+        }
         Ok((true, self.settled(now, rng)?))
     }
 

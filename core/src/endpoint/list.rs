@@ -134,7 +134,7 @@ impl<S: Sql> Endpoint<S> {
 
     /// Attempts in a period (to the hour), and what waits now. Where the hours are asked for, also the time of the
     /// oldest message that waits.
-    pub fn statistics(&self, ask: &StatsAsk) -> Result<StatsAnswer, SqlError> {
+    pub fn statistics(&self, now: i64, ask: &StatsAsk) -> Result<StatsAnswer, SqlError> {
         let Totals { success, fail, exhausted, filtered } =
             self.stats.totals(&self.sql, ask.since, ask.until)?;
         let rows = self.sql.query(
@@ -142,7 +142,9 @@ impl<S: Sql> Endpoint<S> {
              FROM delivery WHERE slot > 0",
             &[],
         )?;
-        let mut answer = StatsAnswer { success, fail, exhausted, filtered, ..StatsAnswer::default() };
+        let open_until = self.breaker.told(now);
+        let mut answer =
+            StatsAnswer { success, fail, exhausted, filtered, open_until, ..StatsAnswer::default() };
         if let Some(mut row) = rows.into_iter().next() {
             (answer.pending, answer.sending) = (row.int(0)?, row.int(1)?);
             answer.oldest = row.opt_text(2)?.and_then(|oldest| id::millis(id::MESSAGE, &oldest));

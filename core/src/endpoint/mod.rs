@@ -13,6 +13,7 @@
 //! A storage error leaves memory and tables possibly apart: the owner then drops the object and opens it
 //! again.
 
+mod breaker;
 mod exchange;
 mod intake;
 mod line;
@@ -40,8 +41,9 @@ use crate::pace::{Pace, Window};
 use crate::plugin::{Attached, Subject};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
+use breaker::Breaker;
 use line::{Next, Together};
-use plugins::{Breaker, Ready};
+use plugins::{PluginBreaker, Ready};
 use sender::{Draft, Sender};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -60,9 +62,6 @@ pub const QUEUE_MAX_BYTES: usize = 8 * 1024 * 1024;
 const TIMER_MAX_MS: i64 = 60_000;
 /// How long to wait before a report is sent again.
 const REPORT_RETRY_MS: i64 = 15_000;
-/// The first pause of an endpoint that says it is overloaded; doubles up to [`SLOW_MAX_MS`].
-const SLOW_BASE_MS: i64 = 1_000;
-const SLOW_MAX_MS: i64 = 60_000;
 
 /// What the platform has to do, once this turn's writes are durable.
 #[derive(Debug, Default)]
@@ -162,16 +161,13 @@ pub struct Endpoint<S> {
     /// Past their plugins, waiting for the pace.
     ready: VecDeque<Ready>,
     /// By the plugin's place in the list.
-    breakers: Vec<Breaker>,
+    plugin_breakers: Vec<PluginBreaker>,
     in_flight: HashMap<String, InFlight>,
     /// How many of `in_flight` are answered.
     answered: usize,
     /// One for each pace; a request starts when all of them let it.
     windows: Vec<Window>,
-    /// No request is started before this time.
-    hold_until: i64,
-    /// How often in a row the receiver said that it is overloaded.
-    slow: u32,
+    breaker: Breaker,
     failing_since: Option<i64>,
     /// The App was told "enough".
     told_enough: bool,
@@ -250,12 +246,11 @@ impl<S: Sql> Endpoint<S> {
             loading: Vec::new(),
             passing: HashMap::new(),
             ready: VecDeque::new(),
-            breakers: Vec::new(),
+            plugin_breakers: Vec::new(),
             in_flight: HashMap::new(),
             answered: 0,
             windows: Vec::new(),
-            hold_until: 0,
-            slow: 0,
+            breaker: Breaker::default(),
             failing_since: None,
             told_enough: false,
             earliest: None,
@@ -282,11 +277,7 @@ impl<S: Sql> Endpoint<S> {
                     let config = frame::decode(&value).map_err(SqlError)?;
                     self.activate(config, now)?;
                 }
-                "hold" => {
-                    let (until, slow): (i64, u32) = frame::decode(&value).map_err(SqlError)?;
-                    self.hold_until = until;
-                    self.slow = slow;
-                }
+                "hold" => self.breaker = frame::decode(&value).map_err(SqlError)?,
                 "failing" => self.failing_since = frame::decode(&value).map_err(SqlError)?,
                 "counted" => self.stats.counted_to = frame::decode(&value).map_err(SqlError)?,
                 _ => {}
@@ -524,7 +515,7 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn max_in_flight(&self) -> usize {
-        if self.slow > 0 || self.is_fifo() {
+        if !self.breaker.is_closed() || self.is_fifo() {
             return 1; // one request probes whether the receiver has recovered
         }
         let own = self.active.as_ref().and_then(|a| a.config.max_in_flight).unwrap_or(u32::MAX);
@@ -540,7 +531,7 @@ impl<S: Sql> Endpoint<S> {
     /// The earliest time at which the pace and the receiver's wishes let a request start.
     fn gate(&self, now: i64) -> i64 {
         let paced = self.windows.iter().map(|window| window.ready_at(now)).max().unwrap_or(now);
-        paced.max(self.hold_until).max(self.plugins_hold_until()).max(now)
+        paced.max(self.breaker.until()).max(self.plugins_hold_until()).max(now)
     }
 
     /// How much longer than a request a lease lasts.
@@ -551,7 +542,7 @@ impl<S: Sql> Endpoint<S> {
     /// How many deliveries memory may hold on top of those under way: what can be expected to start while
     /// its lease lasts.
     fn room_for_queue(&self, now: i64) -> usize {
-        if self.hold_until > now || self.slow > 0 {
+        if self.breaker.holds_back(now) {
             return self.together().max(2);
         }
         let paces = self.active.iter().flat_map(|active| &active.sender.paces);

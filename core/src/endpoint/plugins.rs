@@ -64,7 +64,7 @@ pub(super) struct Ready {
 
 /// A plugin's failures in a row, and what follows. In memory alone: what was lost is soon learnt again.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Breaker {
+pub(super) struct PluginBreaker {
     failures: u32,
     /// It rests until this time.
     until: i64,
@@ -72,7 +72,7 @@ pub(super) struct Breaker {
     told_until: i64,
 }
 
-impl Breaker {
+impl PluginBreaker {
     /// Notes a failure; whether the tenant is to be told.
     fn failed(&mut self, now: i64) -> bool {
         // What was on its way when the rest began says nothing new.
@@ -108,7 +108,7 @@ impl<S: Sql> Endpoint<S> {
         let subject = self.subject(&delivery, payload, headers);
         let Some(active) = &self.active else { return Ok(()) };
         let resting = active.plugins.iter().enumerate().map(|(place, plugin)| {
-            plugin.on_error != OnError::Hold && self.breakers.get(place).is_some_and(|b| now < b.until)
+            plugin.on_error != OnError::Hold && self.plugin_breakers.get(place).is_some_and(|b| now < b.until)
         });
         let chain = Chain::new(Rc::clone(&active.plugins), subject).without(resting.collect());
         self.passing.insert(delivery.key.clone(), delivery.slot);
@@ -119,7 +119,8 @@ impl<S: Sql> Endpoint<S> {
     /// Until when nothing passes, since a plugin rests whose attachment says hold.
     pub(super) fn plugins_hold_until(&self) -> i64 {
         let plugins = self.active.iter().flat_map(|active| active.plugins.iter());
-        let holding = plugins.zip(&self.breakers).filter(|(plugin, _)| plugin.on_error == OnError::Hold);
+        let holding =
+            plugins.zip(&self.plugin_breakers).filter(|(plugin, _)| plugin.on_error == OnError::Hold);
         holding.map(|(_, breaker)| breaker.until).max().unwrap_or(0)
     }
 
@@ -135,9 +136,10 @@ impl<S: Sql> Endpoint<S> {
         if self.active.as_ref().is_none_or(|active| *active.plugins != *plugins) {
             return Ok(());
         }
-        self.breakers.resize(plugins.len(), Breaker::default());
+        self.plugin_breakers.resize(plugins.len(), PluginBreaker::default());
         for (place, fault) in ran {
-            let (Some(plugin), Some(breaker)) = (plugins.get(place), self.breakers.get_mut(place)) else {
+            let (Some(plugin), Some(breaker)) = (plugins.get(place), self.plugin_breakers.get_mut(place))
+            else {
                 continue;
             };
             match fault.filter(|fault| !fault.own || plugin.on_error == OnError::Hold) {
@@ -206,7 +208,7 @@ impl<S: Sql> Endpoint<S> {
 
     /// The plugins were changed: what they held is due now.
     pub(super) fn release_held(&mut self, now: i64) -> Result<(), SqlError> {
-        self.breakers.clear();
+        self.plugin_breakers.clear();
         self.sql.exec(
             "UPDATE delivery SET slot = ?1, held = 0 WHERE slot > ?1 AND held = 1 AND leased = 0",
             &[Value::Int(now)],

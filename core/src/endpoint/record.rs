@@ -1,7 +1,7 @@
 //! What comes back from a receiver, and what follows from it.
 
 use super::exchange::kept_lines;
-use super::{Attempt, Delivery, Effects, Endpoint, SLOW_BASE_MS, SLOW_MAX_MS};
+use super::{Attempt, Delivery, Effects, Endpoint};
 use crate::frame::{self, ReportKind};
 use crate::id;
 use crate::operational::FAILING_AT;
@@ -10,7 +10,6 @@ use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 
 /// At most so many bytes of an answer's body are kept.
 pub const RESPONSE_MAX: usize = 16 * 1024;
@@ -236,16 +235,16 @@ impl<S: Sql> Endpoint<S> {
         rng: &mut impl Entropy,
         results: &[AttemptResult],
     ) -> Result<(), SqlError> {
-        let mut rows = Vec::with_capacity(results.len());
+        let mut rows = String::new();
         for result in results {
             let delivery = &result.delivery;
             let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
             let (code, _, response) = describe(&result.outcome);
             let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);
             self.stats.success(result.started_at, result.duration_ms, attempt_id.clone());
-            rows.push(json!([
+            let row = (
                 delivery.slot,
-                delivery.key,
+                &delivery.key,
                 attempt_id,
                 delivery.made.saturating_add(1),
                 late,
@@ -253,23 +252,30 @@ impl<S: Sql> Endpoint<S> {
                 response,
                 result.started_at,
                 result.duration_ms,
-                result.url,
-                delivery.plugins,
+                &result.url,
+                &delivery.plugins,
                 result.held(false),
-                result.headers(),
-            ]));
+            );
+            let row = serde_json::to_string(&row).map_err(|error| SqlError(error.to_string()))?;
+            // The headers are JSON already. Where there are none, the place after the last is NULL.
+            let before = if rows.is_empty() { "[" } else { "," };
+            rows.extend([before, row.strip_suffix(']').unwrap_or_default()]);
+            if let Some(headers) = result.headers() {
+                rows.extend([",", &headers]);
+            }
+            rows.push(']');
         }
-        let rows = serde_json::Value::Array(rows).to_string();
+        rows.push(']');
         self.sql.exec(
             "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
                 late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
                 started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9,
-                plugins = r.value->>10, held = r.value->>11, headers = r.value->>12
+                plugins = r.value->>10, held = r.value->>11, headers = r.value->12
              FROM json_each(?1) AS r
              WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
             &[Value::Text(&rows)],
         )?;
-        self.recovered()
+        self.recovered(results.iter().filter(|result| !result.rode).map(|result| result.started_at))
     }
 
     fn record_one(
@@ -289,7 +295,7 @@ impl<S: Sql> Endpoint<S> {
         if self.succeeded(&result.outcome) {
             let record = Record { status: SUCCESS, code, response: &response, next_at: None, held: false };
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
-            self.recovered()?;
+            self.recovered(std::iter::once(result.started_at).filter(|_| ours && !result.rode))?;
             self.stats.success(result.started_at, result.duration_ms, self.attempt_ids_last());
             if ended && is_recovery(delivery) {
                 let msg_id = delivery.msg_id.clone();
@@ -298,8 +304,13 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         }
         let asked = retry_after.as_deref().and_then(|text| retry::retry_after(text, now));
-        if ours {
-            self.slow_down(now, result.started_at, code, asked)?;
+        // What was not sent says nothing of the receiver, and all that went in one request say one thing.
+        let speaks =
+            ours && !result.rode && !matches!(result.outcome, AttemptOutcome::Failed(Failure::Refused(_)));
+        if speaks
+            && self.breaker.failed(now, self.deployment.breaker_failures, result.started_at, code, asked)
+        {
+            self.save_breaker()?;
         }
         let failed = Failed { code, response: &response, asked, held: false, unit };
         self.record_failure(now, rng, result, &failed, ours, effects)?;
@@ -482,42 +493,16 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    fn recovered(&mut self) -> Result<(), SqlError> {
+    /// Requests that were started then got through.
+    fn recovered(&mut self, started_at: impl Iterator<Item = i64>) -> Result<(), SqlError> {
         if self.failing_since.take().is_some() {
             self.set_meta("failing", &frame::encode(&None::<i64>))?;
         }
-        if self.slow > 0 {
-            self.slow = 0;
-            // What the receiver asked for still stands: the success was under way before.
-            self.set_meta("hold", &frame::encode(&(self.hold_until, 0u32)))?;
+        let mut closed = false;
+        for at in started_at {
+            closed |= self.breaker.succeeded(at);
         }
-        Ok(())
-    }
-
-    /// 429, 502 and 504 speak for the whole receiver: nothing is started for a while, then one request
-    /// probes. `Retry-After` sets the while; otherwise it doubles from one second to one minute.
-    fn slow_down(
-        &mut self,
-        now: i64,
-        started_at: i64,
-        code: u16,
-        asked: Option<i64>,
-    ) -> Result<(), SqlError> {
-        if !matches!(code, 429 | 502 | 504) {
-            return Ok(());
-        }
-        // Requests that were under way together speak of the same moment: they do not add up.
-        let again = started_at < self.hold_until;
-        if !again {
-            self.slow = self.slow.saturating_add(1);
-        }
-        let pause = asked.unwrap_or_else(|| retry::doubled(SLOW_BASE_MS, self.slow, SLOW_MAX_MS));
-        let until = now.saturating_add(pause);
-        if !again || asked.is_some_and(|_| until > self.hold_until) {
-            self.hold_until = until.max(self.hold_until);
-            self.set_meta("hold", &frame::encode(&(self.hold_until, self.slow)))?;
-        }
-        Ok(())
+        if closed { self.save_breaker() } else { Ok(()) }
     }
 
     fn failed(&mut self, now: i64, code: u16, effects: &mut Effects) -> Result<(), SqlError> {

@@ -1,74 +1,83 @@
 //! What is done on the page of an endpoint.
 
-use super::{Done, ask, chosen, json_field, lines_field, number, then, wrong};
+use super::{Planned, Shows, Step, call, chosen, go, json_field, lines_field, nothing, number, show, wrong};
 use crate::data::{base, items, link, text, words};
 use crate::session::Session;
 use crate::view::{self, hidden};
-use crate::{Api, PREFIX, Page, Request};
+use crate::{PREFIX, Page, Request};
 use maud::html;
 use serde_json::{Map, Value, json};
 
 /// What can be sent again.
 const AGAIN: [&str; 3] = ["recover", "replay-missing", "bulk-replay"];
 
-pub(super) async fn on_endpoint<A: Api>(
-    api: &A,
-    session: &Session,
-    request: &Request,
-    app: &str,
+pub(super) fn planned<'a>(
+    session: &'a Session,
+    request: &'a Request,
+    app: &'a str,
     id: &str,
-    what: &str,
-) -> Done {
+    what: &'a str,
+) -> Planned<'a> {
     let own = base(app, &["endpoint", id]);
     let here = link(&["app", app, "endpoint", id]);
-    let back = |_: &Value| here.clone();
     match what {
         "toggle" | "pause" => {
             let set = |name: &str| Some((name.to_owned(), json!(request.field(name)? == "true")));
             let body: Map<String, Value> = ["disabled", "paused"].into_iter().filter_map(set).collect();
-            then(api, request, ("PATCH", &own, Some(Value::Object(body))), &back).await
+            go("PATCH", own, Some(Value::Object(body)), here)
         }
-        "edit" => then(api, request, ("PATCH", &own, Some(edited(request)?)), &back).await,
+        "edit" => go("PATCH", own, Some(edited(request)?), here),
         "delete" => {
             let to = if session.app.is_some() { PREFIX.to_owned() } else { link(&["app", app]) };
-            then(api, request, ("DELETE", &own, None), &|_| to.clone()).await
+            go("DELETE", own, None, to)
         }
-        "secret" => {
-            let secret = ask(api, "GET", &format!("{own}/secret"), None).await?;
-            Ok(Page::html(200, view::secret(text(&secret, "key"), "The secret that signs:")))
-        }
+        "secret" => show("GET", format!("{own}/secret"), None, view::secret),
         "rotate" => {
-            let secret = ask(api, "POST", &format!("{own}/secret/rotate"), Some(json!({}))).await?;
-            let sentence = "The new secret. For 24 hours the old one signs beside it; give the receiver the new one by then.";
-            Ok(Page::html(200, view::secret(text(&secret, "key"), sentence)))
+            let body = json!({ "gracePeriodSeconds": number(request, "grace") });
+            show("POST", format!("{own}/secret/rotate"), Some(body), |secret| {
+                view::secret_of(
+                    text(secret, "key"),
+                    "The new secret. Give it to the receiver while the old one signs, too.",
+                )
+            })
         }
         "header" => {
             let name = request.field("name").unwrap_or_default();
             let body = json!({ "headers": { name: request.field("value") } });
-            then(api, request, ("PATCH", &format!("{own}/headers"), Some(body)), &back).await
+            go("PATCH", format!("{own}/headers"), Some(body), here)
         }
         "plugin" | "plugin-up" | "plugin-down" | "plugin-off" => {
-            let attached = ask(api, "GET", &format!("{own}/plugins"), None).await?;
-            let body = rearranged(request, what, items(&attached, "plugins").to_vec())?;
-            then(api, request, ("PUT", &format!("{own}/plugins"), Some(body)), &back).await
+            let path = format!("{own}/plugins");
+            Ok(Step::After(
+                path.clone(),
+                Box::new(move |attached| {
+                    let body = rearranged(request, what, items(attached, "plugins").to_vec())?;
+                    Ok(call("PUT", path, Some(body), Shows::Page(here)))
+                }),
+            ))
         }
-        "test" => test(api, request, app, &own).await,
-        "count" => count(api, session, request, &own, &here).await,
+        "test" => {
+            let mut body = chosen(request, &["eventType"]);
+            body.extend(json_field(request, "payload")?.map(|payload| ("payload".to_owned(), payload)));
+            show("POST", format!("{own}/send-example"), Some(Value::Object(body)), move |sent| {
+                let message = link(&["app", app, "message", text(sent, "id")]);
+                html! { p role="status" { "Sent. " a href=(message) { "See what comes of it" } } }
+            })
+        }
+        // How many messages would be sent again.
+        "count" => {
+            let Again { kind, body, fields } = again(request)?;
+            show("POST", format!("{own}/{kind}?dry_run=true"), Some(body), move |count| {
+                let asked = fields.into_iter().map(|(name, value)| hidden(name, value)).collect();
+                view::counted(session, format!("{here}/replay"), count, ["message", "messages"], asked)
+            })
+        }
         "replay" => {
             let Again { kind, body, .. } = again(request)?;
-            let task = ask(api, "POST", &format!("{own}/{kind}"), Some(body)).await?;
-            Ok(Page::html(200, view::task(&task)))
+            show("POST", format!("{own}/{kind}"), Some(body), view::task)
         }
-        _ => Err(Page::refused(404, "There is no such action.")),
+        _ => Err(nothing()),
     }
-}
-
-async fn test<A: Api>(api: &A, request: &Request, app: &str, own: &str) -> Done {
-    let mut body = chosen(request, &["eventType"]);
-    body.extend(json_field(request, "payload")?.map(|payload| ("payload".to_owned(), payload)));
-    let sent = ask(api, "POST", &format!("{own}/send-example"), Some(Value::Object(body))).await?;
-    let message = link(&["app", app, "message", text(&sent, "id")]);
-    Ok(Page::html(200, html! { p role="status" { "Sent. " a href=(message) { "See what comes of it" } } }))
 }
 
 /// What the form of sending again asks.
@@ -93,14 +102,6 @@ fn again(request: &Request) -> Result<Again<'_>, Page> {
     let names = ["what", "since", "until", "eventTypes", "channel", "tag", "status"];
     let fields = names.into_iter().filter_map(|name| Some((name, request.field(name)?))).collect();
     Ok(Again { kind, body: Value::Object(body), fields })
-}
-
-/// How many messages would be sent again.
-async fn count<A: Api>(api: &A, session: &Session, request: &Request, own: &str, here: &str) -> Done {
-    let Again { kind, body, fields } = again(request)?;
-    let count = ask(api, "POST", &format!("{own}/{kind}?dry_run=true"), Some(body)).await?;
-    let asked = fields.into_iter().map(|(name, value)| hidden(name, value)).collect();
-    Ok(Page::html(200, view::counted(session, format!("{here}/replay"), &count, asked)))
 }
 
 /// An endpoint's plugins after one was attached, changed, moved or detached, to be put.

@@ -1,7 +1,9 @@
-//! What the buttons and forms do: each is one call of the API, or a few, and tells in place what came of it.
+//! What the buttons and forms do. An action is one call of the API, sometimes after a look at what there is, and what is
+//! then shown: it says so, and [`act`] does it. (What only says what to do is a fraction of the code that does it.)
 
 mod app;
 mod endpoint;
+mod messages;
 mod plugin;
 mod source;
 mod tenant;
@@ -10,56 +12,142 @@ use crate::data::{base, link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Answer, Api, Page, Request};
-use app::{delete_app, edit_app, new_app, new_endpoint, portal};
-use endpoint::on_endpoint;
-use maud::html;
-use plugin::on_plugin;
+use maud::{Markup, html};
 use serde_json::{Map, Value, json};
-use source::{accept, delete_source, edit_source, new_source, rotate_token};
+
+/// A page, or one that says why not.
+type Done = Result<Page, Page>;
+/// What is to be done, or why not.
+type Planned<'a> = Result<Step<'a>, Page>;
+
+/// What an action does.
+enum Step<'a> {
+    /// One call.
+    Call(Call<'a>),
+    /// What depends on what the API says at this path.
+    After(String, Box<dyn Asks<'a> + 'a>),
+}
+
+/// Makes the call of what was read.
+trait Asks<'a>: FnOnce(&Value) -> Result<Call<'a>, Page> {}
+impl<'a, F: FnOnce(&Value) -> Result<Call<'a>, Page>> Asks<'a> for F {}
+
+/// A call of the API, and what is shown of its answer.
+struct Call<'a> {
+    method: &'static str,
+    path: String,
+    body: Vec<u8>,
+    shows: Shows<'a>,
+}
+
+/// What is shown of an answer.
+enum Shows<'a> {
+    /// The page with this path.
+    Page(String),
+    /// The page below this path that the answer's member of this name names.
+    Below(String, &'static str),
+    /// This, in place.
+    Piece(Box<dyn FnOnce(&Value) -> Markup + 'a>),
+}
+
+/// A call of which a page is shown.
+fn call<'a>(method: &'static str, path: String, body: Option<Value>, shows: Shows<'a>) -> Call<'a> {
+    Call { method, path, body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(), shows }
+}
+
+/// A call after which a page is shown.
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+fn go<'a>(method: &'static str, path: String, body: Option<Value>, to: String) -> Planned<'a> {
+    Ok(Step::Call(call(method, path, body, Shows::Page(to))))
+}
+
+/// A call whose answer is shown in place.
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+fn show<'a>(
+    method: &'static str,
+    path: String,
+    body: Option<Value>,
+    piece: impl FnOnce(&Value) -> Markup + 'a,
+) -> Planned<'a> {
+    Ok(Step::Call(call(method, path, body, Shows::Piece(Box::new(piece)))))
+}
+
+/// Makes something, and shows its page.
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+fn make<'a>(path: &str, body: Map<String, Value>, above: String, name: &'static str) -> Planned<'a> {
+    Ok(Step::Call(call("POST", path.to_owned(), Some(Value::Object(body)), Shows::Below(above, name))))
+}
 
 /// Does what the form asks.
 pub(crate) async fn act<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
     let done = match request.parts().as_slice() {
-        ["new-app"] => new_app(api, request).await,
-        ["portal"] => portal(api, request, request.field("app").unwrap_or_default()).await,
-        ["expire"] => tenant::expire(api, request).await,
-        ["new-source"] => new_source(api, request).await,
-        ["app", app, "new-endpoint"] => new_endpoint(api, request, app).await,
-        ["app", app, "portal"] => portal(api, request, app).await,
-        ["app", app, "edit-app"] => edit_app(api, request, app).await,
-        ["app", app, "delete-app"] => delete_app(api, request, app).await,
-        ["app", source, "edit-source"] => edit_source(api, request, source).await,
-        ["app", source, "rotate-token"] => rotate_token(api, source).await,
-        ["app", source, "delete-source"] => delete_source(api, request, source).await,
-        ["app", source, "rejected", id, "accept"] => accept(api, source, id).await,
-        ["app", app, "message", id, "resend"] => resend(api, request, app, id).await,
-        ["app", app, "endpoint", id, what] => on_endpoint(api, session, request, app, id, what).await,
-        ["new-plugin"] => on_plugin(api, request, request.field("name").unwrap_or_default(), "upload").await,
-        ["plugin", name, what] => on_plugin(api, request, name, what).await,
-        ["new-event-type"] => tenant::new_event_type(api, request).await,
-        ["import"] => tenant::import(api, request).await,
-        ["event-type", name, what] => tenant::on_event_type(api, request, name, what).await,
-        ["new-operational"] => tenant::new_operational(api, request).await,
-        ["operational", id, what] => tenant::on_operational(api, request, id, what).await,
-        ["task", id, "cancel"] => cancel(api, id).await,
-        _ => Err(Page::refused(404, "There is no such action.")),
+        ["app", app, "messages", "count"] => messages::count(api, session, request, app).await,
+        ["app", app, "messages", "replay"] => messages::replay(api, request, app).await,
+        parts => carry_out(api, request, planned(session, request, parts)).await,
     };
     done.unwrap_or_else(|refusal| refusal)
 }
 
-/// A page, or one that says why not.
-type Done = Result<Page, Page>;
-
-async fn cancel<A: Api>(api: &A, id: &str) -> Done {
-    let own = path(&["background-task", id]);
-    ask(api, "POST", &format!("{own}/cancel"), None).await?;
-    Ok(Page::html(200, view::task(&ask(api, "GET", &own, None).await?)))
+fn planned<'a>(session: &'a Session, request: &'a Request, parts: &[&'a str]) -> Planned<'a> {
+    match *parts {
+        ["new-app"] => make("app", chosen(request, &["name", "uid"]), link(&["app"]), "id"),
+        ["portal"] => app::portal(request, request.field("app").unwrap_or_default()),
+        ["expire"] => tenant::expire(request),
+        ["new-source"] => source::new(request),
+        ["app", app, "new-endpoint"] => app::new_endpoint(request, app),
+        ["app", app, "portal"] => app::portal(request, app),
+        ["app", app, "edit-app"] => app::edit(request, app),
+        ["app", app, "delete-app"] => go("DELETE", path(&["app", app]), None, crate::PREFIX.to_owned()),
+        ["app", source, "edit-source"] => source::edit(request, source),
+        ["app", source, "rotate-token"] => source::rotate_token(request, source),
+        ["app", source, "delete-source"] => go("DELETE", base(source, &[]), None, link(&["sources"])),
+        ["app", source, "rejected", id, "accept"] => source::accept(source, id),
+        ["app", app, "message", id, "resend"] => {
+            let endpoint = request.field("endpoint").unwrap_or_default();
+            show("POST", base(app, &["msg", id, "endpoint", endpoint, "resend"]), None, |_| {
+                said("It is sent again. The attempt shows below in a moment.")
+            })
+        }
+        ["app", app, "endpoint", id, what] => endpoint::planned(session, request, app, id, what),
+        ["new-plugin"] => plugin::planned(request, request.field("name").unwrap_or_default(), "upload"),
+        ["plugin", name, what] => plugin::planned(request, name, what),
+        ["new-event-type"] => tenant::new_event_type(request),
+        ["import"] => tenant::import(request),
+        ["event-type", name, what] => tenant::on_event_type(request, name, what),
+        ["new-operational"] => tenant::new_operational(request),
+        ["operational", id, what] => tenant::on_operational(id, what),
+        ["task", id, "cancel"] => show("POST", path(&["background-task", id, "cancel"]), None, view::task),
+        _ => Err(nothing()),
+    }
 }
 
-/// A call that has to succeed: its answer, or in place why not.
-async fn ask<A: Api>(api: &A, method: &str, path: &str, body: Option<Value>) -> Result<Value, Page> {
-    let answer = api.call(method, path, body).await;
-    if answer.is_ok() { Ok(answer.body) } else { Err(fault(&answer)) }
+async fn carry_out<A: Api>(api: &A, request: &Request, step: Planned<'_>) -> Done {
+    let Call { method, path, body, shows } = match step? {
+        Step::Call(call) => call,
+        Step::After(path, call) => {
+            let answer = api.call("GET", &path, None).await;
+            if !answer.is_ok() {
+                return Err(fault(&answer));
+            }
+            call(&answer.body)?
+        }
+    };
+    let answer = api.send(method, &path, body).await;
+    let to = match shows {
+        Shows::Piece(_) if !answer.is_ok() => return Err(fault(&answer)),
+        Shows::Piece(piece) => return Ok(Page::html(200, piece(&answer.body))),
+        Shows::Page(to) => to,
+        Shows::Below(above, name) => format!("{above}/{}", crate::data::path(&[text(&answer.body, name)])),
+    };
+    match (answer.is_ok(), request.partial) {
+        (true, partial) => Ok(Page::go_or_load(&to, partial)),
+        (false, true) => Err(fault(&answer)),
+        (false, false) => Err(Page::refused(answer.status, &answer.sentence())),
+    }
+}
+
+fn nothing() -> Page {
+    Page::refused(404, "There is no such action.")
 }
 
 /// In place, why not.
@@ -72,24 +160,9 @@ fn wrong(status: u16, sentence: &str) -> Page {
     Page::html(status, html! { p.fault role="alert" { (sentence) } })
 }
 
-/// In place, what was done.
-fn said(sentence: &str) -> Page {
-    Page::html(200, html! { p role="status" { (sentence) } })
-}
-
-/// On to a page once this is done, or why not.
-async fn then<A: Api>(
-    api: &A,
-    request: &Request,
-    (method, path, body): (&str, &str, Option<Value>),
-    to: &dyn Fn(&Value) -> String,
-) -> Done {
-    let answer = api.call(method, path, body).await;
-    match (answer.is_ok(), request.partial) {
-        (true, partial) => Ok(Page::go_or_load(&to(&answer.body), partial)),
-        (false, true) => Err(fault(&answer)),
-        (false, false) => Err(Page::refused(answer.status, &answer.sentence())),
-    }
+/// What was done.
+fn said(sentence: &str) -> Markup {
+    html! { p role="status" { (sentence) } }
 }
 
 /// The fields of a form that have a value, as a JSON object.
@@ -117,15 +190,4 @@ fn number(request: &Request, name: &str) -> Value {
 fn lines_field(request: &Request, name: &str) -> Result<Map<String, Value>, Page> {
     crate::data::pairs(request.field(name).unwrap_or_default())
         .map_err(|line| wrong(422, &format!("Write a line each, name: value. This is none: {line}")))
-}
-
-async fn resend<A: Api>(api: &A, request: &Request, app: &str, id: &str) -> Done {
-    let endpoint = request.field("endpoint").unwrap_or_default();
-    ask(api, "POST", &base(app, &["msg", id, "endpoint", endpoint, "resend"]), None).await?;
-    Ok(said("It is sent again. The attempt shows below in a moment."))
-}
-
-/// The page of an endpoint, to go on to.
-fn endpoint_page(app: &str, endpoint: &Value) -> String {
-    link(&["app", app, "endpoint", text(endpoint, "id")])
 }

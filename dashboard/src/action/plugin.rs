@@ -1,39 +1,31 @@
 //! What is done with plugins: uploads, versions, test runs.
 
-use super::{Done, ask, fault, json_field, lines_field, then, wrong};
+use super::{Call, Planned, Shows, Step, go, json_field, lines_field, nothing, show, wrong};
 use crate::data::{link, path};
-use crate::view;
-use crate::{Api, Page, Request};
+use crate::{Page, Request, view};
 use serde_json::{Value, json};
 
-pub(super) async fn on_plugin<A: Api>(api: &A, request: &Request, name: &str, what: &str) -> Done {
+pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<'a> {
     let own = path(&["plugin", name]);
     let here = link(&["plugin", name]);
     let version = request.field("version").unwrap_or_default();
     match what {
         "upload" => {
             let module = request.file("wasm").ok_or_else(|| wrong(422, "Choose a .wasm file."))?;
-            let answer = api.send("PUT", &own, module.to_vec()).await;
-            if answer.is_ok() { Ok(Page::go_or_load(&here, request.partial)) } else { Err(fault(&answer)) }
+            Ok(Step::Call(Call { method: "PUT", path: own, body: module.to_vec(), shows: Shows::Page(here) }))
         }
-        "current" => {
-            let body = json!({ "version": version });
-            then(api, request, ("POST", &format!("{own}/current"), Some(body)), &|_| here.clone()).await
-        }
-        "delete-version" => {
-            let version = path(&["plugin", name, "version", version]);
-            then(api, request, ("DELETE", &version, None), &|_| here.clone()).await
-        }
+        "current" => go("POST", format!("{own}/current"), Some(json!({ "version": version })), here),
+        "delete-version" => go("DELETE", path(&["plugin", name, "version", version]), None, here),
         "delete" => {
             let force = if request.ticked("force") { "?force=true" } else { "" };
-            then(api, request, ("DELETE", &format!("{own}{force}"), None), &|_| link(&["plugins"])).await
+            go("DELETE", format!("{own}{force}"), None, link(&["plugins"]))
         }
-        "test" => test(api, request, &own).await,
-        _ => Err(Page::refused(404, "There is no such action.")),
+        "test" => show("POST", format!("{own}/test"), Some(test(request)?), view::tested),
+        _ => Err(nothing()),
     }
 }
 
-async fn test<A: Api>(api: &A, request: &Request, own: &str) -> Done {
+fn test(request: &Request) -> Result<Value, Page> {
     let mut body = json!({
         "version": request.field("version"),
         "config": json_field(request, "config")?,
@@ -50,6 +42,5 @@ async fn test<A: Api>(api: &A, request: &Request, own: &str) -> Done {
     if let (Some(body), Value::Object(made)) = (body.as_object_mut(), made) {
         body.extend(made);
     }
-    let report = ask(api, "POST", &format!("{own}/test"), Some(body)).await?;
-    Ok(Page::html(200, view::tested(&report)))
+    Ok(body)
 }

@@ -1,9 +1,8 @@
 //! What is done with sources.
 
-use super::{Done, ask, chosen, json_field, lines_field, number, said, then};
-use crate::data::{base, items, link, path, text, words};
-use crate::view;
-use crate::{Api, Page, Request};
+use super::{Planned, Shows, Step, call, chosen, json_field, lines_field, make, number, said, show};
+use crate::data::{base, link, query, text, texts, words};
+use crate::{Page, Request, view};
 use maud::html;
 use serde_json::{Map, Value, json};
 
@@ -31,44 +30,40 @@ fn settings(request: &Request, before: &Value) -> Result<Map<String, Value>, Pag
     Ok(body)
 }
 
-pub(super) async fn new_source<A: Api>(api: &A, request: &Request) -> Done {
+pub(super) fn new<'a>(request: &Request) -> Planned<'a> {
     let mut body = settings(request, &Value::Null)?;
     body.extend(chosen(request, &["type", "uid"]));
-    let call = ("POST", "ingest/source", Some(Value::Object(body)));
-    then(api, request, call, &|source| link(&["app", text(source, "id")])).await
+    make("ingest/source", body, link(&["app"]), "id")
 }
 
-pub(super) async fn edit_source<A: Api>(api: &A, request: &Request, source: &str) -> Done {
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+pub(super) fn edit<'a>(request: &'a Request, source: &'a str) -> Planned<'a> {
     let own = base(source, &[]);
-    let before = ask(api, "GET", &own, None).await?;
-    let mut body = settings(request, &before)?;
-    for name in ["uid", "metadata", "type"] {
-        body.insert(name.to_owned(), before.get(name).cloned().unwrap_or_default());
-    }
-    then(api, request, ("PUT", &own, Some(Value::Object(body))), &|_| link(&["app", source])).await
+    let changed = move |before: &Value| {
+        let mut body = settings(request, before)?;
+        for name in ["uid", "metadata", "type"] {
+            body.insert(name.to_owned(), before.get(name).cloned().unwrap_or_default());
+        }
+        Ok(call("PUT", base(source, &[]), Some(Value::Object(body)), Shows::Page(link(&["app", source]))))
+    };
+    Ok(Step::After(own, Box::new(changed)))
 }
 
-pub(super) async fn rotate_token<A: Api>(api: &A, source: &str) -> Done {
-    let rotated = ask(api, "POST", &base(source, &["token", "rotate"]), None).await?;
-    let sentence =
-        "The new URL. The one of before stays valid for two days: give the provider the new one by then.";
-    Ok(Page::html(200, view::secret(text(&rotated, "ingestUrl"), sentence)))
-}
-
-pub(super) async fn delete_source<A: Api>(api: &A, request: &Request, source: &str) -> Done {
-    then(api, request, ("DELETE", &base(source, &[]), None), &|_| link(&["sources"])).await
+pub(super) fn rotate_token<'a>(request: &Request, source: &str) -> Planned<'a> {
+    let grace = query(&[("grace_period_seconds", request.field("grace"))]);
+    show("POST", format!("{}?{grace}", base(source, &["token", "rotate"])), None, |rotated| {
+        let sentence = "The new URL. Give it to the provider while the one of before is valid, too.";
+        view::secret_of(text(rotated, "ingestUrl"), sentence)
+    })
 }
 
 /// Takes a rejected request as if its signature had been right.
-pub(super) async fn accept<A: Api>(api: &A, source: &str, id: &str) -> Done {
-    let taken =
-        ask(api, "POST", &path(&["ingest", "source", source, "rejected", id, "accept"]), None).await?;
-    let messages: Vec<&str> = items(&taken, "messages").iter().filter_map(Value::as_str).collect();
-    if messages.is_empty() {
-        return Ok(said("It is accepted. Nothing new came of it: these events were here already."));
-    }
-    Ok(Page::html(
-        200,
-        html! { p role="status" { "It is accepted, and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } },
-    ))
+pub(super) fn accept<'a>(source: &'a str, id: &str) -> Planned<'a> {
+    show("POST", base(source, &["rejected", id, "accept"]), None, move |taken| {
+        let messages = texts(taken, "messages");
+        if messages.is_empty() {
+            return said("It is accepted. Nothing new came of it: these events were here already.");
+        }
+        html! { p role="status" { "It is accepted, and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } }
+    })
 }

@@ -1,9 +1,8 @@
 //! What is done with what a tenant has once: event types, tokens, operational webhooks.
 
-use super::{Done, ask, chosen, json_field, said, then};
+use super::{Planned, Shows, Step, call, chosen, go, json_field, make, nothing, said, show};
 use crate::data::{flag, items, link, path, text, words};
-use crate::view;
-use crate::{Api, Page, Request};
+use crate::{Page, Request, view};
 use serde_json::{Map, Value, json};
 
 /// What the form of an event type says.
@@ -16,78 +15,72 @@ fn content(request: &Request) -> Result<Map<String, Value>, Page> {
     Ok(body)
 }
 
-pub(super) async fn new_event_type<A: Api>(api: &A, request: &Request) -> Done {
+pub(super) fn new_event_type<'a>(request: &Request) -> Planned<'a> {
     let mut body = content(request)?;
     body.extend(chosen(request, &["name"]));
-    let call = ("POST", "event-type", Some(Value::Object(body)));
-    then(api, request, call, &|event| link(&["event-type", text(event, "name")])).await
+    make("event-type", body, link(&["event-type"]), "name")
 }
 
 /// Makes the event types of a provider.
-pub(super) async fn import<A: Api>(api: &A, request: &Request) -> Done {
+pub(super) fn import<'a>(request: &Request) -> Planned<'a> {
     let preset = request.field("preset").unwrap_or_default();
-    let to = path(&["preset", preset, "event-types"]);
-    then(api, request, ("POST", &to, None), &|_| link(&["event-types"])).await
+    go("POST", path(&["preset", preset, "event-types"]), None, link(&["event-types"]))
 }
 
-pub(super) async fn on_event_type<A: Api>(api: &A, request: &Request, name: &str, what: &str) -> Done {
+pub(super) fn on_event_type<'a>(request: &Request, name: &str, what: &str) -> Planned<'a> {
     let own = path(&["event-type", name]);
-    let all = |_: &Value| link(&["event-types"]);
+    let here = link(&["event-type", name]);
     match what {
-        "edit" => {
-            let body = Value::Object(content(request)?);
-            then(api, request, ("PATCH", &own, Some(body)), &|_| link(&["event-type", name])).await
-        }
+        "edit" => go("PATCH", own, Some(Value::Object(content(request)?)), here),
         "archive" => {
             let body = json!({ "archived": request.field("archived") == Some("true") });
-            then(api, request, ("PATCH", &own, Some(body)), &|_| link(&["event-type", name])).await
+            go("PATCH", own, Some(body), here)
         }
-        "delete" => then(api, request, ("DELETE", &format!("{own}?expunge=true"), None), &all).await,
-        _ => Err(Page::refused(404, "There is no such action.")),
+        "delete" => go("DELETE", format!("{own}?expunge=true"), None, link(&["event-types"])),
+        _ => Err(nothing()),
     }
 }
 
 /// Takes all tokens of an application back.
-pub(super) async fn expire<A: Api>(api: &A, request: &Request) -> Done {
+pub(super) fn expire<'a>(request: &Request) -> Planned<'a> {
     let app = request.field("app").unwrap_or_default();
-    ask(api, "POST", &format!("{}/expire-all", path(&["auth", "app", app])), Some(json!({ "expiry": 0 })))
-        .await?;
-    Ok(said("All tokens of this application are void. Elsewhere they may be believed for some seconds more."))
+    show("POST", path(&["auth", "app", app, "expire-all"]), Some(json!({ "expiry": 0 })), |_| {
+        said("All tokens of this application are void. Elsewhere they may be believed for some seconds more.")
+    })
 }
 
-pub(super) async fn new_operational<A: Api>(api: &A, request: &Request) -> Done {
+pub(super) fn new_operational<'a>(request: &Request) -> Planned<'a> {
     let mut body = chosen(request, &["url"]);
     let types = words(request.field("eventTypes").unwrap_or_default());
     if !types.is_empty() {
         body.insert("eventTypes".to_owned(), json!(types));
     }
-    let call = ("POST", "operational-webhook/endpoint", Some(Value::Object(body)));
-    then(api, request, call, &|_| link(&["settings"])).await
+    go("POST", "operational-webhook/endpoint".to_owned(), Some(Value::Object(body)), link(&["settings"]))
 }
 
-pub(super) async fn on_operational<A: Api>(api: &A, request: &Request, id: &str, what: &str) -> Done {
+pub(super) fn on_operational<'a>(id: &str, what: &str) -> Planned<'a> {
     let own = path(&["operational-webhook", "endpoint", id]);
-    let here = |_: &Value| link(&["settings"]);
+    let here = link(&["settings"]);
     match what {
-        "secret" => {
-            let secret = ask(api, "GET", &format!("{own}/secret"), None).await?;
-            Ok(Page::html(200, view::secret(text(&secret, "key"), "The secret that signs:")))
-        }
-        "delete" => then(api, request, ("DELETE", &own, None), &here).await,
+        "secret" => show("GET", format!("{own}/secret"), None, view::secret),
+        "delete" => go("DELETE", own, None, here),
         "toggle" => {
-            let before = ask(api, "GET", &own, None).await?;
-            let types = items(&before, "eventTypes");
-            let body = json!({
-                "url": text(&before, "url"),
-                "description": text(&before, "description"),
-                "uid": before.get("uid"),
-                "metadata": before.get("metadata"),
-                "throttleRate": before.get("throttleRate"),
-                "eventTypes": if types.is_empty() { Value::Null } else { json!(types) },
-                "disabled": !flag(&before, "disabled"),
-            });
-            then(api, request, ("PUT", &own, Some(body)), &here).await
+            let path = own.clone();
+            let toggled = |before: &Value| {
+                let types = items(before, "eventTypes");
+                let body = json!({
+                    "url": text(before, "url"),
+                    "description": text(before, "description"),
+                    "uid": before.get("uid"),
+                    "metadata": before.get("metadata"),
+                    "throttleRate": before.get("throttleRate"),
+                    "eventTypes": if types.is_empty() { Value::Null } else { json!(types) },
+                    "disabled": !flag(before, "disabled"),
+                });
+                Ok(call("PUT", path, Some(body), Shows::Page(here)))
+            };
+            Ok(Step::After(own, Box::new(toggled)))
         }
-        _ => Err(Page::refused(404, "There is no such action.")),
+        _ => Err(nothing()),
     }
 }

@@ -13,8 +13,9 @@ use weir_core::token::Claims;
 
 const NOW: i64 = 1_795_000_000_000;
 
-/// An application with one endpoint, whose lists are as the real ones.
+/// An application whose lists are as the real ones. Its endpoints get its messages in turn.
 struct World {
+    endpoints: usize,
     lists: RefCell<[Vec<(String, i64)>; 2]>,
     now: RefCell<i64>,
     rng: RefCell<Seeded>,
@@ -25,6 +26,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
+            endpoints: 1,
             lists: RefCell::default(),
             now: RefCell::new(NOW),
             rng: RefCell::new(Seeded(7)),
@@ -79,18 +81,21 @@ impl Api for World {
         let (list, prefix) = match path {
             "app/app_1" => return Answer { status: 200, body: json!({ "id": "app_1" }) },
             "app/app_1/endpoint" => {
-                return Answer {
-                    status: 200,
-                    body: json!({ "data": [{ "id": "ep_1", "url": "https://e" }] }),
-                };
+                let all: Vec<_> = (1..=self.endpoints).map(|n| json!({ "id": format!("ep_{n}") })).collect();
+                return Answer { status: 200, body: json!({ "data": all }) };
             }
             "app/app_1/msg" => (0, id::MESSAGE),
-            "app/app_1/attempt/endpoint/ep_1" => (1, id::ATTEMPT),
-            _ => panic!("{path}"),
+            _ => (1, id::ATTEMPT),
         };
+        let of = path
+            .strip_prefix("app/app_1/attempt/endpoint/ep_")
+            .map(|n| n.parse::<usize>().unwrap().wrapping_sub(1));
+        assert!(list == 0 || of.is_some(), "{path}");
         let page = ListPage::from_query_ordered(&Query::parse(query), Keys::Id(prefix), Order::Descending);
         let page = page.unwrap();
-        let mut rows = self.lists.borrow()[list].clone();
+        let rows = self.lists.borrow()[list].clone().into_iter().enumerate();
+        let own = rows.filter(|(n, _)| of.is_none_or(|of| n.checked_rem(self.endpoints) == Some(of)));
+        let mut rows: Vec<_> = own.map(|(_, row)| row).collect();
         let from = page.from().to_owned();
         rows.retain(|(id, _)| if page.reads_ascending() { *id > from } else { *id < from });
         if !page.reads_ascending() {
@@ -163,6 +168,30 @@ proptest! {
         seen.sort();
         prop_assert_eq!(seen, world.ids());
     }
+}
+
+#[test]
+fn many_endpoints_take_turns_and_nothing_of_any_is_missed_or_shown_twice() {
+    let world = World { endpoints: 20, ..World::new() };
+    let mut tail = world.open("what=attempts");
+    let mut seen = Vec::new();
+    for round in 0..12 {
+        if round < 9 {
+            world.send(20);
+        }
+        world.pass(EVERY_MS);
+        let before = *world.calls.borrow();
+        let events = world.look(&mut tail);
+        assert_eq!(*world.calls.borrow() - before, u32::try_from(AT_ONCE).unwrap(), "calls of a look");
+        seen.extend(shown(&events));
+        // Cut off when not all have had their turn, and later.
+        if matches!(round, 0 | 5) {
+            tail = world.open(&format!("what=attempts&from={}", events[0].place));
+        }
+    }
+    seen.sort();
+    let attempts = world.ids().into_iter().filter(|id| id.starts_with("atmpt")).collect::<Vec<_>>();
+    assert_eq!(seen, attempts);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The overview, and the pages of applications.
 
-use super::{above, all_event_types, framed, get, listed};
+use super::{above, all, all_event_types, framed, get, listed};
 use crate::data::{base, rows, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::{join, join_all, join3};
+use futures_util::future::join_all;
 
 /// How many applications are asked for the overview, and how many endpoints of each.
 const ASKED: usize = 10;
@@ -38,16 +38,14 @@ pub(super) async fn app_page<A: Api>(
     key: &str,
 ) -> Result<Page, Page> {
     let hours = view::period(request.param("hours").as_deref());
-    let (app, (endpoints, event_types, overview)) = join(
+    let mut next = all(vec![
         get(api, base(key, &[])),
-        join3(
-            get(api, listed(&base(key, &["endpoint"]), request, &[])),
-            get(api, all_event_types()),
-            get(api, format!("{}?hours={hours}", base(key, &["overview"]))),
-        ),
-    )
-    .await;
-    let (app, endpoints, event_types, overview) = (app?, endpoints?, event_types?, overview?);
+        get(api, listed(&base(key, &["endpoint"]), request, &[])),
+        get(api, all_event_types()),
+        get(api, format!("{}?hours={hours}", base(key, &["overview"]))),
+    ])
+    .await?;
+    let (app, endpoints, event_types, overview) = (next(), next(), next(), next());
     let content = view::app(&view::AppView {
         session,
         app: text(&app, "id"),

@@ -1,11 +1,10 @@
 //! The page of a message, of one of its attempts, and its payload as it was sent.
 
-use super::{above, framed, get, owner};
+use super::{above, all, framed, get, owner};
 use crate::data::{base, link, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join;
 use serde_json::Value;
 
 pub(super) async fn attempt<A: Api>(
@@ -20,8 +19,8 @@ pub(super) async fn attempt<A: Api>(
         // The piece that a list of attempts opens.
         return Ok(Page::html(200, view::attempt(key, &asked.await?)));
     }
-    let (app, attempt) = join(owner(api, session, key), asked).await;
-    let (app, attempt) = (app?, attempt?);
+    let mut next = all(vec![owner(api, session, key), asked]).await?;
+    let (app, attempt) = (next(), next());
     let mut above = above(session, &app, false);
     let of = |rest: &[&str]| link(&[&["app", text(&app, "id")], rest].concat());
     above.push(("Messages", of(&["messages"])));

@@ -1,12 +1,11 @@
 //! The page of an endpoint.
 
 use super::source::event_types_of;
-use super::{above, all_event_types, framed, get, listed, owner};
+use super::{Ask, above, all, all_event_types, framed, get, known, listed, owner};
 use crate::data::{base, is_source, rows, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::{join, join3, join4};
 use serde_json::{Value, json};
 use weir_core::time::rfc3339;
 
@@ -21,17 +20,25 @@ pub(super) async fn endpoint<A: Api>(
     let status = request.param("status");
     let list = base(key, &["attempt", "endpoint", id]);
     let attempts = listed(&list, request, &[("status", status.as_deref())]);
-    let ((app, endpoint), (stats, headers, plugins, attempts), (event_types, store)) = join3(
-        join(owner(api, session, key), of("")),
-        join4(of("/stats"), of("/headers"), of("/plugins"), get(api, attempts)),
-        join(get(api, all_event_types()), store(api, session)),
-    )
-    .await;
-    let (app, endpoint) = (app?, endpoint?);
-    // What it can be tested with: the tenant's events, and those of the provider as which it sends. A source's events have
-    // the types that its provider gives them.
+    // A source's events have the types that its provider gives them.
+    let of_source = is_source(key);
+    let event_types = if of_source { known(Value::Null) } else { get(api, all_event_types()) };
+    let mut next = all(vec![
+        owner(api, session, key),
+        of(""),
+        of("/stats"),
+        of("/headers"),
+        of("/plugins"),
+        get(api, attempts),
+        event_types,
+        store(api, session),
+    ])
+    .await?;
+    let (app, endpoint, stats, headers) = (next(), next(), next(), next());
+    let (plugins, attempts, event_types, store) = (next(), next(), next(), next());
+    // What it can be tested with: the tenant's events, and those of the provider as which it sends.
     let own = event_types_of(api, text(&endpoint, "preset")).await;
-    let from = if is_source(key) { event_types_of(api, text(&app, "preset")).await } else { event_types? };
+    let from = if of_source { event_types_of(api, text(&app, "preset")).await } else { event_types };
     let known = |name: &str| rows(&from).iter().any(|event| text(event, "name") == name);
     let provider = rows(&own).iter().filter(|event| !known(text(event, "name")));
     let all: Vec<Value> = rows(&from).iter().chain(provider).cloned().collect();
@@ -39,10 +46,10 @@ pub(super) async fn endpoint<A: Api>(
         session,
         app: text(&app, "id"),
         endpoint: &endpoint,
-        stats: &stats?,
-        headers: &headers?,
-        plugins: &plugins?,
-        attempts: &attempts?,
+        stats: &stats,
+        headers: &headers,
+        plugins: &plugins,
+        attempts: &attempts,
         event_types: &json!({ "data": all }),
         store: &store,
         test_event: rows(&own).first().map(|event| text(event, "name")),
@@ -55,9 +62,6 @@ pub(super) async fn endpoint<A: Api>(
 }
 
 /// The plugins that could be attached. An application's token sees none of the store.
-async fn store<A: Api>(api: &A, session: &Session) -> Value {
-    if session.app.is_some() {
-        return Value::Null;
-    }
-    get(api, "plugin?limit=250".to_owned()).await.unwrap_or_default()
+fn store<'a, A: Api>(api: &'a A, session: &Session) -> Ask<'a> {
+    if session.app.is_some() { known(Value::Null) } else { get(api, "plugin?limit=250".to_owned()) }
 }

@@ -1,12 +1,11 @@
 //! The page of the live tail.
 
-use super::{LIMIT, above, framed, get, owner};
+use super::{LIMIT, above, all, framed, get, owner};
 use crate::data::{base, text};
 use crate::live::Filters;
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join;
 
 pub(super) async fn live<A: Api>(
     api: &A,
@@ -15,8 +14,8 @@ pub(super) async fn live<A: Api>(
     key: &str,
 ) -> Result<Page, Page> {
     let endpoints = get(api, format!("{}?limit={LIMIT}", base(key, &["endpoint"])));
-    let (app, endpoints) = join(owner(api, session, key), endpoints).await;
-    let (app, endpoints) = (app?, endpoints?);
+    let mut next = all(vec![owner(api, session, key), endpoints]).await?;
+    let (app, endpoints) = (next(), next());
     let content = view::live::tail(text(&app, "id"), &Filters::of(request), &endpoints);
     Ok(framed(session, "Live", above(session, &app, false), content))
 }

@@ -1,11 +1,11 @@
 //! The pages of messages: the list with its filters, and one of them.
 
-use super::{above, framed, get, listed, owner};
+use super::{above, all, framed, get, listed, owner};
 use crate::data::{base, link, next, rows, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 /// How many endpoints are asked for messages of a status, where none is named.
@@ -30,13 +30,13 @@ pub(super) async fn messages<A: Api>(
     let (status, endpoint) = (of("status"), of("endpoint"));
     let mut pairs: Vec<_> = FILTERS.iter().take(5).map(|name| (*name, of(name))).collect();
     pairs.push(("with_content", Some("false")));
-    let (app, endpoints) =
-        join(owner(api, session, key), get(api, format!("{}?limit=250", base(key, &["endpoint"])))).await;
-    let (app, endpoints) = (app?, endpoints?);
+    let endpoints = get(api, format!("{}?limit=250", base(key, &["endpoint"])));
+    let mut answer = all(vec![owner(api, session, key), endpoints]).await?;
+    let (app, endpoints) = (answer(), answer());
     let page = if status.is_some() || endpoint.is_some() {
         pairs.push(("status", status));
-        let all = rows(&endpoints).iter().map(|endpoint| text(endpoint, "id"));
-        let asked: Vec<&str> = endpoint.map_or_else(|| all.take(ASKED).collect(), |one| vec![one]);
+        let ids = rows(&endpoints).iter().map(|endpoint| text(endpoint, "id"));
+        let asked: Vec<&str> = endpoint.map_or_else(|| ids.take(ASKED).collect(), |one| vec![one]);
         let asks =
             asked.iter().map(|id| get(api, listed(&base(key, &["endpoint", id, "msg"]), request, &pairs)));
         let lists = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -46,6 +46,7 @@ pub(super) async fn messages<A: Api>(
     };
     let newest = request.param("iterator").is_none() && request.param("before").is_none();
     let content = view::messages(&view::MessagesView {
+        session,
         app: text(&app, "id"),
         page: &page,
         filters: &filters,
@@ -83,15 +84,15 @@ fn merged(asked: &[&str], lists: &[Value]) -> Value {
 
 pub(super) async fn message<A: Api>(api: &A, session: &Session, key: &str, id: &str) -> Result<Page, Page> {
     let of = |below: &[&str]| get(api, base(key, below));
-    let (app, message) = join(owner(api, session, key), of(&["msg", id])).await;
-    let (app, message) = (app?, message?);
+    let mut answer = all(vec![owner(api, session, key), of(&["msg", id])]).await?;
+    let (app, message) = (answer(), answer());
     let id = text(&message, "id");
-    let (destinations, attempts) = join(of(&["msg", id, "endpoint"]), of(&["attempt", "msg", id])).await;
+    let mut answer = all(vec![of(&["msg", id, "endpoint"]), of(&["attempt", "msg", id])]).await?;
     let content = view::message(&view::MessageView {
         app: text(&app, "id"),
         message: &message,
-        destinations: &destinations?,
-        attempts: &attempts?,
+        destinations: &answer(),
+        attempts: &answer(),
     });
     let mut above = above(session, &app, false);
     above.push(("Messages", link(&["app", text(&app, "id"), "messages"])));

@@ -16,6 +16,7 @@ use crate::{Answer, Api, PREFIX, Page, Request};
 use app::{app_page, overview};
 use attempt::{attempt, payload};
 use endpoint::endpoint;
+use futures_util::future::{LocalBoxFuture, join_all};
 use live::live;
 use maud::Markup;
 use messages::{message, messages};
@@ -58,18 +59,32 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
     shown.unwrap_or_else(|refusal| refusal)
 }
 
-/// The application, or the source, that a path names.
-async fn owner<A: Api>(api: &A, session: &Session, key: &str) -> Result<Value, Page> {
-    // Whoever is limited to a source may not read what it is, only what it has.
-    if is_source(key) && session.app.is_some() {
-        return Ok(json!({ "id": key, "name": "Source" }));
-    }
-    get(api, base(key, &[])).await
+/// What is asked of the API: a successful answer's JSON, or the page that says why not. (Of one type, so that what waits for
+/// several is built once.)
+type Ask<'a> = LocalBoxFuture<'a, Result<Value, Page>>;
+
+fn get<A: Api>(api: &A, path: String) -> Ask<'_> {
+    Box::pin(async move { done(api.call("GET", &path, None).await) })
 }
 
-/// A successful answer's JSON, or the page that says why not.
-async fn get<A: Api>(api: &A, path: String) -> Result<Value, Page> {
-    done(api.call("GET", &path, None).await)
+/// What need not be asked.
+fn known<'a>(value: Value) -> Ask<'a> {
+    Box::pin(async move { Ok(value) })
+}
+
+/// Asks all of these at once, and gives one answer after the other.
+async fn all(asks: Vec<Ask<'_>>) -> Result<impl FnMut() -> Value, Page> {
+    let mut answers = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter();
+    Ok(move || answers.next().unwrap_or_default())
+}
+
+/// The application, or the source, that a path names.
+fn owner<'a, A: Api>(api: &'a A, session: &Session, key: &str) -> Ask<'a> {
+    // Whoever is limited to a source may not read what it is, only what it has.
+    if is_source(key) && session.app.is_some() {
+        return known(json!({ "id": key, "name": "Source" }));
+    }
+    get(api, base(key, &[]))
 }
 
 /// The same of an answer that is there.

@@ -1,17 +1,16 @@
 //! The pages of settings, event types and plugins: what a tenant has once.
 
-use super::{framed, get, listed};
+use super::{all, framed, get, listed};
 use crate::data::{link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::{join, join3};
 
 pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
     let of = |path: &str| get(api, path.to_owned());
-    let (whoami, settings, operational) =
-        join3(of("auth/whoami"), of("settings"), of("operational-webhook/endpoint?limit=50")).await;
-    let content = view::settings(session, &whoami?, &settings?, &operational?);
+    let asks = ["auth/whoami", "settings", "operational-webhook/endpoint?limit=50"].map(of);
+    let mut next = all(asks.into()).await?;
+    let content = view::settings(session, &next(), &next(), &next());
     Ok(framed(session, "Settings", Vec::new(), content))
 }
 
@@ -35,8 +34,9 @@ pub(super) async fn plugins<A: Api>(api: &A, session: &Session) -> Result<Page, 
 
 pub(super) async fn plugin<A: Api>(api: &A, session: &Session, name: &str) -> Result<Page, Page> {
     let own = path(&["plugin", name]);
-    let (plugin, versions) = join(get(api, own.clone()), get(api, format!("{own}/version?limit=250"))).await;
-    let (plugin, versions) = (plugin?, versions?);
+    let versions = get(api, format!("{own}/version?limit=250"));
+    let mut next = all(vec![get(api, own), versions]).await?;
+    let (plugin, versions) = (next(), next());
     let content = view::plugin(session, &plugin, &versions);
     Ok(framed(session, text(&plugin, "name"), vec![("Plugins", link(&["plugins"]))], content))
 }

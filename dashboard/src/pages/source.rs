@@ -1,11 +1,10 @@
 //! The pages of sources.
 
-use super::{above, framed, get, listed};
+use super::{above, all, framed, get, listed};
 use crate::data::{base, items, link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join;
 use maud::html;
 use serde_json::{Value, json};
 
@@ -31,17 +30,16 @@ pub(super) async fn source_page<A: Api>(
     request: &Request,
     key: &str,
 ) -> Result<Page, Page> {
-    let ((source, endpoints), (rejected, messages)) = join(
-        join(super::owner(api, session, key), get(api, format!("{}?limit=250", base(key, &["endpoint"])))),
-        join(
-            get(api, listed(&base(key, &["rejected"]), request, &[])),
-            get(api, format!("{}?limit=10&with_content=false", base(key, &["msg"]))),
-        ),
-    )
-    .await;
-    let (source, endpoints, rejected, messages) = (source?, endpoints?, rejected?, messages?);
+    let mut next = all(vec![
+        super::owner(api, session, key),
+        get(api, format!("{}?limit=250", base(key, &["endpoint"]))),
+        get(api, listed(&base(key, &["rejected"]), request, &[])),
+        get(api, format!("{}?limit=10&with_content=false", base(key, &["msg"]))),
+        get(api, format!("{}?hours=24", base(key, &["overview"]))),
+    ])
+    .await?;
+    let (source, endpoints, rejected, messages, overview) = (next(), next(), next(), next(), next());
     let event_types = event_types_of(api, text(&source, "preset")).await;
-    let overview = get(api, format!("{}?hours=24", base(key, &["overview"]))).await?;
     let shown = view::source(&view::SourceView {
         session,
         source: &source,
@@ -78,8 +76,8 @@ pub(super) async fn event_types_of<A: Api>(api: &A, preset: &str) -> Value {
 }
 
 pub(super) async fn rejected<A: Api>(api: &A, session: &Session, key: &str, id: &str) -> Result<Page, Page> {
-    let (source, one) = join(super::owner(api, session, key), get(api, base(key, &["rejected", id]))).await;
-    let (source, one) = (source?, one?);
+    let mut next = all(vec![super::owner(api, session, key), get(api, base(key, &["rejected", id]))]).await?;
+    let (source, one) = (next(), next());
     let content = view::rejected(session, text(&source, "id"), &one);
     Ok(framed(session, "Rejected request", above(session, &source, false), content))
 }

@@ -1,10 +1,10 @@
 //! The pages of an application: its endpoints, its messages.
 
 use super::catalog::grouped;
-use super::form::{Form, Kind, field, folded, plain, result, table};
+use super::form::{Form, Kind, copied, field, folded, mono, plain, result, shown, table};
 use super::overview::{chart, of_endpoint};
 use super::settings::portal_fields;
-use super::{endpoint_state, more, status, time};
+use super::{breaker, endpoint_state, more, status, time};
 use crate::data::{int, is_source, link, next, query, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -36,7 +36,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
                 html! { a href=(link(&["app", app, "endpoint", id])) { (text(endpoint, "url")) }
                     @if !text(endpoint, "description").is_empty() { br; span.dim { (text(endpoint, "description")) } } },
                 events_of(endpoint),
-                endpoint_state(endpoint),
+                html! { (endpoint_state(endpoint)) " " @if let Some(told) = told { (breaker(told)) } },
                 number("success"),
                 number("fail"),
                 number("pending"),
@@ -48,7 +48,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
     let heads = ["URL", "Events", "State", "Delivered", "Failed", "Pending", "Oldest", "Created"];
     let asked = overview.get("endpoints").and_then(Value::as_array).map_or(0, Vec::len);
     html! {
-        @if !is_source(app) { (result()) }
+        @if !is_source(app) { (result()) p.dim { (copied(app)) } }
         p.tabs { a href=(link(&["app", app, "messages"])) { "Messages" } a href=(link(&["app", app, "live"])) { "Live" } }
         h2 { "Endpoints" }
         @if rows(endpoints).is_empty() {
@@ -56,23 +56,23 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
                 p { "No endpoint yet: an endpoint is a URL that gets what this source takes in." }
             } @else {
                 p { "No endpoint yet: an endpoint is a URL that gets this application's messages. Create the first one here, then send an event:" }
-                pre tabindex="0" { "curl -X POST …/api/v1/app/" (app) "/msg -H 'authorization: Bearer …' \\\n  -H 'content-type: application/json' \\\n  -d '{\"eventType\": \"user.created\", \"payload\": {\"id\": 1}}'" }
+                (shown(&super::live::curl(app)))
             }
         } @else {
             (table(&heads, &table_rows, ""))
             @if asked < usize::try_from(int(overview, "endpointCount")).unwrap_or(0) { p.dim { "Numbers are of the newest " (asked) " endpoints." } }
             (more(next(endpoints).map(|next| format!("{here}?iterator={next}"))))
         }
-        details open[rows(endpoints).is_empty()] {
-            summary { "New endpoint" }
-            form.stack method="post" action=(link(&["app", app, "new-endpoint"])) {
-                input type="hidden" name="_proof" value=(session.proof());
-                label { "URL" input name="url" type="url" required placeholder="https://example.com/webhooks"; }
-                label { "Description (optional)" input name="description"; }
-                (event_boxes(event_types, &[]))
-                button type="submit" { "Create" }
-            }
-        }
+        (folded("New endpoint", rows(endpoints).is_empty(), &Form {
+            to: format!("{here}/new-endpoint"),
+            proof: session.proof(),
+            word: "Create",
+            fields: vec![
+                field("url", "URL", Kind::Url).hint("https://example.com/webhooks").required(),
+                field("description", "Description (optional)", Kind::Text),
+            ],
+            more: event_boxes(event_types, &[]),
+        }))
         @if !rows(endpoints).is_empty() { h2 { "Attempts" } (chart(&here, *hours, &[overview])) }
         @if session.app.is_none() && !is_source(app) { (tools(session, &here, about)) }
     }
@@ -127,6 +127,7 @@ pub(super) fn event_boxes(event_types: &Value, chosen: &[&str]) -> Markup {
 
 /// What the page of messages shows.
 pub(crate) struct MessagesView<'a> {
+    pub(crate) session: &'a Session,
     pub(crate) app: &'a str,
     pub(crate) page: &'a Value,
     /// The filters by name, as the URL has them.
@@ -155,6 +156,21 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
     let kept = query(&pairs);
     let again = format!("{here}?{kept}");
     let value = |name: &str| pairs.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value);
+    let heads = ["Tick", "Event type", "Id", "Event id", "Tags", "Accepted"];
+    let table_rows: Vec<_> = rows(view.page)
+        .iter()
+        .map(|message| {
+            let (id, endpoint) = (text(message, "id"), text(message, "endpoint"));
+            vec![
+                html! { input type="checkbox" name="one" value={ (id) "/" (endpoint) } data-of="" aria-label={ "Tick " (id) }; },
+                html! { a href=(link(&["app", view.app, "message", id])) { (text(message, "eventType")) } " " (status(message)) },
+                mono(id),
+                plain(text(message, "eventId")),
+                html! { @for tag in texts(message, "tags") { span.tag { (tag) } " " } },
+                time(text(message, "timestamp")),
+            ]
+        })
+        .collect();
     html! {
         form.filters method="get" action=(here) role="search" {
             label { "Id or event id" input name="q" type="search"; }
@@ -175,23 +191,19 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
         @if value("status").is_some() && value("endpoint").is_none() && rows(view.endpoints).len() > view.asked {
             p.dim { "These are of the newest " (view.asked) " endpoints. Choose one to see another's." }
         }
+        (result())
         div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 2s")]
             hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             @if rows(view.page).is_empty() {
                 p { "No message here" @if kept.is_empty() { " yet. " } @else { " that fits these filters. " } "New ones show up by themselves." }
             } @else {
-                table {
-                    thead { tr { th { "Event type" } th { "Id" } th { "Event id" } th { "Tags" } th { "Accepted" } } }
-                    tbody { @for message in rows(view.page) {
-                        tr {
-                            td { a href=(link(&["app", view.app, "message", text(message, "id")])) { (text(message, "eventType")) } " " (status(message)) }
-                            td { code { (text(message, "id")) } }
-                            td { (text(message, "eventId")) }
-                            td { @for tag in texts(message, "tags") { span.tag { (tag) } " " } }
-                            td { (time(text(message, "timestamp"))) }
-                        }
-                    } }
-                }
+                (super::form::show(&Form {
+                    to: format!("{here}/count"),
+                    proof: view.session.proof(),
+                    word: "Send the ticked again",
+                    fields: Vec::new(),
+                    more: html! { label.group { input type="checkbox" data-group=""; "Tick all of these" } (table(&heads, &table_rows, "")) },
+                }))
                 (more(next(view.page).map(|next| {
                     let mut pairs = pairs.clone();
                     pairs.push(("iterator", Some(next)));

@@ -1,9 +1,11 @@
 //! The page of an endpoint: its state, what it gets, its attempts, and what one can do with it.
 
 use super::app::{event_boxes, events_of};
-use super::form::{Field, Form, Kind, facts, field, folded, hidden, mono, plain, result, table};
+use super::form::{
+    Field, Form, Kind, copied, facts, field, folded, hidden, mono, plain, result, shown, table,
+};
 use super::message::attempts;
-use super::{button, endpoint_state, more, pretty, time};
+use super::{breaker, button, endpoint_state, more, pretty, time};
 use crate::data::{flag, int, items, lines, link, next, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -38,6 +40,9 @@ const ORDERS: [(&str, &str); 2] = [("", "as fast as it goes"), ("fifo", "one aft
 /// What becomes of a delivery when a plugin fails.
 const ON_ERROR: [(&str, &str); 3] =
     [("hold", "hold it, and try again"), ("deliver", "deliver it without the plugin"), ("drop", "drop it")];
+/// How long the secret before goes on signing.
+const GRACE: [(&str, &str); 4] =
+    [("86400", "a day"), ("3600", "an hour"), ("604800", "a week"), ("0", "no longer")];
 /// What can be sent again.
 const AGAIN: [(&str, &str); 3] = [
     ("recover", "what failed"),
@@ -61,7 +66,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         div id="live" hx-get=[view.newest.then_some(&here)] hx-trigger=[view.newest.then_some("every 3s")]
             hx-select=[view.newest.then_some("#live")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             (facts(&[
-                ("State", endpoint_state(endpoint)),
+                ("State", html! { (endpoint_state(endpoint)) " " (breaker(stats)) }),
                 ("Delivered, 28 days", number("success")),
                 ("Failed", number("fail")),
                 ("Filtered", number("canceled")),
@@ -70,7 +75,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
                 ("Old secret signs, too", html! { @if let Some(until) = view.old_secret_until { "until " (time(until)) } }),
                 ("Events", events_of(endpoint)),
                 ("Sends as", plain(text(endpoint, "preset"))),
-                ("Id", mono(id)),
+                ("Id", copied(id)),
                 ("Created", time(text(endpoint, "createdAt"))),
             ]))
         }
@@ -79,12 +84,11 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
             (button(&to("toggle"), if disabled { "Enable" } else { "Disable" }, None, None, &[proof, ("disabled", flip("disabled"))]))
             (button(&to("pause"), if paused { "Go on" } else { "Pause" }, None, None, &[proof, ("paused", flip("paused"))]))
             (button(&to("secret"), "Show the secret", Some("#result"), None, &[]))
-            (button(&to("rotate"), "Rotate the secret", Some("#result"), Some("The old secret goes on signing for a day beside the new one. Rotate?"), &[]))
             (button(&to("delete"), "Delete", None, Some("Delete this endpoint for good, with what waits for it?"), &[proof]))
         }
         p.dim { "While it is paused, what is accepted waits for it; what is accepted while it is disabled passes by." }
         (result())
-        @if session.app.is_none() { (test(view, &to("test"))) }
+        @if session.app.is_none() { (test(view, to("test"))) }
         (folded("Send again", false, &Form { to: to("count"), proof: session.proof(), word: "Count", fields: vec![
             field("what", "What", Kind::Choice(&AGAIN)),
             field("since", "Accepted since", Kind::Text).hint("2026-11-22T00:00:00Z").required(),
@@ -93,17 +97,15 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
             field("channel", "Only with this channel", Kind::Text),
             field("tag", "Only with this tag", Kind::Text),
             field("status", "Only where the newest attempt was", Kind::Choice(&ENDED)),
-        ], more: html! { p.dim { "The last four choose among what was tried." } } }))
-        details {
-            summary { "Change it" }
-            form.stack method="post" action=(to("edit")) hx-post=(to("edit")) hx-target="#result" hx-swap="innerHTML show:top" {
-                input type="hidden" name="_proof" value=(session.proof());
-                label { "URL" input name="url" type="url" required value=(text(endpoint, "url")); }
-                (super::form::fields(&edited(endpoint)))
-                (event_boxes(view.event_types, &texts(endpoint, "eventTypes")))
-                button type="submit" { "Save" }
-            }
-        }
+        ], more: html! {
+            p.dim { "The last four choose among what was tried." }
+            p { a href={ (link(&["app", view.app, "messages"])) "?status=2&endpoint=" (id) } { "Or tick single messages" } }
+        } }))
+        (folded("Change it", false, &Form { to: to("edit"), proof: session.proof(), word: "Save", fields: edited(endpoint),
+            more: event_boxes(view.event_types, &texts(endpoint, "eventTypes")) }))
+        (folded("Rotate the secret", false, &Form { to: to("rotate"), proof: session.proof(), word: "Rotate", fields: vec![
+            field("grace", "The old secret goes on signing, beside the new one, for", Kind::Choice(&GRACE)),
+        ], more: html! {} }))
         (headers(view, &to("header")))
         (plugins(view, &here))
         h2 { "Attempts" }
@@ -119,12 +121,13 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
     }
 }
 
-/// The fields of the form that changes an endpoint, besides its URL and its events.
+/// The fields of the form that changes an endpoint, besides its events.
 fn edited(endpoint: &Value) -> Vec<Field<'static>> {
     let number = |of: Option<&Value>| of.and_then(Value::as_i64).map(|n| n.to_string()).unwrap_or_default();
     let within = |name: &str, part: &str| endpoint.get(name).and_then(|of| of.get(part));
     let scheme = endpoint.get("scheme").filter(|scheme| !scheme.is_null());
     vec![
+        field("url", "URL", Kind::Url).value(text(endpoint, "url")).required(),
         field("description", "Description", Kind::Text).value(text(endpoint, "description")),
         field("throttleRate", "Requests a second at most (empty: no limit)", Kind::Text)
             .value(number(endpoint.get("throttleRate"))),
@@ -148,19 +151,15 @@ fn edited(endpoint: &Value) -> Vec<Field<'static>> {
     ]
 }
 
-fn test(view: &EndpointView<'_>, to: &str) -> Markup {
+fn test(view: &EndpointView<'_>, to: String) -> Markup {
     let chosen = view.test_event.or_else(|| texts(view.endpoint, "eventTypes").first().copied());
-    html! {
-        details {
-            summary { "Send a test event" }
-            form.stack hx-post=(to) hx-target="#result" {
-                label { "Event type" input name="eventType" list="types" required value=[chosen]; }
-                datalist id="types" { @for event in items(view.event_types, "data") { option value=(text(event, "name")) {} } }
-                label { "Payload (optional; else the event type's own example)" textarea name="payload" rows="4" placeholder="{\"id\": 1}" {} }
-                button type="submit" { "Send" }
-            }
-        }
-    }
+    let fields = vec![
+        field("eventType", "Event type", Kind::Of("types")).value(chosen.unwrap_or_default()).required(),
+        field("payload", "Payload (optional; else the event type's own example)", Kind::Area(4))
+            .hint("{\"id\": 1}"),
+    ];
+    let more = html! { datalist id="types" { @for event in rows(view.event_types) { option value=(text(event, "name")) {} } } };
+    folded("Send a test event", false, &Form { to, proof: view.session.proof(), word: "Send", fields, more })
 }
 
 fn headers(view: &EndpointView<'_>, to: &str) -> Markup {
@@ -231,14 +230,21 @@ fn plugins(view: &EndpointView<'_>, here: &str) -> Markup {
     }
 }
 
-/// How many messages would be sent again, and the button that does it.
-pub(crate) fn counted(session: &Session, to: String, count: &Value, asked: Vec<Field<'_>>) -> Markup {
+/// How much would be sent again (`words`: one, several), and the button that does it.
+pub(crate) fn counted(
+    session: &Session,
+    to: String,
+    count: &Value,
+    words: [&str; 2],
+    asked: Vec<Field<'_>>,
+) -> Markup {
     let messages = int(count, "messages");
     let complete = flag(count, "complete");
+    let [one, several] = words;
     html! {
         div.task role="status" {
             @if messages == 0 && complete { p { "There is nothing to send again." } } @else {
-                p { @if !complete { "At least " } b { (messages) } @if messages == 1 { " message" } @else { " messages" } " would be sent again."
+                p { @if !complete { "At least " } b { (messages) } " " (if messages == 1 { one } else { several }) " would be sent again."
                     @if !complete { " There is more than is counted at once: the whole period is gone through." } }
                 (super::form::show(&Form { to, proof: session.proof(), word: "Send them again", fields: asked, more: html! {} }))
             }
@@ -246,7 +252,12 @@ pub(crate) fn counted(session: &Session, to: String, count: &Value, asked: Vec<F
     }
 }
 
-/// A secret, on demand.
-pub(crate) fn secret(key: &str, sentence: &str) -> Markup {
-    html! { p role="status" { (sentence) } pre.secret tabindex="0" { (key) } }
+/// The secret that signs, on demand.
+pub(crate) fn secret(answer: &Value) -> Markup {
+    secret_of(text(answer, "key"), "The secret that signs:")
+}
+
+/// What is to be kept secret, with what to do with it.
+pub(crate) fn secret_of(key: &str, sentence: &str) -> Markup {
+    html! { p role="status" { (sentence) } (shown(key)) }
 }

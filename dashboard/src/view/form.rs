@@ -7,6 +7,10 @@ use maud::{Markup, html};
 pub(crate) enum Kind<'a> {
     /// A line.
     Text,
+    /// A line that is a URL.
+    Url,
+    /// A line, with proposals from the list of this id.
+    Of(&'a str),
     /// A line that is not shown.
     Secret,
     /// So many lines.
@@ -74,8 +78,15 @@ impl<'a> Field<'a> {
                             @for (option, word) in *options { option value=(option) selected[option == value] { (word) } }
                         },
                         Kind::File(accept) => input type="file" name=(name) accept=(accept) required[*required];,
-                        Kind::Secret => input type="password" name=(name) autocomplete="off" placeholder=[hint] required[*required];,
-                        _ => input name=(name) value=(value) placeholder=[hint] required[*required];,
+                        _ => {
+                            @let (what, list) = match kind {
+                                Kind::Secret => ("password", None),
+                                Kind::Url => ("url", None),
+                                Kind::Of(list) => ("text", Some(list)),
+                                _ => ("text", None),
+                            };
+                            input type=(what) name=(name) value=(value) list=[list] autocomplete="off" placeholder=[hint] required[*required];
+                        }
                     }
                 }
             },
@@ -95,11 +106,6 @@ pub(crate) struct Form<'a> {
     pub(crate) fields: Vec<Field<'a>>,
     /// What comes after the fields.
     pub(crate) more: Markup,
-}
-
-/// Fields within a form that is written by hand.
-pub(crate) fn fields(all: &[Field<'_>]) -> Markup {
-    html! { @for field in all { (field.show()) } }
 }
 
 /// A form under a heading that opens it. What comes of it, it reports where [`result`] is.
@@ -149,6 +155,16 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>], none: &str) -> Markup 
 /// A text as it is.
 pub(crate) fn plain(text: &str) -> Markup {
     html! { (text) }
+}
+
+/// A text as code, and a button that copies it. (By its id it keeps the focus where its place is fetched again.)
+pub(crate) fn copied(text: &str) -> Markup {
+    html! { (mono(text)) " " button.copy.plain id={ "copy-" (text) } type="button" { "Copy" } }
+}
+
+/// The same of a text that stands alone.
+pub(crate) fn shown(text: &str) -> Markup {
+    html! { pre.secret tabindex="0" { (text) } button.copy.plain type="button" { "Copy" } }
 }
 
 /// A text as code.

@@ -1,7 +1,7 @@
 //! The page of the live tail, and the rows that come into it.
 
 use super::{code, status, time};
-use crate::data::{int, link, rows, text, texts};
+use crate::data::{int, is_source, link, next, rows, text, texts};
 use crate::live::{ENDPOINTS, Filters};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -11,10 +11,14 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
     let here = link(&["app", app, "live"]);
     let stream = format!("{here}/events?{}", filters.query());
     let chosen = |value: &Option<String>, one: &str| value.as_deref().unwrap_or_default() == one;
+    let mut kinds = vec![("", "everything"), ("messages", "messages"), ("attempts", "attempts")];
+    if is_source(app) {
+        kinds.push(("rejected", "rejected requests"));
+    }
     html! {
         form.filters method="get" action=(here) role="search" {
             label { "Show" select name="what" {
-                @for (value, word) in [("", "messages and attempts"), ("messages", "messages"), ("attempts", "attempts")] {
+                @for (value, word) in kinds {
                     option value=(value) selected[chosen(&filters.what, value)] { (word) }
                 }
             } }
@@ -22,7 +26,7 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
                 label { (word) input name=(name) value=[value.as_deref()]; }
             }
             label { "Endpoint" select name="endpoint" {
-                option value="" { "all" @if rows(endpoints).len() > ENDPOINTS { " (attempts of the first " (ENDPOINTS) ")" } }
+                option value="" { "all" @if next(endpoints).is_some() { " (attempts of the first " (ENDPOINTS) ")" } }
                 @for endpoint in rows(endpoints) {
                     option value=(text(endpoint, "id")) selected[chosen(&filters.endpoint, text(endpoint, "id"))] { (text(endpoint, "url")) }
                 }
@@ -39,8 +43,8 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
             span id="tail-state" role="status" { "Not connected: this page needs scripts." }
         }
         div id="tail-empty" {
-            p { "Nothing has come yet. What is sent to this application shows up here at once:" }
-            pre tabindex="0" { (curl(app)) }
+            p { "Nothing has come yet. What comes shows up here at once." }
+            @if !is_source(app) { (super::form::shown(&curl(app))) }
         }
         table id="tail" data-src=(stream) {
             thead { tr { th { "When" } th { "What" } th { "Which" } th { "Where" } } }
@@ -49,28 +53,25 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
     }
 }
 
-/// A message that came.
-pub(crate) fn message(app: &str, message: &Value) -> Markup {
-    let id = text(message, "id");
+/// What came: a message, an attempt, or a request that was rejected.
+pub(crate) fn row(app: &str, one: &Value) -> Markup {
+    let (id, message) = (text(one, "id"), text(one, "msgId"));
     html! {
         tr id={ "t-" (id) } {
-            td { (time(text(message, "timestamp"))) }
-            td { "message" }
-            td { a href=(link(&["app", app, "message", id])) { (text(message, "eventType")) } " " code { (id) } }
-            td { @for tag in texts(message, "tags") { span.tag { (tag) } " " } }
-        }
-    }
-}
-
-/// An attempt that was made.
-pub(crate) fn attempt(app: &str, attempt: &Value) -> Markup {
-    let (id, message) = (text(attempt, "id"), text(attempt, "msgId"));
-    html! {
-        tr id={ "t-" (id) } {
-            td { (time(text(attempt, "timestamp"))) }
-            td { (status(attempt)) " " (code(attempt)) " " span.dim { (int(attempt, "responseDurationMs")) " ms" } }
-            td { a href=(link(&["app", app, "message", message])) { code { (message) } } }
-            td { a href=(link(&["app", app, "endpoint", text(attempt, "endpointId")])) { (text(attempt, "url")) } }
+            td { (time(text(one, "timestamp"))) }
+            @if let Some(reason) = one.get("reason") {
+                td { span.status.fail { "rejected" } }
+                td { a href=(link(&["app", app, "rejected", id])) { (text(reason, "detail")) } }
+                td { code { (text(reason, "code")) } }
+            } @else if message.is_empty() {
+                td { "message" }
+                td { a href=(link(&["app", app, "message", id])) { (text(one, "eventType")) } " " code { (id) } }
+                td { @for tag in texts(one, "tags") { span.tag { (tag) } " " } }
+            } @else {
+                td { (status(one)) " " (code(one)) " " span.dim { (int(one, "responseDurationMs")) " ms" } }
+                td { a href=(link(&["app", app, "message", message])) { code { (message) } } }
+                td { a href=(link(&["app", app, "endpoint", text(one, "endpointId")])) { (text(one, "url")) } }
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use form::hidden;
 
 pub(crate) use app::{AppView, MessagesView, app, messages};
 pub(crate) use catalog::{event_type, event_types};
-pub(crate) use endpoint::{EndpointView, counted, endpoint, secret};
+pub(crate) use endpoint::{EndpointView, counted, endpoint, secret, secret_of};
 pub(crate) use layout::{Place, login, page, refused};
 pub(crate) use message::{MessageView, message};
 pub(crate) use overview::period;
@@ -52,6 +52,18 @@ pub(crate) fn endpoint_state(endpoint: &Value) -> Markup {
         _ => ("success", "enabled"),
     };
     html! { span class={ "status " (class) } { (word) } }
+}
+
+/// An endpoint's breaker, by its statistics, where it is not closed.
+pub(crate) fn breaker(of: &Value) -> Markup {
+    let until = of.pointer("/breaker/until").and_then(Value::as_str);
+    html! {
+        @match of.pointer("/breaker/state").and_then(Value::as_str) {
+            Some("open") => { span.status.fail { "breaker open" } " until " (time(until.unwrap_or_default())) }
+            Some("halfOpen") => { span.status.pending { "breaker half-open" } }
+            _ => {}
+        }
+    }
 }
 
 /// The HTTP status of an attempt.

@@ -1,7 +1,7 @@
 //! How applications do: a chart, the same as a table, and who waits.
 
 use super::form::{mono, plain, table};
-use super::time;
+use super::{breaker, time};
 use crate::data::{flag, int, items, link, text};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ pub(crate) fn waiting(of: &[(&str, &Value)]) -> Markup {
         .map(|(app, endpoint)| {
             vec![
                 html! { a href=(link(&["app", app, "endpoint", text(endpoint, "id")])) { (text(endpoint, "url")) } },
-                plain(if flag(endpoint, "disabled") { "disabled" } else { "" }),
+                if flag(endpoint, "disabled") { plain("disabled") } else { breaker(endpoint) },
                 plain(&int(endpoint, "pending").to_string()),
                 plain(&int(endpoint, "sending").to_string()),
                 time(text(endpoint, "oldestPending")),

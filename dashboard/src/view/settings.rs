@@ -1,6 +1,6 @@
 //! Settings, tokens, and the endpoints that operational events go to.
 
-use super::form::{Form, Kind, facts, field, folded, mono, plain, result, table};
+use super::form::{Form, Kind, facts, field, folded, mono, plain, result, shown, table};
 use super::{button, endpoint_state, time};
 use crate::data::{flag, link, rows, text, texts};
 use crate::session::Session;
@@ -78,6 +78,6 @@ pub(super) fn portal_fields() -> Vec<super::form::Field<'static>> {
 pub(crate) fn portal(access: &Value) -> Markup {
     html! {
         p role="status" { "Whoever opens this link is signed in. It is shown once:" }
-        pre.secret tabindex="0" { (text(access, "url")) }
+        (shown(text(access, "url")))
     }
 }

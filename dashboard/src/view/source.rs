@@ -1,6 +1,6 @@
 //! The pages of sources: where providers' events come in, what was rejected and why.
 
-use super::form::{Field, Form, Kind, facts, field, folded, mono, plain, result, table};
+use super::form::{Field, Form, Kind, copied, facts, field, folded, mono, plain, result, shown, table};
 use super::{button, more, pretty, time};
 use crate::data::{flag, int, items, link, next, query, rows, text, texts};
 use crate::session::Session;
@@ -12,6 +12,9 @@ const UNVERIFIED: [(&str, &str); 2] = [
     ("reject", "refuse them, and keep them for inspection"),
     ("accept", "deliver them, marked as unverified"),
 ];
+
+/// How long the URL before stays valid.
+const GRACE: [(&str, &str); 3] = [("172800", "two days"), ("3600", "an hour"), ("0", "no longer")];
 
 /// All sources.
 pub(crate) fn sources(page: &Value) -> Markup {
@@ -105,19 +108,21 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
         (result())
         @if own {
             p { "Give the provider this URL. Whoever knows it can send, so it is a secret, too:" }
-            pre.secret tabindex="0" { (text(source, "ingestUrl")) }
+            (shown(text(source, "ingestUrl")))
             (facts(&[
                 ("Provider", plain(text(source, "type"))),
                 ("Secrets", plain(&int(source, "secrets").to_string())),
-                ("Id", mono(id)),
+                ("Id", copied(id)),
                 ("Your id", mono(text(source, "uid"))),
                 ("Created", time(text(source, "createdAt"))),
             ]))
             div.actions {
-                (button(&to("rotate-token"), "New URL", Some("#result"), Some("The URL of now stays valid for two days beside the new one. Make a new one?"), &[]))
                 (button(&to("portal"), "Link to this source alone", Some("#result"), None, &[]))
                 (button(&to("delete-source"), "Delete", Some("#result"), Some("Delete this source for good, with its endpoints and messages?"), &[]))
             }
+            (folded("New URL", false, &Form { to: to("rotate-token"), proof: session.proof(), word: "Make a new URL", fields: vec![
+                field("grace", "The URL of now stays valid, beside the new one, for", Kind::Choice(&GRACE)),
+            ], more: html! {} }))
             (folded("Change it", false, &Form {
                 to: to("edit-source"),
                 proof: session.proof(),

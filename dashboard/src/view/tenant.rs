@@ -3,7 +3,7 @@
 use super::form::{Form, Kind, field, folded, mono, plain, table};
 use super::overview::{chart, numbers, waiting};
 use super::{button, more, time};
-use crate::data::{items, link, next, rows, text};
+use crate::data::{flag, items, link, next, rows, text};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -69,12 +69,16 @@ pub(crate) fn tasks(page: &Value) -> Markup {
 /// One background task; asks for itself again while it runs.
 pub(crate) fn task(task: &Value) -> Markup {
     let id = text(task, "id");
-    let running = text(task, "status") == "running";
+    let word = text(task, "status");
+    let running = word == "running";
+    // Where it was stopped, the API says that it failed.
+    let stopped = task.get("data").is_some_and(|data| flag(data, "canceled"));
+    let word = if stopped { "canceled" } else { word };
     let here = link(&["task", id]);
     let element = format!("task-{id}");
     html! {
         div.task id=(element) role="status" hx-get=[running.then_some(&here)] hx-trigger=[running.then_some("every 1s")] hx-swap="outerHTML" {
-            span class={ "status " (if running { "pending" } else if text(task, "status") == "failed" { "fail" } else { "success" }) } { (text(task, "status")) }
+            span class={ "status " (match word { "running" => "pending", "finished" => "success", _ => "fail" }) } { (word) }
             " " code { (text(task, "task")) } " "
             @if let Some(data) = task.get("data").and_then(Value::as_object) {
                 @for (name, value) in data.iter().filter(|(_, value)| value.is_number()) { span.dim { (name) ": " (value) " " } }

@@ -268,8 +268,8 @@ impl World {
             return;
         }
         let ask = StatsAsk { since: 0, until: 1 << 50, hours: None };
-        let done = self.step_endpoint(e, false, |m, _, _| {
-            m.statistics(&ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
+        let done = self.step_endpoint(e, false, |m, now, _| {
+            m.statistics(now, &ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
         });
         let Some(stats) = done.and_then(|done| self.finish_reading_endpoint(e, done)) else { return };
         let success = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 0");

@@ -301,7 +301,9 @@ impl Event {
 impl World {
     pub(super) fn new(seed: u64, defect: Option<Defect>) -> Self {
         let mut rng = Seeded(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5765_6972);
-        let plan = Plan::new(&mut rng);
+        let mut plan = Plan::new(&mut rng);
+        // By the seed, so that the numbers that follow are those that seeds had before there was a breaker.
+        plan.settings.breaker_failures = if seed % 4 == 2 { 3 } else { 0 };
         let mut settings = plan.settings.clone();
         if defect == Some(Defect::IgnoresMaxInFlight) {
             settings.max_in_flight = 1_000;
@@ -1033,7 +1035,12 @@ impl World {
 
     fn request(&mut self, e: usize, attempt: Attempt, opening: u32, process: u32) {
         let (outcome, took, taken) = self.endpoints[e].mood.answer(&mut self.rng, attempt.timeout_ms);
-        if let endpoint::AttemptOutcome::Answer { code: 429 | 502 | 504, .. } = outcome {
+        // Its breaker may open: at once, or after some failures.
+        let overloaded = matches!(outcome, endpoint::AttemptOutcome::Answer { code: 429 | 502 | 504, .. });
+        if overloaded
+            || (self.plan.settings.breaker_failures > 0
+                && !matches!(outcome, endpoint::AttemptOutcome::Answer { code: 200..=299, .. }))
+        {
             self.endpoints[e].slowed = true;
         }
         if taken {

@@ -341,6 +341,9 @@ impl Inner {
         let opening = self.shell.opening();
         match task {
             TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
+                // Objects in one process answer each other at once: what comes from outside gets its turn in between, such
+                // as the word to stop.
+                js::pause(0).await;
                 let answer = self.ask_endpoint(&endpoint_id, op, &frame).await;
                 let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
                 self.answered(opening, |m| m.task_told(now(), &task_id, answer));

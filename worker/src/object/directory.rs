@@ -103,6 +103,7 @@ impl Inner {
                 self.carry_out(outcome.before_reply).await?;
                 Ok(bytes(&outcome.reply))
             }
+            "rows" => Ok(self.shell.written()),
             other => Err(format!("unknown call {other}")),
         }
     }

@@ -110,7 +110,7 @@ impl Inner {
             }
             "stats" => {
                 let ask: StatsAsk = frame::decode(frame)?;
-                self.shell.light_step(|m| m.statistics(&ask)).map(|answer| bytes(&answer))
+                self.shell.light_step(|m| m.statistics(now(), &ask)).map(|answer| bytes(&answer))
             }
             "deliveries" => {
                 let ask: DeliveriesAsk = frame::decode(frame)?;

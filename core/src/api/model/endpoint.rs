@@ -766,8 +766,47 @@ pub struct EndpointAttemptStats {
     pub canceled: i64,
 }
 
-/// How many attempts there were, by what became of them.
+/// Whether an endpoint's breaker lets requests start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum BreakerState {
+    /// It does.
+    #[default]
+    Closed,
+    /// It does not: the receiver said that it is overloaded, or most of the latest attempts failed. What is due waits.
+    Open,
+    /// One at a time, to see whether the receiver is well again.
+    HalfOpen,
+}
+
+/// An endpoint's breaker.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointBreakerOut"))]
+pub struct Breaker {
+    /// Whether requests may start.
+    pub state: BreakerState,
+    /// Until when it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    pub until: Option<String>,
+}
+
+impl Breaker {
+    /// Of what the endpoint tells; see [`crate::frame::StatsAnswer::open_until`].
+    pub fn new(open_until: Option<i64>) -> Self {
+        let state = match open_until {
+            None => BreakerState::Closed,
+            Some(0) => BreakerState::HalfOpen,
+            Some(_) => BreakerState::Open,
+        };
+        Self { state, until: open_until.filter(|until| *until > 0).map(rfc3339) }
+    }
+}
+
+/// How many attempts there were, by what became of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointStats {
     /// Answered with 200 to 299.
@@ -780,6 +819,8 @@ pub struct EndpointStats {
     pub fail: i64,
     /// Taken back.
     pub canceled: i64,
+    /// Whether requests may start.
+    pub breaker: Breaker,
 }
 
 #[cfg(test)]

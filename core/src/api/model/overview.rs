@@ -1,5 +1,6 @@
 //! How an application does: its attempts by the hour, and what waits at which endpoint.
 
+use super::endpoint::Breaker;
 use crate::frame::{StatsAnswer, StatsHour};
 use crate::time::rfc3339;
 use serde::Serialize;
@@ -66,6 +67,8 @@ pub struct OverviewEndpointOut {
     /// When the oldest message was accepted that waits.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub oldest_pending: Option<String>,
+    /// Whether requests may start.
+    pub breaker: Breaker,
 }
 
 impl From<StatsHour> for HourOut {
@@ -94,6 +97,7 @@ impl OverviewEndpointOut {
             pending: told.pending,
             sending: told.sending,
             oldest_pending: told.oldest.map(rfc3339),
+            breaker: Breaker::new(told.open_until),
         }
     }
 }

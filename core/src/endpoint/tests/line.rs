@@ -27,12 +27,6 @@ fn numbered(sut: &mut Sut, count: usize) -> Vec<Outgoing> {
     messages
 }
 
-impl Sut {
-    fn tick(&mut self) -> Effects {
-        self.endpoint.tick(self.now, &mut self.rng).unwrap()
-    }
-}
-
 fn id_header(attempt: &Attempt) -> &str {
     attempt.headers.iter().find(|(name, _)| name == "svix-id").map_or("", |(_, value)| value)
 }

@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::signature;
 use crate::sql::memory::Memory;
 
+mod breaker;
 mod headers;
 mod line;
 mod plugins;
@@ -114,6 +115,10 @@ impl Sut {
         self.endpoint.alarm(self.now, &mut self.rng).unwrap()
     }
 
+    fn tick(&mut self) -> Effects {
+        self.endpoint.tick(self.now, &mut self.rng).unwrap()
+    }
+
     /// The App answers with the payloads asked for; what is sent then.
     fn payloads(&mut self, asked: &[String]) -> Effects {
         let found = asked.iter().map(|id| (id.clone(), b"{}".to_vec().into())).collect();
@@ -142,7 +147,8 @@ impl Sut {
     }
 
     fn stats(&self) -> (i64, i64, i64) {
-        let stats = self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2, hours: None }).unwrap();
+        let stats =
+            self.endpoint.statistics(self.now, &StatsAsk { since: 0, until: NOW * 2, hours: None }).unwrap();
         (stats.success, stats.fail, stats.exhausted)
     }
 
@@ -418,7 +424,7 @@ fn retry_after_holds_the_endpoint_back_also_after_a_start() {
     sut.crash();
     let messages = sut.messages(1);
     assert_eq!(sut.push(&messages).1.send.len(), 0);
-    assert!(sut.endpoint.hold_until > NOW + 60_000);
+    assert!(sut.endpoint.breaker.until() > NOW + 60_000);
 }
 
 #[test]

@@ -72,7 +72,10 @@ impl Sut {
     }
 
     fn filtered(&self) -> i64 {
-        self.endpoint.statistics(&StatsAsk { since: 0, until: NOW * 2, hours: None }).unwrap().filtered
+        self.endpoint
+            .statistics(self.now, &StatsAsk { since: 0, until: NOW * 2, hours: None })
+            .unwrap()
+            .filtered
     }
 }
 

@@ -1,0 +1,90 @@
+//! Sending messages again that were ticked: first how many deliveries that is, then each of them.
+//!
+//! What is ticked is `message/endpoint`; without the endpoint it is all that the message goes to. Whoever wants more than
+//! a page of messages sends an endpoint's again by their time.
+
+use super::{Done, fault, nothing, wrong};
+use crate::data::{base, flag, link, rows, text};
+use crate::session::Session;
+use crate::view::{self, hidden};
+use crate::{Answer, Api, Page, Request};
+use futures_util::future::{LocalBoxFuture, join_all};
+use maud::html;
+use serde_json::json;
+
+/// At most so many deliveries are made again at once.
+const MOST: usize = 100;
+
+/// What was ticked: message and endpoint of each.
+fn ticked(request: &Request) -> Result<Vec<(&str, &str)>, Page> {
+    let all: Vec<_> =
+        request.fields("one").into_iter().map(|one| one.split_once('/').unwrap_or((one, ""))).collect();
+    if all.is_empty() { Err(wrong(422, "Tick what to send again.")) } else { bounded(all) }
+}
+
+fn bounded<T>(all: Vec<T>) -> Result<Vec<T>, Page> {
+    if all.len() <= MOST {
+        return Ok(all);
+    }
+    let sentence = format!(
+        "These are {} deliveries, and {MOST} are made at once at most. Tick fewer, or send an endpoint's messages again on \
+         its page.",
+        all.len()
+    );
+    Err(wrong(422, &sentence))
+}
+
+fn sent<'a, A: Api>(api: &'a A, method: &'static str, path: String) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move { api.send(method, &path, Vec::new()).await })
+}
+
+/// How many deliveries would be made again, to endpoints that are not disabled.
+pub(super) async fn count<A: Api>(api: &A, session: &Session, request: &Request, app: &str) -> Done {
+    let ticked = ticked(request)?;
+    let open = ticked.iter().filter(|(_, endpoint)| endpoint.is_empty());
+    let asks = open.map(|(message, _)| {
+        sent(api, "GET", format!("{}?limit=250", base(app, &["msg", message, "endpoint"])))
+    });
+    let mut told = join_all(asks).await.into_iter();
+    let mut all = Vec::new();
+    for (message, endpoint) in ticked {
+        let mut one = |endpoint: &str| all.push(hidden("one", format!("{message}/{endpoint}")));
+        if !endpoint.is_empty() {
+            one(endpoint);
+            continue;
+        }
+        let to = told.next().ok_or_else(nothing)?;
+        if !to.is_ok() {
+            return Err(fault(&to));
+        }
+        rows(&to.body).iter().filter(|to| !flag(to, "disabled")).for_each(|to| one(text(to, "id")));
+    }
+    let all = bounded(all)?;
+    let count = json!({ "messages": all.len(), "complete": true });
+    let to = link(&["app", app, "messages", "replay"]);
+    Ok(Page::html(200, view::counted(session, to, &count, ["delivery", "deliveries"], all)))
+}
+
+/// Makes them again, and says how many that were.
+pub(super) async fn replay<A: Api>(api: &A, request: &Request, app: &str) -> Done {
+    let all = ticked(request)?;
+    let sends = all.iter().map(|(message, endpoint)| {
+        sent(api, "POST", base(app, &["msg", message, "endpoint", endpoint, "resend"]))
+    });
+    let answers = join_all(sends).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.is_ok());
+    if let Some(first) = refused.first()
+        && done.is_empty()
+    {
+        return Err(fault(first));
+    }
+    Ok(Page::html(
+        200,
+        html! {
+            div.task role="status" {
+                p { b { (done.len()) } " of " (answers.len()) " are sent again." }
+                @if let Some(first) = refused.first() { p.fault { (refused.len()) " are not: " (first.sentence()) } }
+            }
+        },
+    ))
+}
