@@ -11,7 +11,8 @@ const modules = {
   metered: new WebAssembly.Module(readFileSync(meteredFile)),
 };
 
-const RUNS = 200;
+// Few, so that most rounds are not interrupted, however busy the machine is.
+const RUNS = 20;
 // Both answer with the microseconds of one run.
 const kinds = {
   event: (module) => timed(() => deliver(start(module), input)),
@@ -20,16 +21,10 @@ const kinds = {
     return timed((i) => deliver(instances[i], input));
   },
 };
-// Processor time, in microseconds, where Node tells it of a thread: a busy machine's clock tells of others.
-const now = () => {
-  if (!process.threadCpuUsage) return Number(process.hrtime.bigint()) / 1000;
-  const { user, system } = process.threadCpuUsage();
-  return user + system;
-};
 const timed = (run) => {
-  const began = now();
+  const began = process.hrtime.bigint();
   for (let i = 0; i < RUNS; i++) run(i);
-  return (now() - began) / RUNS;
+  return Number(process.hrtime.bigint() - began) / 1000 / RUNS;
 };
 
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
@@ -37,12 +32,12 @@ const result = {};
 for (const [kind, time] of Object.entries(kinds)) {
   const times = { bare: [], metered: [] };
   const ratios = [];
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 600; round++) {
     const took = {};
     // In turns, so that a busy machine is busy for both.
     for (const which of round % 2 ? ["bare", "metered"] : ["metered", "bare"]) took[which] = time(modules[which]);
     // The first rounds are for the optimising compiler.
-    if (round < 20) continue;
+    if (round < 200) continue;
     for (const which of Object.keys(times)) times[which].push(took[which]);
     ratios.push(took.metered / took.bare);
   }
