@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-use weir_core::id;
 use weir_core::time::rfc3339;
+use weir_core::{frame, id};
 use weir_tests::browser::Browser;
 use weir_tests::client::{Api, list, text};
 use weir_tests::gateway::Running;
@@ -180,9 +180,16 @@ impl Busy {
         let data = self.gateway.data().to_owned();
         let now = unix_ms();
         let at = |n: usize| now - 3_600_000 - i64::try_from(n).unwrap() * 20;
-        let mut log = busiest(&data.join("weir-app"), "message");
-        let mut attempts = busiest(&data.join("weir-endpoint"), "delivery");
-        let (log, attempts) = (log.transaction().unwrap(), attempts.transaction().unwrap());
+        let mut app = busiest(&data.join("weir-app"), "message");
+        let mut endpoint = busiest(&data.join("weir-endpoint"), "delivery");
+        let (log, attempts) = (app.transaction().unwrap(), endpoint.transaction().unwrap());
+        // The endpoint counts its attempts every few seconds. It was killed before that, perhaps, and would count all of these
+        // when it starts.
+        let newest: String =
+            attempts.query_row("SELECT max(id) FROM delivery WHERE slot = 0", [], |row| row.get(0)).unwrap();
+        let counted =
+            "INSERT INTO meta (k, v) VALUES ('counted', ?1) ON CONFLICT (k) DO UPDATE SET v = excluded.v";
+        attempts.execute(counted, params![frame::encode(&newest)]).unwrap();
         {
             let message =
                 "INSERT INTO message (id, created_at, event_type, payload) VALUES (?1, ?2, 'usual', x'7b7d')";
@@ -199,6 +206,7 @@ impl Busy {
         }
         log.commit().unwrap();
         attempts.commit().unwrap();
+        drop((app, endpoint));
         self.gateway.restart();
     }
 }
