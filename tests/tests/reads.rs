@@ -183,8 +183,8 @@ impl Busy {
         let mut app = busiest(&data.join("weir-app"), "message");
         let mut endpoint = busiest(&data.join("weir-endpoint"), "delivery");
         let (log, attempts) = (app.transaction().unwrap(), endpoint.transaction().unwrap());
-        // The endpoint counts its attempts every few seconds. It was killed before that, perhaps, and would count all of these
-        // when it starts.
+        // What both write down every few seconds, and were killed before, perhaps: that these were offered, and counted.
+        log.execute("UPDATE endpoint SET cursor = (SELECT max(id) FROM message)", []).unwrap();
         let newest: String =
             attempts.query_row("SELECT max(id) FROM delivery WHERE slot = 0", [], |row| row.get(0)).unwrap();
         let counted =
