@@ -1,12 +1,13 @@
 //! The gateway under test: the built worker on workerd, with a data directory of its own.
 
 use crate::client::Api;
+use crate::production::Emulator;
 use crate::token;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use xtask::local;
+use xtask::local::{self, Production, Profile};
 
 /// What every gateway of the tests is started with unless a test says otherwise: retries and timeouts in
 /// fractions of a second, receivers on loopback allowed.
@@ -29,10 +30,39 @@ impl Running {
     /// Starts a gateway with [`VARS`] and these, which win over them.
     #[track_caller]
     pub fn start(vars: &[(&str, &str)]) -> Self {
+        Self::local(vars)
+    }
+
+    /// The same under the rules of Cloudflare's paid plan.
+    #[track_caller]
+    pub fn paid(vars: &[(&str, &str)]) -> Self {
+        Self::with(Self::under(Profile::Paid, vars))
+    }
+
+    /// The same under the rules of the free plan.
+    #[track_caller]
+    pub fn free(vars: &[(&str, &str)]) -> Self {
+        Self::with(Self::under(Profile::Free, vars))
+    }
+
+    /// The same under workerd's own rules alone.
+    #[track_caller]
+    pub fn local(vars: &[(&str, &str)]) -> Self {
         Self::with(Self::options(vars))
     }
 
-    /// What [`Running::start`] starts it with.
+    /// The options for a gateway under the rules of a plan, but for what receivers on loopback need: they are asked for by
+    /// address, and one that is not there is an error, not an answer. `WEIR_TEST_LOCAL` switches all rules off, to tell
+    /// whether a failure is due to them.
+    pub fn under(profile: Profile, vars: &[(&str, &str)]) -> local::Options {
+        let vars: Vec<_> = [("MAX_IN_FLIGHT", "6")].iter().chain(vars).copied().collect();
+        let production =
+            Production::new(profile).rule("refuseAddresses", false).rule("answerFailures", false);
+        let production = std::env::var_os("WEIR_TEST_LOCAL").is_none().then_some(production);
+        local::Options { production, ..Self::options(&vars) }
+    }
+
+    /// The options for a gateway under workerd's own rules.
     pub fn options(vars: &[(&str, &str)]) -> local::Options {
         local::Options {
             data: scratch("gateway"),
@@ -42,6 +72,7 @@ impl Running {
             verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
             loader: false,
             worker_dir: None,
+            production: None,
         }
     }
 
@@ -61,6 +92,11 @@ impl Running {
     /// The API as a tenant that nobody used before.
     pub fn tenant(&self) -> Api {
         Api::fresh(&self.url())
+    }
+
+    /// The emulator of production that it runs in, if it does.
+    pub fn emulator(&self) -> Emulator {
+        Emulator::new(&self.url())
     }
 
     /// The process id of workerd, while it runs.

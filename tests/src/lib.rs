@@ -9,14 +9,17 @@
 //! - [`sdk`] runs other people's client libraries.
 //! - [`sim`] runs the objects' logic in virtual time, with faults at every step.
 //! - [`verify`] checks signatures without any of Weir's own code.
+//! - [`production`] talks to the emulator of production that the gateway runs in.
 //! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
 //! - [`load`] sends messages on many connections at once.
+//! - [`bill`] counts and prices what a delivery costs on Cloudflare.
 //! - [`engines`] measures what plugins cost in a gateway.
 
 // What fails here fails a test: panicking with a sentence is the point.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod bill;
 pub mod browser;
 pub mod chromium;
 pub mod client;
@@ -25,6 +28,7 @@ pub mod gateway;
 pub mod json;
 pub mod load;
 pub mod process;
+pub mod production;
 pub mod receiver;
 pub mod sdk;
 pub mod sim;

@@ -23,6 +23,8 @@ Usage: cargo xtask <command>
   plugin new|check|inspect|run …
                            make, check and run plugins; `plugin help` tells more
   bench [NAME] [options]   run the benchmarks
+  bill [--json] [NAME…]    what a million deliveries cost on Cloudflare, counted under the production emulator:
+                           dense, lone, bursts, failing, many
   help                     print this text
 ";
 
@@ -53,6 +55,8 @@ pub enum Task {
     },
     /// Runs the benchmarks with these arguments.
     Bench(Vec<String>),
+    /// Counts and prices deliveries with these arguments.
+    Bill(Vec<String>),
     /// Builds the plugins that ship.
     BuildPlugins,
     /// Runs the plugin authors' command with these arguments.
@@ -84,6 +88,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
     };
     if command == "bench" {
         return Ok(Task::Bench(args.collect()));
+    }
+    if command == "bill" {
+        return Ok(Task::Bill(args.collect()));
     }
     if command == "plugin" {
         let args: Vec<_> = args.collect();
@@ -222,6 +229,7 @@ mod tests {
             parse_line("bench ingest --quick"),
             Ok(Task::Bench(vec!["ingest".into(), "--quick".into()]))
         );
+        assert_eq!(parse_line("bill --json lone"), Ok(Task::Bill(vec!["--json".into(), "lone".into()])));
     }
 
     #[test]

@@ -20,6 +20,18 @@ pub fn run(args: &[String]) -> Result<(), String> {
     tools::run(&mut command, "The benchmark")
 }
 
+/// Builds the Worker and prints what a delivery costs on Cloudflare; see `tests/src/bill.rs`.
+pub fn bill(args: &[String]) -> Result<(), String> {
+    let worker = build::ensure_built(true)?;
+    tools::ensure_npm_packages()?;
+    let mut command = tools::cargo();
+    command
+        .args(["run", "--quiet", "--profile=sim", "--package=weir-tests", "--bin=bench", "--", "bill"])
+        .args(args)
+        .env(build::WORKER_DIR, worker);
+    tools::run(&mut command, "The bill")
+}
+
 /// What is measured of plugins: which one, lines of the invoice that is the body, and the configuration.
 const CASES: [(&str, usize, &str); 3] = [
     ("redact", 8, r#"{"mask": ["card"], "emails": true}"#),

@@ -38,6 +38,56 @@ const OBJECTS: [(&str, &str, &str); 3] = [
     ("ENDPOINT", "Endpoint", "weir-endpoint"),
 ];
 
+/// What the emulator of production needs besides.
+const PRODUCTION_FLAG: &str = "nodejs_als";
+/// The emulator's modules, below the repository's root, and their directory among the Worker's.
+const PRODUCTION_DIR: &str = "tests/production";
+const PRODUCTION_MODULES: &str = "production";
+
+/// The rules of deployed Cloudflare that a gateway is tested under; `tests/production/` enforces them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Production {
+    /// The plan whose limits apply.
+    pub profile: Profile,
+    /// Rules that differ from the profile, by their names in `tests/production/rules.mjs`.
+    pub rules: BTreeMap<String, serde_json::Value>,
+}
+
+/// A plan of Cloudflare's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Workers Paid.
+    Paid,
+    /// Workers Free.
+    Free,
+}
+
+impl Production {
+    /// All rules of that plan.
+    pub fn new(profile: Profile) -> Self {
+        Self { profile, rules: BTreeMap::new() }
+    }
+
+    /// The same with another value for a rule.
+    #[must_use]
+    pub fn rule(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.rules.insert(name.into(), value.into());
+        self
+    }
+
+    /// As `tests/production/rules.mjs` reads it.
+    fn json(&self) -> String {
+        let profile = match self.profile {
+            Profile::Paid => "paid",
+            Profile::Free => "free",
+        };
+        let mut all: serde_json::Map<_, _> =
+            self.rules.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        all.insert("profile".into(), profile.into());
+        serde_json::Value::Object(all).to_string()
+    }
+}
+
 /// How a gateway is started.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -53,6 +103,8 @@ pub struct Options {
     pub loader: bool,
     /// A Worker that is already built; without it the one named by `WEIR_WORKER_DIR`, else the release build.
     pub worker_dir: Option<PathBuf>,
+    /// The rules of deployed Cloudflare to run it under; without them, workerd's own.
+    pub production: Option<Production>,
 }
 
 impl Options {
@@ -66,6 +118,7 @@ impl Options {
             verbose: false,
             loader: false,
             worker_dir: None,
+            production: None,
         }
     }
 
@@ -219,25 +272,40 @@ pub fn check_free(options: &Options) -> Result<(), String> {
 pub fn capnp(options: &Options, dir: &Path) -> Result<String, String> {
     let dir = dir.canonicalize().map_err(failed("find the Worker in", dir))?;
     let data = options.data.canonicalize().map_err(failed("find", &options.data))?;
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&dir).map_err(failed("list", &dir))? {
-        names.push(entry.map_err(failed("list", &dir))?.file_name().to_string_lossy().into_owned());
+    let mut modules = Vec::new();
+    if options.production.is_some() {
+        let dir = crate::root().join(PRODUCTION_DIR);
+        for name in list(&dir)? {
+            modules.push((format!("{PRODUCTION_MODULES}/{name}"), dir.join(&name)));
+        }
     }
-    names.sort();
-    Ok(config(options, &dir.to_string_lossy(), &data.to_string_lossy(), &names))
+    for name in list(&dir)? {
+        let path = dir.join(&name);
+        modules.push((name, path));
+    }
+    Ok(config(options, &data.to_string_lossy(), &modules))
 }
 
-fn config(options: &Options, dir: &str, data: &str, files: &[String]) -> String {
+/// The files of a directory by name, the main module first.
+fn list(dir: &Path) -> Result<Vec<String>, String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
+        names.push(entry.map_err(failed("list", dir))?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_by_key(|name| (name != build::ENTRY, name.clone()));
+    Ok(names)
+}
+
+/// The configuration for these modules, name and file; the first is the main one.
+fn config(options: &Options, data: &str, files: &[(String, PathBuf)]) -> String {
     let mut modules = String::new();
-    // The first module is the main one.
-    let entry = files.iter().filter(|name| *name == build::ENTRY);
-    for name in entry.chain(files.iter().filter(|name| *name != build::ENTRY)) {
+    for (name, file) in files {
         let kind = match name.rsplit_once('.') {
             Some((_, "js" | "mjs")) => "esModule",
             Some((_, "wasm")) => "wasm",
             _ => continue,
         };
-        let path = quoted(&format!("{dir}/{name}"));
+        let path = quoted(&file.to_string_lossy());
         let _ = writeln!(modules, "    (name = {}, {kind} = embed {path}),", quoted(name));
     }
     let mut namespaces = String::new();
@@ -253,7 +321,12 @@ fn config(options: &Options, dir: &str, data: &str, files: &[String]) -> String 
     for (name, value) in &options.vars {
         let _ = writeln!(bindings, "    (name = {}, text = {}),", quoted(name), quoted(value));
     }
-    let flags = COMPATIBILITY_FLAGS.map(quoted).join(", ");
+    let mut flags = COMPATIBILITY_FLAGS.map(quoted).to_vec();
+    if let Some(production) = &options.production {
+        flags.push(quoted(PRODUCTION_FLAG));
+        let _ = writeln!(bindings, "    (name = \"PRODUCTION\", text = {}),", quoted(&production.json()));
+    }
+    let flags = flags.join(", ");
     let (port, data) = (options.port, quoted(data));
     format!(
         r#"# Written at every start of the local gateway.
@@ -576,8 +649,11 @@ export default {
 
     #[test]
     fn the_main_module_comes_first_and_only_modules_are_embedded() {
-        let files = ["README.md", "a.wasm", "entry.mjs", "index.js", "package.json"].map(String::from);
-        let text = config(&Options::new("/d").var("X", "y"), "/w", "/d", &files);
+        let files = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|name| ((*name).to_owned(), Path::new("/w").join(name))).collect()
+        };
+        let names = files(&["entry.mjs", "README.md", "a.wasm", "index.js", "package.json"]);
+        let text = config(&Options::new("/d").var("X", "y"), "/d", &names);
         let modules: Vec<_> = text.lines().filter(|line| line.contains("embed")).map(str::trim).collect();
         assert_eq!(
             modules,
@@ -591,8 +667,27 @@ export default {
         assert!(text.contains(r#"(name = "X", text = "y"),"#));
         assert!(text.contains(r#"(name = "APP", durableObjectNamespace = "App"),"#));
         assert!(!text.contains("workerLoader"), "it is asked for");
-        let text = config(&Options { loader: true, ..Options::new("/d") }, "/w", "/d", &files);
+        assert!(!text.contains("PRODUCTION") && !text.contains(PRODUCTION_FLAG), "it is asked for");
+        let text = config(&Options { loader: true, ..Options::new("/d") }, "/d", &names);
         assert!(text.contains(r#"(name = "LOADER", workerLoader = ()),"#));
+    }
+
+    #[test]
+    fn a_gateway_under_production_rules_has_the_emulator_as_its_main_module() -> Result<(), String> {
+        let dir = scratch("rules")?;
+        let worker = worker(&dir)?;
+        let production = Production::new(Profile::Free).rule("depth", 3);
+        let options = Options { production: Some(production), ..Options::new(dir.clone()) };
+        let text = capnp(&options, &worker)?;
+        let modules: Vec<_> = text.lines().filter(|line| line.contains("embed")).collect();
+        assert!(modules.first().is_some_and(|first| first.contains(r#"name = "production/entry.mjs""#)));
+        assert!(modules.iter().any(|module| module.contains(r#"name = "entry.mjs""#)));
+        assert!(
+            text.contains(r#"(name = "PRODUCTION", text = "{\"depth\":3,\"profile\":\"free\"}"),"#),
+            "{text}"
+        );
+        assert!(text.contains(r#""nodejs_als"]"#));
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
     }
 
     #[test]

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         }),
         Task::Test { only } => test::run(only.as_deref()),
         Task::Bench(args) => bench::run(&args).map(|()| true),
+        Task::Bill(args) => bench::bill(&args).map(|()| true),
         Task::BuildPlugins => plugins::ensure_built().map(|dir| {
             eprintln!("The plugins are in {}.", dir.display());
             true

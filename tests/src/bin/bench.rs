@@ -5,7 +5,7 @@
 //! same receiver. Every line has `bench`, `case`, `value` and `unit`; Weir's also have `ratio` to the floor's
 //! mean of the same run, and `against`.
 //!
-//! `bench plugins`: see [`weir_tests::engines`].
+//! `bench plugins`: see [`weir_tests::engines`]. `bench bill`: see [`weir_tests::bill`].
 //!
 //! What the numbers mean:
 //! - *accepted*: answers 202 in a second while the load lasted;
@@ -41,7 +41,10 @@ fn main() -> ExitCode {
         None => e2e(&Plan::default()),
         Some((name, rest)) if name == "e2e" => Plan::parse(rest).and_then(|plan| e2e(&plan)),
         Some((name, _)) if name == "plugins" => weir_tests::engines::bench().map_err(Into::into),
-        Some((name, _)) => Err(format!("there is no benchmark {name}: there are e2e and plugins").into()),
+        Some((name, rest)) if name == "bill" => weir_tests::bill::run(rest).map_err(Into::into),
+        Some((name, _)) => {
+            Err(format!("there is no benchmark {name}: there are e2e, plugins and bill").into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,6 +117,7 @@ impl Side {
             verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
             loader: false,
             worker_dir: (self == Side::Floor).then_some(floor),
+            production: None,
         };
         Running::with(options)
     }
@@ -160,7 +164,7 @@ fn e2e(plan: &Plan) -> Result<(), load::Error> {
 /// Rows written, and group commits, for each delivered message: counted in a gateway of its own, since counting costs.
 #[allow(clippy::cast_precision_loss)] // counts
 fn rows(connections: usize) -> Result<(), load::Error> {
-    let gateway = Running::start(&[("WEIR_COUNT_ROWS", "1"), ("REQUEST_TIMEOUT", "15")]);
+    let gateway = Running::local(&[("WEIR_COUNT_ROWS", "1"), ("REQUEST_TIMEOUT", "15")]);
     let receiver = Receiver::start();
     let target = Target::new(&gateway, &receiver);
     let sent = target.run(&receiver, connections, Duration::from_secs(2))?.sent.len();

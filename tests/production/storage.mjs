@@ -1,0 +1,123 @@
+// An object's storage: sizes, capacity, and the rows that are billed.
+
+import { current } from "./context.mjs";
+import { rules } from "./rules.mjs";
+
+/** Capacities that a test has set: the start of an object's name, and bytes. */
+const capacities = [];
+
+/** Objects whose name starts so hold at most that many bytes. */
+export function setCapacity(object, bytes) {
+  const at = capacities.findIndex((entry) => entry.object === object);
+  if (at >= 0) capacities.splice(at, 1);
+  if (bytes !== undefined) capacities.unshift({ object, bytes });
+}
+
+const contexts = new WeakMap(); // by storage and by its sql
+let patched = false;
+
+/** Binds an object's storage to its context. */
+export function watch(storage, context) {
+  contexts.set(storage, context);
+  contexts.set(storage.sql, context);
+  if (patched) return;
+  patched = true;
+  const sql = Object.getPrototypeOf(storage.sql);
+  const exec = sql.exec;
+  sql.exec = function (text, ...values) {
+    const context = contexts.get(this);
+    if (!context) return exec.call(this, text, ...values);
+    settle(context);
+    check(this, context, text, values);
+    const cursor = exec.call(this, text, ...values);
+    context.account.rowsWritten += cursor.rowsWritten;
+    keep(context, cursor, cursor.rowsWritten);
+    return cursor;
+  };
+  const prototype = Object.getPrototypeOf(storage);
+  for (const name of ["setAlarm", "getAlarm", "deleteAlarm", "sync", "deleteAll"]) {
+    const real = prototype[name];
+    prototype[name] = function (...args) {
+      const context = contexts.get(this);
+      if (context && name === "setAlarm") {
+        context.account.rowsWritten++;
+        context.alarmAt = Number(args[0]);
+      }
+      if (context && (name === "deleteAlarm" || name === "deleteAll")) context.alarmAt = undefined;
+      const result = real.apply(this, args);
+      return context ? context.io(undefined, result) : result;
+    };
+  }
+}
+
+// Rows are read while a cursor is: what it counts at the end is known by the next statement, or when the turn ends.
+const settled = Promise.resolve();
+
+function keep(context, cursor, written) {
+  const first = context.cursor === undefined;
+  context.cursor = { cursor, written };
+  if (first) settled.then(() => settle(context));
+}
+
+function settle(context) {
+  if (!context.cursor) return;
+  const { cursor, written } = context.cursor;
+  context.cursor = undefined;
+  context.account.rowsRead += cursor.rowsRead;
+  context.account.rowsWritten += cursor.rowsWritten - written;
+}
+
+const WRITES = /(^|;)\s*(insert|replace|update|create|alter|with)\b/i;
+const statements = new Map();
+
+/** What a statement is, found out once: whether it stores anything, and how many rows it lists. */
+function kindOf(text) {
+  let kind = statements.get(text);
+  if (kind === undefined) {
+    const writes = WRITES.test(text);
+    const listed = /\bvalues\s*(\([\s\S]*)/i.exec(text)?.[1] ?? "";
+    let [depth, rows] = [0, 0];
+    for (const c of listed) {
+      if (c === "(" && depth++ === 0) rows++;
+      else if (c === ")") depth--;
+    }
+    kind = { writes, rows: Math.max(rows, 1), bytes: size(text) };
+    if (statements.size > 10_000) statements.clear();
+    statements.set(text, kind);
+  }
+  return kind;
+}
+
+const encoder = new TextEncoder();
+
+function size(value) {
+  if (typeof value === "string") return value.length < 500_000 ? value.length : encoder.encode(value).length;
+  if (value === null || value === undefined || typeof value !== "object") return 8;
+  return value.byteLength ?? 8;
+}
+
+function check(sql, context, text, values) {
+  const { account } = context;
+  const kind = kindOf(text);
+  if (kind.bytes > rules.statementBytes) throw account.refuse("statementBytes", "statement too long: SQLITE_TOOBIG");
+  if (values.length > rules.parameters) {
+    throw account.refuse("parameters", "too many SQL variables: SQLITE_ERROR");
+  }
+  let row = 0;
+  const perRow = Math.ceil(values.length / kind.rows);
+  for (const [at, value] of values.entries()) {
+    if (at % perRow === 0) row = 0;
+    row += size(value);
+    if (size(value) > rules.valueBytes || (kind.writes && row > rules.valueBytes)) {
+      throw account.refuse("valueBytes", "string or blob too big: SQLITE_TOOBIG");
+    }
+  }
+  if (kind.writes && sql.databaseSize > capacityOf(context)) {
+    throw account.refuse("storageBytes", "database or disk is full: SQLITE_FULL");
+  }
+}
+
+function capacityOf({ account }) {
+  for (const { object, bytes } of capacities) if (account.name.startsWith(object)) return bytes;
+  return rules.storageBytes;
+}
