@@ -14,6 +14,7 @@ import { DurableObject } from "cloudflare:workers";
 import * as gateway from "./index.js";
 import * as plugins from "./plugins.mjs";
 import { assets } from "./assets.mjs";
+import { orPage, welcome } from "./welcome.mjs";
 
 // The platform's queueMicrotask enters and leaves the runtime for every task; a promise's reaction does not. Every
 // wake-up of a Rust future goes through it: this alone was a seventh of the processor time of an event. What a task
@@ -162,12 +163,17 @@ async function bodyOf(request) {
 let front;
 
 async function serve(request, env) {
+  const path = request.url.indexOf("/", 8);
+  if (!request.url.startsWith("/api/", path)) {
+    const page = welcome(request, env);
+    if (page) return page;
+  }
   if (request.url.includes(ASSETS)) {
     const asset = assetOf(request);
     if (asset) return asset;
   }
   front ??= new gateway.Front(env);
-  if (request.url.startsWith("/in/", request.url.indexOf("/", 8))) {
+  if (request.url.startsWith("/in/", path)) {
     return await unlessStopped(front.ingest(headersOf(request), await bodyOf(request)));
   }
   const begun = front.begin(partsOf(request), await bodyOf(request));
@@ -186,7 +192,7 @@ async function serve(request, env) {
 export default {
   async fetch(request, env) {
     try {
-      return await serve(request, env);
+      return orPage(request, await serve(request, env));
     } catch (error) {
       console.error("a request failed:", error);
       return Response.json(

@@ -694,8 +694,7 @@ fn unknown_routes_and_wrong_methods_are_answered_in_json() {
     let gateway = shared();
     let api = gateway.tenant();
     let app = api.app();
-    for path in
-        ["/", "/api", "/api/v1", "/api/v1/nonsense", "/api/v2/app", "/api/v1/app/a/b/c/d/e/f", "/favicon"]
+    for path in ["/api", "/api/v1", "/api/v1/nonsense", "/api/v2/app", "/api/v1/app/a/b/c/d/e/f", "/favicon"]
     {
         let answer = api.call("GET", path, None, &[]);
         assert_eq!(answer.status, 404, "{path}: {}", answer.text);

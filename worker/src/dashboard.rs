@@ -83,6 +83,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
                 let session = keeper.begin(&id::new(SESSION, now(), &mut Random), &token, &claims, now());
                 Page::go(PREFIX)
                     .with("set-cookie", set_cookie(parts, &keeper.seal(&session), session.ends_at))
+                    .with("set-cookie", set_marker(parts, "1", session.ends_at))
                     .into()
             }
         };
@@ -128,7 +129,9 @@ async fn sign_out(parts: &Parts, caller: &Caller, session: &Session, request: &R
         return Page::refused(403, "This form is from another session. Reload the page and try again.");
     }
     match caller.end_session(&session.key(), session.ends_at).await {
-        Ok(()) => Page::go(&format!("{PREFIX}/login")).with("set-cookie", set_cookie(parts, "", 0)),
+        Ok(()) => Page::go(&format!("{PREFIX}/login"))
+            .with("set-cookie", set_cookie(parts, "", 0))
+            .with("set-cookie", set_marker(parts, "", 0)),
         Err(error) => Page::refused(error.http_status(), &sentence(&error)),
     }
 }
@@ -139,9 +142,18 @@ fn sentence(error: &ApiError) -> String {
 }
 
 fn set_cookie(parts: &Parts, value: &str, ends_at: i64) -> String {
+    format!("{COOKIE}={value}; Path={PREFIX}{}", attributes(parts, ends_at))
+}
+
+/// By this cookie, which holds no secret, `worker/welcome.mjs` knows at `/` that the browser is signed in.
+fn set_marker(parts: &Parts, value: &str, ends_at: i64) -> String {
+    format!("weir_here={value}; Path=/{}", attributes(parts, ends_at))
+}
+
+fn attributes(parts: &Parts, ends_at: i64) -> String {
     let seconds = ends_at.saturating_sub(now()).max(0).checked_div(1_000).unwrap_or_default();
     let secure = if parts.url.starts_with("https://") { "; Secure" } else { "" };
-    format!("{COOKIE}={value}; Path={PREFIX}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+    format!("; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
 }
 
 /// The API, as the session's token sees it.

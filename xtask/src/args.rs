@@ -25,6 +25,10 @@ Usage: cargo xtask <command>
   bench [NAME] [options]   run the benchmarks
   bill [--json] [NAME…]    what a million deliveries cost on Cloudflare, counted under the production emulator:
                            dense, lone, bursts, failing, many
+  release [options]        make what is published for this version, in dist/
+      --tag TAG            fail unless this is the version's tag
+      --worker DIR         a Worker that is already built, instead of the release build
+      --out DIR            write it here
   help                     print this text
 ";
 
@@ -61,6 +65,8 @@ pub enum Task {
     BuildPlugins,
     /// Runs the plugin authors' command with these arguments.
     Plugin(Vec<String>),
+    /// Makes a release.
+    Release(crate::release::Options),
     /// Prints the usage.
     Help,
 }
@@ -148,6 +154,18 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
                 }
             }
             Task::Test { only }
+        }
+        "release" => {
+            let mut options = crate::release::Options::default();
+            while let Some(flag) = flags.next() {
+                match flag.as_str() {
+                    "--tag" => options.tag = Some(flags.value("--tag")?),
+                    "--worker" => options.worker = Some(flags.value("--worker")?.into()),
+                    "--out" => options.out = Some(flags.value("--out")?.into()),
+                    other => return Err(flags.unknown(other)),
+                }
+            }
+            Task::Release(options)
         }
         "help" | "--help" | "-h" => Task::Help,
         other => return Err(format!("There is no command `{other}`.")),

@@ -33,6 +33,8 @@ const SOURCES: &[&str] = &[
 ];
 /// What a build has at least.
 const MODULES: [&str; 4] = [ENTRY, "index.js", "index_bg.wasm", plugins::CATALOG];
+/// The Worker's own JavaScript, copied as it is.
+pub const OWN_MODULES: [&str; 2] = [ENTRY, "welcome.mjs"];
 const STAMP: &str = ".weir-sources";
 
 /// Where the build of a profile goes.
@@ -92,8 +94,10 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
         fs::write(&wasm, small).map_err(failed("write", &wasm))?;
     }
     write_assets(&dir)?;
-    let entry = root().join("worker").join(ENTRY);
-    fs::copy(&entry, dir.join(ENTRY)).map_err(failed("copy", &entry))?;
+    for name in OWN_MODULES {
+        let from = root().join("worker").join(name);
+        fs::copy(&from, dir.join(name)).map_err(failed("copy", &from))?;
+    }
     plugins::bundle(&dir)?;
     let stamp = dir.join(STAMP);
     fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use xtask::args::{self, Task};
-use xtask::{bench, build, dev, plugins, test, token};
+use xtask::{bench, build, dev, plugins, release, test, token};
 
 fn main() -> ExitCode {
     let task = match args::parse(std::env::args().skip(1)) {
@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         Task::Bill(args) => bench::bill(&args).map(|()| true),
         Task::BuildPlugins => plugins::ensure_built().map(|dir| {
             eprintln!("The plugins are in {}.", dir.display());
+            true
+        }),
+        Task::Release(options) => release::run(&options).map(|dir| {
+            eprintln!("The release is in {}.", dir.display());
             true
         }),
         Task::Plugin(args) => plugins::command(&args),

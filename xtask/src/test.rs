@@ -85,8 +85,10 @@ fn lint(_: &mut Count) -> Result<(), String> {
     tools::ensure_wasm_target()?;
     let native = ["clippy", "--workspace", "--exclude=weir-worker", "--all-targets", "--", "-Dwarnings"];
     tools::run(tools::cargo().args(native), "`cargo clippy`")?;
-    let worker = ["clippy", "-p", "weir-worker", "--target", tools::WASM_TARGET, "--", "-Dwarnings"];
-    tools::run(tools::cargo().args(worker), "`cargo clippy` of the Worker")?;
+    let wasm = ["-p", "weir-worker", "-p", "weir-presets", "-p", "weir-plugin-bundle"];
+    let mut worker = tools::cargo();
+    worker.arg("clippy").args(wasm).args(["--target", tools::WASM_TARGET, "--", "-Dwarnings"]);
+    tools::run(&mut worker, "`cargo clippy` of the Worker and the npm packages")?;
     // What only a plugin as wasm has: exports, allocator, panic handler.
     let mut plugins = tools::cargo();
     plugins.args(["clippy", "--target", tools::WASM_TARGET]);
@@ -131,8 +133,8 @@ fn deploy(_: &mut Count) -> Result<(), String> {
 /// The most bytes, compressed, that the Worker may have: 2.5 MiB. Plugins that are deployed with it are beside that.
 const MAX_GZIP: u64 = 5 << 19;
 /// What the Worker itself is.
-const OWN_FILES: [&str; 6] =
-    ["index_bg.wasm", "index.js", "entry.mjs", "assets.mjs", "plugins.mjs", "transcribe.mjs"];
+const OWN_FILES: [&str; 7] =
+    ["index_bg.wasm", "index.js", "entry.mjs", "welcome.mjs", "assets.mjs", "plugins.mjs", "transcribe.mjs"];
 
 /// Counts what of the Worker is uploaded, as Cloudflare does: each file compressed.
 fn check_size() -> Result<(), String> {

@@ -67,7 +67,9 @@ fn when_the_instance_dies_every_call_under_way_fails_at_once_and_later_ones_work
     let dir = scratch("guard")?;
     let worker = dir.join("worker");
     fs::create_dir_all(&worker).map_err(|e| e.to_string())?;
-    fs::copy(xtask::root().join("worker/entry.mjs"), worker.join("entry.mjs")).map_err(|e| e.to_string())?;
+    for name in xtask::build::OWN_MODULES {
+        fs::copy(xtask::root().join("worker").join(name), worker.join(name)).map_err(|e| e.to_string())?;
+    }
     fs::write(worker.join("index.js"), STAND_IN).map_err(|e| e.to_string())?;
     for (name, text) in
         [("plugins.mjs", "export const bundled = [];"), ("assets.mjs", "export const assets = {};")]
@@ -79,7 +81,7 @@ fn when_the_instance_dies_every_call_under_way_fails_at_once_and_later_ones_work
     let gateway = Gateway::start(&options)?;
     let port = gateway.port();
 
-    assert_eq!(get(port, "/")?, "200 worker");
+    assert_eq!(get(port, "/any")?, "200 worker");
     assert_eq!(get(port, "/object")?, "200 object");
     let failure = r#"500 {"code":"server_error","detail":"Something went wrong on our side. The request may be sent again."}"#;
     assert_eq!(get(port, "/throw")?, failure, "an exception is told to the log, not to the caller");

@@ -136,5 +136,5 @@ fn the_manifest_holds_what_the_attribute_says() {
     assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("fixture", "1.0.0"));
     assert_eq!(manifest.description.as_deref(), Some("A plugin that does what a test asks for."));
     assert!(manifest.is_for("a.b") && !manifest.is_for("b"));
-    assert_eq!(manifest.sdk.as_deref(), Some("weir-plugin/0.1.0"));
+    assert_eq!(manifest.sdk.as_deref(), Some("weir-plugin/0.2.0"));
 }

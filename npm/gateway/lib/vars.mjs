@@ -1,0 +1,67 @@
+// Settings from where a person may have put them: .dev.vars, the environment, files named by NAME_FILE.
+
+import { existsSync, readFileSync } from "node:fs";
+import { Fault, messageOf } from "./fault.mjs";
+import { names } from "./deployment.mjs";
+
+/** @typedef {Record<string, string>} Vars */
+
+/**
+ * Reads a `.dev.vars` file, as wrangler does: NAME=value or NAME="value", a line each.
+ * @param {string} path
+ * @returns {Vars}
+ */
+export function fromFile(path) {
+  if (!existsSync(path)) return {};
+  /** @type {Vars} */
+  const vars = {};
+  for (const line of readFileSync(path, "utf8").split(/\r?\n/)) {
+    const found = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
+    if (!found) continue;
+    const [, name = "", text = ""] = found;
+    const quoted = /^(["'])(.*)\1$/.exec(text);
+    const value = quoted ? (quoted[2] ?? "") : text.replace(/\s+#.*$/, "");
+    if (value !== "") vars[name] = value;
+  }
+  return vars;
+}
+
+/**
+ * The settings in an environment. `JWT_SECRET_FILE` names a file with the value of `JWT_SECRET`, as container platforms
+ * and systemd hand secrets over.
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Vars}
+ */
+export function fromEnvironment(env) {
+  /** @type {Vars} */
+  const vars = {};
+  for (const name of names()) {
+    const [value, file] = [env[name], env[`${name}_FILE`]];
+    if (value && file) throw new Fault(`${name} and ${name}_FILE are both set: set one of them.`);
+    if (value) vars[name] = value;
+    if (!file) continue;
+    try {
+      vars[name] = readFileSync(file, "utf8").trim();
+    } catch (error) {
+      throw new Fault(`${name}_FILE cannot be read: ${messageOf(error)}.`);
+    }
+  }
+  return vars;
+}
+
+/**
+ * Refuses what is no setting. (Values are judged by the gateway itself, with a sentence for each.)
+ * @param {Vars} vars
+ */
+export function checkNames(vars) {
+  const unknown = Object.keys(vars).find((name) => !names().includes(name));
+  if (unknown) throw new Fault(`There is no setting \`${unknown}\`; the settings are ${names().join(", ")}.`);
+}
+
+/**
+ * The networks in `ALLOWED_NETWORKS`, for workerd's own rules.
+ * @param {Vars} vars
+ */
+export function networks(vars) {
+  return (vars.ALLOWED_NETWORKS ?? "").split(",").map((network) => network.trim()).filter(Boolean);
+}
