@@ -1,21 +1,23 @@
 // The package weir-gateway, from its tarball, on a PATH without Rust.
 //
-// HOME_DIR has `node_modules/weir-gateway`; PLUGIN is a plugin as its author built it; WRANGLER the script of wrangler.
+// HOME_DIR has `node_modules/weir-gateway`; PLUGIN is a plugin as its author built it; WRANGLER the script of wrangler; DOCS the book.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { receiver, test, until } from "./lib.mjs";
 
-const { HOME_DIR, PLUGIN, WRANGLER } = process.env;
+const { DOCS, HOME_DIR, PLUGIN, WRANGLER } = process.env;
 const PACKAGE = join(HOME_DIR, "node_modules/weir-gateway");
 const COMMAND = join(PACKAGE, "bin/weir-gateway.mjs");
 const scratch = (name) => mkdtempSync(join(HOME_DIR, `${name}-`));
 
 /** Everything that was started, to be ended whatever happens. */
 const started = new Set();
+// Whatever hangs: the script ends, and everything with it.
+setTimeout(() => process.exit(1), 240_000).unref();
 process.on("exit", () => started.forEach((child) => child.kill("SIGKILL")));
 
 /** Runs a command to its end. */
@@ -121,6 +123,30 @@ await test("dev answers within 15 seconds, prints a token, delivers, and keeps i
   await second.stop();
 });
 
+await test("the commands in the book run as they are written", async () => {
+  if (spawnSync("curl", ["--version"]).error) return;
+  const running = await start(["dev", "--port", "0", "--data", join(scratch("book"), "data")]);
+  const to = await receiver();
+  const token = /WEIR_TOKEN=(\S+)/.exec(running.said())[1];
+  const blocks = (page) => [...readFileSync(join(DOCS, page), "utf8").matchAll(/```sh\n([^]*?)```/g)].map((block) => block[1]);
+  const first = blocks("start/first-event.md").find((block) => block.includes("post()"));
+  const others = ["guides/receive.md", "guides/plugins.md"].flatMap(blocks);
+  const script = [first, ...others]
+    .join("")
+    .replace(/WEIR_TOKEN=…/, `WEIR_TOKEN=${token}`)
+    .replaceAll("http://127.0.0.1:8787", running.url)
+    .replaceAll("http://127.0.0.1:9000", to.url);
+  const shell = spawnSync("sh", ["-eu"], { input: script, encoding: "utf8", env: { PATH: process.env.PATH } });
+  const answers = shell.stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.equal(answers.length, script.match(/^post /gm).length, shell.stderr);
+  for (const answer of answers) assert.ok(!("code" in answer), JSON.stringify(answer));
+  assert.equal(answers.at(-1).verdict, "dropped");
+  await until(() => to.got.length > 0, "the webhook");
+  assert.equal(String(to.got[0].body), '{"name": "Ada"}');
+  to.close();
+  await running.stop();
+});
+
 await test("a data directory has one gateway, a port that is taken is told, and so is a setting that is none", async () => {
   const data = join(scratch("one"), "data");
   const running = await start(["dev", "--port", "0", "--data", data]);
@@ -136,14 +162,20 @@ await test("a data directory has one gateway, a port that is taken is told, and 
   await running.stop();
 });
 
-await test("workerd does not outlive the gateway, and what was killed starts again", async () => {
+await test("workerd does not outlive the gateway, and of many that start on what it left one runs", async () => {
   const data = join(scratch("killed"), "data");
   const first = await start(["serve", "--port", "0", "--data", data]);
   assert.equal(processesAt(data).length, 1);
   await first.stop("SIGKILL");
   await until(() => processesAt(data).length === 0, "the end of workerd");
-  const second = await start(["serve", "--port", "0", "--data", data]);
-  await second.stop();
+  // One of them may have been killed while it took the directory.
+  mkdirSync(join(data, "gateway.taking"));
+  utimesSync(join(data, "gateway.taking"), 0, 0);
+  const next = await Promise.allSettled(Array.from({ length: 6 }, () => start(["serve", "--port", "0", "--data", data])));
+  const running = next.filter(({ status }) => status === "fulfilled");
+  assert.equal(running.length, 1);
+  for (const { reason } of next.filter(({ status }) => status === "rejected")) assert.match(reason.message, /Another gateway/);
+  await running[0].value.stop();
 });
 
 await test("serve takes its settings from the environment and from files, and drains on SIGTERM", async () => {

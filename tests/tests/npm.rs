@@ -59,7 +59,7 @@ fn make_path(bin: &Path) {
     std::fs::create_dir_all(bin).expect("a directory");
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Those after the first two are for tests that a machine may be without.
-    for program in ["sh", "env", "ps", "unshare", "mount", "setpriv", "chown", "mkdir", "touch"] {
+    for program in ["sh", "env", "ps", "curl", "unshare", "mount", "setpriv", "chown", "mkdir", "touch"] {
         let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file());
         assert!(found.is_some() || !["sh", "env"].contains(&program), "no {program} on the PATH");
         if let Some(found) = found {
@@ -117,7 +117,11 @@ fn the_gateway_runs_is_deployed_and_is_backed_up_without_rust() {
         (func (export "weir_transform") (param i32) (result i32) i32.const 1))"#;
     std::fs::write(&plugin, wat::parse_str(text).expect("a module")).expect("a file");
     let wrangler = sdk::npm_package("wrangler").join("bin/wrangler.js");
-    run("gateway.mjs", &[("PLUGIN", &plugin.to_string_lossy()), ("WRANGLER", &wrangler.to_string_lossy())]);
+    let docs = xtask::root().join("docs");
+    let env = [("PLUGIN", &*plugin), ("WRANGLER", &*wrangler), ("DOCS", &*docs)];
+    let env = env.map(|(name, path)| (name, path.to_string_lossy().into_owned()));
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, path)| (*name, path.as_str())).collect();
+    run("gateway.mjs", &env);
 }
 
 #[test]

@@ -11,7 +11,7 @@ import { Fault, messageOf } from "./fault.mjs";
 
 const MANIFEST = "backup.json";
 /** What is written at every start, and what SQLite makes anew (`-shm`). */
-const LEFT_OUT = /^(gateway\.(sock|capnp)|in-use|worker)$|-shm$/;
+const LEFT_OUT = /^(gateway\.(sock|taking|capnp)|in-use|worker)$|-shm$/;
 
 /** @typedef {{path: string, size: number, sha256: string}} Copied */
 

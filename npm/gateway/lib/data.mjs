@@ -4,12 +4,15 @@
 // process, so a crash leaves no lock behind.
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { Fault, codeOf, messageOf } from "./fault.mjs";
 
 const SOCKET = "gateway.sock";
+/** A directory that is there while a process takes the data directory, and for how long at most. */
+const TAKING = "gateway.taking";
+const TAKING_MS = 10_000;
 /** The most bytes of a request on the socket. */
 const MAX_REQUEST = 16384;
 
@@ -63,30 +66,52 @@ export function jwtSecret(dir) {
  */
 export async function claim(dir, answer = () => ({})) {
   process.chdir(dir);
-  for (let tries = 0; tries < 2; tries++) {
-    const server = createServer((socket) => serve(socket, answer));
-    const error = await new Promise((done) => {
-      server.once("error", done);
-      server.listen(SOCKET, () => done(undefined));
-    });
-    if (error === undefined) {
-      server.unref();
-      return () => void server.close();
-    }
-    if (codeOf(error) !== "EADDRINUSE") throw new Fault(`The data directory ${dir} cannot be used: ${messageOf(error)}.`);
-    if (await isAnswered()) {
+  await enter(dir);
+  try {
+    if (await isAnswered(SOCKET)) {
       throw new Fault(`Another gateway is using the data directory ${dir}: stop it, or choose another by --data.`);
     }
     // Left by a gateway that was killed.
     rmSync(SOCKET, { force: true });
+    const server = createServer((socket) => serve(socket, answer));
+    await new Promise((done, failed) => {
+      server.once("error", (error) => failed(new Fault(`The data directory ${dir} cannot be used: ${error.message}.`)));
+      server.listen(SOCKET, () => done(undefined));
+    });
+    server.unref();
+    return () => void server.close();
+  } finally {
+    rmdirSync(TAKING);
   }
-  throw new Fault(`Another gateway is starting in the data directory ${dir}.`);
 }
 
-/** @returns {Promise<boolean>} */
-function isAnswered() {
+/**
+ * Waits until no other process is taking the directory: a socket is bound before it answers, and until then would pass for
+ * one that was left. To make a directory is atomic on every system.
+ * @param {string} dir
+ */
+async function enter(dir) {
+  for (;;) {
+    try {
+      mkdirSync(TAKING);
+      return;
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw new Fault(`The data directory ${dir} cannot be used: ${messageOf(error)}.`);
+    }
+    // Taking takes milliseconds: who has not done by now was killed at it.
+    const begun = statSync(TAKING, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - begun > TAKING_MS) rmSync(TAKING, { recursive: true, force: true });
+    else await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+/**
+ * @param {string} path
+ * @returns {Promise<boolean>}
+ */
+function isAnswered(path) {
   return new Promise((done) => {
-    const socket = connect(SOCKET);
+    const socket = connect(path);
     socket.once("connect", () => {
       socket.destroy();
       done(true);
