@@ -67,7 +67,7 @@ async function unlessStopped(promise) {
 }
 
 // The same for the call of the hot path, which answers by callback.
-function accepted(object, frame) {
+function accepted(object, frame, depth) {
   return new Promise((resolve, reject) => {
     pending.add(reject);
     const reply = (answer) => {
@@ -75,7 +75,7 @@ function accepted(object, frame) {
       resolve(answer);
     };
     try {
-      object.accept(frame, reply);
+      object.accept(frame, reply, depth);
     } catch (error) {
       pending.delete(reject);
       reject(error);
@@ -90,8 +90,9 @@ const object = (Class) =>
       super(state, env);
       this.inner = new Class(state, env);
     }
-    call(op, frame) {
-      return op === "accept" ? accepted(this.inner, frame) : guarded(this.inner, "call", op, frame);
+    call(op, frame, depth) {
+      if (op === "accept") return accepted(this.inner, frame, depth);
+      return guarded(this.inner, "call", op, frame, depth);
     }
     alarm() {
       return guarded(this.inner, "alarm");

@@ -8,8 +8,10 @@
 use crate::endpoint::{Batch, Order};
 use crate::plugin::Attached;
 use crate::send_as::SendAs;
-use minicbor::bytes::ByteVec;
+use minicbor::bytes::{ByteSlice, ByteVec};
 use minicbor::{Decode, Encode};
+use std::ops::Deref;
+use std::rc::Rc;
 
 /// Encodes a frame.
 pub fn encode<T: Encode<()>>(frame: &T) -> Vec<u8> {
@@ -26,6 +28,47 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, String> {
 
 /// Names and values of headers, in their order.
 pub type Headers = Vec<(String, String)>;
+
+/// A payload that several frames share: however many endpoints a message goes to, its bytes are in memory once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload(Rc<[u8]>);
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Payload> for Vec<u8> {
+    fn from(payload: Payload) -> Self {
+        payload.to_vec()
+    }
+}
+
+impl<C> Encode<C> for Payload {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bytes(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Payload {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let bytes: &ByteSlice = d.decode()?;
+        Ok(Self(Rc::from(&**bytes)))
+    }
+}
 
 /// Worker → App: one message to accept.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -180,7 +223,7 @@ pub struct Outgoing {
     pub channels: Option<String>,
     /// The payload.
     #[n(3)]
-    pub payload: ByteVec,
+    pub payload: Payload,
     /// Headers that are delivered with it, where it brought any.
     #[n(4)]
     pub headers: Option<Vec<(String, String)>>,

@@ -18,8 +18,10 @@
 
 pub mod api;
 pub mod app;
+pub mod budget;
 pub mod deployment;
 pub mod directory;
+pub mod encoding;
 pub mod endpoint;
 pub mod error;
 pub mod filter;
@@ -28,6 +30,7 @@ pub mod header;
 pub mod id;
 pub mod operational;
 pub mod pace;
+pub mod platform;
 pub mod plugin;
 pub mod preset;
 pub mod retry;

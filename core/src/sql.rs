@@ -143,6 +143,34 @@ impl fmt::Display for SqlError {
 
 impl std::error::Error for SqlError {}
 
+/// The platform's limits: the longest text or bytes that are bound, the most parameters, and the longest statement.
+pub const VALUE_MAX: usize = 2_000_000;
+/// See [`VALUE_MAX`].
+pub const PARAMS_MAX: usize = 100;
+/// See [`VALUE_MAX`].
+pub const STATEMENT_MAX: usize = 100_000;
+
+/// Refuses what the platform would refuse where Weir is deployed. Local runs would take more, and find out too late.
+pub fn check(sql: &str, params: &[Value<'_>]) -> Result<(), SqlError> {
+    if sql.len() > STATEMENT_MAX {
+        return Err(SqlError(format!("a statement of {} bytes; {STATEMENT_MAX} are allowed", sql.len())));
+    }
+    if params.len() > PARAMS_MAX {
+        return Err(SqlError(format!("{} parameters; {PARAMS_MAX} are allowed", params.len())));
+    }
+    for param in params {
+        let bytes = match param {
+            Value::Null | Value::Int(_) => 0,
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+        };
+        if bytes > VALUE_MAX {
+            return Err(SqlError(format!("a value of {bytes} bytes; {VALUE_MAX} are allowed")));
+        }
+    }
+    Ok(())
+}
+
 /// The storage of one object.
 ///
 /// Statements are `'static` so that an implementation can keep them prepared. What is written between two
@@ -293,6 +321,7 @@ pub mod memory {
     impl Sql for Memory {
         fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
             assert!(params.len() <= 100, "the platform binds at most 100 parameters");
+            super::check(sql, params)?;
             if let Some(recorded) = &mut *self.1.borrow_mut() {
                 recorded.insert(sql);
             }
@@ -341,6 +370,21 @@ pub mod memory {
             }
             result
         }
+    }
+
+    #[test]
+    fn what_the_platform_would_refuse_is_refused_here() {
+        let sql = Memory::new();
+        let blob = vec![0; super::VALUE_MAX + 1];
+        let whole = blob.get(1..).expect("a part");
+        assert!(sql.query("SELECT length(?1)", &[Value::Blob(whole)]).is_ok());
+        assert!(sql.query("SELECT length(?1)", &[Value::Blob(&blob)]).is_err());
+        let text = "é".repeat(super::VALUE_MAX / 2 + 1);
+        assert!(sql.query("SELECT length(?1)", &[Value::Text(&text)]).is_err(), "bytes, not characters");
+        let many = vec![Value::Null; super::PARAMS_MAX + 1];
+        assert!(super::check("SELECT 1", &many[1..]).is_ok());
+        assert!(super::check("SELECT 1", &many).is_err());
+        assert!(super::check(&" ".repeat(super::STATEMENT_MAX + 1), &[]).is_err());
     }
 
     #[test]

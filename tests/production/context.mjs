@@ -20,11 +20,24 @@ export const realNow = platformNow;
 export const traffic = {
   bytes: 0,
   most: 0,
+  /** Of them, in calls between objects. */
+  calls: 0,
+  callsMost: 0,
   /** Counts so many bytes until what is returned is called. */
   carry(bytes) {
     this.bytes += bytes;
     this.most = Math.max(this.most, this.bytes);
     return () => (this.bytes -= bytes);
+  },
+  /** The same for a call between objects. */
+  call(bytes) {
+    const arrived = this.carry(bytes);
+    this.calls += bytes;
+    this.callsMost = Math.max(this.callsMost, this.calls);
+    return () => {
+      arrived();
+      this.calls -= bytes;
+    };
   },
 };
 

@@ -39,12 +39,14 @@ async function answer(request, env) {
         wasmBytes: wasmBytes(),
         inFlightBytes: traffic.bytes,
         inFlightMost: traffic.most,
+        callsMost: traffic.callsMost,
         worker: { ...worker, heldMs: undefined, kind: "Worker" },
         objects: control.report(),
       });
     case "reset":
       worker.reset();
       traffic.most = traffic.bytes;
+      traffic.callsMost = traffic.calls;
       for (const { context } of control.objects.values()) context.reset();
       return new Response(null, { status: 204 });
     case "rules":

@@ -108,7 +108,7 @@ async function call(real, object, method, args) {
   }
   const fault = take(object, operation);
   const release = caller.hold("call");
-  const arrived = traffic.carry(bytes);
+  const arrived = traffic.call(bytes);
   try {
     if (fault && fault !== "lost") throw caller.account.refuse(fault, ...said(fault));
     const answer = await real.production(header, method, args);

@@ -4,6 +4,7 @@
 //! - [`browser`] is a browser without a screen, for the dashboard.
 //! - [`chromium`] is one with a screen, and nobody before it.
 //! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
+//! - [`raw`] is one that answers with any bytes.
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
 //! - [`source`] is a URL at which a provider sends.
 //! - [`sdk`] runs other people's client libraries.
@@ -29,6 +30,7 @@ pub mod json;
 pub mod load;
 pub mod process;
 pub mod production;
+pub mod raw;
 pub mod receiver;
 pub mod sdk;
 pub mod sim;

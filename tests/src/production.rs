@@ -70,6 +70,8 @@ pub struct Stats {
     pub wasm_bytes: u64,
     /// The most bytes of calls between objects that were under way at the same time.
     pub in_flight_most: u64,
+    /// Of them, the most in calls between objects.
+    pub calls_most: u64,
 }
 
 impl Emulator {
@@ -91,6 +93,7 @@ impl Emulator {
             at: number(&all, "at"),
             wasm_bytes: number(&all, "wasmBytes"),
             in_flight_most: number(&all, "inFlightMost"),
+            calls_most: number(&all, "callsMost"),
         }
     }
 

@@ -3,8 +3,9 @@
 
 // Calls another object. `frame` and the answer are bytes. `frame` comes as a view of the whole wasm memory, and a
 // view is cloned with all that it looks into: megabytes. So it is copied first.
-export function callObject(namespace, kind, name, op, frame) {
-  return send(namespace.get(idOf(namespace, kind, name)), op, frame.slice());
+// `depth` is how many calls of objects lead here: see core/src/budget.rs.
+export function callObject(namespace, kind, name, op, frame, depth) {
+  return send(namespace.get(idOf(namespace, kind, name)), op, frame.slice(), depth);
 }
 
 // An object's id is a hash of its name: computed once. (A stub may not be kept: it belongs to one request.)
@@ -21,65 +22,112 @@ function idOf(namespace, kind, name) {
   return id;
 }
 
-async function send(stub, op, frame) {
-  return await stub.call(op, frame);
+async function send(stub, op, frame, depth) {
+  return await stub.call(op, frame, depth);
 }
 
-// The requests of one object. `done(token, status, text, headers, bytes)` is called when a request has ended: with the
-// answer's Retry-After (or null), its headers and its body, or with status 0 and why there was no complete answer. A callback,
-// not a promise for each: a promise that Rust awaits costs two closures and their finalisation.
+// The requests of one object. `done(token, status, text, encoding, said, bytes, late)` is called when a request has ended:
+// with the response's Retry-After and Content-Encoding (or null), its headers, and what could be read of its body, `late`
+// where the time was over before that was complete; or with status 0 and why there was no response. A callback, not a promise
+// for each: a promise that Rust awaits costs two closures and their finalisation.
 export class Sender {
   constructor(done) {
     this.done = done;
+    this.group = undefined;
   }
 
-  // Sends one webhook and reads the answer up to `cap` bytes, within `timeout` milliseconds for head and body.
+  // Sends one webhook and reads the response up to `cap` bytes, within `timeout` milliseconds for head and body.
   // `headers` is one text, a line each: name, colon, value.
   async post(token, url, headers, body, timeout, cap) {
     body = body.slice(); // a view of the wasm memory, which changes (and moves) while the request is under way
     const fields = fieldsOf(headers);
-    const signal = this.deadline(timeout);
+    const group = this.deadline(timeout);
     let status = 0;
     let text = null;
+    let encoding = null;
     let said = "";
-    let bytes = null;
+    let read = NOTHING;
     try {
-      const response = await fetch(url, { method: "POST", headers: fields, body, redirect: "manual", signal });
-      text = response.headers.get("retry-after");
-      said = linesOf(response.headers);
-      bytes = await readCapped(response, cap);
+      const response = await fetch(url, {
+        method: "POST",
+        headers: fields,
+        body,
+        redirect: "manual",
+        signal: group.signal,
+        encodeResponseBody: "manual",
+      });
+      // From here on the receiver has answered, whatever becomes of the body.
       status = response.status;
+      text = response.headers.get("retry-after");
+      encoding = response.headers.get("content-encoding");
+      said = linesOf(response.headers);
+      read = await readUpTo(response, cap);
     } catch (error) {
-      text = signal.aborted ? "timeout" : String(error?.message ?? error);
+      if (status === 0) text = group.signal.aborted ? "timeout" : String(error?.message ?? error);
+    } finally {
+      group.leave();
     }
-    this.done(token, status, text, said, bytes);
+    this.done(token, status, text, encoding, said, read.bytes, !read.complete && group.signal.aborted);
   }
 
   // Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.
   deadline(timeout) {
     const now = Date.now();
-    if (this.timeout !== timeout || !(now < this.until)) {
-      const slack = Math.min(timeout / 50, 250);
-      this.timeout = timeout;
-      this.until = now + slack;
-      this.signal = AbortSignal.timeout(Math.ceil(timeout + slack));
+    if (this.group === undefined || !this.group.takes(timeout, now)) {
+      this.group = new Deadline(timeout, now, Math.min(timeout / 50, 250));
     }
-    return this.signal;
+    return this.group.join();
   }
 }
 
-// The text at a URL, of at most `cap` bytes, within `timeout` milliseconds. Redirects are not followed: whoever asks has
-// checked this URL and no other.
-export async function fetchText(url, timeout, cap) {
-  const signal = AbortSignal.timeout(timeout);
-  const response = await fetch(url, { redirect: "manual", signal });
-  if (response.status !== 200) {
-    response.body?.cancel().catch(() => {});
-    throw new Error(`it answered ${response.status}`);
+// Aborts a group of requests when their time is over. Its timer goes with the last of them: an object with a timer stays in
+// memory, and is billed for it.
+class Deadline {
+  constructor(timeout, now, slack) {
+    this.timeout = timeout;
+    this.until = now + slack;
+    this.open = 0;
+    this.controller = new AbortController();
+    this.signal = this.controller.signal;
+    this.timer = setTimeout(() => this.controller.abort(), Math.ceil(timeout + slack));
   }
-  const bytes = await readCapped(response, cap + 1);
-  if (bytes.byteLength > cap) throw new Error(`it answered more than ${cap} bytes`);
-  return new TextDecoder().decode(bytes);
+
+  takes(timeout, now) {
+    return this.timeout === timeout && now < this.until && this.open > 0;
+  }
+
+  join() {
+    this.open += 1;
+    return this;
+  }
+
+  leave() {
+    this.open -= 1;
+    if (this.open === 0) clearTimeout(this.timer);
+  }
+}
+
+// The response to a GET of a URL: its Content-Encoding (or ""), and its body of at most `cap` bytes, within `timeout`
+// milliseconds. Redirects are not followed: whoever asks has checked this URL and no other.
+export async function fetchBody(url, timeout, cap) {
+  const group = new Deadline(timeout, Date.now(), 0).join();
+  try {
+    const headers = { "accept-encoding": "identity" };
+    const init = { headers, redirect: "manual", signal: group.signal, encodeResponseBody: "manual" };
+    const response = await fetch(url, init);
+    if (response.status !== 200) {
+      response.body?.cancel().catch(() => {});
+      throw new Error(`it answered ${response.status}`);
+    }
+    const { bytes, complete } = await readUpTo(response, cap + 1);
+    if (bytes.byteLength > cap) throw new Error(`it answered more than ${cap} bytes`);
+    if (!complete) throw new Error("it broke off its response");
+    return [response.headers.get("content-encoding") ?? "", bytes];
+  } catch (error) {
+    throw group.signal.aborted ? new Error("it did not answer in time") : error;
+  } finally {
+    group.leave();
+  }
 }
 
 // Headers of one text, a line each: name, colon, value.
@@ -90,30 +138,41 @@ function fieldsOf(headers) {
   });
 }
 
-// An answer's headers as one text, a line each, up to more than is kept of them.
+// A response's headers as one text, a line each, up to more than is kept of them.
 function linesOf(headers) {
   let text = "";
   for (const [name, value] of headers) {
-    if (text.length + value.length > 4096) return `${text}${name}:...`;
+    if (text.length + name.length + value.length > 4096) return `${text}${name.slice(0, 100)}:...`;
     text += `${name}:${value}\n`;
   }
   return text;
 }
 
-async function readCapped(response, cap) {
-  if (!response.body) return new Uint8Array(0);
-  const length = response.headers.get("content-length");
-  if (length !== null && Number(length) <= cap) return new Uint8Array(await response.arrayBuffer());
+const NOTHING = { bytes: new Uint8Array(0), complete: false };
+
+// Reads a body up to `cap` bytes, whatever its headers say of its length, and as it came: nothing is decompressed here. What
+// came before the body broke off is given, too.
+async function readUpTo(response, cap) {
+  if (!response.body) return { bytes: NOTHING.bytes, complete: true };
   const chunks = [];
   let size = 0;
+  let complete = false;
   const reader = response.body.getReader();
-  while (size < cap) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    size += value.byteLength;
+  try {
+    while (size < cap && !complete) {
+      const { done, value } = await reader.read();
+      if (done) complete = true;
+      else {
+        chunks.push(value);
+        size += value.byteLength;
+      }
+    }
+  } catch {
+    // Whoever reads has what came.
   }
-  if (size >= cap) reader.cancel().catch(() => {});
+  if (!complete) reader.cancel().catch(() => {});
+  complete ||= size >= cap;
+  if (chunks.length === 1 && size <= cap) return { bytes: chunks[0], complete };
   const bytes = new Uint8Array(Math.min(size, cap));
   let at = 0;
   for (const chunk of chunks) {
@@ -121,7 +180,7 @@ async function readCapped(response, cap) {
     bytes.set(part, at);
     at += part.byteLength;
   }
-  return bytes;
+  return { bytes, complete };
 }
 
 // An answer of the API.
@@ -161,7 +220,11 @@ export function answerLive(headers, live, every) {
   return new Response(body, { headers: fieldsOf(headers) });
 }
 
-// Runs `work` after `ms` milliseconds.
+// Runs `work` after `ms` milliseconds, unless it is stopped before.
 export function later(ms, work) {
-  setTimeout(work, ms);
+  return setTimeout(work, ms);
+}
+
+export function stop(timer) {
+  clearTimeout(timer);
 }

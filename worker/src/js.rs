@@ -2,25 +2,36 @@
 //! happens with every message.
 
 use js_sys::{Array, JsString, Promise, Reflect, Uint8Array};
+use std::cell::{OnceCell, RefCell};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use weir_core::encoding;
+use weir_core::endpoint::{AttemptOutcome, Failure};
 use weir_core::rng::Entropy;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(js_name = callObject)]
-    fn call_object(namespace: &JsValue, kind: &str, name: &str, op: &str, frame: &[u8]) -> Promise;
+    fn call_object(
+        namespace: &JsValue,
+        kind: &str,
+        name: &str,
+        op: &str,
+        frame: &[u8],
+        depth: u32,
+    ) -> Promise;
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerBytes)]
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerWith)]
     fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
-    #[wasm_bindgen(js_name = fetchText)]
-    fn fetch_text_js(url: &str, timeout: f64, cap: f64) -> Promise;
+    #[wasm_bindgen(js_name = fetchBody)]
+    fn fetch_body_js(url: &str, timeout: f64, cap: f64) -> Promise;
     #[wasm_bindgen(js_name = answerLive)]
     fn answer_live_js(headers: &str, live: &JsValue, every: f64) -> web_sys::Response;
-    fn later(ms: f64, work: &JsValue);
+    fn later(ms: f64, work: &JsValue) -> JsValue;
+    fn stop(timer: &JsValue);
     /// The requests of one object; see `glue.js`.
     pub(crate) type Sender;
     #[wasm_bindgen(constructor)]
@@ -95,7 +106,10 @@ impl Entropy for Random {
     }
 }
 
-/// Calls the object `name` of the class that is bound as `binding`; the error is a text for the log.
+/// The depth of the Worker's calls of objects: see [`weir_core::budget`].
+const WORKER_DEPTH: u32 = 1;
+
+/// Calls the object `name` of the class that is bound as `binding`, from the Worker; the error is a text for the log.
 pub(crate) async fn call(
     env: &JsValue,
     binding: &str,
@@ -103,9 +117,7 @@ pub(crate) async fn call(
     op: &str,
     frame: &[u8],
 ) -> Result<Vec<u8>, String> {
-    let called = begin_call(env, binding, name, op, frame)?;
-    let answer = JsFuture::from(called).await.map_err(|e| text_of(&e))?;
-    Ok(Uint8Array::new(&answer).to_vec())
+    answer_of(begin_call(env, binding, name, op, frame)?).await
 }
 
 /// The same, without waiting: a promise of the answer's bytes.
@@ -116,26 +128,66 @@ pub(crate) fn begin_call(
     op: &str,
     frame: &[u8],
 ) -> Result<Promise, String> {
+    begin_call_at(WORKER_DEPTH, env, binding, name, op, frame)
+}
+
+/// The same at this depth, for calls from objects.
+pub(crate) fn begin_call_at(
+    depth: u32,
+    env: &JsValue,
+    binding: &str,
+    name: &str,
+    op: &str,
+    frame: &[u8],
+) -> Result<Promise, String> {
     let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
-    Ok(call_object(&namespace, binding, name, op, frame))
+    Ok(call_object(&namespace, binding, name, op, frame, depth))
+}
+
+/// The answer to a call that was begun.
+pub(crate) async fn answer_of(called: Promise) -> Result<Vec<u8>, String> {
+    let answer = JsFuture::from(called).await.map_err(|e| text_of(&e))?;
+    Ok(Uint8Array::new(&answer).to_vec())
 }
 
 /// The text at a URL that was checked; the error says why there is none.
 pub(crate) async fn fetch_text(url: &str, timeout_ms: i64, cap: usize) -> Result<String, String> {
     #[allow(clippy::cast_precision_loss)] // both far below 2^53
-    let fetched = fetch_text_js(url, timeout_ms as f64, cap as f64);
-    let text = JsFuture::from(fetched).await.map_err(|e| text_of(&e))?;
-    text.as_string().ok_or_else(|| "it is no text".to_owned())
+    let fetched = fetch_body_js(url, timeout_ms as f64, cap as f64);
+    let response =
+        JsFuture::from(fetched).await.map_err(|e| match AttemptOutcome::of_error(url, &text_of(&e)) {
+            AttemptOutcome::Failed(Failure::Internal(why)) => why,
+            _ => text_of(&e),
+        })?;
+    let response = Array::from(&response);
+    let encoding = response.get(0).as_string().unwrap_or_default();
+    let body =
+        encoding::decoded(&encoding, Uint8Array::new(&response.get(1)).to_vec(), cap.saturating_add(1));
+    let body = body.map_err(|why| format!("it answered {why}"))?;
+    if body.len() > cap {
+        return Err(format!("it answered more than {cap} bytes"));
+    }
+    String::from_utf8(body).map_err(|_| "it is no text".to_owned())
 }
 
-/// What is called when a request has ended: its token, status, text, headers and bytes; see `glue.js`.
-type Done = Closure<dyn FnMut(u32, u16, Option<String>, String, JsValue)>;
+/// What is called when a request has ended: its token, status, text, encoding, headers and bytes, and whether it was late;
+/// see `glue.js`.
+type Done = Closure<dyn FnMut(u32, u16, Option<String>, Option<String>, String, JsValue, bool)>;
 
 /// What came of a request to a receiver.
 pub(crate) enum Posted {
-    Answer { code: u16, retry_after: Option<String>, headers: String, body: Vec<u8> },
+    /// `late`: the time was over before the body was complete.
+    Response {
+        code: u16,
+        retry_after: Option<String>,
+        encoding: Option<String>,
+        headers: String,
+        body: Vec<u8>,
+        late: bool,
+    },
     Timeout,
-    Network(String),
+    /// The platform's words.
+    Error(String),
 }
 
 /// Sends one object's requests to receivers.
@@ -147,16 +199,25 @@ pub(crate) struct Posts {
 impl Posts {
     /// `ended` is called with a request's token and what came of it.
     pub(crate) fn new(ended: impl Fn(u32, Posted) + 'static) -> Self {
-        let done: Done = Closure::new(move |token, code, text: Option<String>, headers, bytes: JsValue| {
-            let posted = match (code, text) {
-                (0, Some(text)) if text == "timeout" => Posted::Timeout,
-                (0, text) => Posted::Network(text.unwrap_or_default()),
-                (code, retry_after) => {
-                    Posted::Answer { code, retry_after, headers, body: Uint8Array::new(&bytes).to_vec() }
-                }
-            };
-            ended(token, posted);
-        });
+        let done: Done = Closure::new(
+            move |token,
+                  code,
+                  text: Option<String>,
+                  encoding: Option<String>,
+                  headers: String,
+                  bytes: JsValue,
+                  late: bool| {
+                let posted = match (code, text) {
+                    (0, Some(text)) if text == "timeout" => Posted::Timeout,
+                    (0, text) => Posted::Error(text.unwrap_or_default()),
+                    (code, retry_after) => {
+                        let body = Uint8Array::new(&bytes).to_vec();
+                        Posted::Response { code, retry_after, encoding, headers, body, late }
+                    }
+                };
+                ended(token, posted);
+            },
+        );
         Self { sender: Sender::new(&done), _done: done }
     }
 
@@ -179,6 +240,11 @@ impl Posts {
             fields.push_str(name);
             fields.push(':');
             fields.push_str(value);
+        }
+        // A receiver that compresses all the same is understood, but nothing is gained by it.
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept-encoding")) {
+            fields.push_str(if fields.is_empty() { "" } else { "\n" });
+            fields.push_str("accept-encoding:identity");
         }
         #[allow(clippy::cast_precision_loss)] // both far below 2^53
         self.sender.post(token, url, &fields, body, timeout_ms as f64, cap as f64);
@@ -284,16 +350,39 @@ impl Incoming {
 /// Waits so many milliseconds.
 pub(crate) async fn pause(ms: i64) {
     #[allow(clippy::cast_precision_loss)] // far below 2^53
-    let waited = Promise::new(&mut |resolve, _| later(ms.max(0) as f64, &resolve));
+    let waited = Promise::new(&mut |resolve, _| drop(later(ms.max(0) as f64, &resolve)));
     // The promise of a timer is never rejected.
     let _ = JsFuture::from(waited).await;
 }
 
-/// Runs `work` after `ms` milliseconds, if this object is still in memory then.
-pub(crate) fn after(ms: i64, work: impl FnOnce() + 'static) {
-    let work = Closure::once_into_js(work);
-    #[allow(clippy::cast_precision_loss)] // far below 2^53
-    later(ms.max(0) as f64, &work);
+/// The one timer of an object. It is stopped once it has nothing to wait for: an object with a timer stays in memory.
+#[derive(Default)]
+pub(crate) struct Timer {
+    work: OnceCell<Closure<dyn FnMut()>>,
+    set: RefCell<Option<JsValue>>,
+}
+
+impl Timer {
+    /// Says what it runs; said once.
+    pub(crate) fn runs(&self, work: impl FnMut() + 'static) {
+        let _ = self.work.set(Closure::new(work));
+    }
+
+    /// Sets it to go off after `ms` milliseconds, instead of when it would have.
+    pub(crate) fn set(&self, ms: i64) {
+        self.stop();
+        let Some(work) = self.work.get() else { return };
+        #[allow(clippy::cast_precision_loss)] // far below 2^53
+        let timer = later(ms.max(0) as f64, work.as_ref());
+        *self.set.borrow_mut() = Some(timer);
+    }
+
+    /// It does not go off any more.
+    pub(crate) fn stop(&self) {
+        if let Some(timer) = self.set.borrow_mut().take() {
+            stop(&timer);
+        }
+    }
 }
 
 /// A JavaScript error as text.

@@ -90,6 +90,7 @@ impl DurableSql {
     }
 
     fn run(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Cursor, SqlError> {
+        weir_core::sql::check(sql, params)?;
         let cursor = self.0.sql.exec(&statement(sql), &bind(params)).map_err(|e| SqlError(text_of(&e)))?;
         if self.0.rows_written.is_some() {
             self.count(cursor.rows_written());

@@ -12,7 +12,7 @@ const IDEMPOTENCY_MS: i64 = 12 * 3_600_000;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// At most so many bytes of payload are answered at once.
-const PAYLOADS_MAX_BYTES: usize = 4 * 1024 * 1024;
+const PAYLOADS_MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Messages that are stored together.
 #[derive(Default)]

@@ -9,12 +9,22 @@ use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde_json::json;
 
+/// So many endpoints are offered their configurations at once; the others follow with the answers.
+const CONFIGURING_MAX: usize = 64;
+
 impl<S: Sql> App<S> {
     /// Offers every configuration that its Endpoint object does not hold yet.
     pub(super) fn configure_all(&mut self, now: i64, effects: &mut Effects) {
         let Some(info) = &self.info else { return };
+        let mut open = self.slots.values().filter(|slot| slot.configuring).count();
         for (endpoint_id, slot) in &mut self.slots {
             if slot.acknowledged < slot.record.version && !slot.configuring && slot.retry_at <= now {
+                // One that was just changed does not wait for the alarm, whatever the depth: whoever changed it waits.
+                if open >= CONFIGURING_MAX {
+                    return;
+                }
+                open = open.saturating_add(1);
+                self.share.count_call();
                 slot.configuring = true;
                 let frame = slot.record.frame(&info.org, &info.app_id, endpoint_id, slot.deleted);
                 effects.configure.push((endpoint_id.clone(), frame));

@@ -135,7 +135,11 @@ impl<S: Sql> App<S> {
 
     /// Sends what waits, a few at a time.
     pub(super) fn drive_events(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
-        if !self.outbox.waiting || !self.outbox.sending.is_empty() || self.outbox.retry_at > now {
+        if !self.outbox.waiting
+            || !self.outbox.sending.is_empty()
+            || self.outbox.retry_at > now
+            || !self.share.may_call()
+        {
             return Ok(());
         }
         let rows =
@@ -144,6 +148,7 @@ impl<S: Sql> App<S> {
         for mut row in rows {
             let (seq, event) = (row.int(0)?, frame::decode(&row.blob(1)?).map_err(SqlError)?);
             self.outbox.sending.insert(seq);
+            self.share.count_call();
             effects.events.push((seq, event));
         }
         Ok(())

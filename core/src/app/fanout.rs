@@ -1,11 +1,15 @@
 //! Messages out: from the log to every endpoint that they match.
+//!
+//! What is on its way is bounded ([`Open`]), and endpoints take turns. A push that is not answered soon stops counting,
+//! so that objects that hang do not hold up the others.
 
 use super::accept::read_headers;
 use super::{App, Effects, Entry, Pushing, Slot};
 use crate::filter::parse_channels;
 use crate::frame::{Outgoing, Pull, Push, PushAnswer};
 use crate::sql::{Sql, SqlError, Value};
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Bound;
 
 /// At most so many messages in one push.
 const PUSH_MAX: usize = 64;
@@ -16,6 +20,96 @@ const PAGE: i64 = 200;
 /// Memory for messages that some endpoint was not offered yet; beyond it the log is read.
 const TAIL_MAX_BYTES: usize = 8 * 1024 * 1024;
 const TAIL_MAX: usize = 4096;
+
+/// At most so many pushes wait for their answers at once,
+const OPEN_MAX: usize = 32;
+/// and none is added to so many bytes of payload in them.
+const OPEN_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// A push that takes longer is one of those that hang: it does not count among the open ones any more.
+const HANGS_MS: i64 = 1_000;
+/// So many endpoints whose last push hung are pushed to at once.
+const SLOW_MAX: usize = 8;
+/// With so many bytes in pushes that hang, none is added: what the platform holds of them is memory.
+const HUNG_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The pushes that wait for their answers.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    pushes: HashMap<String, Pushed>,
+    /// The endpoint that was pushed to last: the one after it has the next turn.
+    last: String,
+    /// Endpoints whose last push hung.
+    slow: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Pushed {
+    at: i64,
+    bytes: usize,
+    slow: bool,
+}
+
+/// Who may be pushed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    All,
+    /// All but those whose last push hung.
+    Quick,
+    None,
+}
+
+impl Open {
+    fn room(&self, now: i64) -> Room {
+        let (mut count, mut slow, mut bytes, mut hung) = (0usize, 0usize, 0usize, 0usize);
+        for push in self.pushes.values() {
+            slow = slow.saturating_add(usize::from(push.slow));
+            if now.saturating_sub(push.at) >= HANGS_MS {
+                hung = hung.saturating_add(push.bytes);
+            } else {
+                count = count.saturating_add(1);
+                bytes = bytes.saturating_add(push.bytes);
+            }
+        }
+        if count >= OPEN_MAX || bytes >= OPEN_MAX_BYTES || hung >= HUNG_MAX_BYTES {
+            Room::None
+        } else if slow >= SLOW_MAX {
+            Room::Quick
+        } else {
+            Room::All
+        }
+    }
+
+    /// When there is more room without any answer.
+    pub(super) fn frees_at(&self, now: i64) -> Option<i64> {
+        let at =
+            self.pushes.values().map(|push| push.at.saturating_add(HANGS_MS)).filter(|at| *at > now).min();
+        at.filter(|_| self.room(now) == Room::None)
+    }
+
+    /// Takes a place for a push, if there is one.
+    pub(super) fn take(&mut self, now: i64, endpoint_id: &str, bytes: usize) -> bool {
+        let slow = self.slow.contains(endpoint_id);
+        let free = match self.room(now) {
+            Room::All => true,
+            Room::Quick => !slow,
+            Room::None => false,
+        };
+        if free {
+            self.pushes.insert(endpoint_id.to_owned(), Pushed { at: now, bytes, slow });
+        }
+        free
+    }
+
+    /// A push has its answer, or will have none.
+    fn ended(&mut self, now: i64, endpoint_id: &str) {
+        let Some(push) = self.pushes.remove(endpoint_id) else { return };
+        if now.saturating_sub(push.at) >= HANGS_MS {
+            self.slow.insert(endpoint_id.to_owned());
+        } else {
+            self.slow.remove(endpoint_id);
+        }
+    }
+}
 
 /// What a look along the log found.
 struct Found {
@@ -28,31 +122,45 @@ struct Found {
 
 impl<S: Sql> App<S> {
     pub(super) fn fan_out(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
-        let Self { sql, slots, tail, tail_after, last, .. } = self;
-        for (endpoint_id, slot) in slots.iter_mut() {
-            while slot.behind(last)
-                && slot.pushing.is_none()
-                && !slot.enough
-                && slot.retry_at <= now
-                && slot.acknowledged >= slot.record.version
-            {
-                let found =
-                    if slot.cursor >= *tail_after { from_tail(slot, tail) } else { from_log(slot, sql)? };
-                if found.batch.is_empty() {
-                    let moved = slot.cursor != found.upto;
-                    slot.cursor = found.upto;
-                    if !found.more || !moved {
-                        break;
+        let Self { sql, slots, tail, tail_after, last, open, share, .. } = self;
+        let turn = open.last.clone();
+        let after = (Bound::Excluded(turn.as_str()), Bound::Unbounded);
+        let before = (Bound::Unbounded, Bound::Included(turn.as_str()));
+        for range in [after, before] {
+            for (endpoint_id, slot) in slots.range_mut::<str, _>(range) {
+                while slot.can_be_pushed_to(now, last) {
+                    match open.room(now) {
+                        Room::None => {
+                            share.more_calls();
+                            return Ok(());
+                        }
+                        Room::Quick if open.slow.contains(endpoint_id) => break,
+                        _ if !share.may_call() => return Ok(()),
+                        _ => {}
                     }
-                    continue;
+                    let found =
+                        if slot.cursor >= *tail_after { from_tail(slot, tail) } else { from_log(slot, sql)? };
+                    if found.batch.is_empty() {
+                        let moved = slot.cursor != found.upto;
+                        slot.cursor = found.upto;
+                        if !found.more || !moved {
+                            break;
+                        }
+                        continue;
+                    }
+                    slot.pulled = false;
+                    slot.pushing = Some(Pushing {
+                        upto: found.upto,
+                        ids: found.batch.iter().map(|message| message.id.clone()).collect(),
+                        overtaken: false,
+                    });
+                    let bytes = found.batch.iter().map(|message| message.payload.len());
+                    open.take(now, endpoint_id, bytes.fold(0, usize::saturating_add));
+                    open.last.clone_from(endpoint_id);
+                    share.count_call();
+                    let push = Push { config_version: slot.record.version, messages: found.batch };
+                    effects.push.push((endpoint_id.clone(), push));
                 }
-                slot.pushing = Some(Pushing {
-                    upto: found.upto,
-                    ids: found.batch.iter().map(|message| message.id.clone()).collect(),
-                    overtaken: false,
-                });
-                let push = Push { config_version: slot.record.version, messages: found.batch };
-                effects.push.push((endpoint_id.clone(), push));
             }
         }
         Ok(())
@@ -66,6 +174,7 @@ impl<S: Sql> App<S> {
         answer: Option<PushAnswer>,
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
+        self.open.ended(now, endpoint_id);
         if let Some(slot) = self.slots.get_mut(endpoint_id)
             && let Some(pushing) = slot.pushing.take()
         {
@@ -78,7 +187,8 @@ impl<S: Sql> App<S> {
                 }
                 Some(answer) => {
                     let count = usize::try_from(answer.accepted).unwrap_or(usize::MAX);
-                    let empty_handed = count == 0 && answer.enough;
+                    let enough = answer.enough && !std::mem::take(&mut slot.pulled);
+                    let empty_handed = count == 0 && enough;
                     if count >= pushing.ids.len() {
                         slot.cursor = slot.cursor.clone().max(pushing.upto.clone());
                     } else if let Some(id) = count.checked_sub(1).and_then(|i| pushing.ids.get(i)) {
@@ -88,7 +198,7 @@ impl<S: Sql> App<S> {
                     if pushing.is_poke() {
                         slot.save(&self.sql, endpoint_id)?;
                     }
-                    slot.enough = answer.enough;
+                    slot.enough = enough;
                     if empty_handed {
                         // It will pull; in case that gets lost, it is asked again, ever more rarely.
                         slot.failed(now);
@@ -108,6 +218,7 @@ impl<S: Sql> App<S> {
         let mut effects = Effects::default();
         if let Some(slot) = self.slots.get_mut(&pull.endpoint_id) {
             slot.enough = false;
+            slot.pulled = slot.pushing.is_some();
             slot.heard(now);
         }
         self.settle(now, &mut effects)?;
@@ -138,6 +249,15 @@ impl<S: Sql> App<S> {
 }
 
 impl Slot {
+    /// Whether it can be offered what it has not been offered of the log.
+    fn can_be_pushed_to(&self, now: i64, last: &str) -> bool {
+        self.behind(last)
+            && self.pushing.is_none()
+            && !self.enough
+            && self.retry_at <= now
+            && self.acknowledged >= self.record.version
+    }
+
     pub(super) fn wants(&self, id: &str, event_type: &str, channels: &[String]) -> bool {
         !self.record.skips.iter().any(|(from, to)| id > from.as_str() && id <= to.as_str())
             && self.filter.matches(event_type, channels)
@@ -159,7 +279,7 @@ fn from_tail(slot: &Slot, tail: &VecDeque<Entry>) -> Found {
                 id: entry.id.clone(),
                 event_type: entry.event_type.clone(),
                 channels: entry.channels_text.clone(),
-                payload: entry.payload.to_vec().into(),
+                payload: entry.payload.clone(),
                 headers: entry.headers.clone(),
             });
         }

@@ -53,6 +53,7 @@ pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;
 pub use usage::UsagePlan;
 
+use crate::budget::{Budget, Share};
 use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
 use crate::frame::{self, AppInit, Config, Push};
@@ -73,6 +74,8 @@ const PROMPT_MS: i64 = RECONCILE_MS / 2;
 /// A push that failed is repeated after this time, doubling up to [`RETRY_MAX_MS`].
 const RETRY_BASE_MS: i64 = 500;
 const RETRY_MAX_MS: i64 = 5 * 60_000;
+/// Waits up to this are kept by a timer, longer ones by the alarm alone: see [`crate::endpoint::TIMER_MAX_MS`].
+const TIMER_MAX_MS: i64 = 1_000;
 
 /// What the platform has to do, once this turn's writes are durable.
 #[derive(Debug, Default)]
@@ -92,8 +95,10 @@ pub struct Effects {
     pub scheduled: Vec<(String, Vec<u8>)>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
-    /// Call [`App::tick`] at this time, if still awake.
+    /// Call [`App::tick`] at this time, if still awake. It replaces the timer of earlier effects.
     pub timer: Option<i64>,
+    /// The timer of earlier effects has nothing to wait for any more.
+    pub cancel_timer: bool,
 }
 
 /// A message of the log, in memory until every endpoint was offered it.
@@ -102,7 +107,7 @@ struct Entry {
     event_type: String,
     channels_text: Option<String>,
     channels: Vec<String>,
-    payload: Rc<[u8]>,
+    payload: frame::Payload,
     headers: Option<frame::Headers>,
 }
 
@@ -119,6 +124,8 @@ struct Slot {
     pushing: Option<Pushing>,
     /// The endpoint said "enough" and will pull.
     enough: bool,
+    /// It has pulled since the push under way was begun: what that is answered is out of date.
+    pulled: bool,
     retry_at: i64,
     failures: u32,
     heard_at: i64,
@@ -167,6 +174,9 @@ pub struct App<S> {
     purge_at: Option<i64>,
     alarm: Option<i64>,
     timer: Option<i64>,
+    /// Pushes that wait for their answers.
+    open: fanout::Open,
+    share: Share,
 }
 
 impl<S: Sql> App<S> {
@@ -191,12 +201,19 @@ impl<S: Sql> App<S> {
             purge_at: None,
             alarm,
             timer: None,
+            open: fanout::Open::default(),
+            share: Share::default(),
         };
         if schema_version(&this.sql)? > 0 {
             migrate(&this.sql, MIGRATIONS, now)?;
             this.load(now)?;
         }
         Ok(this)
+    }
+
+    /// What the object may ask of the platform is counted here from now on.
+    pub fn set_budget(&mut self, budget: Rc<Budget>) {
+        self.share.set(budget);
     }
 
     fn load(&mut self, now: i64) -> Result<(), SqlError> {
@@ -275,7 +292,13 @@ impl<S: Sql> App<S> {
             // endpoint saves that row, the one that takes it back, and an alarm for each.
             let patience = if slot.saved_owes { SILENCE_MS } else { PROMPT_MS };
             let silent = now.saturating_sub(slot.heard_at) >= patience && slot.retry_at <= now;
-            if slot.owes && silent && slot.pushing.is_none() {
+            if slot.owes
+                && silent
+                && slot.pushing.is_none()
+                && self.share.may_call()
+                && self.open.take(now, endpoint_id, 0)
+            {
+                self.share.count_call();
                 slot.heard_at = now;
                 slot.pushing = Some(Pushing { upto: slot.cursor.clone(), ids: Vec::new(), overtaken: false });
                 let poke = Push { config_version: slot.record.version, messages: Vec::new() };
@@ -368,17 +391,28 @@ impl<S: Sql> App<S> {
                 sooner(self.outbox.retry_at, &mut timer);
             }
         }
+        if let Some(at) = self.open.frees_at(now) {
+            sooner(at, &mut timer);
+        }
+        if let Some(at) = timer
+            && at.saturating_sub(now) > TIMER_MAX_MS
+        {
+            sooner(at, &mut wanted);
+            timer = None;
+        }
+        if self.share.take_continues() {
+            wanted = Some(now);
+        }
         if let Some(at) = wanted
             && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))
         {
             self.alarm = Some(at);
             effects.alarm = Some(at);
         }
-        if let Some(at) = timer
-            && self.timer.is_none_or(|t| t > at)
-        {
-            self.timer = Some(at);
-            effects.timer = Some(at);
+        if timer != self.timer {
+            self.timer = timer;
+            effects.timer = timer;
+            effects.cancel_timer = timer.is_none();
         }
     }
 }
@@ -398,6 +432,7 @@ impl Slot {
             configuring: false,
             pushing: None,
             enough: false,
+            pulled: false,
             retry_at: 0,
             failures: 0,
             heard_at: now,

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// At most so many messages are handed to the endpoints at once.
 const BATCH: i64 = 100;
+/// So many endpoints are asked at once.
+const ASKED_MAX: usize = 32;
 /// A message that an endpoint could not be given is offered again after this time.
 const RETRY_MS: i64 = 15_000;
 
@@ -29,6 +31,8 @@ pub(super) struct Schedule {
 struct Round {
     /// Each with the time under which it is in the table.
     messages: Vec<(i64, String)>,
+    /// The endpoints that are to be asked, and what they are asked to take.
+    asks: BTreeMap<String, Vec<Owed>>,
     /// The endpoints that have not answered, and what they were asked to take.
     waiting: BTreeMap<String, Vec<String>>,
     /// Messages that some endpoint could not be given.
@@ -69,55 +73,68 @@ impl<S: Sql> App<S> {
 
     /// Gives messages whose time has come to the endpoints that want them.
     pub(super) fn drive_schedule(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
-        while self.schedule.round.is_none() && self.schedule.next.is_some_and(|at| at <= now) {
-            let rows = self.sql.query(
-                "SELECT s.due_at, s.id, m.event_type, m.channels, m.payload IS NOT NULL
-                 FROM scheduled s LEFT JOIN message m ON m.id = s.id
-                 WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2",
-                &[Value::Int(now), Value::Int(BATCH)],
-            )?;
-            let mut round = Round { messages: Vec::new(), waiting: BTreeMap::new(), failed: BTreeSet::new() };
-            let mut asks: BTreeMap<String, Vec<Owed>> = BTreeMap::new();
-            for mut row in rows {
-                let id = row.text(1)?;
-                round.messages.push((row.int(0)?, id.clone()));
-                if !row.flag(4)? {
-                    continue; // expunged meanwhile
+        loop {
+            let Some(round) = &mut self.schedule.round else {
+                if self.schedule.next.is_none_or(|at| at > now) {
+                    return Ok(());
                 }
-                let (event_type, channels) = (row.text(2)?, row.opt_text(3)?);
-                let listed = parse_channels(channels.as_deref());
-                for (endpoint_id, slot) in &self.slots {
-                    if slot.deleted
-                        || slot.record.content.disabled
-                        || !slot.filter.matches(&event_type, &listed)
-                    {
-                        continue;
-                    }
-                    if slot.acknowledged < slot.record.version {
-                        // Its configuration goes first.
-                        round.failed.insert(id.clone());
-                        continue;
-                    }
-                    let owed =
-                        Owed { id: id.clone(), event_type: event_type.clone(), channels: channels.clone() };
-                    asks.entry(endpoint_id.clone()).or_default().push(owed);
-                }
-            }
-            for (endpoint_id, messages) in asks {
-                self.note_debt(&endpoint_id)?;
-                let ids = messages.iter().map(|message| message.id.clone()).collect();
-                round.waiting.insert(endpoint_id.clone(), ids);
-                effects
-                    .scheduled
-                    .push((endpoint_id.clone(), frame::encode(&ReplayAsk { messages, dry: None })));
-            }
-            let is_over = round.waiting.is_empty();
-            self.schedule.round = Some(round);
-            if is_over {
+                let round = self.next_round(now)?;
+                self.schedule.round = Some(round);
+                continue;
+            };
+            if round.waiting.is_empty() && round.asks.is_empty() {
                 self.end_round(now)?;
+                continue;
+            }
+            if round.waiting.len() >= ASKED_MAX || round.asks.is_empty() || !self.share.take_call() {
+                return Ok(());
+            }
+            let Some((endpoint_id, messages)) = round.asks.pop_first() else { return Ok(()) };
+            let ids = messages.iter().map(|message| message.id.clone()).collect();
+            round.waiting.insert(endpoint_id.clone(), ids);
+            self.note_debt(&endpoint_id)?;
+            effects.scheduled.push((endpoint_id, frame::encode(&ReplayAsk { messages, dry: None })));
+        }
+    }
+
+    /// The messages whose time has come, and who is to be asked to take them.
+    fn next_round(&self, now: i64) -> Result<Round, SqlError> {
+        let rows = self.sql.query(
+            "SELECT s.due_at, s.id, m.event_type, m.channels, m.payload IS NOT NULL
+             FROM scheduled s LEFT JOIN message m ON m.id = s.id
+             WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2",
+            &[Value::Int(now), Value::Int(BATCH)],
+        )?;
+        let mut round = Round {
+            messages: Vec::new(),
+            asks: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            failed: BTreeSet::new(),
+        };
+        for mut row in rows {
+            let id = row.text(1)?;
+            round.messages.push((row.int(0)?, id.clone()));
+            if !row.flag(4)? {
+                continue; // expunged meanwhile
+            }
+            let (event_type, channels) = (row.text(2)?, row.opt_text(3)?);
+            let listed = parse_channels(channels.as_deref());
+            for (endpoint_id, slot) in &self.slots {
+                if slot.deleted || slot.record.content.disabled || !slot.filter.matches(&event_type, &listed)
+                {
+                    continue;
+                }
+                if slot.acknowledged < slot.record.version {
+                    // Its configuration goes first.
+                    round.failed.insert(id.clone());
+                    continue;
+                }
+                let owed =
+                    Owed { id: id.clone(), event_type: event_type.clone(), channels: channels.clone() };
+                round.asks.entry(endpoint_id.clone()).or_default().push(owed);
             }
         }
-        Ok(())
+        Ok(round)
     }
 
     /// The answer to a message of [`Effects::scheduled`]; `None` where there was none.
@@ -130,13 +147,9 @@ impl<S: Sql> App<S> {
         let mut effects = Effects::default();
         if let Some(round) = &mut self.schedule.round
             && let Some(ids) = round.waiting.remove(endpoint_id)
+            && answer.is_none_or(|answer| answer.not_ready)
         {
-            if answer.is_none_or(|answer| answer.not_ready) {
-                round.failed.extend(ids);
-            }
-            if round.waiting.is_empty() {
-                self.end_round(now)?;
-            }
+            round.failed.extend(ids);
         }
         self.settle(now, &mut effects)?;
         Ok(effects)

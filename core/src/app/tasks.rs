@@ -339,15 +339,21 @@ impl<S: Sql> App<S> {
         for (task_id, mut task) in std::mem::take(&mut self.tasks) {
             // The oldest task of each endpoint goes first: ids sort by time.
             let its_turn = task.is_over() || busy.insert(task.record.endpoint_id.clone());
-            if its_turn && !task.is_over() && !task.asking && task.retry_at <= now {
+            if its_turn
+                && !task.is_over()
+                && !task.asking
+                && task.retry_at <= now
+                && (task.record.kind == TaskKind::Purge || self.share.may_call())
+            {
                 self.next_batch(now, &task_id, &mut task, effects)?;
                 if task.asking {
+                    self.share.count_call();
                     self.note_debt(&task.record.endpoint_id)?;
                 }
             }
             let news = task.record.noted < task.record.version
                 && (task.record.noted == 0 || task.is_over() || now >= task.noted_at.saturating_add(NOTE_MS));
-            if news && !task.noting && task.retry_at <= now {
+            if news && !task.noting && task.retry_at <= now && self.share.take_call() {
                 task.noting = true;
                 let note = task.note(&task_id, &app_id);
                 let call = Call {

@@ -1,8 +1,12 @@
 //! What comes in: configuration, messages, payloads, resends.
 
-use super::{Delivery, Effects, Endpoint, MIGRATIONS, QUEUE_MAX_BYTES, Queued};
+use super::{
+    Delivery, Effects, Endpoint, FETCH_RETRY_MAX_MS, FETCH_RETRY_MS, MIGRATIONS, QUEUE_MAX, QUEUE_MAX_BYTES,
+    Queued,
+};
 use crate::frame::{self, Config, ConfigAnswer, Headers, Outgoing, Payloads, Push, PushAnswer, Resend};
 use crate::id;
+use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate};
 use std::collections::{HashMap, HashSet};
@@ -102,7 +106,8 @@ impl<S: Sql> Endpoint<S> {
         let room = self.room_for_queue(now);
         let mut accepted: u32 = 0;
         let mut enough = false;
-        let mut taken = Vec::new();
+        let ready = self.ready.iter().map(|ready| ready.subject.body.len());
+        let (mut taken, mut bytes) = (Vec::new(), ready.fold(self.queue_bytes, usize::saturating_add));
         let mut free =
             self.max_in_flight().saturating_sub(self.under_way().saturating_add(self.loading.len()));
         if self.gate(now) > now {
@@ -112,10 +117,11 @@ impl<S: Sql> Endpoint<S> {
             if !deleted && !known.contains(&message.id) {
                 let in_batch = if self.batch().is_some() { self.ready.len() } else { 0 };
                 let waiting = self.queue.len().saturating_add(taken.len()).saturating_add(in_batch);
-                if waiting >= room.saturating_add(free) || self.queue_bytes >= QUEUE_MAX_BYTES {
+                if waiting >= room.saturating_add(free) || bytes >= QUEUE_MAX_BYTES {
                     enough = true;
                     break;
                 }
+                bytes = bytes.saturating_add(message.payload.len());
                 taken.push(message);
             } else {
                 self.note_newest(&message.id);
@@ -257,7 +263,7 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// The App's answer to [`Effects::fetch_payloads`]; `None` where the App could not be reached: the
-    /// deliveries become due again when their lease ends.
+    /// deliveries become due again soon.
     pub fn payloads(
         &mut self,
         now: i64,
@@ -270,6 +276,14 @@ impl<S: Sql> Endpoint<S> {
             self.loading.drain(..).partition(|delivery| asked.contains(&delivery.msg_id));
         self.loading = rest;
         if let Some(answer) = answer {
+            self.fetch_failures = 0;
+            // What does not fit was leased and is given back, which costs rows: next time, so much is not asked for.
+            let all = answer.found.len().saturating_add(answer.gone.len()) >= asked.len();
+            self.fetch_fits = if all {
+                self.fetch_fits.saturating_mul(2).min(QUEUE_MAX)
+            } else {
+                answer.found.len().max(1)
+            };
             let found: HashMap<String, Vec<u8>> =
                 answer.found.into_iter().map(|(msg_id, payload)| (msg_id, payload.into())).collect();
             let headers: HashMap<_, _> = answer.headers.into_iter().flatten().collect();
@@ -283,6 +297,13 @@ impl<S: Sql> Endpoint<S> {
                     self.move_row(delivery.slot, &delivery.key, now, false)?;
                     self.note_due(now);
                 }
+            }
+        } else {
+            self.fetch_failures = self.fetch_failures.saturating_add(1);
+            let at = now.saturating_add(doubled(FETCH_RETRY_MS, self.fetch_failures, FETCH_RETRY_MAX_MS));
+            for delivery in answered {
+                self.move_row(delivery.slot, &delivery.key, at, false)?;
+                self.note_due(at);
             }
         }
         self.settle(now, rng, &mut effects)?;

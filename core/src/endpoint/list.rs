@@ -18,23 +18,37 @@ const LOOK_MAX: i64 = 4096;
 /// An attempt has its id by then after its start: a request may take 30 seconds.
 const RECORDED_WITHIN_MS: i64 = 600_000;
 
+/// A statement about attempts. The response is with one of those that went in the same request.
+macro_rules! select {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, msg_id, url,
+                coalesce(response, (SELECT h.response FROM delivery h WHERE h.slot = 0 AND h.id = delivery.shared)),
+                code, duration, status, manual, started_at, plugins, ",
+            $columns,
+            " FROM delivery WHERE ",
+            $rest
+        )
+    };
+}
+
 const COLUMNS_LATEST_FIRST: &str =
-    "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
-     FROM delivery WHERE slot = 0 AND id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT ?3";
+    select!("event_type, channels", "slot = 0 AND id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT ?3");
 const COLUMNS_EARLIEST_FIRST: &str =
-    "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
-     FROM delivery WHERE slot = 0 AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
+    select!("event_type, channels", "slot = 0 AND id > ?1 AND id < ?2 ORDER BY id LIMIT ?3");
+const OF_MESSAGE: &str = concat!(
+    select!("event_type, channels", "slot = 0 AND id >= ?2 AND id < ?3 AND msg_id = ?1 AND late IS NULL"),
+    " UNION ALL ",
+    select!("event_type, channels", "late = ?1 AND slot = 0 ORDER BY 1")
+);
 
 impl<S: Sql> Endpoint<S> {
     /// Attempts for a list of the API, in the order in which its page is read, up to one more than its limit.
     pub fn attempts(&self, ask: &AttemptsAsk) -> Result<Attempts, SqlError> {
         let endpoint_id = self.active.as_ref().map(|a| a.config.endpoint_id.clone()).unwrap_or_default();
         if let Some(attempt_id) = &ask.attempt_id {
-            let rows = self.sql.query(
-                "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, headers
-                 FROM delivery WHERE slot = 0 AND id = ?1",
-                &[Value::Text(attempt_id)],
-            )?;
+            let rows =
+                self.sql.query(select!("headers", "slot = 0 AND id = ?1"), &[Value::Text(attempt_id)])?;
             // Only who asks for one attempt is told its headers.
             let whole = |mut row: Row| {
                 let headers = row.opt_text(10)?;
@@ -63,12 +77,7 @@ impl<S: Sql> Endpoint<S> {
         let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, msg_id).unwrap_or(0));
         // The prompt ones are found by time, the late ones by the index; see the schema.
         let rows = self.sql.query(
-            "SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
-             FROM delivery WHERE slot = 0 AND id >= ?2 AND id < ?3 AND msg_id = ?1 AND late IS NULL
-             UNION ALL
-             SELECT id, msg_id, url, response, code, duration, status, manual, started_at, plugins, event_type, channels
-             FROM delivery WHERE late = ?1 AND slot = 0
-             ORDER BY 1",
+            OF_MESSAGE,
             &[Value::Text(msg_id), Value::Text(&from), Value::Text(&prompt_limit(msg_id))],
         )?;
         let mut found = Vec::new();
@@ -177,7 +186,7 @@ fn read(mut row: Row, endpoint_id: &str) -> Result<AttemptRow, SqlError> {
         msg_id: row.text(1)?,
         endpoint_id: endpoint_id.to_owned(),
         url: row.text(2)?,
-        response: row.text(3)?,
+        response: row.opt_text(3)?.unwrap_or_default(),
         code: u16::try_from(row.int(4)?).unwrap_or(0),
         duration_ms: row.int(5)?,
         status: row.int(6)?,

@@ -34,11 +34,13 @@ pub use plugins::{Passage, Passed};
 pub use record::{AttemptOutcome, AttemptResult, Failure, RESPONSE_MAX};
 pub use schema::MIGRATIONS;
 
+use crate::budget::{Budget, Share};
 use crate::deployment::{Deployment, is_overdue};
 use crate::frame::{self, Config, Report, ReportKind};
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
 use crate::plugin::{Attached, Subject};
+use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use breaker::Breaker;
@@ -56,10 +58,19 @@ pub const LEASE_MARGIN_MS: i64 = 2_000;
 pub const QUEUE_SLACK_MS: i64 = 3_000;
 /// At most so many deliveries wait in memory; more wait in the App's log.
 pub const QUEUE_MAX: usize = 512;
-/// At most so many bytes of payload wait in memory.
-pub const QUEUE_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Waits shorter than this are kept by a timer in memory; longer ones by the alarm alone.
-const TIMER_MAX_MS: i64 = 60_000;
+/// No more is taken once so many bytes of payload wait in memory; the last one may go beyond it.
+pub const QUEUE_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Waits up to this are kept by a timer, longer ones by the alarm alone: an object with a timer stays in memory, and an
+/// alarm costs as much as 0.7 seconds of that.
+pub const TIMER_MAX_MS: i64 = 1_000;
+/// A pull that failed is repeated after this time, doubling up to [`PULL_RETRY_MAX_MS`].
+const PULL_RETRY_MS: i64 = 250;
+const PULL_RETRY_MAX_MS: i64 = 60_000;
+/// Payloads that could not be fetched are asked for again after this time, doubling up to [`FETCH_RETRY_MAX_MS`].
+const FETCH_RETRY_MS: i64 = 500;
+const FETCH_RETRY_MAX_MS: i64 = 60_000;
+/// Statistics are written with an alarm, but not more often than this.
+const FLUSH_MS: i64 = 30_000;
 /// How long to wait before a report is sent again.
 const REPORT_RETRY_MS: i64 = 15_000;
 
@@ -72,14 +83,16 @@ pub struct Effects {
     pub pass: Vec<Passage>,
     /// Ask the App for these messages' payloads.
     pub fetch_payloads: Vec<String>,
-    /// Tell the App that there is room again.
+    /// Tell the App that there is room again; answered by [`Endpoint::pulled`].
     pub pull: bool,
     /// Reports for the App, each with the number by which it is acknowledged.
     pub reports: Vec<(i64, Report)>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
-    /// Call [`Endpoint::tick`] at this time, if still awake.
+    /// Call [`Endpoint::tick`] at this time, if still awake. It replaces the timer of earlier effects.
     pub timer: Option<i64>,
+    /// The timer of earlier effects has nothing to wait for any more.
+    pub cancel_timer: bool,
 }
 
 /// One request to send.
@@ -180,8 +193,20 @@ pub struct Endpoint<S> {
     alarm: Option<i64>,
     timer: Option<i64>,
     stats: stats::Stats,
+    /// When statistics were written last.
+    flushed_at: Option<i64>,
     throughput: Throughput,
     manual_count: u64,
+    share: Share,
+    /// A pull that failed waits until this time, after so many failures.
+    pull_at: i64,
+    pull_failures: u32,
+    /// How often in a row payloads could not be fetched.
+    fetch_failures: u32,
+    /// So many payloads fit in one answer, by the last one.
+    fetch_fits: usize,
+    /// What the platform itself refuses.
+    refusals: record::Refusals,
 }
 
 /// How many requests end in a second.
@@ -259,14 +284,26 @@ impl<S: Sql> Endpoint<S> {
             alarm,
             timer: None,
             stats: stats::Stats::default(),
+            flushed_at: None,
             throughput: Throughput::default(),
             manual_count: 0,
+            share: Share::default(),
+            pull_at: 0,
+            pull_failures: 0,
+            fetch_failures: 0,
+            fetch_fits: QUEUE_MAX,
+            refusals: record::Refusals::default(),
         };
         if schema_version(&this.sql)? > 0 {
             migrate(&this.sql, MIGRATIONS, now)?;
             this.load(now)?;
         }
         Ok(this)
+    }
+
+    /// What the object may ask of the platform is counted here from now on.
+    pub fn set_budget(&mut self, budget: Rc<Budget>) {
+        self.share.set(budget);
     }
 
     fn load(&mut self, now: i64) -> Result<(), SqlError> {
@@ -409,7 +446,10 @@ impl<S: Sql> Endpoint<S> {
         if self.active.is_none() {
             return Ok(Effects::default());
         }
-        self.stats.flush(&self.sql)?;
+        if self.flushed_at.is_none_or(|at| now.saturating_sub(at) >= FLUSH_MS || at > now) {
+            self.flushed_at = Some(now);
+            self.stats.flush(&self.sql)?;
+        }
         self.purge(now)?;
         self.earliest = self.query_earliest()?;
         self.settled(now, rng)
@@ -468,6 +508,7 @@ impl<S: Sql> Endpoint<S> {
         )?;
         let seq = rows.first().map_or(Ok(0), |row| row.int(0))?;
         self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
+        self.share.count_call(); // it does not wait
         effects.reports.push((seq, report));
         Ok(())
     }
@@ -481,11 +522,11 @@ impl<S: Sql> Endpoint<S> {
 
     fn settle(&mut self, now: i64, rng: &mut impl Entropy, effects: &mut Effects) -> Result<(), SqlError> {
         let _ = rng;
-        if self.reports_at.is_some_and(|at| at <= now) {
+        if self.reports_at.is_some_and(|at| at <= now) && self.share.may_call() {
             self.resend_reports(now, effects)?;
         }
         self.pump(now, effects)?;
-        if self.told_enough && self.can_send() && self.queue.len() <= self.room_for_queue(now) / 2 {
+        if self.wants_more(now) && self.pull_at <= now && self.share.take_call() {
             self.told_enough = false;
             effects.pull = true;
         }
@@ -493,10 +534,33 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
+    /// Whether there is room for what the App holds back.
+    fn wants_more(&self, now: i64) -> bool {
+        self.told_enough
+            && self.can_send()
+            && self.queue.len() <= self.room_for_queue(now) / 2
+            && self.queue_bytes <= QUEUE_MAX_BYTES / 2
+    }
+
+    /// The App was told that there is room again, or could not be reached.
+    pub fn pulled(&mut self, now: i64, acknowledged: bool) -> Result<Effects, SqlError> {
+        let mut effects = Effects::default();
+        if acknowledged {
+            self.pull_failures = 0;
+        } else {
+            self.pull_failures = self.pull_failures.saturating_add(1);
+            self.pull_at = now.saturating_add(doubled(PULL_RETRY_MS, self.pull_failures, PULL_RETRY_MAX_MS));
+            self.told_enough = true;
+        }
+        self.arm(now, &mut effects);
+        Ok(effects)
+    }
+
     fn resend_reports(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
         let rows = self.sql.query("SELECT seq, frame FROM report ORDER BY seq LIMIT 16", &[])?;
         self.reports_at = if rows.is_empty() { None } else { Some(now.saturating_add(REPORT_RETRY_MS)) };
         for mut row in rows {
+            self.share.count_call();
             let report = frame::decode(&row.blob(1)?).map_err(SqlError)?;
             effects.reports.push((row.int(0)?, report));
         }
@@ -531,7 +595,7 @@ impl<S: Sql> Endpoint<S> {
     /// The earliest time at which the pace and the receiver's wishes let a request start.
     fn gate(&self, now: i64) -> i64 {
         let paced = self.windows.iter().map(|window| window.ready_at(now)).max().unwrap_or(now);
-        paced.max(self.breaker.until()).max(self.plugins_hold_until()).max(now)
+        paced.max(self.breaker.until()).max(self.plugins_hold_until()).max(self.refusals.until()).max(now)
     }
 
     /// How much longer than a request a lease lasts.
@@ -565,12 +629,20 @@ impl<S: Sql> Endpoint<S> {
             self.earliest = self.query_earliest()?; // whose turn it is has changed
         }
         self.load_due(now, effects)?;
-        while self.under_way() < self.max_in_flight() && self.gate(now) <= now {
+        let waits = |this: &Self| !this.queue.is_empty() || !this.ready.is_empty();
+        while self.under_way() < self.max_in_flight()
+            && self.gate(now) <= now
+            && waits(self)
+            && self.share.may_request()
+        {
             match self.next(now)? {
                 Some(Next::Start(going)) => self.start(now, going, effects)?,
                 Some(Next::Pass(queued)) => self.pass(now, queued, effects)?,
                 None => break,
             }
+        }
+        if waits(self) && self.gate(now) <= now {
+            self.share.more_requests();
         }
         Ok(())
     }
@@ -585,8 +657,9 @@ impl<S: Sql> Endpoint<S> {
         let most = self.max_in_flight().saturating_mul(self.together()).min(QUEUE_MAX);
         let free = self.room_for_queue(now).saturating_add(most).saturating_sub(held).min(most);
         // Where memory is full of those behind it, the first in line has its place all the same.
+        let free = if self.queue_bytes >= QUEUE_MAX_BYTES { 0 } else { free.min(self.fetch_fits) };
         let free = if self.is_fifo() { free.max(1) } else { free };
-        if free == 0 {
+        if free == 0 || !self.share.may_call() {
             return Ok(());
         }
         let rows = self.sql.query(
@@ -641,6 +714,9 @@ impl<S: Sql> Endpoint<S> {
         }
         self.earliest = self.query_earliest()?;
         effects.fetch_payloads.dedup();
+        if !effects.fetch_payloads.is_empty() {
+            self.share.count_call();
+        }
         Ok(())
     }
 
@@ -694,6 +770,9 @@ impl<S: Sql> Endpoint<S> {
             payload: body,
         };
         let made = active.sender.make(now, draft);
+        if made.refused.is_none() {
+            self.share.count_request();
+        }
         for window in &mut self.windows {
             window.start(now);
         }
@@ -750,6 +829,7 @@ impl<S: Sql> Endpoint<S> {
     fn arm(&mut self, now: i64, effects: &mut Effects) {
         let sooner = |a: Option<i64>, b: Option<i64>| a.into_iter().chain(b).min();
         let mut wanted = sooner(self.reports_at, self.purge_at.map(|at| at.max(now.saturating_add(1_000))));
+        let mut timer = None;
         if self.can_send() {
             let gate = self.gate(now);
             if let Some(earliest) = self.earliest {
@@ -772,14 +852,21 @@ impl<S: Sql> Endpoint<S> {
                 || (self.batch().is_none() && !self.ready.is_empty())
                 || self.earliest.is_some_and(|earliest| earliest <= gate);
             let batch = self.batch_goes_at(now).map(|at| at.max(gate));
-            let wake = sooner(waits.then_some(gate).filter(|at| *at > now), batch.filter(|at| *at > now));
-            if let Some(at) = wake
-                && at.saturating_sub(now) <= TIMER_MAX_MS
-                && self.timer.is_none_or(|t| t > at)
-            {
-                self.timer = Some(at);
-                effects.timer = Some(at);
+            let pull = self.wants_more(now).then_some(self.pull_at);
+            let next =
+                [waits.then_some(gate), batch, pull].into_iter().flatten().filter(|at| *at > now).min();
+            match next {
+                Some(at) if at.saturating_sub(now) <= TIMER_MAX_MS => timer = Some(at),
+                other => wanted = sooner(wanted, other),
             }
+        }
+        if self.share.take_continues() {
+            wanted = Some(now);
+        }
+        if timer != self.timer {
+            self.timer = timer;
+            effects.timer = timer;
+            effects.cancel_timer = timer.is_none();
         }
         if let Some(at) = wanted
             && self.alarm.is_none_or(|alarm| alarm > at || is_overdue(alarm, now))

@@ -12,7 +12,7 @@
 //! passes meanwhile, so that what waits does not use up its schedule. Else it counts as failed without being run; an error
 //! that it answers itself is then no such failure, since it works, and may well take the next event.
 
-use super::record::{FILTERED, Failed, Record};
+use super::record::{FILTERED, Failed, Record, Said};
 use super::{AttemptOutcome, AttemptResult, Delivery, Effects, Endpoint, Failure, Queued};
 use crate::frame::ReportKind;
 use crate::plugin::{Attached, Chain, Decision, Fault, OnError, Outcome, Subject};
@@ -182,15 +182,15 @@ impl<S: Sql> Endpoint<S> {
                 }
                 Decision::Filtered(reason) => {
                     let result = self.unsent(now, delivery, reason);
-                    let response = result.text();
+                    let response = Said::Here(result.text());
                     let record = Record { status: FILTERED, code: 0, response, next_at: None, held: true };
                     self.finish(now, rng, &result, &record, true)?;
                     self.stats.filtered(now, self.attempt_ids_last());
                 }
                 Decision::Held(why) => {
                     let result = self.unsent(now, delivery, why);
-                    let failed =
-                        Failed { code: 0, response: result.text(), asked: None, held: true, unit: None };
+                    let response = Said::Here(result.text());
+                    let failed = Failed { code: 0, response, asked: None, held: true, unit: None };
                     self.record_failure(now, rng, &result, &failed, true, &mut effects)?;
                 }
             }

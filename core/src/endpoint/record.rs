@@ -5,14 +5,23 @@ use super::{Attempt, Delivery, Effects, Endpoint};
 use crate::frame::{self, ReportKind};
 use crate::id;
 use crate::operational::FAILING_AT;
-use crate::retry;
+use crate::platform;
+use crate::retry::{self, doubled};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::collections::HashMap;
 
 /// At most so many bytes of an answer's body are kept.
 pub const RESPONSE_MAX: usize = 16 * 1024;
+/// At most so many bytes of results are recorded with one statement.
+const STATEMENT_MAX: usize = 256 * 1024;
+/// After the platform refused a request none is started for this time, doubling up to [`REFUSED_MAX_MS`].
+const REFUSED_MS: i64 = 250;
+const REFUSED_MAX_MS: i64 = 60_000;
+/// So often a delivery is given back for an internal error of the platform before that is taken for the receiver's.
+const INTERNAL_MAX: u32 = 2;
 /// Attempts recorded so soon after their message's acceptance are found by time, without an index entry.
 pub(super) const PROMPT_MS: i64 = 5_000;
 
@@ -27,7 +36,7 @@ macro_rules! finish {
     () => {
         "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
             code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11,
-            plugins = ?12, held = ?13, headers = ?14
+            plugins = ?12, held = ?13, headers = ?14, shared = ?15
          WHERE slot = ?1 AND id = ?2"
     };
 }
@@ -40,8 +49,12 @@ const FINISH_RETURNING: &str = concat!(finish!(), " RETURNING 1");
 pub enum Failure {
     /// Head or body took longer than the timeout.
     Timeout,
-    /// The connection failed; the platform's text.
+    /// The receiver could not be reached, or broke off; a sentence.
     Network(String),
+    /// An internal error of the platform, or a fault of the receiver's if it stays; a sentence for the latter.
+    Internal(String),
+    /// The platform refused to send it: no fault of the receiver's, and no attempt.
+    Platform,
     /// The request was refused before it was sent; a sentence.
     Refused(String),
 }
@@ -60,6 +73,87 @@ pub enum AttemptOutcome {
     },
     /// No (complete) answer.
     Failed(Failure),
+}
+
+impl AttemptOutcome {
+    /// What a response comes to. `late`: the time was over before the body was complete. A status that was received
+    /// counts whatever became of the body; but to take an event includes ending the response in time.
+    pub fn of_response(code: u16, retry_after: Option<String>, body: Vec<u8>, late: bool) -> Self {
+        match platform::answered_for(code, &body) {
+            Some(why) => Self::Failed(Failure::Network(why)),
+            None if late && (200..300).contains(&code) => Self::Failed(Failure::Timeout),
+            None => Self::Answer { code, retry_after, body },
+        }
+    }
+
+    /// What an error of the platform comes to, for a request to this URL.
+    pub fn of_error(url: &str, message: &str) -> Self {
+        Self::Failed(match platform::fault(url, message) {
+            platform::Fault::Refused => Failure::Platform,
+            platform::Fault::Internal(why) => Failure::Internal(why.to_owned()),
+            platform::Fault::Receiver(why) => Failure::Network(why),
+        })
+    }
+}
+
+/// What the platform itself refuses, and what is made of it. In memory alone.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// None is started before this time.
+    until: i64,
+    in_a_row: u32,
+    /// By delivery: how often it was given back for an internal error.
+    internal: HashMap<String, u32>,
+    /// Internal errors are the receiver's: one has stayed.
+    believed: bool,
+}
+
+impl Refusals {
+    pub(super) fn until(&self) -> i64 {
+        self.until
+    }
+
+    fn refused(&mut self, now: i64) {
+        // Those that were under way together are one refusal.
+        if self.until <= now {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            self.until = now.saturating_add(doubled(REFUSED_MS, self.in_a_row, REFUSED_MAX_MS));
+        }
+    }
+
+    /// Whether a result says nothing of the receiver, so that its delivery is given back.
+    fn is_platforms(&mut self, now: i64, result: &AttemptResult) -> bool {
+        let key = &result.delivery.key;
+        match &result.outcome {
+            AttemptOutcome::Failed(Failure::Platform) => {
+                self.refused(now);
+                true
+            }
+            AttemptOutcome::Failed(Failure::Internal(_)) => {
+                let times = self.internal.entry(key.clone()).or_default();
+                *times = times.saturating_add(1);
+                let given_back = *times <= INTERNAL_MAX && !self.believed;
+                if given_back {
+                    self.refused(now);
+                } else {
+                    self.internal.clear();
+                    (self.believed, self.in_a_row) = (true, 0);
+                }
+                given_back
+            }
+            AttemptOutcome::Failed(Failure::Refused(_)) => false,
+            AttemptOutcome::Failed(_) => {
+                self.internal.remove(key);
+                self.in_a_row = 0;
+                false
+            }
+            AttemptOutcome::Answer { .. } => {
+                self.internal.remove(key);
+                (self.believed, self.in_a_row) = (false, 0);
+                false
+            }
+        }
+    }
 }
 
 /// The result of one [`Attempt`].
@@ -135,7 +229,9 @@ impl AttemptResult {
     /// Why it was not sent, or the platform's words; empty for an answer.
     pub(super) fn text(&self) -> &str {
         match &self.outcome {
-            AttemptOutcome::Failed(Failure::Refused(text) | Failure::Network(text)) => text,
+            AttemptOutcome::Failed(
+                Failure::Refused(text) | Failure::Network(text) | Failure::Internal(text),
+            ) => text,
             _ => "",
         }
     }
@@ -158,11 +254,49 @@ impl Attempt {
     }
 }
 
+/// What the receiver said, or why it said nothing: stored once for all deliveries of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Said<'a> {
+    Here(&'a str),
+    /// The attempt with this id has it.
+    With(&'a str),
+}
+
+impl<'a> Said<'a> {
+    /// What the next of a request's deliveries has: the text, or who has it already.
+    fn next(text: &'a str, holder: Option<&'a String>) -> Self {
+        holder.map_or(Self::Here(text), |holder| Self::With(holder))
+    }
+
+    fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Here(text) => Some(text),
+            Self::With(_) => None,
+        }
+    }
+
+    fn holder(self) -> Option<&'a str> {
+        match self {
+            Self::Here(_) => None,
+            Self::With(holder) => Some(holder),
+        }
+    }
+}
+
+/// One delivery's part of a request's result.
+struct Part {
+    result: AttemptResult,
+    /// The jitter's number, where those that failed together are to meet again.
+    unit: Option<f64>,
+    /// Which of the results it is of.
+    request: usize,
+}
+
 /// What an attempt's row says.
 pub(super) struct Record<'a> {
     pub(super) status: i64,
     pub(super) code: u16,
-    pub(super) response: &'a str,
+    pub(super) response: Said<'a>,
     pub(super) next_at: Option<i64>,
     /// Plugins kept it: it was not sent.
     pub(super) held: bool,
@@ -171,7 +305,7 @@ pub(super) struct Record<'a> {
 /// How an attempt failed.
 pub(super) struct Failed<'a> {
     pub(super) code: u16,
-    pub(super) response: &'a str,
+    pub(super) response: Said<'a>,
     /// How long the receiver asked to wait.
     pub(super) asked: Option<i64>,
     /// A plugin holds it: it was not sent.
@@ -190,31 +324,55 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
         let mut each = Vec::with_capacity(results.len());
+        let mut holders: Vec<Option<String>> = Vec::with_capacity(results.len());
         for result in results {
+            if self.refusals.is_platforms(now, &result) {
+                self.give_back(now, result)?;
+                continue;
+            }
             let unit = if result.riders.is_empty() { None } else { Some(rng.unit()) };
-            each.extend(result.each().map(|result| (result, unit)));
+            let request = holders.len();
+            holders.push(None);
+            each.extend(result.each().map(|result| Part { result, unit, request }));
         }
         self.throughput.ended(now, each.len());
         let together = each.len() > 1;
         let (mut succeeded, mut others) = (Vec::new(), Vec::new());
-        for (result, unit) in each {
-            let usual = self.succeeded(&result.outcome) && !is_recovery(&result.delivery);
-            if together && usual && self.is_under_way(&result.delivery) {
-                self.forget_in_flight(&result.delivery.key);
-                succeeded.push(result);
+        for part in each {
+            let usual = self.succeeded(&part.result.outcome) && !is_recovery(&part.result.delivery);
+            if together && usual && self.is_under_way(&part.result.delivery) {
+                self.forget_in_flight(&part.result.delivery.key);
+                succeeded.push(part);
             } else {
-                others.push((result, unit));
+                others.push(part);
             }
         }
         // Successes first: what a failure says of the receiver (not now, not any more) is the last word.
         if !succeeded.is_empty() {
-            self.record_successes(now, rng, &succeeded)?;
+            self.record_successes(now, rng, &succeeded, &mut holders)?;
         }
-        for (result, unit) in others {
-            self.record_one(now, rng, &result, unit, &mut effects)?;
+        for part in others {
+            self.record_one(now, rng, &part, &mut holders, &mut effects)?;
         }
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
+    }
+
+    /// The platform did not send a request: no attempt was made, and its deliveries are due again soon. Where nobody
+    /// waits for the result any more, they are due already.
+    fn give_back(&mut self, now: i64, result: AttemptResult) -> Result<(), SqlError> {
+        if matches!(result.outcome, AttemptOutcome::Failed(Failure::Platform)) {
+            self.share.use_up();
+        }
+        let at = self.refusals.until.max(now);
+        for delivery in std::iter::once(result.delivery).chain(result.riders) {
+            if self.is_under_way(&delivery) {
+                self.forget_in_flight(&delivery.key);
+                self.move_row(delivery.slot, &delivery.key, at, false)?;
+                self.note_due(at);
+            }
+        }
+        Ok(())
     }
 
     /// Whether the receiver took a delivery.
@@ -233,68 +391,89 @@ impl<S: Sql> Endpoint<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        results: &[AttemptResult],
+        parts: &[Part],
+        holders: &mut [Option<String>],
     ) -> Result<(), SqlError> {
         let mut rows = String::new();
-        for result in results {
+        for Part { result, request, .. } in parts {
             let delivery = &result.delivery;
             let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
             let (code, _, response) = describe(&result.outcome);
             let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);
             self.stats.success(result.started_at, result.duration_ms, attempt_id.clone());
+            let said = Said::next(&response, holders.get(*request).and_then(Option::as_ref));
             let row = (
                 delivery.slot,
                 &delivery.key,
-                attempt_id,
+                &attempt_id,
                 delivery.made.saturating_add(1),
                 late,
                 code,
-                response,
+                said.text(),
                 result.started_at,
                 result.duration_ms,
                 &result.url,
                 &delivery.plugins,
                 result.held(false),
+                said.holder(),
             );
             let row = serde_json::to_string(&row).map_err(|error| SqlError(error.to_string()))?;
             // The headers are JSON already. Where there are none, the place after the last is NULL.
+            let headers = result.headers().unwrap_or_default();
+            if !rows.is_empty()
+                && rows.len().saturating_add(row.len()).saturating_add(headers.len()) > STATEMENT_MAX
+            {
+                self.finish_successes(&mut rows)?;
+            }
             let before = if rows.is_empty() { "[" } else { "," };
             rows.extend([before, row.strip_suffix(']').unwrap_or_default()]);
-            if let Some(headers) = result.headers() {
+            if !headers.is_empty() {
                 rows.extend([",", &headers]);
             }
             rows.push(']');
+            note_holder(holders, *request, attempt_id);
         }
+        self.finish_successes(&mut rows)?;
+        self.recovered(parts.iter().map(|part| &part.result).filter(|r| !r.rode).map(|r| r.started_at))
+    }
+
+    /// Records what was gathered: rows of a JSON array that has no end yet.
+    fn finish_successes(&self, rows: &mut String) -> Result<(), SqlError> {
         rows.push(']');
         self.sql.exec(
             "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
                 late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
                 started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9,
-                plugins = r.value->>10, held = r.value->>11, headers = r.value->12
+                plugins = r.value->>10, held = r.value->>11, shared = r.value->>12, headers = r.value->>13
              FROM json_each(?1) AS r
              WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
-            &[Value::Text(&rows)],
+            &[Value::Text(rows)],
         )?;
-        self.recovered(results.iter().filter(|result| !result.rode).map(|result| result.started_at))
+        rows.clear();
+        Ok(())
     }
 
     fn record_one(
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        result: &AttemptResult,
-        unit: Option<f64>,
+        part: &Part,
+        holders: &mut [Option<String>],
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
+        let &Part { ref result, unit, request } = part;
         let delivery = &result.delivery;
         let ours = self.is_under_way(delivery);
         if ours {
             self.forget_in_flight(&delivery.key);
         }
         let (code, retry_after, response) = describe(&result.outcome);
+        let holder = holders.get(request).cloned().flatten();
+        let response = Said::next(&response, holder.as_ref());
         if self.succeeded(&result.outcome) {
-            let record = Record { status: SUCCESS, code, response: &response, next_at: None, held: false };
+            let record = Record { status: SUCCESS, code, response, next_at: None, held: false };
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
+            note_holder(holders, request, attempt_id.clone());
             self.recovered(std::iter::once(result.started_at).filter(|_| ours && !result.rode))?;
             self.stats.success(result.started_at, result.duration_ms, self.attempt_ids_last());
             if ended && is_recovery(delivery) {
@@ -312,8 +491,9 @@ impl<S: Sql> Endpoint<S> {
         {
             self.save_breaker()?;
         }
-        let failed = Failed { code, response: &response, asked, held: false, unit };
+        let failed = Failed { code, response, asked, held: false, unit };
         self.record_failure(now, rng, result, &failed, ours, effects)?;
+        note_holder(holders, request, self.attempt_ids_last());
         self.failed(now, code, effects)
     }
 
@@ -391,13 +571,14 @@ impl<S: Sql> Endpoint<S> {
             if late { Value::Text(&result.delivery.msg_id) } else { Value::Null },
             Value::Int(record.status),
             Value::Int(i64::from(record.code)),
-            Value::Text(record.response),
+            Value::opt_text(record.response.text()),
             Value::Int(result.started_at),
             Value::Int(result.duration_ms),
             Value::Text(&result.url),
             Value::opt_text(result.delivery.plugins.as_deref()),
             Value::Int(result.held(record.held)),
             Value::opt_text(headers.as_deref()),
+            Value::opt_text(record.response.holder()),
         ];
         // The row of a request under way is where it was put. One that is not known to be under way may have been
         // taken up again, or dropped: then this attempt gets a row of its own.
@@ -432,8 +613,8 @@ impl<S: Sql> Endpoint<S> {
         let (delivery, headers) = (&result.delivery, result.headers());
         self.sql.exec(
             "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased, late,
-                status, code, response, started_at, duration, next_at, url, plugins, held, headers)
-             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                status, code, response, started_at, duration, next_at, url, plugins, held, headers, shared)
+             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             &[
                 Value::Text(attempt_id),
                 Value::Text(&delivery.msg_id),
@@ -448,7 +629,7 @@ impl<S: Sql> Endpoint<S> {
                 },
                 Value::Int(record.status),
                 Value::Int(i64::from(record.code)),
-                Value::Text(record.response),
+                Value::opt_text(record.response.text()),
                 Value::Int(result.started_at),
                 Value::Int(result.duration_ms),
                 Value::opt_int(record.next_at),
@@ -456,6 +637,7 @@ impl<S: Sql> Endpoint<S> {
                 Value::opt_text(delivery.plugins.as_deref()),
                 Value::Int(result.held(record.held)),
                 Value::opt_text(headers.as_deref()),
+                Value::opt_text(record.response.holder()),
             ],
         )
     }
@@ -483,7 +665,8 @@ impl<S: Sql> Endpoint<S> {
         ));
         let result = AttemptResult::unsent(now, delivery, url, outcome);
         let (code, _, response) = describe(&result.outcome);
-        let record = Record { status: FAIL, code, response: &response, next_at: None, held: false };
+        let said = Said::Here(&response);
+        let record = Record { status: FAIL, code, response: said, next_at: None, held: false };
         let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;
         self.stats.fail(now, 0, self.attempt_ids_last());
         if !manual {
@@ -542,6 +725,13 @@ impl<S: Sql> Endpoint<S> {
     }
 }
 
+/// The first delivery of a request that is recorded has what the receiver said.
+fn note_holder(holders: &mut [Option<String>], request: usize, attempt_id: String) {
+    if let Some(holder) = holders.get_mut(request) {
+        holder.get_or_insert(attempt_id);
+    }
+}
+
 /// Whether a success of this attempt is one after failures that were reported.
 fn is_recovery(delivery: &Delivery) -> bool {
     !delivery.manual && delivery.made >= FAILING_AT
@@ -566,8 +756,8 @@ fn describe(outcome: &AttemptOutcome) -> (u16, Option<String>, String) {
         AttemptOutcome::Failed(failure) => {
             let text = match failure {
                 Failure::Timeout => "The receiver did not answer in time.".to_owned(),
-                Failure::Network(text) => format!("The receiver could not be reached: {text}"),
-                Failure::Refused(text) => text.clone(),
+                Failure::Network(text) | Failure::Internal(text) | Failure::Refused(text) => text.clone(),
+                Failure::Platform => "The platform did not send the request.".to_owned(),
             };
             (0, None, text)
         }

@@ -52,6 +52,7 @@ const CREATE: Migration = Migration {
             url TEXT,
             plugins TEXT,                 -- attempt: what plugins did, JSON array
             held INTEGER,                 -- 1 where plugins kept it: due, its last attempt; attempt, this one
+            shared TEXT,                  -- attempt: which one has the response of their common request
             PRIMARY KEY (slot, id)
         ) STRICT, WITHOUT ROWID",
         "CREATE INDEX delivery_late ON delivery (late) WHERE late IS NOT NULL",

@@ -889,7 +889,7 @@ impl World {
                     }
                     Some(Defect::ChangesPayloads) => {
                         for message in &mut push.messages {
-                            message.payload.push(b' ');
+                            message.payload = [&*message.payload, b" "].concat().into();
                         }
                     }
                     Some(Defect::PushesBackwards) if self.plan.orderly => push.messages.reverse(),

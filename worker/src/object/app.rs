@@ -2,7 +2,7 @@
 
 use super::{Shell, bytes, failed};
 use crate::js;
-use crate::js::{Random, after, now};
+use crate::js::{Random, now};
 use futures_util::future::join_all;
 use js_sys::Function;
 use std::cell::{Cell, RefCell};
@@ -11,6 +11,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
+use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
     self, Accepted, AppInit, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice, Pull, Report,
     UsageAsk,
@@ -41,19 +42,33 @@ impl App {
     /// Called by the platform.
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<App, JsValue> {
-        let shell = Shell::new(context, env, app::App::open).map_err(|e| failed(&e))?;
-        Ok(App(Rc::new(Inner { shell, waiting: RefCell::new(Vec::new()), committing: Cell::new(false) })))
+        let open = |sql, deployment, budget, now, alarm| {
+            let mut machine = app::App::open(sql, deployment, now, alarm)?;
+            machine.set_budget(budget);
+            Ok(machine)
+        };
+        let shell = Shell::new(context, env, open).map_err(|e| failed(&e))?;
+        let inner = Rc::new(Inner { shell, waiting: RefCell::new(Vec::new()), committing: Cell::new(false) });
+        let weak = Rc::downgrade(&inner);
+        inner.shell.timer.runs(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.logged(inner.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
+            }
+        });
+        Ok(App(inner))
     }
 
     /// One call of another object or of the Worker.
-    pub async fn call(&self, op: String, frame: Vec<u8>) -> Result<JsValue, JsValue> {
+    pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
         let inner = self.0.clone();
+        inner.shell.budget.delivered(depth);
         inner.call(&op, &frame).await.map_err(|e| failed(&e))
     }
 
     /// Accepts one message: `reply` is called with the answer. The hot path has no promise of its own: one that
     /// Rust makes costs more than the call.
-    pub fn accept(&self, frame: Vec<u8>, reply: Function) -> Result<(), JsValue> {
+    pub fn accept(&self, frame: Vec<u8>, reply: Function, depth: u32) -> Result<(), JsValue> {
+        self.0.shell.budget.delivered(depth);
         let message = frame::decode(&frame).map_err(|e| failed(&e))?;
         self.0.accept(message, reply);
         Ok(())
@@ -62,6 +77,7 @@ impl App {
     /// Called by the platform. Never fails: the platform drops an alarm that does.
     pub async fn alarm(&self) {
         let inner = self.0.clone();
+        inner.shell.budget.delivered(ALARM_DEPTH);
         let done = match inner.shell.opened(true).await {
             Ok(_) => inner.step(|machine| machine.alarm(now()).map(|effects| ((), effects))),
             Err(error) => Err(error),
@@ -168,7 +184,7 @@ impl Inner {
                 this.logged(this.ready().await);
                 let count = this.commit();
                 this.shell.durable(count).await;
-                this.shell.give_way(count).await;
+                this.shell.give_way(count, || this.waiting.borrow().len()).await;
             }
             this.committing.set(false);
         });
@@ -237,8 +253,15 @@ impl Inner {
         }
     }
 
+    /// Asks an endpoint for whoever called this object.
     async fn ask_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
-        js::call(&self.shell.env, "ENDPOINT", &self.endpoint_name(endpoint_id), op, frame).await
+        self.shell.budget.count_call();
+        self.call_endpoint(endpoint_id, op, frame).await
+    }
+
+    /// Calls an endpoint as the state machine said, which has counted it.
+    async fn call_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+        self.shell.call("ENDPOINT", &self.endpoint_name(endpoint_id), op, frame).await
     }
 
     /// A report is acknowledged once everything that follows from it is stored.
@@ -247,6 +270,7 @@ impl Inner {
         let events = std::mem::take(&mut effects.operational);
         self.carry_out(effects);
         for event in events {
+            self.shell.budget.count_call();
             self.operational(event).await?;
         }
         Ok(JsValue::UNDEFINED)
@@ -258,7 +282,7 @@ impl Inner {
         let Some((org, _)) = self.shell.name.split_once('/') else { return Ok(()) };
         let name = format!("{org}/{}", operational::APP_ID);
         let frame = frame::encode(&event.into_message());
-        let answer = js::call(&self.shell.env, "APP", &name, "accept", &frame).await?;
+        let answer = self.shell.call("APP", &name, "accept", &frame).await?;
         match frame::decode(&answer)? {
             Accepted::Failed => Err("the operational event was not stored".to_owned()),
             _ => Ok(()),
@@ -294,16 +318,11 @@ impl Inner {
         if let Some(at) = effects.alarm {
             self.shell.set_alarm(at);
         }
-        if let Some(at) = effects.timer {
-            let this = self.clone();
-            after(at.saturating_sub(now()), move || {
-                this.logged(this.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
-            });
-        }
+        self.shell.set_timer(effects.timer, effects.cancel_timer);
         for (endpoint_id, frame) in effects.scheduled {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
-                let answer = this.ask_endpoint(&endpoint_id, "replay", &frame).await;
+                let answer = this.call_endpoint(&endpoint_id, "replay", &frame).await;
                 let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
                 this.answered(opening, |m| m.scheduled_told(now(), &endpoint_id, answer.as_ref()));
             });
@@ -321,8 +340,14 @@ impl Inner {
         }
         for (endpoint_id, push) in effects.push {
             let (this, opening) = (self.clone(), self.shell.opening());
+            // Begun here, so that neither the push nor its frame waits for the answer: they can be large.
+            let name = self.endpoint_name(&endpoint_id);
+            let called = self.shell.begin_call("ENDPOINT", &name, "push", &frame::encode(&push));
             spawn_local(async move {
-                let answer = this.ask_endpoint(&endpoint_id, "push", &frame::encode(&push)).await;
+                let answer = match called {
+                    Ok(called) => js::answer_of(called).await,
+                    Err(error) => Err(error),
+                };
                 let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
                 this.answered(opening, |m| m.pushed(now(), &endpoint_id, answer));
             });
@@ -331,7 +356,7 @@ impl Inner {
 
     async fn configure(self: &Rc<Self>, endpoint_id: String, config: frame::Config) {
         let opening = self.shell.opening();
-        let answer = self.ask_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
+        let answer = self.call_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
         self.answered(opening, |m| m.configured(now(), &endpoint_id, answer));
     }
@@ -344,13 +369,13 @@ impl Inner {
                 // Objects in one process answer each other at once: what comes from outside gets its turn in between, such
                 // as the word to stop.
                 js::pause(0).await;
-                let answer = self.ask_endpoint(&endpoint_id, op, &frame).await;
+                let answer = self.call_endpoint(&endpoint_id, op, &frame).await;
                 let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
                 self.answered(opening, |m| m.task_told(now(), &task_id, answer));
             }
             TaskEffect::Note { task_id, version, call } => {
                 let org = self.shell.name.split('/').next().unwrap_or_default();
-                let told = js::call(&self.shell.env, "DIRECTORY", org, "api", &call).await;
+                let told = self.shell.call("DIRECTORY", org, "api", &call).await;
                 let acknowledged = self
                     .logged(told)
                     .and_then(|bytes| self.logged(frame::decode::<Reply>(&bytes)))

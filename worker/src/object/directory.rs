@@ -2,7 +2,6 @@
 
 use super::{Shell, bytes, failed};
 use crate::engine;
-use crate::js;
 use crate::js::{Random, now};
 use futures_util::future::join_all;
 use std::rc::Rc;
@@ -10,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::MAX_MODULE;
 use weir_core::api::route::Op;
+use weir_core::budget::ALARM_DEPTH;
 use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Refused, UsageBatch};
 use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice, PluginUses, UsageAnswer};
 use weir_core::sql::SqlError;
@@ -36,7 +36,7 @@ impl Directory {
     /// Called by the platform.
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Directory, JsValue> {
-        let open = |sql, _, now, _| {
+        let open = |sql, _, _, now, _| {
             let mut machine = directory::Directory::open(sql, now)?;
             machine.bundle(engine::bundled());
             Ok(machine)
@@ -46,14 +46,16 @@ impl Directory {
     }
 
     /// One call of another object or of the Worker.
-    pub async fn call(&self, op: String, frame: Vec<u8>) -> Result<JsValue, JsValue> {
+    pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
         let inner = self.0.clone();
+        inner.shell.budget.delivered(depth);
         inner.call(&op, &frame).await.map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
     pub async fn alarm(&self) {
         let inner = self.0.clone();
+        inner.shell.budget.delivered(ALARM_DEPTH);
         if let Err(error) = inner.repeat().await {
             console_error!("{}: alarm: {error}", inner.shell.name);
             inner.shell.set_alarm(now().saturating_add(RETRY_MS));
@@ -153,7 +155,8 @@ impl Inner {
 
     async fn call_app(&self, app_id: &str, op: &str, frame: &[u8]) -> Option<Vec<u8>> {
         let name = format!("{}/{app_id}", self.shell.name);
-        let told = js::call(&self.shell.env, "APP", &name, op, frame).await;
+        self.shell.budget.count_call();
+        let told = self.shell.call("APP", &name, op, frame).await;
         told.map_err(|error| console_error!("{name}: {error}")).ok()
     }
 

@@ -2,12 +2,14 @@
 
 use super::{Shell, bytes, failed};
 use crate::engine::{self, Place};
-use crate::js::{self, Posted, Posts, Random, after, now};
+use crate::js::{self, Posted, Posts, Random, now};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
+use weir_core::budget::ALARM_DEPTH;
+use weir_core::encoding;
 use weir_core::endpoint::{
     self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, Passage, Passed, RESPONSE_MAX,
 };
@@ -47,7 +49,12 @@ impl Endpoint {
     /// Called by the platform.
     #[wasm_bindgen(constructor)]
     pub fn new(context: JsValue, env: JsValue) -> Result<Endpoint, JsValue> {
-        let shell = Shell::new(context, env, endpoint::Endpoint::open).map_err(|e| failed(&e))?;
+        let open = |sql, deployment, budget, now, alarm| {
+            let mut machine = endpoint::Endpoint::open(sql, deployment, now, alarm)?;
+            machine.set_budget(budget);
+            Ok(machine)
+        };
+        let shell = Shell::new(context, env, open).map_err(|e| failed(&e))?;
         let inner = Rc::new(Inner {
             shell,
             posts: OnceCell::new(),
@@ -65,18 +72,26 @@ impl Endpoint {
             }
         });
         let _ = inner.posts.set(posts);
+        let weak = Rc::downgrade(&inner);
+        inner.shell.timer.runs(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.logged(inner.step(|m| m.tick(now(), &mut Random).map(|effects| ((), effects))));
+            }
+        });
         Ok(Endpoint(inner))
     }
 
     /// One call of another object.
-    pub async fn call(&self, op: String, frame: Vec<u8>) -> Result<JsValue, JsValue> {
+    pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
         let inner = self.0.clone();
+        inner.shell.budget.delivered(depth);
         inner.call(&op, &frame).await.map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
     pub async fn alarm(&self) {
         let inner = self.0.clone();
+        inner.shell.budget.delivered(ALARM_DEPTH);
         let done = match inner.shell.opened(true).await {
             Ok(_) => inner.step(|m| m.alarm(now(), &mut Random).map(|effects| ((), effects))),
             Err(error) => Err(error),
@@ -167,12 +182,7 @@ impl Inner {
         if let Some(at) = effects.alarm {
             self.shell.set_alarm(at);
         }
-        if let Some(at) = effects.timer {
-            let this = self.clone();
-            after(at.saturating_sub(now()), move || {
-                this.logged(this.step(|m| m.tick(now(), &mut Random).map(|effects| ((), effects))));
-            });
-        }
+        self.shell.set_timer(effects.timer, effects.cancel_timer);
         for attempt in effects.send {
             self.send(attempt);
         }
@@ -182,12 +192,17 @@ impl Inner {
             spawn_local(async move { this.fetch_payloads(effects.fetch_payloads).await });
         }
         if effects.pull {
-            let this = self.clone();
+            let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let (app, endpoint_id) = this.names();
                 let frame = frame::encode(&Pull { endpoint_id: endpoint_id.to_owned() });
-                // A pull that gets lost is made good by the App's alarm.
-                this.logged(js::call(&this.shell.env, "APP", app, "pull", &frame).await);
+                let acknowledged = this.logged(this.shell.call("APP", app, "pull", &frame).await).is_some();
+                let work = |m: &mut Machine| m.pulled(now(), acknowledged);
+                if this.shell.opening() == opening
+                    && let Some(effects) = this.logged(this.shell.light_step(work))
+                {
+                    this.carry_out(effects);
+                }
             });
         }
         for (seq, report) in effects.reports {
@@ -195,7 +210,7 @@ impl Inner {
             spawn_local(async move {
                 let (app, _) = this.names();
                 let frame = frame::encode(&report);
-                let sent = js::call(&this.shell.env, "APP", app, "report", &frame).await;
+                let sent = this.shell.call("APP", app, "report", &frame).await;
                 let acknowledged = this.logged(sent).is_some();
                 this.answered(opening, |m| m.reported(now(), seq, acknowledged));
             });
@@ -263,7 +278,7 @@ impl Inner {
         }
     }
 
-    fn send(self: &Rc<Self>, attempt: Attempt) {
+    fn send(self: &Rc<Self>, mut attempt: Attempt) {
         // Checked when the endpoint was saved, and again here: the rules may have become stricter since.
         let url = attempt.signed_url.as_deref().unwrap_or(&attempt.url);
         let allowed = match &attempt.refused {
@@ -273,9 +288,11 @@ impl Inner {
         match allowed {
             Ok(target) => {
                 let token = self.tokens.replace(self.tokens.get().wrapping_add(1));
+                // The platform has its own copy of what is sent: none is kept here while the request is under way.
+                let (headers, body) =
+                    (std::mem::take(&mut attempt.headers), std::mem::take(&mut attempt.body));
                 if let Some(posts) = self.posts.get() {
-                    let (headers, timeout) = (&attempt.headers, attempt.timeout_ms);
-                    posts.send(token, &target.url, headers, &attempt.body, timeout, RESPONSE_MAX);
+                    posts.send(token, &target.url, &headers, &body, attempt.timeout_ms, RESPONSE_MAX);
                 }
                 self.sent.borrow_mut().insert(token, attempt);
             }
@@ -290,11 +307,16 @@ impl Inner {
     fn ended(self: &Rc<Self>, token: u32, posted: Posted) {
         let Some(attempt) = self.sent.borrow_mut().remove(&token) else { return };
         let (outcome, headers) = match posted {
-            Posted::Answer { code, retry_after, headers, body } => {
-                (AttemptOutcome::Answer { code, retry_after, body }, Some(headers))
+            Posted::Response { code, retry_after, encoding, headers, body, late } => {
+                let body = match &encoding {
+                    Some(encoding) => encoding::decoded(encoding, body, RESPONSE_MAX)
+                        .unwrap_or_else(|why| format!("The response is {why}.").into_bytes()),
+                    None => body,
+                };
+                (AttemptOutcome::of_response(code, retry_after, body, late), Some(headers))
             }
             Posted::Timeout => (AttemptOutcome::Failed(Failure::Timeout), None),
-            Posted::Network(text) => (AttemptOutcome::Failed(Failure::Network(text)), None),
+            Posted::Error(message) => (AttemptOutcome::of_error(&attempt.url, &message), None),
         };
         let mut result = attempt.ended(now(), outcome);
         if let Some(headers) = headers {
@@ -337,7 +359,7 @@ impl Inner {
         let opening = self.shell.opening();
         let (app, _) = self.names();
         let ask = PayloadsAsk { ids };
-        let answer = js::call(&self.shell.env, "APP", app, "payloads", &frame::encode(&ask)).await;
+        let answer = self.shell.call("APP", app, "payloads", &frame::encode(&ask)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
         self.answered(opening, |m| m.payloads(now(), &mut Random, &ask.ids, answer));
     }

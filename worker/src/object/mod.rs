@@ -9,26 +9,30 @@ pub(crate) mod app;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
 
-use crate::js::{Context, Storage, now};
+use crate::js::{self, Context, Storage, Timer, now};
 use crate::sql::DurableSql;
-use js_sys::Uint8Array;
+use js_sys::{Promise, Uint8Array};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::frame;
 use weir_core::sql::{Sql, SqlError};
 use worker::console_error;
 
-/// Opens a state machine over the object's storage, at this time, with the platform's alarm set to that.
-type Open<M> = fn(DurableSql, Rc<Deployment>, i64, Option<i64>) -> Result<M, SqlError>;
+/// Opens a state machine over the object's storage, with the object's budget, at this time, with the platform's alarm set to
+/// that.
+type Open<M> = fn(DurableSql, Rc<Deployment>, Rc<Budget>, i64, Option<i64>) -> Result<M, SqlError>;
 
 /// How long a group commit waits under load.
 const GROUP_MS: i64 = 2;
-/// A timer that comes so late says that the event loop has more to do than it can.
-const BUSY_MS: i64 = 3;
-/// The longest pause for the sake of what is under way.
+/// With so many messages waiting for the next commit, accepting gives way to what is under way,
+const BUSY: usize = 8;
+/// for a millisecond for each so many of them,
+const GIVE_WAY_FOR: usize = 4;
+/// and not longer than this.
 const GIVE_WAY_MAX_MS: i64 = 20;
 
 /// What the shells have in common: `M` is the state machine.
@@ -37,6 +41,9 @@ pub(crate) struct Shell<M> {
     pub(crate) deployment: Rc<Deployment>,
     /// The object's name, as its callers know it.
     pub(crate) name: String,
+    /// What it may still ask of the platform.
+    pub(crate) budget: Rc<Budget>,
+    pub(crate) timer: Timer,
     storage: Storage,
     sql: DurableSql,
     machine: RefCell<Option<M>>,
@@ -57,6 +64,8 @@ impl<M> Shell<M> {
             env,
             deployment,
             name: context.id().name().unwrap_or_default(),
+            budget: Rc::default(),
+            timer: Timer::default(),
             sql: DurableSql::new(storage.clone(), count_rows),
             storage,
             machine: RefCell::new(None),
@@ -81,15 +90,16 @@ impl<M> Shell<M> {
         let alarm = if in_alarm {
             None
         } else {
-            let at = JsFuture::from(self.storage.get_alarm()).await.map_err(|e| crate::js::text_of(&e))?;
+            let at = JsFuture::from(self.storage.get_alarm()).await.map_err(|e| js::text_of(&e))?;
             #[allow(clippy::cast_possible_truncation)] // milliseconds, far below 2^53
             at.as_f64().map(|at| at as i64)
         };
         // Another call may have opened it meanwhile.
         let closed = self.machine.borrow().is_none();
         if closed {
-            let machine = (self.open)(self.sql.clone(), self.deployment.clone(), now(), alarm)
-                .map_err(|e| e.to_string())?;
+            let (deployment, budget) = (self.deployment.clone(), self.budget.clone());
+            let machine =
+                (self.open)(self.sql.clone(), deployment, budget, now(), alarm).map_err(|e| e.to_string())?;
             *self.machine.borrow_mut() = Some(machine);
             self.opened.set(self.opened.get().wrapping_add(1));
         }
@@ -125,22 +135,43 @@ impl<M> Shell<M> {
     async fn durable(&self, count: usize) {
         self.groups.set(self.groups.get().saturating_add(1));
         if count > 1 {
-            crate::js::pause(GROUP_MS).await;
+            js::pause(GROUP_MS).await;
         }
         // Where it fails, the platform resets the object, and this code does not go on anyway.
         let _ = JsFuture::from(self.storage.sync()).await;
     }
 
-    /// Accepting must not starve delivering: where the event loop is so busy that a timer comes late, the next group
-    /// of messages waits in proportion, and what is under way moves on.
-    async fn give_way(&self, count: usize) {
+    /// Accepting must not starve delivering: where messages come faster than they are committed, the next commit waits in
+    /// proportion to how many wait for it, and what is under way moves on. (Not by how late a timer is: the platform's clock
+    /// shows no such thing.)
+    async fn give_way(&self, count: usize, waiting: impl Fn() -> usize) {
         if count > 1 {
-            let begun = now();
-            crate::js::pause(1).await;
-            let late = now().saturating_sub(begun).saturating_sub(1);
-            if late > BUSY_MS {
-                crate::js::pause(late.min(GIVE_WAY_MAX_MS)).await;
+            js::pause(1).await;
+            let waiting = waiting();
+            if waiting >= BUSY {
+                let ms = i64::try_from(waiting.checked_div(GIVE_WAY_FOR).unwrap_or(0)).unwrap_or(i64::MAX);
+                js::pause(ms.min(GIVE_WAY_MAX_MS)).await;
             }
+        }
+    }
+
+    /// Begins a call of another object, one deeper than this object's latest event. `frame` is copied: it need not wait for
+    /// the answer. State machines count their own calls.
+    fn begin_call(&self, binding: &str, name: &str, op: &str, frame: &[u8]) -> Result<Promise, String> {
+        js::begin_call_at(self.budget.next_depth(), &self.env, binding, name, op, frame)
+    }
+
+    /// Calls another object.
+    async fn call(&self, binding: &str, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+        js::answer_of(self.begin_call(binding, name, op, frame)?).await
+    }
+
+    /// Sets or stops the timer, as effects say.
+    fn set_timer(&self, at: Option<i64>, cancel: bool) {
+        match at {
+            Some(at) => self.timer.set(at.saturating_sub(now())),
+            None if cancel => self.timer.stop(),
+            None => {}
         }
     }
 
@@ -149,7 +180,7 @@ impl<M> Shell<M> {
         let set = self.storage.set_alarm(at as f64);
         self.sql.count(1.0);
         if let Err(error) = set {
-            console_error!("{}: setAlarm: {}", self.name, crate::js::text_of(&error));
+            console_error!("{}: setAlarm: {}", self.name, js::text_of(&error));
         }
     }
 

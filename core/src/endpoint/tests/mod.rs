@@ -11,6 +11,7 @@ use crate::sql::memory::Memory;
 mod breaker;
 mod headers;
 mod line;
+mod platform;
 mod plugins;
 mod presets;
 
@@ -432,9 +433,9 @@ fn the_pace_is_kept_and_nothing_is_refused() {
     let mut sut = Sut::with(Config { paces: vec![(2, 1_000)], ..config(1) });
     let messages = sut.messages(5);
     let (answer, effects) = sut.push(&messages);
-    assert_eq!((answer.accepted, effects.send.len(), effects.timer), (5, 2, Some(NOW + 1_001)));
+    assert_eq!((answer.accepted, effects.send.len(), effects.alarm), (5, 2, Some(NOW + 1_001)));
     sut.now += 1_001;
-    assert_eq!(sut.endpoint.tick(sut.now, &mut sut.rng).unwrap().send.len(), 2);
+    assert_eq!(sut.alarm().send.len(), 2);
     sut.crash();
     let messages = sut.messages(1);
     assert_eq!(sut.push(&messages).1.send.len(), 0, "what was started counts after a crash");

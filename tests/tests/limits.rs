@@ -1,0 +1,183 @@
+//! Delivery under production's limits: nothing stalls, nothing is blamed on receivers that the platform did, and nothing is held
+//! in memory that waits.
+
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use weir_tests::client::{Api, list};
+use weir_tests::gateway::Running;
+use weir_tests::load;
+use weir_tests::process::resident_kb;
+use weir_tests::receiver::{Answer, Receiver};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn stats(api: &Api, app: &str, endpoint: &str) -> Value {
+    api.get(&format!("/api/v1/app/{app}/endpoint/{endpoint}/stats")).1
+}
+
+/// Sends so many messages on several connections.
+fn burst(api: &Api, app: &str, count: usize) {
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let api = api.at(api.url());
+            scope.spawn(move || (0..count).skip(n).step_by(8).for_each(|_| drop(api.send(app, "{}"))));
+        }
+    });
+}
+
+/// A burst drains as fast as six connections allow; the longest time without a request, and how long it took for each message.
+fn drained(gateway: &Running, count: usize) -> (Duration, Duration) {
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.always("/", Answer::ok().after(Duration::from_millis(50)));
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    burst(&api, &app, count);
+    let limit = Duration::from_secs(120);
+    let got = receiver.wait_for("/", count, limit);
+    let gap = got.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap_or_default();
+    let whole = got[count - 1].at - got[0].at;
+    let told = stats(&api, &app, &endpoint);
+    assert_eq!(told["fail"], 0, "{told}");
+    assert_eq!(gateway.emulator().stats().refused(), Vec::new());
+    (gap, whole / u32::try_from(count).unwrap())
+}
+
+#[test]
+fn a_burst_drains_without_a_gap() {
+    for count in [1_500, 4_000] {
+        let gateway = Running::paid(&[]);
+        let (gap, each) = drained(&gateway, count);
+        eprintln!("{count} messages: the longest gap {gap:?}, {each:?} for each");
+        assert!(gap < Duration::from_secs(1), "{count}: {gap:?}");
+        // Six at a time of 50 ms are 8.3 ms for each.
+        assert!(each < Duration::from_millis(14), "{count}: {each:?}");
+    }
+}
+
+#[test]
+fn on_the_free_plan_a_thousand_messages_arrive_and_no_failure_is_the_platforms() {
+    let gateway = Running::free(&[]);
+    let (gap, each) = drained(&gateway, 1_000);
+    eprintln!("free: the longest gap {gap:?}, {each:?} for each");
+    assert!(gap < Duration::from_secs(1), "{gap:?}");
+}
+
+#[test]
+fn after_an_answer_nothing_keeps_an_endpoint_in_memory() {
+    let gateway = Running::paid(&[("REQUEST_TIMEOUT", "15")]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.always("/", Answer::ok().after(Duration::from_millis(100)));
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    for n in 1..=3 {
+        api.send(&app, "{}");
+        receiver.wait_for("/", n, SOON);
+    }
+    let told = gateway.emulator().rest(Duration::from_secs(2));
+    for object in told.class("Endpoint") {
+        assert!(object.rested_after_ms.is_some_and(|ms| ms <= 100), "{object:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_dead_or_limited_waits_for_its_alarm() {
+    let gateway = Running::paid(&[("RETRY_SCHEDULE", "30,30"), ("REQUEST_TIMEOUT", "5")]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.always("/dead", Answer::status(429).header("retry-after", "60"));
+    let dead = api.app();
+    api.endpoint(&dead, &receiver.url("/dead"));
+    let limited = api.app();
+    let path = format!("/api/v1/app/{limited}/endpoint");
+    let (status, made) = api.post(&path, &json!({ "url": receiver.url("/limited"), "throttleRate": 1 }));
+    assert_eq!(status, 201, "{made}");
+    for _ in 0..4 {
+        api.send(&dead, "{}");
+        api.send(&limited, "{}");
+    }
+    receiver.wait_for("/dead", 1, SOON);
+    receiver.wait_for("/limited", 4, SOON);
+    gateway.emulator().rest(Duration::from_secs(2));
+    gateway.emulator().reset();
+    std::thread::sleep(Duration::from_secs(3)); // time in which somebody could be held
+    let told = gateway.emulator().rest(Duration::from_secs(2));
+    for object in told.class("Endpoint") {
+        assert!(object.held_ms < 300, "{object:?}");
+    }
+}
+
+#[test]
+fn a_batch_of_five_hundred_with_long_responses_is_recorded_once() {
+    let gateway = Running::paid(&[("REQUEST_TIMEOUT", "5")]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.always("/", Answer::ok().body("\u{1}".repeat(16 << 10)));
+    let app = api.app();
+    let path = format!("/api/v1/app/{app}/endpoint");
+    let batch = json!({ "maxEvents": 500, "maxWaitMs": 3_000 });
+    let (status, made) = api.post(&path, &json!({ "url": receiver.url("/"), "batch": batch }));
+    assert_eq!(status, 201, "{made}");
+    let endpoint = made["id"].as_str().expect("an id").to_owned();
+    burst(&api, &app, 500);
+    api.until(&format!("/api/v1/app/{app}/endpoint/{endpoint}/stats"), SOON, |told| told["success"] == 500);
+    let received = receiver.received("/");
+    let events = |body: &[u8]| serde_json::from_slice::<Vec<Value>>(body).map_or(0, |all| all.len());
+    assert_eq!(received.iter().map(|one| events(&one.body)).sum::<usize>(), 500, "each once");
+    let page = api.get(&format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?limit=10")).1;
+    assert!(list(&page).iter().all(|one| one["response"].as_str().is_some_and(|said| said.len() > 1_000)));
+    assert_eq!(gateway.emulator().stats().refused(), Vec::new());
+}
+
+#[test]
+fn large_messages_to_many_endpoints_keep_the_application_small() {
+    let gateway = Running::paid(&[("REQUEST_TIMEOUT", "20"), ("MAX_ENDPOINTS", "500")]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.count_only("/");
+    let app = api.app();
+    (0..200).for_each(|_| drop(api.endpoint(&app, &receiver.url("/"))));
+    gateway.emulator().reset();
+    let before = resident_kb(gateway.pid().expect("it runs")).expect("its memory");
+    let payload = format!(r#"{{"n":"{}"}}"#, "x".repeat((1 << 20) - 100));
+    let begun = Instant::now();
+    (0..2).for_each(|_| drop(api.send(&app, &payload)));
+    assert!(receiver.wait_count("/", 400, Duration::from_secs(120)), "{} arrived", receiver.count("/"));
+    let told = gateway.emulator().stats();
+    let after = resident_kb(gateway.pid().expect("it runs")).expect("its memory");
+    eprintln!(
+        "400 deliveries of 1 MiB in {:?}: {} MiB between objects at most, {} MiB of wasm, {} MiB more resident",
+        begun.elapsed(),
+        told.calls_most >> 20,
+        told.wasm_bytes >> 20,
+        after.saturating_sub(before) >> 10
+    );
+    assert!(told.calls_most <= 24 << 20, "{} bytes between objects at once", told.calls_most);
+    assert!(told.wasm_bytes <= 64 << 20, "{} bytes of wasm", told.wasm_bytes);
+    assert_eq!(told.refused(), Vec::new());
+}
+
+#[test]
+fn thirty_two_connections_lose_nothing_under_the_limits_either() {
+    let gateway = Running::paid(&[]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.count_only("/");
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    let job = load::Job {
+        url: format!("{}/api/v1/app/{app}/msg", gateway.url()),
+        token: api.token.clone(),
+        connections: 32,
+        time: Duration::from_secs(2),
+    };
+    let sent = load::run(&job, |n| format!(r#"{{"n":{n}}}"#)).expect("sent");
+    let accepted = sent.iter().filter(|one| one.status == 202).count();
+    assert!(
+        receiver.wait_count("/", accepted, Duration::from_secs(60)),
+        "{} of {accepted}",
+        receiver.count("/")
+    );
+    assert_eq!(gateway.emulator().stats().refused(), Vec::new());
+}
