@@ -27,15 +27,9 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a gateway with [`VARS`] and these, which win over them.
+    /// Starts a gateway with [`VARS`] and these, which win over them, under the rules of Cloudflare's paid plan.
     #[track_caller]
     pub fn start(vars: &[(&str, &str)]) -> Self {
-        Self::local(vars)
-    }
-
-    /// The same under the rules of Cloudflare's paid plan.
-    #[track_caller]
-    pub fn paid(vars: &[(&str, &str)]) -> Self {
         Self::with(Self::under(Profile::Paid, vars))
     }
 
@@ -45,7 +39,7 @@ impl Running {
         Self::with(Self::under(Profile::Free, vars))
     }
 
-    /// The same under workerd's own rules alone.
+    /// The same under workerd's own rules alone: for benchmarks, and for tests of what the rules have no part in.
     #[track_caller]
     pub fn local(vars: &[(&str, &str)]) -> Self {
         Self::with(Self::options(vars))

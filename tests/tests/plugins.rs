@@ -7,6 +7,7 @@ use weir_tests::client::{Api, list, text};
 use weir_tests::gateway::{Running, shared};
 use weir_tests::receiver::{Received, Receiver, unix_ms};
 use weir_tests::verify::is_signed_by;
+use xtask::local::Profile;
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -137,7 +138,7 @@ fn bundled_plugins_need_no_upload_and_run_on_v8() {
 
 #[test]
 fn with_a_loader_uploaded_plugins_run_in_an_isolate_of_their_own() {
-    let mut options = Running::options(&[]);
+    let mut options = Running::under(Profile::Paid, &[]);
     options.loader = true;
     let (gateway, receiver) = (Running::with(options), Receiver::start());
     let api = gateway.tenant();

@@ -373,7 +373,7 @@ fn rows_requests_alarms_and_log_lines_are_counted() {
 
 #[test]
 fn the_gateway_runs_under_the_rules_unmodified() {
-    let gateway = Running::paid(&[]);
+    let gateway = Running::start(&[]);
     let receiver = Receiver::start();
     let api = gateway.tenant();
     let app = api.app();

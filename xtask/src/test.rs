@@ -110,22 +110,24 @@ fn e2e(count: &mut Count) -> Result<(), String> {
     cargo_test(&["--package=weir-tests", "--test=*"], count)
 }
 
-/// Bundles as `wrangler deploy` does, its build command included (which finds the build done).
+/// Bundles as `wrangler deploy` does, its build command included (which finds the build done); the probe, too.
 fn deploy(_: &mut Count) -> Result<(), String> {
     build::ensure_built(true)?;
     tools::ensure_npm_packages()?;
     let dir = local::scratch("deploy")?;
-    let mut command = Command::new(tools::node_path());
-    command
-        .current_dir(root())
-        .arg("node_modules/wrangler/bin/wrangler.js")
-        .args(["deploy", "--dry-run", "--outdir"])
-        .arg(dir.join("bundle"))
-        // wrangler keeps logs and settings in the user's home otherwise.
-        .env("XDG_CONFIG_HOME", dir.join("config"))
-        .env("WRANGLER_SEND_METRICS", "false")
-        .env("CI", "true");
-    tools::run(&mut command, "`wrangler deploy --dry-run`")?;
+    for config in ["wrangler.toml", "probe/wrangler.toml"] {
+        let mut command = Command::new(tools::node_path());
+        command
+            .current_dir(root())
+            .arg("node_modules/wrangler/bin/wrangler.js")
+            .args(["deploy", "--dry-run", "--config", config, "--outdir"])
+            .arg(dir.join("bundle").join(config))
+            // wrangler keeps logs and settings in the user's home otherwise.
+            .env("XDG_CONFIG_HOME", dir.join("config"))
+            .env("WRANGLER_SEND_METRICS", "false")
+            .env("CI", "true");
+        tools::run(&mut command, &format!("`wrangler deploy --dry-run --config {config}`"))?;
+    }
     fs::remove_dir_all(&dir).map_err(failed("remove", &dir))?;
     check_size()
 }

@@ -1,0 +1,57 @@
+//! What a delivery costs must not rise unnoticed: the counts of `cargo xtask bill`, held to upper bounds.
+//!
+//! Counts, not times: rows, requests and log lines are the same on every machine. Lower a bound when a change makes
+//! deliveries cheaper; raising one needs a reason in the commit.
+
+use weir_tests::bill::{SCENARIOS, measure};
+
+/// Rows, requests, milliseconds in memory, bytes: at most that much for one delivery; and mebibytes of memory.
+struct Most {
+    rows: f64,
+    requests: f64,
+    held_ms: f64,
+    bytes: f64,
+    memory: u64,
+}
+
+#[track_caller]
+fn holds(name: &str, most: &Most) {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
+    let bill = measure(scenario);
+    println!("{}", bill.json(name));
+    assert!(bill.rows <= most.rows, "{name}: {} rows, at most {}", bill.rows, most.rows);
+    assert!(bill.requests <= most.requests, "{name}: {} requests, at most {}", bill.requests, most.requests);
+    assert!(bill.held_ms <= most.held_ms, "{name}: {} ms in memory, at most {}", bill.held_ms, most.held_ms);
+    assert!(bill.bytes <= most.bytes, "{name}: {} bytes, at most {}", bill.bytes, most.bytes);
+    assert!(
+        bill.memory <= most.memory << 20,
+        "{name}: {} bytes of memory, at most {} MiB",
+        bill.memory,
+        most.memory
+    );
+}
+
+#[test]
+fn dense_deliveries_cost_no_more_than_they_did() {
+    holds("dense", &Most { rows: 6.3, requests: 2.4, held_ms: 200.0, bytes: 8_000.0, memory: 16 });
+}
+
+#[test]
+fn lone_deliveries_cost_no_more_than_they_did() {
+    holds("lone", &Most { rows: 15.0, requests: 12.9, held_ms: 17_500.0, bytes: 10_000.0, memory: 16 });
+}
+
+#[test]
+fn deliveries_in_bursts_cost_no_more_than_they_did() {
+    holds("bursts", &Most { rows: 5.9, requests: 3.6, held_ms: 1_500.0, bytes: 8_000.0, memory: 16 });
+}
+
+#[test]
+fn deliveries_to_a_failing_receiver_cost_no_more_than_they_did() {
+    holds("failing", &Most { rows: 36.0, requests: 15.0, held_ms: 30_000.0, bytes: 10_000.0, memory: 16 });
+}
+
+#[test]
+fn deliveries_to_many_endpoints_cost_no_more_than_they_did() {
+    holds("many", &Most { rows: 7.9, requests: 4.6, held_ms: 17_500.0, bytes: 5_000.0, memory: 16 });
+}
