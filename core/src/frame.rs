@@ -755,6 +755,9 @@ pub struct ReplayAsk {
     /// Whether this only counts.
     #[n(1)]
     pub dry: Option<bool>,
+    /// Whether their time has come (`deliverAt`): an attempt by hand that failed before does not take its place.
+    #[n(2)]
+    pub on_time: Option<bool>,
 }
 
 /// App → Endpoint: one batch of a bulk replay: messages to deliver once more, by hand, unless they are on their way.

@@ -296,7 +296,7 @@ frames! {
         Done { done: true } => "81f5";
     background_tasks:
         RecoverAsk { since: 5, until: 7, after: text("atmpt_1"), upto: Some(text("atmpt_2")), dry: None } => "8405076761746d70745f316761746d70745f32",
-        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }], dry: None } => "818182656d73675f3163612e62",
+        ReplayAsk { messages: vec![Owed { id: text("msg_1"), event_type: text("a.b"), channels: None }], dry: None, on_time: None } => "818182656d73675f3163612e62",
         BulkAsk { messages: Vec::new(), upto: Some(text("atmpt_2")), status: Some(2), code_class: Some(400), dry: None } => "84806761746d70745f3202190190",
         TaskAnswer { not_ready: false, count: 2, after: text("atmpt_1"), upto: Some(text("atmpt_2")), end: true } => "85f4026761746d70745f316761746d70745f32f5",
         TaskNote {

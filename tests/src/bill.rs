@@ -273,7 +273,10 @@ pub fn measure(scenario: &Scenario) -> Bill {
     let stats = emulator.stats();
     let after = emulator.stored();
     for (rule, times) in stats.refused() {
-        eprintln!("{}: {times} calls were refused ({rule}), and what they were for was done later", scenario.name);
+        eprintln!(
+            "{}: {times} calls were refused ({rule}), and what they were for was done later",
+            scenario.name
+        );
     }
     let deliveries = (group * scenario.rounds) as f64;
     bill(&stats, &before, &after, deliveries)

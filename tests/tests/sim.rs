@@ -1,10 +1,15 @@
 //! The simulator's seeds, and the proof that it can fail: see [`weir_tests::sim`].
 
+use std::process::Command;
 use std::time::Instant;
 use weir_tests::sim::{Defect, Rule, run, run_many, run_with};
 
-/// How many seeds a run of the tests takes; more are run by hand with the binary `sim`.
-const SEEDS: u64 = 10_000;
+/// How many seeds every run of the tests takes; more are run by hand with the binary `sim`.
+const SEEDS: u64 = 2_500;
+/// A defect has to be noticed within so many.
+const MOST_SEEDS: u64 = 2_000;
+/// How many a run takes besides, which differ from one commit to the next.
+const SEEDS_OF_COMMIT: u64 = 1_000;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -23,6 +28,45 @@ fn every_rule_holds_whatever_fails() {
     // The seeds are not idle ones.
     assert!(total.messages > seeds * 5 && total.requests > seeds * 5 && total.crashes > seeds / 2);
     assert!(total.exhausted > seeds / 20 && total.alarms_lost > seeds / 20 && total.calls_disturbed > seeds);
+    assert!(total.tasks > seeds / 10 && total.expunged > seeds / 10);
+}
+
+/// The commit that is tested: `WEIR_SIM_COMMIT`, else what git says.
+fn commit() -> Option<String> {
+    let named = std::env::var("WEIR_SIM_COMMIT").ok().filter(|name| !name.is_empty());
+    named.or_else(|| {
+        let mut git = Command::new("git");
+        let output = git.args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    })
+}
+
+/// The first of a commit's seeds: far above those that every run takes, so that they never meet.
+fn first_seed(commit: &str) -> u64 {
+    let hash = commit.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (1 << 32) + (hash >> 24)
+}
+
+#[test]
+fn every_rule_holds_with_seeds_that_no_commit_before_was_tested_with() {
+    let Some(commit) = commit() else {
+        println!("There is no git here: set WEIR_SIM_COMMIT to run seeds that are derived from a commit.");
+        return;
+    };
+    let from = first_seed(&commit);
+    println!("{SEEDS_OF_COMMIT} seeds of commit {commit}, from {from}");
+    let total = run_many(from, from + SEEDS_OF_COMMIT, threads());
+    let total = total.unwrap_or_else(|violation| panic!("with the seeds of commit {commit}: {violation}"));
+    assert!(total.messages > SEEDS_OF_COMMIT && total.requests > SEEDS_OF_COMMIT, "{total:?}");
+}
+
+#[test]
+fn commits_have_seeds_of_their_own() {
+    let (one, other) = (first_seed("703af65"), first_seed("c78774c"));
+    assert!(one.abs_diff(other) > SEEDS_OF_COMMIT && one.min(other) > SEEDS);
+    assert_eq!(one, first_seed("703af65"));
 }
 
 /// Seeds beyond the usual ones that have shown something.
@@ -45,15 +89,25 @@ fn a_seed_always_gives_the_same_run() {
 
 #[test]
 fn every_rule_is_seen_to_fail_in_a_world_that_breaks_it() {
+    let mut wrong = Vec::new();
     for (defect, rules) in Defect::ALL {
         // The defect breaks its own rule sooner or later, and until then only those that it may break.
-        let violation = (0..5_000).filter_map(|seed| run_with(seed, *defect).err()).find(|violation| {
-            assert!(rules.contains(&violation.rule), "{defect:?} is noticed as something else: {violation}");
-            violation.rule == rules[0]
+        let violations = (0..MOST_SEEDS).filter_map(|seed| run_with(seed, *defect).err());
+        let mut found = violations.take_while(|violation| {
+            rules.contains(&violation.rule) || {
+                wrong.push(format!("{defect:?} is noticed as something else: {violation}"));
+                false
+            }
         });
-        let violation = violation.unwrap_or_else(|| panic!("{defect:?} goes unnoticed"));
-        println!("{defect:?}: seed {}, {:?}: {}", violation.seed, violation.rule, violation.text);
+        let first = found.find(|violation| violation.rule == rules[0]);
+        match first {
+            Some(violation) => {
+                println!("{defect:?}: seed {}, {:?}: {}", violation.seed, violation.rule, violation.text);
+            }
+            None => wrong.push(format!("{defect:?} goes unnoticed")),
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for rule in Rule::ALL {
         assert!(Defect::ALL.iter().any(|(_, rules)| rules[0] == *rule), "nothing breaks the rule {rule:?}");
     }

@@ -23,8 +23,10 @@ impl<S: Sql> App<S> {
         for key in expunge.ids() {
             let status = match self.message_id(key) {
                 Ok(msg_id) => {
-                    self.sql
-                        .exec("UPDATE message SET payload = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
+                    self.sql.exec(
+                        "UPDATE message SET payload = NULL, raw = NULL WHERE id = ?1",
+                        &[Value::Text(&msg_id)],
+                    )?;
                     BulkExpungeStatus::Expunged
                 }
                 Err(ApiError::Internal(text)) => return Err(ApiError::Internal(text)),
@@ -65,7 +67,7 @@ impl<S: Sql> App<S> {
             forgotten = forgotten.saturating_add(row.int(1)?);
         }
         self.sql.exec(
-            "UPDATE message SET payload = NULL WHERE id > ?1 AND id <= ?2 AND payload IS NOT NULL",
+            "UPDATE message SET payload = NULL, raw = NULL WHERE id > ?1 AND id <= ?2 AND payload IS NOT NULL",
             &[Value::Text(place), Value::Text(&at)],
         )?;
         self.forget_tail();
@@ -77,6 +79,7 @@ impl<S: Sql> App<S> {
 mod tests {
     use super::super::world::World;
     use crate::api::route::Op;
+    use crate::frame::{Accepted, Ingest, NewMessage};
     use serde_json::{Value, json};
 
     fn payload(world: &mut World, id: &str) -> Value {
@@ -125,5 +128,34 @@ mod tests {
         assert_eq!(payload(&mut world, &old[599]), json!({ "expired": true }));
         let task_id = task["id"].as_str().expect("an id");
         assert_eq!(world.noted(task_id).expect("noted").1["messagesPurged"], 600);
+    }
+
+    #[test]
+    fn the_bytes_of_a_request_are_forgotten_with_the_payload_that_was_made_of_them() {
+        let mut world = World::new(&[]);
+        let store = |world: &mut World| {
+            let ingest =
+                Ingest { origin: "{}".into(), raw: Some(b"a=1".to_vec().into()), dedup_ms: 0, rate: None };
+            let message = NewMessage {
+                event_type: "a.b".into(),
+                payload: b"{}".to_vec().into(),
+                ingest: Some(ingest),
+                ..NewMessage::default()
+            };
+            match world.accept(message) {
+                Accepted::Stored { id, .. } => id,
+                other => panic!("{other:?}"),
+            }
+        };
+        let ids = [store(&mut world), store(&mut world), store(&mut world)];
+        let kept = |world: &World| world.count("SELECT count(*) FROM message WHERE raw IS NOT NULL");
+        world.call(Op::MessageExpunge, &[&ids[0]], "", &Value::Null);
+        assert_eq!(kept(&world), 2);
+        world.call(Op::BulkExpunge, &[], "", &json!({ "ids": [&ids[1]] }));
+        assert_eq!(kept(&world), 1);
+        world.pass(1_000);
+        world.call(Op::ExpungeAll, &[], "", &Value::Null);
+        world.pass(60_000);
+        assert_eq!(kept(&world), 0);
     }
 }

@@ -93,7 +93,9 @@ impl<S: Sql> App<S> {
             let ids = messages.iter().map(|message| message.id.clone()).collect();
             round.waiting.insert(endpoint_id.clone(), ids);
             self.note_debt(&endpoint_id)?;
-            effects.scheduled.push((endpoint_id, frame::encode(&ReplayAsk { messages, dry: None })));
+            effects
+                .scheduled
+                .push((endpoint_id, frame::encode(&ReplayAsk { messages, dry: None, on_time: Some(true) })));
         }
     }
 
@@ -248,6 +250,19 @@ mod tests {
         world.call(Op::ReplayMissing, &[&off], "", &json!({ "since": rfc3339(world.now - 60 * MINUTE) }));
         world.pass(2 * MINUTE);
         assert_eq!(world.got.len(), 3);
+    }
+
+    #[test]
+    fn a_message_that_was_sent_by_hand_before_its_time_is_sent_then_unless_it_got_through() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let (failed, taken) = (later(&mut world, "a.b", MINUTE), later(&mut world, "a.b", MINUTE));
+        world.code = 500;
+        world.call(Op::Resend, &[&failed, &endpoint], "", &Json::Null);
+        world.code = 200;
+        world.call(Op::Resend, &[&taken, &endpoint], "", &Json::Null);
+        world.pass(2 * MINUTE);
+        assert_eq!(got(&world), [failed.clone(), taken, failed]);
     }
 
     #[test]

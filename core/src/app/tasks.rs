@@ -428,7 +428,7 @@ impl<S: Sql> App<S> {
             return Ok(Some(Batch { upto, end, ..Batch::default() }));
         }
         let (op, frame) = if record.kind == TaskKind::Replay {
-            ("replay", frame::encode(&ReplayAsk { messages, dry }))
+            ("replay", frame::encode(&ReplayAsk { messages, dry, on_time: None }))
         } else {
             let filter = record.filter.clone().unwrap_or_default();
             let (status, code_class) = (filter.status, filter.status_code_class);
@@ -485,7 +485,13 @@ impl<S: Sql> App<S> {
                 let listed = parse_channels(channels.as_deref());
                 let coming = match row.opt_int(5)? {
                     Some(deliver_at) => deliver_at > now,
-                    None => place > slot.cursor && slot.wants(&place, &event_type, &listed),
+                    // After a crash the cursor lies before what the endpoint has had already: a bulk replay is about that,
+                    // and the endpoint passes over what it has not.
+                    None => {
+                        record.kind == TaskKind::Replay
+                            && place > slot.cursor
+                            && slot.wants(&place, &event_type, &listed)
+                    }
                 };
                 let meant = match &record.filter {
                     Some(filter) => {
@@ -808,6 +814,39 @@ mod tests {
             })
             .collect();
         assert!(progress.is_sorted() && progress.last() == Some(&100), "{progress:?}");
+    }
+
+    #[test]
+    fn a_bulk_replay_just_after_a_crash_leaves_nothing_out() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let sent: Vec<_> = (0..3).map(|_| world.send("a.b")).collect();
+        // Its cursor was not written yet: it offers again what the endpoint has had.
+        world.crash();
+        world.pushes = false;
+        world.got.clear();
+        start(&mut world, Op::BulkReplay, &endpoint);
+        world.pass(60_000);
+        assert_eq!(ids(&world.got), sent);
+    }
+
+    #[test]
+    fn a_replay_just_after_a_start_does_not_hide_newer_messages_from_a_repeated_push() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({ "eventTypes": ["a.b"] }));
+        let older = world.send("other");
+        world.pass(60_000);
+        let newer = world.send("a.b");
+        world.crash();
+        world.crash_endpoint(&endpoint);
+        world.pushes = false;
+        world.call(Op::EndpointPatch, &[&endpoint], "", &json!({ "eventTypes": null }));
+        start(&mut world, Op::ReplayMissing, &endpoint);
+        world.pass(2_000);
+        assert_eq!(ids(&world.got), [newer.clone(), older.clone()]);
+        world.pushes = true;
+        world.pass(60_000);
+        assert_eq!(ids(&world.got), [newer, older], "what is pushed again is known");
     }
 
     #[test]

@@ -29,6 +29,8 @@ struct Tried {
     newest_status: i64,
     newest_code: i64,
     succeeded: bool,
+    /// There was an attempt that nobody had asked for by hand.
+    scheduled: bool,
     newest_manual: Option<String>,
 }
 
@@ -105,6 +107,7 @@ impl<S: Sql> Endpoint<S> {
             let (attempt_id, status, manual, code) = (row.text(1)?, row.int(2)?, row.flag(3)?, row.int(4)?);
             let tried = found.entry(row.text(0)?).or_default();
             tried.succeeded |= status == SUCCESS;
+            tried.scheduled |= !manual;
             if manual && tried.newest_manual.as_ref().is_none_or(|newest| *newest < attempt_id) {
                 tried.newest_manual = Some(attempt_id.clone());
             }
@@ -328,8 +331,13 @@ impl<S: Sql> Endpoint<S> {
         let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
             return Ok((answer, Effects::default()));
         };
-        let mut known: HashSet<String> = self.tried(first, last)?.into_keys().collect();
-        known.extend(self.due(first, last)?.into_keys());
+        // Where its time has come, what was sent by hand before does not count, unless it got through.
+        let on_time = ask.on_time == Some(true);
+        let tried = self.tried(first, last)?.into_iter();
+        let tried = tried.filter(|(_, tried)| !on_time || tried.scheduled || tried.succeeded);
+        let mut known: HashSet<String> = tried.map(|(msg_id, _)| msg_id).collect();
+        let due = self.due(first, last)?.into_iter();
+        known.extend(due.filter(|(_, dues)| !on_time || dues.scheduled.is_some()).map(|(msg_id, _)| msg_id));
         for message in ask.messages {
             if known.contains(&message.id) {
                 continue;
@@ -349,8 +357,11 @@ impl<S: Sql> Endpoint<S> {
                 plugins: None,
             };
             self.insert(&delivery, false)?;
-            // A push that is repeated after a crash of the App finds it.
-            self.note_newest(&delivery.msg_id);
+            // A push that is repeated after a crash of the App finds it. Just after a start the tables may hold newer
+            // ones: then the next push looks there.
+            if self.newest.is_some() {
+                self.note_newest(&delivery.msg_id);
+            }
         }
         self.batch_done(now, rng, answer, dry)
     }

@@ -1,12 +1,15 @@
 //! What is checked at every step, and in the end.
 
+use super::forget::Forgetting;
 use super::form::deliveries;
 use super::plugin::{self, Habit};
-use super::world::{EndpointNode, Era, World, limits};
+use super::storage::Disk;
+use super::world::{EndpointNode, Era, World};
 use super::{Defect, Rule};
 use std::collections::HashMap;
-use weir_core::endpoint::{Attempt, AttemptResult, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
-use weir_core::frame::StatsAsk;
+use weir_core::endpoint::{Attempt, AttemptResult, Endpoint, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
+use weir_core::frame::{Config, StatsAsk};
+use weir_core::settings::Settings;
 use weir_core::signature;
 use weir_core::sql::{Row, Sql, Value};
 
@@ -21,27 +24,53 @@ impl World {
         eras[first..].iter()
     }
 
-    /// Whether a message was accepted for an endpoint that was there and enabled, and that wanted it then or
-    /// before it was offered.
+    /// Whether a message may be sent to an endpoint: it was accepted for it, was to be delivered when the endpoint wanted
+    /// it, or is replayed.
     pub(super) fn may_receive(&self, e: usize, msg_id: &str) -> bool {
         let endpoint = &self.endpoints[e];
-        let Some(message) = self.messages.get(msg_id) else { return false };
-        let mut eras = self.eras_of(e, message.number).peekable();
-        message.app == endpoint.app
-            && message.number >= endpoint.born
-            && eras.peek().is_some_and(|era| !era.disabled)
-            && eras.any(|era| era.filter.matches(&message.event_type, &message.channels))
+        let Some(message) = self.messages.get(msg_id).filter(|message| message.app == endpoint.app) else {
+            return false;
+        };
+        let wants = |era: &Era| era.filter.matches(&message.event_type, &message.channels);
+        let offered = match message.deliver_at {
+            // The endpoint was there and enabled, and wanted it then or before it was offered.
+            None => {
+                let mut eras = self.eras_of(e, message.number).peekable();
+                message.number >= endpoint.born
+                    && eras.peek().is_some_and(|era| !era.disabled)
+                    && eras.any(wants)
+            }
+            Some(at) => {
+                let due = if self.plan.jumps > 0 { message.accepted_at } else { self.when(message.app, at) };
+                endpoint.eras_since(due).any(|era| !era.disabled && wants(era))
+            }
+        };
+        offered || self.may_be_replayed(e, msg_id)
     }
 
     /// Whether it has to arrive: it was wanted, and every change since still wants it.
     pub(super) fn must_receive(&self, e: usize, msg_id: &str) -> bool {
         let endpoint = &self.endpoints[e];
-        let Some(message) = self.messages.get(msg_id) else { return false };
-        !endpoint.deleted
-            && self.may_receive(e, msg_id)
-            && self
-                .eras_of(e, message.number)
-                .all(|era| era.filter.matches(&message.event_type, &message.channels))
+        let Some(message) = self.messages.get(msg_id).filter(|message| message.app == endpoint.app) else {
+            return false;
+        };
+        let wants = |era: &Era| era.filter.matches(&message.event_type, &message.channels);
+        if endpoint.deleted || message.forgetting != Forgetting::Kept {
+            return false;
+        }
+        match message.deliver_at {
+            None => {
+                message.number >= endpoint.born
+                    && self.eras_of(e, message.number).next().is_some_and(|era| !era.disabled)
+                    && self.eras_of(e, message.number).all(wants)
+            }
+            Some(at) => {
+                let due = self.when(message.app, at) - 5_000;
+                self.plan.jumps == 0
+                    && endpoint.eras.first().is_some_and(|era| era.since <= due)
+                    && endpoint.eras_since(due).all(|era| !era.disabled && wants(era))
+            }
+        }
     }
 
     /// A request is started.
@@ -53,7 +82,7 @@ impl World {
         for delivery in deliveries(attempt) {
             *endpoint.made.entry((delivery.msg_id.clone(), attempt.started_at)).or_default() += 1;
         }
-        let crashes = endpoint.node.crashes;
+        let crashes = endpoint.node.on.crashes;
         let mut wrong: Option<(Rule, String)> = None;
         let mut note = |rule, text| {
             wrong.get_or_insert((rule, text));
@@ -126,6 +155,37 @@ impl World {
             self.violate(rule, text);
         }
         self.check_turn(e, attempt);
+        self.check_by_hand(e, attempt);
+        self.check_time(e, attempt);
+        self.check_full(e, attempt);
+    }
+
+    /// Where nothing can be recorded, nothing is sent twice.
+    fn check_full(&mut self, e: usize, attempt: &Attempt) {
+        let endpoint = &mut self.endpoints[e];
+        if !endpoint.node.on.db.is_full() {
+            return;
+        }
+        let again = deliveries(attempt).find(|it| !endpoint.sent_when_full.insert(it.key.clone()));
+        if let Some(delivery) = again {
+            let text = format!("endpoint {e} sends {} again, and cannot record it", delivery.key);
+            self.violate(Rule::Full, text);
+        }
+    }
+
+    /// What is to be delivered at a time is not sent before it.
+    fn check_time(&mut self, e: usize, attempt: &Attempt) {
+        if self.plan.jumps > 0 {
+            return;
+        }
+        let early = deliveries(attempt).find(|delivery| {
+            let message = self.messages.get(&delivery.msg_id);
+            let at = message.and_then(|message| message.deliver_at);
+            !delivery.manual && at.is_some_and(|at| self.app_clock(self.endpoints[e].app) < at)
+        });
+        if let Some(delivery) = early {
+            self.violate(Rule::Schedule, format!("endpoint {e} is sent {} before its time", delivery.msg_id));
+        }
     }
 
     /// A receiver took a request.
@@ -166,7 +226,7 @@ impl World {
     /// After results were recorded: each delivery succeeds once, but for crashes.
     pub(super) fn check_successes(&mut self, e: usize, results: &[AttemptResult]) {
         let endpoint = &self.endpoints[e];
-        let most = 1 + endpoint.node.crashes + u32::try_from(self.plan.jumps).unwrap_or(u32::MAX);
+        let most = 1 + endpoint.node.on.crashes + u32::try_from(self.plan.jumps).unwrap_or(u32::MAX);
         let over = results.iter().find(|result| {
             endpoint.owed.get(&result.delivery.msg_id).is_some_and(|owed| owed.successes > most)
         });
@@ -180,7 +240,7 @@ impl World {
     }
 
     fn endpoint_rows(&self, e: usize, sql: &'static str) -> Vec<Row> {
-        let db = &self.endpoints[e].node.db;
+        let db = &self.endpoints[e].node.on.db;
         if self.endpoints[e].held.is_none() {
             return Vec::new(); // no tables yet
         }
@@ -205,7 +265,7 @@ impl World {
         }
         let due = self.endpoint_rows(e, "SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1");
         let Some(due) = due.first().map(|row| row.int(0).expect("a time")) else { return };
-        let node = &endpoint.node;
+        let node = &endpoint.node.on;
         let excused = node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS);
         let formed = self.batch(e).is_some() || self.is_in_order(e);
         let unhurried =
@@ -226,7 +286,7 @@ impl World {
 
     /// After a step of an App object: what is to be offered again has an alarm.
     pub(super) fn check_app(&mut self, a: usize) {
-        let node = &self.apps[a].node;
+        let node = &self.apps[a].node.on;
         let clock = self.app_clock(a);
         if node.alarm.is_some() || node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS) {
             return;
@@ -238,8 +298,11 @@ impl World {
 
     /// What an App object still has to do, by its tables.
     fn app_behind(&self, a: usize) -> Option<String> {
-        let db = &self.apps[a].node.db;
-        let last = db.query("SELECT coalesce(max(id), '') FROM message", &[]).expect("messages");
+        self.info_of(a)?; // else there are no tables yet
+        let db = &self.apps[a].node.on.db;
+        let last = db
+            .query("SELECT coalesce(max(id), '') FROM message WHERE deliver_at IS NULL", &[])
+            .expect("messages");
         let last = last.into_iter().next().expect("a row").text(0).expect("an id");
         let rows =
             db.query("SELECT id, cursor, acknowledged, deleted FROM endpoint", &[]).expect("endpoints");
@@ -271,7 +334,9 @@ impl World {
         let done = self.step_endpoint(e, false, |m, now, _| {
             m.statistics(now, &ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
         });
-        let Some(stats) = done.and_then(|done| self.finish_reading_endpoint(e, done)) else { return };
+        let Some(stats) = done.and_then(|done| self.finish_reading::<Endpoint<Disk>, _>(e, done)) else {
+            return;
+        };
         let success = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 0");
         let fail = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 2");
         let filtered = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 4");
@@ -311,6 +376,9 @@ impl World {
         }
         self.check_accepted();
         self.check_told();
+        self.check_known();
+        self.check_tasks();
+        self.check_expunged();
         for e in 0..self.endpoints.len() {
             self.check_agreement(e);
             self.check_statistics(e);
@@ -326,8 +394,8 @@ impl World {
             return; // whatever it breaks, it may keep objects from being called
         }
         for a in 0..self.apps.len() {
-            let node = &self.apps[a].node;
-            if node.ever_lost {
+            let node = &self.apps[a].node.on;
+            if node.ever_lost || self.info_of(a).is_none() {
                 continue; // where the platform dropped the alarm, it is repaired by the next call
             }
             let left = node.db.query("SELECT 1 FROM message LIMIT 1", &[]).expect("messages");
@@ -336,7 +404,7 @@ impl World {
             }
             for e in 0..self.endpoints.len() {
                 let endpoint = &self.endpoints[e];
-                if endpoint.app == a && !endpoint.node.ever_lost {
+                if endpoint.app == a && !endpoint.node.on.ever_lost {
                     let left = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0");
                     if left > 0 {
                         self.violate(Rule::Forgotten, format!("endpoint {e} still has {left} attempts"));
@@ -348,8 +416,11 @@ impl World {
 
     fn check_told(&mut self) {
         for e in 0..self.endpoints.len() {
-            let EndpointNode { id, deleted, .. } = &self.endpoints[e];
-            let wanted = [Some(format!("{id}.created")), deleted.then(|| format!("{id}.deleted"))];
+            let EndpointNode { id, app, deleted_alone, .. } = &self.endpoints[e];
+            if self.apps[*app].deleted {
+                continue;
+            }
+            let wanted = [Some(format!("{id}.created")), deleted_alone.then(|| format!("{id}.deleted"))];
             let missing = wanted.into_iter().flatten().find(|event| !self.operational.contains(event));
             if let Some(event) = missing {
                 self.violate(Rule::Told, format!("the tenant was never told {event}"));
@@ -360,19 +431,22 @@ impl World {
     fn check_accepted(&mut self) {
         let told: Vec<(usize, String)> =
             self.posts.iter().filter_map(|post| Some((post.app, post.told.clone()?))).collect();
-        for (a, id) in told {
+        for (a, id) in told.into_iter().filter(|(a, _)| !self.apps[*a].deleted).collect::<Vec<_>>() {
             let found =
-                self.apps[a].node.db.query("SELECT 1 FROM message WHERE id = ?1", &[Value::Text(&id)]);
+                self.apps[a].node.on.db.query("SELECT 1 FROM message WHERE id = ?1", &[Value::Text(&id)]);
             if found.expect("messages").is_empty() {
                 self.violate(Rule::Accepted, format!("app {a} said that it stored {id}, and did not"));
             }
         }
-        for a in 0..self.apps.len() {
+        for a in (0..self.apps.len()).filter(|&a| !self.apps[a].source).collect::<Vec<_>>() {
             for sql in [
                 "SELECT count(*) FROM message WHERE idempotency_key IS NOT NULL GROUP BY idempotency_key",
                 "SELECT count(*) FROM message WHERE event_id IS NOT NULL GROUP BY event_id",
             ] {
-                let rows = self.apps[a].node.db.query(sql, &[]).expect("messages");
+                if self.info_of(a).is_none() {
+                    continue;
+                }
+                let rows = self.apps[a].node.on.db.query(sql, &[]).expect("messages");
                 if rows.iter().any(|row| row.int(0).expect("a number") > 1) {
                     self.violate(Rule::Idempotency, format!("app {a} stored a message twice"));
                 }
@@ -386,19 +460,23 @@ impl World {
         let (Some(held), Some(era)) = (&endpoint.held, endpoint.eras.last()) else { return };
         let right = held.version == era.version
             && held.deleted == endpoint.deleted
-            && (held.disabled == era.disabled || endpoint.deleted);
+            && (held.disabled == era.stopped || endpoint.deleted);
         if !right {
             let text = format!(
                 "endpoint {e} holds version {} (disabled: {}), its application has {} (disabled: {})",
-                held.version, held.disabled, era.version, era.disabled
+                held.version, held.disabled, era.version, era.stopped
             );
             self.violate(Rule::Config, text);
         }
     }
 
     fn check_recorded(&mut self, e: usize) {
-        let rows =
-            self.endpoint_rows(e, "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held <> 1");
+        let rows = self.endpoint_rows(
+            e,
+            // Not those of deliveries that were given up because their payload is gone.
+            "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held <> 1
+                    AND NOT (code = 0 AND response LIKE 'The message''s payload is no longer stored%')",
+        );
         let recorded = rows.len() as u64;
         let mut counts: HashMap<(String, i64), u32> = HashMap::new();
         for mut row in rows {
@@ -447,18 +525,22 @@ impl World {
             return;
         }
         let cursor = "SELECT cursor FROM endpoint WHERE id = ?1";
-        let cursor = self.apps[endpoint.app].node.db.query(cursor, &[Value::Text(&endpoint.id)]);
+        let cursor = self.apps[endpoint.app].node.on.db.query(cursor, &[Value::Text(&endpoint.id)]);
         let cursor = cursor.expect("endpoints").into_iter().next().expect("a row").text(0).expect("an id");
-        let mut missing: Vec<&String> = endpoint
-            .owed
-            .iter()
-            .filter(|(id, owed)| {
+        let mut missing: Vec<&String> = self
+            .messages
+            .keys()
+            .filter(|id| {
                 let used_up =
                     exhausted.get(*id).is_some_and(|&made| made >= i64::from(endpoint.least_attempts));
                 let waits = !self.is_enabled(e) && (waiting.contains(id) || **id > cursor);
-                !owed.received && !used_up && !waits && !filtered.contains(id) && self.must_receive(e, id)
+                let received = endpoint.owed.get(*id).is_some_and(|owed| owed.received);
+                !received
+                    && !used_up
+                    && !waits
+                    && !filtered.contains(id)
+                    && (self.must_receive(e, id) || self.must_be_replayed(e, id))
             })
-            .map(|(id, _)| id)
             .collect();
         missing.sort();
         let missing = missing.first().map(|id| (*id).clone());
@@ -482,4 +564,18 @@ impl World {
             self.violate(Rule::Order, format!("the messages of endpoint {e} arrived out of order"));
         }
     }
+}
+
+impl EndpointNode {
+    /// The configuration in force at that time, and those after it.
+    pub(super) fn eras_since(&self, at: i64) -> impl Iterator<Item = &Era> {
+        let first = self.eras.iter().rposition(|era| era.since <= at).unwrap_or(0);
+        self.eras[first..].iter()
+    }
+}
+
+/// How many requests an endpoint may have in flight.
+fn limits(settings: &Settings, config: &Config) -> usize {
+    let own = config.max_in_flight.unwrap_or(u32::MAX);
+    usize::try_from(own.min(settings.max_in_flight)).unwrap_or(usize::MAX).max(1)
 }

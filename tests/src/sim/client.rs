@@ -1,17 +1,21 @@
-//! What clients do: post messages, create, change and delete endpoints, resend.
+//! What clients and providers do: post messages, create, change and delete endpoints, resend.
 
 use super::dice::Dice;
+use super::directory::api;
+use super::event::{Ask, Event, Reply};
+use super::forget::Forgetting;
 use super::node::Node;
+use super::node::Object;
 use super::receiver::Mood;
-use super::world::{AppOp, EndpointNode, Era, Event, Message, Owed, Post, Reply, World};
+use super::world::{EndpointNode, Era, Message, Post, World};
 use super::{Defect, Rule};
 use serde_json::{Value as Json, json};
 use std::collections::{HashMap, HashSet};
 use weir_core::api::call::Call;
 use weir_core::api::route::Op;
-use weir_core::app::{EndpointRecord, Outcome};
+use weir_core::app::EndpointRecord;
 use weir_core::filter::parse_channels;
-use weir_core::frame::{Accepted, NewMessage, decode};
+use weir_core::frame::{Accepted, Ingest, IngestAsk, NewMessage, decode};
 use weir_core::secret::Secret;
 use weir_core::sql::Sql;
 
@@ -24,31 +28,37 @@ impl World {
         if self.plan.orderly {
             return self.post(a);
         }
-        match self.rng.below(24) {
-            0..=12 => self.post(a),
+        match self.rng.below(30) {
             13..=16 => self.change_endpoint(a),
             17 => {
                 if self.endpoints.iter().filter(|e| e.app == a).count() < 4 {
                     let call = self.creation();
-                    self.call_app(a, AppOp::Api(call), Reply::Nobody);
+                    self.call(Object::App(a), Ask::Api(call), Reply::Nobody);
                     self.post(a); // at once, with luck
                 }
             }
             18 => {
-                let id = self.some_endpoint(a);
-                if self.rng.chance(0.3) {
+                if let Some(id) = self.some_endpoint(a)
+                    && self.rng.chance(0.3)
+                {
                     self.api_later(a, Op::EndpointDelete, vec![id], &Json::Null);
                 }
             }
             19 => {
-                let id = self.some_endpoint(a);
-                self.api_later(a, Op::SecretRotate, vec![id], &json!({}));
+                if let Some(id) = self.some_endpoint(a) {
+                    self.api_later(a, Op::SecretRotate, vec![id], &json!({}));
+                }
             }
             20..=21 => self.resend(a),
-            _ => {
-                let e = self.rng.below(self.endpoints.len());
-                self.after(0, Event::Audit(e));
+            22..=23 => {
+                if !self.endpoints.is_empty() {
+                    let e = self.rng.below(self.endpoints.len());
+                    self.after(0, Event::Audit(e));
+                }
             }
+            24..=26 if self.plan.tasks => self.act_on_tasks(a),
+            27..=28 if self.plan.expunges => self.expunge(a),
+            _ => self.post(a),
         }
     }
 
@@ -62,7 +72,7 @@ impl World {
             let again = self.rng.below(self.posts.len());
             if self.posts[again].app == a {
                 let mut message = self.posts[again].message.clone();
-                if self.rng.chance(0.3) {
+                if message.ingest.is_none() && self.rng.chance(0.3) {
                     message.payload.push(b' ');
                     message.body_hash = Some(b"another".to_vec().into());
                 }
@@ -76,14 +86,21 @@ impl World {
 
     pub(super) fn new_post(&mut self, a: usize, various: bool) -> usize {
         let number = self.posts.len();
-        let channels = if various && self.rng.chance(0.4) {
+        let source = self.apps[a].source;
+        let channels = if various && !source && self.rng.chance(0.4) {
             let some: Vec<&str> = CHANNELS.into_iter().filter(|_| self.rng.chance(0.4)).collect();
             (!some.is_empty()).then(|| json!(some).to_string())
         } else {
             None
         };
-        let key = (various && self.rng.chance(0.4)).then(|| number.to_le_bytes().to_vec());
-        let event_id = (various && self.rng.chance(0.2)).then(|| format!("event-{}", self.rng.below(12)));
+        let key = (various && !source && self.rng.chance(0.4)).then(|| number.to_le_bytes().to_vec());
+        let event_id = (various && self.rng.chance(if source { 0.8 } else { 0.2 }))
+            .then(|| format!("event-{}", self.rng.below(12)));
+        let deliver_at = (various && !source && self.plan.schedules && self.rng.chance(0.2)).then(|| {
+            let most = *self.rng.pick(&[2_000, 60_000, 3_600_000, self.plan.latest_ms]);
+            self.app_clock(a) + self.rng.between(1_000, most)
+        });
+        let uid = various && !source && self.plan.directory && self.rng.chance(0.4);
         let message = NewMessage {
             event_type: (*self.rng.pick(&TYPES)).to_owned(),
             payload: format!("{{\"number\":{number}}}").into_bytes().into(),
@@ -91,6 +108,14 @@ impl World {
             channels,
             body_hash: key.as_ref().map(|_| b"hash".to_vec().into()),
             idempotency_key: key.map(Into::into),
+            app_uid: if uid { self.uid_of(a) } else { None },
+            deliver_at,
+            ingest: source.then(|| Ingest {
+                origin: "{}".to_owned(),
+                raw: Some(b"as it came".to_vec().into()),
+                dedup_ms: self.plan.dedup_ms,
+                rate: None,
+            }),
             ..NewMessage::default()
         };
         self.posts.push(Post { app: a, message, told: None, tries: 0 });
@@ -103,30 +128,56 @@ impl World {
         if self.defect == Some(Defect::ForgetsKeys) {
             for message in &mut messages {
                 message.idempotency_key = None;
-                message.event_id = None;
+                message.event_id = message.event_id.take().filter(|_| self.apps[a].source);
             }
         }
-        let done = self.step_app(a, false, |m, now, rng| m.accept(now, rng, messages));
-        let Some(done) = done else { return };
-        if done.committed {
-            for (&post, answer) in posts.iter().zip(&done.value) {
-                self.stored(a, post, answer);
+        for message in &mut messages {
+            match self.defect {
+                Some(Defect::ForgetsEvents) => {
+                    message.ingest.iter_mut().for_each(|ingest| ingest.dedup_ms = 1);
+                }
+                Some(Defect::DeliversEarly) => message.deliver_at = message.deliver_at.map(|at| at - 30_000),
+                Some(Defect::ForgetsUids) => message.app_uid = None,
+                _ => {}
             }
         }
-        let answers = self.finish_app(a, done);
+        let (source, clock) = (self.apps[a].source, self.app_clock(a));
+        let done = self.step_app(a, false, |m, now, rng| {
+            if source {
+                let (told, effects) = m.ingest(now, rng, IngestAsk { messages, rejected: None })?;
+                Ok((told.answers, effects))
+            } else {
+                m.accept(now, rng, messages)
+            }
+        });
+        let mut answers = None;
+        if let Some(done) = done {
+            if done.committed {
+                for (&post, answer) in posts.iter().zip(&done.value) {
+                    self.stored(a, post, answer, clock);
+                }
+            }
+            answers = self.finish_app(a, done);
+        }
         let delay = self.latency();
         let lost = !self.calm && self.rng.chance(self.plan.answer_lost);
         self.after(delay, Event::Told(posts, if lost { None } else { answers }));
     }
 
     /// A message was (or was not) stored: what is owed from now on.
-    fn stored(&mut self, a: usize, post: usize, answer: &Accepted) {
+    fn stored(&mut self, a: usize, post: usize, answer: &Accepted, clock: i64) {
         let message = self.posts[post].message.clone();
         let key = message.idempotency_key.as_ref().map(|key| (a, key.to_vec()));
         let event_id = message.event_id.clone().map(|event_id| (a, event_id));
         let by_key = key.as_ref().and_then(|key| self.keys.get(key)).cloned();
-        let by_event = event_id.as_ref().and_then(|event_id| self.event_ids.get(event_id)).cloned();
+        let source = self.apps[a].source;
+        let by_event = event_id.as_ref().filter(|_| !source);
+        let by_event = by_event.and_then(|event_id| self.event_ids.get(event_id)).cloned();
+        if source && let Some(event_id) = &event_id {
+            self.check_event(event_id, answer, clock);
+        }
         match answer {
+            Accepted::Stored { replayed: true, .. } if source => {}
             Accepted::Stored { id, replayed: true, .. } => {
                 if by_key.as_ref() != Some(id) {
                     let text =
@@ -139,6 +190,11 @@ impl World {
                     let text =
                         format!("{id} is stored, though {by_key:?} has its key or {by_event:?} its event id");
                     self.violate(Rule::Idempotency, text);
+                }
+                let known_as = self.info_of(a).and_then(|info| info.uid);
+                if message.app_uid.is_some() && message.app_uid != known_as {
+                    let text = format!("{id} is for {:?}, and app {a} is {known_as:?}", message.app_uid);
+                    self.violate(Rule::Exists, text);
                 }
                 if let Some(key) = key {
                     self.keys.insert(key, id.clone());
@@ -155,13 +211,13 @@ impl World {
                     event_type: message.event_type,
                     channels: parse_channels(message.channels.as_deref()),
                     payload: message.payload.to_vec(),
+                    accepted_at: self.now,
+                    deliver_at: message.deliver_at,
+                    forgetting: Forgetting::Kept,
                 };
                 self.messages.insert(id.clone(), model);
                 for e in 0..self.endpoints.len() {
-                    if self.must_receive(e, id) {
-                        self.summary.owed += 1;
-                        self.endpoints[e].owed.insert(id.clone(), Owed::default());
-                    }
+                    self.summary.owed += u64::from(self.must_receive(e, id));
                 }
             }
             Accepted::EventIdTaken => {
@@ -174,7 +230,16 @@ impl World {
                     self.violate(Rule::Idempotency, format!("key {key:?} is refused, it was never used"));
                 }
             }
-            Accepted::Unknown | Accepted::Failed | Accepted::Limited { .. } => {
+            Accepted::Unknown => {
+                let info = self.info_of(a);
+                let known = info.as_ref().is_some_and(|info| !info.deleted);
+                let meant = message.app_uid.is_none_or(|uid| info.and_then(|info| info.uid) == Some(uid));
+                if known && meant {
+                    self.violate(Rule::Exists, format!("app {a} says that it is not the one that was meant"));
+                }
+                self.resolve(a);
+            }
+            Accepted::Failed | Accepted::Limited { .. } => {
                 self.violate(Rule::Accepted, format!("app {a} answers {answer:?}"));
             }
         }
@@ -186,7 +251,9 @@ impl World {
             for p in posts {
                 let post = &mut self.posts[p];
                 post.tries += 1;
-                if post.message.idempotency_key.is_some() && post.tries < 10 {
+                if (post.message.idempotency_key.is_some() || post.message.ingest.is_some())
+                    && post.tries < 10
+                {
                     let a = post.app;
                     let delay = self.rng.between(10, 10_000);
                     self.after(delay, Event::Post(a, vec![p]));
@@ -201,12 +268,40 @@ impl World {
         }
     }
 
+    /// An event came in at a source: it is stored once within the window.
+    fn check_event(&mut self, event_id: &(usize, String), answer: &Accepted, clock: i64) {
+        let Accepted::Stored { id, replayed, .. } = answer else { return };
+        let before = self.came.get(event_id).cloned();
+        let remembered = before.as_ref().filter(|(at, _)| clock - at < self.plan.dedup_ms);
+        let right = match (replayed, remembered) {
+            (true, Some((_, first))) => first == id,
+            (true, None) => false,
+            // Where the clock went back, what came since lies in the future.
+            (false, remembered) => remembered.is_none(),
+        };
+        if !right {
+            let text = format!("{event_id:?} is stored as {id} (repeated: {replayed}), before: {before:?}");
+            self.violate(Rule::Idempotency, text);
+        }
+        if !replayed {
+            self.came.insert(event_id.clone(), (clock, id.clone()));
+        }
+    }
+
+    pub(super) fn some_message(&mut self, a: usize) -> Option<String> {
+        let mut ids: Vec<&String> =
+            self.messages.iter().filter(|(_, m)| m.app == a).map(|(id, _)| id).collect();
+        ids.sort();
+        let at = self.rng.below(ids.len());
+        ids.get(at).map(|id| (*id).clone())
+    }
+
     // Endpoints.
 
-    fn some_endpoint(&mut self, a: usize) -> String {
+    pub(super) fn some_endpoint(&mut self, a: usize) -> Option<String> {
         let own: Vec<usize> = (0..self.endpoints.len()).filter(|&e| self.endpoints[e].app == a).collect();
-        let e = *self.rng.pick(&own);
-        self.endpoints[e].id.clone()
+        let at = self.rng.below(own.len());
+        own.get(at).map(|&e| self.endpoints[e].id.clone())
     }
 
     fn creation(&mut self) -> Call {
@@ -222,7 +317,7 @@ impl World {
                 set(key, value);
             }
         }
-        call(Op::EndpointCreate, vec![], &body)
+        api(Op::EndpointCreate, vec![], body.to_string().into_bytes())
     }
 
     pub(super) fn create_endpoint(&mut self, a: usize) {
@@ -253,11 +348,13 @@ impl World {
     }
 
     fn change_endpoint(&mut self, a: usize) {
-        let id = self.some_endpoint(a);
-        let body = match self.rng.below(6) {
+        let Some(id) = self.some_endpoint(a) else { return };
+        let body = match self.rng.below(9) {
             0..=1 => json!({ "disabled": true }),
             2..=3 => json!({ "disabled": false }),
             4 => json!({ "url": format!("https://receiver.example.com/{}", self.rng.below(1_000_000)) }),
+            5 => json!({ "paused": true }),
+            6..=7 => json!({ "paused": false }),
             _ => {
                 let (key, value) = self.some_setting();
                 json!({ key: value })
@@ -267,52 +364,23 @@ impl World {
     }
 
     fn resend(&mut self, a: usize) {
-        let mut ids: Vec<&String> =
-            self.messages.iter().filter(|(_, m)| m.app == a).map(|(id, _)| id).collect();
-        if ids.is_empty() {
-            return;
+        let (message, endpoint) = (self.some_message(a), self.some_endpoint(a));
+        if let (Some(message), Some(endpoint)) = (message, endpoint) {
+            self.api_later(a, Op::Resend, vec![message, endpoint], &Json::Null);
         }
-        ids.sort();
-        let message = (*self.rng.pick(&ids)).clone();
-        let id = self.some_endpoint(a);
-        self.api_later(a, Op::Resend, vec![message, id], &Json::Null);
     }
 
-    fn api_later(&mut self, a: usize, op: Op, params: Vec<String>, body: &Json) {
-        self.call_app(a, AppOp::Api(call(op, params, body)), Reply::Nobody);
-    }
-
-    /// A call of the API arrives at its App object.
-    pub(super) fn api(&mut self, a: usize, call: &Call) {
-        let done = self.step_app(a, false, |m, now, rng| {
-            let outcome = m.handle(now, rng, call)?;
-            Ok(match outcome {
-                Some(Outcome::Changed(reply, effects)) => ((Some(reply), None), effects),
-                Some(Outcome::Resend(mut plan)) => {
-                    let effects = std::mem::take(&mut plan.effects);
-                    ((None, Some(plan)), effects)
-                }
-                _ => ((None, None), weir_core::app::Effects::default()),
-            })
-        });
-        let Some(done) = done else { return };
-        if done.committed {
-            self.learn(a);
-        }
-        let reads = done.value.0.is_none();
-        let value = if reads { self.finish_reading_app(a, done) } else { self.finish_app(a, done) };
-        if let Some((_, Some(plan))) = value
-            && let Some(&e) = self.by_id.get(&plan.endpoint_id)
-        {
-            let delay = self.latency();
-            let op = super::world::EndpointOp::Resend(plan.resend);
-            self.after(delay, Event::ToEndpoint(e, op, Reply::Nobody));
-        }
+    pub(super) fn api_later(&mut self, a: usize, op: Op, params: Vec<String>, body: &Json) {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.call(Object::App(a), Ask::Api(api(op, params, body)), Reply::Nobody);
     }
 
     /// Reads the configurations that an App object has committed.
     pub(super) fn learn(&mut self, a: usize) {
-        let rows = self.apps[a].node.db.query("SELECT id, deleted, record FROM endpoint", &[]);
+        if self.info_of(a).is_none() {
+            return;
+        }
+        let rows = self.apps[a].node.on.db.query("SELECT id, deleted, record FROM endpoint", &[]);
         for mut row in rows.expect("the endpoints are readable") {
             let id = row.text(0).expect("an id");
             let deleted = row.flag(1).expect("a flag");
@@ -326,9 +394,11 @@ impl World {
                 endpoint.secrets.extend(secret);
                 endpoint.eras.push(Era {
                     from: self.next,
+                    since: self.now,
                     version: record.version,
                     filter: record.filter(),
                     disabled: record.content.disabled,
+                    stopped: !record.content.sends(),
                 });
             }
         }
@@ -340,12 +410,13 @@ impl World {
         let dead = *self.rng.pick(&[Mood::Down, Mood::Broken, Mood::Hangs]);
         self.by_id.insert(id.clone(), e);
         self.endpoints.push(EndpointNode {
-            node: Node::new(&mut self.rng, self.plan.skew_ms),
+            node: Node::new(&mut self.rng, self.plan.skew_ms, self.defect == Some(Defect::SendsWhenFull)),
             id,
             app: a,
             born: self.next,
             eras: Vec::new(),
             deleted: false,
+            deleted_alone: false,
             secrets: Vec::new(),
             held: None,
             first_config: None,
@@ -363,20 +434,15 @@ impl World {
             recorded: 0,
             arrivals: Vec::new(),
             reported: HashSet::new(),
+            by_hand: HashMap::new(),
+            resends: HashMap::new(),
+            sent_when_full: HashSet::new(),
         });
         for _ in 0..self.plan.moods {
             let at = self.rng.between(0, self.plan.chaos_ms);
             self.at(at, Event::Mood(e));
         }
-        for _ in 0..self.plan.crashes {
-            let at = self.rng.between(0, self.plan.chaos_ms);
-            self.at(at, Event::CrashEndpoint(e));
-        }
+        self.plan_crashes(Object::Endpoint(e));
         e
     }
-}
-
-fn call(op: Op, params: Vec<String>, body: &Json) -> Call {
-    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    Call { op: op.name().to_owned(), params, query: String::new(), body, ..Call::default() }
 }

@@ -40,7 +40,7 @@ impl World {
         if attempt.delivery.manual || !self.is_in_order(e) {
             return;
         }
-        let earlier = self.endpoints[e].node.db.query(
+        let earlier = self.endpoints[e].node.on.db.query(
             "SELECT msg_id FROM delivery WHERE slot > 0 AND manual = 0 AND msg_id < ?1 LIMIT 1",
             &[Value::Text(&attempt.delivery.msg_id)],
         );

@@ -8,14 +8,23 @@
 //! What must hold is listed in [`Rule`]. A violation names its rule and its seed, and the same seed always
 //! gives the same run. That each rule can fail at all is shown by [`Defect`]s: worlds that are broken on purpose.
 
+mod app;
 mod check;
 mod client;
 mod dice;
+mod directory;
+mod endpoint;
+mod event;
+mod faults;
+mod forget;
 mod form;
+mod network;
 mod node;
 mod plan;
 mod plugin;
 mod receiver;
+mod storage;
+mod task;
 mod world;
 
 use std::fmt;
@@ -36,9 +45,9 @@ pub enum Rule {
     Unwanted,
     /// No more automatic attempts than the schedule has, and none after a success, but for one for each crash.
     Attempts,
-    /// Never more requests started in a window than the pace allows, across restarts.
+    /// Never more requests started in a window than the rate limit allows, across restarts.
     Pace,
-    /// Never more requests under way than allowed.
+    /// Never more requests in flight than allowed.
     InFlight,
     /// A due delivery has an alarm, and so does an offer that is to be repeated.
     Alarm,
@@ -62,7 +71,19 @@ pub enum Rule {
     Told,
     /// When everything has come to rest and the retention is over, no message and no attempt is left.
     Forgotten,
-    /// No statement fails.
+    /// Every background task ends, as the tenant is told; it sends what it is to send, once; stopped, it asks no more.
+    Task,
+    /// A message with a time of its own is not sent before it.
+    Schedule,
+    /// A payload that was expunged leaves its application no more, and is not stored.
+    Expunged,
+    /// An App object knows what the Directory has decided: that the application exists, its uid, that it is deleted.
+    Exists,
+    /// An endpoint that follows a plugin has its current version; a plugin that was deleted is attached nowhere.
+    Attached,
+    /// An Endpoint object whose storage is full sends what it cannot record once at most.
+    Full,
+    /// No statement fails, but for those that a full storage refuses.
     Storage,
 }
 
@@ -86,6 +107,12 @@ impl Rule {
         Rule::Report,
         Rule::Told,
         Rule::Forgotten,
+        Rule::Task,
+        Rule::Schedule,
+        Rule::Expunged,
+        Rule::Exists,
+        Rule::Attached,
+        Rule::Full,
         Rule::Storage,
     ];
 }
@@ -132,9 +159,9 @@ pub enum Defect {
     IgnoresFilters,
     /// Endpoints are told a longer schedule than was set.
     RetriesWithoutEnd,
-    /// Endpoints are not told their pace.
+    /// Endpoints are not told their rate limit.
     IgnoresPace,
-    /// Endpoints are not told how many requests they may have under way.
+    /// Endpoints are not told how many requests they may have in flight.
     IgnoresMaxInFlight,
     /// The alarms that Endpoint objects ask for are not set.
     DropsEndpointAlarms,
@@ -169,6 +196,34 @@ pub enum Defect {
     ForgetsPlugins,
     /// Endpoints are not told to keep the order.
     ForgetsOrder,
+    /// The alarms that the Directory asks for are not set.
+    DropsDirectoryAlarms,
+    /// Endpoints are not told that they are paused.
+    IgnoresPause,
+    /// Sources do not remember what came.
+    ForgetsEvents,
+    /// Messages are delivered half a minute before their time.
+    DeliversEarly,
+    /// Batches of tasks, and messages whose time has come, are acknowledged without being stored.
+    SkipsBatches,
+    /// A batch of a task that is repeated is not recognised.
+    RepeatsBatches,
+    /// What App objects say of their tasks is acknowledged without reaching the Directory.
+    SwallowsNotes,
+    /// Tasks go on after their owner was told that they are stopped.
+    IgnoresStops,
+    /// Payloads that were expunged are still answered.
+    KeepsExpunged,
+    /// App objects are not told that they are deleted.
+    SwallowsDeletions,
+    /// App objects are not asked whether they have the uid by which they were called.
+    ForgetsUids,
+    /// What the Directory says of plugins is acknowledged without reaching the App objects.
+    SwallowsNotices,
+    /// The full storage of an App object takes everything and keeps nothing.
+    LosesWhenFull,
+    /// The full storage of an Endpoint object takes everything and keeps nothing.
+    SendsWhenFull,
 }
 
 impl Defect {
@@ -201,6 +256,20 @@ impl Defect {
         (Defect::MistakesAnswers, &[Rule::Received]),
         (Defect::ForgetsPlugins, &[Rule::Content]),
         (Defect::ForgetsOrder, &[Rule::Order]),
+        (Defect::DropsDirectoryAlarms, &[Rule::Alarm]),
+        (Defect::IgnoresPause, &[Rule::Config]),
+        (Defect::ForgetsEvents, &[Rule::Idempotency]),
+        (Defect::DeliversEarly, &[Rule::Schedule, Rule::Unwanted]),
+        (Defect::SkipsBatches, &[Rule::Task, Rule::Received]),
+        (Defect::RepeatsBatches, &[Rule::Task]),
+        (Defect::SwallowsNotes, &[Rule::Task]),
+        (Defect::IgnoresStops, &[Rule::Task]),
+        (Defect::KeepsExpunged, &[Rule::Expunged]),
+        (Defect::SwallowsDeletions, &[Rule::Exists]),
+        (Defect::ForgetsUids, &[Rule::Exists]),
+        (Defect::SwallowsNotices, &[Rule::Attached]),
+        (Defect::LosesWhenFull, &[Rule::Accepted, Rule::Stuck, Rule::Storage]),
+        (Defect::SendsWhenFull, &[Rule::Full, Rule::Attempts, Rule::Recorded, Rule::Statistics, Rule::Stuck]),
     ];
 }
 
@@ -223,6 +292,14 @@ pub struct Summary {
     pub calls_disturbed: u64,
     /// Alarms lost.
     pub alarms_lost: u64,
+    /// Background tasks started.
+    pub tasks: u64,
+    /// Payloads expunged.
+    pub expunged: u64,
+    /// Resets of all objects at once.
+    pub deploys: u64,
+    /// Storages that were full for a while.
+    pub fills: u64,
     /// Steps of state machines.
     pub steps: u64,
     /// Virtual milliseconds.
@@ -240,6 +317,10 @@ impl Summary {
         self.crashes += other.crashes;
         self.calls_disturbed += other.calls_disturbed;
         self.alarms_lost += other.alarms_lost;
+        self.tasks += other.tasks;
+        self.expunged += other.expunged;
+        self.deploys += other.deploys;
+        self.fills += other.fills;
         self.steps += other.steps;
         self.virtual_ms += other.virtual_ms;
     }

@@ -1,29 +1,34 @@
 //! An object on the platform: its storage, its alarm, and (while it is awake) its state machine.
 
 use super::dice::Dice;
+use super::storage::Disk;
+use super::world::World;
 use std::rc::Rc;
-use weir_core::app::App;
 use weir_core::deployment::Deployment;
-use weir_core::endpoint::Endpoint;
 use weir_core::rng::Seeded;
-use weir_core::sql::memory::Memory;
 use weir_core::sql::{Sql, SqlError};
 
-/// A state machine of the core.
+/// Which object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Object {
+    Directory,
+    App(usize),
+    Endpoint(usize),
+}
+
+/// A state machine of the core, and how the world treats it.
 pub(super) trait Machine: Sized {
-    fn open(sql: Memory, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError>;
-}
+    type Effects;
 
-impl Machine for App<Memory> {
-    fn open(sql: Memory, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
-        App::open(sql, deployment, now, alarm)
-    }
-}
-
-impl Machine for Endpoint<Memory> {
-    fn open(sql: Memory, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
-        Endpoint::open(sql, deployment, now, alarm)
-    }
+    fn open(sql: Disk, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError>;
+    fn object(index: usize) -> Object;
+    fn node(world: &mut World, index: usize) -> &mut Node<Self>;
+    /// The alarm that the effects ask for.
+    fn alarm(effects: &Self::Effects) -> Option<i64>;
+    /// Carries the effects out; where the object has `crashed`, only the first few.
+    fn carry_out(world: &mut World, index: usize, effects: Self::Effects, crashed: bool);
+    /// Checks what must hold after every step.
+    fn check(world: &mut World, index: usize);
 }
 
 /// What happens to an object during a step.
@@ -31,7 +36,7 @@ impl Machine for Endpoint<Memory> {
 pub(super) enum Fate {
     Good,
     /// The writes are undone. Either the whole process dies, or only the state machine is dropped (that is
-    /// what follows a storage error), and requests under way still come back.
+    /// what follows a storage error), and requests in flight still come back.
     CrashBefore {
         process: bool,
     },
@@ -39,14 +44,14 @@ pub(super) enum Fate {
     CrashAfter,
 }
 
-pub(super) struct Node<M> {
-    pub(super) db: Memory,
-    pub(super) machine: Option<M>,
+/// What the platform knows of an object.
+pub(super) struct Platform {
+    pub(super) db: Disk,
     /// Counts openings of the state machine.
     pub(super) opening: u32,
-    /// Counts processes; requests under way die with theirs.
+    /// Counts processes; requests in flight die with theirs.
     pub(super) process: u32,
-    /// The platform's durable alarm, by the object's clock.
+    /// The durable alarm, by the object's clock.
     pub(super) alarm: Option<i64>,
     /// Tells an alarm that is set from one that was set before.
     pub(super) alarm_number: u32,
@@ -55,6 +60,11 @@ pub(super) struct Node<M> {
     pub(super) ever_lost: bool,
     pub(super) crashes: u32,
     pub(super) skew: i64,
+}
+
+pub(super) struct Node<M> {
+    pub(super) on: Platform,
+    pub(super) machine: Option<M>,
 }
 
 enum Stop {
@@ -68,11 +78,24 @@ impl From<SqlError> for Stop {
     }
 }
 
+impl Platform {
+    pub(super) fn set_alarm(&mut self, at: i64) -> u32 {
+        self.alarm = Some(at);
+        self.alarm_number += 1;
+        self.lost_at = None;
+        self.alarm_number
+    }
+
+    pub(super) fn lose_alarm(&mut self) {
+        self.lost_at = self.alarm.take();
+        self.ever_lost = true;
+    }
+}
+
 impl<M: Machine> Node<M> {
-    pub(super) fn new(rng: &mut Seeded, skew_ms: i64) -> Self {
-        Self {
-            db: Memory::new(),
-            machine: None,
+    pub(super) fn new(rng: &mut Seeded, skew_ms: i64, lies: bool) -> Self {
+        let on = Platform {
+            db: Disk::new(lies),
             opening: 0,
             process: 0,
             alarm: None,
@@ -81,19 +104,21 @@ impl<M: Machine> Node<M> {
             ever_lost: false,
             crashes: 0,
             skew: if skew_ms == 0 { 0 } else { rng.between(-skew_ms, skew_ms) },
-        }
+        };
+        Self { on, machine: None }
     }
 
+    /// The memory is lost, and with the process what it had in flight.
     pub(super) fn crash(&mut self, process: bool) {
         self.machine = None;
-        self.opening += 1;
-        self.crashes += 1;
+        self.on.opening += 1;
+        self.on.crashes += 1;
         if process {
-            self.process += 1;
+            self.on.process += 1;
         }
     }
 
-    /// Runs one step; what it returned, and whether it was committed.
+    /// Runs one step; what it returned, and whether it was committed. A statement that fails drops the state machine.
     pub(super) fn step<T>(
         &mut self,
         deployment: &Rc<Deployment>,
@@ -104,19 +129,22 @@ impl<M: Machine> Node<M> {
         work: impl FnOnce(&mut M, &mut Seeded) -> Result<T, SqlError>,
     ) -> Result<(T, bool), SqlError> {
         if self.machine.is_none() {
-            let alarm = if in_alarm { None } else { self.alarm };
-            self.machine = Some(M::open(self.db.clone(), deployment.clone(), clock, alarm)?);
+            let alarm = if in_alarm { None } else { self.on.alarm };
+            self.machine = Some(M::open(self.on.db.clone(), deployment.clone(), clock, alarm)?);
         }
         let machine = self.machine.as_mut().expect("it was opened");
         let mut value = None;
-        let done = self.db.transaction(|| {
+        let done = self.on.db.transaction(|| {
             value = Some(work(machine, rng)?);
             if matches!(fate, Fate::CrashBefore { .. }) { Err(Stop::Crash) } else { Ok(()) }
         });
         let committed = match done {
             Ok(()) => true,
             Err(Stop::Crash) => false,
-            Err(Stop::Sql(error)) => return Err(error),
+            Err(Stop::Sql(error)) => {
+                self.crash(false);
+                return Err(error);
+            }
         };
         if let Fate::CrashBefore { process } = fate {
             self.crash(process);

@@ -1,4 +1,4 @@
-//! What kind of world a seed makes: how large, how faulty.
+//! What kind of world a seed makes: how large, how faulty, and what its clients do.
 
 use super::dice::Dice;
 use weir_core::retry::Schedule;
@@ -31,11 +31,28 @@ pub(super) struct Plan {
     pub(super) moods: usize,
     /// Of receivers: they never recover.
     pub(super) stays_dead: f64,
+    /// One application is a source's.
+    pub(super) source: bool,
+    /// For how long it remembers an event's id.
+    pub(super) dedup_ms: i64,
+    /// The tenant's plugins and applications are changed, and the Directory object fails like the others.
+    pub(super) directory: bool,
+    /// Background tasks are started and stopped.
+    pub(super) tasks: bool,
+    /// Payloads are expunged.
+    pub(super) expunges: bool,
+    /// Some messages are to be delivered later, at most so long after the faults have stopped.
+    pub(super) schedules: bool,
+    pub(super) latest_ms: i64,
+    /// Storages are full for a while.
+    pub(super) fills: bool,
+    /// How often all objects are reset at once.
+    pub(super) deploys: usize,
     pub(super) settings: Settings,
 }
 
 impl Plan {
-    pub(super) fn new(rng: &mut Seeded) -> Self {
+    pub(super) fn new(rng: &mut Seeded, seed: u64) -> Self {
         let faultless = rng.chance(0.3);
         let orderly = faultless && rng.chance(0.5);
         // Each kind of fault is absent from many seeds, so that others can be seen on their own.
@@ -58,8 +75,14 @@ impl Plan {
             request_timeout_ms: *rng.pick(&[1_000, 5_000, 15_000]),
             endpoint_disable_after_ms: *rng.pick(&[None, Some(600_000), Some(432_000_000)]),
             max_in_flight: *rng.pick(&[1, 2, 6, 50]),
+            breaker_failures: if seed % 4 == 2 { 3 } else { 0 },
             ..Settings::default()
         };
+        // What clients do besides posting: a world has some of it, and many have none.
+        let plain = orderly || rng.chance(0.3);
+        let mut does = |probability: f64| !plain && rng.chance(probability);
+        let [source, directory, tasks, expunges, schedules] =
+            [does(0.3), does(0.4), does(0.5), does(0.4), does(0.4)];
         Self {
             apps: 1 + usize::from(rng.chance(0.2)),
             endpoints: 1 + rng.below(3),
@@ -79,6 +102,15 @@ impl Plan {
             jumps: if faultless || rng.chance(0.8) { 0 } else { 1 + rng.below(3) },
             moods: if orderly || rng.chance(0.2) { 0 } else { rng.below(6) },
             stays_dead: if orderly { 0.0 } else { 0.1 },
+            source,
+            dedup_ms: *rng.pick(&[30_000, 600_000, 86_400_000]),
+            directory,
+            tasks,
+            expunges,
+            schedules,
+            latest_ms: if schedules { 48 * 3_600_000 } else { 0 },
+            fills: !faultless && rng.chance(0.25),
+            deploys: if faultless || rng.chance(0.7) { 0 } else { 1 + rng.below(3) },
             settings,
         }
     }

@@ -3,13 +3,17 @@
 //! Its verdict is a function of the message, the attempt and the configuration, so that what has to arrive, and how,
 //! is known without remembering. No dice are thrown: the other seeds stay the worlds that they were.
 
-use super::world::{Event, World};
+use super::event::Event;
+use super::world::World;
 use weir_core::endpoint::Passage;
 use weir_core::frame::Config;
 use weir_core::plugin::{Attached, EngineName, OnError, Ran, Step, Verdict};
 
 /// What a changed body ends with: it stays JSON, since a batch refuses what is none.
 pub(super) const MARK: &[u8] = b"\n\t\n";
+
+/// The plugin that does something. Those of the tenant's store change nothing.
+const NAME: &str = "p";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Habit {
@@ -47,19 +51,20 @@ impl World {
     pub(super) fn plug(&self, e: usize, config: &mut Config) {
         if self.is_plugged(e) {
             let version = (config.version / 3).to_string();
-            let (name, on_error) = ("p".to_owned(), OnError::Hold);
+            let (name, on_error) = (NAME.to_owned(), OnError::Hold);
             config.plugins = Some(vec![Attached { name, version, pinned: false, config: None, on_error }]);
         }
     }
 
     pub(super) fn pass(&mut self, e: usize, passages: Vec<Passage>) {
-        let process = self.endpoints[e].node.process;
+        let process = self.endpoints[e].node.on.process;
         for mut passage in passages {
             let delivery = passage.delivery.clone();
             while let Step::Run(plugin, subject) = passage.chain.step() {
                 let buggy = plugin.version.ends_with(['1', '3', '5', '7', '9']);
                 let failed = Verdict::Failed { code: "trap".to_owned(), text: "unreachable".to_owned() };
                 let verdict = match habit(&delivery.msg_id) {
+                    _ if plugin.name != NAME => Verdict::Unchanged,
                     Habit::Drop => Verdict::Drop { reason: String::new() },
                     Habit::Replace => {
                         let body = Some([&subject.body, MARK].concat());

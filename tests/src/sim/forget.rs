@@ -1,0 +1,119 @@
+//! Payloads that are expunged: one, several, all; and the responses of attempts.
+//!
+//! What must hold: once the application has committed it, no payload leaves its App object any more, and in the end
+//! nothing of it is stored. What an Endpoint object holds in memory by then may still be sent.
+
+use super::Rule;
+use super::dice::Dice;
+use super::directory::api;
+use super::event::{Ask, Reply};
+use super::node::Object;
+use super::world::World;
+use serde_json::{Value as Json, json};
+use weir_core::api::route::Op;
+use weir_core::sql::{Sql, Value};
+
+/// Whether a message's payload is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forgetting {
+    Kept,
+    /// A task is to expunge it, and may have done so.
+    Perhaps,
+    Expunged,
+}
+
+impl World {
+    /// Somebody has payloads expunged.
+    pub(super) fn expunge(&mut self, a: usize) {
+        let (op, params, body) = match self.rng.below(8) {
+            0..=2 => {
+                let Some(id) = self.some_message(a) else { return };
+                (Op::MessageExpunge, vec![id], Json::Null)
+            }
+            3..=4 => {
+                let ids: Vec<String> = (0..3).filter_map(|_| self.some_message(a)).collect();
+                (Op::BulkExpunge, vec![], json!({ "ids": ids }))
+            }
+            5 => (Op::ExpungeAll, vec![], Json::Null),
+            _ => return self.expunge_some_attempt(a),
+        };
+        self.api_later(a, op, params, &body);
+    }
+
+    fn expunge_some_attempt(&mut self, a: usize) {
+        let own: Vec<usize> = (0..self.endpoints.len()).filter(|&e| self.endpoints[e].app == a).collect();
+        if own.is_empty() {
+            return;
+        }
+        let e = *self.rng.pick(&own);
+        if self.endpoints[e].held.is_none() {
+            return;
+        }
+        let attempts = self.endpoints[e].node.on.db.query(
+            "SELECT msg_id, id FROM delivery WHERE slot = 0 AND response <> '' ORDER BY id DESC LIMIT 5",
+            &[],
+        );
+        let mut attempts = attempts.expect("the table is readable");
+        if attempts.is_empty() {
+            return;
+        }
+        let at = self.rng.below(attempts.len());
+        let params = (0..2).map(|i| attempts[at].text(i).expect("an id")).collect();
+        let call = api(Op::AttemptExpunge, params, Vec::new());
+        self.call(Object::App(a), Ask::Api(call), Reply::Nobody);
+    }
+
+    /// Payloads were expunged, and that is committed.
+    pub(super) fn note_expunged<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        for id in ids {
+            if let Some(message) = self.messages.get_mut(id) {
+                message.forgetting = Forgetting::Expunged;
+                self.summary.expunged += 1;
+            }
+        }
+    }
+
+    /// An App object gives payloads away: none that was expunged before.
+    pub(super) fn check_gives(&mut self, a: usize, ids: &[String]) {
+        let expunged = |id: &&String| {
+            self.messages.get(*id).is_some_and(|message| message.forgetting == Forgetting::Expunged)
+        };
+        if let Some(id) = ids.iter().find(expunged).cloned() {
+            self.violate(
+                Rule::Expunged,
+                format!("app {a} gives away the payload of {id}, which was expunged"),
+            );
+        }
+    }
+
+    /// In the end, nothing is stored of what was expunged.
+    pub(super) fn check_expunged(&mut self) {
+        let mut expunged: Vec<(usize, String)> = self
+            .messages
+            .iter()
+            .filter(|(_, message)| message.forgetting == Forgetting::Expunged)
+            .map(|(id, message)| (message.app, id.clone()))
+            .collect();
+        expunged.sort();
+        for (a, id) in expunged {
+            let left = self.apps[a].node.on.db.query(
+                "SELECT 1 FROM message WHERE id = ?1 AND (payload IS NOT NULL OR raw IS NOT NULL)",
+                &[Value::Text(&id)],
+            );
+            if !left.expect("messages").is_empty() {
+                self.violate(Rule::Expunged, format!("app {a} still stores {id}, which was expunged"));
+            }
+        }
+        for (e, attempt_id) in self.expunged_attempts.clone() {
+            let left = self.endpoints[e].node.on.db.query(
+                "SELECT 1 FROM delivery WHERE slot = 0 AND id = ?1 AND response <> 'EXPUNGED'",
+                &[Value::Text(&attempt_id)],
+            );
+            if !left.expect("attempts").is_empty() {
+                let text =
+                    format!("endpoint {e} still stores the response of {attempt_id}, which was expunged");
+                self.violate(Rule::Expunged, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! An object's storage: SQLite in memory, and what the platform does to it when it is full.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use weir_core::sql::memory::Memory;
+use weir_core::sql::{Row, Sql, SqlError, Value};
+
+/// What the platform says when an object may store no more.
+pub(super) const FULL: &str = "database or disk is full: SQLITE_FULL";
+
+/// The storage of one object. Clones share it.
+#[derive(Clone)]
+pub(super) struct Disk {
+    memory: Memory,
+    full: Rc<Cell<bool>>,
+    /// Of a broken world: what does not fit is dropped without a word.
+    lies: bool,
+}
+
+impl Disk {
+    pub(super) fn new(lies: bool) -> Self {
+        Self { memory: Memory::new(), full: Rc::default(), lies }
+    }
+
+    /// From now on, what would take room is refused (or no longer). `DELETE` and `DROP` still work.
+    pub(super) fn fill(&self, full: bool) {
+        self.full.set(full);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.get()
+    }
+}
+
+impl Sql for Disk {
+    fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        let frees = ["SELECT", "DELETE", "DROP"].iter().any(|word| sql.trim_start().starts_with(word));
+        if frees || !self.full.get() {
+            return self.memory.query(sql, params);
+        }
+        if self.lies {
+            return Ok(Vec::new());
+        }
+        // Run, to see whether it changes anything; the step that it belongs to is then undone.
+        let before = self.memory.changes();
+        let rows = self.memory.query(sql, params)?;
+        if self.memory.changes() == before { Ok(rows) } else { Err(SqlError(FULL.to_owned())) }
+    }
+
+    fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.memory.transaction(work)
+    }
+}
