@@ -184,8 +184,7 @@ async function serve(request, env) {
   try {
     answer = await called;
   } catch (error) {
-    front.forget(ticket);
-    throw error;
+    return front.failed(ticket, error);
   }
   return await unlessStopped(front.finish(ticket, answer));
 }
@@ -198,10 +197,10 @@ export default {
       console.error("a request failed:", error);
       return Response.json(
         {
-          code: "server_error",
-          detail: "Something went wrong on our side. The request may be sent again.",
+          code: "unavailable",
+          detail: "The gateway could not do this just now. Send the request again in a moment.",
         },
-        { status: 500 },
+        { status: 503, headers: { "retry-after": "1" } },
       );
     }
   },

@@ -2,7 +2,7 @@
 //!
 //! Not 422: `{"code": …, "detail": …}`. 422: `{"detail": [{"loc": […], "msg": …, "type": …}]}`.
 
-use crate::sql::SqlError;
+use crate::sql::{SqlError, is_full};
 use serde::Serialize;
 use std::fmt;
 
@@ -34,8 +34,58 @@ pub enum ApiError {
         /// A sentence for people.
         detail: String,
     },
-    /// The storage failed: a defect, answered as 500 without its text; the text goes to the log.
+    /// A defect, answered as 500 without its text; the text goes to the log.
     Internal(String),
+    /// It was not done, and no fault of the caller's: the platform or the storage failed. The text goes to the log.
+    Unavailable(Trouble, String),
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// An object was restarted or moved, its storage failed, or a call got lost.
+    Failed,
+    /// An object has more to do than it can.
+    Overloaded,
+    /// An object's storage is full.
+    Full,
+}
+
+impl Trouble {
+    /// What an error of the storage or of a call between objects says.
+    pub fn of(error: &str) -> Self {
+        if is_full(error) { Self::Full } else { Self::Failed }
+    }
+
+    const fn answer(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::Failed => (
+                503,
+                "unavailable",
+                "The gateway could not do this just now. Send the request again in a moment.",
+            ),
+            Self::Overloaded => (
+                503,
+                "overloaded",
+                "There are too many requests at once. Send the request again in a few seconds.",
+            ),
+            Self::Full => (
+                507,
+                "storage_full",
+                "The storage is full. Nothing more is accepted until older messages have expired or were expunged: keep \
+                 them for a shorter time, or use another application.",
+            ),
+        }
+    }
+
+    /// How many seconds to wait before the request is sent again.
+    pub const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Failed => Some(1),
+            Self::Overloaded => Some(5),
+            Self::Full => None,
+        }
+    }
 }
 
 impl ApiError {
@@ -79,6 +129,7 @@ impl ApiError {
             ApiError::Invalid(_) => 422,
             ApiError::Status { status, .. } => *status,
             ApiError::Internal(_) => 500,
+            ApiError::Unavailable(trouble, _) => trouble.answer().0,
         }
     }
 
@@ -87,6 +138,10 @@ impl ApiError {
         let value = match self {
             ApiError::Invalid(faults) => serde_json::json!({ "detail": faults }),
             ApiError::Status { code, detail, .. } => serde_json::json!({ "code": code, "detail": detail }),
+            ApiError::Unavailable(trouble, _) => {
+                let (_, code, detail) = trouble.answer();
+                serde_json::json!({ "code": code, "detail": detail })
+            }
             ApiError::Internal(_) => serde_json::json!({
                 "code": "server_error",
                 "detail": "Something went wrong on our side. The request may be sent again.",
@@ -100,6 +155,7 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ApiError::Internal(text) => write!(f, "500 {text}"),
+            ApiError::Unavailable(_, text) => write!(f, "{} {text}", self.http_status()),
             other => write!(f, "{} {}", other.http_status(), other.body()),
         }
     }
@@ -109,6 +165,27 @@ impl std::error::Error for ApiError {}
 
 impl From<SqlError> for ApiError {
     fn from(error: SqlError) -> Self {
-        ApiError::Internal(error.to_string())
+        let text = error.to_string();
+        ApiError::Unavailable(Trouble::of(&text), text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_platform_did_not_do_is_no_defect_and_says_when_to_try_again() {
+        let of = |text: &str| ApiError::from(SqlError(text.to_owned()));
+        let failed = of("disk I/O error: SQLITE_IOERR");
+        assert_eq!((failed.http_status(), failed.body().contains("SQLITE")), (503, false));
+        let full = of("database or disk is full: SQLITE_FULL");
+        assert_eq!(
+            full,
+            ApiError::Unavailable(Trouble::Full, "storage: database or disk is full: SQLITE_FULL".into())
+        );
+        assert_eq!(full.http_status(), 507);
+        assert_eq!(Trouble::Failed.retry_after(), Some(1));
+        assert!(ApiError::Unavailable(Trouble::Overloaded, String::new()).body().contains("overloaded"));
     }
 }

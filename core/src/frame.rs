@@ -113,6 +113,9 @@ pub struct NewMessage {
     /// Headers that are delivered with it.
     #[n(12)]
     pub headers: Option<Headers>,
+    /// Random, and the same where the same request is sent again: within minutes it is stored once.
+    #[n(13)]
+    pub nonce: Option<u64>,
 }
 
 /// What a message has that came in at a source.
@@ -167,6 +170,7 @@ impl Default for NewMessage {
             deliver_at: None,
             ingest: None,
             headers: None,
+            nonce: None,
         }
     }
 }
@@ -207,6 +211,16 @@ pub enum Accepted {
         #[n(0)]
         wait_ms: i64,
     },
+    /// The object's storage is full; nothing was stored.
+    #[n(6)]
+    Full,
+}
+
+impl Accepted {
+    /// What a message comes to whose step failed.
+    pub fn failed(error: &str) -> Self {
+        if crate::sql::is_full(error) { Self::Full } else { Self::Failed }
+    }
 }
 
 /// A message on its way to an endpoint.
@@ -512,6 +526,9 @@ pub struct AttemptsAsk {
     /// Only this attempt.
     #[n(2)]
     pub attempt_id: Option<String>,
+    /// The answer ends with the attempt that takes it over so many bytes.
+    #[n(3)]
+    pub bytes: Option<u32>,
 }
 
 /// Endpoint → App: attempts in the order in which they were read, one more than asked for where there are more.
@@ -717,7 +734,7 @@ pub struct ExpungeAsk {
     pub attempt_id: String,
 }
 
-/// Endpoint → App: whether there was something to do.
+/// Endpoint → App: whether there was something to do. App → Directory: whether what an [`AppInit`] asks for is done.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Done {
     /// Whether it was there, and is done.

@@ -26,6 +26,8 @@ pub const REJECTED: &str = "rej";
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 27;
+/// Where the nonce of an id begins.
+const NONCE_AT: usize = 12;
 /// The KSUID epoch in seconds since 1970.
 const EPOCH_S: i64 = 1_400_000_000;
 /// How finely an id tells the time, in milliseconds.
@@ -60,6 +62,21 @@ impl Generator {
         text(self.prefix, &fresh)
     }
 
+    /// The next id, as [`Generator::next`] makes it, but that it ends in these bytes, from which [`nonce`] reads them:
+    /// whoever asks for the same thing again is known by them, without a column or an index for it.
+    pub fn next_with(&mut self, now: i64, rng: &mut impl Entropy, nonce: u64) -> String {
+        let mut fresh = stamp(now);
+        rng.fill(&mut fresh[5..NONCE_AT]);
+        fresh[NONCE_AT..].copy_from_slice(&nonce.to_be_bytes());
+        if fresh <= self.last {
+            let mut head = [0; NONCE_AT];
+            head.copy_from_slice(&self.last[..NONCE_AT]);
+            fresh[..NONCE_AT].copy_from_slice(&successor(head));
+        }
+        self.last = fresh;
+        text(self.prefix, &fresh)
+    }
+
     /// The last id made (or the one it was told to follow).
     pub fn last(&self) -> String {
         text(self.prefix, &self.last)
@@ -85,6 +102,11 @@ pub fn millis(prefix: &str, id: &str) -> Option<i64> {
     Some(seconds.saturating_mul(1000).saturating_add(i64::from(ticks).saturating_mul(RESOLUTION_MS)))
 }
 
+/// The bytes in which an id ends that was made by [`Generator::next_with`]; of any other id, random ones.
+pub fn nonce(prefix: &str, id: &str) -> Option<u64> {
+    raw(prefix, id)?.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
 /// Whether `id` is a well-formed id of this kind.
 pub fn is(prefix: &str, id: &str) -> bool {
     raw(prefix, id).is_some()
@@ -107,7 +129,7 @@ fn stamp(now: i64) -> Raw {
     out
 }
 
-fn successor(mut bytes: Raw) -> Raw {
+fn successor<const N: usize>(mut bytes: [u8; N]) -> [u8; N] {
     for byte in bytes.iter_mut().rev() {
         *byte = byte.wrapping_add(1);
         if *byte != 0 {
@@ -200,6 +222,22 @@ mod tests {
         }
         let mut resumed = Generator::new(MESSAGE, Some(&last));
         assert!(resumed.next(0, &mut rng) > last);
+    }
+
+    #[test]
+    fn an_id_says_by_which_nonce_it_was_made_and_rises_all_the_same() {
+        let mut rng = Seeded(4);
+        let mut ids = Generator::new(MESSAGE, None);
+        let mut last = ids.next_with(NOW, &mut rng, u64::MAX);
+        assert_eq!(nonce(MESSAGE, &last), Some(u64::MAX));
+        for (now, n) in [(NOW, 0), (NOW, 7), (NOW - 60_000, u64::MAX), (NOW + 5, 1), (0, 1)] {
+            let next = ids.next_with(now, &mut rng, n);
+            assert!(next > last, "{next} must follow {last}");
+            assert_eq!(nonce(MESSAGE, &next), Some(n));
+            last = next;
+        }
+        assert!(ids.next(0, &mut rng) > last);
+        assert_eq!(nonce(APP, &last), None);
     }
 
     #[test]

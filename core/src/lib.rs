@@ -19,6 +19,7 @@
 pub mod api;
 pub mod app;
 pub mod budget;
+pub mod cache;
 pub mod deployment;
 pub mod directory;
 pub mod encoding;

@@ -7,6 +7,13 @@ pub trait Entropy {
     /// Fills `buf` with random bytes.
     fn fill(&mut self, buf: &mut [u8]);
 
+    /// 64 random bits.
+    fn number(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_be_bytes(bytes)
+    }
+
     /// A uniform number in `[0, 1)`, with 53 bits.
     fn unit(&mut self) -> f64 {
         let mut b = [0; 8];

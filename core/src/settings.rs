@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 23] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -25,6 +25,9 @@ pub const NAMES: [&str; 20] = [
     "ENDPOINT_DISABLE_AFTER",
     "HTTPS_ONLY",
     "ALLOWED_NETWORKS",
+    "ALLOW_IP_ADDRESSES",
+    "JURISDICTION",
+    "LOCATION_HINT",
     "HEADER_PROFILE",
     "DEFAULT_SIGNATURE",
     "RETENTION_DAYS",
@@ -61,6 +64,11 @@ pub struct Settings {
     pub https_only: bool,
     /// `ALLOWED_NETWORKS`: networks that endpoints may be in although they are private.
     pub allowed_networks: Vec<Cidr>,
+    /// `ALLOW_IP_ADDRESSES`: whether an endpoint's URL may name a public IP address. No Worker on Cloudflare can send a
+    /// request to one.
+    pub allow_ip_addresses: bool,
+    /// Where the Durable Objects are.
+    pub location: Location,
     /// `HEADER_PROFILE`: the names of the signature headers.
     pub header_profile: HeaderProfile,
     /// `DEFAULT_SIGNATURE`: what kind of secret a new endpoint gets.
@@ -84,6 +92,20 @@ pub struct Settings {
     /// `PORTAL_COLOR`: their colour, red, green and blue.
     pub portal_color: Option<[u8; 3]>,
 }
+
+/// Where the Durable Objects are: fixed from the first object on, since the jurisdiction is part of every object's id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Location {
+    /// `JURISDICTION`: objects run and store data only there.
+    pub jurisdiction: Option<&'static str>,
+    /// `LOCATION_HINT`: the region that a new object is created near to.
+    pub hint: Option<&'static str>,
+}
+
+/// The jurisdictions of Durable Objects.
+const JURISDICTIONS: [&str; 3] = ["eu", "us", "fedramp"];
+/// The location hints of Durable Objects.
+const LOCATION_HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
 
 /// What a tenant's store of plugins holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +134,8 @@ impl Default for Settings {
             endpoint_disable_after_ms: Some(432_000_000),
             https_only: false,
             allowed_networks: Vec::new(),
+            allow_ip_addresses: false,
+            location: Location::default(),
             header_profile: HeaderProfile::Svix,
             default_signature: Kind::Hmac256,
             retention_days: 30,
@@ -138,6 +162,8 @@ impl fmt::Debug for Settings {
             .field("endpoint_disable_after_ms", &self.endpoint_disable_after_ms)
             .field("https_only", &self.https_only)
             .field("allowed_networks", &self.allowed_networks)
+            .field("allow_ip_addresses", &self.allow_ip_addresses)
+            .field("location", &self.location)
             .field("header_profile", &self.header_profile)
             .field("default_signature", &self.default_signature)
             .field("retention_days", &self.retention_days)
@@ -198,6 +224,23 @@ impl Settings {
             https_only: vars
                 .public("HTTPS_ONLY", "it must be true or false (or 1, 0, yes, no, on, off).", flag)?
                 .unwrap_or(defaults.https_only),
+            allow_ip_addresses: vars
+                .public(
+                    "ALLOW_IP_ADDRESSES",
+                    "it must be true or false (or 1, 0, yes, no, on, off).",
+                    flag,
+                )?
+                .unwrap_or(defaults.allow_ip_addresses),
+            location: Location {
+                jurisdiction: vars.public("JURISDICTION", "it must be eu, us or fedramp, or not set.", |value| {
+                    JURISDICTIONS.into_iter().find(|known| *known == value)
+                })?,
+                hint: vars.public(
+                    "LOCATION_HINT",
+                    "it must be wnam, enam, sam, weur, eeur, apac, oc, afr or me, or not set.",
+                    |value| LOCATION_HINTS.into_iter().find(|known| *known == value),
+                )?,
+            },
             allowed_networks: vars
                 .public(
                     "ALLOWED_NETWORKS",
@@ -266,7 +309,7 @@ impl Settings {
              local development only.",
             |value| {
                 let own = target::check(value, &this.target_policy()).is_ok();
-                (own && target::check(value, &Policy::default()).is_err())
+                (own && target::check(value, &Policy::public()).is_err())
                     .then(|| value.trim_end_matches('/').to_owned())
             },
         )?;
@@ -283,7 +326,12 @@ impl Settings {
 
     /// What the guard on endpoint URLs is to allow.
     pub fn target_policy(&self) -> Policy {
-        Policy { https_only: self.https_only, allowed: self.allowed_networks.clone(), spell: None }
+        Policy {
+            https_only: self.https_only,
+            allowed: self.allowed_networks.clone(),
+            ip_addresses: self.allow_ip_addresses,
+            spell: None,
+        }
     }
 }
 
@@ -408,7 +456,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 20] = NAMES;
+    const ALL: [&str; 23] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -436,6 +484,9 @@ mod tests {
             ("ENDPOINT_DISABLE_AFTER", "3600"),
             ("HTTPS_ONLY", "True"),
             ("ALLOWED_NETWORKS", "127.0.0.0/8, ::1"),
+            ("ALLOW_IP_ADDRESSES", "true"),
+            ("JURISDICTION", "eu"),
+            ("LOCATION_HINT", "weur"),
             ("HEADER_PROFILE", "both"),
             ("DEFAULT_SIGNATURE", "ed25519"),
             ("RETENTION_DAYS", "7"),
@@ -459,6 +510,8 @@ mod tests {
             endpoint_disable_after_ms: Some(3_600_000),
             https_only: true,
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+            allow_ip_addresses: true,
+            location: Location { jurisdiction: Some("eu"), hint: Some("weur") },
             header_profile: HeaderProfile::Both,
             default_signature: Kind::Ed25519,
             retention_days: 7,
@@ -488,6 +541,10 @@ mod tests {
             ("HTTPS_ONLY", "maybe", "true or false"),
             ("ALLOWED_NETWORKS", "10.0.0.1/8", "networks separated by commas"),
             ("ALLOWED_NETWORKS", "10.0.0.0/8,,", "networks separated by commas"),
+            ("ALLOW_IP_ADDRESSES", "maybe", "true or false"),
+            ("JURISDICTION", "EU", "eu, us or fedramp"),
+            ("JURISDICTION", "de", "eu, us or fedramp"),
+            ("LOCATION_HINT", "europe", "weur, eeur"),
             ("HEADER_PROFILE", "SVIX", "svix, standard or both"),
             ("DEFAULT_SIGNATURE", "rsa", "hmac256 or ed25519"),
             ("RETENTION_DAYS", "0", "from 1 to 3650"),
@@ -569,7 +626,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 18)) {
+        fn any_value_is_answered(values in prop::collection::vec("[0-9a-z./:, -]{0,20}|.*", 23)) {
             for (name, value) in ALL.iter().zip(&values) {
                 if let Err(error) = read(&[(name, value)]) {
                     prop_assert_eq!(error.setting, *name);

@@ -121,6 +121,11 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError(pub String);
 
+/// Whether an error says that the object's storage is full. Then nothing can be written, and rows can still be deleted.
+pub fn is_full(error: &str) -> bool {
+    error.contains("SQLITE_FULL") || error.contains("database or disk is full")
+}
+
 impl SqlError {
     fn shape(column: usize, wanted: &str, found: Option<&Cell>) -> Self {
         let found = match found {
@@ -277,6 +282,29 @@ pub mod memory {
                 (sql, rows.expect("a plan").join("; "))
             };
             recorded.into_iter().map(plan).collect()
+        }
+
+        /// All rows of all tables, as text.
+        pub fn dump(&self) -> String {
+            let mut names =
+                self.0.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").expect("tables");
+            let names = names.query_map([], |row| row.get::<_, String>(0)).expect("tables");
+            let mut text = String::new();
+            for name in names.map(|name| name.expect("a name")) {
+                let mut rows = self.0.prepare(&format!("SELECT * FROM {name}")).expect("a table");
+                let columns = rows.column_count();
+                let mut rows = rows.query([]).expect("rows");
+                while let Some(row) = rows.next().expect("a row") {
+                    let cells = (0..columns).map(|i| match row.get_ref(i).expect("a cell") {
+                        ValueRef::Null => String::new(),
+                        ValueRef::Integer(v) => v.to_string(),
+                        ValueRef::Real(v) => v.to_string(),
+                        ValueRef::Text(v) | ValueRef::Blob(v) => String::from_utf8_lossy(v).into_owned(),
+                    });
+                    text.push_str(&format!("{name}: {}\n", cells.collect::<Vec<_>>().join(" | ")));
+                }
+            }
+            text
         }
 
         /// How many steps SQLite's machine has taken so far: what it costs to step over a row is a handful, so this

@@ -31,6 +31,8 @@ pub struct Policy {
     /// Networks that are open although the guard would refuse them. `localhost` is open when 127.0.0.1 or ::1
     /// is; other local names when all of IPv4 (`0.0.0.0/0`) is, because nothing tells where they lead.
     pub allowed: Vec<Cidr>,
+    /// Whether a host may be a public IP address. Cloudflare refuses every request of a Worker to one.
+    pub ip_addresses: bool,
     /// The platform's parser. Without one, a host that is not in ASCII is refused.
     pub spell: Option<Spell>,
 }
@@ -77,6 +79,8 @@ pub enum Refusal {
         /// What the range is for.
         range: &'static str,
     },
+    /// Its host is a public IP address, and the platform sends requests to names only.
+    IpAddress(IpAddr),
 }
 
 impl Refusal {
@@ -91,6 +95,7 @@ impl Refusal {
             Self::Host(_) | Self::TrailingDot(_) => "url_host",
             Self::Localhost(_) | Self::LocalName(_) => "url_local_name",
             Self::Address { .. } => "url_address",
+            Self::IpAddress(_) => "url_ip_address",
         }
     }
 }
@@ -130,6 +135,11 @@ impl fmt::Display for Refusal {
             Self::Address { address, range } => write!(
                 f,
                 "Requests to {address} are blocked: {range} (setting ALLOWED_NETWORKS opens networks)."
+            ),
+            Self::IpAddress(address) => write!(
+                f,
+                "The URL's host is the IP address {address}, and Cloudflare sends requests to host names only. Use a host \
+                 name that resolves to it. (Where Weir runs elsewhere, the setting ALLOW_IP_ADDRESSES allows addresses.)"
             ),
         }
     }
@@ -190,7 +200,7 @@ fn authority(url: &str) -> &str {
 /// Whether a URL that [`check`] lets through is plain http to somewhere that is not a network of the operator's own:
 /// what a provider that calls only https never does.
 pub fn is_plain(target: &Target) -> bool {
-    let public = || check(&target.url, &Policy::default()).is_ok();
+    let public = || check(&target.url, &Policy::public()).is_ok();
     !target.secure && public()
 }
 
@@ -229,8 +239,10 @@ fn check_address(address: IpAddr, policy: &Policy) -> Result<(), Refusal> {
         IpAddr::V6(v6) => range_v6(v6),
     };
     match blocked {
-        Some(range) if !policy.allows(address) => Err(Refusal::Address { address, range }),
-        _ => Ok(()),
+        _ if policy.allows(address) => Ok(()),
+        Some(range) => Err(Refusal::Address { address, range }),
+        None if policy.ip_addresses => Ok(()),
+        None => Err(Refusal::IpAddress(address)),
     }
 }
 
@@ -319,6 +331,11 @@ fn range_v6(address: Ipv6Addr) -> Option<&'static str> {
 }
 
 impl Policy {
+    /// Everything on the public internet, by name or by address.
+    pub fn public() -> Self {
+        Self { ip_addresses: true, ..Self::default() }
+    }
+
     fn allows(&self, address: IpAddr) -> bool {
         self.allowed.iter().any(|cidr| cidr.contains(address))
     }
@@ -431,7 +448,7 @@ mod tests {
     }
 
     fn any() -> Policy {
-        Policy { spell: Some(spelled), ..Policy::default() }
+        Policy { spell: Some(spelled), ..Policy::public() }
     }
 
     fn code(url: &str) -> &'static str {
@@ -695,6 +712,37 @@ mod tests {
         assert!(check("http://10.1.2.3/", &opened(&["fd00::/8", "10.1.0.0/16"])).is_ok());
         assert!(check("http://db/", &opened(&["0.0.0.0/0"])).is_ok());
         assert!(check("http://[::ffff:10.0.0.1]/", &opened(&["::/0"])).is_err(), "it is an IPv4 address");
+    }
+
+    #[test]
+    fn an_ip_address_is_refused_unless_a_setting_allows_it_or_its_network() {
+        let names_only = Policy { ip_addresses: false, ..any() };
+        for url in [
+            "https://8.8.8.8/",
+            "https://134744072/",
+            "https://0x8.010.2056/",
+            "http://[2606:4700::1111]/",
+            "http://8。8.8.8/",
+        ] {
+            let refusal = check(url, &names_only).unwrap_err();
+            assert_eq!(refusal.code(), "url_ip_address", "{url}");
+            assert!(refusal.to_string().contains("ALLOW_IP_ADDRESSES"), "{refusal}");
+            assert!(check(url, &any()).is_ok(), "{url}");
+        }
+        assert_eq!(
+            check("http://10.0.0.1/", &names_only).unwrap_err().code(),
+            "url_address",
+            "the worse reason"
+        );
+        let opened = Policy {
+            allowed: vec!["8.8.8.0/24".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
+            ..names_only
+        };
+        assert!(check("http://8.8.8.8/", &opened).is_ok());
+        assert!(check("http://10.0.0.1/", &opened).is_ok());
+        assert!(check("http://9.9.9.9/", &opened).is_err());
+        let plain = check("http://8.8.8.8/", &Policy::public()).unwrap();
+        assert!(is_plain(&plain), "a public address is public by name or not");
     }
 
     #[test]

@@ -103,6 +103,7 @@ frames! {
             deliver_at: None,
             ingest: None,
             headers: None,
+            nonce: None,
         } => "8963612e62427b7d6165655b2263225d420102420304076175655b2274225d",
         NewMessage {
             event_type: text("a.b"),
@@ -118,6 +119,7 @@ frames! {
             deliver_at: None,
             ingest: None,
             headers: None,
+            nonce: None,
         } => "8263612e62427b7d";
     a_new_message_for_later:
         NewMessage {
@@ -271,7 +273,7 @@ frames! {
     an_applications_beginning:
         AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false } => "85656f72675f31656170705f31617502f4";
     attempts_asked_for_and_told:
-        AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None } => "82676c696d69743d31656d73675f31",
+        AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None, bytes: None } => "82676c696d69743d31656d73675f31",
         Attempts {
             rows: vec![told()],
             stopped_at: Some(text("atmpt_0")),
@@ -336,7 +338,7 @@ frames! {
             manifest: Some(text("{}")),
             bytes: b"\0asm".to_vec().into(),
         } => "8462616201627b7d440061736d",
-        Reply { status: 200, body: b"\0asm".to_vec(), log: None, content_type: Some(text("application/wasm")) } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
+        Reply { status: 200, body: b"\0asm".to_vec(), log: None, content_type: Some(text("application/wasm")), retry_after: None } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
     a_call_and_its_reply:
         Call {
             op: text("endpoint.get"),
@@ -344,7 +346,7 @@ frames! {
             query: text("limit=1"),
             body: b"{}".to_vec(),
             app_scope: true,
-            feature_flags: None,
+            ..Call::default()
         } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
         Call {
             op: text("event-type.list"),
@@ -387,7 +389,7 @@ fn a_field_that_only_a_later_release_knows_is_passed_over() {
 
 #[test]
 fn a_field_that_an_earlier_release_did_not_know_is_none() {
-    let ask = AttemptsAsk { query: text("limit=1"), msg_id: None, attempt_id: None };
+    let ask = AttemptsAsk { query: text("limit=1"), msg_id: None, attempt_id: None, bytes: None };
     let mut earlier = encode(&ask);
     earlier.truncate(1 + 1 + ask.query.len());
     earlier[0] = 0x81;

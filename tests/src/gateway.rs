@@ -11,11 +11,12 @@ use xtask::local::{self, Production, Profile};
 
 /// What every gateway of the tests is started with unless a test says otherwise: retries and timeouts in
 /// fractions of a second, receivers on loopback allowed.
-pub const VARS: [(&str, &str); 5] = [
+pub const VARS: [(&str, &str); 6] = [
     ("JWT_SECRET", token::SECRET),
     ("RETRY_SCHEDULE", "0.2,0.4"),
     ("REQUEST_TIMEOUT", "1"),
     ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+    ("ALLOW_IP_ADDRESSES", "true"),
     ("MAX_IN_FLIGHT", "32"),
 ];
 

@@ -6,6 +6,7 @@
 //! - [`client`] calls the API as a customer does; [`token`] mints what it authenticates with.
 //! - [`raw`] is one that answers with any bytes.
 //! - [`receiver`] is the other end: an HTTP server that records every request and misbehaves on demand.
+//! - [`faults`] is a gateway whose platform fails on demand.
 //! - [`source`] is a URL at which a provider sends.
 //! - [`sdk`] runs other people's client libraries.
 //! - [`sim`] runs the objects' logic in virtual time, with faults at every step.
@@ -25,6 +26,7 @@ pub mod browser;
 pub mod chromium;
 pub mod client;
 pub mod engines;
+pub mod faults;
 pub mod gateway;
 pub mod json;
 pub mod load;

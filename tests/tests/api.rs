@@ -328,7 +328,7 @@ fn a_custom_header_can_neither_smuggle_another_nor_take_the_gateways_names() {
 #[test]
 fn urls_that_lead_inside_are_refused() {
     // Without networks opened: as deployed.
-    let gateway = Running::start(&[("ALLOWED_NETWORKS", "")]);
+    let gateway = Running::start(&[("ALLOWED_NETWORKS", ""), ("ALLOW_IP_ADDRESSES", "")]);
     let api = gateway.tenant();
     let app = api.app();
     let base = format!("/api/v1/app/{app}/endpoint");
@@ -390,13 +390,19 @@ fn urls_that_lead_inside_are_refused() {
     for url in [
         "http://example.com/",
         "https://example.com:8443/a?b=c",
-        "http://1.1.1.1/",
-        "https://[2606:4700::1111]/",
         "https://bücher.example.org/ü",
         "https://xn--bcher-kva.example.org/",
     ] {
         assert_eq!(api.post(&base, &json!({ "url": url, "disabled": true })).0, 201, "{url}");
     }
+    for url in ["http://1.1.1.1/", "http://16843009/", "https://[2606:4700::1111]/"] {
+        let refused = api.post(&base, &json!({ "url": url }));
+        assert_invalid(&refused);
+        assert!(refused.1.to_string().contains("ALLOW_IP_ADDRESSES"), "{}", refused.1);
+    }
+    let gateway = Running::start(&[("ALLOWED_NETWORKS", ""), ("ALLOW_IP_ADDRESSES", "true")]);
+    let api = gateway.tenant();
+    api.endpoint_with(&api.app(), "http://1.1.1.1/", &json!({ "disabled": true }));
 }
 
 #[test]

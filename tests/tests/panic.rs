@@ -1,4 +1,4 @@
-//! A panic costs one answer, not the gateway: it is answered with a 500 at once, and nothing that was accepted is lost.
+//! A panic costs one answer, not the gateway: it is answered with 503 at once, and nothing that was accepted is lost.
 
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ fn a_panic_is_answered_at_once_and_the_next_call_works() {
     for (n, place) in ["worker", "app", "worker", "app"].into_iter().enumerate() {
         let begun = Instant::now();
         let answer = api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]);
-        assert_eq!(answer.status, 500, "{place}: {}", answer.text);
-        assert_eq!(answer.json()["code"], "server_error", "{}", answer.text);
+        assert_eq!(answer.status, 503, "{place}: {}", answer.text);
+        assert_eq!(answer.json()["code"], "unavailable", "{}", answer.text);
         assert!(begun.elapsed() < Duration::from_secs(5), "{place}: answered after {:?}", begun.elapsed());
 
         let id = api.send(&app, "{}");
@@ -40,7 +40,7 @@ fn a_message_in_flight_when_the_instance_dies_is_not_lost() {
     let id = api.send(&app, r#"{"n":1}"#);
     receiver.wait_for_one("/", SOON);
     for place in ["worker", "app"] {
-        assert_eq!(api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]).status, 500);
+        assert_eq!(api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]).status, 503);
     }
     // It was sent but its outcome was lost with the instance: the lease ends, and it is sent again or was recorded.
     let attempts = api.until(&format!("/api/v1/app/{app}/attempt/msg/{id}"), SOON, |page| {
@@ -67,7 +67,7 @@ fn messages_accepted_while_instances_die_all_arrive() {
                         api.call("POST", &format!("/api/v1/app/{app}/msg"), Some(body.as_bytes()), &[]);
                     match answer.status {
                         202 => accepted.push(answer.json()["id"].as_str().unwrap().to_owned()),
-                        500 => {} // it was not promised
+                        503 => {} // it was not promised
                         other => panic!("{other}: {}", answer.text),
                     }
                 }
@@ -77,7 +77,7 @@ fn messages_accepted_while_instances_die_all_arrive() {
         for place in ["app", "worker", "app", "worker"] {
             let before = receiver.count("/");
             receiver.wait_count("/", before + 10, SOON);
-            assert_eq!(api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]).status, 500);
+            assert_eq!(api.call("POST", &format!("/__test/panic/{place}"), Some(b"{}"), &[]).status, 503);
         }
         sender.join().unwrap()
     });

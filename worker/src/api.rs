@@ -10,12 +10,11 @@ mod source;
 
 pub(crate) use auth::origin;
 
-use crate::js::{self, Parts, now};
+use crate::js::{self, CallError, Parts, Random, Repeat, now};
 use crate::{dashboard, directory, settings};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
@@ -24,25 +23,27 @@ use weir_core::api::model::plugin::{MAX_MODULE, module_too_large};
 use weir_core::api::model::setting;
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
+use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
-use weir_core::error::ApiError;
+use weir_core::error::{ApiError, Trouble};
 use weir_core::frame::{self, Accepted, NewMessage};
 use weir_core::id;
 use weir_core::operational::APP_ID;
+use weir_core::rng::Entropy;
 use weir_core::token::{self, Claims};
 use worker::console_error;
 
-/// How long the Worker believes what the Directory said of a uid. The App object itself knows whether it (still)
-/// has that uid, so a stale belief is found out.
-const BELIEF_MS: i64 = 10_000;
+/// How long the Worker believes what the Directory said of a uid. The App object itself knows whether it (still) has that
+/// uid, and is told it with every call, so a stale belief is found out by the first call that it leads astray.
+const BELIEF_MS: i64 = 3_600_000;
 /// How many tokens and uids are remembered.
 const REMEMBERED: usize = 4096;
 
 thread_local! {
     /// Tokens that were verified: verifying is repeated work, and callers send the same few.
-    static TOKENS: RefCell<HashMap<String, Rc<Claims>>> = RefCell::new(HashMap::new());
+    static TOKENS: RefCell<Cache<String, Rc<Claims>>> = RefCell::new(Cache::new(REMEMBERED));
     /// Applications by tenant and uid, and until when that is believed.
-    static UIDS: RefCell<HashMap<(String, String), (String, i64)>> = RefCell::new(HashMap::new());
+    static UIDS: RefCell<Cache<(String, String), (String, i64)>> = RefCell::new(Cache::new(REMEMBERED));
 }
 
 /// One request of the API, and who sent it.
@@ -62,10 +63,23 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
     if let Some(page) = docs::answer(&parts) {
         return page;
     }
-    let reply = reply(&parts, body, env).await;
-    match &reply.content_type {
-        None => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
-        Some(content_type) => js::answer_bytes(content_type, &reply.body),
+    respond(&reply(&parts, body, env).await)
+}
+
+/// The answer to a request whose App object did not answer.
+pub(crate) fn failed(error: CallError) -> web_sys::Response {
+    console_error!("POST msg: {error}");
+    respond(&ApiError::from(error).into())
+}
+
+fn respond(reply: &Reply) -> web_sys::Response {
+    match (&reply.content_type, reply.retry_after) {
+        (None, Some(seconds)) => {
+            let headers = [("content-type", "application/json"), ("retry-after", &seconds.to_string())];
+            js::answer_with(reply.status, &headers, std::str::from_utf8(&reply.body).unwrap_or_default())
+        }
+        (None, None) => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
+        (Some(content_type), _) => js::answer_bytes(content_type, &reply.body),
     }
 }
 
@@ -73,7 +87,8 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
 pub(crate) async fn reply(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Reply {
     let reply: Reply = handle(parts, body, env).await.into();
     if let Some(log) = &reply.log {
-        console_error!("{} {}: {log}", parts.method, parts.url);
+        // Without the query: it is the caller's own.
+        console_error!("{} {}: {log}", parts.method, split(&parts.url).0);
     }
     reply
 }
@@ -177,12 +192,7 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
         ));
     };
     let claims = Rc::new(token::verify(secret.as_bytes(), token, now).map_err(|e| refused(&e.to_string()))?);
-    TOKENS.with_borrow_mut(|known| {
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(token.to_owned(), claims.clone());
-    });
+    TOKENS.with_borrow_mut(|known| known.insert(token.to_owned(), claims.clone()));
     Ok((claims, token.to_owned()))
 }
 
@@ -263,6 +273,7 @@ impl Caller {
                 | Op::SourcePortal
                 | Op::RejectedAccept,
             ) => self.source(&parts.url, &route, query, &body).await,
+            (Home::Worker, Op::TenantErase) => self.erase_tenant(route, query).await,
             (Home::Worker, Op::SettingsGet) => {
                 let deployment = settings::of(&self.env).map_err(internal)?;
                 Ok(Reply::json(200, &setting::settings(&deployment)))
@@ -291,7 +302,7 @@ impl Caller {
             }
             (_, op) => {
                 let call = self.call(op, route, query, body);
-                directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
+                directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
             }
         }
     }
@@ -310,7 +321,7 @@ impl Caller {
             app_id: Option<String>,
         }
         let find = self.call(Op::TaskGet, route, "", Vec::new());
-        let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(internal)?;
+        let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(ApiError::from)?;
         if found.status != 200 {
             return Ok((found, None));
         }
@@ -333,7 +344,20 @@ impl Caller {
             return self.ask_app(app_id, &stop).await;
         }
         let stop = Call { op: Op::UsageStop.name().to_owned(), params, ..Call::default() };
-        directory::ask(&self.env, &self.claims.org, &stop).await.map_err(internal)
+        directory::ask(&self.env, &self.claims.org, &stop).await.map_err(ApiError::from)
+    }
+
+    /// Erases all that the tenant has: it has to say who it is, so that nobody does it by mistake.
+    async fn erase_tenant(&self, route: Route, query: &str) -> Result<Reply, ApiError> {
+        if Query::parse(query).text("confirm") != Some(self.claims.org.as_str()) {
+            let detail = format!(
+                "This erases everything that the tenant has. Confirm it with ?confirm={}, the id of the organisation.",
+                self.claims.org
+            );
+            return Err(ApiError::status(400, "confirmation_required", detail));
+        }
+        let call = self.call(Op::TenantErase, route, "", Vec::new());
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
     }
 
     /// The request as its object gets it.
@@ -345,6 +369,7 @@ impl Caller {
             body,
             app_scope: self.claims.app.is_some(),
             feature_flags: self.claims.feature_flags.clone(),
+            app_uid: None,
         }
     }
 
@@ -370,21 +395,22 @@ impl Caller {
         let uid = (!by_id).then(|| key.to_owned());
         let place = (self.claims.org.clone(), key.to_owned());
         let now = now();
-        let found = directory::resolve(&self.env, &self.claims.org, key).await.map_err(internal)?;
-        UIDS.with_borrow_mut(|known| {
-            if known.len() >= REMEMBERED {
-                known.clear();
-            }
-            match &found {
-                Some(app_id) if !by_id => {
-                    known.insert(place, (app_id.clone(), now.saturating_add(BELIEF_MS)));
-                }
-                _ => {
-                    known.remove(&place);
-                }
-            }
+        let found = directory::resolve(&self.env, &self.claims.org, key).await.map_err(ApiError::from)?;
+        UIDS.with_borrow_mut(|known| match &found {
+            Some(app_id) if !by_id => known.insert(place, (app_id.clone(), now.saturating_add(BELIEF_MS))),
+            _ => known.remove(&place),
         });
         Ok((found, uid))
+    }
+
+    /// The same, for a call of the application: an application's token reaches its own only, also where a uid has passed
+    /// to another.
+    async fn reach(&self, key: &str, fresh: bool) -> Result<(Option<String>, Option<String>), ApiError> {
+        let (app_id, uid) = self.resolve(key, fresh).await?;
+        match (&self.claims.app, &app_id) {
+            (Some(own), Some(app_id)) if own != app_id => Err(no_app()),
+            _ => Ok((app_id, uid)),
+        }
     }
 
     fn app_name(&self, app_id: &str) -> String {
@@ -393,12 +419,14 @@ impl Caller {
 
     /// Asks the App object; where it does not know itself, the Directory has the last word.
     async fn ask_app(&self, key: &str, call: &Call) -> Result<Reply, ApiError> {
-        let frame = to_bytes(call);
+        let repeat = Op::from_name(&call.op).is_some_and(Op::may_repeat).into();
+        let mut call = call.clone();
         for fresh in [false, true] {
-            let (app_id, _) = self.resolve(key, fresh).await?;
+            let (app_id, uid) = self.reach(key, fresh).await?;
             let Some(app_id) = app_id else { return Err(no_app()) };
             let name = self.app_name(&app_id);
-            let answer = call_app(&self.env, &name, "api", &frame).await?;
+            call.app_uid = uid;
+            let answer = call_app(&self.env, &name, "api", &to_bytes(&call), repeat).await?;
             let reply: Reply = from_bytes(&answer)?;
             if reply.status != 0 {
                 return Ok(reply);
@@ -427,7 +455,7 @@ impl Caller {
             return Ok(());
         }
         let call = Call { op: Op::CheckEventTypes.name().to_owned(), params: names, ..Call::default() };
-        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         let unknown: Vec<String> =
             serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
         if unknown.is_empty() {
@@ -462,6 +490,7 @@ impl Caller {
             deliver_at: message.deliver_at(),
             tags: list(fields.tags),
             headers: message.headers(),
+            nonce: Some(Random.number()),
             ..NewMessage::default()
         }
     }
@@ -480,14 +509,15 @@ impl Caller {
         let mut new = self.new_message(parts, &message, body);
         let fields = message.fields();
         for fresh in [false, true] {
-            let (app_id, uid) = self.resolve(key, fresh).await?;
+            let (app_id, uid) = self.reach(key, fresh).await?;
             let app_id = match app_id {
                 Some(app_id) => app_id,
                 None if message.application.is_some() => self.create_application(body).await?,
                 None => return Err(no_app()),
             };
             new.app_uid = uid;
-            let answer = call_app(&self.env, &self.app_name(&app_id), "accept", &frame::encode(&new)).await?;
+            let (name, frame) = (self.app_name(&app_id), frame::encode(&new));
+            let answer = call_app(&self.env, &name, "accept", &frame, Repeat::Safe).await?;
             match frame::decode(&answer).map_err(internal)? {
                 Accepted::Stored { id, at, .. } => {
                     return Ok(Reply::raw_json(202, message_out_json(&id, at, &fields, with_content)));
@@ -502,9 +532,8 @@ impl Caller {
                         "idempotency_key_reused",
                     ));
                 }
-                Accepted::Failed | Accepted::Limited { .. } => {
-                    return Err(internal("the message was not stored".to_owned()));
-                }
+                Accepted::Failed | Accepted::Limited { .. } => return Err(not_stored(Trouble::Failed)),
+                Accepted::Full => return Err(not_stored(Trouble::Full)),
                 Accepted::Unknown => {}
             }
         }
@@ -529,14 +558,24 @@ impl Caller {
             body: brought.application.get().as_bytes().to_vec(),
             ..Call::default()
         };
-        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         let created: Created = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
         Ok(created.id)
     }
 }
 
-async fn call_app(env: &JsValue, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, ApiError> {
-    js::call(env, "APP", name, op, frame).await.map_err(internal)
+fn not_stored(trouble: Trouble) -> ApiError {
+    ApiError::Unavailable(trouble, "the message was not stored".to_owned())
+}
+
+async fn call_app(
+    env: &JsValue,
+    name: &str,
+    op: &str,
+    frame: &[u8],
+    repeat: Repeat,
+) -> Result<Vec<u8>, ApiError> {
+    js::ask(env, "APP", name, op, frame, repeat).await.map_err(ApiError::from)
 }
 
 async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
@@ -544,7 +583,7 @@ async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> 
         crate::panic_on_purpose();
     }
     let name = "org_test/app_test";
-    call_app(env, name, "panic", &[]).await.map(|_| Reply::empty(204))
+    call_app(env, name, "panic", &[], Repeat::Never).await.map(|_| Reply::empty(204))
 }
 
 /// Rows that the object of a path has written and read, and in how many group commits: `/__test/rows/{org}`, an

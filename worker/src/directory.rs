@@ -1,19 +1,20 @@
 //! What the Worker and the App objects ask of a tenant's Directory.
 
-use crate::js;
+use crate::js::{self, CallError};
 use wasm_bindgen::JsValue;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::route::Op;
 use weir_core::frame::{self, PluginModule, PluginModuleAsk};
 
 /// Asks the Directory of `org`.
-pub(crate) async fn ask(env: &JsValue, org: &str, call: &Call) -> Result<Reply, String> {
-    let answer = js::call(env, "DIRECTORY", org, "api", &to_bytes(call)).await?;
-    from_bytes(&answer).map_err(|e| e.to_string())
+pub(crate) async fn ask(env: &JsValue, org: &str, call: &Call) -> Result<Reply, CallError> {
+    let repeat = Op::from_name(&call.op).is_some_and(Op::may_repeat).into();
+    let answer = js::ask(env, "DIRECTORY", org, "api", &to_bytes(call), repeat).await?;
+    from_bytes(&answer).map_err(|e| e.to_string().into())
 }
 
 /// The id of the application with this id or uid, if there is one.
-pub(crate) async fn resolve(env: &JsValue, org: &str, key: &str) -> Result<Option<String>, String> {
+pub(crate) async fn resolve(env: &JsValue, org: &str, key: &str) -> Result<Option<String>, CallError> {
     #[derive(serde::Deserialize)]
     struct Resolved {
         id: String,
@@ -21,9 +22,11 @@ pub(crate) async fn resolve(env: &JsValue, org: &str, key: &str) -> Result<Optio
     let call = Call { op: Op::Resolve.name().to_owned(), params: vec![key.to_owned()], ..Call::default() };
     let reply = ask(env, org, &call).await?;
     match reply.status {
-        200 => serde_json::from_slice::<Resolved>(&reply.body).map(|r| Some(r.id)).map_err(|e| e.to_string()),
+        200 => serde_json::from_slice::<Resolved>(&reply.body)
+            .map(|r| Some(r.id))
+            .map_err(|e| e.to_string().into()),
         404 => Ok(None),
-        status => Err(format!("the Directory answered {status}")),
+        status => Err(format!("the Directory answered {status}").into()),
     }
 }
 
@@ -34,13 +37,13 @@ pub(crate) async fn module(
     org: &str,
     name: &str,
     version: Option<&str>,
-) -> Result<Option<PluginModule>, String> {
+) -> Result<Option<PluginModule>, CallError> {
     let ask = PluginModuleAsk { name: name.to_owned(), version: version.map(str::to_owned) };
     let call = Call { op: Op::PluginModule.name().to_owned(), body: frame::encode(&ask), ..Call::default() };
     let reply = self::ask(env, org, &call).await?;
     match reply.status {
-        200 => frame::decode(&reply.body).map(Some),
+        200 => frame::decode(&reply.body).map(Some).map_err(CallError::from),
         404 => Ok(None),
-        status => Err(format!("the Directory answered {status}")),
+        status => Err(format!("the Directory answered {status}").into()),
     }
 }

@@ -4,7 +4,7 @@
 //! object's answer, so that it costs no future of Rust's: the promise in between is the platform's own. Everything
 //! else is answered by [`crate::api::answer`].
 
-use crate::js::{self, Incoming, Parts};
+use crate::js::{self, CallError, Incoming, Parts, Repeat};
 use crate::object::failed;
 use crate::{api, ingest};
 use js_sys::Array;
@@ -45,7 +45,8 @@ impl Front {
         let parts = Parts::read(parts);
         if let Some(body) = &body
             && let Some(hot) = api::hot(&parts, body, &self.env)
-            && let Ok(called) = js::begin_call(&self.env, "APP", &hot.object, "accept", &hot.frame)
+            && let Ok(called) =
+                js::begin_call(&self.env, "APP", &hot.object, "accept", &hot.frame, Repeat::Safe)
         {
             let ticket = self.tickets.replace(self.tickets.get().wrapping_add(1));
             let waiting = Waiting { parts, body: body.clone(), answer: hot.answer };
@@ -73,9 +74,10 @@ impl Front {
         }
     }
 
-    /// Drops a request whose object did not answer.
-    pub fn forget(&self, ticket: u32) {
+    /// Ends a request whose object did not answer: gives the response.
+    pub fn failed(&self, ticket: u32, error: &JsValue) -> web_sys::Response {
         self.waiting.borrow_mut().remove(&ticket);
+        api::failed(CallError::of(error))
     }
 
     fn answer(&self, parts: Parts, body: Option<Vec<u8>>) -> JsValue {

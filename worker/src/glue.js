@@ -4,8 +4,47 @@
 // Calls another object. `frame` and the answer are bytes. `frame` comes as a view of the whole wasm memory, and a
 // view is cloned with all that it looks into: megabytes. So it is copied first.
 // `depth` is how many calls of objects lead here: see core/src/budget.rs.
-export function callObject(namespace, kind, name, op, frame, depth) {
-  return send(namespace.get(idOf(namespace, kind, name)), op, frame.slice(), depth);
+//
+// The call is made again up to `again` times, with a new stub, where the platform says that the object was restarted or
+// moved (`retryable`); never where it has too much to do already (`overloaded`).
+export function callObject(namespace, kind, name, op, frame, depth, again) {
+  return send(() => stubOf(namespace, kind, name), op, frame.slice(), depth, again);
+}
+
+async function send(stub, op, frame, depth, again) {
+  for (;;) {
+    try {
+      return await stub().call(op, frame, depth);
+    } catch (error) {
+      if (again === 0 || !error?.retryable || error.overloaded) throw error;
+      again -= 1;
+    }
+    const ms = 50 + Math.random() * 150;
+    await new Promise((done) => setTimeout(done, ms));
+  }
+}
+
+// Where objects live, as the deployment's settings say: told before the first call. The jurisdiction is part of every
+// object's id, so there is no other way to an id than `stubOf`.
+let jurisdiction;
+let options;
+const restricted = new Map();
+
+export function locate(where, hint) {
+  jurisdiction = where;
+  options = hint === undefined ? undefined : { locationHint: hint };
+}
+
+function stubOf(namespace, kind, name) {
+  let space = namespace;
+  if (jurisdiction !== undefined) {
+    space = restricted.get(kind);
+    if (space === undefined) {
+      space = namespace.jurisdiction(jurisdiction);
+      restricted.set(kind, space);
+    }
+  }
+  return space.get(idOf(space, kind, name), options);
 }
 
 // An object's id is a hash of its name: computed once. (A stub may not be kept: it belongs to one request.)
@@ -15,15 +54,11 @@ function idOf(namespace, kind, name) {
   const key = kind + name;
   let id = ids.get(key);
   if (id === undefined) {
-    if (ids.size >= 10_000) ids.clear();
+    if (ids.size >= 10_000) ids.delete(ids.keys().next().value); // the oldest
     id = namespace.idFromName(name);
     ids.set(key, id);
   }
   return id;
-}
-
-async function send(stub, op, frame, depth) {
-  return await stub.call(op, frame, depth);
 }
 
 // The requests of one object. `done(token, status, text, encoding, said, bytes, late)` is called when a request has ended:

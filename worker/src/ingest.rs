@@ -5,16 +5,17 @@
 //!
 //! Where a provider publishes its public keys, they are fetched from the URL that the core has allowed, and remembered.
 
-use crate::js::{self, Incoming, Random, now};
+use crate::js::{self, CallError, Incoming, Random, Repeat, now};
 use crate::{directory, settings};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Call;
 use weir_core::api::route::Op;
+use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
+use weir_core::rng::Entropy;
 use weir_core::scheme::{Reason, Request};
 use weir_core::source::keyring::{self, KeyRing, Known as KnownKeys};
 use weir_core::source::url::{PREFIX, Signer, Token};
@@ -33,7 +34,7 @@ const MAX_FETCHED: usize = 16 * 1024;
 
 thread_local! {
     /// Sources by tenant and id, with until when that is believed.
-    static SOURCES: RefCell<HashMap<(String, String), Known>> = RefCell::new(HashMap::new());
+    static SOURCES: RefCell<Cache<(String, String), Known>> = RefCell::new(Cache::new(REMEMBERED));
     /// Providers' public keys, by URL.
     static KEYS: RefCell<KeyRing> = RefCell::new(KeyRing::default());
 }
@@ -88,13 +89,13 @@ pub(crate) fn forget(org: &str, source: &str) {
 }
 
 /// The source of this id or uid with its row, as the Directory has it now.
-pub(crate) async fn read(env: &JsValue, org: &str, key: &str) -> Result<Option<SourceRow>, String> {
+pub(crate) async fn read(env: &JsValue, org: &str, key: &str) -> Result<Option<SourceRow>, CallError> {
     let call = Call { op: Op::SourceGet.name().to_owned(), params: vec![key.to_owned()], ..Call::default() };
     let reply = directory::ask(env, org, &call).await?;
     match reply.status {
-        200 => frame::decode(&reply.body).map(Some),
+        200 => frame::decode(&reply.body).map(Some).map_err(CallError::from),
         404 => Ok(None),
-        status => Err(format!("the Directory answered {status}")),
+        status => Err(format!("the Directory answered {status}").into()),
     }
 }
 
@@ -148,7 +149,7 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
             let sampled = known.seen.borrow_mut().sampler.take(now());
             if let Some(skipped) = sampled {
                 let kept = definition.rejected(&request, &reason, skipped, now());
-                if let Err(error) = at.call("rejected", &frame::encode(&kept)).await {
+                if let Err(error) = at.call("rejected", &frame::encode(&kept), Repeat::Never).await {
                     console_error!("{}: a rejected request was not kept: {error}", token.source);
                 }
             }
@@ -193,7 +194,7 @@ async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<K
             console_error!("{}: believed a little longer: {error}", token.source);
             return Ok(known);
         }
-        (Err(error), None) => return Err(error),
+        (Err(error), None) => return Err(error.into()),
     };
     let definition = row.and_then(|row| {
         let opened = Definition::new(row, &deployment.vault, deployment.dedup_window_ms);
@@ -201,12 +202,7 @@ async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<K
     });
     let seen = before.map(|known| known.seen).unwrap_or_default();
     let known = Known { definition, until: now().saturating_add(BELIEF_MS), seen };
-    SOURCES.with_borrow_mut(|all| {
-        if all.len() >= REMEMBERED {
-            all.clear();
-        }
-        all.insert(place, known.clone());
-    });
+    SOURCES.with_borrow_mut(|all| all.insert(place, known.clone()));
     Ok(known)
 }
 
@@ -284,18 +280,21 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(crate) async fn call(&self, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
-        js::call(self.env, "APP", &format!("{}/{}", self.org, self.source), op, frame).await
+    pub(crate) async fn call(&self, op: &str, frame: &[u8], repeat: Repeat) -> Result<Vec<u8>, CallError> {
+        js::ask(self.env, "APP", &format!("{}/{}", self.org, self.source), op, frame, repeat).await
     }
 
-    /// Stores the events of one request: all, or none.
+    /// Stores the events of one request: all, or none. By their nonces they are stored once, whatever has to be repeated.
     pub(crate) async fn store(
         &self,
         mut events: Vec<NewMessage>,
         rejected: Option<String>,
-    ) -> Result<Vec<Accepted>, String> {
+    ) -> Result<Vec<Accepted>, CallError> {
         if events.is_empty() {
             return Ok(Vec::new());
+        }
+        for event in &mut events {
+            event.nonce = Some(Random.number());
         }
         let one = if events.len() == 1 && rejected.is_none() { events.pop() } else { None };
         let (op, frame) = match &one {
@@ -307,7 +306,7 @@ impl Place<'_> {
                 // The object has not heard of itself yet: the Directory tells it whenever it is asked.
                 read(self.env, self.org, self.source).await?;
             }
-            let answer = self.call(op, &frame).await?;
+            let answer = self.call(op, &frame, Repeat::Safe).await?;
             let answers = match &one {
                 Some(_) => vec![frame::decode(&answer)?],
                 None => frame::decode::<Ingested>(&answer)?.answers,
@@ -316,7 +315,7 @@ impl Place<'_> {
                 return Ok(answers);
             }
         }
-        Err(format!("{} does not know that it exists", self.source))
+        Err(format!("{} does not know that it exists", self.source).into())
     }
 
     /// Makes a text that the provider sent the source's secret, unless it has one by now.

@@ -1,13 +1,17 @@
 //! Bindings to the platform that the `worker` crate does not have, or that are too costly through it for what
 //! happens with every message.
 
+use crate::settings;
 use js_sys::{Array, JsString, Promise, Reflect, Uint8Array};
 use std::cell::{OnceCell, RefCell};
+use std::fmt;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use weir_core::encoding;
 use weir_core::endpoint::{AttemptOutcome, Failure};
+use weir_core::error::{ApiError, Trouble};
 use weir_core::rng::Entropy;
+use weir_core::settings::Location;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
@@ -19,7 +23,10 @@ extern "C" {
         op: &str,
         frame: &[u8],
         depth: u32,
+        again: u32,
     ) -> Promise;
+    #[wasm_bindgen(js_name = locate)]
+    fn locate_js(jurisdiction: Option<String>, hint: Option<String>);
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerBytes)]
@@ -65,6 +72,8 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, js_name = getAlarm)]
     pub(crate) fn get_alarm(this: &Storage) -> Promise;
+    #[wasm_bindgen(method, catch, js_name = deleteAll)]
+    pub(crate) fn delete_all(this: &Storage) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method)]
     pub(crate) fn sync(this: &Storage) -> Promise;
     #[wasm_bindgen(method, catch, js_name = setAlarm)]
@@ -117,7 +126,85 @@ pub(crate) async fn call(
     op: &str,
     frame: &[u8],
 ) -> Result<Vec<u8>, String> {
-    answer_of(begin_call(env, binding, name, op, frame)?).await
+    answer_of(begin_call(env, binding, name, op, frame, Repeat::Never)?).await
+}
+
+/// Whether a call may be made again where the platform says that its object was restarted or moved meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It may have been done, and must not be done twice.
+    Never,
+    /// Twice comes to the same as once.
+    Safe,
+}
+
+impl From<bool> for Repeat {
+    fn from(safe: bool) -> Self {
+        if safe { Self::Safe } else { Self::Never }
+    }
+}
+
+/// How often a call is made again that may be.
+const AGAIN: u32 = 2;
+
+/// A call of an object that was not answered, or with an error.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    trouble: Trouble,
+    text: String,
+}
+
+impl CallError {
+    /// What the platform says of it.
+    pub(crate) fn of(error: &JsValue) -> Self {
+        let says =
+            |name: &str| Reflect::get(error, &JsValue::from_str(name)).is_ok_and(|value| value.is_truthy());
+        let text = text_of(error);
+        Self { trouble: if says("overloaded") { Trouble::Overloaded } else { Trouble::of(&text) }, text }
+    }
+}
+
+impl From<String> for CallError {
+    fn from(text: String) -> Self {
+        Self { trouble: Trouble::Failed, text }
+    }
+}
+
+impl From<CallError> for String {
+    fn from(error: CallError) -> Self {
+        error.text
+    }
+}
+
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        ApiError::Unavailable(error.trouble, error.text)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Calls an object for the Worker: again where that is safe and the platform says that it may help.
+pub(crate) async fn ask(
+    env: &JsValue,
+    binding: &str,
+    name: &str,
+    op: &str,
+    frame: &[u8],
+    repeat: Repeat,
+) -> Result<Vec<u8>, CallError> {
+    let called = begin_call(env, binding, name, op, frame, repeat)?;
+    let answer = JsFuture::from(called).await.map_err(|e| CallError::of(&e))?;
+    Ok(Uint8Array::new(&answer).to_vec())
+}
+
+/// Sets where all objects are that are called from now on.
+pub(crate) fn locate(location: &Location) {
+    locate_js(location.jurisdiction.map(str::to_owned), location.hint.map(str::to_owned));
 }
 
 /// The same, without waiting: a promise of the answer's bytes.
@@ -127,8 +214,9 @@ pub(crate) fn begin_call(
     name: &str,
     op: &str,
     frame: &[u8],
+    repeat: Repeat,
 ) -> Result<Promise, String> {
-    begin_call_at(WORKER_DEPTH, env, binding, name, op, frame)
+    begin_call_at(WORKER_DEPTH, env, binding, name, op, frame, repeat)
 }
 
 /// The same at this depth, for calls from objects.
@@ -139,9 +227,12 @@ pub(crate) fn begin_call_at(
     name: &str,
     op: &str,
     frame: &[u8],
+    repeat: Repeat,
 ) -> Result<Promise, String> {
+    settings::of(env)?; // sets where the objects are
     let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
-    Ok(call_object(&namespace, binding, name, op, frame, depth))
+    let again = if repeat == Repeat::Safe { AGAIN } else { 0 };
+    Ok(call_object(&namespace, binding, name, op, frame, depth, again))
 }
 
 /// The answer to a call that was begun.

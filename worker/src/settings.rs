@@ -34,6 +34,7 @@ pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
         let mut deployment = Deployment::new(settings);
         deployment.policy.spell = Some(js::spelled);
         unicode::install(js::nfkd);
+        js::locate(&deployment.location);
         Ok(known.insert(Rc::new(deployment)).clone())
     })
 }

@@ -33,7 +33,10 @@ fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
     if let Some(name) = vars.keys().find(|name| !NAMES.contains(&name.as_str())) {
         return Err(format!("There is no setting `{name}`; the settings are {}.", NAMES.join(", ")));
     }
-    Settings::from_vars(|name| vars.get(name).cloned()).map_err(|error| error.to_string())?;
+    let settings = Settings::from_vars(|name| vars.get(name).cloned()).map_err(|error| error.to_string())?;
+    if settings.location.jurisdiction.is_some() {
+        return Err("Only Cloudflare has jurisdictions: leave JURISDICTION out here.".to_owned());
+    }
     Ok(())
 }
 
@@ -72,6 +75,9 @@ mod tests {
         };
         assert_eq!(error("MAX_IN_FLIGHT", "8"), "");
         assert!(error("MAX_IN_FLIGHT", "many").contains("MAX_IN_FLIGHT"));
+        assert!(error("JURISDICTION", "mars").contains("eu, us or fedramp"));
+        assert!(error("JURISDICTION", "eu").contains("Only Cloudflare"));
+        assert_eq!(error("LOCATION_HINT", "weur"), "");
         assert!(error("MAX_INFLIGHT", "8").starts_with("There is no setting `MAX_INFLIGHT`"));
     }
 }

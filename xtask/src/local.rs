@@ -110,7 +110,11 @@ pub struct Options {
 impl Options {
     /// A gateway with its data in `data`, on a free port, that may deliver to receivers on this machine.
     pub fn new(data: impl Into<PathBuf>) -> Self {
-        let vars = [("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"), ("MAX_IN_FLIGHT", "32")];
+        let vars = [
+            ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+            ("ALLOW_IP_ADDRESSES", "true"),
+            ("MAX_IN_FLIGHT", "32"),
+        ];
         Self {
             data: data.into(),
             port: 0,

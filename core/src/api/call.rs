@@ -29,6 +29,10 @@ pub struct Call {
     /// The feature flags of an application's token.
     #[n(5)]
     pub feature_flags: Option<Vec<String>>,
+    /// The uid by which the caller named the application, if it did: an App object answers with status 0 where it is not
+    /// (any more) its own.
+    #[n(6)]
+    pub app_uid: Option<String>,
 }
 
 /// An object's answer to a [`Call`].
@@ -46,6 +50,9 @@ pub struct Reply {
     /// What the body is, where it is not JSON.
     #[n(3)]
     pub content_type: Option<String>,
+    /// How many seconds to wait before the request is sent again.
+    #[n(4)]
+    pub retry_after: Option<u32>,
 }
 
 impl Reply {
@@ -77,6 +84,11 @@ impl Reply {
         }
     }
 
+    /// Why it was not done, where that is no fault of the caller's.
+    pub fn failure(&self) -> Option<&str> {
+        self.log.as_deref().filter(|_| self.status >= 500)
+    }
+
     /// A reply without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, ..Self::default() }
@@ -86,11 +98,12 @@ impl Reply {
 impl From<ApiError> for Reply {
     fn from(error: ApiError) -> Self {
         let (status, body) = (error.http_status(), error.body().into_bytes());
-        let log = match error {
-            ApiError::Internal(text) => Some(text),
-            _ => None,
+        let (log, retry_after) = match error {
+            ApiError::Internal(text) => (Some(text), None),
+            ApiError::Unavailable(trouble, text) => (Some(text), trouble.retry_after()),
+            _ => (None, None),
         };
-        Self { status, body, log, content_type: None }
+        Self { status, body, log, content_type: None, retry_after }
     }
 }
 
@@ -123,6 +136,7 @@ mod tests {
             body: vec![0, 255],
             app_scope: true,
             feature_flags: Some(vec!["beta".to_owned()]),
+            app_uid: Some("u".to_owned()),
         };
         assert_eq!(from_bytes::<Call>(&to_bytes(&call)).expect("a call"), call);
         let reply = Reply::json(201, &serde_json::json!({"a": 1}));
@@ -134,7 +148,14 @@ mod tests {
     fn a_message_with_more_fields_or_without_the_optional_ones_is_read() {
         let mut longer = Vec::new();
         minicbor::encode(
-            (204u16, minicbor::bytes::ByteVec::from(vec![]), None::<String>, None::<String>, 7u8),
+            (
+                204u16,
+                minicbor::bytes::ByteVec::from(vec![]),
+                None::<String>,
+                None::<String>,
+                None::<u32>,
+                7u8,
+            ),
             &mut longer,
         )
         .expect("encodes");

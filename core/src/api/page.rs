@@ -5,15 +5,20 @@
 //! last. Because a place in the list is a key and not a count, items that are added or deleted meanwhile
 //! move nothing.
 
+use super::call::Reply;
 use super::query::Query;
 use crate::error::ApiError;
 use crate::id;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// The number of items when the caller names none.
 pub const DEFAULT_LIMIT: u16 = 50;
 /// The most items of one page.
 pub const MAX_LIMIT: u16 = 250;
+
+/// A page ends with the item that takes it over so many bytes, however many were asked for: the caller goes on from there.
+pub const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// At most so many rows are looked at for one page with filters; it then ends early and says where to go on.
 pub const LOOK_MAX: usize = 4096;
@@ -157,15 +162,84 @@ impl Page {
     }
 }
 
+/// Rows in the order in which a page is read, one more than it has where there are more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// The last row looked at, where the search ended before the page was full.
+    pub stopped: Option<String>,
+}
+
+impl<T> From<Vec<T>> for Rows<T> {
+    fn from(rows: Vec<T>) -> Self {
+        Self { rows, stopped: None }
+    }
+}
+
 impl Page {
-    /// Makes the page of those rows that `keeps` lets through. `read` gives up to so many rows beyond a key, in the
+    /// Writes the items of a page, one after the other, until there are enough, or enough bytes of them. What `write`
+    /// gives nothing for is passed over.
+    pub fn fill<T, E>(
+        &self,
+        found: impl Into<Rows<T>>,
+        key: impl Fn(&T) -> &str,
+        mut write: impl FnMut(&T) -> Result<Option<Box<RawValue>>, E>,
+    ) -> Result<ListOut<Box<RawValue>>, E> {
+        let Rows { rows, mut stopped } = found.into();
+        let (mut data, mut bytes) = (Vec::new(), 0usize);
+        let (mut first, mut last) = (None, None);
+        for row in rows.iter().take(self.limit()) {
+            if bytes >= MAX_BYTES {
+                stopped.clone_from(&last);
+                break;
+            }
+            if let Some(item) = write(row)? {
+                bytes = bytes.saturating_add(item.get().len());
+                data.push(item);
+            }
+            last = Some(key(row).to_owned());
+            first = first.or_else(|| last.clone());
+        }
+        let done = stopped.is_none() && rows.len() <= self.limit();
+        let last = stopped.or(last);
+        let back = |key: Option<String>| key.map(|key| format!("-{key}"));
+        let (iterator, prev_iterator) = if self.backwards {
+            data.reverse();
+            (first, back(last))
+        } else {
+            (last, back(first))
+        };
+        Ok(ListOut { data, iterator, prev_iterator, done })
+    }
+
+    /// The whole answer of rows that are written as they are.
+    pub fn answer<T: Serialize>(
+        &self,
+        found: impl Into<Rows<T>>,
+        key: impl Fn(&T) -> &str,
+    ) -> Result<Reply, ApiError> {
+        self.answer_with(found, key, |row| Ok(Some(raw(row)?)))
+    }
+
+    /// The whole answer, with the items that `write` makes of the rows.
+    pub fn answer_with<T>(
+        &self,
+        found: impl Into<Rows<T>>,
+        key: impl Fn(&T) -> &str,
+        write: impl FnMut(&T) -> Result<Option<Box<RawValue>>, ApiError>,
+    ) -> Result<Reply, ApiError> {
+        Ok(Reply::json(200, &self.fill(found, key, write)?))
+    }
+
+    /// Finds those rows that `keeps` lets through. `read` gives up to so many rows beyond a key, in the
     /// order in which the page is read.
     pub fn gather<T, E>(
         &self,
         mut read: impl FnMut(&str, i64) -> Result<Vec<T>, E>,
         key: impl Fn(&T) -> &str,
         keeps: impl Fn(&T) -> bool,
-    ) -> Result<ListOut<T>, E> {
+    ) -> Result<Rows<T>, E> {
         let wanted = self.limit().saturating_add(1);
         let (mut at, mut step) = (self.from().to_owned(), self.probe());
         let (mut found, mut looked) = (Vec::new(), 0usize);
@@ -187,26 +261,13 @@ impl Page {
             }
             step = step.max(STEP);
         };
-        Ok(self.finish_at(found, key, stopped))
+        Ok(Rows { rows: found, stopped })
     }
+}
 
-    /// As [`Page::finish`], for a page that may have ended before it was full, because enough rows were looked at: it leads to
-    /// the last of them, from where the caller goes on.
-    pub fn finish_at<T>(
-        &self,
-        rows: Vec<T>,
-        key: impl Fn(&T) -> &str,
-        stopped: Option<String>,
-    ) -> ListOut<T> {
-        let page = self.finish(rows, key);
-        match stopped {
-            None => page,
-            Some(at) if self.backwards => {
-                ListOut { prev_iterator: Some(format!("-{at}")), done: false, ..page }
-            }
-            Some(at) => ListOut { iterator: Some(at), done: false, ..page },
-        }
-    }
+/// An item, as it is answered.
+pub fn raw(item: &impl Serialize) -> Result<Box<RawValue>, ApiError> {
+    to_raw_value(item).map_err(|error| ApiError::Internal(format!("an item could not be written: {error}")))
 }
 
 impl<T> ListOut<T> {
@@ -241,6 +302,69 @@ mod tests {
             keys.iter().rev().filter(|k| k.as_str() < page.from()).take(take).cloned().collect()
         };
         page.finish(rows, |key| key)
+    }
+
+    /// The page of keys, read as texts.
+    fn written(
+        page: &Page,
+        found: impl Into<Rows<String>>,
+        write: impl Fn(&str) -> Box<RawValue>,
+    ) -> ListOut<String> {
+        let out = page.fill(found, |key| key, |key| Ok::<_, ()>(Some(write(key)))).expect("a page");
+        out.map(|item| {
+            serde_json::from_str::<Vec<String>>(item.get()).map_or_else(
+                |_| serde_json::from_str(item.get()).expect("a text"),
+                |mut texts| texts.remove(0),
+            )
+        })
+    }
+
+    #[test]
+    fn a_page_ends_by_bytes_and_leads_on_in_both_directions() {
+        let keys: BTreeSet<String> = (0..9).map(|n| format!("n{n}")).collect();
+        let large = |key: &str| to_raw_value(&[key, &"x".repeat(MAX_BYTES / 2)]).expect("written");
+        for (order, backwards) in
+            [("ascending", false), ("descending", false), ("ascending", true), ("descending", true)]
+        {
+            let mut iterator = match (backwards, order) {
+                (false, _) => String::new(),
+                (true, "ascending") => "-z".to_owned(),
+                (true, _) => "-a".to_owned(),
+            };
+            let mut seen = Vec::new();
+            for pages in 0.. {
+                let page = page(&format!("limit=4&order={order}&iterator={iterator}")).expect("a page");
+                let take = usize::try_from(page.probe()).expect("small");
+                let rows: Vec<String> = if page.reads_ascending() {
+                    keys.iter().filter(|key| key.as_str() > page.from()).take(take).cloned().collect()
+                } else {
+                    keys.iter().rev().filter(|key| key.as_str() < page.from()).take(take).cloned().collect()
+                };
+                let mut out = written(&page, rows, large);
+                assert!((1..=2).contains(&out.data.len()), "two of half the size fill a page");
+                if backwards {
+                    out.data.reverse();
+                }
+                seen.extend(out.data);
+                match if backwards { out.prev_iterator } else { out.iterator } {
+                    Some(next) if !out.done => iterator = next,
+                    _ => break,
+                }
+                assert!(pages < 9);
+            }
+            let unique: BTreeSet<String> = seen.iter().cloned().collect();
+            assert_eq!((&unique, seen.len()), (&keys, keys.len()), "{order} {backwards}: {seen:?}");
+        }
+        let page = page("limit=4").expect("a page");
+        let huge = |key: &str| to_raw_value(&[key, &"x".repeat(3 * MAX_BYTES)]).expect("written");
+        let out = written(&page, vec!["a".to_owned(), "b".to_owned()], huge);
+        assert_eq!(
+            (out.data.join(""), out.done, out.iterator.as_deref()),
+            ("a".into(), false, Some("a")),
+            "one at least"
+        );
+        let out = written(&page, vec!["a".to_owned()], huge);
+        assert!(out.done, "nothing was left out");
     }
 
     #[test]
@@ -319,7 +443,8 @@ mod tests {
                     looked += rows.len();
                     Ok::<_, ()>(rows)
                 };
-                let out = page.gather(&mut read, |key| key, |key| key.ends_with("5000")).expect("a page");
+                let rows = page.gather(&mut read, |key| key, |key| key.ends_with("5000")).expect("rows");
+                let out = written(&page, rows, |key| to_raw_value(key).expect("written"));
                 assert!(looked <= LOOK_MAX + 64, "{looked}");
                 pages += 1;
                 found.extend(out.data);

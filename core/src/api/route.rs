@@ -202,6 +202,7 @@ operations! {
         Logout "auth.logout" Any Worker: POST "auth/logout";
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
         SettingsGet "settings.get" Org Worker: GET "settings";
+        TenantErase "tenant.erase" Org Worker: DELETE "tenant";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
 
         PresetList "preset.list" Any Worker: GET "preset";
@@ -322,6 +323,31 @@ impl Route {
 }
 
 impl Op {
+    /// Whether it comes to the same when it is asked twice, so that it may be asked again where the answer to the first
+    /// time was lost. (A message may, too: its nonce tells.)
+    pub fn may_repeat(self) -> bool {
+        !matches!(
+            self,
+            Op::AppCreate
+                | Op::EventTypeCreate
+                | Op::EndpointCreate
+                | Op::SecretRotate
+                | Op::SourceCreate
+                | Op::SourceUpdate
+                | Op::SourceRotate
+                | Op::OperationalCreate
+                | Op::OperationalSecretRotate
+                | Op::Recover
+                | Op::ReplayMissing
+                | Op::BulkReplay
+                | Op::ExpungeAll
+                | Op::Resend
+                | Op::SendExample
+                | Op::UsageApps
+                | Op::UsageEventTypes
+        )
+    }
+
     /// Whether what an application answers, a source answers too, below its own path. Messages come in at its URL only.
     pub fn is_of_sources(self) -> bool {
         !matches!(self, Op::MessageCreate | Op::SendExample | Op::Precheck)

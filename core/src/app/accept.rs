@@ -150,6 +150,9 @@ impl<S: Sql> App<S> {
         if self.is_operational() && !self.is_wanted(&message.event_type) {
             return Ok(Accepted::Unknown);
         }
+        if let Some(answer) = self.recent.answered(message.nonce) {
+            return Ok(answer);
+        }
         if let Some(key) = &message.idempotency_key {
             let hash = message.body_hash.as_ref();
             if let Some(answer) = group.answered_before(key, hash) {
@@ -173,7 +176,14 @@ impl<S: Sql> App<S> {
         {
             return Ok(Accepted::EventIdTaken);
         }
-        let id = self.message_ids.next(now, rng);
+        let id = match message.nonce {
+            Some(nonce) => {
+                let id = self.message_ids.next_with(now, rng, nonce);
+                self.recent.note(now, nonce, &id);
+                id
+            }
+            None => self.message_ids.next(now, rng),
+        };
         let stored = Accepted::Stored { id: id.clone(), at: now, replayed: false };
         group.stored.push((id, message));
         Ok(stored)
@@ -266,6 +276,10 @@ impl<S: Sql> App<S> {
     /// Payloads for deliveries that are due again.
     pub fn payloads(&self, ask: &PayloadsAsk) -> Result<Payloads, SqlError> {
         let mut answer = Payloads { found: Vec::new(), gone: Vec::new(), headers: None };
+        if !self.exists(None) {
+            answer.gone.clone_from(&ask.ids);
+            return Ok(answer);
+        }
         let mut bytes: usize = 0;
         for id in &ask.ids {
             if bytes >= PAYLOADS_MAX_BYTES {

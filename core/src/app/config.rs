@@ -145,16 +145,20 @@ impl<S: Sql> App<S> {
         )
     }
 
-    /// Deletes an endpoint: nothing is offered any more, what waits is dropped, its attempts stay readable.
+    /// Deletes an endpoint: nothing is offered any more, what waits is dropped, its configuration is forgotten. An attempt
+    /// can still be looked up until it expires.
     pub(super) fn delete_endpoint(&mut self, now: i64, endpoint_id: &str) -> Result<(), SqlError> {
+        let over = self.over(now);
         let Some(slot) = self.slots.get_mut(endpoint_id) else { return Ok(()) };
         if slot.deleted {
             return Ok(());
         }
         slot.deleted = true;
-        slot.record.content.uid = None;
-        slot.record.version = slot.record.version.saturating_add(1);
-        slot.record.updated_at = now;
+        // Of its configuration nothing is needed any more; its object gets to know this one in its place.
+        let EndpointRecord { version, created_at, .. } = slot.record;
+        let version = version.saturating_add(1);
+        slot.record = EndpointRecord { version, created_at, updated_at: now, ..EndpointRecord::default() };
+        self.purge_at = Some(self.purge_at.unwrap_or(i64::MAX).min(over));
         slot.retry_at = 0;
         slot.owes = true; // it may have reports that nobody has taken
         slot.saved_owes = true;

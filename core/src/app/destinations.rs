@@ -14,7 +14,7 @@ use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::Status;
 use crate::api::model::delivery::{AttemptedQuery, MessageEndpointOut, Standing, endpoint_message_json};
 use crate::api::model::message::with_raw;
-use crate::api::page::{Keys, ListOut, Order, Page};
+use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::filter::parse_channels;
@@ -112,9 +112,9 @@ impl<S: Sql> App<S> {
             live.rev().filter(|endpoint_id| **endpoint_id < list.at).take(ROUND).cloned().collect()
         };
         if next.is_empty() || list.asked >= ASKED_MAX {
-            let stopped = (!next.is_empty()).then_some(list.at);
-            let page = list.page.finish_at(list.found, MessageEndpointOut::id, stopped);
-            return Outcome::Reply(Reply::json(200, &page));
+            let stopped = (!next.is_empty() && list.found.len() < wanted).then_some(list.at);
+            let reply = list.page.answer(Rows { rows: list.found, stopped }, MessageEndpointOut::id);
+            return Outcome::Reply(reply.into());
         }
         let ask = frame::encode(&DeliveriesAsk { ids: vec![list.message.id.clone()] });
         let asks = next.into_iter().map(|endpoint_id| (endpoint_id, "deliveries", ask.clone())).collect();
@@ -164,16 +164,12 @@ impl<S: Sql> App<S> {
             return Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Attempted(Box::new(list)) })));
         }
         let stopped = if list.found.len() < wanted { list.scan.stopped_at() } else { None };
-        let page = page.finish_at(list.found, |(msg_id, _)| msg_id.as_str(), stopped);
-        let mut data = Vec::with_capacity(page.data.len());
-        for (msg_id, standing) in &page.data {
-            if let Some(text) = self.shown_message(msg_id, list.query.messages.with_content)? {
-                data.extend(with_raw(endpoint_message_json(&text, *standing)));
-            }
-        }
-        let page =
-            ListOut { data, iterator: page.iterator, prev_iterator: page.prev_iterator, done: page.done };
-        Ok(Outcome::Reply(Reply::json(200, &page)))
+        let write = |(msg_id, standing): &(String, Standing)| {
+            let text = self.shown_message(msg_id, list.query.messages.with_content)?;
+            Ok(text.and_then(|text| with_raw(endpoint_message_json(&text, *standing))))
+        };
+        let found = Rows { rows: list.found, stopped };
+        Ok(Outcome::Reply(page.answer_with(found, |(msg_id, _)| msg_id, write)?))
     }
 
     fn told_attempted(&self, mut list: Attempted, asked: &DeliveriesAsk, told: Deliveries) -> Handled {
@@ -255,7 +251,7 @@ impl<S: Sql> App<S> {
             Ok(Outcome::Reply(reply)) => Ok(Told::Reply(reply)),
             Ok(Outcome::Ask(plan)) => Ok(Told::Ask(plan)),
             Ok(other) => Err(SqlError(format!("an answer led to {other:?}"))),
-            Err(ApiError::Internal(text)) => Err(SqlError(text)),
+            Err(ApiError::Internal(text) | ApiError::Unavailable(_, text)) => Err(SqlError(text)),
             Err(error) => Ok(Told::Reply(error.into())),
         }
     }

@@ -29,7 +29,7 @@ impl<S: Sql> App<S> {
                     )?;
                     BulkExpungeStatus::Expunged
                 }
-                Err(ApiError::Internal(text)) => return Err(ApiError::Internal(text)),
+                Err(error @ (ApiError::Internal(_) | ApiError::Unavailable(..))) => return Err(error),
                 Err(_) => BulkExpungeStatus::NotFound,
             };
             results.insert(key.clone(), status);

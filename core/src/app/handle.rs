@@ -9,12 +9,12 @@ use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
 use crate::api::model::endpoint::{
     Breaker, EndpointAttemptStats, EndpointContent, EndpointHeadersIn, EndpointHeadersOut,
-    EndpointHeadersPatch, EndpointIn, EndpointOut, EndpointPatch, EndpointSecretRotateIn, EndpointStats,
-    EndpointUpdate, unknown_event_types,
+    EndpointHeadersPatch, EndpointIn, EndpointPatch, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
+    unknown_event_types,
 };
 use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
 use crate::api::model::task::TaskKind;
-use crate::api::page::{Keys, ListOut, Order, Page};
+use crate::api::page::{self, Keys, Order, Page, Rows, raw};
 use crate::api::query::Query;
 use crate::api::route::Op;
 use crate::error::ApiError;
@@ -26,7 +26,7 @@ use crate::rng::Entropy;
 use crate::sql::{Row, Sql, SqlError, Value};
 use crate::target;
 use serde_json::json;
-use std::collections::HashMap;
+use serde_json::value::RawValue;
 
 /// At most so many earlier secrets may still be valid.
 const MAX_OLD_SECRETS: usize = 10;
@@ -59,13 +59,49 @@ pub struct AttemptsPlan {
     pub ask: AttemptsAsk,
     query: AttemptQuery,
     one: bool,
+    /// What was told so far.
+    rows: Vec<AttemptRow>,
+    /// The place up to which everybody has told all there is, where somebody stopped.
+    stopped: Option<String>,
 }
+
+/// So many endpoints are asked for attempts at once.
+const ATTEMPTS_ROUND: usize = 16;
+/// The least that each of them may answer, in bytes.
+const ATTEMPTS_LEAST: usize = 128 * 1024;
 
 impl AttemptsPlan {
     /// How to answer with attempts that are there already.
     pub(super) fn of(query: AttemptQuery) -> Self {
-        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None };
-        Self { endpoints: Vec::new(), ask, query, one: false }
+        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None, bytes: None };
+        Self { endpoints: Vec::new(), ask, query, one: false, rows: Vec::new(), stopped: None }
+    }
+
+    /// Whom to ask next, at once; nobody where enough is known. Their answers go to [`AttemptsPlan::add`].
+    pub fn next_round(&mut self) -> Vec<String> {
+        if self.one && !self.rows.is_empty() {
+            self.endpoints.clear();
+        }
+        let count = self.endpoints.len().min(ATTEMPTS_ROUND);
+        self.endpoints.drain(..count).collect()
+    }
+
+    /// Adds what an endpoint told: no more is kept than the page needs.
+    pub fn add(&mut self, told: Attempts) {
+        let ascending = self.query.page.reads_ascending();
+        self.rows.extend(told.rows);
+        if let Some(stopped) = told.stopped_at {
+            let nearer = |before: &String| if ascending { stopped < *before } else { stopped > *before };
+            if self.stopped.as_ref().is_none_or(nearer) {
+                self.stopped = Some(stopped);
+            }
+        }
+        // Beyond the place where one of them stopped, others know more than it has told.
+        if let Some(stopped) = &self.stopped {
+            self.rows.retain(|row| if ascending { row.id <= *stopped } else { row.id >= *stopped });
+        }
+        self.rows.sort_unstable_by(|a, b| if ascending { a.id.cmp(&b.id) } else { b.id.cmp(&a.id) });
+        self.rows.truncate(usize::try_from(self.query.page.probe()).unwrap_or(usize::MAX));
     }
 }
 
@@ -137,7 +173,7 @@ impl<S: Sql> App<S> {
         rng: &mut impl Entropy,
         call: &Call,
     ) -> Result<Option<Outcome>, SqlError> {
-        if !self.exists(None) {
+        if !self.exists(call.app_uid.as_deref()) {
             return Ok(None);
         }
         match self.dispatch(now, rng, call) {
@@ -147,7 +183,7 @@ impl<S: Sql> App<S> {
                 Ok(Some(Outcome::Resend(plan)))
             }
             Ok(outcome) => Ok(Some(outcome)),
-            Err(ApiError::Internal(text)) => Err(SqlError(text)),
+            Err(ApiError::Internal(text) | ApiError::Unavailable(_, text)) => Err(SqlError(text)),
             Err(error) => Ok(Some(Outcome::Reply(error.into()))),
         }
     }
@@ -224,7 +260,7 @@ impl<S: Sql> App<S> {
                 let in_path = call.params.get(1);
                 let endpoints = match in_path.or(query.endpoint_id.as_ref()) {
                     Some(key) => vec![self.endpoint(key)?.0.to_owned()],
-                    None => self.slots.keys().cloned().collect(),
+                    None => self.live_endpoints(),
                 };
                 // Tags are the message's: all of its attempts have the tag, or none.
                 let has_tag = match &query.tag {
@@ -240,7 +276,10 @@ impl<S: Sql> App<S> {
                     return Err(ApiError::not_found("Attempt"));
                 }
                 let query = AttemptQuery::parse("")?;
-                let endpoints = self.slots.keys().cloned().collect();
+                // One that was made at an endpoint which is deleted can still be looked up.
+                let deleted = self.slots.iter().filter(|(_, slot)| slot.deleted);
+                let deleted = deleted.map(|(endpoint_id, _)| endpoint_id.clone());
+                let endpoints = self.live_endpoints().into_iter().chain(deleted).collect();
                 Ok(plan(endpoints, "", query, Some(msg_id), Some(param(1).to_owned())))
             }
             Some(Op::Resend) => self.resend(param(0), param(1)),
@@ -269,6 +308,12 @@ impl<S: Sql> App<S> {
     }
 
     // Endpoints.
+
+    /// The ids of all endpoints that are not deleted.
+    pub(super) fn live_endpoints(&self) -> Vec<String> {
+        let live = self.slots.iter().filter(|(_, slot)| !slot.deleted);
+        live.map(|(endpoint_id, _)| endpoint_id.clone()).collect()
+    }
 
     /// The endpoint with this id or uid.
     pub(super) fn endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
@@ -484,15 +529,14 @@ impl<S: Sql> App<S> {
             .slots
             .iter()
             .filter(|(_, slot)| !slot.deleted && wanted_metadata.iter().all(|pair| has(slot, pair)));
-        let out = |(endpoint_id, slot): (&String, &Slot)| slot.record.out(endpoint_id);
         let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
-        let rows: Vec<EndpointOut> = if page.reads_ascending() {
-            live.filter(|(endpoint_id, _)| endpoint_id.as_str() > page.from()).take(wanted).map(out).collect()
+        let rows: Vec<(&String, &Slot)> = if page.reads_ascending() {
+            live.filter(|(endpoint_id, _)| endpoint_id.as_str() > page.from()).take(wanted).collect()
         } else {
-            let below = live.rev().filter(|(endpoint_id, _)| endpoint_id.as_str() < page.from());
-            below.take(wanted).map(out).collect()
+            live.rev().filter(|(endpoint_id, _)| endpoint_id.as_str() < page.from()).take(wanted).collect()
         };
-        Ok(Outcome::Reply(Reply::json(200, &page.finish(rows, EndpointOut::id))))
+        let write = |(endpoint_id, slot): &(&String, &Slot)| raw(&slot.record.out(endpoint_id)).map(Some);
+        Ok(Outcome::Reply(page.answer_with(rows, |(endpoint_id, _)| endpoint_id, write)?))
     }
 
     fn stats(&self, now: i64, key: &str, call: &Call, attempts_only: bool) -> Handled {
@@ -570,54 +614,31 @@ impl<S: Sql> App<S> {
             }
             stopped = if found.len() < wanted { scan.stopped_at() } else { None };
         }
-        let page = query.page.finish_at(found, |id| id.as_str(), stopped);
-        let mut data = Vec::with_capacity(page.data.len());
-        for id in &page.data {
-            if let Some(text) = self.shown_message(id, query.with_content)? {
-                data.extend(with_raw(text));
-            }
-        }
-        let page =
-            ListOut { data, iterator: page.iterator, prev_iterator: page.prev_iterator, done: page.done };
-        Ok(Outcome::Reply(Reply::json(200, &page)))
+        let write = |id: &String| Ok(self.shown_message(id, query.with_content)?.and_then(with_raw));
+        let reply = query.page.answer_with(Rows { rows: found, stopped }, |id| id, write)?;
+        Ok(Outcome::Reply(reply))
     }
 
     // Attempts.
 
     /// Answers with the attempts that the endpoints told.
-    pub fn attempts_reply(&self, plan: AttemptsPlan, told: Vec<Attempts>) -> Result<Reply, SqlError> {
-        let stopped = told.iter().find_map(|attempts| attempts.stopped_at.clone());
-        let mut rows: Vec<AttemptRow> = told.into_iter().flat_map(|attempts| attempts.rows).collect();
-        if plan.one {
+    pub fn attempts_reply(&self, plan: AttemptsPlan) -> Result<Reply, SqlError> {
+        let AttemptsPlan { query, one, rows, stopped, .. } = plan;
+        if one {
             return match rows.into_iter().next() {
-                Some(row) => Ok(Reply::json(200, &attempt_out(row, plan.query.with_content, None))),
+                Some(row) => Ok(Reply::json(200, &attempt_out(row, query.with_content, None))),
                 None => Ok(ApiError::not_found("Attempt").into()),
             };
         }
-        let page = plan.query.page;
-        rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        if !page.reads_ascending() {
-            rows.reverse();
-        }
-        rows.truncate(usize::try_from(page.probe()).unwrap_or(usize::MAX));
-        let mut messages: HashMap<String, String> = HashMap::new();
-        if plan.query.with_msg {
-            for row in &rows {
-                if !messages.contains_key(&row.msg_id)
-                    && let Some(text) = self.shown_message(&row.msg_id, plan.query.with_content)?
-                {
-                    messages.insert(row.msg_id.clone(), text);
-                }
-            }
-        }
-        let rows = rows
-            .into_iter()
-            .map(|row| {
-                let msg = messages.get(&row.msg_id).cloned();
-                attempt_out(row, plan.query.with_content, msg)
-            })
-            .collect();
-        Ok(Reply::json(200, &page.finish_at(rows, MessageAttemptOut::id, stopped)))
+        let stopped = stopped.filter(|_| rows.len() <= query.page.limit());
+        let write = |row: &AttemptRow| -> Result<Option<Box<RawValue>>, SqlError> {
+            let msg =
+                if query.with_msg { self.shown_message(&row.msg_id, query.with_content)? } else { None };
+            let out = attempt_out(row.clone(), query.with_content, msg);
+            raw(&out).map(Some).map_err(|error| SqlError(error.to_string()))
+        };
+        let list = query.page.fill(Rows { rows, stopped }, |row| &row.id, write)?;
+        Ok(Reply::json(200, &list))
     }
 
     fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
@@ -655,8 +676,11 @@ fn plan(
     attempt_id: Option<String>,
 ) -> Outcome {
     let one = attempt_id.is_some();
-    let ask = AttemptsAsk { query: raw.to_owned(), msg_id, attempt_id };
-    Outcome::Attempts(Box::new(AttemptsPlan { endpoints, ask, query, one }))
+    let share = page::MAX_BYTES.checked_div(endpoints.len()).unwrap_or(page::MAX_BYTES).max(ATTEMPTS_LEAST);
+    let bytes = u32::try_from(share).ok();
+    let ask = AttemptsAsk { query: raw.to_owned(), msg_id, attempt_id, bytes };
+    let (rows, stopped) = (Vec::new(), None);
+    Outcome::Attempts(Box::new(AttemptsPlan { endpoints, ask, query, one, rows, stopped }))
 }
 
 fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {

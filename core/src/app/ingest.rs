@@ -17,9 +17,14 @@ impl<S: Sql> App<S> {
         ask: IngestAsk,
     ) -> Result<(Ingested, Effects), SqlError> {
         let IngestAsk { mut messages, rejected } = ask;
+        if !self.exists(None) {
+            let answers = messages.iter().map(|_| Accepted::Unknown).collect();
+            return Ok((Ingested { answers }, Effects::default()));
+        }
         // It is one request, however many events it has; and what somebody accepts by hand has come already.
         let first = messages.first().and_then(|message| message.ingest.as_ref());
-        let rate = first.and_then(|ingest| ingest.rate).filter(|_| rejected.is_none());
+        let is_repeated = messages.first().is_some_and(|first| self.recent.answered(first.nonce).is_some());
+        let rate = first.and_then(|ingest| ingest.rate).filter(|_| rejected.is_none() && !is_repeated);
         if let Some(limited) = self.limit(now, rate) {
             let answers = messages.iter().map(|_| limited.clone()).collect();
             return Ok((Ingested { answers }, Effects::default()));

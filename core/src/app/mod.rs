@@ -19,6 +19,7 @@ mod accept;
 mod config;
 mod count;
 mod destinations;
+mod erase;
 mod events;
 mod example;
 mod exhausted;
@@ -30,6 +31,7 @@ mod log;
 mod overview;
 mod plugins;
 mod purge;
+mod recent;
 mod record;
 mod rejected;
 #[cfg(test)]
@@ -93,6 +95,8 @@ pub struct Effects {
     /// Give an endpoint messages whose time has come: a `replay` call of it, with its frame; answered by
     /// [`App::scheduled_told`].
     pub scheduled: Vec<(String, Vec<u8>)>,
+    /// Have deleted endpoints' objects erase themselves; each answered by [`App::endpoint_erased`].
+    pub erase: Vec<String>,
     /// Set the durable alarm to this time.
     pub alarm: Option<i64>,
     /// Call [`App::tick`] at this time, if still awake. It replaces the timer of earlier effects.
@@ -120,6 +124,8 @@ struct Slot {
     saved_owes: bool,
     owes: bool,
     deleted: bool,
+    /// Its object is being erased.
+    erasing: bool,
     configuring: bool,
     pushing: Option<Pushing>,
     /// The endpoint said "enough" and will pull.
@@ -154,6 +160,7 @@ pub struct App<S> {
     deployment: Rc<Deployment>,
     info: Option<AppInit>,
     message_ids: Generator,
+    recent: recent::Recent,
     /// The newest message's id; empty before the first.
     last: String,
     slots: BTreeMap<String, Slot>,
@@ -172,6 +179,7 @@ pub struct App<S> {
     gate: Option<Gate>,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
+    purging: purge::Purging,
     alarm: Option<i64>,
     timer: Option<i64>,
     /// Pushes that wait for their answers.
@@ -188,6 +196,7 @@ impl<S: Sql> App<S> {
             deployment,
             info: None,
             message_ids: Generator::new(id::MESSAGE, None),
+            recent: recent::Recent::default(),
             last: String::new(),
             slots: BTreeMap::new(),
             tail: VecDeque::new(),
@@ -199,6 +208,7 @@ impl<S: Sql> App<S> {
             known_plugins: plugins::Known::default(),
             gate: None,
             purge_at: None,
+            purging: purge::Purging::default(),
             alarm,
             timer: None,
             open: fanout::Open::default(),
@@ -221,6 +231,13 @@ impl<S: Sql> App<S> {
         if let Some(mut row) = info.into_iter().next() {
             self.info = Some(frame::decode(&row.blob(0)?).map_err(SqlError)?);
         }
+        if self.is_deleted() {
+            for mut row in self.sql.query("SELECT id FROM endpoint", &[])? {
+                let slot = Slot { deleted: true, ..Slot::new(0, EndpointRecord::default(), String::new()) };
+                self.slots.insert(row.text(0)?, slot);
+            }
+            return Ok(());
+        }
         let last = self.sql.query("SELECT id FROM message ORDER BY id DESC LIMIT 1", &[])?;
         if let Some(mut row) = last.into_iter().next() {
             self.last = row.text(0)?;
@@ -238,6 +255,7 @@ impl<S: Sql> App<S> {
             slot.deleted = row.flag(4)?;
             self.slots.insert(row.text(0)?, slot);
         }
+        self.load_recent(now)?;
         self.load_events()?;
         self.load_schedule()?;
         self.load_known_plugins()?;
@@ -263,9 +281,7 @@ impl<S: Sql> App<S> {
         let deleted = init.deleted;
         self.info = Some(init);
         if deleted {
-            for endpoint_id in self.slots.keys().cloned().collect::<Vec<_>>() {
-                self.delete_endpoint(now, &endpoint_id)?;
-            }
+            self.erase_content()?;
         }
         self.settle(now, &mut effects)?;
         Ok(effects)
@@ -283,7 +299,7 @@ impl<S: Sql> App<S> {
     pub fn alarm(&mut self, now: i64) -> Result<Effects, SqlError> {
         self.alarm = None;
         let mut effects = Effects::default();
-        if self.info.is_none() {
+        if !self.exists(None) {
             return Ok(effects);
         }
         self.purge(now, &mut effects)?;
@@ -344,6 +360,9 @@ impl<S: Sql> App<S> {
 
     /// What follows every change: offer what can be offered, keep the alarm true.
     fn settle(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+        if self.is_deleted() {
+            return Ok(()); // what is left to do is the Directory's to ask for
+        }
         self.configure_all(now, effects);
         self.fan_out(now, effects)?;
         self.trim_tail();
@@ -429,6 +448,7 @@ impl Slot {
             saved_owes: false,
             owes: false,
             deleted: false,
+            erasing: false,
             configuring: false,
             pushing: None,
             enough: false,

@@ -3,7 +3,7 @@
 use super::handle::Handled;
 use super::{App, Effects, Outcome};
 use crate::api::call::{Call, Reply};
-use crate::api::page::{Keys, Order, Page};
+use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame::{self, Accepted};
@@ -46,13 +46,15 @@ impl<S: Sql> App<S> {
         let page =
             Page::from_query_ordered(&Query::parse(&call.query), Keys::Id(id::REJECTED), Order::Descending)?;
         let sql = if page.reads_ascending() {
-            "SELECT id, frame, accepted FROM rejected WHERE id > ?1 ORDER BY id LIMIT ?2"
+            "SELECT id FROM rejected WHERE id > ?1 ORDER BY id LIMIT ?2"
         } else {
-            "SELECT id, frame, accepted FROM rejected WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+            "SELECT id FROM rejected WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
         };
         let rows = self.sql.query(sql, &[Value::Text(page.from()), Value::Int(page.probe())])?;
-        let rows = rows.into_iter().map(|row| out(row, false)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Outcome::Reply(Reply::json(200, &page.finish(rows, RejectedOut::id))))
+        let ids = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+        // One after the other: a request may be large.
+        let write = |id: &String| raw(&out(self.rejected_row(id)?, false)?).map(Some);
+        Ok(Outcome::Reply(page.answer_with(ids, |id| id, write)?))
     }
 
     pub(super) fn get_rejected(&self, id: &str) -> Handled {
@@ -107,7 +109,7 @@ impl<S: Sql> App<S> {
             ApiError::status(400, "missing_payload", "The message's payload is no longer stored.")
         })?;
         let content_type = row.opt_text(1)?.unwrap_or_else(|| "application/octet-stream".to_owned());
-        Ok(Outcome::Reply(Reply { status: 200, body, log: None, content_type: Some(content_type) }))
+        Ok(Outcome::Reply(Reply { status: 200, body, content_type: Some(content_type), ..Reply::default() }))
     }
 }
 

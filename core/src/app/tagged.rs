@@ -40,8 +40,9 @@ impl<S: Sql> App<S> {
         let is_full = list.found.len() >= wanted;
         if is_full || list.ended || list.looked >= LOOK_MAX {
             let stopped_at = if is_full || list.ended { None } else { list.at };
-            let told = vec![Attempts { rows: list.found, stopped_at }];
-            let reply = self.attempts_reply(AttemptsPlan::of(list.query), told)?;
+            let mut plan = AttemptsPlan::of(list.query);
+            plan.add(Attempts { rows: list.found, stopped_at });
+            let reply = self.attempts_reply(plan)?;
             return Ok(Outcome::Reply(reply));
         }
         // The same query, page by page; of what is there twice, the last counts.
@@ -51,7 +52,7 @@ impl<S: Sql> App<S> {
             Some(at) => format!("&iterator={at}"),
         };
         let query = format!("{}&limit={MAX_LIMIT}{iterator}", list.raw);
-        let ask = frame::encode(&AttemptsAsk { query, msg_id: None, attempt_id: None });
+        let ask = frame::encode(&AttemptsAsk { query, msg_id: None, attempt_id: None, bytes: None });
         let asks = vec![(list.endpoint_id.clone(), "attempts", ask)];
         Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Tagged(Box::new(list)) })))
     }

@@ -414,8 +414,13 @@ impl<S: Sql> App<S> {
     ) -> Result<Option<Batch>, SqlError> {
         let waits_for_upto = record.kind == TaskKind::BulkReplay && record.upto.is_none();
         let (messages, upto, end) = match record.kind {
-            // It asks nobody; the last two are the Directory's.
-            TaskKind::Purge | TaskKind::AppStats | TaskKind::EventTypes => return Ok(None),
+            // It asks nobody; the others are the Directory's.
+            TaskKind::Purge
+            | TaskKind::AppStats
+            | TaskKind::EventTypes
+            | TaskKind::AppErase
+            | TaskKind::SourceErase
+            | TaskKind::TenantErase => return Ok(None),
             TaskKind::Recover => {
                 let (since, until, after) = (record.since, record.until, record.place.clone());
                 let ask = RecoverAsk { since, until, after, upto: record.upto.clone(), dry };

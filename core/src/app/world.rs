@@ -41,6 +41,10 @@ pub(super) struct World {
     pub(super) events: Vec<Event>,
     /// Whether operational events cannot be sent.
     pub(super) refuses_events: bool,
+    /// How often an endpoint was called for nothing but to see whether it is awake.
+    pub(super) pokes: usize,
+    /// Endpoints whose objects were erased.
+    pub(super) erased: Vec<String>,
 }
 
 impl World {
@@ -69,6 +73,8 @@ impl World {
             notes: Vec::new(),
             events: Vec::new(),
             refuses_events: false,
+            pokes: 0,
+            erased: Vec::new(),
         };
         let init =
             AppInit { org: "org_1".into(), app_id: app_id.into(), uid: None, version: 1, deleted: false };
@@ -160,13 +166,19 @@ impl World {
                     self.endpoint(&plan.endpoint_id, |endpoint, rng| endpoint.resend(now, rng, resend));
                 plan.reply(taken)
             }
-            Outcome::Attempts(plan) => {
-                let told = plan.endpoints.iter().map(|id| {
-                    let endpoint = self.endpoints.get(id).expect("an endpoint");
-                    endpoint.attempts(&plan.ask).expect("attempts")
-                });
-                let told = told.collect();
-                self.app.attempts_reply(*plan, told).expect("a reply")
+            Outcome::Attempts(mut plan) => {
+                loop {
+                    let round = plan.next_round();
+                    if round.is_empty() {
+                        break;
+                    }
+                    for id in &round {
+                        let endpoint = self.endpoints.get(id).expect("an endpoint");
+                        let told = endpoint.attempts(&plan.ask).expect("attempts");
+                        plan.add(told);
+                    }
+                }
+                self.app.attempts_reply(*plan).expect("a reply")
             }
             Outcome::Stats(plan) => {
                 let endpoint = self.endpoints.get(&plan.endpoint_id).expect("an endpoint");
@@ -276,7 +288,15 @@ impl World {
             let effects = self.app.configured(now, &id, Some(answer)).expect("configured");
             self.carry_out(effects);
         }
+        for id in effects.erase {
+            self.stores.remove(&id);
+            self.endpoints.remove(&id);
+            let effects = self.app.endpoint_erased(now, &id, true).expect("erased");
+            self.erased.push(id);
+            self.carry_out(effects);
+        }
         for (id, push) in effects.push {
+            self.pokes += usize::from(push.messages.is_empty());
             let answer =
                 self.pushes.then(|| self.endpoint(&id, |endpoint, rng| endpoint.push(now, rng, push)));
             let effects = self.app.pushed(now, &id, answer).expect("pushed");

@@ -4,7 +4,7 @@ use super::{ALARM_BATCH, Answer, Directory, Effect, LEASE_MS, MAX_WAIT_MS, Resol
 use crate::api::call::{Call, Reply};
 use crate::api::model::application::{ApplicationContent, ApplicationIn, ApplicationOut, ApplicationPatch};
 use crate::api::model::is_name;
-use crate::api::page::{Keys, Order, Page};
+use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::id;
@@ -33,6 +33,7 @@ pub(super) fn wait_after(tries: i64) -> i64 {
     doubled(1_000, u32::try_from(tries.saturating_add(1)).unwrap_or(0), MAX_WAIT_MS)
 }
 
+#[derive(Clone)]
 pub(super) struct App {
     id: String,
     content: ApplicationContent,
@@ -132,8 +133,8 @@ impl<S: Sql> Directory<S> {
             rows.into_iter().map(|row| Ok((row.int(9)? < DELETING, App::read(row)?))).collect()
         };
         // A tombstone is passed over.
-        let apps = page.gather(read, |(_, app)| &app.id, |(is_live, _)| *is_live);
-        Ok(Reply::json(200, &apps?.map(|(_, app)| app.out())))
+        let apps = page.gather(read, |(_, app)| &app.id, |(is_live, _)| *is_live)?;
+        page.answer_with(apps, |(_, app)| &app.id, |(_, app)| raw(&app.clone().out()).map(Some))
     }
 
     pub(super) fn get_app(&self, call: &Call) -> Result<Reply, ApiError> {
@@ -286,21 +287,16 @@ impl<S: Sql> Directory<S> {
         self.store_app(now, app, content)
     }
 
-    /// Leaves a tombstone until the App object has acknowledged; the uid is free at once.
-    pub(super) fn delete_app(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
+    /// Leaves a tombstone until the App object is erased; the uid is free at once.
+    pub(super) fn delete_app(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        call: &Call,
+    ) -> Result<Answer, ApiError> {
         let app = self.app(param(call)?)?;
-        self.bury_app(now, &app.id)?;
-        Ok(Answer { reply: Reply::empty(204), effects: vec![Effect::DeleteApp { app_id: app.id }] })
-    }
-
-    pub(super) fn bury_app(&mut self, now: i64, app_id: &str) -> Result<(), SqlError> {
-        self.sql.exec(
-            "UPDATE app SET state = 2, uid = NULL, name = '', metadata = '{}', updated_at = ?2, due_at = ?3,
-                tries = 0 WHERE id = ?1",
-            &[Value::Text(app_id), Value::Int(now), Value::Int(now.saturating_add(LEASE_MS))],
-        )?;
-        self.forget_app(app_id)?;
-        self.refresh_due()
+        let effects = self.bury_app(now, rng, &app.id)?;
+        Ok(Answer { reply: Reply::empty(204), effects })
     }
 
     /// Notes what came of an effect. Answers with when [`Directory::alarm`] must run at the latest.
@@ -339,7 +335,7 @@ impl<S: Sql> Directory<S> {
                 }
             }
             (Effect::DeleteApp { .. }, Some((DELETING, ..))) if ok => {
-                self.sql.exec("DELETE FROM app WHERE id = ?1", &[id])?;
+                self.unbury_app(now, effect.app_id())?;
             }
             (Effect::DeleteApp { .. }, Some((DELETING_TWICE, ..))) if ok => {
                 self.sql.exec(

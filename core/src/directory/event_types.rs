@@ -4,7 +4,7 @@ use super::{Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::event_type::{EventTypeContent, EventTypeIn, EventTypeOut, EventTypePatch};
 use crate::api::model::openapi::{ImportIn, ImportOut, ImportOutData, Imported};
-use crate::api::page::{Keys, Order, Page};
+use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::preset;
@@ -13,14 +13,13 @@ use serde_json::value::RawValue;
 
 const BY_NAME: &str = "SELECT name, description, archived, deprecated, schemas, feature_flags, group_name,
     created_at, updated_at FROM event_type WHERE name = ?1";
-// ?3: with their schemas.
-const ASCENDING: &str =
-    "SELECT name, description, archived, deprecated, iif(?3, schemas, NULL), feature_flags,
+// Without their schemas.
+const ASCENDING: &str = "SELECT name, description, archived, deprecated, NULL, feature_flags,
     group_name, created_at, updated_at FROM event_type WHERE name > ?1 ORDER BY name LIMIT ?2";
-const DESCENDING: &str =
-    "SELECT name, description, archived, deprecated, iif(?3, schemas, NULL), feature_flags,
+const DESCENDING: &str = "SELECT name, description, archived, deprecated, NULL, feature_flags,
     group_name, created_at, updated_at FROM event_type WHERE name < ?1 ORDER BY name DESC LIMIT ?2";
 
+#[derive(Clone)]
 struct EventType {
     name: String,
     content: EventTypeContent,
@@ -111,7 +110,7 @@ impl<S: Sql> Directory<S> {
             if !self.ready {
                 return Ok(Vec::new());
             }
-            let bounds = [Value::Text(from), Value::Int(count), Value::flag(with_content)];
+            let bounds = [Value::Text(from), Value::Int(count)];
             self.sql
                 .query(sql, &bounds)?
                 .into_iter()
@@ -121,8 +120,13 @@ impl<S: Sql> Directory<S> {
         let is_shown = |event_type: &EventType| {
             (include_archived || !event_type.content.archived) && event_type.is_visible_to(call)
         };
-        let list = page.gather(read, |event_type| &event_type.name, is_shown)?;
-        Ok(Reply::json(200, &list.map(EventType::out)))
+        let found = page.gather(read, |event_type| &event_type.name, is_shown)?;
+        // Schemas are read one after the other: each may be large.
+        let write = |event_type: &EventType| {
+            let whole = if with_content { self.find_event_type(&event_type.name)? } else { None };
+            raw(&whole.unwrap_or_else(|| event_type.clone()).out()).map(Some)
+        };
+        page.answer_with(found, |event_type| &event_type.name, write)
     }
 
     /// 201 for a new one, and for an archived one that this brings back.

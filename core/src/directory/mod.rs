@@ -11,6 +11,7 @@
 mod apps;
 mod attach;
 mod bundled;
+mod erase;
 mod event_types;
 mod plugins;
 mod schema;
@@ -20,6 +21,7 @@ mod tokens;
 mod usage;
 
 pub use bundled::Bundled;
+pub use erase::{Kept, restore};
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
 pub use sources::{STALE, source_page};
 pub use usage::{UsageApp, UsageBatch};
@@ -54,8 +56,8 @@ pub enum Effect {
         /// Rises with every change.
         version: i64,
     },
-    /// The application exists no longer: the object deletes its endpoints and all that it stores. Telling
-    /// it twice does no harm.
+    /// The application exists no longer: the object has its endpoints erased, and is then erased itself. Told until it
+    /// says that nothing is left.
     DeleteApp {
         /// `app_…`.
         app_id: String,
@@ -136,6 +138,8 @@ pub struct Directory<S> {
     ready: bool,
     app_ids: id::Generator,
     next_due: Option<i64>,
+    /// Nothing is left of a tenant that was erased: the storage is to be emptied.
+    wipe: bool,
     /// The plugins that the deployment bundles.
     bundled: Rc<[Bundled]>,
 }
@@ -145,7 +149,7 @@ impl<S: Sql> Directory<S> {
     pub fn open(sql: S, now: i64) -> Result<Self, SqlError> {
         let ready = sql::schema_version(&sql)? > 0;
         let app_ids = id::Generator::new(id::APP, None);
-        let mut directory = Self { sql, ready, app_ids, next_due: None, bundled: Rc::from([]) };
+        let mut directory = Self { sql, ready, app_ids, next_due: None, wipe: false, bundled: Rc::from([]) };
         if ready {
             sql::migrate(&directory.sql, schema::MIGRATIONS, now)?;
             directory.app_ids = id::Generator::new(id::APP, directory.newest_app()?.as_deref());
@@ -190,7 +194,8 @@ impl<S: Sql> Directory<S> {
             Some(Op::AppGet) => self.get_app(call).map(Answer::from),
             Some(Op::AppUpdate) => self.update_app(now, rng, call),
             Some(Op::AppPatch) => self.patch_app(now, call),
-            Some(Op::AppDelete) => self.delete_app(now, call),
+            Some(Op::AppDelete) => self.delete_app(now, rng, call),
+            Some(Op::TenantErase) => self.erase_tenant(now, rng),
             Some(Op::Resolve) => self.resolve(call),
             Some(Op::EventTypeList) => self.list_event_types(call).map(Answer::from),
             Some(Op::EventTypeCreate) => self.create_event_type(now, call).map(Answer::from),
@@ -223,7 +228,7 @@ impl<S: Sql> Directory<S> {
             Some(Op::SourceCreate) => self.create_source(now, rng, call),
             Some(Op::SourceGet) => self.get_source(call),
             Some(Op::SourceUpdate) => self.update_source(now, call).map(Answer::from),
-            Some(Op::SourceDelete) => self.delete_source(now, call),
+            Some(Op::SourceDelete) => self.delete_source(now, rng, call),
             Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
             Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),

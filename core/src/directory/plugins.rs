@@ -158,7 +158,7 @@ impl<S: Sql> Directory<S> {
         let own = rows.into_iter().map(read_plugin).collect::<Result<Vec<_>, _>>()?;
         let mut plugins = self.among(own, page.from(), page.reads_ascending());
         plugins.truncate(page.limit().saturating_add(1));
-        Ok(Reply::json(200, &page.finish(plugins, |plugin| &plugin.name)))
+        page.answer(plugins, |plugin| &plugin.name)
     }
 
     pub(super) fn get_plugin(&self, call: &Call) -> Result<Reply, ApiError> {
@@ -183,7 +183,7 @@ impl<S: Sql> Directory<S> {
             versions.retain(|version| version.place.as_str() < page.from());
         }
         versions.truncate(page.limit().saturating_add(1));
-        Ok(Reply::json(200, &page.finish(versions, |version| &version.place)))
+        page.answer(versions, |version| &version.place)
     }
 
     pub(super) fn get_version(&self, call: &Call) -> Result<Reply, ApiError> {

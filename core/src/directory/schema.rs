@@ -21,7 +21,8 @@ const FIRST: Migration = Migration {
             state INTEGER NOT NULL,
             version INTEGER NOT NULL,
             due_at INTEGER,
-            tries INTEGER NOT NULL
+            tries INTEGER NOT NULL,
+            erase_task TEXT                -- of a tombstone: the task that reports its erasure
         ) STRICT, WITHOUT ROWID",
         "CREATE UNIQUE INDEX app_by_uid ON app (uid) WHERE uid IS NOT NULL",
         "CREATE INDEX app_by_due ON app (due_at) WHERE due_at IS NOT NULL",

@@ -4,7 +4,7 @@
 //! That object's life is an application's, and is kept with theirs, under the source's id: no list of applications has it,
 //! and no path of theirs names it.
 
-use super::{Answer, Directory, Effect, param};
+use super::{Answer, Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
@@ -107,11 +107,21 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Deletes a source, its App object with it; its uid is free at once.
-    pub(super) fn delete_source(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn delete_source(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        call: &Call,
+    ) -> Result<Answer, ApiError> {
         let row = self.source(param(call)?)?;
+        // Overwritten first: what is only deleted stays in the file until its place is needed.
+        self.sql.exec(
+            "UPDATE source SET uid = NULL, record = zeroblob(length(record)) WHERE id = ?1",
+            &[Value::Text(&row.id)],
+        )?;
         self.sql.exec("DELETE FROM source WHERE id = ?1", &[Value::Text(&row.id)])?;
-        self.bury_app(now, &row.id)?;
-        Ok(Answer { reply: Reply::empty(204), effects: vec![Effect::DeleteApp { app_id: row.id }] })
+        let effects = self.bury_app(now, rng, &row.id)?;
+        Ok(Answer { reply: Reply::empty(204), effects })
     }
 
     fn write_source(&self, row: &SourceRow) -> Result<(), SqlError> {
@@ -134,6 +144,7 @@ pub const STALE: &str = "changed_meanwhile";
 mod tests {
     use super::*;
     use crate::api::route::Op;
+    use crate::directory::Effect;
     use crate::rng::Seeded;
     use crate::sql::memory::Memory;
     use proptest::prelude::*;

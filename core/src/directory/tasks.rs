@@ -63,7 +63,7 @@ impl<S: Sql> Directory<S> {
             query.status.as_ref().is_none_or(|status| *status == found.task.status)
                 && query.task.as_ref().is_none_or(|task| *task == found.task.task)
         };
-        Ok(Reply::json(200, &page.gather(rows, |found| &found.task.id, is_wanted)?))
+        page.answer(page.gather(rows, |found| &found.task.id, is_wanted)?, |found| &found.task.id)
     }
 
     pub(super) fn get_task(&self, call: &Call) -> Result<Reply, ApiError> {

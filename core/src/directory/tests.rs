@@ -542,7 +542,7 @@ proptest! {
     ) {
         let mut world = World::new();
         world.app("a");
-        let call = Call { op: Op::ALL[op].name().into(), params, query, body, app_scope, feature_flags: None };
+        let call = Call { op: Op::ALL[op].name().into(), params, query, body, app_scope, ..Call::default() };
         let outcome = world.outcome(&call);
         if outcome.reply.status != 204 && outcome.reply.content_type.is_none() {
             prop_assert!(serde_json::from_slice::<Json>(&outcome.reply.body).is_ok());

@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::record::prompt_limit;
 use super::stats::Totals;
 use crate::api::model::attempt::AttemptQuery;
+use crate::api::page;
 use crate::filter::parse_channels;
 use crate::frame::{AttemptRow, Attempts, AttemptsAsk, StatsAnswer, StatsAsk};
 use crate::id;
@@ -60,12 +61,13 @@ impl<S: Sql> Endpoint<S> {
         }
         // The App has read the same query before: it is well formed.
         let query = AttemptQuery::parse(&ask.query).map_err(|e| SqlError(e.to_string()))?;
-        match &ask.msg_id {
+        let attempts = match &ask.msg_id {
             Some(msg_id) => {
-                Ok(Attempts { rows: self.of_message(msg_id, &query, &endpoint_id)?, stopped_at: None })
+                Attempts { rows: self.of_message(msg_id, &query, &endpoint_id)?, stopped_at: None }
             }
-            None => self.of_all(&query, &endpoint_id),
-        }
+            None => self.of_all(&query, &endpoint_id)?,
+        };
+        Ok(within(attempts, ask.bytes))
     }
 
     fn of_message(
@@ -166,6 +168,21 @@ impl<S: Sql> Endpoint<S> {
 }
 
 /// The row, and whether it passes the query's filters.
+/// Cuts an answer after the attempt that takes it over so many bytes.
+fn within(mut attempts: Attempts, most: Option<u32>) -> Attempts {
+    let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(page::MAX_BYTES);
+    let mut bytes: usize = 0;
+    let end = attempts.rows.iter().position(|row| {
+        bytes = bytes.saturating_add(row.response.len()).saturating_add(row.url.len());
+        bytes >= most
+    });
+    if let Some(count) = end.map(|end| end.saturating_add(1)).filter(|count| *count < attempts.rows.len()) {
+        attempts.rows.truncate(count);
+        attempts.stopped_at = attempts.rows.last().map(|row| row.id.clone());
+    }
+    attempts
+}
+
 fn keep(mut row: Row, query: &AttemptQuery, endpoint_id: &str) -> Result<(AttemptRow, bool), SqlError> {
     let event_type = row.text(10)?;
     let channels = parse_channels(row.opt_text(11)?.as_deref());

@@ -10,8 +10,8 @@ use crate::id;
 use crate::sql::{Sql, SqlError, Value};
 
 const DAY_MS: i64 = 86_400_000;
-/// At most so many attempts in one step.
-const BATCH: usize = 500;
+/// At most so many attempts in one step: more than an endpoint can make in a second.
+const BATCH: usize = 4096;
 /// The next step, where there is more to forget.
 const STEP_MS: i64 = 1_000;
 /// An alarm is set for what is to be forgotten within this time.

@@ -81,6 +81,7 @@ impl World {
             alarm: _,
             timer,
             cancel_timer: _,
+            erase: _,
         } = effects;
         let opening = self.apps[a].node.on.opening;
         if let Some(at) = timer

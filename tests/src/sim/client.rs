@@ -239,7 +239,7 @@ impl World {
                 }
                 self.resolve(a);
             }
-            Accepted::Failed | Accepted::Limited { .. } => {
+            Accepted::Failed | Accepted::Full | Accepted::Limited { .. } => {
                 self.violate(Rule::Accepted, format!("app {a} answers {answer:?}"));
             }
         }

@@ -6,13 +6,13 @@ use crate::js::{Random, now};
 use crate::settings;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::auth::{
     ExpireAllIn, PortalAccessIn, PortalAccessOut, WhoamiOut, may, session_key,
 };
 use weir_core::api::model::message::check_brought_application;
 use weir_core::api::route::{Op, Route};
+use weir_core::cache::Cache;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, Revocation, RevokedAsk};
 use weir_core::id;
@@ -23,7 +23,7 @@ const BELIEF_MS: i64 = 5_000;
 
 thread_local! {
     /// Applications' tokens that were asked about: whether they were taken back, and until when that is believed.
-    static ASKED: RefCell<HashMap<String, (bool, i64)>> = RefCell::new(HashMap::new());
+    static ASKED: RefCell<Cache<String, (bool, i64)>> = RefCell::new(Cache::new(REMEMBERED));
 }
 
 impl Caller {
@@ -83,9 +83,6 @@ impl Caller {
         let reply = self.ask_directory(Op::IsRevoked, frame::encode(&ask)).await?;
         let revoked: bool = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
         ASKED.with_borrow_mut(|asked| {
-            if asked.len() >= REMEMBERED {
-                asked.clear();
-            }
             asked.insert(name.to_owned(), (revoked, now().saturating_add(BELIEF_MS)));
         });
         Ok(revoked)
@@ -98,7 +95,7 @@ impl Caller {
 
     async fn ask_directory(&self, op: Op, body: Vec<u8>) -> Result<Reply, ApiError> {
         let call = Call { op: op.name().to_owned(), body, ..Call::default() };
-        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         match reply.status {
             200..=299 => Ok(reply),
             status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
@@ -173,7 +170,7 @@ impl Caller {
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), ApiError> {
         self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
-        ASKED.with_borrow_mut(HashMap::clear);
+        ASKED.with_borrow_mut(Cache::clear);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ impl Caller {
             params: vec![example.event_type.clone()],
             ..Call::default()
         };
-        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)?;
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         if reply.status == 404 {
             return Ok(Ok(body)); // the endpoint's provider may have such an event
         }

@@ -1,6 +1,7 @@
 //! The endpoints to which a tenant's operational events go: those of its operational application.
 
 use super::{Caller, call_app, internal};
+use crate::js::Repeat;
 use weir_core::api::call::{Reply, from_bytes, to_bytes};
 use weir_core::api::route::{Op, Route};
 use weir_core::error::ApiError;
@@ -20,8 +21,9 @@ impl Caller {
             return Err(internal(format!("the operational application does not answer {}", route.op.name())));
         };
         let name = self.app_name(APP_ID);
+        let repeat = op.may_repeat().into();
         let call = to_bytes(&self.call(op, route, query, body));
-        let reply: Reply = from_bytes(&call_app(&self.env, &name, "api", &call).await?)?;
+        let reply: Reply = from_bytes(&call_app(&self.env, &name, "api", &call, repeat).await?)?;
         if reply.status != 0 {
             return Ok(reply);
         }
@@ -38,8 +40,8 @@ impl Caller {
                     version: 1,
                     deleted: false,
                 };
-                call_app(&self.env, &name, "init", &frame::encode(&init)).await?;
-                from_bytes(&call_app(&self.env, &name, "api", &call).await?)
+                call_app(&self.env, &name, "init", &frame::encode(&init), Repeat::Safe).await?;
+                from_bytes(&call_app(&self.env, &name, "api", &call, repeat).await?)
             }
             _ => Err(ApiError::not_found("Endpoint")),
         }

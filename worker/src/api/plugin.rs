@@ -66,7 +66,7 @@ impl Caller {
             let name = call.params.first().cloned().unwrap_or_default();
             self.ask_store(Op::PluginVerify, vec![name], Vec::new()).await?;
         }
-        directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
     }
 
     /// Runs a plugin on one event, and delivers nothing.
@@ -118,8 +118,9 @@ impl Caller {
         version: Option<&str>,
     ) -> Result<(String, Option<String>), ApiError> {
         if version != Some(BUNDLED) {
-            let own =
-                directory::module(&self.env, &self.claims.org, name, version).await.map_err(internal)?;
+            let own = directory::module(&self.env, &self.claims.org, name, version)
+                .await
+                .map_err(ApiError::from)?;
             if let Some(module) = own {
                 engine::keep(&self.env, &module);
                 return Ok((module.version, module.manifest));
@@ -134,7 +135,7 @@ impl Caller {
 
     async fn ask_store(&self, op: Op, params: Vec<String>, body: Vec<u8>) -> Result<Reply, ApiError> {
         let call = Call { op: op.name().to_owned(), params, body, ..Call::default() };
-        directory::ask(&self.env, &self.claims.org, &call).await.map_err(internal)
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
     }
 }
 

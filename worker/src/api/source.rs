@@ -4,7 +4,7 @@
 use super::auth::origin;
 use super::{Caller, internal};
 use crate::ingest::{self, Place};
-use crate::js::{Random, now};
+use crate::js::{Random, Repeat, now};
 use crate::{directory, settings};
 use std::rc::Rc;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
@@ -42,7 +42,7 @@ impl Caller {
                 let reply = self.ask(&call).await?;
                 let rows: Vec<SourceRow> = from_bytes(&reply.body)?;
                 let rows = rows.into_iter().map(|row| self.show(url, row)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Reply::json(200, &page.finish(rows, SourceOut::id)))
+                page.answer(rows, SourceOut::id)
             }
             Op::SourceCreate => show(201, self.create_source(&SourceIn::parse(body)?).await?),
             Op::SourceGet => show(200, self.read_source(key).await?),
@@ -93,7 +93,7 @@ impl Caller {
 
     /// Asks the Directory. What it answers to a wrong call, the caller is answered.
     async fn ask(&self, call: &Call) -> Result<Reply, ApiError> {
-        let reply = directory::ask(&self.env, &self.claims.org, call).await.map_err(internal)?;
+        let reply = directory::ask(&self.env, &self.claims.org, call).await.map_err(ApiError::from)?;
         match reply.status {
             200..=299 => Ok(reply),
             404 => Err(ApiError::not_found("Source")),
@@ -104,7 +104,7 @@ impl Caller {
     }
 
     pub(super) async fn read_source(&self, key: &str) -> Result<SourceRow, ApiError> {
-        let row = ingest::read(&self.env, &self.claims.org, key).await.map_err(internal)?;
+        let row = ingest::read(&self.env, &self.claims.org, key).await.map_err(ApiError::from)?;
         row.ok_or_else(|| ApiError::not_found("Source"))
     }
 
@@ -162,7 +162,7 @@ impl Caller {
         let (source, deployment) = (row.id.clone(), self.deployment()?);
         let place = Place { env: &self.env, org: &self.claims.org, source: &source };
         let take = Self::source_call(Op::RejectedTake, Some(&rejected), Vec::new());
-        let reply: Reply = from_bytes(&place.call("api", &to_bytes(&take)).await.map_err(internal)?)?;
+        let reply: Reply = from_bytes(&place.call("api", &to_bytes(&take), Repeat::Safe).await?)?;
         if reply.status != 200 {
             return if reply.status == 0 { Err(ApiError::not_found("Rejected request")) } else { Ok(reply) };
         }
@@ -172,7 +172,7 @@ impl Caller {
         let events = definition
             .accept(&kept)
             .map_err(|refusal| ApiError::status(refusal.status, refusal.code, refusal.detail))?;
-        let answers = place.store(events, Some(rejected)).await.map_err(internal)?;
+        let answers = place.store(events, Some(rejected)).await?;
         let stored = answers.iter().filter_map(|answer| match answer {
             frame::Accepted::Stored { id, .. } => Some(id.clone()),
             _ => None,

@@ -13,7 +13,7 @@ use weir_core::api::call::{Call, Reply};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
-    self, Accepted, AppInit, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice, Pull, Report,
+    self, Accepted, AppInit, Done, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice, Pull, Report,
     UsageAsk,
 };
 use weir_core::operational::{self, Event};
@@ -25,6 +25,8 @@ type Machine = app::App<crate::sql::DurableSql>;
 
 /// How many endpoints are asked for their statistics at once.
 const ASKED_AT_ONCE: usize = 64;
+/// In how many rounds the endpoints of a deleted application are erased before the Directory is told that it goes on.
+const ERASE_ROUNDS: usize = 12;
 
 /// One application: see [`app::App`].
 #[wasm_bindgen]
@@ -107,7 +109,7 @@ impl Inner {
             "init" => {
                 let init: AppInit = frame::decode(frame)?;
                 self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
-                Ok(JsValue::UNDEFINED)
+                Ok(bytes(&Done { done: self.erase().await? }))
             }
             "plugin" => {
                 let notice: PluginNotice = frame::decode(frame)?;
@@ -144,6 +146,30 @@ impl Inner {
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),
         }
+    }
+
+    /// Erases what a deleted application has left, or begins to: whether nothing is left.
+    async fn erase(self: &Rc<Self>) -> Result<bool, String> {
+        for _ in 0..ERASE_ROUNDS {
+            self.ready().await?;
+            let Some(endpoints) = self.shell.light_step(|machine| Ok(machine.to_erase()))? else {
+                return Ok(true);
+            };
+            if endpoints.is_empty() {
+                self.shell.erase(|_| Ok(())).await?;
+                return Ok(true);
+            }
+            let asks = endpoints.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "erase", &[]));
+            let told = join_all(asks).await;
+            let done = endpoints.into_iter().zip(told).filter_map(|(id, told)| self.logged(told).map(|_| id));
+            let done: Vec<String> = done.collect();
+            if done.is_empty() {
+                return Ok(false);
+            }
+            self.ready().await?;
+            self.shell.step(|machine| machine.erased(&done))?;
+        }
+        Ok(false)
     }
 
     /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
@@ -193,10 +219,11 @@ impl Inner {
     fn commit(self: &Rc<Self>) -> usize {
         let (messages, replies): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
         let count = replies.len();
-        let answers = self.step(|machine| machine.accept(now(), &mut Random, messages)).unwrap_or_default();
-        let mut answers = answers.into_iter();
+        let accepted = self.step(|machine| machine.accept(now(), &mut Random, messages));
+        let failed = accepted.as_ref().err().map_or(Accepted::Failed, |error| Accepted::failed(error));
+        let mut answers = accepted.unwrap_or_default().into_iter();
         for reply in replies {
-            let answer = answers.next().unwrap_or(Accepted::Failed);
+            let answer = answers.next().unwrap_or_else(|| failed.clone());
             // Who asked may have gone; the message is stored all the same.
             let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&answer));
         }
@@ -214,14 +241,21 @@ impl Inner {
                 self.carry_out_and_wait(effects).await;
                 reply
             }
-            Some(Outcome::Attempts(plan)) => {
+            Some(Outcome::Attempts(mut plan)) => {
                 let ask = frame::encode(&plan.ask);
-                let mut told = Vec::new();
-                for endpoint_id in &plan.endpoints {
-                    told.push(frame::decode(&self.ask_endpoint(endpoint_id, "attempts", &ask).await?)?);
+                loop {
+                    let round = plan.next_round();
+                    if round.is_empty() {
+                        break;
+                    }
+                    let asks =
+                        round.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "attempts", &ask));
+                    for told in join_all(asks).await {
+                        plan.add(frame::decode(&told?)?);
+                    }
                 }
                 self.ready().await?;
-                self.shell.light_step(|machine| machine.attempts_reply(*plan, told))?
+                self.shell.light_step(|machine| machine.attempts_reply(*plan))?
             }
             Some(Outcome::Resend(mut plan)) => {
                 self.carry_out(std::mem::take(&mut plan.effects));
@@ -284,7 +318,7 @@ impl Inner {
         let frame = frame::encode(&event.into_message());
         let answer = self.shell.call("APP", &name, "accept", &frame).await?;
         match frame::decode(&answer)? {
-            Accepted::Failed => Err("the operational event was not stored".to_owned()),
+            Accepted::Failed | Accepted::Full => Err("the operational event was not stored".to_owned()),
             _ => Ok(()),
         }
     }
@@ -337,6 +371,13 @@ impl Inner {
         for task in effects.tasks {
             let this = self.clone();
             spawn_local(async move { this.task(task).await });
+        }
+        for endpoint_id in effects.erase {
+            let (this, opening) = (self.clone(), self.shell.opening());
+            spawn_local(async move {
+                let done = this.logged(this.ask_endpoint(&endpoint_id, "erase", &[]).await).is_some();
+                this.answered(opening, |m| m.endpoint_erased(now(), &endpoint_id, done));
+            });
         }
         for (endpoint_id, push) in effects.push {
             let (this, opening) = (self.clone(), self.shell.opening());

@@ -10,8 +10,10 @@ use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::MAX_MODULE;
 use weir_core::api::route::Op;
 use weir_core::budget::ALARM_DEPTH;
-use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Refused, UsageBatch};
-use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice, PluginUses, UsageAnswer};
+use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Outcome, Refused, UsageBatch};
+use weir_core::frame::{
+    self, AppInit, Done, PluginModule, PluginModuleAsk, PluginNotice, PluginUses, UsageAnswer,
+};
 use weir_core::sql::SqlError;
 use weir_plugin_host::Refusal;
 use weir_plugin_host::admission::{self, ModuleLimits};
@@ -81,6 +83,14 @@ fn admit(bytes: &[u8]) -> Result<Admitted, Refused> {
     Ok(Admitted { rewritten: metered.bytes, pass: i64::from(metered.pass), manifest })
 }
 
+/// What failed in the middle is undone: the object answers with the error, and the Worker says what that means.
+fn done(outcome: Outcome) -> Result<Outcome, SqlError> {
+    match outcome.reply.failure() {
+        Some(why) => Err(SqlError(why.to_owned())),
+        None => Ok(outcome),
+    }
+}
+
 impl Inner {
     async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
         self.shell.opened(false).await?;
@@ -92,9 +102,9 @@ impl Inner {
                 let mut outcome = match admitted {
                     Some(admitted) => {
                         let limits = self.shell.deployment.plugins;
-                        self.shell.step(|m| Ok(m.upload(now(), &limits, &call, admitted)))?
+                        self.shell.step(|m| done(m.upload(now(), &limits, &call, admitted)))?
                     }
-                    None => self.shell.step(|m| Ok(m.handle(now(), &mut Random, &call)))?,
+                    None => self.shell.step(|m| done(m.handle(now(), &mut Random, &call)))?,
                 };
                 if call.op == Op::PluginModule.name() && outcome.reply.status == 200 {
                     outcome.reply = self.up_to_date(&call, outcome.reply)?;
@@ -135,7 +145,12 @@ impl Inner {
         };
         let init = AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };
         let told = self.call_app(app_id, "init", &frame::encode(&init)).await;
-        self.opened_step(|m| m.done(now(), &effect, told.is_some())).await
+        let done = told.is_some_and(|told| frame::decode::<Done>(&told).is_ok_and(|told| told.done));
+        self.opened_step(|m| m.done(now(), &effect, done)).await?;
+        if let Some(kept) = self.shell.light_step(|m| m.to_wipe())? {
+            self.shell.erase(|sql| directory::restore(sql, now(), kept)).await?;
+        }
+        Ok(())
     }
 
     async fn tell_of_plugin(self: &Rc<Self>, app_id: &str, notice: &PluginNotice) -> Result<(), String> {

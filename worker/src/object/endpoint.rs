@@ -13,7 +13,7 @@ use weir_core::encoding;
 use weir_core::endpoint::{
     self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, Passage, Passed, RESPONSE_MAX,
 };
-use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
+use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, Done, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
 use weir_core::id;
 use weir_core::plugin::{Decision, Step};
 use weir_core::sql::SqlError;
@@ -42,6 +42,7 @@ struct Inner {
     /// Deliveries on their way through plugins.
     passages: RefCell<VecDeque<Passage>>,
     passing: Cell<bool>,
+    erased: Cell<bool>,
 }
 
 #[wasm_bindgen]
@@ -64,6 +65,7 @@ impl Endpoint {
             recording: Cell::new(false),
             passages: RefCell::new(VecDeque::new()),
             passing: Cell::new(false),
+            erased: Cell::new(false),
         });
         let weak = Rc::downgrade(&inner);
         let posts = Posts::new(move |token, posted| {
@@ -105,6 +107,12 @@ impl Endpoint {
 
 impl Inner {
     async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
+        if op == "erase" {
+            return self.erase().await;
+        }
+        if self.erased.get() {
+            return Err("the endpoint is erased".to_owned()); // a call that was late must not begin it anew
+        }
         self.ready().await?;
         match op {
             "push" => {
@@ -151,6 +159,16 @@ impl Inner {
             "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),
         }
+    }
+
+    /// Erases everything. What is under way to receivers is answered to nobody.
+    async fn erase(&self) -> Result<JsValue, String> {
+        self.erased.set(true);
+        self.sent.borrow_mut().clear();
+        self.results.borrow_mut().clear();
+        self.passages.borrow_mut().clear();
+        self.shell.erase(|_| Ok(())).await?;
+        Ok(bytes(&Done { done: true }))
     }
 
     /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.

@@ -130,6 +130,16 @@ impl<M> Shell<M> {
         }
     }
 
+    /// Deletes everything that the object stores, its alarm too, and runs `after` before anything else can happen. What
+    /// was asked before is answered to nobody.
+    async fn erase(&self, after: impl FnOnce(&DurableSql) -> Result<(), SqlError>) -> Result<(), String> {
+        *self.machine.try_borrow_mut().map_err(|_| "erased within a step".to_owned())? = None;
+        self.opened.set(self.opened.get().wrapping_add(1));
+        let erased = self.storage.delete_all().map_err(|e| js::text_of(&e))?;
+        after(&self.sql).map_err(|e| e.to_string())?;
+        JsFuture::from(erased).await.map(drop).map_err(|e| js::text_of(&e))
+    }
+
     /// Waits until everything written so far is durable: the end of a group commit of `count` items. Where they
     /// were several, there is load, and a moment more makes the next group larger and the commits fewer.
     async fn durable(&self, count: usize) {
@@ -158,7 +168,7 @@ impl<M> Shell<M> {
     /// Begins a call of another object, one deeper than this object's latest event. `frame` is copied: it need not wait for
     /// the answer. State machines count their own calls.
     fn begin_call(&self, binding: &str, name: &str, op: &str, frame: &[u8]) -> Result<Promise, String> {
-        js::begin_call_at(self.budget.next_depth(), &self.env, binding, name, op, frame)
+        js::begin_call_at(self.budget.next_depth(), &self.env, binding, name, op, frame, js::Repeat::Never)
     }
 
     /// Calls another object.

@@ -226,6 +226,14 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         Op::SettingsGet => doc("weir.settings.get", HEALTH, "The deployment's settings")
             .about("Of secrets, whether they are set.")
             .answers::<Vec<SettingOut>>(200, "All settings, in order."),
+        Op::TenantErase => doc("weir.tenant.erase", HEALTH, "Erase everything that the tenant has")
+            .about(
+                "Deletes all applications, sources, event types, plugins and operational endpoints, with their messages, \
+                 attempts, secrets and configurations. It cannot be undone. The task is finished when nothing is left.",
+            )
+            .text("confirm", "The organisation's id, as a safeguard.")
+            .answers::<TaskOut>(202, "Started.")
+            .error(400),
         Op::Whoami => {
             doc("v1.authentication.whoami", AUTH, "Whose token this is").answers::<WhoamiOut>(200, "Whose it is.")
         }

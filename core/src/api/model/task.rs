@@ -37,6 +37,15 @@ pub enum TaskKind {
     /// Gathers what event types applications listen to.
     #[n(5)]
     EventTypes,
+    /// Erases an application that was deleted.
+    #[n(6)]
+    AppErase,
+    /// Erases a source that was deleted.
+    #[n(7)]
+    SourceErase,
+    /// Erases all that a tenant has.
+    #[n(8)]
+    TenantErase,
 }
 
 impl TaskKind {
@@ -49,6 +58,9 @@ impl TaskKind {
             TaskKind::Purge => "application.purge_content",
             TaskKind::AppStats => "application.stats",
             TaskKind::EventTypes => "event-type.aggregate",
+            TaskKind::AppErase => "application.erase",
+            TaskKind::SourceErase => "ingest.source.erase",
+            TaskKind::TenantErase => "tenant.erase",
         }
     }
 }

@@ -16,11 +16,16 @@ impl Sut {
 
     /// Every attempt, as who asks for one alone is told.
     fn whole(&self) -> Vec<AttemptRow> {
-        let list = AttemptsAsk { query: "limit=50".into(), msg_id: None, attempt_id: None };
+        let list = AttemptsAsk { query: "limit=50".into(), msg_id: None, attempt_id: None, bytes: None };
         let listed = self.endpoint.attempts(&list).unwrap().rows;
         assert!(listed.iter().all(|row| row.headers.is_none()), "lists stay small");
         let one = |row: &AttemptRow| {
-            let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: Some(row.id.clone()) };
+            let ask = AttemptsAsk {
+                query: String::new(),
+                msg_id: None,
+                attempt_id: Some(row.id.clone()),
+                bytes: None,
+            };
             self.endpoint.attempts(&ask).unwrap().rows.remove(0)
         };
         listed.iter().map(one).collect()

@@ -154,8 +154,12 @@ impl Sut {
     }
 
     fn attempts(&self, query: &str, msg_id: Option<&str>) -> Vec<String> {
-        let ask =
-            AttemptsAsk { query: query.to_owned(), msg_id: msg_id.map(str::to_owned), attempt_id: None };
+        let ask = AttemptsAsk {
+            query: query.to_owned(),
+            msg_id: msg_id.map(str::to_owned),
+            attempt_id: None,
+            bytes: None,
+        };
         self.endpoint.attempts(&ask).unwrap().rows.into_iter().map(|row| row.id).collect()
     }
 }
@@ -655,6 +659,7 @@ fn the_attempts_of_a_message_are_found_the_prompt_and_the_late() {
         query: String::new(),
         msg_id: Some(msg_id.to_owned()),
         attempt_id: Some(attempt_id.clone()),
+        bytes: None,
     };
     assert_eq!(sut.endpoint.attempts(&ask(&newest_first[0], &msg_id)).unwrap().rows.len(), 1);
     assert_eq!(sut.endpoint.attempts(&ask(&newest_first[0], "msg_other")).unwrap().rows.len(), 0);

@@ -18,7 +18,7 @@ impl Sut {
     }
 
     fn responses(&self) -> Vec<String> {
-        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None };
+        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None, bytes: None };
         self.endpoint.attempts(&ask).unwrap().rows.into_iter().map(|row| row.response).collect()
     }
 }

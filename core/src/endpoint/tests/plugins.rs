@@ -67,7 +67,7 @@ impl Sut {
     }
 
     fn last_attempt(&self) -> AttemptRow {
-        let ask = AttemptsAsk { query: "limit=1".into(), msg_id: None, attempt_id: None };
+        let ask = AttemptsAsk { query: "limit=1".into(), msg_id: None, attempt_id: None, bytes: None };
         self.endpoint.attempts(&ask).unwrap().rows.remove(0)
     }
 

@@ -46,7 +46,7 @@ fn drained(gateway: &Running, count: usize) -> (Duration, Duration) {
 #[test]
 fn a_burst_drains_without_a_gap() {
     for count in [1_500, 4_000] {
-        let gateway = Running::paid(&[]);
+        let gateway = Running::start(&[]);
         let (gap, each) = drained(&gateway, count);
         eprintln!("{count} messages: the longest gap {gap:?}, {each:?} for each");
         assert!(gap < Duration::from_secs(1), "{count}: {gap:?}");
@@ -65,7 +65,7 @@ fn on_the_free_plan_a_thousand_messages_arrive_and_no_failure_is_the_platforms()
 
 #[test]
 fn after_an_answer_nothing_keeps_an_endpoint_in_memory() {
-    let gateway = Running::paid(&[("REQUEST_TIMEOUT", "15")]);
+    let gateway = Running::start(&[("REQUEST_TIMEOUT", "15")]);
     let api = gateway.tenant();
     let receiver = Receiver::start();
     receiver.always("/", Answer::ok().after(Duration::from_millis(100)));
@@ -83,7 +83,7 @@ fn after_an_answer_nothing_keeps_an_endpoint_in_memory() {
 
 #[test]
 fn an_endpoint_that_is_dead_or_limited_waits_for_its_alarm() {
-    let gateway = Running::paid(&[("RETRY_SCHEDULE", "30,30"), ("REQUEST_TIMEOUT", "5")]);
+    let gateway = Running::start(&[("RETRY_SCHEDULE", "30,30"), ("REQUEST_TIMEOUT", "5")]);
     let api = gateway.tenant();
     let receiver = Receiver::start();
     receiver.always("/dead", Answer::status(429).header("retry-after", "60"));
@@ -110,7 +110,7 @@ fn an_endpoint_that_is_dead_or_limited_waits_for_its_alarm() {
 
 #[test]
 fn a_batch_of_five_hundred_with_long_responses_is_recorded_once() {
-    let gateway = Running::paid(&[("REQUEST_TIMEOUT", "5")]);
+    let gateway = Running::start(&[("REQUEST_TIMEOUT", "5")]);
     let api = gateway.tenant();
     let receiver = Receiver::start();
     receiver.always("/", Answer::ok().body("\u{1}".repeat(16 << 10)));
@@ -132,7 +132,7 @@ fn a_batch_of_five_hundred_with_long_responses_is_recorded_once() {
 
 #[test]
 fn large_messages_to_many_endpoints_keep_the_application_small() {
-    let gateway = Running::paid(&[("REQUEST_TIMEOUT", "20"), ("MAX_ENDPOINTS", "500")]);
+    let gateway = Running::start(&[("REQUEST_TIMEOUT", "20"), ("MAX_ENDPOINTS", "500")]);
     let api = gateway.tenant();
     let receiver = Receiver::start();
     receiver.count_only("/");
@@ -160,7 +160,7 @@ fn large_messages_to_many_endpoints_keep_the_application_small() {
 
 #[test]
 fn thirty_two_connections_lose_nothing_under_the_limits_either() {
-    let gateway = Running::paid(&[]);
+    let gateway = Running::start(&[]);
     let api = gateway.tenant();
     let receiver = Receiver::start();
     receiver.count_only("/");

@@ -1,0 +1,225 @@
+//! What is deleted is gone: from the answers, from the tables, and from the files.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use weir_tests::client::{Api, list};
+use weir_tests::gateway::Running;
+use weir_tests::json::message;
+use weir_tests::receiver::{Answer, Receiver};
+use weir_tests::source::{BASE, Source};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// The databases below `dir` in which that text stands, in any file.
+fn holding(dir: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut dirs = vec![dir.to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.to_string_lossy().contains(".sqlite") {
+                let bytes = fs::read(&path).unwrap_or_default();
+                if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn task(api: &Api, kind: &str) -> Value {
+    let path = format!("/api/v1/background-task?task={kind}");
+    let over = |page: &Value| list(page).first().is_some_and(|task| task["status"] == "finished");
+    list(&api.until(&path, SOON, over))[0].clone()
+}
+
+fn secrets(api: &Api, base: &str) -> String {
+    let (status, page) = api.get(&format!("{base}/endpoint"));
+    assert_eq!(status, 200, "{page}");
+    let id = list(&page)[0]["id"].as_str().expect("an id").to_owned();
+    let (_, secret) = api.get(&format!("{base}/endpoint/{id}/secret"));
+    secret["key"].as_str().expect("a secret").trim_start_matches("whsec_").to_owned()
+}
+
+#[test]
+fn a_deleted_application_leaves_nothing_in_any_file_and_its_erasure_is_a_task() {
+    let gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    receiver.always("/", Answer::ok().body("the-answer-marker"));
+    let app = api.app();
+    let base = format!("/api/v1/app/{app}");
+    let headers = json!({ "headers": { "x-key": "the-header-marker" } });
+    let endpoint = api.endpoint_with(&app, &receiver.url("/"), &headers);
+    let secret = secrets(&api, &base);
+    let large = "the-payload-marker ".repeat(2_000);
+    for n in 0..30 {
+        api.send(
+            &app,
+            &json!({ "n": n, "text": if n % 3 == 0 { &large } else { "the-payload-marker" } }).to_string(),
+        );
+    }
+    receiver.wait_count("/", 30, SOON);
+    // One is under way while the application goes.
+    receiver.on("/", |_| Answer::ok().body("the-answer-marker").after(Duration::from_millis(500)));
+    api.send(&app, r#"{"text":"the-payload-marker"}"#);
+    receiver.wait_count("/", 31, SOON);
+    let markers = ["the-payload-marker", "the-header-marker", "the-answer-marker", secret.as_str()];
+    for marker in markers {
+        assert!(!holding(gateway.data(), marker).is_empty(), "{marker} is stored");
+    }
+
+    let begun = Instant::now();
+    assert_eq!(api.delete(&base).0, 204);
+    let task = task(&api, "application.erase");
+    assert_eq!(task["data"]["appId"], json!(app), "{task}");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert_eq!(api.get(&format!("{base}/msg")).0, 404);
+    assert_eq!(api.get(&format!("{base}/endpoint/{endpoint}")).0, 404);
+    assert_eq!(api.post_text(&format!("{base}/msg"), &message("a.b", "{}")).0, 404);
+    // The request that was under way ends, and is recorded by nobody.
+    std::thread::sleep(Duration::from_millis(800));
+    for marker in markers {
+        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
+    }
+    // Another is not touched.
+    let other = api.app();
+    api.endpoint(&other, &receiver.url("/other"));
+    api.send(&other, "{}");
+    receiver.wait_for_one("/other", SOON);
+}
+
+#[test]
+fn a_deleted_source_leaves_nothing_of_what_came_in() {
+    let gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let source = Source::new(&api, &receiver, "generic", &json!({}), &json!({}));
+    let sent = source.send(br#"{"text":"the-payload-marker"}"#, &[("content-type", "application/json")]);
+    assert!(sent.status < 300, "{}", sent.text);
+    receiver.wait_for_one(&source.path, SOON);
+    let secret = source.secret.trim_start_matches("whsec_").to_owned();
+    for marker in ["the-payload-marker", &secret] {
+        assert!(!holding(gateway.data(), marker).is_empty(), "{marker} is stored");
+    }
+    assert_eq!(api.delete(&format!("{BASE}/{}", source.id)).0, 204);
+    let task = task(&api, "ingest.source.erase");
+    assert_eq!(task["data"]["sourceId"], json!(source.id), "{task}");
+    for marker in ["the-payload-marker", &secret] {
+        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
+    }
+    assert_eq!(source.send(b"{}", &[]).status, 404);
+}
+
+#[test]
+fn a_tenant_is_erased_by_its_own_token_and_word_and_nobody_elses_is() {
+    let gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let stranger = api.as_stranger();
+    let kept = stranger.app();
+    for n in 0..3 {
+        let app = api.app();
+        api.endpoint(&app, &receiver.url(&format!("/{n}")));
+        api.send(&app, r#"{"text":"the-payload-marker"}"#);
+        receiver.wait_for_one(&format!("/{n}"), SOON);
+    }
+    let config = json!({ "name": "s", "type": "generic", "config": {}, "uid": "the-uid-marker" });
+    assert_eq!(api.post(BASE, &config).0, 201);
+    let event_type = json!({ "name": "the.event.type.marker", "description": "d" });
+    assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
+    let operational = json!({ "url": receiver.url("/operational") });
+    assert_eq!(api.post("/api/v1/operational-webhook/endpoint", &operational).0, 201);
+
+    let (status, refused) = api.delete("/api/v1/tenant");
+    assert_eq!((status, &refused["code"]), (400, &json!("confirmation_required")), "{refused}");
+    let app = api.get("/api/v1/app").1["data"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(api.as_app(&app).delete(&format!("/api/v1/tenant?confirm={}", api.org)).0, 403);
+    assert_eq!(api.delete(&format!("/api/v1/tenant?confirm={}", stranger.org)).0, 400);
+
+    let (status, begun) = api.delete(&format!("/api/v1/tenant?confirm={}", api.org));
+    assert_eq!((status, &begun["task"]), (202, &json!("tenant.erase")), "{begun}");
+    let task = task(&api, "tenant.erase");
+    assert_eq!(task["id"], begun["id"]);
+    for path in ["/api/v1/app", BASE, "/api/v1/event-type", "/api/v1/operational-webhook/endpoint"] {
+        assert!(list(&api.get(path).1).is_empty(), "{path}");
+    }
+    for marker in ["the-payload-marker", "the-uid-marker", "the.event.type.marker"] {
+        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
+    }
+    assert_eq!(stranger.get(&format!("/api/v1/app/{kept}")).0, 200);
+    // And it may begin anew.
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/anew"));
+    api.send(&app, "{}");
+    receiver.wait_for_one("/anew", SOON);
+}
+
+#[test]
+fn no_list_fails_because_what_it_shows_is_large() {
+    let gateway = Running::start(&[("RETRY_SCHEDULE", "")]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    receiver.always("/", Answer::ok().body(vec![1u8; 16 * 1024]));
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let text = "x".repeat(1024 * 1024 - 200);
+    let mut sent: Vec<String> =
+        (0..40).map(|n| api.send(&app, &json!({ "n": n, "t": text }).to_string())).collect();
+    receiver.wait_count("/", 40, SOON);
+    let base = format!("/api/v1/app/{app}");
+    api.attempts(&app, &sent[39], 1, SOON);
+    let all = |path: &str, id: &dyn Fn(&Value) -> String| {
+        let (mut seen, mut iterator, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let reply =
+                api.call("GET", &format!("{path}{separator}limit=250&iterator={iterator}"), None, &[]);
+            assert_eq!(reply.status, 200, "{path}: {}", &reply.text[..reply.text.len().min(300)]);
+            assert!(reply.text.len() < 4 * 1024 * 1024, "{path}: a page of {} bytes", reply.text.len());
+            let page = reply.json();
+            seen.extend(list(&page).iter().map(id));
+            pages += 1;
+            if page["done"] == true {
+                return (seen, pages);
+            }
+            page["iterator"].as_str().expect("more").clone_into(&mut iterator);
+        }
+    };
+    sent.reverse();
+    let by_id = |item: &Value| item["id"].as_str().expect("an id").to_owned();
+    let by_message = |item: &Value| item["msgId"].as_str().expect("an id").to_owned();
+    let (seen, pages) = all(&format!("{base}/msg"), &by_id);
+    assert_eq!((seen.len(), pages), (40, 20));
+    assert_eq!(seen, sent);
+    assert_eq!(all(&format!("{base}/msg?with_content=false"), &by_id), (sent.clone(), 1));
+    assert_eq!(all(&format!("{base}/endpoint/{endpoint}/msg"), &by_id).0, sent);
+    let (seen, pages) = all(&format!("{base}/attempt/endpoint/{endpoint}?with_msg=true"), &by_message);
+    assert!(pages >= 20, "{pages}");
+    let mut seen: Vec<String> = seen;
+    seen.sort();
+    seen.reverse();
+    assert_eq!(seen, sent);
+    assert_eq!(all(&format!("{base}/attempt/endpoint/{endpoint}"), &by_message).0.len(), 40);
+    assert_eq!(
+        all(&format!("{base}/attempt/msg/{}?with_msg=true", sent[0]), &by_message).0,
+        [sent[0].clone()]
+    );
+
+    // Schemas of event types, as large as they may be.
+    let schema = json!({ "1": { "type": "object", "description": "y".repeat(200_000) } });
+    let names: Vec<String> = (0..30).map(|n| format!("type.{n:02}")).collect();
+    for name in &names {
+        let (status, body) =
+            api.post("/api/v1/event-type", &json!({ "name": name, "description": "d", "schemas": schema }));
+        assert_eq!(status, 201, "{body}");
+    }
+    let by_name = |item: &Value| {
+        assert!(item["schemas"].is_object(), "{}", item["name"]);
+        item["name"].as_str().expect("a name").to_owned()
+    };
+    let (seen, pages) = all("/api/v1/event-type?with_content=true", &by_name);
+    assert_eq!(seen, names);
+    assert!((3..=4).contains(&pages), "{pages}");
+}
