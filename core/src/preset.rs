@@ -5,10 +5,15 @@
 
 use crate::scheme::handshake::{self, Answer, Handshake};
 use crate::scheme::{
-    Outgoing, Params, Place, PublishedKeys, Request, Scheme, Secrets, SignFault, Signed, Unit, read,
+    KeyFault, Outgoing, Params, Place, PublishedKeys, Request, Scheme, Secrets, SignFault, Signed, Unit, read,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+mod event;
+
+pub use event::{EventId, Several, batch_items};
+pub(crate) use event::{body_id, shortened, without_mark};
 
 /// All presets, `name` TAB JSON a line, in order of their names; made by the build script.
 const ALL: &str = include_str!(concat!(env!("OUT_DIR"), "/presets.tsv"));
@@ -28,6 +33,12 @@ pub struct Preset {
     pub confidence: Confidence,
     /// How requests prove where they come from.
     pub scheme: Scheme,
+    /// How its secrets begin, where that is known; any of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_prefixes: Vec<String>,
+    /// Whether it signs with an API key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret_is_api_key: bool,
     /// Where an event says what it is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub event: EventPlaces,
@@ -73,6 +84,19 @@ pub enum Confidence {
     Unconfirmed,
 }
 
+/// What stops a request that somebody recorded and sends again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ReplayGuard {
+    /// Its age is signed: it is refused when it is too old.
+    Age,
+    /// Its id is signed: it is a repeat for as long as ids are remembered.
+    Id,
+    /// Nothing.
+    Nothing,
+}
+
 /// Where an event says what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -80,18 +104,21 @@ pub struct EventPlaces {
     /// Its type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Place>,
-    /// Its id, the same on every attempt.
+    /// What identifies one event: the same on every attempt at it, and another for any other event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<Place>,
+    pub id: Option<EventId>,
+    /// Why there is no such id, so that a repeat is delivered again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_id: Option<String>,
     /// Further headers that hold the id; sent, and not looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub id_also: Vec<String>,
     /// When it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<EventTime>,
-    /// Whether the body is an array of events, which have the places above in each item.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub batch: bool,
+    /// Whether a body holds several events. They are told apart, and each has the places above.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub batch: Several,
 }
 
 /// When an event happened.
@@ -117,11 +144,14 @@ pub struct Responses {
     /// The status of a refused event.
     #[serde(default = "status_401")]
     pub refused: u16,
+    /// Whether no answer may have a body.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
 }
 
 impl Default for Responses {
     fn default() -> Self {
-        Self { accepted: 200, body: String::new(), refused: 401 }
+        Self { accepted: 200, body: String::new(), refused: 401, bare: false }
     }
 }
 
@@ -153,6 +183,10 @@ pub struct Delivery {
     /// The addresses that it sends from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
+    /// Whether an endpoint is disabled by a 410 or by days of failures. Where the provider's page says that any failure is
+    /// retried, it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gives_up: bool,
     /// Whether only HTTPS is called.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub https_only: bool,
@@ -292,6 +326,8 @@ impl Preset {
             docs: String::new(),
             confidence: Confidence::Unconfirmed,
             scheme,
+            secret_prefixes: Vec::new(),
+            secret_is_api_key: true,
             event: EventPlaces::default(),
             methods: post(),
             content_type: json(),
@@ -302,6 +338,36 @@ impl Preset {
             catalog: Vec::new(),
             test_event: None,
             notes: Vec::new(),
+        }
+    }
+
+    /// What stops a request that somebody recorded and sends again.
+    pub fn replay_guard(&self) -> ReplayGuard {
+        let expires = matches!(&self.scheme, Scheme::Jwt(jwt) if !jwt.detached);
+        if self.scheme.tolerance_s().is_some() || expires {
+            return ReplayGuard::Age;
+        }
+        let signed =
+            self.scheme.binds_body() && self.event.id.as_ref().is_some_and(EventId::is_all_in_the_body);
+        if signed { ReplayGuard::Id } else { ReplayGuard::Nothing }
+    }
+
+    /// A new secret as it is kept, or why it is none; a sentence that says what to do.
+    pub fn accept_secret(&self, text: &str) -> Result<String, KeyFault> {
+        self.scheme.accept_secret(text, &self.secret_prefixes, self.secret_is_api_key)
+    }
+
+    /// What is lacking of a source without a secret; a sentence.
+    pub fn lacks_secret(&self) -> Option<&'static str> {
+        match &self.scheme {
+            Scheme::None => None,
+            _ if self.keys.is_some() => None,
+            _ if self.handshakes.iter().any(|handshake| handshake.adopt) => {
+                Some("There is no secret yet: it is taken from the provider's first request.")
+            }
+            _ => Some(
+                "There is no secret, so every request will be refused: give the provider's as config.secret.",
+            ),
         }
     }
 
@@ -317,29 +383,52 @@ impl Preset {
     /// The body of an example, as one event is sent.
     pub fn example<'a>(&self, event: &'a EventDoc) -> &'a str {
         let whole = event.example.as_str();
-        let items = if self.event.batch { batch_items(whole.as_bytes()) } else { None };
+        let items = if self.event.batch == Several::Body { batch_items(whole.as_bytes()) } else { None };
         items.and_then(|items| items.first().map(|item| item.get())).unwrap_or(whole)
+    }
+
+    /// The same with the time of now, where it has one.
+    pub fn example_now(&self, event: &EventDoc, now_ms: i64) -> String {
+        let text = self.example(event);
+        let place = self.event.time.as_ref().and_then(|time| match &time.at {
+            Place::Json(path) => Some((path.find(serde_json::from_str(text).ok()?)?.get(), time.unit)),
+            _ => None,
+        });
+        let spliced = place.and_then(|(old, unit)| {
+            let start = old.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+            let (head, rest) = text.split_at_checked(start)?;
+            let now = unit.write(now_ms);
+            let quote = if old.starts_with('"') { "\"" } else { "" };
+            Some(format!("{head}{quote}{now}{quote}{}", rest.get(old.len()..)?))
+        });
+        spliced.unwrap_or_else(|| text.to_owned())
     }
 
     /// The headers that say an event's type, id and time.
     pub fn event_headers(&self) -> impl Iterator<Item = &str> {
-        let places =
-            self.event.kind.iter().chain(&self.event.id).chain(self.event.time.as_ref().map(|time| &time.at));
+        let places = self.event.kind.iter().chain(self.event.time.as_ref().map(|time| &time.at));
         let named = places.filter_map(|place| match place {
             Place::Header(name) => Some(name.as_str()),
             _ => None,
         });
-        named.chain(self.event.id_also.iter().map(String::as_str))
+        let id = self.event.id.iter().flat_map(EventId::headers);
+        named.chain(id).chain(self.event.id_also.iter().map(String::as_str))
     }
 
-    /// What a request says of its event, once it is verified. `body` is the request's, or one item of a batch.
+    /// What a request says of its event, once it is verified. `body` is the request's, or that of one of its events.
     pub fn event(&self, request: &Request<'_>) -> Event {
-        let at = |place: &Option<Place>| place.as_ref().and_then(|place| read(place, request));
+        // Several events that stay together are not the first of them: its id is not theirs.
+        let whole = self.event.batch.count(request.body).is_some_and(|events| events > 1);
+        let first = if self.event.batch == Several::Body { batch_items(request.body) } else { None };
+        let first = first.as_ref().and_then(|items| items.first()).map(|item| item.get().as_bytes());
+        let place = Request { body: first.unwrap_or(request.body), ..*request };
+        let (place, bytes) = (&place, request.body);
         let time = self.event.time.as_ref();
+        let id = self.event.id.as_ref().and_then(|id| id.read_of(place, whole.then_some(bytes)));
         Event {
-            kind: at(&self.event.kind),
-            id: at(&self.event.id),
-            at_ms: time.and_then(|time| time.unit.read(&read(&time.at, request)?)),
+            kind: self.event.kind.as_ref().and_then(|kind| read(kind, place)),
+            id,
+            at_ms: time.and_then(|time| time.unit.read_event(&read(&time.at, place)?)),
         }
     }
 
@@ -374,7 +463,7 @@ impl Preset {
         if let Some(Place::Header(name)) = &self.event.kind {
             say(name, event_type);
         }
-        if let Some(Place::Header(name)) = &self.event.id {
+        if let Some(name) = self.event.id.as_ref().and_then(EventId::header) {
             say(name, outgoing.id);
         }
         for name in &self.event.id_also {
@@ -402,25 +491,12 @@ impl Preset {
         };
         check(!self.title.is_empty(), "title: the provider's name".to_owned());
         check(self.docs.starts_with("https://"), "docs: a link to the provider's documentation".to_owned());
-        for handshake in &self.handshakes {
-            let reserved = match &self.scheme {
-                Scheme::Signature(scheme) => scheme.reserved,
-                _ => None,
-            };
-            check(
-                handshake.signs().is_none() || handshake.signs() == reserved,
-                "handshakes: one signs its challenge, so 'scheme.reserved' has to be its 'mac.allow'; otherwise \
-                 anyone could have an event signed"
-                    .to_owned(),
-            );
-        }
-        for handshake in self.handshakes.iter().filter(|handshake| !handshake.visit.is_empty()) {
-            check(
-                handshake.verified && !handshake.params.is_empty() && handshake.challenge.is_some(),
-                "handshakes: one visits a URL, so it has to be 'verified', and 'params' has to say whose it is; otherwise \
-                 anyone could have URLs visited"
-                    .to_owned(),
-            );
+        check(
+            self.event.id.is_some() != self.event.no_id.is_some(),
+            "event: either 'id' says what identifies one event, or 'noId' why nothing does".to_owned(),
+        );
+        for fault in self.handshakes.iter().flat_map(|handshake| handshake.faults(&self.scheme, false)) {
+            check(false, fault);
         }
         for (_, event) in self.events() {
             let body = self.example(event);
@@ -440,9 +516,4 @@ impl Preset {
         }
         faults
     }
-}
-
-/// The path to the items of a body that holds several events: the body itself.
-pub fn batch_items(body: &[u8]) -> Option<Vec<&RawValue>> {
-    serde_json::from_slice(body).ok()
 }

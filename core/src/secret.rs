@@ -8,6 +8,7 @@
 //! It never shows key material in `Debug` and has no `Display`.
 
 use crate::rng::Entropy;
+use crate::scheme::{unquoted, unversioned};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::DecodePaddingMode;
@@ -103,7 +104,12 @@ impl std::error::Error for SecretError {}
 
 impl Secret {
     /// Reads a secret as a caller gives it or as it was stored.
+    ///
+    /// What pasting puts around one is no part of it: spaces, line breaks, quotes, and `v1,` before `whsec_`.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
+        let text = unversioned(unquoted(text.trim()));
+        let text: String = text.split_whitespace().collect();
+        let text = text.as_str();
         if let Some(encoded) = text.strip_prefix(HMAC_PREFIX) {
             let raw = LENIENT.decode(encoded).map_err(|_| SecretError::Base64)?;
             if !HMAC_BYTES.contains(&raw.len()) {
@@ -268,7 +274,7 @@ mod tests {
             ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(), SecretError::Prefix),
             ("WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(), SecretError::Prefix),
             (PUBLIC.into(), SecretError::Public),
-            ("whsec_not base64 at all!".into(), SecretError::Base64),
+            ("whsec_not-base64-at-all!".into(), SecretError::Base64),
             ("whsec_".into(), SecretError::HmacLength(0)),
             (shared(23), SecretError::HmacLength(23)),
             (shared(76), SecretError::HmacLength(76)),
@@ -278,6 +284,14 @@ mod tests {
             assert_eq!(Secret::parse(&text).unwrap_err(), error, "{text}");
         }
         assert!(Secret::parse(&shared(24)).is_ok() && Secret::parse(&shared(75)).is_ok());
+    }
+
+    #[test]
+    fn what_pasting_puts_around_a_secret_is_no_part_of_it() {
+        let bare = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for text in [format!("v1,{bare}"), format!(" \"{bare}\"\n"), bare.replacen("GKY", "\n GKY", 1)] {
+            assert_eq!(Secret::parse(&text).unwrap().storage_text(), bare, "{text:?}");
+        }
     }
 
     #[test]

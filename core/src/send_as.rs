@@ -6,7 +6,7 @@
 use crate::header;
 use crate::preset::{self, Preset};
 use crate::rng::Entropy;
-use crate::scheme::{Encoding, KeyFormat, Params, Scheme};
+use crate::scheme::{Encoding, KeyFormat, Params, Scheme, SignFault};
 use crate::secret::{Kind, Secret};
 use minicbor::{Decode, Encode};
 
@@ -118,7 +118,11 @@ pub fn check_secret(preset: &Preset, text: &str) -> Result<(), String> {
     {
         return Err(format!("{} takes a user and a password, written 'user:password'.", preset.title));
     }
-    match preset.scheme.signing(&[text]) {
+    let fits = preset.accept_secret(text).map_err(|fault| SignFault::Secret(0, fault));
+    match fits.and_then(|kept| preset.scheme.signing(&[kept])) {
+        Ok(_) if text.trim() != text && form(preset) == KeyFormat::Utf8 => {
+            Err("The secret begins or ends with a space or line break. Remove it.".to_owned())
+        }
         Ok(_) => Ok(()),
         Err(fault) => Err(format!("{fault} {} has: {}.", preset.title, form(preset).describe())),
     }
@@ -129,6 +133,10 @@ pub fn new_secret(preset: &Preset, rng: &mut impl Entropy) -> Result<String, Str
     let mut random = [0; 32];
     rng.fill(&mut random);
     Ok(match (&preset.scheme, form(preset)) {
+        (Scheme::Signature(_), KeyFormat::Utf8) => {
+            let prefix = preset.secret_prefixes.first().map_or("", String::as_str);
+            format!("{prefix}{}", Encoding::Hex.encode(&random))
+        }
         (Scheme::Basic(_), _) => format!("weir:{}", Encoding::Hex.encode(&random)),
         // Of an Ed25519 key, these are the secret half.
         (_, KeyFormat::Utf8 | KeyFormat::Nfkd | KeyFormat::Sha1 | KeyFormat::Hex) => {

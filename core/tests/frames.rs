@@ -15,7 +15,9 @@ use weir_core::frame::*;
 use weir_core::plugin::{Attached, OnError};
 use weir_core::send_as::SendAs;
 use weir_core::source::rejected::Rejected;
-use weir_core::source::{Batch as Arrays, Form, OldToken, Options, SourceRecord, SourceRow, Unverified};
+use weir_core::source::{
+    Batch as Arrays, DedupBy, Form, OldToken, Options, SourceRecord, SourceRow, Unverified,
+};
 
 fn bytes(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
@@ -167,6 +169,8 @@ frames! {
             body: b"{}".to_vec().into(),
             size: 2,
             skipped: 1,
+            verdict: None,
+            repeats: None,
         } => "8907686d69736d61746368616464504f53546175818263782d616162427b7d0201",
         SourceRow {
             id: text("src_1"),
@@ -188,6 +192,7 @@ frames! {
                     rate_limit: None,
                     event_type: Some(text("t")),
                     url: Some(text("https://a.example/")),
+                    dedup_by: DedupBy::Body,
                 },
                 generation: 1,
                 old: vec![OldToken { generation: 0, until: 9 }],
@@ -195,7 +200,7 @@ frames! {
                 updated_at: 2,
                 version: 3,
             },
-        } => "82657372635f318d616e6175a161616162666769746875628167706c61696e3a7368706c61696e3a7b7df6890101018163782d61001903e8f661747268747470733a2f2f612e6578616d706c652f0181820009010203";
+        } => "82657372635f318d616e6175a161616162666769746875628167706c61696e3a7368706c61696e3a7b7df68a0101018163782d61001903e8f661747268747470733a2f2f612e6578616d706c652f010181820009010203";
     a_push_and_its_answer:
         Push { config_version: 3, messages: vec![outgoing()] } => "82038184656d73675f3163612e62655b2263225d427b7d",
         PushAnswer { accepted: 1, enough: true, stale: false, owes: true } => "8401f5f4f5";

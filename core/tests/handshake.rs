@@ -18,7 +18,8 @@ fn ask(
     body: &[u8],
 ) -> Option<Answer> {
     let secrets = preset.scheme.verifying(&[SECRET]);
-    let params = Params::from([("verify_token".to_owned(), "the-verify-token".to_owned())]);
+    let params = [("verify_token", "the-verify-token"), ("public_key", "public_key")];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     preset.handshake(&secrets, &params, &Request { method, url, headers, body }, NOW)
 }
 
@@ -26,7 +27,7 @@ fn ask(
 fn challenge(preset: &Preset, challenge: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
     for handshake in &preset.handshakes {
-        let (mut query, mut headers) = (Vec::new(), Vec::new());
+        let (mut query, mut headers, mut form) = (Vec::new(), Vec::new(), Vec::new());
         let mut body = serde_json::json!({});
         let said = handshake.when.iter().map(|(place, value)| (place.clone(), value.clone()));
         let asked = handshake.challenge.iter().map(|place| (place.clone(), challenge.to_owned()));
@@ -34,6 +35,10 @@ fn challenge(preset: &Preset, challenge: &str) -> Vec<Answer> {
             match place {
                 Place::Query(name) => query.push((name, value)),
                 Place::Header(name) => headers.push((name, value)),
+                Place::Form(name) => form.push((name, value)),
+                Place::Json(path) if path.to_string().starts_with("[0].") => {
+                    body = serde_json::json!([{ "data": { "validationCode": value } }]);
+                }
                 Place::Json(path) => {
                     let pointer = path.to_string();
                     match pointer.split_once('.') {
@@ -46,7 +51,8 @@ fn challenge(preset: &Preset, challenge: &str) -> Vec<Answer> {
         }
         let query = url_query(&query);
         let url = format!("https://example.com/in?{query}");
-        answers.extend(ask(preset, &handshake.method, &url, &headers, body.to_string().as_bytes()));
+        let body = if form.is_empty() { body.to_string() } else { url_query(&form) };
+        answers.extend(ask(preset, &handshake.method, &url, &headers, body.as_bytes()));
     }
     answers
 }
@@ -60,6 +66,11 @@ fn forged(preset: &Preset, content: &str, mac: &str) -> Verdict {
     let secrets = preset.scheme.verifying(&[SECRET]);
     let (headers, body) = match preset.name.as_str() {
         "x" => (vec![("x-twitter-webhooks-signature".to_owned(), mac.to_owned())], content.to_owned()),
+        "linkedin" => {
+            // Its content is `hmacsha256=` and the body.
+            let body = content.strip_prefix("hmacsha256=").unwrap_or(content);
+            (vec![("x-li-signature".to_owned(), mac.to_owned())], body.to_owned())
+        }
         "braintree" => {
             let pairs =
                 [("bt_signature", mac), ("bt_payload", content)].map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -87,6 +98,7 @@ fn mac_of(preset: &Preset, answer: &Answer) -> String {
     let json = || serde_json::from_str::<serde_json::Value>(&answer.body).unwrap();
     match preset.name.as_str() {
         "x" => json()["response_token"].as_str().unwrap().to_owned(),
+        "linkedin" => json()["challengeResponse"].as_str().unwrap().to_owned(),
         "zoom" => json()["encryptedToken"].as_str().unwrap().to_owned(),
         _ => answer.body.clone(),
     }
@@ -100,7 +112,7 @@ fn signing() -> Vec<Preset> {
 #[test]
 fn the_presets_that_sign_challenges_are_known() {
     let names: Vec<String> = signing().into_iter().map(|preset| preset.name).collect();
-    assert_eq!(names, ["braintree", "x", "zoom"]);
+    assert_eq!(names, ["braintree", "linkedin", "x", "zoom"]);
 }
 
 #[test]
@@ -128,7 +140,7 @@ fn events_are_not_signed_as_challenges() {
                 signed += 1;
                 let verdict = forged(&preset, event, &mac_of(&preset, &answer));
                 assert!(!verdict.is_good(), "{}: {event}: {verdict:?}", preset.name);
-                if preset.name != "zoom" {
+                if !matches!(preset.name.as_str(), "zoom" | "linkedin") {
                     // The signature is right: only the form of what is signed gives it away.
                     assert_eq!(verdict.reason(), Some(&Reason::Handshake), "{}: {event}", preset.name);
                 }

@@ -5,8 +5,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use weir_core::preset::{self, Confidence, Delivery, Exhausted, Preset};
+use weir_core::preset::{self, Confidence, Delivery, Exhausted, Preset, ReplayGuard};
 use weir_core::scheme::{Form, Place, Scheme, Signature};
+
+/// How many presets may be taken from others' lists only.
+const MAX_UNCONFIRMED: usize = 40;
 
 #[test]
 fn the_page_is_current() {
@@ -32,10 +35,23 @@ fn page() -> String {
          - **body**: whether a good signature says that the body is the provider's (*verified*), or only who sent it \
          (*authenticated*).\n\
          - **age**: how many seconds off the request's time may be.\n\
+         - **event**: what identifies one event, so that a repeat is not delivered again; *body* is the SHA-256 of the \
+         body. Where nothing does, a repeat is delivered again.\n\
+         - **replay**: what stops a recorded request that somebody sends again: its *age*, which is signed; its *id*, \
+         which is signed and remembered for the source's `dedupWindowSeconds`; or *nothing*: then keep the URL secret, and \
+         have the source's endpoints recognise what they have processed.\n\
          - **sure**: *verified* with a signature that the provider made or published; *documented* by the provider; \
-         *unconfirmed*, taken from others' lists.\n\n\
-         | preset | provider | signature | secret | body | age | sure |\n|---|---|---|---|---|---|---|\n",
-        presets.len()
+         *unconfirmed*, taken from others' lists: {} of them. Try those with your account before you rely on them.\n\n\
+         | preset | provider | signature | secret | body | age | event | replay | sure |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+        presets.len(),
+        presets.iter().filter(|preset| preset.confidence == Confidence::Unconfirmed).count()
+    );
+    let count = |wanted: Confidence| presets.iter().filter(|preset| preset.confidence == wanted).count();
+    assert!(
+        count(Confidence::Unconfirmed) <= MAX_UNCONFIRMED,
+        "{} are unconfirmed",
+        count(Confidence::Unconfirmed)
     );
     for preset in &presets {
         let secret =
@@ -49,10 +65,21 @@ fn page() -> String {
             (_, true) => "verified",
             (_, false) => "authenticated",
         };
+        let event = preset.event.id.as_ref().map_or("-".to_owned(), |id| {
+            let parts: Vec<String> =
+                id.parts().iter().map(|part| format!("`{}`", part.replace('|', "\\|"))).collect();
+            parts.join(" + ")
+        });
+        let replay = match preset.replay_guard() {
+            _ if preset.scheme == Scheme::None => "-",
+            ReplayGuard::Age => "age",
+            ReplayGuard::Id => "id",
+            ReplayGuard::Nothing => "nothing",
+        };
         let age = preset.scheme.tolerance_s().map_or("-".to_owned(), |s| s.to_string());
         let _ = writeln!(
             page,
-            "| [`{0}`](../presets/{0}.json) | [{1}]({2}) | {3} | {secret}{published} | {body} | {age} | {4} |",
+            "| [`{0}`](../presets/{0}.json) | [{1}]({2}) | {3} | {secret}{published} | {body} | {age} | {event} | {replay} | {4} |",
             preset.name,
             preset.title,
             preset.docs,
@@ -70,6 +97,12 @@ fn page() -> String {
     );
     for preset in presets.iter().filter(|preset| preset.delivery.is_some()) {
         sending(&mut page, preset);
+    }
+    page.push_str("\n## Why there is no id\n\n");
+    for preset in &presets {
+        if let Some(why) = &preset.event.no_id {
+            let _ = writeln!(page, "- **{}**: {why}", preset.title);
+        }
     }
     page.push_str("\n## Notes\n\n");
     for preset in presets.iter().filter(|preset| preset.delivery.is_none() && !preset.notes.is_empty()) {

@@ -186,7 +186,7 @@ fn mailabl() {
     // "There's no guarantee of the delivery order of event notices."
     assert!(!delivery.ordered);
     // "you should expect to receive an array of objects in a single request": id, type, occurredAt, data.object.
-    assert!(delivery.batch && preset.event.batch);
+    assert!(delivery.batch && preset.event.batch == preset::Several::Body);
     let example = events(&preset)["task.updated"].to_string();
     let items = batch_items(example.as_bytes()).unwrap();
     let item: Value = serde_json::from_str(items[0].get()).unwrap();

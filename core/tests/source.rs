@@ -4,10 +4,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use weir_core::api::model::source::SourceIn;
 use weir_core::frame::NewMessage;
 use weir_core::preset;
 use weir_core::rng::Seeded;
-use weir_core::scheme::{Outgoing, Params, Reason, Request};
+use weir_core::scheme::{Outgoing, Params, Reason, Request, Scheme};
 use weir_core::source::rejected::{MASK, MAX_KEPT};
 use weir_core::source::{Definition, MAX_EVENTS, Options, Receipt, Refusal, SourceRecord, SourceRow};
 use weir_core::vault::Vault;
@@ -25,7 +26,7 @@ fn made(kind: &str, secrets: &[&str], options: &Value, custom: Option<&Value>) -
         name: kind.into(),
         kind: kind.into(),
         secrets: secrets.iter().map(|secret| seal(secret)).collect(),
-        params: Some(seal(r#"{"webhook_id":"W","verify_token":"tok"}"#)),
+        params: Some(seal(r#"{"webhook_id":"W","verify_token":"tok","public_key":"pub"}"#)),
         custom: custom.map(Value::to_string),
         options: serde_json::from_value::<Options>(options.clone()).expect("options"),
         ..SourceRecord::default()
@@ -125,7 +126,7 @@ fn published_keys_are_asked_for_at_the_providers_url_and_nowhere_else() {
     let Receipt::Events(events) = with(Ok(cert)) else { panic!("{:?}", with(Ok(cert))) };
     assert_eq!(
         (origin(&events[0])["verdict"].as_str(), events[0].event_id.as_deref()),
-        (Some("verified"), Some("m1"))
+        (Some("authenticated"), Some("m1"))
     );
 
     // Other keys, no keys, and what are none.
@@ -351,11 +352,315 @@ fn nothing_unsigned_comes_in_at_a_source_that_verifies() {
         let source = made(name, &[SECRET], &json!({}), None);
         let method = if preset.methods.iter().any(|method| method == "POST") { "POST" } else { "GET" };
         let receipt = Sent { method, ..Sent::new("{\"type\":\"a\"}", &[]) }.at(&source);
-        match (preset.scheme == weir_core::scheme::Scheme::None, &receipt) {
+        match (preset.scheme == Scheme::None, &receipt) {
             (true, Receipt::Events(_)) | (false, Receipt::Rejected(..) | Receipt::Handshake(_)) => {}
             _ => panic!("{name}: {receipt:?}"),
         }
     }
+}
+
+/// A request as a preset signs it, at a source of that kind.
+fn sent_by(name: &str, body: &str, headers: &[(&str, &str)]) -> Sent {
+    let preset = preset::find(name).expect("a preset");
+    let given: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let outgoing = Outgoing { method: "POST", url: URL, headers: &given, body: body.as_bytes(), id: "m1" };
+    let secret = secret_of(&preset);
+    let keys = preset.scheme.signing(&[secret]).expect("a secret that signs");
+    let params = [("webhook_id", "W"), ("public_key", "pub")];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let signed = preset.sign(&keys, &params, &outgoing, "a.b", NOW).expect("signed");
+    let headers = given.into_iter().chain(signed.headers).collect();
+    Sent {
+        method: "POST",
+        url: signed.url.unwrap_or_else(|| URL.to_owned()),
+        headers,
+        body: signed.body.unwrap_or_else(|| body.into()),
+    }
+}
+
+fn secret_of(preset: &preset::Preset) -> String {
+    preset::find(&preset.name)
+        .and_then(|p| weir_core::send_as::new_secret(&p, &mut Seeded(5)).ok())
+        .unwrap_or_else(|| SECRET.to_owned())
+}
+
+/// The ids of the events of some requests, one after the other.
+fn ids(name: &str, requests: &[Sent]) -> Vec<Option<String>> {
+    let preset = preset::find(name).expect("a preset");
+    let source = made(name, &[&secret_of(&preset)], &json!({}), None);
+    requests.iter().flat_map(|sent| sent.events(&source)).map(|event| event.event_id).collect()
+}
+
+/// That some requests are so many different events, and that each repeated is the same.
+#[track_caller]
+fn are_events(name: &str, requests: &[Sent], events: usize) {
+    let first = ids(name, requests);
+    assert_eq!(first, ids(name, requests), "{name}: a repeat has the same ids");
+    assert!(first.iter().all(Option::is_some), "{name}: {first:?}");
+    let different: std::collections::BTreeSet<_> = first.iter().collect();
+    assert_eq!(different.len(), events, "{name}: {first:?}");
+}
+
+#[test]
+fn what_is_another_event_is_never_taken_for_a_repeat() {
+    let bodies = |name: &str, headers: &[(&str, &str)], bodies: &[&str]| {
+        let sent: Vec<Sent> = bodies.iter().map(|body| sent_by(name, body, headers)).collect();
+        are_events(name, &sent, bodies.len());
+    };
+    // One id for all that a webhook sends within a second.
+    bodies(
+        "woocommerce",
+        &[("x-wc-webhook-delivery-id", "d"), ("x-wc-webhook-topic", "order.created")],
+        &[r#"{"id":1001}"#, r#"{"id":1002}"#, r#"{"id":1003}"#],
+    );
+    bodies(
+        "logto",
+        &[],
+        &[
+            r#"{"hookId":"h","event":"PostSignIn","createdAt":"2026-11-30T00:00:00.000Z","user":{"id":"u1"}}"#,
+            r#"{"hookId":"h","event":"PostSignIn","createdAt":"2026-11-30T00:00:00.000Z","user":{"id":"u2"}}"#,
+            r#"{"hookId":"h","event":"User.Deleted","createdAt":"2026-11-30T00:00:00.000Z","user":{"id":"u2"}}"#,
+        ],
+    );
+    bodies(
+        "merge-dev",
+        &[],
+        &[
+            r#"{"hook":{"id":"h","event":"Employee.changed"},"data":{"id":"e1"}}"#,
+            r#"{"hook":{"id":"h","event":"Employee.changed"},"data":{"id":"e2"}}"#,
+        ],
+    );
+    bodies(
+        "postmark",
+        &[],
+        &[
+            r#"{"RecordType":"Delivery","MessageID":"m","DeliveredAt":"2026-11-30T00:00:00Z"}"#,
+            r#"{"RecordType":"Open","MessageID":"m","ReceivedAt":"2026-11-30T00:01:00Z"}"#,
+            r#"{"RecordType":"Click","MessageID":"m","ReceivedAt":"2026-11-30T00:02:00Z"}"#,
+            r#"{"RecordType":"Bounce","MessageID":"m","BouncedAt":"2026-11-30T00:03:00Z"}"#,
+            r#"{"RecordType":"Open","MessageID":"m","ReceivedAt":"2026-11-30T00:04:00Z"}"#,
+        ],
+    );
+    let adyen = |code: &str, success: &str| {
+        format!(
+            r#"{{"notificationItems":[{{"NotificationRequestItem":{{"pspReference":"p","eventCode":"{code}","success":"{success}","eventDate":"2026-11-30T00:00:00+01:00"}}}}]}}"#
+        )
+    };
+    bodies(
+        "adyen",
+        &[],
+        &[
+            &adyen("AUTHORISATION", "false"),
+            &adyen("AUTHORISATION", "true"),
+            &adyen("CAPTURE", "true"),
+            &adyen("CAPTURE_FAILED", "true"),
+        ],
+    );
+    bodies("hmac-sha256", &[], &[r#"{"id":7,"status":"paid"}"#, r#"{"id":7,"status":"refunded"}"#]);
+    bodies(
+        "mongodb-atlas",
+        &[],
+        &[r#"{"id":"a","status":"OPEN","updated":"1"}"#, r#"{"id":"a","status":"CLOSED","updated":"2"}"#],
+    );
+    bodies(
+        "hubspot",
+        &[],
+        &[
+            r#"[{"eventId":1,"subscriptionType":"contact.creation","objectId":1,"occurredAt":1}]"#,
+            r#"[{"eventId":1,"subscriptionType":"contact.deletion","objectId":1,"occurredAt":1}]"#,
+            r#"[{"eventId":1,"subscriptionType":"contact.creation","objectId":2,"occurredAt":1}]"#,
+        ],
+    );
+    bodies(
+        "netlify",
+        &[],
+        &[
+            r#"{"id":"d","state":"building","updated_at":"1"}"#,
+            r#"{"id":"d","state":"ready","updated_at":"2"}"#,
+        ],
+    );
+    bodies(
+        "mailgun",
+        &[],
+        &[
+            r#"{"event-data":{"id":"i","timestamp":1529006854.329574,"event":"opened"}}"#,
+            r#"{"event-data":{"id":"i","timestamp":1529093254.329574,"event":"opened"}}"#,
+        ],
+    );
+    let status = |state: &str| {
+        sent_by(
+            "plivo",
+            &format!("MessageUUID=m&Status={state}"),
+            &[("content-type", "application/x-www-form-urlencoded")],
+        )
+    };
+    are_events("plivo", &[status("queued"), status("sent"), status("delivered")], 3);
+    // A recursive event of GitLab has the UUID of the one before it.
+    let gitlab = |body: &str| {
+        sent_by("gitlab-token", body, &[("x-gitlab-event", "Push Hook"), ("x-gitlab-event-uuid", "u")])
+    };
+    are_events("gitlab-token", &[gitlab(r#"{"ref":"a"}"#), gitlab(r#"{"ref":"b"}"#)], 2);
+}
+
+#[test]
+fn events_that_come_together_have_ids_of_their_own_however_they_are_grouped() {
+    let line = |ids: &[&str]| {
+        let events: Vec<Value> =
+            ids.iter().map(|id| json!({ "type": "message", "webhookEventId": id })).collect();
+        sent_by("line", &json!({ "destination": "U", "events": events }).to_string(), &[])
+    };
+    are_events("line", &[line(&["A"]), line(&["A", "B"])], 2);
+    let source = made("line", &[&secret_of(&preset::find("line").expect("a preset"))], &json!({}), None);
+    let both = line(&["A", "B"]).events(&source);
+    assert_eq!(
+        payload(&both[1]),
+        r#"{"destination":"U","events":[{"type":"message","webhookEventId":"B"}]}"#
+    );
+    assert_eq!((both[1].event_type.as_str(), both[1].event_id.as_deref()), ("message", Some("B")));
+    assert_eq!(line(&[]).events(&source)[0].event_id, None, "a test of the URL has no event");
+    // Delivered whole, the bytes tell them apart.
+    let keep = made(
+        "line",
+        &[&secret_of(&preset::find("line").expect("a preset"))],
+        &json!({ "batch": "keep" }),
+        None,
+    );
+    let whole = |ids: &[&str]| line(ids).events(&keep).remove(0).event_id.expect("an id");
+    assert_ne!(whole(&["A"]), whole(&["A", "B"]));
+    assert_eq!(whole(&["A", "B"]), whole(&["A", "B"]));
+    let item = |id: &str, code: &str| json!({ "NotificationRequestItem": { "pspReference": id, "eventCode": code, "success": "true" } });
+    let adyen = |items: &[Value]| {
+        sent_by("adyen", &json!({ "live": "false", "notificationItems": items }).to_string(), &[])
+    };
+    are_events(
+        "adyen",
+        &[adyen(&[item("p", "CAPTURE")]), adyen(&[item("p", "CAPTURE"), item("p", "REFUND")])],
+        2,
+    );
+    let gocardless = |ids: &[&str]| {
+        let events: Vec<Value> = ids.iter().map(|id| json!({ "id": id, "action": "paid_out" })).collect();
+        sent_by("gocardless", &json!({ "events": events }).to_string(), &[])
+    };
+    are_events("gocardless", &[gocardless(&["EV1"]), gocardless(&["EV1", "EV2"])], 2);
+}
+
+#[test]
+fn no_preset_takes_an_object_or_a_webhook_for_an_event() {
+    for name in preset::names() {
+        let preset = preset::find(name).expect("a preset");
+        let Some(id) = &preset.event.id else {
+            assert!(preset.event.no_id.is_some(), "{name} says why it has no id");
+            continue;
+        };
+        let parts = id.parts();
+        assert!(
+            !id.has_body() || parts.len() > 1,
+            "{name}: equal bytes may be two events; name what makes them one"
+        );
+        // Such a name is that of a thing that events are about: alone, it identifies no event.
+        for part in &parts {
+            let of_a_thing = [
+                "hook.id",
+                "hookId",
+                "webhook_id",
+                "webhookId",
+                "MessageID",
+                "MessageUUID",
+                "pspReference",
+                "submissionId",
+            ];
+            assert!(
+                !of_a_thing.iter().any(|thing| part.ends_with(thing)) || parts.len() > 1,
+                "{name}: {part}"
+            );
+        }
+        // The first of several events is not all of them.
+        let first_only = parts.iter().all(|part| part.contains("[0]"));
+        assert!(!first_only || preset.event.batch != preset::Several::No, "{name}: {parts:?}");
+    }
+}
+
+#[test]
+fn what_a_signature_does_not_cover_is_not_called_verified() {
+    for name in ["paypal", "adyen", "aws-sns", "aws-sns-v2", "braintree", "mailgun", "mercado-pago"] {
+        let preset = preset::find(name).expect("a preset");
+        assert!(!preset.scheme.binds_body(), "{name}: other bodies have the same signature");
+        assert!(!preset.notes.is_empty(), "{name} says what is signed");
+    }
+    // SHA-256(secret || body) can be continued by whoever has seen one; what is put between is never text.
+    let mut body = b"[{\"id\":\"1\"}]".to_vec();
+    body.extend([0x80, 0, 0, 0xff]);
+    let signature = hex(&Sha256::digest([SECRET.as_bytes(), &body].concat()));
+    let extended = Sent::new(body, &[("x-mailabl-signature", &signature)]);
+    assert_eq!(extended.refused(&source("mailabl")).code, "body_unreadable");
+
+    // Where single members are signed, a name that is there twice could be read two ways.
+    let item = r#"{"NotificationRequestItem":{"pspReference":"p","eventCode":"CAPTURE","success":"true"}}"#;
+    let good = sent_by("adyen", &format!(r#"{{"notificationItems":[{item}]}}"#), &[]);
+    let adyen = made("adyen", &[&secret_of(&preset::find("adyen").expect("a preset"))], &json!({}), None);
+    assert_eq!(origin(&good.events(&adyen)[0])["verdict"], "authenticated");
+    let text = String::from_utf8(good.body.clone()).expect("text");
+    let twice = text.replacen(r#""eventCode":"CAPTURE""#, r#""eventCode":"REFUND","eventCode":"CAPTURE""#, 1);
+    assert_ne!(twice, text);
+    assert_eq!(Sent { body: twice.into_bytes(), ..good }.refused(&adyen).code, "body_unreadable");
+}
+
+#[test]
+fn secrets_are_taken_as_they_are_pasted_or_refused_with_what_to_do() {
+    const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let create = |kind: &str, secret: &str| {
+        let body = json!({ "name": "a", "type": kind, "config": { "secret": secret } }).to_string();
+        let made = SourceIn::parse(body.as_bytes()).map_err(|error| error.body())?;
+        let vault = Vault::new(None);
+        let record = made.record(None, &vault, &mut Seeded(1)).expect("sealed");
+        Ok::<_, String>(vault.open(&record.secrets[0]).expect("opened"))
+    };
+    for (kind, pasted, kept) in [
+        ("supabase", format!("v1,{WHSEC}"), WHSEC),
+        ("svix", format!("\"{WHSEC}\"\n"), WHSEC),
+        ("github", " a secret of mine \n".to_owned(), "a secret of mine"),
+    ] {
+        assert_eq!(create(kind, &pasted).as_deref(), Ok(kept), "{kind}");
+    }
+    for (kind, secret, says) in [
+        ("svix", "whsec_c2hvcnQ=", "at least 24"),
+        ("github", "abc", "can be guessed"),
+        ("stripe", "sk_live_0123456789abcdef", "a secret API key"),
+        ("github", "GITHUB_SECRET=0123456789abcdef", "before the equals sign"),
+        ("github", "'a secret of mine'", "quotes"),
+    ] {
+        let fault = create(kind, secret).expect_err(secret);
+        assert!(fault.contains(says), "{kind}: {fault}");
+    }
+}
+
+#[test]
+fn a_repeat_is_listed_and_can_be_taken_all_the_same() {
+    let source = source("mailabl");
+    let sent = mailabl(r#"[{"id":"1","type":"a"},{"id":"2","type":"b"}]"#);
+    let events = sent.events(&source);
+    let origin = &events[0].ingest.as_ref().expect("of a source").origin;
+    let kept = source.repeated(&sent.request(), origin, &[(1, "msg_x".to_owned())], 2, NOW);
+    assert_eq!((kept.code.as_str(), kept.skipped), ("duplicate", 2));
+    assert!(kept.detail.contains("msg_x"), "{}", kept.detail);
+    let taken = source.accept(&kept).expect("accepted");
+    assert_eq!(
+        (taken.len(), payload(&taken[0]), taken[0].event_id.as_deref()),
+        (1, r#"{"id":"2","type":"b"}"#, None)
+    );
+    assert_eq!(self::origin(&taken[0])["verdict"], "verified");
+    assert_eq!(self::origin(&taken[0])["acceptedByHand"], true);
+}
+
+#[test]
+fn a_source_may_take_equal_bodies_for_repeats() {
+    let by_body = made("token", &[SECRET], &json!({ "dedupBy": "body" }), None);
+    let sent = |body: &str| Sent::new(body, &[("authorization", SECRET)]).events(&by_body).remove(0).event_id;
+    assert_eq!(sent("a"), sent("a"));
+    assert!(sent("a").is_some() && sent("a") != sent("b"));
+    let none = made("token", &[SECRET], &json!({}), None);
+    assert_eq!(Sent::new("a", &[("authorization", SECRET)]).events(&none)[0].event_id, None);
 }
 
 proptest! {

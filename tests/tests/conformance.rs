@@ -632,7 +632,7 @@ mod rust {
         let s = str::to_owned;
         let sources = svix.source();
         let github = |name: &str| {
-            of(json!({ "name": name, "uid": "rust", "type": "github", "config": { "secret": "s" } }))
+            of(json!({ "name": name, "uid": "rust", "type": "github", "config": { "secret": "a secret" } }))
         };
         let source = call!(
             done,

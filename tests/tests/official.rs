@@ -24,6 +24,11 @@ const LONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab
 const ITEMS: &str = r#"{"live":"false","notificationItems":[{"NotificationRequestItem":{"pspReference":"p","merchantAccountCode":"m","merchantReference":"r","amount":{"value":1130,"currency":"EUR"},"eventCode":"AUTHORISATION","success":"true"}}]}"#;
 const BRAINTREE: &str = r#"<notification><kind>check</kind><timestamp type="datetime">2026-11-21T00:00:00Z</timestamp><subject><check type="boolean">true</check></subject></notification>"#;
 
+/// What some providers need besides.
+fn params() -> Params {
+    Params::from([("public_key".to_owned(), "public_key".to_owned())])
+}
+
 /// The library, its preset, the secret, and the body.
 const NPM: [(&str, &str, &str, &str); 33] = [
     ("stripe", "stripe", "whsec_test", JSON),
@@ -120,7 +125,7 @@ fn signed_here(library: &str, preset: &str, secret: &str, body: &str, now: i64) 
     let url = if library == "twilio (JSON)" { "https://example.com/in" } else { URL };
     let outgoing = Outgoing { method: "POST", url, headers: &[], body: body.as_bytes(), id: "msg_1" };
     let ready = preset.scheme.signing(&[&keys.weir]).unwrap();
-    let signed = preset.sign(&ready, &Params::new(), &outgoing, "orders/create", now).unwrap();
+    let signed = preset.sign(&ready, &params(), &outgoing, "orders/create", now).unwrap();
     let headers: BTreeMap<String, String> = signed.headers.into_iter().collect();
     json!({
         "library": library, "secret": keys.theirs, "public": keys.public, "method": "POST",
@@ -156,14 +161,14 @@ fn fault(case: &Value, line: &Value, preset: &str, secret: &str, now: i64) -> Op
     let request =
         Request { method: "POST", url: text("url"), headers: &headers, body: text("body").as_bytes() };
     let verdict =
-        preset.scheme.verify(&preset.scheme.verifying(&[keys(secret).public]), &Params::new(), &request, now);
+        preset.scheme.verify(&preset.scheme.verifying(&[keys(secret).public]), &params(), &request, now);
     if !verdict.is_good() {
         return Some(format!("Weir refuses what {library} signs: {verdict:?} {theirs}"));
     }
     let other = [request.body, b" "].concat();
     let changed = preset.scheme.verify(
         &preset.scheme.verifying(&[keys(secret).public]),
-        &Params::new(),
+        &params(),
         &Request { body: &other, ..request },
         now,
     );

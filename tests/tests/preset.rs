@@ -3,8 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use std::time::Duration;
+use weir_core::preset;
+use weir_core::scheme::{Params, Request};
 use weir_tests::client::{Api, column};
 use weir_tests::gateway::shared;
+use weir_tests::receiver::{Receiver, unix_ms};
 
 fn verify(api: &Api, preset: &str, body: &Value) -> Value {
     let (status, verdict) = api.post(&format!("/api/v1/preset/{preset}/verify"), body);
@@ -185,4 +189,36 @@ fn an_applications_token_may_use_presets_and_no_token_may_not() {
     let app = api.app();
     assert_eq!(api.as_app(&app).get("/api/v1/preset/stripe").0, 200);
     assert_eq!(api.with_token("nobody's").get("/api/v1/preset").0, 401);
+}
+
+#[test]
+fn the_url_that_is_signed_is_the_one_that_is_requested() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let base = receiver.url("");
+    let scheme = preset::find("square").unwrap().scheme;
+    for (typed, arrives) in [
+        ("/a/../b/1", "/b/1"),
+        ("/2?n=O'Brien", "/2?n=O%27Brien"),
+        ("/3/%2e%2e/3?x", "/3?x"),
+        ("/4 a/\u{fc}?q=\u{fc} b", "/4%20a/%C3%BC?q=%C3%BC%20b"),
+        ("//5", "//5"),
+        ("/6?", "/6?"),
+        ("/7?a=\"<>`{}|^", "/7?a=%22%3C%3E`{}|^"),
+        ("/8\\9#part", "/8/9"),
+        ("/10?b=%7e%zz+c", "/10?b=%7e%zz+c"),
+        ("?11", "/?11"),
+    ] {
+        let app = api.app();
+        let url = format!("{}{typed}", base.trim_end_matches('/'));
+        api.endpoint_with(&app, &url, &json!({ "preset": "square", "secret": "a secret of ours" }));
+        api.send(&app, r#"{"a":1}"#);
+        let got = receiver.wait_for(arrives, 1, Duration::from_secs(10)).remove(0);
+        // Just as a receiver puts its own URL together.
+        let url = format!("http://{}{arrives}", got.header("host").unwrap());
+        let request = Request { method: "POST", url: &url, headers: &got.headers, body: &got.body };
+        let verdict =
+            scheme.verify(&scheme.verifying(&["a secret of ours"]), &Params::new(), &request, unix_ms());
+        assert!(verdict.is_good(), "{typed}: {verdict:?}");
+    }
 }

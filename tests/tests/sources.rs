@@ -452,7 +452,8 @@ fn no_answer_to_a_handshake_is_a_signature_of_an_event() {
         json!({ "event": "endpoint.url_validation", "payload": { "plainToken": format!("v0:{ts}:{{}}") } });
     assert_eq!(zoom.send(challenge.to_string().as_bytes(), &[]).status, 400);
 
-    let braintree = make("braintree", json!({ "secret": "public|private" }));
+    let braintree =
+        make("braintree", json!({ "secret": "the private key", "params": { "public_key": "public" } }));
     let payload = BASE64.encode("<notification/>");
     let refused = braintree.call("GET", &format!("?bt_challenge={}", payload.replace('=', "%3D")), b"", &[]);
     assert!(refused.status >= 400, "{refused:?}");
@@ -717,7 +718,7 @@ fn kinds_of_svixs_take_the_configuration_that_its_sdks_send() {
             "verified",
         ),
         ("nango", secret(SECRET), SECRET.to_owned(), r#"{"type":"auth"}"#, "auth", "verified"),
-        ("openclaw", secret("t0ken"), "t0ken".to_owned(), "{}", "openclaw.event", "authenticated"),
+        ("openclaw", secret("a t0ken"), "a t0ken".to_owned(), "{}", "openclaw.event", "authenticated"),
         (
             "orum-io",
             orum,
@@ -728,8 +729,8 @@ fn kinds_of_svixs_take_the_configuration_that_its_sdks_send() {
         ),
         (
             "vapi",
-            secret("t0ken"),
-            "t0ken".to_owned(),
+            secret("a t0ken"),
+            "a t0ken".to_owned(),
             r#"{"message":{"type":"end-of-call-report"}}"#,
             "end-of-call-report",
             "authenticated",
@@ -807,4 +808,186 @@ fn an_event_that_comes_in_writes_as_few_rows_as_any() {
     (0..20).for_each(|n| assert_eq!(push(&source, &n.to_string(), b"{}"), 200));
     assert!(rows() - before < 5.0);
     source.delivered(&receiver, 51);
+}
+
+#[test]
+fn a_repeat_is_answered_as_the_first_was_and_listed() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let source = Source::new(&api, &receiver, "github", &secret(SECRET), &json!({}));
+    for _ in 0..3 {
+        assert_eq!(push(&source, "d1", b"{\"n\":1}"), 200);
+    }
+    assert_eq!(push(&source, "d2", b"{\"n\":1}"), 200);
+    source.delivered(&receiver, 2);
+    let listed = source.rejected();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let first = source.messages().pop().expect("a message");
+    for one in &listed {
+        assert_eq!(one["reason"]["code"], "duplicate");
+        let detail = one["reason"]["detail"].as_str().expect("a sentence");
+        assert!(detail.contains(&text(&first, "id")), "{detail}");
+    }
+    // Whoever knows better takes it all the same.
+    let id = text(&listed[0], "id");
+    let (status, taken) = api.post(&format!("{BASE}/{}/rejected/{id}/accept", source.id), &json!({}));
+    assert_eq!(status, 202, "{taken}");
+    source.delivered(&receiver, 3);
+    let newest = source.messages().remove(0);
+    assert_eq!(
+        (&newest["ingest"]["verdict"], &newest["ingest"]["acceptedByHand"]),
+        (&json!("verified"), &json!(true))
+    );
+}
+
+#[test]
+fn different_orders_within_a_second_all_arrive() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let source = Source::new(&gateway.tenant(), &receiver, "woocommerce", &secret(SECRET), &json!({}));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(
+        source.send(b"webhook_id=17", &[form]).status,
+        200,
+        "the first request asks whether anybody is there"
+    );
+    for order in 1001..1004 {
+        let body = format!("{{\"id\":{order}}}");
+        let signature = BASE64.encode(hmac(SECRET.as_bytes(), body.as_bytes()));
+        let headers = [
+            ("x-wc-webhook-signature", signature.as_str()),
+            ("x-wc-webhook-topic", "order.created"),
+            ("x-wc-webhook-delivery-id", "one for the second"),
+        ];
+        assert_eq!(source.send(body.as_bytes(), &headers).status, 200);
+    }
+    let mut bodies: Vec<String> = source
+        .delivered(&receiver, 3)
+        .iter()
+        .map(|one| String::from_utf8_lossy(&one.body).into_owned())
+        .collect();
+    bodies.sort();
+    assert_eq!(bodies, [r#"{"id":1001}"#, r#"{"id":1002}"#, r#"{"id":1003}"#]);
+}
+
+#[test]
+fn what_providers_ask_before_they_send_is_answered_and_nothing_is_stored() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let made = |kind: &str, config: &Value| Source::new(&api, &receiver, kind, config, &json!({}));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+
+    let slack = made("slack", &secret(SECRET));
+    assert_eq!(slack.send(b"ssl_check=1&token=x", &[form]).status, 200);
+
+    let notion = made("notion", &json!({}));
+    assert_eq!(notion.send(br#"{"verification_token":"secret_of_notion"}"#, &[]).status, 200);
+    assert_eq!(
+        notion.send(br#"{"verification_token":"secret_of_a_stranger"}"#, &[]).status,
+        403,
+        "adopted once"
+    );
+    let event = br#"{"id":"e1","type":"page.created","timestamp":"2026-11-30T00:00:00.000Z"}"#;
+    let signature = format!("sha256={}", hex(&hmac(b"secret_of_notion", event)));
+    assert_eq!(notion.send(event, &[("x-notion-signature", &signature)]).status, 200);
+    notion.delivered(&receiver, 1);
+
+    let xero = made("xero", &secret(SECRET));
+    let refused = xero.send(br#"{"events":[]}"#, &[("x-xero-signature", "AAAA")]);
+    assert_eq!((refused.status, refused.text.as_str()), (401, ""));
+
+    let linkedin = made("linkedin", &secret(SECRET));
+    let code = "890e4665-4dfe-4ab1-b689-ed553bceeed0";
+    let answer = linkedin.call("GET", &format!("?challengeCode={code}"), b"", &[]);
+    let said: Value = serde_json::from_str(&answer.text).expect("JSON");
+    assert_eq!(
+        said,
+        json!({ "challengeCode": code, "challengeResponse": hex(&hmac(SECRET.as_bytes(), code.as_bytes())) })
+    );
+
+    let front = made("front", &secret(SECRET));
+    let answer = front.send(b"{}", &[("x-front-challenge", "c-1")]);
+    assert_eq!((answer.status, answer.text.as_str()), (200, "c-1"));
+
+    let graph = made("microsoft-graph", &secret("the client state"));
+    let answer = graph.call("POST", "?validationtoken=abc%20d", b"", &[]);
+    assert_eq!((answer.status, answer.text.as_str()), (200, "abc d"));
+
+    for kind in ["azure-event-grid", "cloudevents", "generic-webhook"] {
+        let source = made(kind, &json!({}));
+        let asked =
+            source.call("OPTIONS", "", b"", &[("webhook-request-origin", "eventemitter.example.com")]);
+        assert_eq!(asked.status, 200, "{kind}");
+        assert_eq!(asked.header("webhook-allowed-origin"), Some("eventemitter.example.com"), "{kind}");
+        assert_eq!(asked.header("webhook-allowed-rate"), Some("*"), "{kind}");
+        assert!(source.messages().is_empty());
+    }
+    let grid = made("azure-event-grid", &json!({}));
+    let validation = br#"[{"id":"1","eventType":"Microsoft.EventGrid.SubscriptionValidationEvent","data":{"validationCode":"512d38b6"}}]"#;
+    let answer = grid.send(validation, &[("aeg-event-type", "SubscriptionValidation")]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&answer.text).expect("JSON"),
+        json!({ "validationResponse": "512d38b6" })
+    );
+
+    let config = json!({ "secret": SECRET, "custom": {
+        "scheme": { "kind": "token", "at": "header:x-token" },
+        "handshakes": [{ "method": "GET", "challenge": "query:challenge", "answer": { "json": { "echo": "{challenge}" } } }],
+    } });
+    let custom = made("custom", &config);
+    let answer = custom.call("GET", "?challenge=abc", b"", &[]);
+    assert_eq!(serde_json::from_str::<Value>(&answer.text).expect("JSON"), json!({ "echo": "abc" }));
+
+    for source in [&slack, &linkedin, &front, &graph, &grid, &custom] {
+        assert!(source.messages().is_empty() && source.call("HEAD", "", b"", &[]).status == 200);
+    }
+}
+
+#[test]
+fn forms_marks_and_types_of_their_own_come_through() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let mailgun = Source::new(&api, &receiver, "mailgun", &secret(SECRET), &json!({}));
+    let ts = (unix_ms() / 1000).to_string();
+    let signature = hex(&hmac(SECRET.as_bytes(), format!("{ts}tok1").as_bytes()));
+    let form = format!("recipient=a%40b.example&timestamp={ts}&token=tok1&signature={signature}");
+    assert_eq!(
+        mailgun.send(form.as_bytes(), &[("content-type", "application/x-www-form-urlencoded")]).status,
+        200
+    );
+    let signature = hex(&hmac(SECRET.as_bytes(), format!("{ts}tok2").as_bytes()));
+    let field = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let file =
+        "--b\r\nContent-Disposition: form-data; name=\"attachment-1\"; filename=\"a.bin\"\r\n\r\n\u{1}\r\n";
+    let body = [
+        field("timestamp", &ts),
+        field("token", "tok2"),
+        file.into(),
+        field("signature", &signature),
+        "--b--\r\n".into(),
+    ]
+    .concat();
+    let kind = "multipart/form-data; boundary=b";
+    assert_eq!(mailgun.send(body.as_bytes(), &[("content-type", kind)]).status, 200);
+    let got = mailgun.delivered(&receiver, 2);
+    let multipart = got.iter().find(|one| one.header("content-type") == Some(kind)).expect("as it came");
+    assert_eq!(multipart.body, body.as_bytes());
+
+    let marked = Source::new(&api, &receiver, "notion", &secret(SECRET), &json!({}));
+    let event = "\u{feff}{\"id\":\"e1\",\"type\":\"a.b\"}";
+    let signature = format!("sha256={}", hex(&hmac(SECRET.as_bytes(), event.as_bytes())));
+    assert_eq!(marked.send(event.as_bytes(), &[("x-notion-signature", &signature)]).status, 200);
+    assert_eq!(marked.delivered(&receiver, 1)[0].body, &event.as_bytes()[3..], "JSON has no byte order mark");
+
+    let open = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
+    let event = br#"{"id":"1","type":"a.b"}"#;
+    assert_eq!(
+        open.send(event, &[("content-type", "application/cloudevents+json; charset=utf-8")]).status,
+        200
+    );
+    assert_eq!(
+        open.delivered(&receiver, 1)[0].header("content-type"),
+        Some("application/cloudevents+json; charset=utf-8")
+    );
 }

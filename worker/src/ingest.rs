@@ -18,6 +18,7 @@ use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
 use weir_core::rng::Entropy;
 use weir_core::scheme::{Reason, Request};
 use weir_core::source::keyring::{self, KeyRing, Known as KnownKeys};
+use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, Gate, Receipt, Refusal, Sampler, SourceRow};
 use worker::console_error;
@@ -52,6 +53,8 @@ struct Known {
 struct Seen {
     gate: Option<Gate>,
     sampler: Sampler,
+    /// The same of requests that repeat events.
+    repeats: Sampler,
     /// What is fetched for it.
     fetches: Option<Gate>,
 }
@@ -120,15 +123,25 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
         return Ok(Refusal::unknown().into());
     };
     let most = definition.max_body();
-    let Some(body) = body.filter(|body| u32::try_from(body.len()).is_ok_and(|length| length <= most)) else {
-        return Ok(Refusal::too_large(most).into());
-    };
-    if let Err(wait_ms) = known.enter(definition) {
-        return Ok(Refusal::too_many(wait_ms).into());
-    }
     let url = definition.url(&incoming.url);
-    let request = Request { method: &incoming.method, url: &url, headers: &incoming.headers, body: &body };
     let at = Place { env, org: &token.org, source: &token.source };
+    let read = body.as_deref().unwrap_or_default();
+    let request = Request { method: &incoming.method, url: &url, headers: &incoming.headers, body: read };
+    let fits = body.is_some() && u32::try_from(read.len()).is_ok_and(|length| length <= most);
+    let entered =
+        if fits { known.enter(definition).map_err(Refusal::too_many) } else { Err(Refusal::too_large(most)) };
+    if let Err(refusal) = entered {
+        let sampled = known.seen.borrow_mut().sampler.take(now());
+        if let Some(skipped) = sampled {
+            let mut kept = definition.turned_away(&request, &refusal, skipped, now());
+            if body.is_none() {
+                // How large it was is not known, only that it was more than this.
+                kept.size = u64::from(most).saturating_add(1);
+            }
+            at.note(&kept).await;
+        }
+        return Ok(definition.shaped(refusal).into());
+    }
     match known.look_at(definition, &request, &deployment).await {
         Receipt::Handshake(answer) => {
             if let Some(url) = &answer.visit
@@ -148,22 +161,29 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
         Receipt::Rejected(refusal, reason) => {
             let sampled = known.seen.borrow_mut().sampler.take(now());
             if let Some(skipped) = sampled {
-                let kept = definition.rejected(&request, &reason, skipped, now());
-                if let Err(error) = at.call("rejected", &frame::encode(&kept), Repeat::Never).await {
-                    console_error!("{}: a rejected request was not kept: {error}", token.source);
-                }
+                at.note(&definition.rejected(&request, &reason, skipped, now())).await;
             }
             Ok(refusal.into())
         }
         Receipt::Events(events) => {
-            for answer in at.store(events, None).await? {
+            let ingest = events.first().and_then(|event| event.ingest.as_ref());
+            let origin = ingest.map(|ingest| ingest.origin.clone()).unwrap_or_default();
+            let mut repeats: Vec<(u32, String)> = Vec::new();
+            for (place, answer) in (0u32..).zip(at.store(events, None).await?) {
                 match answer {
-                    Accepted::Stored { .. } => {}
+                    Accepted::Stored { replayed: false, .. } => {}
+                    Accepted::Stored { id, .. } => repeats.push((place, id)),
                     Accepted::Limited { wait_ms } => {
                         known.seen.borrow_mut().gate.iter_mut().for_each(|gate| gate.close(now(), wait_ms));
-                        return Ok(Refusal::too_many(wait_ms).into());
+                        return Ok(definition.shaped(Refusal::too_many(wait_ms)).into());
                     }
                     other => return Err(format!("{}: not stored: {other:?}", token.source)),
+                }
+            }
+            if !repeats.is_empty() {
+                let sampled = known.seen.borrow_mut().repeats.take(now());
+                if let Some(skipped) = sampled {
+                    at.note(&definition.repeated(&request, &origin, &repeats, skipped, now())).await;
                 }
             }
             let (status, content_type, body) = definition.answer();
@@ -282,6 +302,13 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     pub(crate) async fn call(&self, op: &str, frame: &[u8], repeat: Repeat) -> Result<Vec<u8>, CallError> {
         js::ask(self.env, "APP", &format!("{}/{}", self.org, self.source), op, frame, repeat).await
+    }
+
+    /// Puts a request into the list of those that were not delivered. That it is not in there loses no event.
+    async fn note(&self, kept: &Rejected) {
+        if let Err(error) = self.call("rejected", &frame::encode(kept), Repeat::Never).await {
+            console_error!("{}: a rejected request was not kept: {error}", self.source);
+        }
     }
 
     /// Stores the events of one request: all, or none. By their nonces they are stored once, whatever has to be repeated.

@@ -28,9 +28,12 @@ impl<S: Sql> App<S> {
         let preset = preset_of(&slot.record.content);
         let of_preset = preset.as_ref().and_then(|preset| {
             let (_, event) = preset.events().find(|(_, event)| event.name == example.event_type)?;
-            Some(preset.example(event))
+            Some((preset.example(event), preset.example_now(event, now)))
         });
-        let payload = example.payload().or(of_preset).ok_or_else(|| ApiError::not_found("Event type"))?;
+        // The tenant's event type may have the provider's example, too: it gets the time of now as well.
+        let own = example.payload().filter(|own| of_preset.as_ref().is_none_or(|(listed, _)| listed != own));
+        let payload = own.or(of_preset.as_ref().map(|(_, now)| now.as_str()));
+        let payload = payload.ok_or_else(|| ApiError::not_found("Event type"))?;
         let id = self.message_ids.next(now, rng);
         self.sql.exec(
             "INSERT INTO message (id, created_at, event_type, payload, only_for) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -111,6 +114,11 @@ mod tests {
             (status, &message["payload"]["webhookSchemaVersion"]),
             (200, &json!("1.0.0")),
             "{message}"
+        );
+        let now = world.now.div_euclid(1_000);
+        assert_eq!(
+            message["payload"]["eventTime"], now,
+            "an event of now, also for whoever refuses old ones"
         );
         let mailabl = world.add_endpoint(&json!({ "preset": "mailabl" }));
         let (_, message) =

@@ -123,6 +123,8 @@ mod tests {
             body: b"{}".to_vec().into(),
             size: 2,
             skipped: 0,
+            verdict: None,
+            repeats: None,
         };
         world.app.keep_rejected(at, &mut Seeded(u64::try_from(at).expect("a time")), &kept).expect("kept");
     }

@@ -193,7 +193,7 @@ mod tests {
         let mut world = World::new(&[]);
         let scheme = json!({ "kind": "token", "at": "header:x-acme-token" });
         let endpoint =
-            world.add_endpoint(&json!({ "preset": "custom", "scheme": scheme, "secret": "t0ken" }));
+            world.add_endpoint(&json!({ "preset": "custom", "scheme": scheme, "secret": "a t0ken of ours" }));
         assert_eq!(world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1["scheme"], scheme);
         world.send("a.b");
         assert_eq!(world.got.len(), 1);

@@ -5,7 +5,7 @@ use super::USER_AGENT;
 use super::line::{Batch, Order, PRESET_BATCH};
 use crate::deployment::Deployment;
 use crate::frame::Config;
-use crate::preset::{Exhausted, Preset};
+use crate::preset::Preset;
 use crate::retry::Schedule;
 use crate::scheme::{Outgoing, Params, Secrets};
 use crate::secret::Secret;
@@ -88,7 +88,6 @@ impl Sender {
         };
         let (first, last) = delivery.map_or((200, 299), |delivery| delivery.success);
         let batched = delivery.is_some_and(|delivery| delivery.batch);
-        let exhausted = delivery.map(|delivery| &delivery.exhausted);
         let identity = match preset {
             None => {
                 let own = config.header_profile.as_deref().and_then(HeaderProfile::from_word);
@@ -110,7 +109,7 @@ impl Sender {
             batch: config.batch.or(batched.then_some(PRESET_BATCH)).filter(|_| config.order.is_none()),
             retention_days: delivery.and_then(|delivery| delivery.retention_days),
             order: config.order,
-            gives_up: !matches!(exhausted, Some(Exhausted::Discarded | Exhausted::Logged)),
+            gives_up: delivery.is_none_or(|delivery| delivery.gives_up),
             identity,
             hidden: Vec::new(),
             secrets_until: None,
@@ -190,7 +189,7 @@ impl Sender {
 
     /// The signed request of a delivery.
     pub(super) fn make(&self, now: i64, draft: Draft<'_>) -> Made {
-        let Draft { url, mut headers, id, event_type, payload } = draft;
+        let Draft { url: typed, mut headers, id, event_type, payload } = draft;
         headers.push(("user-agent".to_owned(), USER_AGENT.to_owned()));
         match &self.identity {
             Identity::Own { profile, secrets } => {
@@ -204,7 +203,8 @@ impl Sender {
                     Ok(body) => body,
                     Err(why) => return Made { refused: Some(why), ..Made::default() },
                 };
-                let outgoing = Outgoing { method: "POST", url, headers: &headers, body: &body, id };
+                let url = requested(typed);
+                let outgoing = Outgoing { method: "POST", url: &url, headers: &headers, body: &body, id };
                 match preset.sign(secrets, params, &outgoing, event_type, now) {
                     Ok(signed) => {
                         let set =
@@ -214,7 +214,7 @@ impl Sender {
                         Made {
                             headers,
                             body: signed.body.unwrap_or(body),
-                            signed_url: signed.url,
+                            signed_url: Some(signed.url.unwrap_or(url)).filter(|url| url != typed),
                             refused: None,
                         }
                     }
@@ -229,6 +229,14 @@ impl Sender {
     }
 }
 
+/// The URL that is requested, where this one was typed: what is signed has to be that one, to the letter. Whatever requests
+/// it reads it by the same standard, and leaves the fragment out.
+fn requested(typed: &str) -> String {
+    let Ok(mut url) = url::Url::parse(typed) else { return typed.to_owned() };
+    url.set_fragment(None);
+    url.into()
+}
+
 /// The members of a JSON object as a form, for providers that send one: texts as they are, anything else as JSON.
 fn form(payload: &[u8]) -> Result<Vec<u8>, String> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload)
@@ -241,4 +249,44 @@ fn form(payload: &[u8]) -> Result<Vec<u8>, String> {
         };
     }
     Ok(form.finish().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::requested;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_signed_is_the_url_as_it_is_requested() {
+        for (typed, sent) in [
+            ("http://host", "http://host/"),
+            ("https://HOST.example:443/A", "https://host.example/A"),
+            ("https://host.example:8443", "https://host.example:8443/"),
+            ("https://host.example/?n=O'Brien", "https://host.example/?n=O%27Brien"),
+            ("https://host.example/a/../b", "https://host.example/b"),
+            ("https://host.example/a/./b/", "https://host.example/a/b/"),
+            ("https://host.example/%2e%2e/b", "https://host.example/b"),
+            ("https://host.example/a b?c d", "https://host.example/a%20b?c%20d"),
+            ("https://host.example/\u{fc}?q=\u{fc}", "https://host.example/%C3%BC?q=%C3%BC"),
+            ("https://host.example/a\\b", "https://host.example/a/b"),
+            ("https://host.example//a", "https://host.example//a"),
+            ("https://host.example/a?", "https://host.example/a?"),
+            ("https://host.example/a#b", "https://host.example/a"),
+            ("https://host.example?a=1", "https://host.example/?a=1"),
+            ("https://host.example/%7Ea?%41=%zz", "https://host.example/%7Ea?%41=%zz"),
+            ("https://host.example/?a=\"<>`{}|", "https://host.example/?a=%22%3C%3E`{}|"),
+            ("  https://host.example/a\n/b ", "https://host.example/a/b"),
+        ] {
+            assert_eq!(requested(typed), sent, "{typed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_made_ready_once_stays_so(path in ".{0,30}", query in "[a-z=&%'\"<>#? ]{0,20}") {
+            let once = requested(&format!("https://host.example/{path}?{query}"));
+            prop_assert_eq!(requested(&once), once.clone());
+            prop_assert!(!once.contains('#'));
+        }
+    }
 }

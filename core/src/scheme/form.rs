@@ -4,7 +4,9 @@
 //! What has another tag is skipped and never fails the rest: that is how providers add versions. It also never counts,
 //! so a weaker version beside the right one is of no use to a forger.
 
+use super::Params;
 use super::crypto::Encoding;
+use super::verdict::Reason;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -55,7 +57,7 @@ pub struct Tagged {
     pub delimiter: String,
     /// What stands between name and signature; the last one counts.
     pub tag: String,
-    /// The name that is sent.
+    /// The name that is sent; `{param:x}` is a parameter of the account.
     pub send: String,
 }
 
@@ -70,7 +72,29 @@ pub(super) struct Group<'a> {
     pub(super) signatures: Vec<Cow<'a, str>>,
 }
 
+/// What stands around the name of a parameter.
+const PARAMETER: (&str, &str) = ("{param:", "}");
+
 impl Form {
+    /// The parameter of the account that is sent in it.
+    pub(super) fn param(&self) -> Option<&str> {
+        match self {
+            Self::Tagged(form) => form.send.strip_prefix(PARAMETER.0)?.strip_suffix(PARAMETER.1),
+            _ => None,
+        }
+    }
+
+    /// The form with its parameter's value.
+    pub(super) fn with(&self, params: &Params) -> Result<Cow<'_, Self>, Reason> {
+        match (self, self.param()) {
+            (Self::Tagged(form), Some(name)) => {
+                let value = params.get(name).ok_or_else(|| Reason::Parameter(name.to_owned()))?;
+                Ok(Cow::Owned(Self::Tagged(Tagged { send: value.clone(), ..form.clone() })))
+            }
+            _ => Ok(Cow::Borrowed(self)),
+        }
+    }
+
     /// What is in a header's value.
     pub(super) fn read<'a>(&self, value: &'a str, prefix: &str) -> Vec<Group<'a>> {
         let bare = |item: &'a str| item.trim().strip_prefix(prefix).map(Cow::Borrowed);

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
 
 /// One handshake of a provider.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Handshake {
     /// The method of the request, in upper case.
@@ -35,7 +35,7 @@ pub struct Handshake {
     /// What must not be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<Place>,
-    /// Whether the JSON body holds the challenge and nothing else.
+    /// Whether the body (JSON, or a form) holds one member or field and nothing else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
     /// Where the challenge is; without it at its place, the request is no handshake.
@@ -63,6 +63,20 @@ pub struct Handshake {
     pub answer: AnswerForm,
 }
 
+/// Headers of an answer that no scheme of one's own sets.
+const ANSWERED: [&str; 10] = [
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "location",
+    "referrer-policy",
+    "set-cookie",
+    "transfer-encoding",
+    "x-content-type-options",
+];
+
 /// A signed challenge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -73,8 +87,8 @@ pub struct Mac {
     pub allow: Charset,
 }
 
-/// What is answered; `{challenge}`, `{mac}`, `{digest}` stand for their values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is answered; `{challenge}`, `{mac}`, `{digest}` stand for their values, `{param:x}` for a value of the account.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AnswerForm {
     /// The status.
@@ -89,6 +103,9 @@ pub struct AnswerForm {
     /// A header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<(String, String)>,
+    /// Further headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
 }
 
 fn ok() -> u16 {
@@ -111,11 +128,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn refuse(status: u16) -> Self {
-        Self::new(status, None, "text/plain; charset=utf-8", String::new())
+    /// An answer that says nothing but that all is well.
+    pub fn empty() -> Self {
+        Self::refuse(200)
     }
 
-    fn new(status: u16, header: Option<(String, String)>, kind: &str, body: String) -> Self {
+    fn refuse(status: u16) -> Self {
+        Self::new(status, Vec::new(), "text/plain; charset=utf-8", String::new())
+    }
+
+    fn new(status: u16, more: Vec<(String, String)>, kind: &str, body: String) -> Self {
         let fixed = [
             ("content-type", kind),
             ("x-content-type-options", "nosniff"),
@@ -123,7 +145,7 @@ impl Answer {
             ("cache-control", "no-store"),
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let headers = fixed.into_iter().chain(header).collect();
+        let headers = fixed.into_iter().chain(more).collect();
         Self { status, headers, body, adopt: None, visit: None }
     }
 }
@@ -141,6 +163,76 @@ pub fn answer(
 }
 
 impl Handshake {
+    /// What a sender of CloudEvents asks: whether this address wants its events (the HTTP binding's abuse protection).
+    pub fn cloud_events() -> Self {
+        let origin = Place::Header("webhook-request-origin".to_owned());
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Self {
+            method: "OPTIONS".to_owned(),
+            challenge: Some(origin),
+            answer: AnswerForm {
+                status: 200,
+                text: None,
+                json: None,
+                header: None,
+                headers: vec![
+                    header("webhook-allowed-origin", "{challenge}"),
+                    header("webhook-allowed-rate", "*"),
+                    header("allow", "POST, OPTIONS"),
+                ],
+            },
+            ..Self::default()
+        }
+    }
+
+    /// What in it cannot work, or would let strangers have something signed, fetched or set; each as a sentence. A user's
+    /// `own` neither visits URLs nor sets headers that are the gateway's.
+    pub fn faults(&self, scheme: &Scheme, own: bool) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |right: bool, text: &str| {
+            if !right {
+                faults.push(format!("handshakes: {text}"));
+            }
+        };
+        let reserved = match scheme {
+            Scheme::Signature(scheme) => scheme.reserved,
+            _ => None,
+        };
+        check(
+            self.signs().is_none() || self.signs() == reserved,
+            "one signs its challenge, so 'scheme.reserved' has to be its 'mac.allow'; otherwise anyone could have an event \
+             signed",
+        );
+        check(
+            self.visit.is_empty() || self.verified && !self.params.is_empty() && self.challenge.is_some(),
+            "one visits a URL, so it has to be 'verified', and 'params' has to say whose it is; otherwise anyone could have \
+             URLs visited",
+        );
+        check(
+            self.challenge.is_some() || !(self.adopt || self.mac.is_some() || self.digest),
+            "one answers with the challenge, so 'challenge' has to say where it is",
+        );
+        check((200..=299).contains(&self.answer.status), "'answer.status' is from 200 to 299");
+        if own {
+            check(self.visit.is_empty(), "a scheme of one's own visits no URL");
+            check(
+                self.challenge.is_some() || !self.when.is_empty() || self.method != "POST",
+                "'challenge' or 'when' has to tell it from an event",
+            );
+            let headers = self.answer.header.iter().chain(&self.answer.headers);
+            for (name, value) in headers {
+                check(
+                    !ANSWERED.contains(&name.to_ascii_lowercase().as_str())
+                        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                        && !name.is_empty()
+                        && value.bytes().all(|b| b.is_ascii_graphic() || b == b' '),
+                    "'answer.headers' has a name or value that cannot be set",
+                );
+            }
+        }
+        faults
+    }
+
     /// Whether its answer is made with the provider's secret.
     pub fn signs(&self) -> Option<Charset> {
         self.mac.as_ref().map(|mac| mac.allow)
@@ -194,7 +286,9 @@ impl Handshake {
                 return Some(Answer::refuse(403));
             }
         }
-        if self.adopt && !secrets.keys.is_empty() {
+        // Adopted once. Who repeats the same secret is told the same; anything else would take the source over.
+        let known = self.adopt && !secrets.keys.is_empty();
+        if known && !secrets.are_read_from(scheme, &challenge) {
             return Some(Answer::refuse(403));
         }
         let mac = match &self.mac {
@@ -216,25 +310,32 @@ impl Handshake {
                 Encoding::Hex.encode(&sha256(&parts))
             }
         };
-        let fill = |text: &str| match text {
-            "{challenge}" => challenge.clone().into_owned(),
+        let fill = |text: &str| {
+            if text == "{challenge}" {
+                return challenge.clone().into_owned();
+            }
             // Nothing that was filled in is looked through again.
-            _ => text.replace("{mac}", &mac).replace("{digest}", &digest),
+            let text = text.replace("{mac}", &mac).replace("{digest}", &digest);
+            params
+                .iter()
+                .filter(|_| text.contains("{param:"))
+                .fold(text.clone(), |text, (name, value)| text.replace(&format!("{{param:{name}}}"), value))
         };
-        let header = self.answer.header.as_ref().map(|(name, value)| (name.clone(), fill(value)));
+        let headers = self.answer.header.iter().chain(&self.answer.headers);
+        let headers = headers.map(|(name, value)| (name.clone(), fill(value))).collect();
         let mut answer = match (&self.answer.json, &self.answer.text) {
             (Some(json), _) => Answer::new(
                 self.answer.status,
-                header,
+                headers,
                 "application/json",
                 fill_json(json, &fill).to_string(),
             ),
             (None, text) => {
                 let body = text.as_deref().map(fill).unwrap_or_default();
-                Answer::new(self.answer.status, header, "text/plain; charset=utf-8", body)
+                Answer::new(self.answer.status, headers, "text/plain; charset=utf-8", body)
             }
         };
-        answer.adopt = self.adopt.then(|| challenge.into_owned());
+        answer.adopt = (self.adopt && !known).then(|| challenge.into_owned());
         answer.visit = visit.map(Into::into);
         Some(answer)
     }
@@ -249,7 +350,11 @@ fn is_there(place: &Place, request: &Request<'_>) -> bool {
 }
 
 fn is_alone(request: &Request<'_>) -> bool {
-    serde_json::from_slice::<serde_json::Map<String, Value>>(request.body).is_ok_and(|body| body.len() == 1)
+    match request.json() {
+        Ok(json) => serde_json::from_str::<serde_json::Map<String, Value>>(json.get())
+            .is_ok_and(|body| body.len() == 1),
+        Err(_) => url::form_urlencoded::parse(request.body).count() == 1,
+    }
 }
 
 fn fill_json(json: &Value, fill: &impl Fn(&str) -> String) -> Value {

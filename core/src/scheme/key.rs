@@ -73,6 +73,25 @@ pub enum KeyFault {
     Kind(&'static str),
     /// It is a public key, which cannot sign.
     Public,
+    /// It has fewer bytes than a secret has.
+    Short {
+        /// How many it has.
+        bytes: usize,
+        /// How many it needs.
+        least: usize,
+    },
+    /// It is an API key; which kind of one.
+    ApiKey(&'static str),
+    /// It has a line break, or another control character, in it.
+    LineBreak,
+    /// It stands in quotes.
+    Quoted,
+    /// It is a line of settings: a name, and the secret.
+    Labelled,
+    /// It begins with what the provider puts before it.
+    Prefixed,
+    /// It does not begin as this provider's secrets do.
+    OtherPrefix,
 }
 
 impl fmt::Display for KeyFault {
@@ -82,6 +101,27 @@ impl fmt::Display for KeyFault {
             Self::Long => f.write_str("it is too long to be a secret."),
             Self::Encoding(encoding) => write!(f, "it is not {encoding}, as this provider's secrets are."),
             Self::Kind(kind) => write!(f, "it is not {kind}."),
+            Self::Short { bytes, least } => write!(
+                f,
+                "it has {bytes} bytes, which can be guessed. A secret has at least {least}; let the provider make one."
+            ),
+            Self::ApiKey(what) => {
+                write!(
+                    f,
+                    "it is {what}, and not the secret that webhooks are signed with. Find that beside the webhook."
+                )
+            }
+            Self::LineBreak => f.write_str("it has a line break or control character in it. Remove it."),
+            Self::Quoted => f.write_str("it stands in quotes. Remove them."),
+            Self::Labelled => {
+                f.write_str("it is a line of settings. Remove the name before the equals sign, and the sign.")
+            }
+            Self::Prefixed => f.write_str(
+                "it begins with 'Bearer ' or what else goes before it in the header. Remove that.",
+            ),
+            Self::OtherPrefix => f.write_str(
+                "this provider's secrets begin with other letters. Copy the secret of the webhook.",
+            ),
             Self::Public => {
                 f.write_str("it is a public key, which verifies but cannot sign. Give the private key.")
             }
@@ -277,6 +317,7 @@ pub(super) fn decode(format: KeyFormat, text: &str) -> Result<Vec<u8>, KeyFault>
     let from = |encoding: Encoding, text: &str| {
         encoding.decode(text.trim()).ok_or(KeyFault::Encoding(encoding.word()))
     };
+    let text = &*format.clean_encoded(text);
     let raw = match format {
         KeyFormat::Utf8 | KeyFormat::Key => text.as_bytes().to_vec(),
         KeyFormat::Base64 => from(Encoding::Base64, text)?,

@@ -17,11 +17,13 @@
 mod crypto;
 mod ecdsa;
 mod explain;
+mod fields;
 mod form;
 pub mod handshake;
 mod jwt;
 mod key;
 mod model;
+mod paste;
 mod place;
 mod published;
 mod sign;
@@ -30,9 +32,11 @@ mod verdict;
 mod verify;
 
 pub use crypto::{Algorithm, Encoding};
+pub(crate) use fields::parameter;
 pub use form::{Fields, Form, Tagged};
 pub use key::{KeyFault, KeyFormat};
 pub use model::{Basic, BodyHash, Charset, Jwt, JwtAlgorithm, JwtHash, Scheme, Signature, Time, Token, Unit};
+pub(crate) use paste::{unquoted, unversioned};
 pub use place::{Path, Place, read};
 pub use published::PublishedKeys;
 pub use sign::{Outgoing, SignFault, Signed};
@@ -41,6 +45,7 @@ pub use verdict::{Proof, Reason, Verdict};
 pub use verify::Secrets;
 
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Values of the receiver's account with a provider that its signature covers, by name (PayPal's `webhook_id`), and
@@ -72,6 +77,12 @@ impl<'a> Request<'a> {
     }
 
     fn json(&self) -> Result<&'a RawValue, Reason> {
-        serde_json::from_slice(self.body).map_err(|_| Reason::Body("JSON"))
+        serde_json::from_slice(crate::preset::without_mark(self.body)).map_err(|_| Reason::Body("JSON"))
+    }
+
+    /// The first field of a form with this name.
+    fn form_field(&self, name: &str) -> Result<Option<Cow<'a, str>>, Reason> {
+        let kind = self.header("content-type")?;
+        Ok(place::find(fields::fields(kind, self.body).into_iter(), name))
     }
 }

@@ -85,6 +85,9 @@ pub struct Signature {
     pub reserved: Option<Charset>,
 }
 
+/// The longest time that a request may be old: some providers repeat one with its first time for days.
+const MAX_TOLERANCE_S: u32 = 7 * 86_400;
+
 /// When a request was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -115,16 +118,22 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The time in milliseconds.
+    /// The time of a signature in milliseconds: exactly as it is signed.
     pub fn read(self, text: &str) -> Option<i64> {
-        let number = || -> Option<i64> {
-            let digits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-            digits.then(|| text.parse().ok()).flatten()
-        };
+        let is_number = text.len() <= 15 && text.bytes().all(|b| b.is_ascii_digit());
         match self {
-            Self::Ms => number(),
-            Self::Auto if text.len() > 11 => number(),
-            Self::S | Self::Auto => number()?.checked_mul(1000),
+            Self::S | Self::Ms | Self::Auto if !is_number => None,
+            _ => self.read_event(text),
+        }
+    }
+
+    /// The time of an event in milliseconds, as providers write it: also with a fraction of a second.
+    pub fn read_event(self, text: &str) -> Option<i64> {
+        match self {
+            Self::Ms => decimal(text, 0),
+            // A fraction of seconds does not make milliseconds of it.
+            Self::Auto if text.split('.').next().unwrap_or_default().len() > 11 => decimal(text, 0),
+            Self::S | Self::Auto => decimal(text, 3),
             Self::Iso => crate::time::parse_rfc3339(text),
             Self::HttpDate => {
                 let at = httpdate::parse_http_date(text).ok()?;
@@ -158,6 +167,32 @@ impl Unit {
             Self::Iso => "a time in ISO 8601",
             Self::HttpDate => "a date as HTTP writes it",
         }
+    }
+}
+
+/// A number as providers write times (`1700000000`, `1700000000.5`, `1.7e9`), with its point moved to the right; what
+/// remains behind the point is cut off.
+fn decimal(text: &str, places: i32) -> Option<i64> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => {
+            (number, exponent.parse::<i32>().ok().filter(|e| (-15..=15).contains(e))?)
+        }
+        None => (text, 0),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || whole.len() > 15 {
+        return None;
+    }
+    let point = i32::try_from(whole.len()).ok()?.saturating_add(exponent).saturating_add(places);
+    let all = [whole, fraction].concat();
+    let wanted = usize::try_from(point).unwrap_or(0);
+    let shifted: String = all.chars().chain(std::iter::repeat('0')).take(wanted).collect();
+    let shifted = shifted.trim_start_matches('0');
+    match shifted {
+        "" => Some(0),
+        shifted if shifted.len() <= 18 => shifted.parse().ok(),
+        _ => None,
     }
 }
 
@@ -435,6 +470,7 @@ impl Scheme {
                 }
                 false
             });
+            names.extend(scheme.form.param().map(str::to_owned));
         }
         names
     }
@@ -513,8 +549,8 @@ impl Signature {
         check(!self.content.as_str().is_empty(), "content: nothing is signed");
         if let Some(time) = &self.time {
             check(
-                time.tolerance.is_none_or(|tolerance| (1..=86_400).contains(&tolerance)),
-                "time.tolerance: from 1 second to a day, or null",
+                time.tolerance.is_none_or(|tolerance| (1..=MAX_TOLERANCE_S).contains(&tolerance)),
+                "time.tolerance: from 1 second to a week, or null",
             );
         }
         faults
@@ -563,5 +599,37 @@ impl Jwt {
             faults.push("time: it is a header that 'content' covers with {header-lines:x}".to_owned());
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_providers_write_them() {
+        for (unit, text, ms) in [
+            (Unit::S, "1529006854", Some(1_529_006_854_000)),
+            (Unit::S, "1529006854.329574", Some(1_529_006_854_329)),
+            (Unit::S, "1529006854.5", Some(1_529_006_854_500)),
+            (Unit::S, "1.529006854329574E9", Some(1_529_006_854_329)),
+            (Unit::S, "1.7e9", Some(1_700_000_000_000)),
+            (Unit::Ms, "1529006854329.9", Some(1_529_006_854_329)),
+            (Unit::Auto, "1529006854.329", Some(1_529_006_854_329)),
+            (Unit::Auto, "1529006854329", Some(1_529_006_854_329)),
+            (Unit::S, "0", Some(0)),
+            (Unit::S, "12e-1", Some(1_200)),
+            (Unit::S, "", None),
+            (Unit::S, ".5", None),
+            (Unit::S, "5.", None),
+            (Unit::S, "-5", None),
+            (Unit::S, "1e99", None),
+            (Unit::S, "9999999999999999", None),
+            (Unit::S, "999999999999999e3", None),
+        ] {
+            assert_eq!(unit.read_event(text), ms, "{text}");
+            let plain = text.bytes().all(|b| b.is_ascii_digit());
+            assert_eq!(unit.read(text), ms.filter(|_| plain), "{text}");
+        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A place is written `header:x-signature`, `json:data.object.id` (a member of the JSON body; `[0]` picks an item of
 //! an array), `form:payload` (a field of a form body), `query:hub.challenge`, `field:t` (a field inside the signature
-//! header) or `claim:iat` (a claim of the token that is the body). What is read is text as it stands there: a number of
-//! a JSON body is not parsed and written again. Null, an object or an array is nothing that could be read.
+//! header), `form-json:payload.id` (a member of the JSON in a form's field) or `claim:iat` (a claim of the token that is
+//! the body). Several with ` | ` between them are the first that has anything. What is read is text as it stands there: a
+//! number of a JSON body is not parsed and written again. Null, an object or an array is nothing that could be read.
 
 use super::Request;
 use super::verdict::Reason;
@@ -31,9 +32,16 @@ pub enum Place {
     Field(String),
     /// A claim of the JSON Web Token that is the body.
     Claim(String),
+    /// A member of the JSON in a field of the form body.
+    FormJson(String, Path),
     /// The whole body.
     Body,
+    /// The first of these places that has anything.
+    Any(Vec<Place>),
 }
+
+/// The most places of which the first counts.
+const MAX_ANY: usize = 8;
 
 /// A way into a JSON document: `a.b`, `items[0].id`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,6 +150,13 @@ impl Place {
         if text == "body" {
             return Ok(Self::Body);
         }
+        if text.contains(" | ") {
+            let places = text.split(" | ").map(Self::parse).collect::<Result<Vec<_>, _>>()?;
+            if places.len() > MAX_ANY {
+                return Err(format!("'{text}': at most {MAX_ANY} places"));
+            }
+            return Ok(Self::Any(places));
+        }
         let wrong = || {
             format!(
                 "'{text}' is no place: write header:name, json:path, form:name, query:name, field:name, claim:name \
@@ -159,8 +174,26 @@ impl Place {
             "query" => Self::Query(name.to_owned()),
             "field" => Self::Field(name.to_owned()),
             "claim" => Self::Claim(name.to_owned()),
+            "form-json" => {
+                let (field, path) =
+                    name.split_once('.').filter(|(field, _)| !field.is_empty()).ok_or_else(|| {
+                        format!("'{text}': write the form's field, a full stop, and the way into its JSON")
+                    })?;
+                Self::FormJson(field.to_owned(), Path::parse(path)?)
+            }
             _ => return Err(wrong()),
         })
+    }
+}
+
+impl Place {
+    /// Whether it is one member of the body.
+    pub(super) fn is_member(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::Form(_) | Self::FormJson(..) => true,
+            Self::Any(places) => places.iter().any(Self::is_member),
+            Self::Header(_) | Self::Query(_) | Self::Field(_) | Self::Claim(_) | Self::Body => false,
+        }
     }
 }
 
@@ -187,6 +220,13 @@ impl fmt::Display for Place {
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Field(name) => write!(f, "field:{name}"),
             Self::Claim(name) => write!(f, "claim:{name}"),
+            Self::FormJson(field, path) => write!(f, "form-json:{field}.{path}"),
+            Self::Any(places) => {
+                for (at, place) in places.iter().enumerate() {
+                    write!(f, "{}{place}", if at > 0 { " | " } else { "" })?;
+                }
+                Ok(())
+            }
             Self::Body => f.write_str("body"),
         }
     }
@@ -215,9 +255,28 @@ impl<'a> View<'a> {
                 Some(item) => path.find(item).and_then(scalar),
                 None => path.find(self.request.json()?).and_then(scalar),
             },
-            Place::Form(name) => find(url::form_urlencoded::parse(self.request.body), name),
+            Place::Form(name) => self.request.form_field(name)?,
+            Place::FormJson(field, path) => {
+                let text = self.request.form_field(field)?.unwrap_or_default();
+                let json: Option<&RawValue> = serde_json::from_str(&text).ok();
+                json.and_then(|json| path.find(json)).and_then(scalar).map(|found| found.into_owned().into())
+            }
+            Place::Any(places) => {
+                for place in places {
+                    match self.read(place) {
+                        Ok(Some(found)) => return Ok(Some(found)),
+                        // A body of another kind has nothing there.
+                        Ok(None) | Err(Reason::Body(_)) => {}
+                        Err(reason) => return Err(reason),
+                    }
+                }
+                None
+            }
             Place::Query(name) => {
-                find(url::form_urlencoded::parse(query_of(self.request.url).as_bytes()), name)
+                let pairs = || url::form_urlencoded::parse(query_of(self.request.url).as_bytes());
+                // Some providers write the name of a parameter now so, now so.
+                let near = || pairs().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+                find(pairs(), name).or_else(near)
             }
             Place::Field(name) => {
                 let mut found =
@@ -244,7 +303,7 @@ pub fn read(place: &Place, request: &Request<'_>) -> Option<String> {
     View::of(request).read(place).ok().flatten().map(Cow::into_owned)
 }
 
-fn find<'a>(
+pub(super) fn find<'a>(
     mut pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     name: &str,
 ) -> Option<Cow<'a, str>> {

@@ -117,13 +117,21 @@ impl<'a> Draft<'a> {
                 let (base, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
                 self.url = Cow::Owned(format!("{base}?{}", with_pair(query, name, text)));
             }
-            Place::Field(_) | Place::Claim(_) | Place::Body => {}
+            Place::Any(places) => {
+                if let Some(place) = places.first() {
+                    self.put(place, text)?;
+                }
+            }
+            Place::Field(_) | Place::Claim(_) | Place::FormJson(..) | Place::Body => {}
         }
         Ok(())
     }
 
     /// As [`put`](Self::put); in JSON, a time is a number.
     fn put_time(&mut self, place: &Place, time: &str) -> Result<(), SignFault> {
+        if let Place::Any(places) = place {
+            return places.first().map_or(Ok(()), |place| self.put_time(place, time));
+        }
         let Place::Json(path) = place else { return self.put(place, time) };
         let mut body = self.json()?;
         path.put_number(&mut body, time).ok_or(SignFault::Body("a JSON object of the provider's shape"))?;
@@ -289,8 +297,13 @@ impl Signature {
         }
         let signatures = self.signatures(secrets, params, draft, ts.as_deref(), None)?;
         let field = self.field(draft, ts.as_deref());
-        let places = self.places(params);
-        let values = self.form.write(&signatures, &self.prefix, field, places.len());
+        let mut places = self.places(params);
+        if let Some(first) = places.first().map(std::mem::discriminant) {
+            // A signature may also be found elsewhere, in bodies of another kind.
+            places.retain(|place| std::mem::discriminant(place) == first);
+        }
+        let form = self.form.with(params)?;
+        let values = form.write(&signatures, &self.prefix, field, places.len());
         for (place, value) in places.iter().zip(values) {
             draft.put(place, &value)?;
         }

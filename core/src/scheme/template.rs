@@ -149,20 +149,20 @@ impl Template {
         })
     }
 
-    /// Whether a change of the body changes what is signed.
+    /// Whether any change of the body changes what is signed. A check sum is no such thing: another body with the same is
+    /// easy to make. Nor are single members of the body: the others can be changed.
     pub(super) fn covers_body(&self) -> bool {
         self.has(|part| {
             matches!(
                 part,
-                Part::Body
-                    | Part::Crc32
-                    | Part::Sha256
-                    | Part::FormSorted
-                    | Part::FormSortedUnique
-                    | Part::PlivoUrl
-                    | Part::At(Place::Json(_) | Place::Form(_))
+                Part::Body | Part::Sha256 | Part::FormSorted | Part::FormSortedUnique | Part::PlivoUrl
             )
         })
+    }
+
+    /// Whether members of the body are signed, and not the body.
+    pub(super) fn reads_members(&self) -> bool {
+        !self.covers_body() && self.has(|part| matches!(part, Part::At(place) if place.is_member()))
     }
 
     /// The signed bytes of a request.
@@ -293,10 +293,12 @@ impl Item {
             Part::Path => host_and_target(request.url).1.split('?').next().unwrap_or_default().into(),
             Part::TargetEscaped => escaped(host_and_target(request.url).1).into(),
             Part::Host => host_and_target(request.url).0.into(),
-            Part::At(place) => match view.read(place)? {
-                Some(value) => value,
-                None if self.absent_ok => return Ok(None),
-                None => return Err(Reason::missing(place)),
+            Part::At(place) => match view.read(place) {
+                Ok(Some(value)) => value,
+                // A body of another kind has nothing there.
+                Ok(None) | Err(Reason::Body(_)) if self.absent_ok => return Ok(None),
+                Ok(None) => return Err(Reason::missing(place)),
+                Err(reason) => return Err(reason),
             },
             Part::Param(name) => {
                 params.get(name).map(String::as_str).ok_or_else(|| Reason::Parameter(name.clone()))?.into()

@@ -1,6 +1,6 @@
 //! Verifying.
 
-use super::crypto::{feed, sha256};
+use super::crypto::{Algorithm, feed, sha256};
 use super::key::{Key, KeyFault, Purpose};
 use super::model::{Scheme, Signature, Token};
 use super::place::{Place, View};
@@ -9,9 +9,11 @@ use super::verdict::{Proof, Reason, Verdict};
 use super::{Params, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
@@ -97,6 +99,15 @@ impl Scheme {
 }
 
 impl Secrets {
+    /// Whether a text is one of these secrets, of a scheme whose secrets both sides hold.
+    pub(super) fn are_read_from(&self, scheme: &Scheme, text: &str) -> bool {
+        let other = scheme.verifying(&[text]);
+        let mark = [Piece::Bytes(Cow::Borrowed(b"the same?"))];
+        let mine: Vec<Vec<u8>> = self.with_keys().filter_map(|(_, key)| key.digest(&mark)).collect();
+        let theirs: Vec<Vec<u8>> = other.with_keys().filter_map(|(_, key)| key.digest(&mark)).collect();
+        theirs.iter().any(|their| mine.iter().any(|mine| bool::from(mine.ct_eq(their))))
+    }
+
     pub(super) fn with_keys(&self) -> impl Iterator<Item = (usize, &Key)> {
         self.keys.iter().filter_map(|(at, ready)| match ready {
             Ready::Key(key) => Some((*at, key)),
@@ -115,6 +126,66 @@ impl Secrets {
             }
         }
         found
+    }
+}
+
+/// Whether an object of the JSON body, or its form, has a name twice: programs differ in which of the two they read, so
+/// that what is signed could be one and what is used the other.
+fn repeats_a_name(request: &Request<'_>) -> bool {
+    if let Ok(json) = request.json() {
+        return serde_json::from_str::<NoRepeats>(json.get()).is_err();
+    }
+    let mut seen = BTreeSet::new();
+    let kind = request.header("content-type").ok().flatten();
+    !super::fields::fields(kind, request.body).into_iter().all(|(name, _)| seen.insert(name.into_owned()))
+}
+
+/// JSON whose objects have each name once.
+struct NoRepeats;
+
+impl<'de> Deserialize<'de> for NoRepeats {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = NoRepeats;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+            fn visit_str<E>(self, _: &str) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+            fn visit_unit<E>(self) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NoRepeats, A::Error> {
+                while items.next_element::<NoRepeats>()?.is_some() {}
+                Ok(NoRepeats)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<NoRepeats, A::Error> {
+                let mut seen = BTreeSet::new();
+                while let Some(name) = members.next_key::<String>()? {
+                    if !seen.insert(name) {
+                        return Err(serde::de::Error::custom("a name is there twice"));
+                    }
+                    members.next_value::<NoRepeats>()?;
+                }
+                Ok(NoRepeats)
+            }
+        }
+        from.deserialize_any(Any)
     }
 }
 
@@ -151,6 +222,14 @@ impl Signature {
         now_ms: i64,
     ) -> Result<Proof, Reason> {
         let view = View::of(request);
+        if self.algorithm == Algorithm::Sha256 && std::str::from_utf8(request.body).is_err() {
+            // Whoever knows one such hash can compute that of the same text with more behind it: but what is put between
+            // the two is no text.
+            return Err(Reason::Body("text in UTF-8"));
+        }
+        if self.content.reads_members() && repeats_a_name(request) {
+            return Err(Reason::Body("a body that names each of its members once"));
+        }
         for (place, expected) in &self.require {
             if view.need(place)? != expected.as_str() {
                 return Err(Reason::Requirement { place: place.clone(), expected: expected.clone() });
@@ -182,7 +261,16 @@ impl Signature {
         let mut why: Option<Reason> = None;
         let places = self.places(params);
         for place in &places {
-            let Some(value) = view.read(place)? else { continue };
+            let value = match view.read(place) {
+                Ok(Some(value)) => value,
+                Ok(None) => continue,
+                // Where it may stand elsewhere, a body of another kind has nothing here.
+                Err(reason @ Reason::Body(_)) if places.len() > 1 => {
+                    why = why.or(Some(reason));
+                    continue;
+                }
+                Err(reason) => return Err(reason),
+            };
             for group in self.form.read(&value, &self.prefix) {
                 looked_at = looked_at.saturating_add(group.signatures.len().max(1));
                 if looked_at > limit {

@@ -4,20 +4,19 @@
 //! verified; and only then is anything parsed, to find out which events there are.
 
 use super::kind::Kind;
-use super::rejected::{self, Rejected};
-use super::{Batch, Form, MAX_BODY, SourceRecord, SourceRow, Unverified, form};
+use super::rejected::{self, DUPLICATE, Rejected};
+use super::{Batch, DedupBy, Form, MAX_BODY, SourceRecord, SourceRow, Unverified, form};
 use crate::api::model::{MAX_NAME, is_name};
 use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
-use crate::preset::{Confidence, EventPlaces, Preset, Responses, batch_items};
-use crate::scheme::handshake::Answer;
-use crate::scheme::{Params, Place, Proof, Reason, Request, Scheme, Secrets, Verdict};
+use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses, Several, without_mark};
+use crate::scheme::handshake::{Answer, Handshake};
+use crate::scheme::{Params, Proof, Reason, Request, Scheme, Secrets, Verdict, parameter};
 use crate::time::rfc3339;
 use crate::vault::Vault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::borrow::Cow;
 
 /// The most events of one request.
 pub const MAX_EVENTS: usize = 1_000;
@@ -36,7 +35,13 @@ pub struct Custom {
     /// The methods that events come with.
     #[serde(default = "any_method")]
     pub methods: Vec<String>,
+    /// What the sender asks before it sends events.
+    #[serde(default)]
+    pub handshakes: Vec<Handshake>,
 }
+
+/// The most handshakes of a scheme of one's own.
+const MAX_HANDSHAKES: usize = 8;
 
 fn any_method() -> Vec<String> {
     ["POST", "PUT", "PATCH", "GET"].map(str::to_owned).to_vec()
@@ -44,7 +49,12 @@ fn any_method() -> Vec<String> {
 
 impl Default for Custom {
     fn default() -> Self {
-        Self { scheme: Scheme::None, event: EventPlaces::default(), methods: any_method() }
+        Self {
+            scheme: Scheme::None,
+            event: EventPlaces::default(),
+            methods: any_method(),
+            handshakes: vec![Handshake::cloud_events()],
+        }
     }
 }
 
@@ -57,8 +67,25 @@ impl Custom {
             confidence: Confidence::Documented,
             event: self.event,
             methods: self.methods,
+            handshakes: if self.handshakes.is_empty() {
+                vec![Handshake::cloud_events()]
+            } else {
+                self.handshakes
+            },
             ..Preset::custom(self.scheme)
         })
+    }
+
+    /// What in the data cannot work, or could be used to forge an event; each as a sentence.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> =
+            self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
+        if self.handshakes.len() > MAX_HANDSHAKES {
+            faults.push(format!("handshakes: at most {MAX_HANDSHAKES}"));
+        }
+        let own = |handshake: &Handshake| handshake.faults(&self.scheme, true);
+        faults.extend(self.handshakes.iter().take(MAX_HANDSHAKES).flat_map(own));
+        faults
     }
 }
 
@@ -100,11 +127,13 @@ pub struct Refusal {
     pub detail: String,
     /// A header that goes with it.
     pub header: Option<(&'static str, String)>,
+    /// Whether it is answered without a body.
+    pub bare: bool,
 }
 
 impl Refusal {
     fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), header: None }
+        Self { status, code, detail: detail.into(), header: None, bare: false }
     }
 
     /// The URL is no source's, or not any more.
@@ -133,6 +162,9 @@ impl Refusal {
 
     /// As the body of the answer.
     pub fn body(&self) -> String {
+        if self.bare {
+            return String::new();
+        }
         serde_json::json!({ "code": self.code, "detail": self.detail }).to_string()
     }
 }
@@ -240,6 +272,11 @@ impl Definition {
         Some(keys.locate(request, &self.params))
     }
 
+    /// A refusal as this provider wants to be answered.
+    pub fn shaped(&self, refusal: Refusal) -> Refusal {
+        Refusal { bare: self.preset.responses.bare, ..refusal }
+    }
+
     fn takes(&self, method: &str) -> bool {
         self.preset.methods.iter().any(|taken| taken == method)
     }
@@ -256,6 +293,14 @@ impl Definition {
         keys: Option<Result<String, Reason>>,
         now: i64,
     ) -> Receipt {
+        match self.look_at(request, keys, now) {
+            Receipt::Refused(refusal) => Receipt::Refused(self.shaped(refusal)),
+            Receipt::Rejected(refusal, reason) => Receipt::Rejected(self.shaped(refusal), reason),
+            receipt => receipt,
+        }
+    }
+
+    fn look_at(&self, request: &Request<'_>, keys: Option<Result<String, Reason>>, now: i64) -> Receipt {
         let published;
         let (secrets, lacking) = match keys {
             None => (&self.secrets, None),
@@ -275,6 +320,10 @@ impl Definition {
             && let Some(answer) = self.preset.handshake(secrets, &self.params, request, now)
         {
             return Receipt::Handshake(answer);
+        }
+        // A look whether anything is there. It says no more than the 405 that follows from any other method.
+        if request.method == "HEAD" {
+            return Receipt::Handshake(Answer::empty());
         }
         if !self.takes(request.method) {
             let allowed = self.preset.methods.join(", ");
@@ -305,9 +354,21 @@ impl Definition {
             headers: &kept.headers,
             body: kept.body.as_slice(),
         };
-        let standing =
-            Standing { verdict: "failed", reason: Some(&kept.code), proof: None, accepted_by_hand: true };
+        let standing = Standing {
+            verdict: kept.verdict(),
+            reason: Some(&kept.code),
+            proof: None,
+            accepted_by_hand: true,
+        };
         let mut events = self.events(&request, &standing)?;
+        if let Some(repeats) = &kept.repeats {
+            // Of these it is known that they came before, and still somebody wants them.
+            let mut at = 0u32..;
+            events.retain(|_| at.next().is_some_and(|at| repeats.contains(&at)));
+            for event in &mut events {
+                event.event_id = None;
+            }
+        }
         for headers in events.iter_mut().filter_map(|event| event.headers.as_mut()) {
             headers.retain(|(_, value)| value != rejected::MASK);
         }
@@ -324,12 +385,51 @@ impl Definition {
             _ => Some(self.preset.scheme.explain(&secrets, &self.params, request, now)),
         };
         let reason = explained.as_ref().and_then(Verdict::reason).unwrap_or(reason);
+        self.keep(request, reason.code(), reason.to_string(), skipped, now)
+    }
+
+    /// What is kept of a request with events that came before, for the list: `repeats` are their places in the request and
+    /// the messages that they are repeats of, `origin` what was noted of the request.
+    pub fn repeated(
+        &self,
+        request: &Request<'_>,
+        origin: &str,
+        repeats: &[(u32, String)],
+        skipped: u32,
+        now: i64,
+    ) -> Rejected {
+        const SHOWN: usize = 5;
+        #[derive(Deserialize)]
+        struct Noted {
+            verdict: String,
+        }
+        let ids: Vec<&str> = repeats.iter().take(SHOWN).map(|(_, id)| id.as_str()).collect();
+        let more = if repeats.len() > SHOWN { ", …" } else { "" };
+        let detail = format!(
+            "This repeats {}{more}, so it is not delivered again. If it is another event, accept it, and tell us what its id \
+             should be.",
+            ids.join(", ")
+        );
+        let noted = serde_json::from_str::<Noted>(origin).ok();
+        Rejected {
+            verdict: noted.map(|noted| noted.verdict),
+            repeats: Some(repeats.iter().map(|(at, _)| *at).collect()),
+            ..self.keep(request, DUPLICATE, detail, skipped, now)
+        }
+    }
+
+    /// What is kept of a request that was refused before anything was verified.
+    pub fn turned_away(&self, request: &Request<'_>, refusal: &Refusal, skipped: u32, now: i64) -> Rejected {
+        self.keep(request, refusal.code, refusal.detail.clone(), skipped, now)
+    }
+
+    fn keep(&self, request: &Request<'_>, code: &str, detail: String, skipped: u32, now: i64) -> Rejected {
         let place = match &self.preset.scheme {
             Scheme::Token(token) => Some(&token.at),
             _ => None,
         };
         let named = self.params.get("header").map(String::as_str);
-        rejected::keep(request, reason, place, named, skipped, now)
+        rejected::keep(request, (code, detail), place, named, skipped, now)
     }
 
     fn refusal(&self, reason: &Reason) -> Refusal {
@@ -353,23 +453,24 @@ impl Definition {
     }
 
     fn events(&self, request: &Request<'_>, standing: &Standing<'_>) -> Result<Vec<NewMessage>, Refusal> {
-        let split = self.preset.event.batch && self.record.options.batch == Batch::Split;
-        let items = if split { batch_items(request.body) } else { None };
-        let Some(items) = items else {
-            return Ok(vec![self.event(request, request.body, standing, None)?]);
-        };
-        if items.len() > MAX_EVENTS {
-            let detail = format!("This source takes up to {MAX_EVENTS} events in a request.");
-            return Err(Refusal::new(413, "payload_too_large", detail));
+        let batch = &self.preset.event.batch;
+        let split = self.record.options.batch == Batch::Split;
+        let alone = || Ok(vec![self.event(request, request.body, standing, None)?]);
+        match batch.count(request.body).filter(|_| split) {
+            None => return alone(),
+            Some(count) if count > MAX_EVENTS && *batch == Several::Body => {
+                let detail = format!("This source takes up to {MAX_EVENTS} events in a request.");
+                return Err(Refusal::new(413, "payload_too_large", detail));
+            }
+            Some(count) if count > MAX_EVENTS => return alone(),
+            Some(_) => {}
         }
+        let Some(items) = batch.split(request.body) else { return alone() };
         let several = items.len() > 1;
         items
             .iter()
             .enumerate()
-            .map(|(n, item)| {
-                let index = several.then_some(n);
-                self.event(request, item.get().as_bytes(), standing, index)
-            })
+            .map(|(n, item)| self.event(request, item, standing, several.then_some(n)))
             .collect()
     }
 
@@ -386,15 +487,20 @@ impl Definition {
         let event_type = self.event_type(said.kind.as_deref());
         let original_type = said.kind.as_deref().filter(|kind| *kind != event_type);
         // A header or the URL has one id for all events of a body.
-        let shared = !matches!(self.preset.event.id, Some(Place::Json(_) | Place::Claim(_)));
-        let event_id = said.id.map(|id| match index {
-            Some(n) if shared => event_id(&format!("{id}.{n}")),
-            _ => event_id(&id),
+        let shared = !self.preset.event.id.as_ref().is_some_and(EventId::is_of_the_item);
+        let said_id = match options.dedup_by {
+            DedupBy::Id => said.id,
+            DedupBy::Body => Some(crate::preset::body_id(body)),
+        };
+        let shared = shared && options.dedup_by == DedupBy::Id;
+        let event_id = said_id.map(|id| match index {
+            Some(n) if shared => crate::preset::shortened(format!("{id}.{n}")),
+            _ => id,
         });
         let content_type = header(request, "content-type");
-        let (payload, kind, raw) = self.payload(request, body, content_type, index.is_some());
+        let (payload, kind, raw) = self.payload(request, body, content_type, body.len() < request.body.len());
         let mut headers: Vec<(String, String)> =
-            kind.map(|kind| ("content-type".to_owned(), kind.to_owned())).into_iter().collect();
+            kind.map(|kind| ("content-type".to_owned(), kind.into_owned())).into_iter().collect();
         headers.extend(options.forward_headers.iter().filter_map(|name| {
             let value = header(request, name).filter(|value| crate::header::check(name, value).is_ok())?;
             Some((name.clone(), value.to_owned()))
@@ -439,22 +545,27 @@ impl Definition {
         body: &[u8],
         content_type: Option<&'a str>,
         item: bool,
-    ) -> (Vec<u8>, Option<&'a str>, Option<Vec<u8>>) {
-        let is_form = content_type.is_some_and(|kind| {
-            let kind = kind.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
+    ) -> (Vec<u8>, Option<Cow<'a, str>>, Option<Vec<u8>>) {
+        let essence = content_type.map_or("", essence);
+        let is_form = essence.eq_ignore_ascii_case("application/x-www-form-urlencoded");
         let query = request.url.split_once('?').map_or("", |(_, query)| query);
         if request.body.is_empty() && request.method == "GET" {
-            return (form::to_json(query.as_bytes()).into_bytes(), None, Some(query.as_bytes().to_vec()));
+            let json = form::to_json(query.as_bytes(), None).unwrap_or_else(|| "{}".to_owned());
+            return (json.into_bytes(), None, Some(query.as_bytes().to_vec()));
         }
-        if is_form && self.record.options.form == Form::Json {
-            return (form::to_json(body).into_bytes(), None, Some(body.to_vec()));
+        if is_form
+            && self.record.options.form == Form::Json
+            && let Some(json) = form::to_json(body, content_type.and_then(charset))
+        {
+            return (json.into_bytes(), None, Some(body.to_vec()));
         }
-        if item || (!is_form && serde_json::from_slice::<&RawValue>(body).is_ok()) {
-            return (body.to_vec(), None, None);
+        // JSON has no byte order mark: those who read JSON refuse it. The bytes as they came are kept beside it.
+        let bare = without_mark(body);
+        if item || (!is_form && serde_json::from_slice::<&RawValue>(bare).is_ok()) {
+            let raw = (bare.len() != body.len()).then(|| body.to_vec());
+            return (bare.to_vec(), content_type.and_then(|kind| own_json(kind, item)), raw);
         }
-        (body.to_vec(), Some(content_type.unwrap_or("application/octet-stream")), None)
+        (body.to_vec(), Some(content_type.unwrap_or("application/octet-stream").into()), None)
     }
 
     /// The event's type, as event types are written here: other characters become underscores.
@@ -473,15 +584,29 @@ impl Definition {
     }
 }
 
-/// The provider's id of an event: as it is, or its hash where it is longer than ids are.
-fn event_id(id: &str) -> String {
-    if id.len() <= MAX_NAME {
-        return id.to_owned();
+/// A content type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// The charset that a content type names.
+fn charset(content_type: &str) -> Option<&str> {
+    parameter(content_type.split_once(';')?.1, "charset")
+}
+
+/// A content type that says more than JSON (`application/cloudevents+json`): it is delivered with the event. That of a
+/// batch is not that of its items.
+fn own_json(content_type: &str, item: bool) -> Option<Cow<'_, str>> {
+    let named = essence(content_type).len() > "+json".len()
+        && essence(content_type).to_ascii_lowercase().ends_with("+json");
+    match content_type.to_ascii_lowercase().find("-batch+json") {
+        _ if !named => None,
+        Some(at) if item => {
+            let (head, tail) = content_type.split_at_checked(at)?;
+            Some(format!("{head}{}", tail.get("-batch".len()..)?).into())
+        }
+        _ => Some(content_type.into()),
     }
-    Sha256::digest(id.as_bytes()).iter().fold("sha256-".to_owned(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 fn header<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {

@@ -130,6 +130,24 @@ pub struct Options {
     /// The URL that the provider was given, where that is not the source's own: some sign it.
     #[n(8)]
     pub url: Option<String>,
+    /// What tells a repeat from another event.
+    #[cbor(n(9), default)]
+    pub dedup_by: DedupBy,
+}
+
+/// What tells a repeat from another event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum DedupBy {
+    /// The event's id, as its provider has it. What has none is never a repeat.
+    #[default]
+    #[n(0)]
+    Id,
+    /// The body: equal bytes are a repeat.
+    #[n(1)]
+    Body,
 }
 
 /// What happens to events whose signature is not right.

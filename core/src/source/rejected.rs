@@ -1,10 +1,11 @@
-//! What is kept of a request whose signature was not right: enough to see why, and to accept it by hand.
+//! What is kept of a request that was not delivered, because its signature was not right, there were too many, or it
+//! repeats an event: enough to see why, and to accept it by hand.
 //!
 //! Headers that let somebody in are masked. The body is kept whole up to [`MAX_KEPT`]; of a longer one the beginning is,
 //! and it cannot be accepted any more.
 
 use crate::header::is_sensitive;
-use crate::scheme::{Place, Reason, Request};
+use crate::scheme::{Place, Request};
 use crate::time::rfc3339;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -56,12 +57,30 @@ pub struct Rejected {
     /// How many requests were rejected before it, since the last one that was kept, without being kept.
     #[n(8)]
     pub skipped: u32,
+    /// What was found of its signature, where it was looked at and right.
+    #[n(9)]
+    #[cbor(default)]
+    pub verdict: Option<String>,
+    /// Which of its events came before, where that is why it was not delivered.
+    #[n(10)]
+    #[cbor(default)]
+    pub repeats: Option<Vec<u32>>,
 }
+
+/// The code of a request that repeats events.
+pub const DUPLICATE: &str = "duplicate";
 
 impl Rejected {
     /// Whether the whole body is there, so that it can be accepted by hand.
     pub fn is_whole(&self) -> bool {
         u64::try_from(self.body.len()).is_ok_and(|kept| kept == self.size)
+    }
+
+    /// The verdict of a message that it becomes when it is accepted by hand.
+    pub(super) fn verdict(&self) -> &'static str {
+        let known = ["verified", "authenticated", "unattempted"];
+        let found = known.into_iter().find(|word| self.verdict.as_deref() == Some(word));
+        found.unwrap_or("failed")
     }
 }
 
@@ -69,7 +88,7 @@ impl Rejected {
 /// chose for it.
 pub(super) fn keep(
     request: &Request<'_>,
-    reason: &Reason,
+    (code, detail): (&str, String),
     token: Option<&Place>,
     named: Option<&str>,
     skipped: u32,
@@ -87,14 +106,16 @@ pub(super) fn keep(
     let kept = request.body.get(..if whole { request.body.len() } else { MAX_EXCERPT }).unwrap_or_default();
     Rejected {
         at: now,
-        code: reason.code().to_owned(),
-        detail: reason.to_string(),
+        code: code.to_owned(),
+        detail,
         method: request.method.to_owned(),
         url: masked_url(request.url, token),
         headers: headers.collect(),
         body: kept.to_vec().into(),
         size: u64::try_from(request.body.len()).unwrap_or(u64::MAX),
         skipped,
+        verdict: None,
+        repeats: None,
     }
 }
 

@@ -40,8 +40,16 @@ pub(crate) fn sources(page: &Value) -> Markup {
 
 /// The form of a new source.
 pub(crate) fn new_source(session: &Session, presets: &Value) -> Markup {
+    let titles: Vec<String> = rows(presets)
+        .iter()
+        .map(|preset| match text(preset, "confidence") {
+            "unconfirmed" => format!("{} (unconfirmed)", text(preset, "title")),
+            _ => text(preset, "title").to_owned(),
+        })
+        .collect();
     let mut kinds = vec![("", "choose…")];
-    kinds.extend(rows(presets).iter().map(|preset| (text(preset, "name"), text(preset, "title"))));
+    let named = rows(presets).iter().zip(&titles);
+    kinds.extend(named.map(|(preset, title)| (text(preset, "name"), title.as_str())));
     kinds.extend([("generic-webhook", "Another: verify nothing"), ("custom", "Another: a scheme of my own")]);
     let mut fields = vec![
         field("name", "Name", Kind::Text).required(),
@@ -109,6 +117,9 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
         @if own {
             p { "Give the provider this URL. Whoever knows it can send, so it is a secret, too:" }
             (shown(text(source, "ingestUrl")))
+            @for warning in source.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+                p { b { (warning.as_str().unwrap_or_default()) } }
+            }
             (facts(&[
                 ("Provider", plain(text(source, "type"))),
                 ("Secrets", plain(&int(source, "secrets").to_string())),

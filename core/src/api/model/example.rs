@@ -5,8 +5,8 @@ use super::{check_channels, check_event_type};
 use crate::api::body::{self, Faults};
 use crate::error::ApiError;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// The event type that has an example without anyone having made one.
 const PING: &str = "svix.ping";
@@ -53,19 +53,33 @@ impl ExampleIn {
     /// What to send, from the event type as [`super::event_type::EventTypeOut`] is written: the first example of
     /// the newest version of its schema that has one.
     pub fn from_event_type(&self, event_type: &[u8]) -> Result<String, ApiError> {
-        let event_type: Value =
+        /// Parts as they are written, so that an example keeps the order of its members.
+        #[derive(Deserialize)]
+        struct Stored<'a> {
+            #[serde(borrow, default)]
+            schemas: Option<BTreeMap<String, &'a RawValue>>,
+        }
+        #[derive(Deserialize)]
+        struct Schema<'a> {
+            #[serde(borrow, default)]
+            examples: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            example: Option<&'a RawValue>,
+        }
+        let stored: Stored<'_> =
             serde_json::from_slice(event_type).map_err(|e| ApiError::Internal(e.to_string()))?;
-        let mut versions: Vec<(&String, &Value)> =
-            event_type.get("schemas").and_then(Value::as_object).into_iter().flatten().collect();
+        let mut versions: Vec<(String, &RawValue)> = stored.schemas.unwrap_or_default().into_iter().collect();
         // "10" comes after "9".
-        versions.sort_by_key(|(version, _)| std::cmp::Reverse((version.len(), *version)));
+        versions.sort_by(|(a, _), (b, _)| (b.len(), b).cmp(&(a.len(), a)));
         let index = self.example_index.unwrap_or(0);
         let example = versions.into_iter().find_map(|(_, schema)| {
-            let list = schema.get("examples").and_then(Value::as_array);
-            let chosen = list.and_then(|list| list.get(index).or_else(|| list.first()));
-            chosen.or_else(|| schema.get("example")).filter(|example| example.is_object())
+            let schema: Schema<'_> = serde_json::from_str(schema.get()).ok()?;
+            let list =
+                schema.examples.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
+            let chosen = list.and_then(|list| list.get(index).or_else(|| list.first()).copied());
+            chosen.or(schema.example).filter(|example| example.get().starts_with('{'))
         });
-        example.map(Value::to_string).ok_or_else(|| {
+        example.map(|example| example.get().to_owned()).ok_or_else(|| {
             ApiError::status(
                 400,
                 "invalid_scheme",
@@ -145,6 +159,8 @@ mod tests {
         let body = r#"{"eventType":"a.b"}"#;
         let schemas = r#"{"9":{"examples":[{"v":9}]},"10":{"examples":[{"v":10},{"v":11}]},"11":{}}"#;
         assert_eq!(example(body, schemas).expect("one"), r#"{"v":10}"#);
+        let ordered = r#"{"1":{"examples":[{"z":1,"a":2}]}}"#;
+        assert_eq!(example(body, ordered).expect("one"), r#"{"z":1,"a":2}"#, "as it is written");
         let second = r#"{"eventType":"a.b","exampleIndex":1}"#;
         assert_eq!(example(second, schemas).expect("one"), r#"{"v":11}"#);
         assert_eq!(example(body, r#"{"1":{"example":{"v":1}}}"#).expect("one"), r#"{"v":1}"#);

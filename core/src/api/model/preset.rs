@@ -9,7 +9,7 @@ use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::id;
-use crate::preset::{self, Confidence, Preset};
+use crate::preset::{self, Confidence, EventId, Preset, ReplayGuard};
 use crate::rng::Entropy;
 use crate::scheme::{Outgoing, Params, Reason, Request, Scheme, Secrets, Verdict};
 use crate::time::{parse_rfc3339, rfc3339};
@@ -37,6 +37,10 @@ pub struct PresetOut {
     scheme: &'static str,
     /// Whether a good verdict says that the body is the sender's.
     binds_body: bool,
+    /// What stops a recorded request that is sent again: `age`, `id` (while ids are remembered) or `nothing`.
+    replay_guard: ReplayGuard,
+    /// What identifies an event, so that a repeat of it is not delivered again: places in the request.
+    event_id: Option<Vec<String>>,
     /// Whether the URL has to be exactly as the provider has it.
     binds_url: bool,
     /// How the secret is written.
@@ -54,6 +58,8 @@ impl PresetOut {
             confidence: preset.confidence,
             scheme: word(&preset.scheme),
             binds_body: preset.scheme.binds_body(),
+            replay_guard: preset.replay_guard(),
+            event_id: preset.event.id.as_ref().map(EventId::parts),
             binds_url: preset.scheme.binds_url(),
             secret: preset.scheme.key().map(|(format, _)| format.describe()),
             event_types: preset.catalog.iter().map(|group| group.events.len()).sum(),
@@ -371,8 +377,8 @@ pub fn verify(
         preset.handshake(&ready, &asked.params, &request, asked.now)
     });
     let event = preset.filter(|_| verdict.is_good()).map(|preset| {
-        let item = if preset.event.batch { preset::batch_items(&asked.body) } else { None };
-        let first = item.as_ref().and_then(|items| items.first()).map(|item| item.get().as_bytes());
+        let items = preset.event.batch.split(&asked.body);
+        let first = items.as_ref().and_then(|items| items.first()).map(AsRef::as_ref);
         let event = preset.event(&Request { body: first.unwrap_or(&asked.body), ..request });
         EventOut { kind: event.kind, id: event.id, timestamp: event.at_ms.map(rfc3339) }
     });

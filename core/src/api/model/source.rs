@@ -7,8 +7,9 @@ use crate::api::body::{self, Faults, Patch};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::header;
+use crate::preset::Preset;
 use crate::rng::Entropy;
-use crate::scheme::Params;
+use crate::scheme::{Params, Scheme};
 use crate::source::{
     Custom, Kind, MAX_BODY, MAX_DEDUP_S, OVERLAP_MS, Options, SourceRecord, similar, unsupported,
 };
@@ -112,7 +113,9 @@ impl SourceIn {
         };
         let mut params = config.params.unwrap_or_default();
         params.extend(config.verify_token.map(|token| ("verify_token".to_owned(), token)));
-        let given = secrets.as_deref().unwrap_or_default();
+        let mut secrets = secrets;
+        let mut none = Vec::new();
+        let given = secrets.as_mut().unwrap_or(&mut none);
         let custom = check_kind(&mut faults, &kind, config.custom, given, &params);
         faults.into_result()?;
         let record = SourceRecord { name, uid, metadata, kind, custom, options, ..SourceRecord::default() };
@@ -210,7 +213,7 @@ fn check_kind(
     faults: &mut Faults,
     kind: &str,
     custom: Option<&RawValue>,
-    secrets: &[String],
+    secrets: &mut [String],
     params: &Params,
 ) -> Option<String> {
     faults.check(secrets.len() <= MAX_SECRETS, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
@@ -225,8 +228,8 @@ fn check_kind(
     } else if let Some(custom) = custom {
         match serde_json::from_str::<Custom>(custom.get()) {
             Ok(custom) => {
-                for fault in custom.scheme.faults() {
-                    faults.add(&["config", "custom", "scheme"], fault);
+                for fault in custom.faults() {
+                    faults.add(&["config", "custom"], fault);
                 }
             }
             Err(error) => {
@@ -246,6 +249,22 @@ fn check_kind(
         faults.add(&["type"], format!("There is no provider '{kind}'.{near} {how}"));
         return None;
     };
+    if preset.scheme != Scheme::None {
+        let mut wrong = false;
+        for (at, secret) in secrets.iter_mut().enumerate() {
+            match preset.accept_secret(secret) {
+                Ok(kept) => *secret = kept,
+                Err(fault) => {
+                    wrong = true;
+                    let place = at.to_string();
+                    faults.add(&["config", "secrets", &place], format!("The secret cannot be used: {fault}"));
+                }
+            }
+        }
+        if wrong {
+            return None;
+        }
+    }
     let ready = preset.scheme.verifying(secrets);
     for (at, fault) in ready.faults() {
         faults.add(&["config", "secrets", &at.to_string()], format!("The secret cannot be used: {fault}"));
@@ -305,6 +324,9 @@ pub struct SourceOut {
     preset: Option<String>,
     /// How many secrets count.
     secrets: usize,
+    /// What is lacking for its requests to be taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
     /// What becomes of requests: as SourceOptions, with every field.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     options: Options,
@@ -333,6 +355,8 @@ impl SourceOut {
     /// Makes the answer of what is stored.
     pub fn new(id: String, record: SourceRecord, ingest_url: String, vault: &Vault) -> Self {
         let kind = Kind::of(&record.kind);
+        let lacking = kind.preset(record.custom.as_deref()).filter(|_| record.secrets.is_empty());
+        let warnings = lacking.as_ref().and_then(Preset::lacks_secret).into_iter().collect();
         let preset = match kind {
             Kind::Preset(name) => Some(name.to_owned()),
             Kind::Generic | Kind::Custom => None,
@@ -356,6 +380,7 @@ impl SourceOut {
             kind: record.kind,
             config,
             secrets: record.secrets.len(),
+            warnings,
             options: record.options,
         }
     }
