@@ -5,8 +5,13 @@ use std::{fs, io};
 
 fn main() -> io::Result<()> {
     let mut hash = DefaultHasher::new();
-    for file in ["assets/dashboard.css", "assets/dashboard.js", "assets/chart.js", "assets/third-party.json"]
-    {
+    for file in [
+        "assets/dashboard.css",
+        "assets/icons.css",
+        "assets/icon.svg",
+        "assets/dashboard.js",
+        "assets/third-party.json",
+    ] {
         println!("cargo::rerun-if-changed={file}");
         fs::read(file)?.hash(&mut hash);
     }

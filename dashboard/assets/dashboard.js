@@ -1,18 +1,23 @@
-// The little that pages do by themselves: sign in from a link, say how long ago, ask before what cannot be undone.
+// The little that pages do by themselves: sign in from a link, say how long ago, search from the keyboard, copy, and mark
+// what is wrong in a form. Every page can be read and used without it.
 "use strict";
 
-// A portal's link carries its token after the #, which browsers do not send: the form sends it.
-const login = document.getElementById("login");
-const key = new URLSearchParams(location.hash.slice(1)).get("key");
-if (login && key) {
+// A portal's link carries its token after the #, which browsers do not send: the form sends it. That is also so in a tab
+// that shows the form already.
+function signIn() {
+  const login = document.getElementById("login");
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!login || !key) return;
   history.replaceState(null, "", location.pathname);
   login.elements.token.value = key;
   login.requestSubmit();
 }
+signIn();
+addEventListener("hashchange", signIn);
 
 const units = [
-  ["d", 86_400],
-  ["h", 3_600],
+  ["d", 86_400, "h", 3_600],
+  ["h", 3_600, "min", 60],
   ["min", 60],
   ["s", 1],
 ];
@@ -20,25 +25,40 @@ const units = [
 function ago(seconds) {
   const distance = Math.abs(seconds);
   if (distance < 1) return "now";
-  const [unit, size] = units.find(([, size]) => distance >= size);
-  const text = `${Math.floor(distance / size)} ${unit}`;
+  const [unit, size, part, partSize] = units.find(([, size]) => distance >= size);
+  let text = `${Math.floor(distance / size)} ${unit}`;
+  const rest = partSize ? Math.floor((distance % size) / partSize) : 0;
+  if (rest) text += ` ${rest} ${part}`;
   return seconds < 0 ? `in ${text}` : `${text} ago`;
 }
 
 function tellTimes() {
   for (const time of document.querySelectorAll("time[datetime]")) {
-    time.textContent = ago((Date.now() - Date.parse(time.dateTime)) / 1000);
+    const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    const text = ago("next" in time.dataset ? Math.min(seconds, 0) : seconds);
+    if (time.textContent !== text) time.textContent = text;
   }
 }
 tellTimes();
 setInterval(tellTimes, 1000);
+
+// The times of an axis are the reader's own.
+function tellClocks() {
+  for (const text of document.querySelectorAll("text[data-clock]")) {
+    const at = new Date(text.dataset.clock);
+    const clock = text.textContent.includes(":") ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" };
+    text.textContent = new Intl.DateTimeFormat(undefined, clock).format(at);
+    text.removeAttribute("data-clock");
+  }
+}
+tellClocks();
 
 // What was open stays open when a list is fetched again; what has the focus keeps it, by its id.
 const opened = new Set();
 document.addEventListener(
   "toggle",
   (event) => {
-    const id = event.target.querySelector("summary[id]")?.id;
+    const id = event.target.querySelector?.("summary[id]")?.id;
     if (id) event.target.open ? opened.add(id) : opened.delete(id);
   },
   true,
@@ -48,20 +68,31 @@ document.addEventListener("htmx:afterSwap", () => {
     if (opened.has(summary.id)) summary.parentElement.open = true;
   }
   tellTimes();
+  tellClocks();
 });
 
-// Nothing is fetched while nobody looks, or under a text that is being selected, or a box that was ticked.
+// Nothing is fetched while nobody looks, or under a text that is being selected, a box that was ticked, or a menu that is
+// open.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, requestConfig } = event.detail;
   const selection = getSelection();
-  const reading = (!selection.isCollapsed && elt.contains(selection.anchorNode)) || elt.querySelector("input:checked");
+  const reading = (!selection.isCollapsed && elt.contains(selection.anchorNode)) || elt.querySelector("input:checked, details.astable[open], details.menu[open]");
   const polled = requestConfig.verb === "get" && elt.matches("[hx-trigger^=every]");
   if (polled && (document.hidden || reading)) event.preventDefault();
 });
 
-document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
-  if (question && !confirm(question)) event.preventDefault();
+// What is wrong with a field is said at the field, too: the sentence begins with its name.
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr, target } }) => {
+  if (!elt.matches?.("form")) return;
+  for (const field of elt.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  if (xhr.status !== 422) return;
+  const fault = target?.querySelector("[role=alert]");
+  for (const field of fault ? elt.querySelectorAll("[name]:not([type=hidden])") : []) {
+    if (!new RegExp(`(^|[ .])${field.name}(\\.[^ ]*)?:|field ${field.name} `).test(fault.textContent)) continue;
+    field.setAttribute("aria-invalid", "true");
+    fault.id ||= `${field.id}-fault`;
+    field.setAttribute("aria-describedby", fault.id);
+  }
 });
 
 // The box of a group ticks all of its events, and shows whether all are ticked.
@@ -69,9 +100,16 @@ function showGroups() {
   for (const all of document.querySelectorAll("input[data-group]")) {
     const boxes = [...all.closest("fieldset, form").querySelectorAll("input[data-of]")].filter((box) => box.dataset.of === all.dataset.group);
     const ticked = boxes.filter((box) => box.checked).length;
-    all.checked = ticked === boxes.length;
+    all.checked = ticked > 0 && ticked === boxes.length;
     all.indeterminate = ticked > 0 && ticked < boxes.length;
   }
+  for (const picked of document.querySelectorAll("[data-picked]")) {
+    const chosen = picked.closest("fieldset").querySelectorAll("input[data-of]:checked").length;
+    picked.textContent = chosen ? `${chosen} chosen.` : "None chosen: it gets all events.";
+  }
+  const ticked = document.querySelectorAll("#ticked [name=one]:checked").length;
+  const send = document.querySelector("#ticked [type=submit]");
+  if (send) send.textContent = ticked ? `Resend selected (${ticked})` : "Resend selected";
 }
 document.addEventListener("change", (event) => {
   const { group } = event.target.dataset;
@@ -83,17 +121,82 @@ document.addEventListener("change", (event) => {
   showGroups();
 });
 showGroups();
+document.addEventListener("htmx:afterSwap", showGroups);
 
-// What is taken elsewhere is copied by the button behind it.
-document.addEventListener("click", async ({ target }) => {
-  if (!target.matches(".copy")) return;
-  const text = target.previousElementSibling.textContent;
+// A list that is all there is filtered as one types.
+document.addEventListener("input", ({ target }) => {
+  const list = target.dataset.filter && document.querySelector(target.dataset.filter);
+  for (const one of list?.children ?? []) one.hidden = !one.textContent.toLowerCase().includes(target.value.trim().toLowerCase());
+});
+
+// Copying. What was copied is said for a moment, by a tick or by the word.
+async function copy(button) {
+  const { copy, copyFrom } = button.dataset;
   try {
-    await navigator.clipboard.writeText(text);
-    target.textContent = "Copied";
+    if (copyFrom) {
+      // What is long is fetched when it is wanted; the permission to copy is of the click.
+      const text = fetch(copyFrom).then((answer) => answer.blob()).then((blob) => new Blob([blob], { type: "text/plain" }));
+      await navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
+    } else {
+      await navigator.clipboard.writeText(copy);
+    }
   } catch {
-    getSelection().selectAllChildren(target.previousElementSibling);
+    const shown = button.parentElement.querySelector("pre, .id");
+    if (shown) getSelection().selectAllChildren(shown);
+    return;
   }
+  button.classList.add("done");
+  const word = button.textContent;
+  if (word) button.textContent = "Copied";
+  setTimeout(() => (button.classList.remove("done"), word && (button.textContent = word)), 1_500);
+}
+
+// Menus close when one goes elsewhere.
+function closeMenus(but) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== but) menu.open = false;
+}
+document.addEventListener("click", ({ target }) => {
+  closeMenus(target.closest("details.menu"));
+  const button = target.closest("[data-copy], [data-copy-from]");
+  if (button) copy(button);
+  if (target.closest("[popovertarget]")) closeMenus();
+});
+
+// The palette: Ctrl-K or / opens it, arrows choose, Enter goes.
+const palette = document.getElementById("palette");
+const choices = () => [...palette.querySelectorAll("li:not([hidden]) a")];
+const choose = (at) => choices().forEach((one, nth, all) => one.classList.toggle("on", nth === (at + all.length) % all.length));
+document.addEventListener("keydown", (event) => {
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+  if (palette && ((event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing && !event.ctrlKey))) {
+    event.preventDefault();
+    if (!palette.open) palette.showModal();
+    palette.querySelector("[name=q]").select();
+    return;
+  }
+  if (event.key === "Escape") {
+    const menu = document.querySelector("details.menu[open]");
+    closeMenus();
+    menu?.querySelector("summary").focus();
+  }
+  if (!palette?.open) return;
+  const all = choices();
+  const at = all.findIndex((one) => one.classList.contains("on"));
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    choose(event.key === "ArrowDown" ? at + 1 : at < 0 ? -1 : at - 1);
+  } else if (event.key === "Enter" && at >= 0) {
+    event.preventDefault();
+    all[at].click();
+  }
+});
+palette?.addEventListener("click", (event) => {
+  if (event.target === palette) palette.close();
+});
+palette?.addEventListener("input", ({ target }) => {
+  const wanted = target.value.trim().toLowerCase();
+  for (const one of palette.querySelectorAll("ul:not(#found) li:has(a)")) one.hidden = !one.textContent.toLowerCase().includes(wanted);
+  if (!wanted) document.getElementById("found").replaceChildren();
 });
 
 // The live tail. It is cut off while nobody looks or wants it, and goes on from the last event's id.
@@ -101,15 +204,16 @@ const tail = document.getElementById("tail");
 if (tail) {
   const MOST = 300;
   const SILENCE = 20_000;
-  const [state, pause, empty] = ["tail-state", "tail-pause", "tail-empty"].map((id) => document.getElementById(id));
+  const [state, pause, empty, dot] = ["tail-state", "tail-pause", "tail-empty", "tail-dot"].map((id) => document.getElementById(id));
   let source;
   let from = "";
   let wait = 1_000;
   let timer;
   let paused = false;
 
-  const say = (text) => {
+  const say = (text, live = false) => {
     if (state.textContent !== text) state.textContent = text;
+    dot.classList.toggle("beat", live);
   };
   const close = () => {
     source?.close();
@@ -130,8 +234,9 @@ if (tail) {
       if (row.id && document.getElementById(row.id)) continue;
       tail.tBodies[0].prepend(row);
     }
-    while (tail.rows.length > MOST) tail.tBodies[0].lastElementChild.remove();
+    while (tail.tBodies[0].rows.length > MOST) tail.tBodies[0].lastElementChild.remove();
     empty.hidden = true;
+    tail.tHead.hidden = false;
     tellTimes();
   };
   function open() {
@@ -148,16 +253,18 @@ if (tail) {
         wait = 1_000;
         work(event.data);
       });
-    on("rows", (html) => (take(html), say("Connected.")));
-    on("tick", () => say("Connected."));
+    on("rows", (html) => (take(html), say("Connected.", true)));
+    on("tick", () => say("Connected.", true));
     on("again", open);
     on("over", (sentence) => (close(), say(sentence)));
   }
   pause.addEventListener("click", () => {
     paused = !paused;
-    pause.setAttribute("aria-pressed", String(paused));
+    pause.textContent = paused ? "Resume" : "Pause";
+    pause.classList.toggle("i-pause", !paused);
+    pause.classList.toggle("i-play", paused);
     open();
-    say(paused ? "Paused: what comes meanwhile shows when it goes on." : "Connecting…");
+    say(paused ? "Paused: what comes meanwhile shows when it is resumed." : "Connecting…");
   });
   document.addEventListener("visibilitychange", open);
   say("Connecting…");

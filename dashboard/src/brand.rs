@@ -22,9 +22,13 @@ impl Default for Brand {
     }
 }
 
-/// What text stands on: the paper and what is raised from it, as in `dashboard.css`.
-const LIGHT: [Rgb; 2] = [[0xff, 0xff, 0xff], [0xf5, 0xf6, 0xf8]];
-const DARK: [Rgb; 2] = [[0x14, 0x17, 0x1a], [0x1e, 0x22, 0x27]];
+/// What text stands on, as in `dashboard.css`: page, card, raised, and the row under the pointer.
+const LIGHT: [Rgb; 3] = [[0xff, 0xff, 0xff], [0xf6, 0xf7, 0xf9], [0xe7, 0xea, 0xef]];
+const DARK: [Rgb; 3] = [[0x0b, 0x0d, 0x11], [0x13, 0x16, 0x1b], [0x1e, 0x22, 0x2a]];
+const BLACK: Rgb = [0, 0, 0];
+const WHITE: Rgb = [0xff, 0xff, 0xff];
+/// How much of the colour is in the ground of what is chosen.
+const TINT: f64 = 0.12;
 /// The least contrast of text.
 const CONTRAST: f64 = 4.5;
 /// In how many steps a colour becomes black or white.
@@ -48,14 +52,44 @@ impl Brand {
     /// Its styles.
     pub fn css(&self) -> String {
         let Some(color) = self.color else { return String::new() };
-        let mut css = ":root{--accent:light-dark(#".to_owned();
-        hex(&mut css, readable(color, LIGHT, [0, 0, 0]));
-        css.push_str(",#");
-        hex(&mut css, readable(color, DARK, [0xff, 0xff, 0xff]));
-        css.push_str(")}header{border-top:3px solid #");
+        let (light, dark) = (Shades::of(color, LIGHT, BLACK), Shades::of(color, DARK, WHITE));
+        // Words on a button are white, light or dark.
+        let (accent, darker) =
+            (readable(color, &[WHITE], BLACK), mixed(readable(color, &[WHITE], BLACK), BLACK, 0.2));
+        let mut css = ":root{".to_owned();
+        for (name, light, dark) in [
+            ("accent", accent, accent),
+            ("accent-2", darker, darker),
+            ("on-accent", WHITE, WHITE),
+            ("link", light.text, dark.text),
+            ("acc-fill", light.text, dark.text),
+            ("accent-bg", light.ground, dark.ground),
+        ] {
+            let _ = write!(css, "--{name}:light-dark(#");
+            hex(&mut css, light);
+            css.push_str(",#");
+            hex(&mut css, dark);
+            css.push_str(");");
+        }
+        css.push_str("}.bar{border-top:3px solid #");
         hex(&mut css, color);
         css.push('}');
         css
+    }
+}
+
+/// The colour on light or on dark paper: as text, and as the ground of what is chosen.
+struct Shades {
+    text: Rgb,
+    ground: Rgb,
+}
+
+impl Shades {
+    fn of(color: Rgb, grounds: [Rgb; 3], towards: Rgb) -> Self {
+        let [_, card, _] = grounds;
+        let ground = mixed(card, color, TINT);
+        let all = [grounds.as_slice(), &[ground]].concat();
+        Self { text: readable(color, &all, towards), ground }
     }
 }
 
@@ -64,7 +98,7 @@ fn hex(into: &mut String, [r, g, b]: Rgb) {
 }
 
 /// The colour, as near to what it was as can be read on all of these.
-fn readable(color: Rgb, grounds: [Rgb; 2], towards: Rgb) -> Rgb {
+fn readable(color: Rgb, grounds: &[Rgb], towards: Rgb) -> Rgb {
     let reads = |color: &Rgb| grounds.iter().all(|ground| contrast(*color, *ground) >= CONTRAST);
     (0..=STEPS)
         .map(|step| mixed(color, towards, f64::from(step) / f64::from(STEPS)))
@@ -111,7 +145,7 @@ mod tests {
     #[test]
     fn a_colour_that_can_be_read_stays_and_styles_are_only_what_they_have_to_be() {
         let brand = Brand { name: "Acme".into(), color: Some([0x0b, 0x5c, 0xad]) };
-        assert!(brand.css().starts_with(":root{--accent:light-dark(#0b5cad,#"), "{}", brand.css());
+        assert!(brand.css().starts_with(":root{--accent:light-dark(#0b5cad,#0b5cad);"), "{}", brand.css());
         assert_eq!(brand.stylesheet().as_deref(), Some("/dashboard/brand.css?color=0b5cad"));
         assert_eq!((Brand::default().css(), Brand::default().stylesheet()), (String::new(), None));
     }
@@ -119,10 +153,11 @@ mod tests {
     proptest! {
         #[test]
         fn any_colour_becomes_one_that_can_be_read(color: [u8; 3]) {
-            for (grounds, towards) in [(LIGHT, [0; 3]), (DARK, [255; 3])] {
-                let shown = readable(color, grounds, towards);
-                for ground in grounds {
-                    prop_assert!(contrast(shown, ground) >= CONTRAST);
+            prop_assert!(contrast(readable(color, &[WHITE], BLACK), WHITE) >= CONTRAST);
+            for (grounds, towards) in [(LIGHT, BLACK), (DARK, WHITE)] {
+                let shades = Shades::of(color, grounds, towards);
+                for ground in grounds.into_iter().chain([shades.ground]) {
+                    prop_assert!(contrast(shades.text, ground) >= CONTRAST);
                 }
             }
         }

@@ -66,6 +66,17 @@ pub(crate) fn words(text: &str) -> Vec<&str> {
     text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()).collect()
 }
 
+/// A moment as the API wants it: a browser's field knows no zone, and means UTC here.
+pub(crate) fn moment(given: &str) -> String {
+    let digits = given.chars().all(|c| c.is_ascii_digit() || "-T:. ".contains(c));
+    match given.len() {
+        10 if digits => format!("{given}T00:00:00Z"),
+        16 if digits => format!("{}:00Z", given.replace(' ', "T")),
+        19 if digits => format!("{}Z", given.replace(' ', "T")),
+        _ => given.to_owned(),
+    }
+}
+
 /// A query of those pairs that have a value.
 pub(crate) fn query(pairs: &[(&str, Option<&str>)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -121,6 +132,17 @@ mod tests {
     fn a_name_cannot_leave_its_segment() {
         assert_eq!(link(&["app", "../x?y#z%"]), "/dashboard/app/..%2Fx%3Fy%23z%25");
         assert_eq!(query(&[("a", Some("b&c=d")), ("e", None), ("f", Some(""))]), "a=b%26c%3Dd");
+    }
+
+    #[test]
+    fn a_moment_without_a_zone_is_in_utc() {
+        assert_eq!(moment("2026-11-22T03:04"), "2026-11-22T03:04:00Z");
+        assert_eq!(moment("2026-11-22 03:04:05"), "2026-11-22T03:04:05Z");
+        assert_eq!(moment("2026-11-22"), "2026-11-22T00:00:00Z");
+        assert_eq!(
+            [moment("yesterday!"), moment("2026-11-22T03:04:05Z")],
+            ["yesterday!", "2026-11-22T03:04:05Z"]
+        );
     }
 
     #[test]

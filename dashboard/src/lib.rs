@@ -22,6 +22,7 @@
 mod action;
 mod brand;
 mod data;
+mod export;
 pub mod live;
 mod multipart;
 mod pages;
@@ -33,8 +34,10 @@ pub use brand::Brand;
 pub use request::{Page, Request};
 
 use futures_util::future::LocalBoxFuture;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use session::Session;
+use std::collections::BTreeMap;
 use std::future::Future;
 
 /// Where the dashboard is.
@@ -52,15 +55,35 @@ pub trait Api {
 }
 
 /// What the API answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The JSON; null where there is none.
     pub body: Value,
+    /// The member `payload` of the JSON, as it was written: what people compare with what they signed is not read and
+    /// written again.
+    pub payload: Option<Box<RawValue>>,
 }
 
 impl Answer {
+    /// Reads an answer. A payload may hold what no number of ours does: it is kept as it is, and is null in the JSON.
+    pub fn read(status: u16, body: &[u8]) -> Self {
+        let Ok(members) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(body) else {
+            return Self { status, body: serde_json::from_slice(body).unwrap_or_default(), payload: None };
+        };
+        let mut payload = None;
+        let mut read = Map::new();
+        for (name, value) in members {
+            if name == "payload" {
+                payload = Some(value);
+            } else {
+                read.insert(name, serde_json::from_str(value.get()).unwrap_or_default());
+            }
+        }
+        Self { status, body: Value::Object(read), payload }
+    }
+
     /// Whether it was done.
     pub fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)
@@ -70,13 +93,23 @@ impl Answer {
     pub fn sentence(&self) -> String {
         match self.body.get("detail") {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(faults)) => {
-                let said = |fault: &Value| fault.get("msg").and_then(Value::as_str).map(str::to_owned);
-                faults.iter().filter_map(said).collect::<Vec<_>>().join(" ")
-            }
+            Some(Value::Array(faults)) => faults.iter().filter_map(said).collect::<Vec<_>>().join(" "),
             _ => format!("The gateway answered with {}.", self.status),
         }
     }
+}
+
+/// One fault of a request: where it is, and what is wrong there.
+fn said(fault: &Value) -> Option<String> {
+    let sentence = fault.get("msg").and_then(Value::as_str)?;
+    let place = fault.get("loc").and_then(Value::as_array).into_iter().flatten();
+    let place: Vec<String> = place
+        .filter_map(|part| {
+            part.as_str().map(str::to_owned).or_else(|| part.as_i64().map(|nth| nth.to_string()))
+        })
+        .skip_while(|part| part == "body" || part == "query")
+        .collect();
+    Some(if place.is_empty() { sentence.to_owned() } else { format!("{}: {sentence}", place.join(".")) })
 }
 
 /// The API behind a pointer. Pages are made for this one type, here, where code is built for size; made for the caller's
@@ -134,3 +167,24 @@ pub fn login(fault: Option<&str>, brand: &Brand) -> Page {
 
 /// What the session's cookie is called.
 pub const COOKIE: &str = "weir_session";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_kept_byte_for_byte_whatever_it_holds() {
+        let payload = r#"{"zeta": 1.0, "alpha": {"y": 1e400, "b": [1.50]}, "big": 123456789012345678901234567890, "s":"\ud800"}"#;
+        let answer = Answer::read(200, format!(r#"{{"id":"msg_1","payload":{payload}}}"#).as_bytes());
+        assert_eq!(answer.payload.as_deref().map(RawValue::get), Some(payload));
+        assert_eq!(answer.body["id"], "msg_1");
+        assert!(Answer::read(200, b"[1]").body.is_array());
+        assert!(Answer::read(204, b"").body.is_null());
+    }
+
+    #[test]
+    fn a_fault_says_where_it_is() {
+        let body = br#"{"detail":[{"loc":["body","config","wen"],"msg":"Leave this out."},{"loc":["query"],"msg":"No."}]}"#;
+        assert_eq!(Answer::read(422, body).sentence(), "config.wen: Leave this out. No.");
+    }
+}

@@ -306,7 +306,7 @@ impl Tail {
 /// The application that is followed. A source may be read by its owner only, and has no other name than its id.
 async fn named<A: Api>(api: &A, key: &str, base: &str) -> Answer {
     if is_source(key) {
-        return Answer { status: 200, body: json!({ "id": key }) };
+        return Answer { status: 200, body: json!({ "id": key }), payload: None };
     }
     api.call("GET", base, None).await
 }

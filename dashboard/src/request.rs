@@ -95,6 +95,10 @@ pub struct Page {
     pub headers: Vec<(&'static str, String)>,
     /// HTML, or nothing.
     pub body: String,
+    /// Of a page that only says why not: the sentence.
+    pub(crate) sentence: Option<String>,
+    /// Whether it is a piece of a page.
+    pub(crate) is_piece: bool,
 }
 
 /// What a page may load and do: this origin's own, and nothing inline.
@@ -111,7 +115,7 @@ impl Page {
             ("referrer-policy", "same-origin".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ];
-        Self { status, headers, body: markup.into_string() }
+        Self { status, headers, body: markup.into_string(), sentence: None, is_piece: false }
     }
 
     /// A text, to look at or to keep.
@@ -132,7 +136,7 @@ impl Page {
             ("cache-control", "public, max-age=31536000, immutable".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ];
-        Self { status: 200, headers, body: css }
+        Self { status: 200, headers, body: css, sentence: None, is_piece: false }
     }
 
     /// Sends the browser on, to a path of the dashboard.
@@ -141,6 +145,8 @@ impl Page {
             status: 303,
             headers: vec![("location", to.to_owned()), ("cache-control", "no-store".to_owned())],
             body: String::new(),
+            sentence: None,
+            is_piece: false,
         }
     }
 
@@ -156,7 +162,36 @@ impl Page {
 
     /// A page that says why not.
     pub fn refused(status: u16, sentence: &str) -> Self {
-        Self::html(status, crate::view::refused(status, sentence))
+        let page = Self::html(status, crate::view::refused(status, sentence));
+        Self { sentence: Some(sentence.to_owned()), ..page }
+    }
+
+    /// A piece of a page, which a script puts into its place.
+    pub(crate) fn piece(markup: Markup) -> Self {
+        Self { is_piece: true, ..Self::html(200, markup) }
+    }
+
+    /// The same as a page of its own, for a browser without scripts.
+    pub(crate) fn whole(self, session: &Session) -> Self {
+        if self.is_piece {
+            let content = crate::view::done(maud::PreEscaped(&self.body));
+            return Self::html(
+                self.status,
+                crate::view::page(session, &crate::view::Place { title: "Done", above: Vec::new() }, content),
+            );
+        }
+        self.framed(session, false)
+    }
+
+    /// A page that says why not, in the frame of whoever has a session; for a script only the sentence.
+    pub(crate) fn framed(self, session: &Session, partial: bool) -> Self {
+        match &self.sentence {
+            Some(sentence) if partial => Self::html(self.status, crate::view::fault(sentence)),
+            Some(sentence) => {
+                Self::html(self.status, crate::view::refused_here(session, self.status, sentence))
+            }
+            None => self,
+        }
     }
 
     /// The page with a header more.

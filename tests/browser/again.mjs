@@ -7,11 +7,11 @@ const since = (ms) => new Date(Date.now() - ms).toISOString();
 
 /// The form that sends an endpoint's messages again, filled in and counted.
 async function count(page, what) {
-  await open(page, "Send again");
+  await open(page, "Resend…");
   const form = page.locator("form", { has: page.locator("[name=what]") });
-  await form.getByLabel("Since").fill(since(600_000));
-  await form.getByLabel("What").selectOption(what);
-  await button(form, "Count").click();
+  await form.getByLabel("Accepted since").fill(since(600_000).slice(0, 16));
+  await form.getByLabel("What", { exact: true }).selectOption(what);
+  await button(form, "Preview").click();
 }
 
 test("a replay says how many it touches, then what it does while it runs", async () => {
@@ -23,10 +23,10 @@ test("a replay says how many it touches, then what it does while it runs", async
   const { page } = here;
   await here.at(there.page);
   await count(page, "bulk-replay");
-  await result(page).getByText("5 messages would be sent again").waitFor();
+  await result(page).getByText("5 messages would be resent").waitFor();
   equal(there.came().length, 5, "deliveries after counting");
-  await button(page, "Send them again").click();
-  await page.locator(".task", { hasText: "finished" }).first().waitFor();
+  await button(page, "Resend them").click();
+  await page.locator(".task", { hasText: "Finished" }).first().waitFor();
   await until(() => there.came().length === 10, "five more");
   await here.close();
 });
@@ -41,9 +41,9 @@ test("what failed is recovered", async () => {
   const { page } = here;
   await here.at(there.page);
   await count(page, "recover");
-  await result(page).getByText("3 messages would be sent again").waitFor();
-  await button(page, "Send them again").click();
-  await page.locator(".task", { hasText: "finished" }).first().waitFor();
+  await result(page).getByText("3 messages would be resent").waitFor();
+  await button(page, "Resend them").click();
+  await page.locator(".task", { hasText: "Finished" }).first().waitFor();
   await until(() => there.came().length === 6, "three more");
   await here.close();
 });
@@ -59,29 +59,29 @@ test("a replay shows how far it is while it runs, and is cancelled", async () =>
   const { page } = here;
   await here.at(`/dashboard/app/${app}/endpoint/${own}`);
   await count(page, "replay-missing");
-  await result(page).getByText("would be sent again").waitFor();
+  await result(page).getByText("would be resent").waitFor();
   // It takes half a second alone: whoever cancels it has to be quick.
   await page.evaluate(() => {
     const observer = new MutationObserver(() => {
-      const cancel = [...document.querySelectorAll("#result .task button")].find((it) => it.textContent === "Cancel");
+      const cancel = [...document.querySelectorAll(".out .task button")].find((it) => it.textContent === "Cancel");
       if (!cancel) return;
       observer.disconnect();
       window.progressWas = cancel.closest(".task").querySelector("progress").value;
       setTimeout(() => cancel.click(), 30); // when htmx knows it
     });
-    observer.observe(document.getElementById("result"), { childList: true, subtree: true });
+    observer.observe(document.body, { childList: true, subtree: true });
   });
-  await button(page, "Send them again").click();
+  await button(page, "Resend them").click();
   await Promise.all(others.map((id) => api("POST", `app/${app}/endpoint/${id}/replay-missing`, { since: since(600_000) })));
-  await result(page).getByText("canceled").waitFor();
+  await result(page).getByText("Canceled").waitFor();
   expect((await page.evaluate(() => window.progressWas)) < 100, "progress before that");
   equal(await button(page, "Cancel").count(), 0, "buttons of what is over");
   const id = (await result(page).locator("[id^=task-]").first().getAttribute("id")).slice("task-".length);
   const { data } = await api("GET", `background-task/${id}`);
   expect(data.canceled && data.messages < 4_000, `it to have stopped before its end: ${JSON.stringify(data)}`);
   await here.at("/dashboard/tasks");
-  await page.locator(".task", { hasText: "canceled" }).first().waitFor();
-  await until(async () => (await page.goto(url("/dashboard/tasks"))) && (await page.locator(".task", { hasText: "finished" }).count()) >= others.length, "the others go on");
+  await page.locator(".task", { hasText: "Canceled" }).first().waitFor();
+  await until(async () => (await page.goto(url("/dashboard/tasks"))) && (await page.locator(".task", { hasText: "Finished" }).count()) >= others.length, "the others go on");
   equal(at.seen.filter(({ path }) => path === "/long").length, 0, "deliveries to what is paused");
   await here.close();
 });
@@ -95,20 +95,20 @@ test("messages are ticked and sent again, each to wherever it goes", async () =>
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${there.app}/messages`);
-  await page.getByLabel(`Tick ${one}`).check();
-  await page.getByLabel(`Tick ${three}`).check();
+  await page.getByLabel(`Select ${one}`).check();
+  await page.getByLabel(`Select ${three}`).check();
   equal(await audit(page), [], "what axe finds");
   // What is ticked stays while new messages come.
   const newest = await send(there.app, { n: 4 });
   await until(() => both() === 8, "two more deliveries");
   await page.waitForTimeout(2_500);
-  expect(await page.getByLabel(`Tick ${three}`).isChecked(), "it stays ticked");
-  equal(await page.getByLabel(`Tick ${newest}`).count(), 0, "rows that came under what is ticked");
-  await button(page, "Send the ticked again").click();
-  await result(page).getByText("4 deliveries would be sent again").waitFor();
+  expect(await page.getByLabel(`Select ${three}`).isChecked(), "it stays ticked");
+  equal(await page.getByLabel(`Select ${newest}`).count(), 0, "rows that came under what is ticked");
+  await button(page, "Resend selected (2)").click();
+  await result(page).getByText("4 deliveries would be resent").waitFor();
   equal(both(), 8, "deliveries after counting");
-  await button(page, "Send them again").click();
-  await result(page).getByText("4 of 4 are sent again").waitFor();
+  await button(page, "Resend them").click();
+  await result(page).getByText("4 of 4 are resent").waitFor();
   await until(() => both() === 12, "four more");
   const again = at.seen.slice(-4).map(({ headers }) => headers["svix-id"]).sort();
   equal(again, [one, one, three, three].sort(), "what was sent again");
@@ -126,22 +126,22 @@ test("of an endpoint's failures all are ticked at once, and what cannot be sent 
   const here = await tab();
   const { page } = here;
   await here.at(there.page);
-  await open(page, "Send again");
-  await page.getByRole("link", { name: "Or tick single messages" }).click();
+  await open(page, "Resend…");
+  await page.getByRole("link", { name: "Or select single messages" }).click();
   await page.waitForURL((to) => to.search.includes(there.id));
   here.expectRefusal();
-  await button(page, "Send the ticked again").click();
-  await result(page).getByRole("alert").getByText("Tick what to send again").waitFor();
-  await page.getByLabel("Tick all of these").check();
-  await button(page, "Send the ticked again").click();
-  await result(page).getByText("3 deliveries would be sent again").waitFor();
+  await button(page, "Resend selected").click();
+  await result(page).getByRole("alert").getByText("Select what to resend").waitFor();
+  await page.getByLabel("Select all on this page").check();
+  await button(page, "Resend selected (3)").click();
+  await result(page).getByText("3 deliveries would be resent").waitFor();
   await api("PATCH", there.api, { disabled: true });
-  await button(page, "Send them again").click();
+  await button(page, "Resend them").click();
   await result(page).getByText("The endpoint is disabled").waitFor();
   await api("PATCH", there.api, { disabled: false });
-  await button(page, "Send the ticked again").click();
-  await button(page, "Send them again").click();
-  await result(page).getByText("3 of 3 are sent again").waitFor();
+  await button(page, "Resend selected (3)").click();
+  await button(page, "Resend them").click();
+  await result(page).getByText("3 of 3 are resent").waitFor();
   await until(() => there.came().length === 6, "three more, to this endpoint alone");
   equal(at.seen.filter(({ path }) => path === "/fine").length, 3, "to the other one");
   await here.close();

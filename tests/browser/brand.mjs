@@ -17,13 +17,13 @@ for (const dark of [false, true]) {
     const { page } = here;
     for (const { name, path } of PAGES.filter((one) => one.portal && !one.status)) {
       await here.at(path(there));
-      equal(await page.locator("header .brand").innerText(), process.env.WEIR_NAME, name);
+      equal(await page.locator(".side .brand").innerText(), process.env.WEIR_NAME, name);
       expect((await page.title()).endsWith(process.env.WEIR_NAME), `${name}: a title of the sender's`);
-      const text = await page.locator(SAYS_BY_WHOM.includes(name) ? "header" : "body").innerText();
+      const text = await page.locator(SAYS_BY_WHOM.includes(name) ? ".side" : "body").innerText();
       expect(!text.includes("Weir"), `${name} names nobody else`);
       if (COLOURFUL.includes(name)) equal(await audit(page), [], `what axe finds on ${name}`);
     }
-    const color = await page.evaluate(() => getComputedStyle(document.querySelector("header")).borderTopColor);
+    const color = await page.evaluate(() => getComputedStyle(document.querySelector(".bar")).borderTopColor);
     equal(color, process.env.WEIR_COLOR, "the colour");
     await here.close();
   });

@@ -60,17 +60,28 @@ export const send = async (app, payload = { id: 1 }) => (await api("POST", `app/
 
 // What is on most pages: a button by its word, a form to open, where things report, a fact by its name.
 export const button = (page, name) => page.getByRole("button", { name, exact: true });
-export const open = (page, summary) => page.locator("summary", { hasText: summary }).first().click();
-export const folded = (page, summary) => page.locator("details", { has: page.locator("summary", { hasText: summary }) }).first();
-export const result = (page) => page.locator("#result");
-export const fact = (page, name) => page.locator(".facts div", { hasText: name }).locator("dd").first().innerText();
+/// Opens the dialog behind a button, which may be in the menu of what else can be done.
+export const open = async (page, name) => {
+  const opener = page.locator("[popovertarget]:not([popovertargetaction])", { hasText: name }).first();
+  const menu = page.locator("main details.menu").filter({ has: opener });
+  if (await menu.count()) await menu.locator("summary").click();
+  await opener.click();
+};
+/// Opens what is folded.
+export const fold = (page, summary) => page.locator("summary", { hasText: summary }).first().click();
+/// The dialog of this title.
+export const dialog = (page, title) => page.locator(".dialog", { has: page.getByRole("heading", { name: title }) }).first();
+/// Where things report: on the page, and in the dialog that is open.
+export const result = (page) => page.locator(".out:not(:empty)").last();
+export const fact = (page, name) => page.locator(".facts div", { has: page.locator("dt", { hasText: name }) }).locator("dd").first().innerText();
+/// A number of a page by the word above it.
+export const stat = async (page, name) => (await page.locator(".stat", { has: page.locator(".l", { hasText: name }) }).locator(".v").first().innerText()).trim();
 
 /// What the button behind this puts on the clipboard.
 export async function copied(here, from) {
   await here.context.grantPermissions(["clipboard-read", "clipboard-write"]);
-  const copy = here.page.locator(".copy", { hasText: "Copy" });
-  await from.locator(copy).or(from.locator("+ .copy")).first().click();
-  await here.page.getByRole("button", { name: "Copied", exact: true }).first().waitFor();
+  await from.locator("+ [data-copy]").or(from.locator("[data-copy]")).first().click();
+  await here.page.locator("[data-copy].done").first().waitFor();
   return here.page.evaluate(() => navigator.clipboard.readText());
 }
 
@@ -88,11 +99,10 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
   const faults = [];
-  const own = { asked: [], agrees: undefined, refused: false };
+  const own = { refused: false };
   page.on("dialog", async (dialog) => {
-    own.asked.push(dialog.message());
-    if (dialog.type() !== "confirm" || own.agrees === undefined) faults.push(`a dialog: ${dialog.message()}`);
-    await (own.agrees ? dialog.accept() : dialog.dismiss());
+    faults.push(`a dialog of the browser: ${dialog.message()}`);
+    await dialog.dismiss();
   });
   page.on("pageerror", (error) => faults.push(`an error: ${error.message}`));
   page.on("console", (message) => {
@@ -116,9 +126,7 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
     await context.close();
     if (faults.length) throw new Error(faults.join("\n"));
   };
-  const here = { page, context, faults, at, close, asked: own.asked };
-  /// Whether it says yes when it is asked; nothing is asked before.
-  here.agree = (yes) => (own.agrees = yes);
+  const here = { page, context, faults, at, close };
   /// That an answer of 4xx is what is wanted now.
   here.expectRefusal = () => (own.refused = true);
   if (token) await signIn(here, token);
@@ -136,14 +144,26 @@ export async function signIn({ page, at }, token) {
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /// What axe finds that is serious, in words. (The page's policy is for its own scripts; this one comes by the debugger.)
-export async function audit(page) {
+export async function audit(page, within) {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }),
+  const { violations } = await page.evaluate((within) =>
+    window.axe.run(within ?? document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }),
+    within,
   );
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} (${failureSummary})`).join("; ")}`);
+}
+
+/// What axe finds in each dialog of a page, as it looks when it is open.
+export async function auditDialogs(page) {
+  const found = [];
+  for (const id of await page.locator(".dialog[popover]").evaluateAll((all) => all.map((it) => it.id))) {
+    await page.evaluate((id) => document.getElementById(id).showPopover(), id);
+    found.push(...(await audit(page, `[id="${id}"]`)));
+    await page.evaluate((id) => document.getElementById(id).hidePopover(), id);
+  }
+  return found;
 }
 
 /// Opens whatever is folded, so that it is looked at, too.

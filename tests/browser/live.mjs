@@ -1,7 +1,7 @@
 // The live tail: what happens shows at once, also after the line was cut, and what was missed is said.
 
 import { createHmac } from "node:crypto";
-import { api, audit, equal, expect, receiver, run, tab, test, until, url } from "./lib.mjs";
+import { api, audit, button, equal, expect, receiver, run, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver({ "/down": { status: 500, body: "no" } });
 for (const name of ["order.paid", "order.lost"]) await api("POST", "event-type", { name, description: name });
@@ -37,9 +37,9 @@ test("messages and attempts show as they happen, each once", async () => {
   await state(page, "Connected");
   const one = await send("order.paid", { tags: ["eu"] });
   await row(page, one).waitFor();
-  await until(async () => (await rows(page).locator(".status.success").count()) === 1, "its attempt");
+  await until(async () => (await rows(page).locator(".pill.ok").count()) === 1, "its attempt");
   const two = await send("order.lost");
-  await until(async () => (await rows(page).locator(".status.fail").count()) === 3, "three attempts that failed");
+  await until(async () => (await rows(page).locator(".pill.bad").count()) === 3, "three attempts that failed");
   equal(await shown(page), [two, one], "messages");
   equal(await audit(page), [], "what axe finds");
   await row(page, one).getByRole("link").click();
@@ -53,7 +53,7 @@ test("filters are in the address, and leave the rest out", async () => {
   await here.at(`/dashboard/app/${app}/live`);
   await page.getByLabel("Event type").fill("order.paid");
   await page.getByLabel("Show").selectOption("messages");
-  await page.getByRole("button", { name: "Show" }).click();
+  await button(page, "Apply").click();
   await page.waitForURL((to) => to.search.includes("event_types=order.paid") && to.search.includes("what=messages"));
   await state(page, "Connected");
   await send("order.lost");
@@ -63,7 +63,7 @@ test("filters are in the address, and leave the rest out", async () => {
   expect(texts.every((text) => text.includes("order.paid")), `only messages of that type: ${texts}`);
   await here.at(`/dashboard/app/${app}/live?what=attempts&endpoint=${good}&status=0`);
   await rows(page).first().waitFor();
-  expect((await rows(page).allInnerTexts()).every((text) => text.includes("success") && text.includes("/up")), "only its attempts");
+  expect((await rows(page).allInnerTexts()).every((text) => text.includes("Delivered") && text.includes("/up")), "only its attempts");
   await here.close();
 });
 
@@ -93,12 +93,11 @@ test("while it is paused nothing is asked, and then it shows what came", async (
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
   await state(page, "Connected");
-  const pause = page.getByRole("button", { name: "Pause" });
-  await pause.click();
+  await button(page, "Pause").click();
   await state(page, "Paused");
   const meanwhile = await send("order.paid");
   equal(await row(page, meanwhile).count(), 0, "it shows");
-  await pause.click();
+  await button(page, "Resume").click();
   await row(page, meanwhile).waitFor();
   await here.close();
 });
@@ -127,11 +126,11 @@ test("what is more than a tail shows is said, with where to find it", async () =
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
   await state(page, "Connected");
-  await page.getByRole("button", { name: "Pause" }).click();
+  await button(page, "Pause").click();
   await Promise.all(Array.from({ length: 10 }, async () => {
     for (let n = 0; n < 25; n++) await send("order.paid");
   }));
-  await page.getByRole("button", { name: "Pause" }).click();
+  await button(page, "Resume").click();
   await page.locator("tr.gap", { hasText: "Something was missed here" }).waitFor();
   await page.locator("tr.gap a").click();
   await page.waitForURL((to) => to.pathname.endsWith("/messages") && to.search.includes("after="));
@@ -165,15 +164,15 @@ test("a source's tail shows what comes in as it comes: taken, delivered, and rej
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${source.id}`);
-  await page.getByRole("link", { name: "Live" }).click();
+  await page.getByRole("link", { name: "Live", exact: true }).first().click();
   await state(page, "Connected");
   await push('{"ref":"one"}', "s");
-  await until(async () => (await rows(page).locator(".status.success").count()) === 1, "its attempt");
+  await until(async () => (await rows(page).locator(".pill.ok").count()) === 1, "its attempt");
   await push('{"ref":"two"}', "another");
-  await rows(page).filter({ hasText: "rejected" }).filter({ hasText: "signature" }).waitFor();
+  await rows(page).filter({ hasText: "Rejected" }).filter({ hasText: "signature" }).waitFor();
   equal(await rows(page).count(), 3, "rows");
   equal(await audit(page), [], "what axe finds");
-  await rows(page).filter({ hasText: "rejected" }).getByRole("link").click();
+  await rows(page).filter({ hasText: "Rejected" }).getByRole("link").click();
   await page.locator("pre", { hasText: '{"ref":"two"}' }).waitFor();
   await here.close();
 });

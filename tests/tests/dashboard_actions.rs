@@ -62,14 +62,14 @@ fn sending_again_first_says_how_many_then_shows_how_far_it_is() {
         assert_eq!(reply.status, 200, "{}", reply.text);
         reply.text
     };
-    assert!(count("bulk-replay", &[]).contains("<b>5</b> messages would be sent again"));
+    assert!(count("bulk-replay", &[]).contains("<b>5</b> messages would be resent"));
     let chosen = [("eventTypes", "other.event, none"), ("status", "0")];
     assert!(count("bulk-replay", &chosen).contains("<b>1</b> message would"), "a selection");
-    assert!(count("replay-missing", &[]).contains("nothing to send again"));
+    assert!(count("replay-missing", &[]).contains("nothing to resend"));
     let counted = count("recover", &[]);
-    assert!(counted.contains("<b>3</b> messages would be sent again"), "{counted}");
+    assert!(counted.contains("<b>3</b> messages would be resent"), "{counted}");
     assert_eq!(receiver.count("/"), 5, "counting sends nothing");
-    assert!(browser.see("/dashboard/tasks").contains("Nothing has been replayed"), "and starts nothing");
+    assert!(browser.see("/dashboard/tasks").contains("Nothing has been resent"), "and starts nothing");
 
     let task = send_form(&browser, &page, &counted);
     assert!(task.contains("endpoint.recover") && task.contains("<progress"), "{task}");
@@ -77,9 +77,9 @@ fn sending_again_first_says_how_many_then_shows_how_far_it_is() {
     let id = task.split("id=\"task-").nth(1).and_then(|rest| rest.split('"').next()).expect("a task");
     api.until(&format!("/api/v1/background-task/{id}"), SOON, |task| task["status"] == "finished");
     let done = browser.see(&format!("/dashboard/task/{id}"));
-    assert!(done.contains("finished") && done.contains("value=\"100\""), "{done}");
+    assert!(done.contains("Finished") && done.contains("value=\"100\""), "{done}");
     assert!(!done.contains("hx-trigger") && !done.contains("Cancel"), "it is over: {done}");
-    assert!(count("recover", &[]).contains("nothing to send again"));
+    assert!(count("recover", &[]).contains("nothing to resend"));
 
     // The selection that was counted is the one that is sent.
     send_form(&browser, &page, &count("bulk-replay", &chosen));
@@ -127,13 +127,10 @@ fn each_attempt_can_be_made_again_where_it_is_shown() {
     let attempt = text(&api.attempts(&app, &message, 1, SOON)[0], "id");
     let page = format!("/dashboard/app/{app}/message/{message}/attempt/{attempt}");
     let shown = browser.see(&page);
-    let (_, piece) = shown
-        .split_once("class=\"inline\"")
-        .and_then(|(_, rest)| rest.split_once("class=\"inline\""))
-        .expect("a form");
-    assert!(piece.contains("Send it again"), "{shown}");
+    let (_, piece) = shown.split_once("class=\"inline\"").expect("a form");
+    assert!(piece.contains("Resend"), "{shown}");
     let said = send_form(&browser, &page, piece.split("</form>").next().unwrap_or_default());
-    assert!(said.contains("It is sent again"), "{said}");
+    assert!(said.contains("Resent."), "{said}");
     assert_eq!(api.attempts(&app, &message, 2, SOON).len(), 2);
 }
 
@@ -160,10 +157,10 @@ fn messages_that_are_ticked_are_counted_as_deliveries_then_sent_again() {
     let there = format!("{}/{id}", sent[1]);
     assert!(browser.see(&format!("{page}?endpoint={id}")).contains(&format!("value=\"{there}\"")));
     let counted = tick("count", &[wherever.clone(), there.clone()]);
-    assert!(counted.text.contains("<b>3</b> deliveries would be sent again"), "{}", counted.text);
+    assert!(counted.text.contains("<b>3</b> deliveries would be resent"), "{}", counted.text);
     assert_eq!((receiver.count("/"), receiver.count("/other")), (3, 3), "counting sends nothing");
     let said = send_form(&browser, &page, &counted.text);
-    assert!(said.contains("<b>3</b> of 3 are sent again"), "{said}");
+    assert!(said.contains("<b>3</b> of 3 are resent"), "{said}");
     receiver.wait_for("/", 5, SOON);
     receiver.wait_for("/other", 4, SOON);
 
@@ -175,7 +172,7 @@ fn messages_that_are_ticked_are_counted_as_deliveries_then_sent_again() {
     assert!(partly.text.contains("<b>1</b> of 2") && partly.text.contains("disabled"), "{}", partly.text);
     let many = vec![format!("{}/{id}", sent[2]); 101];
     for (what, ticked, status, sentence) in [
-        ("count", &[][..], 422, "Tick what"),
+        ("count", &[][..], 422, "Select what"),
         ("count", &many, 422, "at most"),
         ("replay", &many, 422, "at most"),
         ("count", &["msg_none/".to_owned()], 404, "not found"),
@@ -201,7 +198,7 @@ fn a_paused_endpoint_gets_what_came_meanwhile_once_it_goes_on() {
     let toggle = format!("{page}/pause");
     assert_eq!(browser.submit(&page, &toggle, &[("paused", "true")]).status, 303);
     assert_eq!((&api.get(&path).1["paused"], &api.get(&path).1["disabled"]), (&json!(true), &json!(false)));
-    assert!(browser.see(&page).contains("Go on"));
+    assert!(browser.see(&page).contains("Resume"));
     let message = api.send(&app, "{}");
     api.until(&format!("{path}/stats"), SOON, |stats| stats["pending"] == 1);
     assert_eq!(receiver.count("/"), 0);
@@ -224,7 +221,8 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
     }
     let (app, id, page) = endpoint(&api, &receiver);
     let path = format!("/api/v1/app/{app}/endpoint/{id}");
-    let shown = browser.see(&page);
+    let settings = format!("{page}/settings");
+    let shown = browser.see(&settings);
     assert!(
         shown.contains("data-group=\"user\"") && shown.contains("data-of=\"user\""),
         "groups by prefix: {shown}"
@@ -237,11 +235,16 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
     };
     let reply =
         edit(&[("paceLimit", "100"), ("paceWindow", "minute"), ("order", "fifo"), ("event", "user.created")]);
-    assert_eq!(reply.header("hx-redirect"), Some(page.as_str()), "{}", reply.text);
+    assert_eq!(reply.header("hx-redirect"), Some(settings.as_str()), "{}", reply.text);
     let changed = api.get(&path).1;
     assert_eq!(changed["pace"], json!({ "limit": 100, "window": "minute" }));
     assert_eq!((&changed["order"], &changed["eventTypes"]), (&json!("fifo"), &json!(["user.created"])));
-    assert!(browser.see(&page).contains("value=\"fifo\" selected"));
+    assert!(browser.see(&settings).contains("value=\"fifo\" selected"));
+    edit(&[("channels", "a, b"), ("retrySchedule", "5, 60"), ("timeoutSeconds", "7"), ("maxInFlight", "3")]);
+    let changed = api.get(&path).1;
+    assert_eq!((&changed["channels"], &changed["retrySchedule"]), (&json!(["a", "b"]), &json!([5.0, 60.0])));
+    assert_eq!((&changed["timeoutSeconds"], &changed["maxInFlight"]), (&json!(7), &json!(3)));
+    assert!(browser.see(&settings).contains("value=\"5.0, 60.0\""), "a schedule is shown as it is typed");
 
     let both = edit(&[("order", "fifo"), ("batchEvents", "10")]);
     assert!(both.status == 422 && both.text.contains("promised order"), "{}", both.text);
@@ -272,7 +275,8 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
     let header = format!("{page}/header");
     browser.act(&page, &header, &[("name", "x-team"), ("value", "blue <b>")]);
     browser.act(&page, &header, &[("name", "authorization"), ("value", "Bearer hush")]);
-    let shown = browser.see(&page);
+    let headers = format!("{page}/headers");
+    let shown = browser.see(&headers);
     assert!(
         shown.contains("<code>x-team</code>") && shown.contains("blue &lt;b&gt;") && !shown.contains("hush"),
         "{shown}"
@@ -280,7 +284,7 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
     let refused = browser.act(&page, &header, &[("name", "host"), ("value", "x")]);
     assert_eq!(refused.status, 422, "{}", refused.text);
     browser.submit(&page, &header, &[("name", "x-team")]);
-    assert!(!browser.see(&page).contains("<code>x-team</code>"), "removed");
+    assert!(!browser.see(&headers).contains("<code>x-team</code>"), "removed");
 }
 
 #[test]
@@ -292,7 +296,7 @@ fn plugins_are_attached_moved_changed_and_detached_on_the_endpoints_page() {
     let (app, id, page) = endpoint(&api, &receiver);
     let path = format!("/api/v1/app/{app}/endpoint/{id}/plugins");
     let names = || column(&json!({ "data": api.get(&path).1["plugins"] }), "name");
-    assert!(browser.see(&page).contains("<code>headers</code>"), "the store is named");
+    assert!(browser.see(&format!("{page}/plugins")).contains("<code>headers</code>"), "the store is named");
     let plugin = format!("{page}/plugin");
     for (name, config) in [("headers", r#"{"set":{"x-a":"1"}}"#), ("redact", r#"{"mask":["card"]}"#)] {
         let reply =
@@ -382,7 +386,7 @@ fn event_types_are_made_changed_archived_imported_and_shown_with_their_examples(
     browser.submit(one, &format!("{one}/archive"), &[("archived", "true")]);
     assert!(!browser.see(catalog).contains("invoice.paid"));
     assert!(browser.see(&format!("{catalog}?archived=true")).contains("invoice.paid"));
-    assert!(browser.see(one).contains("Bring it back"));
+    assert!(browser.see(one).contains("Restore"));
     browser.submit(one, &format!("{one}/archive"), &[("archived", "false")]);
     browser.submit(one, &format!("{one}/delete"), &[]);
     assert_eq!(api.get("/api/v1/event-type/invoice.paid").0, 404);
@@ -419,7 +423,7 @@ fn settings_are_shown_without_secrets_and_links_for_customers_are_made_and_taken
     let refused = customer.act(&own, &format!("{own}/new-endpoint"), &[("url", &receiver.url("/"))]);
     assert_eq!(refused.status, 403, "to look at only: {}", refused.text);
     let expired = browser.act(settings, "/dashboard/expire", &[("app", &app)]);
-    assert!(expired.status == 200 && expired.text.contains("void"), "{}", expired.text);
+    assert!(expired.status == 200 && expired.text.contains("revoked"), "{}", expired.text);
     assert!(matches!(customer.page(&own).status, 303 | 401));
 
     let url = receiver.url("/operational");
@@ -452,21 +456,26 @@ fn an_application_is_renamed_and_deleted_on_its_page() {
     assert_eq!(api.get("/api/v1/app/renamed").1["name"], "Renamed");
     let link = browser.act(&page, &format!("{page}/portal"), &[("expiry", "3600")]);
     assert!(link.text.contains("#key="), "{}", link.text);
-    let deleted = browser.submit(&page, &format!("{page}/delete-app"), &[]);
-    assert_eq!(deleted.header("location"), Some("/dashboard"));
+    for fields in [&[][..], &[("confirm", "another")]] {
+        let refused = browser.act(&page, &format!("{page}/delete-app"), fields);
+        assert!(refused.status == 422 && refused.text.contains("Type renamed"), "{}", refused.text);
+    }
+    assert_eq!(api.get("/api/v1/app/renamed").0, 200, "nothing is deleted without its name");
+    let deleted = browser.submit(&page, &format!("{page}/delete-app"), &[("confirm", "renamed")]);
+    assert_eq!(deleted.header("location"), Some("/dashboard/apps"));
     assert_eq!(browser.page(&page).status, 404);
 }
 
 // ---- the overview --------------------------------------------------------------------------------------------
 
 #[test]
-fn the_overview_draws_what_was_delivered_and_names_who_waits() {
+fn the_overview_shows_numbers_first_then_who_is_in_trouble_and_says_what_it_asked() {
     let gateway = Running::start(&[("RETRY_SCHEDULE", "600")]);
     let receiver = Receiver::start();
     receiver.on("/bad", |_| Answer::status(500));
     let api = gateway.tenant();
     let browser = Browser::of(&api);
-    assert!(!browser.see("/dashboard").contains("uplot"), "nothing to draw yet");
+    assert!(!browser.see("/dashboard").contains("<svg"), "nothing to draw yet");
     let app = api.app();
     api.endpoint(&app, &receiver.url("/good"));
     let bad = api.endpoint(&app, &receiver.url("/bad"));
@@ -477,20 +486,169 @@ fn the_overview_draws_what_was_delivered_and_names_who_waits() {
     for path in ["/dashboard".to_owned(), format!("/dashboard/app/{app}")] {
         for hours in ["24", "168", "672"] {
             let page = browser.see(&format!("{path}?hours={hours}"));
-            let data =
-                page.split("data-chart=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a chart");
-            let data: Vec<Vec<Value>> = serde_json::from_str(data).expect("numbers");
-            let sum = |at: usize| data[at].iter().filter_map(Value::as_i64).sum::<i64>();
-            assert_eq!((sum(1), sum(2)), (2, 2), "{path} {hours}");
-            assert!(data.iter().all(|column| (24..=30).contains(&column.len())), "{path} {hours}");
-            assert!(page.contains("As a table") && page.contains("/dashboard/assets/uplot.js"), "{page}");
+            assert!(page.contains("2 delivered, 2 failed, 0 filtered"), "{path} {hours}: {page}");
+            assert!(page.contains("As a table") && page.contains("class=\"f-bad"), "{page}");
         }
     }
     let page = browser.see("/dashboard");
-    assert!(page.contains("What waits") && page.contains(&format!("/endpoint/{bad}")), "{page}");
-    assert!(page.contains("Numbers are of the 1 applications"), "it says what it asked: {page}");
+    let trouble = page.split_once("id=\"trouble\"").expect("what needs attention").1;
+    assert!(trouble.contains(&format!("/endpoint/{bad}")) && trouble.contains("2 attempts failed"), "{page}");
+    assert!(page.contains("1 of 1 in trouble") && page.contains("2 endpoints were asked"), "{page}");
+    assert!(!page.contains("Numbers are of"), "all were asked: {page}");
     assert!(!page.contains("style="), "nothing inline");
     for url in page.split('"').filter(|text| text.starts_with("/dashboard/assets/")) {
         assert_eq!(browser.page(url).status, 200, "{url}");
     }
+
+    // Of more applications than are asked, it does not say that all is well.
+    for _ in 0..11 {
+        api.app();
+    }
+    let page = browser.see("/dashboard");
+    assert!(page.contains("Numbers are of the 10 newest applications"), "{page}");
+    assert!(
+        page.contains("No trouble among those that were asked") && !page.contains("Every endpoint does well"),
+        "{page}"
+    );
+}
+
+// ---- what people look for ------------------------------------------------------------------------------------
+
+#[test]
+fn one_search_finds_any_name_or_id_and_says_how_far_it_looked() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let browser = Browser::of(&api);
+    let acme = id_of(api.post("/api/v1/app", &json!({ "name": "Acme Corporation", "uid": "acme-uid" })), 201);
+    let other = api.app();
+    let endpoint = api.endpoint(&acme, &receiver.url("/"));
+    let event = json!({ "eventType": "a.b", "payload": {}, "eventId": "order-4711" });
+    let message = id_of(api.post(&format!("/api/v1/app/{acme}/msg"), &event), 202);
+    let source = json!({ "name": "Our shop", "type": "generic-webhook" });
+    let source = text(&api.post("/api/v1/ingest/source", &source).1, "id");
+    let page = format!("/dashboard/app/{acme}");
+    let find = |query: &str| browser.page(&format!("/dashboard/find?q={query}"));
+    for (wanted, to) in [
+        (message.as_str(), format!("{page}/message/{message}")),
+        (&endpoint, format!("{page}/endpoint/{endpoint}")),
+        (&acme, page.clone()),
+        (&source, format!("/dashboard/app/{source}")),
+    ] {
+        assert_eq!(find(wanted).header("location"), Some(to.as_str()), "an id leads there at once: {wanted}");
+    }
+    for (wanted, to) in [
+        ("acme+corp", page.clone()),
+        ("ACME-UID", page.clone()),
+        ("our+shop", format!("/dashboard/app/{source}")),
+        ("order-4711", format!("{page}/message/{message}")),
+    ] {
+        let found = find(wanted);
+        assert!(
+            found.status == 200 && found.text.contains(&format!("href=\"{to}\"")),
+            "{wanted}: {}",
+            found.text
+        );
+    }
+    let nothing = find("nobody");
+    assert!(
+        nothing.text.contains("Nothing found") && nothing.text.contains("newest applications"),
+        "{}",
+        nothing.text
+    );
+    assert!(find(&"x".repeat(5_000)).status == 200);
+    assert!(browser.see("/dashboard/apps?q=corpor").contains(&page));
+    assert!(browser.see("/dashboard/apps?q=nobody").contains("No application fits"));
+
+    // A customer finds what is its own.
+    let (_, access) = api.post(&format!("/api/v1/auth/app-portal-access/{other}"), &json!({}));
+    let customer = Browser::signed_in(&api, &text(&access, "token"));
+    for wanted in [message.as_str(), &endpoint, &acme, &source, "acme", "order-4711"] {
+        let found = customer.page(&format!("/dashboard/find?q={wanted}&app={acme}"));
+        assert!(found.status == 200 && found.text.contains("Nothing found"), "{wanted}: {}", found.text);
+    }
+}
+
+#[test]
+fn a_payload_is_shown_and_copied_byte_for_byte() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let browser = Browser::of(&api);
+    let (app, _, _) = endpoint(&api, &receiver);
+    let payload = r#"{"zeta": 1.0, "alpha": {"y": 1e3, "b": [1.50]}, "big": 123456789012345678901234567890, "huge": 1e400, "s": "\u00e9"}"#;
+    let message = api.send(&app, payload);
+    let page = format!("/dashboard/app/{app}/message/{message}");
+    assert_eq!(browser.see(&format!("{page}/payload")), payload);
+    let shown = browser.see(&page);
+    for token in ["1.0", "1e3", "1.50", "123456789012345678901234567890", "1e400", "\\u00e9"] {
+        assert!(
+            shown.contains(&format!(">{token}<")) || shown.contains(&format!("{token}&quot;<")),
+            "{token} in {shown}"
+        );
+    }
+    assert!(shown.find("zeta") < shown.find("alpha"), "in the order in which it was sent");
+    let attempt = text(&api.attempts(&app, &message, 1, SOON)[0], "id");
+    let attempt = browser.see(&format!("{page}/attempt/{attempt}"));
+    assert!(
+        attempt.contains("curl -X POST") && attempt.contains("123456789012345678901234567890"),
+        "{attempt}"
+    );
+}
+
+#[test]
+fn lists_say_how_each_message_stands_and_failing_finds_what_fails() {
+    let gateway = Running::start(&[("RETRY_SCHEDULE", "600")]);
+    let receiver = Receiver::start();
+    receiver.on("/bad", |_| Answer::status(500));
+    let api = gateway.tenant();
+    let browser = Browser::of(&api);
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/good"));
+    let bad = api.endpoint_with(&app, &receiver.url("/bad"), &json!({ "eventTypes": ["b.b"] }));
+    let send = |event_type: &str, attempts: usize| {
+        let message = api.send_as(&app, event_type, "{}");
+        api.attempts(&app, &message, attempts, SOON);
+        message
+    };
+    let (fine, failing) = (send("a.a", 1), send("b.b", 2));
+    let messages = format!("/dashboard/app/{app}/messages");
+    let list = browser.see(&messages);
+    let row = |id: &str| {
+        let row = list.split("<tr>").find(|row| row.contains(id)).unwrap_or_else(|| panic!("{id} in {list}"));
+        row.to_owned()
+    };
+    assert!(row(&fine).contains("Delivered") && row(&fine).contains("1 of 1"), "{}", row(&fine));
+    let shown = row(&failing);
+    assert!(shown.contains("Retrying") && shown.contains("1 of 2") && shown.contains("next try"), "{shown}");
+    for query in
+        ["status=failing".to_owned(), format!("status=failing&endpoint={bad}"), "status=3".to_owned()]
+    {
+        let page = browser.see(&format!("{messages}?{query}"));
+        assert!(page.contains(&failing) && !page.contains(&fine), "{query}: {page}");
+    }
+    let page = browser.see(&format!("{messages}?status=2"));
+    assert!(
+        !page.contains(&failing) && page.contains("No message fits these filters"),
+        "it is tried again: {page}"
+    );
+    let to = browser.see(&format!("/dashboard/app/{app}/endpoint/{bad}"));
+    assert!(to.contains("status=failing"), "an endpoint's page leads to what fails: {to}");
+    let file = browser.page(&format!("{messages}?status=failing&export=csv"));
+    assert!(file.header("content-disposition").is_some_and(|how| how.contains("messages.csv")), "{file:?}");
+    assert!(
+        file.text.contains(&failing) && !file.text.contains(&fine),
+        "what is exported is what is shown: {}",
+        file.text
+    );
+    let lines = browser.see(&format!("{messages}?export=ndjson"));
+    assert_eq!(
+        lines.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(),
+        2,
+        "{lines}"
+    );
+    assert_eq!(browser.page(&format!("{messages}?export=pdf")).status, 404);
+    // Why a message did not go somewhere is said, too.
+    let page = browser.see(&format!("/dashboard/app/{app}/message/{fine}"));
+    assert!(page.contains("Why not delivered to") && page.contains("Listens to <code>b.b</code>"), "{page}");
 }

@@ -128,7 +128,7 @@ fn pages(busy: &Busy) -> Vec<(&'static str, String, f64)> {
         ("tasks", dashboard("/tasks"), PAGE),
         ("settings", dashboard("/settings"), PAGE),
         ("an application", here.clone(), 4.0 * PAGE),
-        ("messages", format!("{here}/messages"), PAGE),
+        ("messages", format!("{here}/messages"), 2.0 * PAGE),
         ("messages, none fits", format!("{here}/messages?tag=none"), MOST),
         ("a message", format!("{here}/message/{message}"), PAGE),
         ("an endpoint", format!("{here}/endpoint/{endpoint}"), 4.0 * PAGE),

@@ -137,8 +137,7 @@ async fn sign_out(parts: &Parts, caller: &Caller, session: &Session, request: &R
 }
 
 fn sentence(error: &ApiError) -> String {
-    let body = serde_json::from_str(&error.body()).unwrap_or_default();
-    Answer { status: error.http_status(), body }.sentence()
+    Answer::read(error.http_status(), error.body().as_bytes()).sentence()
 }
 
 fn set_cookie(parts: &Parts, value: &str, ends_at: i64) -> String {
@@ -172,6 +171,6 @@ impl Api for Own {
             ..Parts::default()
         };
         let reply: Reply = api::reply(&parts, Some(body), self.env.clone()).await;
-        Answer { status: reply.status, body: serde_json::from_slice(&reply.body).unwrap_or_default() }
+        Answer::read(reply.status, &reply.body)
     }
 }

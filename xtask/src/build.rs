@@ -107,11 +107,10 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
 /// What the dashboard's pages load: name, type, and the file.
 const ASSETS: &[(&str, &str, &str)] = &[
     ("dashboard.css", "text/css; charset=utf-8", "dashboard/assets/dashboard.css"),
+    ("icons.css", "text/css; charset=utf-8", "dashboard/assets/icons.css"),
+    ("icon.svg", "image/svg+xml", "dashboard/assets/icon.svg"),
     ("dashboard.js", "text/javascript; charset=utf-8", "dashboard/assets/dashboard.js"),
-    ("chart.js", "text/javascript; charset=utf-8", "dashboard/assets/chart.js"),
     ("htmx.js", "text/javascript; charset=utf-8", "node_modules/htmx.org/dist/htmx.min.js"),
-    ("uplot.js", "text/javascript; charset=utf-8", "node_modules/uplot/dist/uPlot.iife.min.js"),
-    ("uplot.css", "text/css; charset=utf-8", "node_modules/uplot/dist/uPlot.min.css"),
 ];
 
 /// Writes the dashboard's assets as a module beside the entry: they are the Worker's own, wherever it runs.

@@ -12,7 +12,7 @@ use std::fs;
 /// The crate that is the Worker.
 const WORKER: &str = "weir-worker";
 /// The npm packages that are in the Worker, and the one that runs it.
-const NPM: [&str; 3] = ["htmx.org", "uplot", "workerd"];
+const NPM: [&str; 2] = ["htmx.org", "workerd"];
 
 /// The Worker's bill of materials, as JSON.
 pub fn of_the_worker() -> Result<String, String> {

@@ -8,6 +8,7 @@
 use super::count::Count;
 use super::handle::{Handled, Outcome};
 use super::log::Scan;
+use super::standings::Standings;
 use super::tagged::Tagged;
 use super::{App, Slot};
 use crate::api::call::{Call, Reply};
@@ -54,6 +55,7 @@ pub(super) enum Then {
     Attempted(Box<Attempted>),
     Count(Box<Count>),
     Overview(StatsAsk),
+    Standings(Box<Standings>),
     AttemptExpunged,
 }
 
@@ -79,7 +81,7 @@ pub(super) struct Attempted {
 
 /// A message of the log, as filters see it.
 #[derive(Debug)]
-struct Logged {
+pub(super) struct Logged {
     id: String,
     event_type: String,
     channels: Vec<String>,
@@ -187,7 +189,7 @@ impl<S: Sql> App<S> {
                 (row, Some(message)) => slot.standing(&message, row.as_ref()),
             };
             if let Some(standing) = standing
-                && list.query.status.is_none_or(|status| status == standing.status)
+                && (list.query.statuses.is_empty() || list.query.statuses.contains(&standing.status))
             {
                 list.found.push((msg_id.clone(), standing));
             }
@@ -195,7 +197,7 @@ impl<S: Sql> App<S> {
         self.ask_attempted(list)
     }
 
-    fn logged(&self, msg_id: &str) -> Result<Option<Logged>, SqlError> {
+    pub(super) fn logged(&self, msg_id: &str) -> Result<Option<Logged>, SqlError> {
         let rows = self.sql.query(
             "SELECT event_type, channels, payload IS NOT NULL AND only_for IS NULL, deliver_at
              FROM message WHERE id = ?1",
@@ -277,6 +279,10 @@ impl<S: Sql> App<S> {
                 let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
                 Ok(self.told_overview(&ask, asked, &decode_all(told)?))
             }
+            Then::Standings(list) => {
+                let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
+                self.told_standings(&list, asked, decode_all(told)?)
+            }
             Then::AttemptExpunged => {
                 let found = decode_all::<Done>(told)?.into_iter().any(|answer| answer.done);
                 if found {
@@ -296,7 +302,7 @@ fn decode_all<T: for<'b> minicbor::Decode<'b, ()>>(frames: &[Vec<u8>]) -> Result
 impl Slot {
     /// How the delivery of a message stands: as the endpoint says; where it knows nothing of it, the message
     /// may still wait to be offered.
-    fn standing(&self, message: &Logged, row: Option<&DeliveryRow>) -> Option<Standing> {
+    pub(super) fn standing(&self, message: &Logged, row: Option<&DeliveryRow>) -> Option<Standing> {
         if let Some(row) = row {
             let status = Status::from_number(row.status).unwrap_or(Status::Fail);
             return Some(Standing { status, next_at: row.next_at });

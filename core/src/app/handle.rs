@@ -191,7 +191,7 @@ impl<S: Sql> App<S> {
     fn dispatch(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
         let param = |i: usize| call.params.get(i).map_or("", String::as_str);
         match Op::from_name(&call.op) {
-            Some(Op::MessageList) => self.list_messages(call),
+            Some(Op::MessageList) => self.messages_listed(call),
             Some(Op::MessageGet) => self.get_message(param(0), call),
             Some(Op::EndpointList) => self.list_endpoints(call),
             Some(Op::EndpointCreate) => self.create_endpoint(now, rng, call),
@@ -596,7 +596,7 @@ impl<S: Sql> App<S> {
         rows.into_iter().next().map(|row| shown(row, with_content)).transpose()
     }
 
-    fn list_messages(&self, call: &Call) -> Handled {
+    pub(super) fn list_messages(&self, call: &Call) -> Handled {
         let query = MessageQuery::parse(&call.query)?;
         let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
         let mut scan = Scan::new(&query);

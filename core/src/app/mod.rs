@@ -39,6 +39,7 @@ mod scale;
 mod schedule;
 mod schema;
 mod secrets;
+mod standings;
 mod tagged;
 mod tasks;
 #[cfg(test)]

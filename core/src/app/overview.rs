@@ -37,7 +37,11 @@ impl<S: Sql> App<S> {
         let ask = StatsAsk { since, until, hours: Some(true) };
         let frame = frame::encode(&ask);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let live = self.slots.iter().rev().filter(|(_, slot)| !slot.deleted);
+        // One alone, where it is named.
+        let only =
+            query.text("endpoint").map(|key| self.endpoint(key).map(|(id, _)| id.to_owned())).transpose()?;
+        let wanted = |id: &str| only.as_deref().is_none_or(|only| only == id);
+        let live = self.slots.iter().rev().filter(|(id, slot)| !slot.deleted && wanted(id));
         let asks: Vec<_> = live.take(most).map(|(id, _)| (id.clone(), "stats", frame.clone())).collect();
         if asks.is_empty() {
             return Ok(self.told_overview(&ask, Vec::new(), &[]));
@@ -115,6 +119,12 @@ mod tests {
         assert_eq!((one["endpoints"].as_array().map(Vec::len), &one["endpointCount"]), (Some(1), &json!(2)));
         world.pass(3_600_000);
         assert_eq!(overview(&mut world, "hours=1")["hours"].as_array().map(Vec::len), Some(1));
+        let named = overview(&mut world, &format!("endpoint={waits}"));
+        assert_eq!(
+            (&named["endpoints"][0]["id"], named["endpoints"].as_array().map(Vec::len)),
+            (&json!(waits), Some(1))
+        );
+        assert_eq!(world.call(Op::Overview, &[], "endpoint=ep_none", &Value::Null).0, 404);
         assert_eq!(world.call(Op::Overview, &[], "limit=51", &Value::Null).0, 422);
         assert_eq!(world.call(Op::Overview, &[], "hours=0", &Value::Null).0, 422);
     }

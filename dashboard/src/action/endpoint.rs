@@ -1,7 +1,7 @@
 //! What is done on the page of an endpoint.
 
 use super::{Planned, Shows, Step, call, chosen, go, json_field, lines_field, nothing, number, show, wrong};
-use crate::data::{base, items, link, text, words};
+use crate::data::{base, items, link, moment, text, words};
 use crate::session::Session;
 use crate::view::{self, hidden};
 use crate::{PREFIX, Page, Request};
@@ -26,7 +26,7 @@ pub(super) fn planned<'a>(
             let body: Map<String, Value> = ["disabled", "paused"].into_iter().filter_map(set).collect();
             go("PATCH", own, Some(Value::Object(body)), here)
         }
-        "edit" => go("PATCH", own, Some(edited(request)?), here),
+        "edit" => go("PATCH", own, Some(edited(request)?), format!("{here}/settings")),
         "delete" => {
             let to = if session.app.is_some() { PREFIX.to_owned() } else { link(&["app", app]) };
             go("DELETE", own, None, to)
@@ -44,7 +44,7 @@ pub(super) fn planned<'a>(
         "header" => {
             let name = request.field("name").unwrap_or_default();
             let body = json!({ "headers": { name: request.field("value") } });
-            go("PATCH", format!("{own}/headers"), Some(body), here)
+            go("PATCH", format!("{own}/headers"), Some(body), format!("{here}/headers"))
         }
         "plugin" | "plugin-up" | "plugin-down" | "plugin-off" => {
             let path = format!("{own}/plugins");
@@ -52,7 +52,7 @@ pub(super) fn planned<'a>(
                 path.clone(),
                 Box::new(move |attached| {
                     let body = rearranged(request, what, items(attached, "plugins").to_vec())?;
-                    Ok(call("PUT", path, Some(body), Shows::Page(here)))
+                    Ok(call("PUT", path, Some(body), Shows::Page(format!("{here}/plugins"))))
                 }),
             ))
         }
@@ -61,7 +61,7 @@ pub(super) fn planned<'a>(
             body.extend(json_field(request, "payload")?.map(|payload| ("payload".to_owned(), payload)));
             show("POST", format!("{own}/send-example"), Some(Value::Object(body)), move |sent| {
                 let message = link(&["app", app, "message", text(sent, "id")]);
-                html! { p role="status" { "Sent. " a href=(message) { "See what comes of it" } } }
+                html! { div.note.ok.i-check role="status" { div.grow { p { "Sent. " a href=(message) { "See what comes of it" } } } } }
             })
         }
         // How many messages would be sent again.
@@ -91,8 +91,11 @@ struct Again<'a> {
 
 fn again(request: &Request) -> Result<Again<'_>, Page> {
     let kind = request.field("what").filter(|kind| AGAIN.contains(kind));
-    let kind = kind.ok_or_else(|| wrong(422, "Choose what to send again."))?;
+    let kind = kind.ok_or_else(|| wrong(422, "Choose what to resend."))?;
     let mut body = chosen(request, &["since", "until"]);
+    for (_, value) in &mut body {
+        *value = json!(moment(value.as_str().unwrap_or_default()));
+    }
     if kind == "bulk-replay" {
         body.extend(chosen(request, &["channel", "tag"]));
         let types = words(request.field("eventTypes").unwrap_or_default());
@@ -136,6 +139,16 @@ fn rearranged(request: &Request, what: &str, mut plugins: Vec<Value>) -> Result<
     Ok(json!({ "plugins": kept.collect::<Vec<_>>() }))
 }
 
+/// A retry schedule: seconds, `none`, or the gateway's own. What is no number is left to the API to refuse.
+fn schedule(given: Option<&str>) -> Value {
+    let Some(given) = given else { return Value::Null };
+    if given.eq_ignore_ascii_case("none") {
+        return json!([]);
+    }
+    let seconds = |word: &str| word.parse::<f64>().map_or_else(|_| json!(word), |seconds| json!(seconds));
+    words(given).into_iter().map(seconds).collect()
+}
+
 /// What the form of an endpoint changes: the fields that it has.
 fn edited(request: &Request) -> Result<Value, Page> {
     let events = request.fields("event");
@@ -149,7 +162,12 @@ fn edited(request: &Request) -> Result<Value, Page> {
         };
         json!({ "maxEvents": number(request, "batchEvents"), "maxWaitMs": wait })
     });
+    let channels = words(request.field("channels").unwrap_or_default());
     let all = [
+        ("channels", if channels.is_empty() { Value::Null } else { json!(channels) }),
+        ("retrySchedule", schedule(request.field("retrySchedule"))),
+        ("timeoutSeconds", number(request, "timeoutSeconds")),
+        ("maxInFlight", number(request, "maxInFlight")),
         ("url", json!(request.field("url").unwrap_or_default())),
         ("description", json!(request.field("description").unwrap_or_default())),
         ("throttleRate", number(request, "throttleRate")),
@@ -195,6 +213,14 @@ mod tests {
         assert_eq!(names("plugin", &[("name", "x")]), ["a", "b", "c", "x"]);
         let gone = rearranged(&request(&[("at", "1")]), "plugin-off", vec![json!({})]);
         assert_eq!(gone.unwrap_err().status, 409);
+    }
+
+    #[test]
+    fn a_retry_schedule_is_seconds_none_or_the_gateways_own() {
+        assert_eq!(schedule(None), Value::Null);
+        assert_eq!(schedule(Some("None")), json!([]));
+        assert_eq!(schedule(Some("5, 0.5 300")), json!([5.0, 0.5, 300.0]));
+        assert_eq!(schedule(Some("soon")), json!(["soon"]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ const MOST: usize = 100;
 fn ticked(request: &Request) -> Result<Vec<(&str, &str)>, Page> {
     let all: Vec<_> =
         request.fields("one").into_iter().map(|one| one.split_once('/').unwrap_or((one, ""))).collect();
-    if all.is_empty() { Err(wrong(422, "Tick what to send again.")) } else { bounded(all) }
+    if all.is_empty() { Err(wrong(422, "Select what to resend.")) } else { bounded(all) }
 }
 
 fn bounded<T>(all: Vec<T>) -> Result<Vec<T>, Page> {
@@ -27,8 +27,8 @@ fn bounded<T>(all: Vec<T>) -> Result<Vec<T>, Page> {
         return Ok(all);
     }
     let sentence = format!(
-        "These are {} deliveries, and {MOST} are made at once at most. Tick fewer, or send an endpoint's messages again on \
-         its page.",
+        "These are {} deliveries; at most {MOST} are resent at once. Select fewer, or resend an endpoint's messages on its \
+         page.",
         all.len()
     );
     Err(wrong(422, &sentence))
@@ -62,7 +62,7 @@ pub(super) async fn count<A: Api>(api: &A, session: &Session, request: &Request,
     let all = bounded(all)?;
     let count = json!({ "messages": all.len(), "complete": true });
     let to = link(&["app", app, "messages", "replay"]);
-    Ok(Page::html(200, view::counted(session, to, &count, ["delivery", "deliveries"], all)))
+    Ok(Page::piece(view::counted(session, to, &count, ["delivery", "deliveries"], all)))
 }
 
 /// Makes them again, and says how many that were.
@@ -78,13 +78,10 @@ pub(super) async fn replay<A: Api>(api: &A, request: &Request, app: &str) -> Don
     {
         return Err(fault(first));
     }
-    Ok(Page::html(
-        200,
-        html! {
-            div.task role="status" {
-                p { b { (done.len()) } " of " (answers.len()) " are sent again." }
-                @if let Some(first) = refused.first() { p.fault { (refused.len()) " are not: " (first.sentence()) } }
-            }
-        },
-    ))
+    Ok(Page::piece(html! {
+        div.task.note.ok.i-check role="status" { div.grow {
+            p { b { (done.len()) } " of " (answers.len()) " are resent." }
+            @if let Some(first) = refused.first() { p.fault { (refused.len()) " are not: " (first.sentence()) } }
+        } }
+    }))
 }

@@ -72,6 +72,23 @@ fn show<'a>(
     Ok(Step::Call(call(method, path, body, Shows::Piece(Box::new(piece)))))
 }
 
+/// Deletes what has a name, once that was typed: its name, uid or id.
+fn confirmed<'a>(request: &'a Request, at: String, to: String) -> Planned<'a> {
+    let own = at.clone();
+    let delete = move |there: &Value| {
+        let typed = request.field("confirm").unwrap_or_default();
+        let name = |field: &str| Some(text(there, field)).filter(|name| !name.is_empty());
+        let names = ["uid", "name", "id"].map(name);
+        // Space around it is not seen, and not typed.
+        if names.iter().flatten().any(|name| name.trim() == typed) {
+            return Ok(call("DELETE", own, None, Shows::Page(to)));
+        }
+        let name = names.into_iter().flatten().next().unwrap_or_default();
+        Err(wrong(422, &format!("Type {name} to confirm that it is to be deleted.")))
+    };
+    Ok(Step::After(at, Box::new(delete)))
+}
+
 /// Makes something, and shows its page.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
 fn make<'a>(path: &str, body: Map<String, Value>, above: String, name: &'static str) -> Planned<'a> {
@@ -85,7 +102,8 @@ pub(crate) async fn act<A: Api>(api: &A, session: &Session, request: &Request) -
         ["app", app, "messages", "replay"] => messages::replay(api, request, app).await,
         parts => carry_out(api, request, planned(session, request, parts)).await,
     };
-    done.unwrap_or_else(|refusal| refusal)
+    let page = done.unwrap_or_else(|refusal| refusal);
+    if request.partial { page } else { page.whole(session) }
 }
 
 fn planned<'a>(session: &'a Session, request: &'a Request, parts: &[&'a str]) -> Planned<'a> {
@@ -97,15 +115,15 @@ fn planned<'a>(session: &'a Session, request: &'a Request, parts: &[&'a str]) ->
         ["app", app, "new-endpoint"] => app::new_endpoint(request, app),
         ["app", app, "portal"] => app::portal(request, app),
         ["app", app, "edit-app"] => app::edit(request, app),
-        ["app", app, "delete-app"] => go("DELETE", path(&["app", app]), None, crate::PREFIX.to_owned()),
+        ["app", app, "delete-app"] => confirmed(request, path(&["app", app]), link(&["apps"])),
         ["app", source, "edit-source"] => source::edit(request, source),
         ["app", source, "rotate-token"] => source::rotate_token(request, source),
-        ["app", source, "delete-source"] => go("DELETE", base(source, &[]), None, link(&["sources"])),
+        ["app", source, "delete-source"] => confirmed(request, base(source, &[]), link(&["sources"])),
         ["app", source, "rejected", id, "accept"] => source::accept(source, id),
         ["app", app, "message", id, "resend"] => {
             let endpoint = request.field("endpoint").unwrap_or_default();
             show("POST", base(app, &["msg", id, "endpoint", endpoint, "resend"]), None, |_| {
-                said("It is sent again. The attempt shows below in a moment.")
+                said("Resent. The attempt shows below in a moment.")
             })
         }
         ["app", app, "endpoint", id, what] => endpoint::planned(session, request, app, id, what),
@@ -135,7 +153,7 @@ async fn carry_out<A: Api>(api: &A, request: &Request, step: Planned<'_>) -> Don
     let answer = api.send(method, &path, body).await;
     let to = match shows {
         Shows::Piece(_) if !answer.is_ok() => return Err(fault(&answer)),
-        Shows::Piece(piece) => return Ok(Page::html(200, piece(&answer.body))),
+        Shows::Piece(piece) => return Ok(Page::piece(piece(&answer.body))),
         Shows::Page(to) => to,
         Shows::Below(above, name) => format!("{above}/{}", crate::data::path(&[text(&answer.body, name)])),
     };
@@ -157,12 +175,12 @@ fn fault(answer: &Answer) -> Page {
 
 /// In place, what is wrong.
 fn wrong(status: u16, sentence: &str) -> Page {
-    Page::html(status, html! { p.fault role="alert" { (sentence) } })
+    Page { sentence: Some(sentence.to_owned()), ..Page::html(status, view::fault(sentence)) }
 }
 
 /// What was done.
 fn said(sentence: &str) -> Markup {
-    html! { p role="status" { (sentence) } }
+    html! { div.note.ok.i-check role="status" { div.grow { p { (sentence) } } } }
 }
 
 /// The fields of a form that have a value, as a JSON object.

@@ -64,6 +64,6 @@ pub(super) fn accept<'a>(source: &'a str, id: &str) -> Planned<'a> {
         if messages.is_empty() {
             return said("It is accepted. Nothing new came of it: these events were here already.");
         }
-        html! { p role="status" { "It is accepted, and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } }
+        html! { div.note.ok.i-check role="status" { div.grow { p { "It is accepted, and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } } } }
     })
 }

@@ -45,7 +45,9 @@ pub(super) fn on_event_type<'a>(request: &Request, name: &str, what: &str) -> Pl
 pub(super) fn expire<'a>(request: &Request) -> Planned<'a> {
     let app = request.field("app").unwrap_or_default();
     show("POST", path(&["auth", "app", app, "expire-all"]), Some(json!({ "expiry": 0 })), |_| {
-        said("All tokens of this application are void. Elsewhere they may be believed for some seconds more.")
+        said(
+            "All tokens and links of this application are revoked. Elsewhere they may be believed for some seconds more.",
+        )
     })
 }
 

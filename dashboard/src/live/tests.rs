@@ -75,14 +75,14 @@ impl Api for World {
         assert_eq!(method, "GET");
         self.calls.replace_with(|calls| calls.saturating_add(1));
         if let Some(status) = *self.refuses.borrow() {
-            return Answer { status, body: json!({ "detail": "No & no." }) };
+            return Answer { status, body: json!({ "detail": "No & no." }), payload: None };
         }
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let (list, prefix) = match path {
-            "app/app_1" => return Answer { status: 200, body: json!({ "id": "app_1" }) },
+            "app/app_1" => return Answer { status: 200, body: json!({ "id": "app_1" }), payload: None },
             "app/app_1/endpoint" => {
                 let all: Vec<_> = (1..=self.endpoints).map(|n| json!({ "id": format!("ep_{n}") })).collect();
-                return Answer { status: 200, body: json!({ "data": all }) };
+                return Answer { status: 200, body: json!({ "data": all }), payload: None };
             }
             "app/app_1/msg" => (0, id::MESSAGE),
             _ => (1, id::ATTEMPT),
@@ -105,7 +105,7 @@ impl Api for World {
         let shown = page.finish(rows, |(id, _)| id).map(|(id, at)| {
             json!({ "id": id, "timestamp": rfc3339(at), "eventType": "<b>\n", "msgId": "msg_1", "endpointId": "ep_1" })
         });
-        Answer { status: 200, body: serde_json::to_value(shown).unwrap() }
+        Answer { status: 200, body: serde_json::to_value(shown).unwrap(), payload: None }
     }
 }
 

@@ -1,34 +1,79 @@
 //! The overview, and the pages of applications.
 
 use super::{above, all, all_event_types, framed, get, listed};
-use crate::data::{base, rows, text};
+use crate::data::{base, next, query, rows, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
 
 /// How many applications are asked for the overview, and how many endpoints of each.
 const ASKED: usize = 10;
 const ASKED_ENDPOINTS: usize = 20;
+/// How many pages of applications a search looks at, and how many fit at most.
+const SEARCHED: usize = 4;
+const FOUND: usize = 50;
 
-/// All applications, and how those at the top of the list do.
+/// How those applications do that are the newest, and what needs attention.
 pub(super) async fn overview<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
     let hours = view::period(request.param("hours").as_deref());
-    let page = get(api, listed("app", request, &[("order", Some("descending"))])).await?;
+    let apps = get(api, listed("app", request, &[("order", Some("descending"))]));
+    let (apps, sources) = join(apps, get(api, "ingest/source?limit=50".to_owned())).await;
+    let (apps, sources) = (apps?, sources?);
     let ask = |id: &str| {
         let path = format!("{}?hours={hours}&limit={ASKED_ENDPOINTS}", base(id, &["overview"]));
         get(api, path)
     };
-    let asks = rows(&page).iter().take(ASKED).map(|app| ask(text(app, "id")));
-    let told = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let asks = rows(&apps).iter().take(ASKED).map(|app| ask(text(app, "id")));
+    // One that was deleted meanwhile does not take the page away.
+    let told: Vec<Value> = join_all(asks).await.into_iter().map(Result::unwrap_or_default).collect();
     let content = view::overview(&view::OverviewView {
         session,
-        apps: &page,
+        apps: &apps,
         told: &told,
         hours,
         endpoints: ASKED_ENDPOINTS,
+        sources: &sources,
     });
     Ok(framed(session, "Overview", Vec::new(), content))
+}
+
+/// All applications, or those that fit what is looked for.
+pub(super) async fn apps<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
+    let wanted = request.param("q");
+    let (page, complete) = match wanted.as_deref() {
+        None => (get(api, listed("app", request, &[("order", Some("descending"))])).await?, true),
+        Some(wanted) => {
+            let (found, complete) = search(api, wanted, FOUND).await?;
+            (json!({ "data": found, "done": true }), complete)
+        }
+    };
+    let content = view::apps(session, &page, wanted.as_deref(), complete);
+    Ok(framed(session, "Applications", Vec::new(), content))
+}
+
+/// The applications whose name, uid or id holds a text, newest first; and whether all were looked at.
+pub(super) async fn search<A: Api>(api: &A, wanted: &str, most: usize) -> Result<(Vec<Value>, bool), Page> {
+    let wanted = wanted.to_lowercase();
+    let fits = |app: &&Value| {
+        ["name", "uid", "id"].iter().any(|field| text(app, field).to_lowercase().contains(&wanted))
+    };
+    let mut found: Vec<Value> = Vec::new();
+    let mut iterator: Option<String> = None;
+    for _ in 0..SEARCHED {
+        let pairs =
+            [("limit", Some("250")), ("order", Some("descending")), ("iterator", iterator.as_deref())];
+        let page = get(api, format!("app?{}", query(&pairs))).await?;
+        found.extend(rows(&page).iter().filter(fits).cloned());
+        iterator = next(&page).map(str::to_owned);
+        if iterator.is_none() || found.len() >= most {
+            break;
+        }
+    }
+    let complete = iterator.is_none() && found.len() <= most;
+    found.truncate(most);
+    Ok((found, complete))
 }
 
 pub(super) async fn app_page<A: Api>(

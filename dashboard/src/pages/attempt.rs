@@ -1,11 +1,12 @@
-//! The page of a message, of one of its attempts, and its payload as it was sent.
+//! The page of an attempt, and a message's payload as it was sent.
 
-use super::{above, all, framed, get, owner};
+use super::{above, framed, get, owner};
 use crate::data::{base, link, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use serde_json::Value;
+use futures_util::future::join3;
+use serde_json::value::RawValue;
 
 pub(super) async fn attempt<A: Api>(
     api: &A,
@@ -15,21 +16,29 @@ pub(super) async fn attempt<A: Api>(
     (message, id): (&str, &str),
 ) -> Result<Page, Page> {
     let asked = get(api, base(key, &["msg", message, "attempt", id]));
+    let path = base(key, &["msg", message]);
+    // It may be gone while the attempt is kept.
+    let content = api.call("GET", &path, None);
     if request.partial {
         // The piece that a list of attempts opens.
-        return Ok(Page::html(200, view::attempt(key, &asked.await?)));
+        let (attempt, content) = futures_util::future::join(asked, content).await;
+        let payload = content.payload.as_deref().map(RawValue::get);
+        return Ok(Page::html(200, view::attempt(key, &attempt?, payload)));
     }
-    let mut next = all(vec![owner(api, session, key), asked]).await?;
-    let (app, attempt) = (next(), next());
+    let (app, attempt, content) = join3(owner(api, session, key), asked, content).await;
+    let (app, attempt) = (app?, attempt?);
+    let payload = content.payload.as_deref().map(RawValue::get);
     let mut above = above(session, &app, false);
     let of = |rest: &[&str]| link(&[&["app", text(&app, "id")], rest].concat());
     above.push(("Messages", of(&["messages"])));
     above.push(("Message", of(&["message", message])));
-    Ok(framed(session, "Attempt", above, view::attempt(text(&app, "id"), &attempt)))
+    Ok(framed(session, "Attempt", above, view::attempt_page(text(&app, "id"), &attempt, payload)))
 }
 
-/// The whole payload, for those that are too long for the page.
+/// The whole payload, byte for byte.
 pub(super) async fn payload<A: Api>(api: &A, key: &str, message: &str) -> Result<Page, Page> {
-    let message = get(api, base(key, &["msg", message])).await?;
-    Ok(Page::text(&message.get("payload").map(Value::to_string).unwrap_or_default()))
+    let answer = api.call("GET", &base(key, &["msg", message]), None).await;
+    let payload = answer.payload.as_deref().map(RawValue::get).unwrap_or_default().to_owned();
+    super::done(answer)?;
+    Ok(Page::text(&payload))
 }

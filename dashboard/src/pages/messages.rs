@@ -1,19 +1,24 @@
 //! The pages of messages: the list with its filters, and one of them.
 
 use super::{above, all, framed, get, listed, owner};
-use crate::data::{base, link, next, rows, text};
+use crate::data::{base, link, moment, next, rows, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use weir_core::time::rfc3339;
 
 /// How many endpoints are asked for messages of a status, where none is named.
 const ASKED: usize = 10;
 /// How many messages a list has.
 const LIMIT: usize = 50;
 /// What a list is limited to, by the names in its URL.
-const FILTERS: [&str; 7] = ["event_types", "channel", "tag", "after", "before", "status", "endpoint"];
+const FILTERS: [&str; 8] =
+    ["event_types", "channel", "tag", "after", "before", "status", "endpoint", "period"];
+/// The periods that are offered, by the name in the URL: milliseconds.
+const PERIODS: [(&str, i64); 3] = [("1h", 3_600_000), ("24h", 86_400_000), ("7d", 7 * 86_400_000)];
 
 pub(super) async fn messages<A: Api>(
     api: &A,
@@ -27,9 +32,18 @@ pub(super) async fn messages<A: Api>(
     let filters = FILTERS.map(|name| (name, request.param(name)));
     let of =
         |name: &str| filters.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref());
-    let (status, endpoint) = (of("status"), of("endpoint"));
-    let mut pairs: Vec<_> = FILTERS.iter().take(5).map(|name| (*name, of(name))).collect();
-    pairs.push(("with_content", Some("false")));
+    let endpoint = of("endpoint");
+    // What waits for a retry fails, too, as far as anybody wants to know.
+    let status = of("status").map(|status| if status == "failing" { "2,3" } else { status });
+    let period = PERIODS.iter().find(|(name, _)| Some(*name) == of("period"));
+    let after = of("after").map(moment).or_else(|| Some(rfc3339(request.at_ms.saturating_sub(period?.1))));
+    let before = of("before").map(moment);
+    let mut pairs: Vec<_> = ["event_types", "channel", "tag"].iter().map(|name| (*name, of(name))).collect();
+    pairs.extend([
+        ("after", after.as_deref()),
+        ("before", before.as_deref()),
+        ("with_content", Some("false")),
+    ]);
     let endpoints = get(api, format!("{}?limit=250", base(key, &["endpoint"])));
     let mut answer = all(vec![owner(api, session, key), endpoints]).await?;
     let (app, endpoints) = (answer(), answer());
@@ -39,12 +53,24 @@ pub(super) async fn messages<A: Api>(
         let asked: Vec<&str> = endpoint.map_or_else(|| ids.take(ASKED).collect(), |one| vec![one]);
         let asks =
             asked.iter().map(|id| get(api, listed(&base(key, &["endpoint", id, "msg"]), request, &pairs)));
-        let lists = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        merged(&asked, &lists)
+        let lists = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>();
+        lists.map(|lists| merged(&asked, &lists))
     } else {
-        get(api, listed(&base(key, &["msg"]), request, &pairs)).await?
+        pairs.push(("with_deliveries", Some("true")));
+        get(api, listed(&base(key, &["msg"]), request, &pairs)).await
     };
-    let newest = request.param("iterator").is_none() && request.param("before").is_none();
+    if let (Some(format), Ok(page)) = (request.param("export"), &page) {
+        let file = crate::export::messages(rows(page), &format);
+        return file.ok_or_else(|| Page::refused(404, "A list is exported as csv or ndjson."));
+    }
+    // What is wrong with a filter is said where it can be put right.
+    let (page, status, fault) = match page {
+        Ok(page) => (page, 200, None),
+        Err(Page { status: 422, sentence: Some(sentence), .. }) => (Value::Null, 422, Some(sentence)),
+        Err(page) => return Err(page),
+    };
+    let iterator = request.param("iterator");
+    let newest = iterator.is_none() && before.is_none() && fault.is_none();
     let content = view::messages(&view::MessagesView {
         session,
         app: text(&app, "id"),
@@ -53,8 +79,11 @@ pub(super) async fn messages<A: Api>(
         newest,
         endpoints: &endpoints,
         asked: ASKED,
+        iterator: iterator.as_deref(),
+        fault: fault.as_deref(),
     });
-    Ok(framed(session, "Messages", above(session, &app, false), content))
+    let page = framed(session, "Messages", above(session, &app, false), content);
+    Ok(Page { status, ..page })
 }
 
 /// Lists of several endpoints as one, newest first. Each list was read down to a place of its own: what is older than the
@@ -82,17 +111,31 @@ fn merged(asked: &[&str], lists: &[Value]) -> Value {
     json!({ "data": all, "done": more.is_none(), "iterator": more })
 }
 
-pub(super) async fn message<A: Api>(api: &A, session: &Session, key: &str, id: &str) -> Result<Page, Page> {
+pub(super) async fn message<A: Api>(
+    api: &A,
+    session: &Session,
+    request: &Request,
+    key: &str,
+    id: &str,
+) -> Result<Page, Page> {
+    let path = base(key, &["msg", id]);
     let of = |below: &[&str]| get(api, base(key, below));
-    let mut answer = all(vec![owner(api, session, key), of(&["msg", id])]).await?;
-    let (app, message) = (answer(), answer());
+    let endpoints = get(api, format!("{}?limit=100", base(key, &["endpoint"])));
+    let (app, told, endpoints) =
+        join3(owner(api, session, key), api.call("GET", &path, None), endpoints).await;
+    let (app, endpoints) = (app?, endpoints?);
+    let payload = told.payload.clone();
+    let message = super::done(told)?;
     let id = text(&message, "id");
     let mut answer = all(vec![of(&["msg", id, "endpoint"]), of(&["attempt", "msg", id])]).await?;
     let content = view::message(&view::MessageView {
         app: text(&app, "id"),
         message: &message,
+        payload: payload.as_deref().map(RawValue::get),
         destinations: &answer(),
         attempts: &answer(),
+        endpoints: &endpoints,
+        now: request.at_ms,
     });
     let mut above = above(session, &app, false);
     above.push(("Messages", link(&["app", text(&app, "id"), "messages"])));

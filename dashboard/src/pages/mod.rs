@@ -3,6 +3,7 @@
 mod app;
 mod attempt;
 mod endpoint;
+mod find;
 mod live;
 mod messages;
 mod settings;
@@ -13,9 +14,10 @@ use crate::data::{base, is_source, link, query, text};
 use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Answer, Api, PREFIX, Page, Request};
-use app::{app_page, overview};
+use app::{app_page, apps, overview};
 use attempt::{attempt, payload};
 use endpoint::endpoint;
+use find::find;
 use futures_util::future::{LocalBoxFuture, join_all};
 use live::live;
 use maud::Markup;
@@ -34,6 +36,8 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         ([] | ["login"], Some(app)) => return Page::go(&link(&["app", app])),
         (["login"], None) => return Page::go(PREFIX),
         ([], None) => overview(api, session, request).await,
+        (["apps"], None) => apps(api, session, request).await,
+        (["find"], _) => find(api, session, request).await,
         (["app", app], _) if is_source(app) => source_page(api, session, request, app).await,
         (["app", app], _) => app_page(api, session, request, app).await,
         (["app", app, "messages"], _) => messages(api, session, request, app).await,
@@ -42,11 +46,12 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["app", app, "message", id, "attempt", one], _) => {
             attempt(api, session, request, app, (id, one)).await
         }
-        (["app", app, "message", id], _) => message(api, session, app, id).await,
-        (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, id).await,
+        (["app", app, "message", id], _) => message(api, session, request, app, id).await,
+        (["app", app, "endpoint", id], _) => endpoint(api, session, request, app, (id, "")).await,
+        (["app", app, "endpoint", id, tab], _) => endpoint(api, session, request, app, (id, tab)).await,
         (["app", app, "rejected", id], _) => rejected(api, session, app, id).await,
         (["sources"], _) => sources(api, session, request).await,
-        (["sources", "new"], None) => new_source(api, session).await,
+        (["sources", "new"], None) => new_source(api, session, request).await,
         (["event-types"], _) => event_types(api, session, request).await,
         (["event-type", name], _) => event_type(api, session, name).await,
         (["plugins"], _) => plugins(api, session).await,
@@ -54,9 +59,13 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["tasks"], _) => tasks(api, session, request).await,
         (["task", id], _) => return task(api, id).await,
         (["settings"], None) => settings::settings(api, session).await,
-        _ => return Page::refused(404, "There is no such page."),
+        _ => Err(Page::refused(404, "There is no such page.")),
     };
-    shown.unwrap_or_else(|refusal| refusal)
+    match shown {
+        Ok(page) => page,
+        // Whoever has a session keeps the navigation.
+        Err(page) => page.framed(session, request.partial),
+    }
 }
 
 /// What is asked of the API: a successful answer's JSON, or the page that says why not. (Of one type, so that what waits for
@@ -110,7 +119,7 @@ fn above<'a>(session: &Session, app: &'a Value, own: bool) -> Vec<(&'a str, Stri
     if session.app.is_none() && is_source(text(app, "id")) {
         above.push(("Sources", link(&["sources"])));
     } else if session.app.is_none() {
-        above.push(("Overview", PREFIX.to_owned()));
+        above.push(("Applications", link(&["apps"])));
     }
     if !own {
         above.push((text(app, "name"), link(&["app", text(app, "id")])));

@@ -5,7 +5,6 @@ use crate::data::{base, items, link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use maud::html;
 use serde_json::{Value, json};
 
 pub(super) async fn sources<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
@@ -13,13 +12,14 @@ pub(super) async fn sources<A: Api>(api: &A, session: &Session, request: &Reques
     Ok(framed(session, "Sources", Vec::new(), view::sources(&page)))
 }
 
-pub(super) async fn new_source<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
+pub(super) async fn new_source<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
     let presets = get(api, "preset?limit=250".to_owned()).await?;
+    let (chosen, wanted) = (request.param("type"), request.param("q"));
     Ok(framed(
         session,
         "New source",
         vec![("Sources", link(&["sources"]))],
-        view::new_source(session, &presets),
+        view::new_source(session, &presets, chosen.as_deref(), wanted.as_deref()),
     ))
 }
 
@@ -40,12 +40,6 @@ pub(super) async fn source_page<A: Api>(
     .await?;
     let (source, endpoints, rejected, messages, overview) = (next(), next(), next(), next(), next());
     let event_types = event_types_of(api, text(&source, "preset")).await;
-    let shown = view::source(&view::SourceView {
-        session,
-        source: &source,
-        rejected: &rejected,
-        messages: &messages,
-    });
     let own = view::AppView {
         session,
         app: key,
@@ -55,7 +49,13 @@ pub(super) async fn source_page<A: Api>(
         overview: &overview,
         hours: 24,
     };
-    let content = html! { (shown) (view::app(&own)) };
+    let content = view::source(&view::SourceView {
+        session,
+        source: &source,
+        rejected: &rejected,
+        messages: &messages,
+        app: &own,
+    });
     let above = if session.app.is_some() { Vec::new() } else { vec![("Sources", link(&["sources"]))] };
     Ok(framed(session, text(&source, "name"), above, content))
 }

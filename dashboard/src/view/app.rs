@@ -1,11 +1,15 @@
-//! The pages of an application: its endpoints, its messages.
+//! The pages of applications: all of them, and one with its endpoints.
 
-use super::catalog::grouped;
-use super::form::{Form, Kind, copied, field, folded, mono, plain, result, shown, table};
-use super::overview::{chart, of_endpoint};
+use super::catalog::grouped as by_group;
+use super::chart::{Series, legend, periods, word};
+use super::form::{Form, Kind, field, result};
+use super::layout::{Question, ask};
+use super::parts::{
+    dialog, empty, grouped, head, id, menu, opener, pager, percent, row_link, shown, table, tabs, time,
+};
 use super::settings::portal_fields;
-use super::{breaker, endpoint_state, more, status, time};
-use crate::data::{int, is_source, link, next, query, rows, text, texts};
+use super::state::{State, name_of, waits};
+use crate::data::{int, is_source, items, link, next, query, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -22,79 +26,212 @@ pub(crate) struct AppView<'a> {
     pub(crate) hours: i64,
 }
 
-/// An application's endpoints, and how it does.
-pub(crate) fn app(view: &AppView<'_>) -> Markup {
-    let AppView { session, app, about, endpoints, event_types, overview, hours } = view;
-    let here = link(&["app", app]);
-    let table_rows: Vec<_> = rows(endpoints)
+/// The form of a new application.
+pub(super) fn new_app(session: &Session) -> Markup {
+    super::form::show(&Form {
+        id: "new-app-form",
+        to: link(&["new-app"]),
+        proof: session.proof(),
+        word: "Create",
+        fields: vec![
+            field("name", "Name", Kind::Text).example("Acme Corporation").required(),
+            field("uid", "Uid", Kind::Text)
+                .example("customer-42")
+                .hint("Your own id for it. The API takes it wherever it takes an application's id."),
+        ],
+        more: html! {},
+    })
+}
+
+/// All applications. `wanted` is what they were searched for, `all` whether every one was looked at.
+pub(crate) fn apps(session: &Session, page: &Value, wanted: Option<&str>, all: bool) -> Markup {
+    let here = link(&["apps"]);
+    let table_rows: Vec<_> = rows(page)
         .iter()
-        .map(|endpoint| {
-            let id = text(endpoint, "id");
-            let told = of_endpoint(overview, id);
-            let number = |name: &str| plain(&told.map(|told| int(told, name).to_string()).unwrap_or_default());
+        .map(|app| {
             vec![
-                html! { a href=(link(&["app", app, "endpoint", id])) { (text(endpoint, "url")) }
-                    @if !text(endpoint, "description").is_empty() { br; span.dim { (text(endpoint, "description")) } } },
-                events_of(endpoint),
-                html! { (endpoint_state(endpoint)) " " @if let Some(told) = told { (breaker(told)) } },
-                number("success"),
-                number("fail"),
-                number("pending"),
-                time(told.map(|told| text(told, "oldestPending")).unwrap_or_default()),
-                time(text(endpoint, "createdAt")),
+                row_link(&link(&["app", text(app, "id")]), text(app, "name"), text(app, "uid")),
+                id(text(app, "id")),
+                time(text(app, "createdAt")),
             ]
         })
         .collect();
-    let heads = ["URL", "Events", "State", "Delivered", "Failed", "Pending", "Oldest", "Created"];
-    let asked = overview.get("endpoints").and_then(Value::as_array).map_or(0, Vec::len);
     html! {
-        @if !is_source(app) { (result()) p.dim { (copied(app)) } }
-        p.tabs { a href=(link(&["app", app, "messages"])) { "Messages" } a href=(link(&["app", app, "live"])) { "Live" } }
-        h2 { "Endpoints" }
-        @if rows(endpoints).is_empty() {
-            @if is_source(app) {
-                p { "No endpoint yet: an endpoint is a URL that gets what this source takes in." }
-            } @else {
-                p { "No endpoint yet: an endpoint is a URL that gets this application's messages. Create the first one here, then send an event:" }
-                (shown(&super::live::curl(app)))
-            }
-        } @else {
-            (table(&heads, &table_rows, ""))
-            @if asked < usize::try_from(int(overview, "endpointCount")).unwrap_or(0) { p.dim { "Numbers are of the newest " (asked) " endpoints." } }
-            (more(next(endpoints).map(|next| format!("{here}?iterator={next}"))))
+        (head("Applications", html! {}, &[html! { "One for each consumer of your webhooks, usually a customer." }], opener("new-app", "pri i-plus", "New application")))
+        (result())
+        form.filters method="get" action=(here) role="search" {
+            input.in type="search" name="q" value=[wanted] placeholder="Filter by name, uid or id" aria-label="Filter by name, uid or id" maxlength="256";
+            button.btn type="submit" { "Filter" }
+            @if wanted.is_some() { a.btn.ghost href=(here) { "Clear" } }
         }
-        (folded("New endpoint", rows(endpoints).is_empty(), &Form {
-            to: format!("{here}/new-endpoint"),
-            proof: session.proof(),
-            word: "Create",
-            fields: vec![
-                field("url", "URL", Kind::Url).hint("https://example.com/webhooks").required(),
-                field("description", "Description (optional)", Kind::Text),
-            ],
-            more: event_boxes(event_types, &[]),
-        }))
-        @if !rows(endpoints).is_empty() { h2 { "Attempts" } (chart(&here, *hours, &[overview])) }
-        @if session.app.is_none() && !is_source(app) { (tools(session, &here, about)) }
+        section.card {
+            @if table_rows.is_empty() {
+                @if wanted.is_some() { (empty("search", "No application fits", html! { "Names, uids and ids were compared." }, html! { a.btn href=(here) { "Show all" } })) }
+                @else { (empty("apps", "No application yet", html! { "An application is one consumer of your webhooks, usually a customer. It has endpoints, and gets messages." }, opener("new-app", "pri i-plus", "New application"))) }
+            } @else { (table(&["Application", "Id", "#Created"], &table_rows)) }
+            @if !all { footer { "The newest 1,000 applications were looked at. Search by the whole uid or id to find an older one." } }
+            (pager("Newest first", None, next(page).filter(|_| wanted.is_none()).map(|next| format!("{here}?{}", query(&[("iterator", Some(next))])))))
+        }
+        (dialog("new-app", "New application", new_app(session)))
     }
 }
 
-/// What the owner does with an application itself.
-fn tools(session: &Session, here: &str, about: &Value) -> Markup {
-    let form = |what: &str, word, fields| Form {
-        to: format!("{here}/{what}"),
+/// The sections of an application, or of a source.
+pub(super) fn sections(app: &str, current: &str) -> Markup {
+    let first = if is_source(app) { "Source" } else { "Endpoints" };
+    tabs(
+        "Sections",
+        current,
+        &[
+            (first, link(&["app", app]), None),
+            ("Messages", link(&["app", app, "messages"]), None),
+            ("Live", link(&["app", app, "live"]), None),
+        ],
+    )
+}
+
+/// An application: how it does, and its endpoints.
+pub(crate) fn app(view: &AppView<'_>) -> Markup {
+    let AppView { session, app, about, overview, hours, .. } = view;
+    let here = link(&["app", app]);
+    let series = Series::of(*hours, &[overview]);
+    let own = session.app.is_none();
+    let (edit, edited) = (opener("edit-app", "i-edit", "Edit application"), edit(session, &here, about));
+    let delete = text(about, "uid");
+    let delete = if delete.is_empty() { text(about, "name") } else { delete };
+    let (delete, deletes) = ask(
+        "Delete application…",
+        "i-trash c-bad",
+        Question {
+            id: "delete-app",
+            title: "Delete this application?",
+            says: html! { p { "Its " (int(overview, "endpointCount")) " endpoints, its messages and everything that waits are deleted with it. This cannot be undone." } },
+            to: format!("{here}/delete-app"),
+            proof: session.proof(),
+            word: "Delete application",
+            typed: Some(delete),
+            fields: Vec::new(),
+        },
+    );
+    html! {
+        (head(text(about, "name"), html! {}, &[
+            html! { @if !text(about, "uid").is_empty() { "uid " code.id { (text(about, "uid")) } } },
+            id(app),
+            html! { @if !text(about, "createdAt").is_empty() { "Created " (time(text(about, "createdAt"))) } },
+        ], html! {
+            @if own { (opener("portal", "i-external", "Portal link")) }
+            @if own { (menu("More", html! { (edit) (delete) })) }
+            (opener("new-endpoint", "pri i-plus", "Add endpoint"))
+        }))
+        (result())
+        (sections(app, "Endpoints"))
+        (endpoints(view))
+        @if !rows(view.endpoints).is_empty() {
+            section.card { header { div.grow { h2 { "Deliveries, " (word(*hours)) } } (legend(&series.sum())) (periods(&here, *hours)) } div.body { (series.bars()) } }
+        }
+        @if own {
+            (dialog("portal", "Link to the customer portal", html! {
+                p.small.muted { "Whoever opens the link is signed in to this application and sees nothing else." }
+                (super::form::show(&Form { id: "portal-form", to: format!("{here}/portal"), proof: session.proof(), word: "Create link", fields: portal_fields(), more: html! {} }))
+            }))
+            (edited) (deletes)
+        }
+    }
+}
+
+fn edit(session: &Session, here: &str, about: &Value) -> Markup {
+    dialog(
+        "edit-app",
+        "Edit application",
+        super::form::show(&Form {
+            id: "edit-app-form",
+            to: format!("{here}/edit-app"),
+            proof: session.proof(),
+            word: "Save",
+            fields: vec![
+                field("name", "Name", Kind::Text).value(text(about, "name")).required(),
+                field("uid", "Uid", Kind::Text).value(text(about, "uid")).hint("Your own id for it."),
+            ],
+            more: html! {},
+        }),
+    )
+}
+
+/// What of an overview is an endpoint's.
+fn of_endpoint<'a>(overview: &'a Value, id: &str) -> Option<&'a Value> {
+    items(overview, "endpoints").iter().find(|endpoint| text(endpoint, "id") == id)
+}
+
+/// The numbers and the endpoints, worst first; of an application or a source.
+pub(super) fn endpoints(view: &AppView<'_>) -> Markup {
+    let AppView { session, app, endpoints, event_types, overview, hours, .. } = view;
+    let here = link(&["app", app]);
+    let series = Series::of(*hours, &[overview]);
+    let mut all: Vec<(State, &Value, Option<&Value>)> = rows(endpoints)
+        .iter()
+        .map(|endpoint| {
+            let told = of_endpoint(overview, text(endpoint, "id"));
+            (State::of(endpoint, told), endpoint, told)
+        })
+        .collect();
+    all.sort_by_key(|(state, _, told)| (*state, std::cmp::Reverse(told.map_or(0, waits))));
+    let failing = all.iter().filter(|(state, ..)| state.is_trouble()).count();
+    let asked = items(overview, "endpoints").len();
+    let many = usize::try_from(int(overview, "endpointCount")).unwrap_or(0);
+    let form = Form {
+        id: "new-endpoint-form",
+        to: format!("{here}/new-endpoint"),
         proof: session.proof(),
-        word,
-        fields,
-        more: html! {},
+        word: "Create",
+        fields: vec![
+            field("url", "URL", Kind::Url).example("https://example.com/webhooks").required(),
+            field("description", "Description", Kind::Text).hint("Shown in lists instead of the URL."),
+        ],
+        more: event_boxes("new-endpoint", event_types, &[]),
     };
     html! {
-        h2 { "The application" }
-        (folded("A link for the customer", false, &form("portal", "Make a link", portal_fields())))
-        (folded("Change it", false, &form("edit-app", "Save", vec![
-            field("name", "Name", Kind::Text).value(text(about, "name")).required(),
-            field("uid", "Your own id for it", Kind::Text).value(text(about, "uid")),
-        ])))
-        (folded("Delete it", false, &form("delete-app", "Delete for good, with its endpoints and messages", Vec::new())))
+        @if all.is_empty() {
+            div.grid {
+                section.card.w6 { header { div.grow { h2 { "Add the first endpoint" } } } div.body.stack {
+                    @if is_source(app) { p.small.muted { "No endpoint yet. An endpoint is a URL that gets what this source takes in." } }
+                    @else { p.small.muted { "No endpoint yet. An endpoint is a URL that gets this application's messages." } }
+                    (super::form::show(&form))
+                } }
+                @if !is_source(app) && session.app.is_none() {
+                    section.card.w6 { header { div.grow { h2 { "Then send an event" } } } div.body.stack { (shown(&super::live::curl(app))) } }
+                }
+            }
+        } @else {
+            (super::overview::stats(&series, &[overview], (failing, all.len()), "#endpoints"))
+            section.card id="endpoints" {
+                header { div.grow { h2 { "Endpoints" } } span.small.muted { "Worst first" } }
+                table.t.cards {
+                    thead { tr { th scope="col" { "Endpoint" } th scope="col" { "State" } th.hide-m scope="col" { "Events" } th.num scope="col" { "Succeeded" } th.num scope="col" { "Failed" } th.num scope="col" { "Waiting" } th.num scope="col" { "Oldest" } } }
+                    tbody { @for (state, endpoint, told) in &all { (row(app, *state, endpoint, *told, session.app.is_some())) } }
+                }
+                @if asked < many { footer { "Numbers are of the newest " (asked) " of " (many) " endpoints." } }
+                (pager("", None, next(endpoints).map(|next| format!("{here}?iterator={next}"))))
+            }
+        }
+        @if !all.is_empty() { (dialog("new-endpoint", "Add endpoint", super::form::show(&form))) }
+    }
+}
+
+fn row(app: &str, state: State, endpoint: &Value, told: Option<&Value>, portal: bool) -> Markup {
+    let name = name_of(endpoint);
+    let below = if name == text(endpoint, "url") { "" } else { text(endpoint, "url") };
+    let number = |name: &str| told.map_or(0, |told| int(told, name));
+    let attempts = number("success").saturating_add(number("fail"));
+    html! {
+        tr {
+            td.main-cell { (row_link(&link(&["app", app, "endpoint", text(endpoint, "id")]), name, below)) }
+            td.why.st2 { (state.pill(portal)) span.sub { @if portal { (state.says_to_customer(told)) } @else { (state.says(told)) } } }
+            td.hide-m { (events_of(endpoint)) }
+            td.num data-l="Succeeded" { (percent(number("success"), attempts).map(|share| format!("{share} %")).unwrap_or_default()) }
+            td.num data-l="Failed" { @if told.is_some() { (grouped(number("fail"))) } }
+            td.num data-l="Waiting" { (told.map(|told| grouped(waits(told))).unwrap_or_default()) }
+            td.num data-l="Oldest" { (time(told.map(|told| text(told, "oldestPending")).unwrap_or_default())) }
+        }
     }
 }
 
@@ -102,114 +239,42 @@ fn tools(session: &Session, here: &str, about: &Value) -> Markup {
 pub(super) fn events_of(endpoint: &Value) -> Markup {
     let types = texts(endpoint, "eventTypes");
     html! {
-        @if types.is_empty() { "all" }
-        @else { @for name in types.iter().take(3) { code { (name) } " " } @if types.len() > 3 { "and " (types.len().saturating_sub(3)) " more" } }
+        @if types.is_empty() { span.muted { "All events" } }
+        @else { span.nw title=(types.join(", ")) { span.tag { (types.first().copied().unwrap_or_default()) } @if types.len() > 1 { span.faint { " +" (types.len().saturating_sub(1)) } } } }
     }
 }
 
 /// A box for each event type, by group; none chosen is all.
-pub(super) fn event_boxes(event_types: &Value, chosen: &[&str]) -> Markup {
+pub(super) fn event_boxes(form: &str, event_types: &Value, chosen: &[&str]) -> Markup {
     html! {
         @if !rows(event_types).is_empty() {
-            fieldset {
-                legend { "Events (none chosen: all)" }
-                @for (group, members) in grouped(rows(event_types)) {
-                    @if !group.is_empty() { label.group { input type="checkbox" data-group=(group); (group) } }
-                    @for event in members {
-                        @let name = text(event, "name");
-                        label.box { input type="checkbox" name="event" value=(name) data-of=(group) checked[chosen.contains(&name)]; code { (name) } " " span.dim { (text(event, "description")) } }
+            fieldset.field.boxes {
+                legend { "Events" }
+                p.hint { "Choose none to get all events, new ones too." }
+                div.scroll tabindex="0" role="group" aria-label="Event types" {
+                    @for (group, members) in by_group(rows(event_types)) {
+                        @if !group.is_empty() { label.check.all { input type="checkbox" data-group=(group); span { (group) } } }
+                        @for event in members {
+                            @let name = text(event, "name");
+                            label.check { input type="checkbox" name="event" value=(name) data-of=(group) checked[chosen.contains(&name)]; span { code { (name) } " " span.muted { (text(event, "description")) } } }
+                        }
                     }
                 }
+                p.hint.picked data-picked=(form) {}
             }
         }
     }
 }
 
-/// What the page of messages shows.
-pub(crate) struct MessagesView<'a> {
-    pub(crate) session: &'a Session,
-    pub(crate) app: &'a str,
-    pub(crate) page: &'a Value,
-    /// The filters by name, as the URL has them.
-    pub(crate) filters: &'a [(&'static str, Option<String>)],
-    /// Whether this is the newest page, which changes by itself.
-    pub(crate) newest: bool,
-    pub(crate) endpoints: &'a Value,
-    /// How many endpoints are asked for a status where none is named.
-    pub(crate) asked: usize,
-}
-
-/// How a delivery may stand.
-const STATUSES: [(&str, &str); 6] = [
-    ("", "any"),
-    ("0", "delivered"),
-    ("1", "pending"),
-    ("2", "failed"),
-    ("3", "waiting for a retry"),
-    ("4", "filtered"),
-];
-
-/// An application's messages, newest first.
-pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
-    let here = link(&["app", view.app, "messages"]);
-    let pairs: Vec<_> = view.filters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
-    let kept = query(&pairs);
-    let again = format!("{here}?{kept}");
-    let value = |name: &str| pairs.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value);
-    let heads = ["Tick", "Event type", "Id", "Event id", "Tags", "Accepted"];
-    let table_rows: Vec<_> = rows(view.page)
-        .iter()
-        .map(|message| {
-            let (id, endpoint) = (text(message, "id"), text(message, "endpoint"));
-            vec![
-                html! { input type="checkbox" name="one" value={ (id) "/" (endpoint) } data-of="" aria-label={ "Tick " (id) }; },
-                html! { a href=(link(&["app", view.app, "message", id])) { (text(message, "eventType")) } " " (status(message)) },
-                mono(id),
-                plain(text(message, "eventId")),
-                html! { @for tag in texts(message, "tags") { span.tag { (tag) } " " } },
-                time(text(message, "timestamp")),
-            ]
-        })
-        .collect();
-    html! {
-        form.filters method="get" action=(here) role="search" {
-            label { "Id or event id" input name="q" type="search"; }
-            label { "Event type" input name="event_types" value=[value("event_types")]; }
-            label { "Channel" input name="channel" value=[value("channel")]; }
-            label { "Tag" input name="tag" value=[value("tag")]; }
-            label { "After" input name="after" placeholder="2026-11-22T00:00:00Z" value=[value("after")]; }
-            label { "Before" input name="before" placeholder="2026-11-23T00:00:00Z" value=[value("before")]; }
-            label { "Status" select name="status" {
-                @for (number, word) in STATUSES { option value=(number) selected[value("status") == Some(number)] { (word) } }
-            } }
-            label { "Endpoint" select name="endpoint" {
-                option value="" { "any" }
-                @for endpoint in rows(view.endpoints) { option value=(text(endpoint, "id")) selected[value("endpoint") == Some(text(endpoint, "id"))] { (text(endpoint, "url")) } }
-            } }
-            button type="submit" { "Show" }
-        }
-        @if value("status").is_some() && value("endpoint").is_none() && rows(view.endpoints).len() > view.asked {
-            p.dim { "These are of the newest " (view.asked) " endpoints. Choose one to see another's." }
-        }
-        (result())
-        div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 2s")]
-            hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
-            @if rows(view.page).is_empty() {
-                p { "No message here" @if kept.is_empty() { " yet. " } @else { " that fits these filters. " } "New ones show up by themselves." }
-            } @else {
-                (super::form::show(&Form {
-                    to: format!("{here}/count"),
-                    proof: view.session.proof(),
-                    word: "Send the ticked again",
-                    fields: Vec::new(),
-                    more: html! { label.group { input type="checkbox" data-group=""; "Tick all of these" } (table(&heads, &table_rows, "")) },
-                }))
-                (more(next(view.page).map(|next| {
-                    let mut pairs = pairs.clone();
-                    pairs.push(("iterator", Some(next)));
-                    format!("{here}?{}", query(&pairs))
-                })))
-            }
-        }
+/// The fields of what is chosen by a status, kept in one place for lists and forms.
+pub(super) fn status_word(value: &str) -> &'static str {
+    match value {
+        "failing" => "Failing",
+        "0" => "Delivered",
+        "1" => "Waiting",
+        "2" => "Failed",
+        "3" => "Retrying",
+        "4" => "Filtered",
+        _ => "Any status",
     }
 }

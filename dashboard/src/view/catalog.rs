@@ -1,11 +1,17 @@
 //! The catalog of event types: by group, with schemas and examples, and the forms that change it.
 
-use super::form::{Field, Form, Kind, field, folded, result};
-use super::{more, pretty, time};
+use super::form::{Field, Form, Kind, button, field, result};
+use super::json::highlighted;
+use super::layout::{Question, ask};
+use super::parts::{dialog, empty, head, opener, pager, pill, time};
+use super::pretty;
 use crate::data::{flag, link, next, query, rows, text};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
+
+/// How much of an example or a schema is shown, in bytes of HTML.
+const SHOWN: usize = 6_000;
 
 /// What groups event types that name no group: what stands before the first dot of their names.
 fn group_of(event: &Value) -> &str {
@@ -40,11 +46,12 @@ pub(crate) fn example(event: &Value) -> Option<&Value> {
 fn fields(event: &Value) -> Vec<Field<'static>> {
     let schemas = event.get("schemas").filter(|schemas| !schemas.is_null());
     vec![
-        field("description", "What it says", Kind::Text).value(text(event, "description")).required(),
-        field("groupName", "Group (optional)", Kind::Text).value(text(event, "groupName")),
-        field("schemas", "Schemas: JSON Schema by version, with examples (optional)", Kind::Area(6))
+        field("description", "Description", Kind::Text).value(text(event, "description")).required(),
+        field("groupName", "Group", Kind::Text).value(text(event, "groupName")),
+        field("schemas", "Schemas", Kind::Area(6))
             .value(schemas.map(pretty).unwrap_or_default())
-            .hint("{\"1\": {\"type\": \"object\", \"examples\": [{\"id\": 1}]}}"),
+            .hint("JSON Schema by version, with examples.")
+            .example("{\"1\": {\"type\": \"object\", \"examples\": [{\"id\": 1}]}}"),
         field("deprecated", "Deprecated: still sent, but not to be built upon", Kind::Box)
             .value(if flag(event, "deprecated") { "true" } else { "" }),
     ]
@@ -54,49 +61,73 @@ fn fields(event: &Value) -> Vec<Field<'static>> {
 pub(crate) fn event_types(session: &Session, page: &Value, archived: bool) -> Markup {
     let here = link(&["event-types"]);
     let own = session.app.is_none();
-    let new = |fields| Form {
+    let name = field("name", "Name", Kind::Text)
+        .example("user.created")
+        .hint("Letters, digits, - _ and ., such as what.happened.")
+        .required();
+    let new = Form {
+        id: "new-form",
         to: link(&["new-event-type"]),
         proof: session.proof(),
         word: "Create",
-        fields,
+        fields: std::iter::once(name).chain(fields(&Value::Null)).collect(),
+        more: html! {},
+    };
+    let import = Form {
+        id: "import-form",
+        to: link(&["import"]),
+        proof: session.proof(),
+        word: "Import",
+        fields: vec![
+            field("preset", "Provider", Kind::Text)
+                .example("loops")
+                .hint("The name of a preset that has a catalog.")
+                .required(),
+        ],
         more: html! {},
     };
     html! {
+        (head("Event types", html! {}, &[html! { "What happened, such as user.created. Endpoints choose by it." }], html! {
+            @if own { (opener("import", "i-download", "Import")) (opener("new", "pri i-plus", "New event type")) }
+        }))
         (result())
-        @if own {
-            @let name = field("name", "Name", Kind::Text).hint("user.created").required();
-            (folded("New event type", rows(page).is_empty(), &new(std::iter::once(name).chain(fields(&Value::Null)).collect())))
-            (folded("Import a provider's event types", false, &Form {
-                to: link(&["import"]),
-                proof: session.proof(),
-                word: "Import",
-                fields: vec![field("preset", "The preset's name", Kind::Text).hint("loops").required()],
-                more: html! {},
-            }))
-            p { @if archived { a href=(here) { "Without archived ones" } } @else { a href={ (here) "?archived=true" } { "With archived ones" } } }
-        }
+        @if own { nav.seg aria-label="Which" { a href=(here) aria-current=[(!archived).then_some("true")] { "Current" } a href={ (here) "?archived=true" } aria-current=[archived.then_some("true")] { "With archived" } } }
         @if rows(page).is_empty() {
-            p { "There are no event types yet. An event type says what happened, such as " code { "user.created" } ": endpoints choose by it." }
+            section.card { (empty("types", "There are no event types yet", html! { "An event type says what happened, such as user.created. Endpoints choose by it." }, html! { @if own { (opener("new", "pri i-plus", "New event type")) } })) }
         }
         @for (group, members) in grouped(rows(page)) {
-            @if !group.is_empty() { h2 { (group) } }
-            @for event in members {
-                details {
-                    summary { code { (text(event, "name")) } " " (text(event, "description"))
-                        @if flag(event, "deprecated") { " " span.status.pending { "deprecated" } }
-                        @if flag(event, "archived") { " " span.status.fail { "archived" } } }
-                    @if let Some(example) = example(event) { p.dim { "Example" } pre tabindex="0" { (pretty(example)) } }
-                    @if let Some(schemas) = event.get("schemas").filter(|schemas| !schemas.is_null()) {
-                        p.dim { "Schemas" } pre tabindex="0" { (pretty(schemas)) }
-                    } @else { p.dim { "It has no schema." } }
-                    @if own { p { a href=(link(&["event-type", text(event, "name")])) { "Change it" } } }
-                }
+            section.card {
+                @if !group.is_empty() { header { h2 { (group) } } }
+                @for event in members { (one(event, own)) }
             }
         }
-        (more(next(page).map(|next| {
+        (pager("", None, next(page).map(|next| {
             format!("{here}?{}", query(&[("iterator", Some(next)), ("archived", archived.then_some("true"))]))
         })))
+        @if own { (dialog("new", "New event type", super::form::show(&new))) (dialog("import", "Import a provider's event types", super::form::show(&import))) }
     }
+}
+
+fn one(event: &Value, own: bool) -> Markup {
+    html! {
+        details.fold {
+            summary { b.mono.small { (text(event, "name")) } " " span.muted.small.grow { (text(event, "description")) }
+                @if flag(event, "deprecated") { (pill("warn", "clock", "Deprecated")) }
+                @if flag(event, "archived") { (pill("", "off", "Archived")) } }
+            div.in-fold {
+                @if let Some(example) = example(event) { p.lbl { "Example" } (code_of(example)) }
+                @if let Some(schemas) = event.get("schemas").filter(|schemas| !schemas.is_null()) {
+                    p.lbl { "Schemas" } (code_of(schemas))
+                } @else { p.hint { "It has no schema." } }
+                @if own { p { a.btn.sm.i-edit href=(link(&["event-type", text(event, "name")])) { "Edit" } } }
+            }
+        }
+    }
+}
+
+fn code_of(value: &Value) -> Markup {
+    let (lines, cut) = highlighted(&value.to_string(), SHOWN);
+    html! { pre.code.box tabindex="0" role="region" aria-label="JSON" { (lines) } @if cut { p.hint { "This is its beginning." } } }
 }
 
 /// One event type, to change it.
@@ -104,21 +135,34 @@ pub(crate) fn event_type(session: &Session, event: &Value) -> Markup {
     let name = text(event, "name");
     let to = |what: &str| link(&["event-type", name, what]);
     let archived = flag(event, "archived");
-    let form = |what: &str, word, fields| Form {
-        to: to(what),
-        proof: session.proof(),
-        word,
-        fields,
-        more: html! {},
-    };
+    let archive = button(
+        &to("archive"),
+        "",
+        if archived { "Restore" } else { "Archive" },
+        None,
+        &[("_proof", session.proof()), ("archived", if archived { "false" } else { "true" })],
+    );
+    let (delete, deletes) = ask(
+        "Delete…",
+        "i-trash c-bad",
+        Question {
+            id: "delete",
+            title: "Delete this event type?",
+            says: html! { p { "Endpoints that have chosen it get no such event any more. To keep it for those that use it, archive it instead." } },
+            to: to("delete"),
+            proof: session.proof(),
+            word: "Delete event type",
+            typed: None,
+            fields: Vec::new(),
+        },
+    );
     html! {
+        (head(name, html! { @if archived { (pill("", "off", "Archived")) } }, &[
+            html! { "Created " (time(text(event, "createdAt"))) }, html! { "Changed " (time(text(event, "updatedAt"))) },
+        ], html! { @if session.app.is_none() { (archive) (delete) } }))
         (result())
-        p.dim { "Created " (time(text(event, "createdAt"))) ", changed " (time(text(event, "updatedAt"))) @if archived { ", archived" } "." }
-        (super::form::show(&form("edit", "Save", fields(event))))
-        (folded(if archived { "Bring it back" } else { "Archive it" }, archived, &form("archive", if archived { "Bring it back" } else { "Archive" }, vec![
-            super::form::hidden("archived", if archived { "false" } else { "true" }),
-        ])))
-        (folded("Delete it", false, &form("delete", "Delete for good", Vec::new())))
+        section.card.wide-form { div.body { (super::form::show(&Form { id: "edit", to: to("edit"), proof: session.proof(), word: "Save", fields: fields(event), more: html! {} })) } }
+        (deletes)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Forms and tables from data: each of them is made here, once.
+//! Forms from data: each of them is made here, once, and each field has its label, its hint and its place for what is
+//! wrong with it.
 
 use maud::{Markup, html};
 
@@ -9,6 +10,10 @@ pub(crate) enum Kind<'a> {
     Text,
     /// A line that is a URL.
     Url,
+    /// A line that is a number.
+    Number,
+    /// A moment, in UTC.
+    Moment,
     /// A line, with proposals from the list of this id.
     Of(&'a str),
     /// A line that is not shown.
@@ -33,12 +38,14 @@ pub(crate) struct Field<'a> {
     kind: Kind<'a>,
     value: String,
     hint: &'a str,
+    example: &'a str,
+    unit: &'a str,
     required: bool,
 }
 
 /// A field.
 pub(crate) fn field<'a>(name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<'a> {
-    Field { name, label, kind, value: String::new(), hint: "", required: false }
+    Field { name, label, kind, value: String::new(), hint: "", example: "", unit: "", required: false }
 }
 
 /// A field that is sent as it is.
@@ -52,9 +59,19 @@ impl<'a> Field<'a> {
         Self { value: value.into(), ..self }
     }
 
-    /// What it could be.
+    /// What one should know to fill it in.
     pub(crate) fn hint(self, hint: &'a str) -> Self {
         Self { hint, ..self }
+    }
+
+    /// What it could be.
+    pub(crate) fn example(self, example: &'a str) -> Self {
+        Self { example, ..self }
+    }
+
+    /// In what it counts.
+    pub(crate) fn unit(self, unit: &'a str) -> Self {
+        Self { unit, ..self }
     }
 
     /// It has to be filled in.
@@ -62,32 +79,40 @@ impl<'a> Field<'a> {
         Self { required: true, ..self }
     }
 
-    fn show(&self) -> Markup {
-        let Self { name, label, kind, value, hint, required } = self;
-        let hint = (!hint.is_empty()).then_some(hint);
+    pub(crate) fn show(&self, form: &str) -> Markup {
+        let Self { name, label, kind, value, hint, example, unit, required } = self;
+        let id = format!("{form}-{name}");
+        let about = (!hint.is_empty()).then(|| format!("{id}-hint"));
+        let example = (!example.is_empty()).then_some(example);
+        let hint = html! { @if let Some(about) = &about { span.hint id=(about) { (hint) } } };
         match kind {
             Kind::Hidden => html! { input type="hidden" name=(name) value=(value); },
-            Kind::Box => {
-                html! { label.box { input type="checkbox" name=(name) value="true" checked[!value.is_empty()]; (label) } }
-            }
+            Kind::Box => html! {
+                div.field { label.check for=(id) { input id=(id) type="checkbox" name=(name) value="true" checked[!value.is_empty()] aria-describedby=[about.as_ref()]; span { (label) } } (hint) }
+            },
             _ => html! {
-                label { (label)
+                div.field {
+                    label for=(id) { (label) @if !required && !matches!(kind, Kind::Choice(_)) { " " span.opt aria-hidden="true" { "optional" } } }
                     @match kind {
-                        Kind::Area(rows) => textarea name=(name) rows=(rows) placeholder=[hint] required[*required] spellcheck="false" { (value) },
-                        Kind::Choice(options) => select name=(name) required[*required] {
+                        Kind::Area(rows) => textarea.in id=(id) name=(name) rows=(rows) placeholder=[example] required[*required] spellcheck="false" aria-describedby=[about.as_ref()] { (value) },
+                        Kind::Choice(options) => select.in id=(id) name=(name) required[*required] aria-describedby=[about.as_ref()] {
                             @for (option, word) in *options { option value=(option) selected[option == value] { (word) } }
                         },
-                        Kind::File(accept) => input type="file" name=(name) accept=(accept) required[*required];,
+                        Kind::File(accept) => input.in id=(id) type="file" name=(name) accept=(accept) required[*required] aria-describedby=[about.as_ref()];,
                         _ => {
-                            @let (what, list) = match kind {
-                                Kind::Secret => ("password", None),
-                                Kind::Url => ("url", None),
-                                Kind::Of(list) => ("text", Some(list)),
-                                _ => ("text", None),
+                            @let (what, list, mode) = match kind {
+                                Kind::Secret => ("password", None, None),
+                                Kind::Url => ("url", None, None),
+                                Kind::Number => ("text", None, Some("numeric")),
+                                Kind::Moment => ("datetime-local", None, None),
+                                Kind::Of(list) => ("text", Some(list), None),
+                                _ => ("text", None, None),
                             };
-                            input type=(what) name=(name) value=(value) list=[list] autocomplete="off" placeholder=[hint] required[*required];
+                            @let input = html! { input.in id=(id) type=(what) name=(name) value=(value) list=[list] inputmode=[mode] autocomplete="off" placeholder=[example] required[*required] aria-describedby=[about.as_ref()]; };
+                            @if unit.is_empty() { (input) } @else { div.group.w200 { (input) span.unit { (unit) } } }
                         }
                     }
+                    (hint)
                 }
             },
         }
@@ -96,6 +121,8 @@ impl<'a> Field<'a> {
 
 /// A form.
 pub(crate) struct Form<'a> {
+    /// Names it on its page.
+    pub(crate) id: &'a str,
     /// Where it is sent.
     pub(crate) to: String,
     /// The session's proof.
@@ -108,63 +135,56 @@ pub(crate) struct Form<'a> {
     pub(crate) more: Markup,
 }
 
-/// A form under a heading that opens it. What comes of it, it reports where [`result`] is.
-pub(crate) fn folded(title: &str, open: bool, form: &Form<'_>) -> Markup {
-    html! { details open[open] { summary { (title) } (show(form)) } }
+/// A form, and below it the place where it reports.
+pub(crate) fn show(form: &Form<'_>) -> Markup {
+    shown(form, "pri")
 }
 
-/// A form.
-pub(crate) fn show(form: &Form<'_>) -> Markup {
+/// A form that deletes or takes back.
+pub(crate) fn danger(form: &Form<'_>) -> Markup {
+    shown(form, "danger solid")
+}
+
+fn shown(form: &Form<'_>, class: &str) -> Markup {
     let file = form.fields.iter().any(|field| matches!(field.kind, Kind::File(_)));
     let encoding = file.then_some("multipart/form-data");
     html! {
-        form.stack method="post" action=(form.to) enctype=[encoding] hx-post=(form.to) hx-encoding=[encoding]
-            hx-target="#result" hx-swap="innerHTML show:top" {
-            (hidden("_proof", form.proof).show())
-            @for field in &form.fields { (field.show()) }
+        form.form id=(form.id) method="post" action=(form.to) enctype=[encoding] hx-post=(form.to) hx-encoding=[encoding]
+            hx-target="next .out" hx-swap="innerHTML show:bottom" hx-disabled-elt="find button[type=submit]" {
+            (hidden("_proof", form.proof).show(form.id))
+            @for field in &form.fields { (field.show(form.id)) }
             (form.more)
-            button type="submit" { (form.word) }
+            div.row.end { button class={ "btn " (class) } type="submit" { (form.word) } }
+        }
+        div.out aria-live="polite" {}
+    }
+}
+
+/// A button that does something by a form, and reports where `target` says (a selector) or on a new page.
+pub(crate) fn button(
+    to: &str,
+    class: &str,
+    word: &str,
+    target: Option<&str>,
+    fields: &[(&str, &str)],
+) -> Markup {
+    html! {
+        form.inline method="post" action=(to) hx-post=[target.map(|_| to)] hx-target=[target] hx-swap=[target.map(|_| "innerHTML")] {
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            // By its id it keeps the focus where its list is fetched again.
+            button class={ "btn " (class) } id={ (to) @for (_, value) in fields.iter().filter(|(name, _)| *name != "_proof") { "#" (value) } } type="submit" { (word) }
         }
     }
 }
 
-/// Where forms and buttons report.
+/// Where buttons of a page report.
 pub(crate) fn result() -> Markup {
-    html! { div id="result" aria-live="polite" {} }
-}
-
-/// A list of facts; those that are empty are left out.
-pub(crate) fn facts(all: &[(&str, Markup)]) -> Markup {
-    html! {
-        dl.facts { @for (word, value) in all { @if !value.0.is_empty() { div { dt { (word) } dd { (value) } } } } }
-    }
-}
-
-/// A table; where it has no rows, a sentence.
-pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>], none: &str) -> Markup {
-    html! {
-        @if rows.is_empty() { p.dim { (none) } } @else {
-            table {
-                thead { tr { @for head in heads { th { (head) } } } }
-                tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
-            }
-        }
-    }
+    html! { div.out id="result" aria-live="polite" {} }
 }
 
 /// A text as it is.
 pub(crate) fn plain(text: &str) -> Markup {
     html! { (text) }
-}
-
-/// A text as code, and a button that copies it. (By its id it keeps the focus where its place is fetched again.)
-pub(crate) fn copied(text: &str) -> Markup {
-    html! { (mono(text)) " " button.copy.plain id={ "copy-" (text) } type="button" { "Copy" } }
-}
-
-/// The same of a text that stands alone.
-pub(crate) fn shown(text: &str) -> Markup {
-    html! { pre.secret tabindex="0" { (text) } button.copy.plain type="button" { "Copy" } }
 }
 
 /// A text as code.

@@ -1,5 +1,6 @@
-//! The frame around every page, and the pages without a session.
+//! The frame around every page: navigation, where one is, search; and the pages without a session.
 
+use super::parts::{note, opener};
 use crate::PREFIX;
 use crate::brand::Brand;
 use crate::data::link;
@@ -19,74 +20,129 @@ fn asset(name: &str) -> String {
     format!("{PREFIX}/assets/{name}?v={}", env!("WEIR_ASSETS"))
 }
 
-fn head(title: &str, brand: Option<&Brand>, charts: bool) -> Markup {
+fn head(title: &str, brand: Option<&Brand>) -> Markup {
     html! {
         head {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
+            meta name="robots" content="noindex";
             // No evaluated texts and no styles of its own: the page's policy forbids both.
             meta name="htmx-config" content=r#"{"allowEval":false,"includeIndicatorStyles":false,"responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}"#;
             title { (title) @if let Some(brand) = brand { " · " (brand.name) } }
-            link rel="icon" href="data:,";
+            link rel="icon" href=(asset("icon.svg")) type="image/svg+xml";
             link rel="stylesheet" href=(asset("dashboard.css"));
+            link rel="stylesheet" href=(asset("icons.css"));
             @if let Some(to) = brand.and_then(Brand::stylesheet) { link rel="stylesheet" href=(to); }
             script src=(asset("htmx.js")) defer {}
             script src=(asset("dashboard.js")) defer {}
-            @if charts {
-                link rel="stylesheet" href=(asset("uplot.css"));
-                script src=(asset("uplot.js")) defer {}
-                script src=(asset("chart.js")) defer {}
+        }
+    }
+}
+
+/// A link of the navigation: icon, word, path.
+type Way = (&'static str, &'static str, String);
+
+/// The navigation: groups with their headings.
+fn ways(session: &Session) -> Vec<(&'static str, Vec<Way>)> {
+    if let Some(app) = &session.app {
+        return vec![(
+            "",
+            vec![
+                ("apps", "Endpoints", link(&["app", app])),
+                ("send", "Messages", link(&["app", app, "messages"])),
+                ("live", "Live", link(&["app", app, "live"])),
+                ("types", "Event types", link(&["event-types"])),
+            ],
+        )];
+    }
+    let to = |part: &str| link(&[part]);
+    vec![
+        ("", vec![("overview", "Overview", PREFIX.to_owned())]),
+        ("Send", vec![("apps", "Applications", to("apps")), ("types", "Event types", to("event-types"))]),
+        ("Receive", vec![("source", "Sources", to("sources"))]),
+        ("Process", vec![("plugin", "Plugins", to("plugins")), ("tasks", "Tasks", to("tasks"))]),
+    ]
+}
+
+/// A page of a session.
+pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Markup {
+    let Place { title, above } = place;
+    // A page belongs to the way that leads to what is above it.
+    let root = above.first().map_or(*title, |(word, _)| *word);
+    let ways = ways(session);
+    let known = |word: &str| word == *title || word == root;
+    let first = ways.first().and_then(|(_, ways)| ways.first()).map_or("", |(_, word, _)| *word);
+    let foot = [("book", "API reference", "/docs".to_owned()), ("settings", "Settings", link(&["settings"]))];
+    let all = || ways.iter().flat_map(|(_, ways)| ways).chain(foot.iter());
+    let current = all().map(|(_, word, _)| *word).find(|word| known(word)).unwrap_or(first);
+    let one = |(icon, word, to): &Way| html! { a class={ "n i-" (icon) } href=(to) title=(word) aria-current=[(*word == current).then_some("page")] { span.lab { (word) } } };
+    let home = session.app.as_ref().map_or_else(|| PREFIX.to_owned(), |app| link(&["app", app]));
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(title, Some(&session.brand)))
+            body hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
+                a.skip href="#main" { "Skip to content" }
+                div.shell {
+                    nav.side id="nav" popover aria-label="Main" {
+                        a.logo.brand href=(home) { span.mark.i-weir {} span.lab { (session.brand.name) } }
+                        @for (heading, ways) in &ways {
+                            @if !heading.is_empty() { h2 { (heading) } }
+                            @for way in ways { (one(way)) }
+                        }
+                        @if session.app.is_none() { div.foot { @for way in &foot { (one(way)) } } }
+                    }
+                    div.main {
+                        header.bar {
+                            button.btn.icon.ghost.menu-btn.i-menu type="button" popovertarget="nav" aria-label="Menu" {}
+                            nav.crumbs aria-label="Breadcrumb" {
+                                @for (word, to) in above { a href=(to) { (word) } }
+                                span aria-current="page" { (title) }
+                            }
+                            (search(session))
+                            details.menu {
+                                summary.btn.ghost.icon.i-user aria-label="Account" {}
+                                div {
+                                    span.who { (session.app.as_deref().unwrap_or(&session.org)) }
+                                    form method="post" action=(link(&["logout"])) {
+                                        input type="hidden" name="_proof" value=(session.proof());
+                                        button.i-external type="submit" { "Sign out" }
+                                    }
+                                }
+                            }
+                        }
+                        main.page id="main" { (content) }
+                    }
+                }
+                (palette(session, all()))
             }
         }
     }
 }
 
-/// A page of a session.
-pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Markup {
-    // Only the pages that draw something load what draws. What others write cannot say so: its quotes are escaped.
-    let charts = content.0.contains("<div class=\"charts\">");
-    let tenants = [
-        ("Overview", ""),
-        ("Sources", "sources"),
-        ("Event types", "event-types"),
-        ("Plugins", "plugins"),
-        ("Tasks", "tasks"),
-        ("Settings", "settings"),
-    ];
+/// The field that finds whatever has a name or an id.
+fn search(session: &Session) -> Markup {
     html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(place.title, Some(&session.brand), charts))
-            body hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
-                a.skip href="#main" { "Skip to the content" }
-                header {
-                    a.brand href=(PREFIX) { (session.brand.name) }
-                    nav aria-label="Main" {
-                        @if let Some(app) = &session.app {
-                            a href=(link(&["app", app])) { "Endpoints" }
-                            a href=(link(&["app", app, "messages"])) { "Messages" }
-                            a href=(link(&["app", app, "live"])) { "Live" }
-                            a href=(link(&["event-types"])) { "Event types" }
-                        } @else {
-                            @for (word, to) in tenants { a href=(link(&[to])) { (word) } }
-                        }
-                    }
-                    form.inline method="post" action=(link(&["logout"])) {
-                        input type="hidden" name="_proof" value=(session.proof());
-                        button.plain type="submit" title=(session.org) { "Sign out" }
-                    }
-                }
-                main id="main" {
-                    @if !place.above.is_empty() {
-                        nav.crumbs aria-label="Where you are" {
-                            @for (word, to) in &place.above { a href=(to) { (word) } span aria-hidden="true" { " / " } }
-                        }
-                    }
-                    h1 { (place.title) }
-                    (content)
-                }
+        form.find.i-search method="get" action=(link(&["find"])) role="search" {
+            @if let Some(app) = &session.app { input type="hidden" name="app" value=(app); }
+            input type="search" name="q" placeholder="Search or paste an id" aria-label="Search by name, uid, id or event id" maxlength="256" autocomplete="off" data-palette;
+            kbd { "Ctrl K" }
+        }
+        a.btn.icon.ghost.find-btn.i-search href=(link(&["find"])) aria-label="Search" {}
+    }
+}
+
+/// What Ctrl-K opens: the same search, and every page of the navigation.
+fn palette<'a>(session: &Session, ways: impl Iterator<Item = &'a Way>) -> Markup {
+    html! {
+        dialog id="palette" aria-label="Search" {
+            form.q.i-search method="get" action=(link(&["find"])) hx-get=(link(&["find"])) hx-trigger="input delay:250ms" hx-target="#found" {
+                @if let Some(app) = &session.app { input type="hidden" name="app" value=(app); }
+                input type="search" name="q" placeholder="Name, uid, id or event id" aria-label="Search by name, uid, id or event id" maxlength="256" autocomplete="off";
             }
+            ul id="found" {}
+            ul { li { h3 { "Go to" } } @for (icon, word, to) in ways { li { a class={ "i-" (icon) } href=(to) { (word) } } } }
         }
     }
 }
@@ -95,50 +151,123 @@ fn bare(title: &str, brand: Option<&Brand>, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title, brand, false))
-            body.bare { main id="main" { h1 { (title) } (content) } }
+            (head(title, brand))
+            body.bare { main id="main" { (content) } }
         }
     }
 }
 
 /// Where one signs in.
 pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
+    let own = *brand == Brand::default();
     bare(
         "Sign in",
         Some(brand),
         html! {
-            @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
-            form id="login" method="post" action=(link(&["login"])) {
-                label for="token" { "Token" }
-                input id="token" name="token" type="password" autocomplete="off" required autofocus;
-                button type="submit" { "Sign in" }
+            div.signin {
+                div.logo.brand { span.mark.i-weir {} span { (brand.name) } }
+                h1 { "Sign in" }
+                form.form id="login" method="post" action=(link(&["login"])) {
+                    div.field {
+                        label for="token" { "Token" }
+                        input.in id="token" name="token" type="password" autocomplete="off" required autofocus
+                            aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| "token-fault")];
+                        @if let Some(fault) = fault { p.err.i-bad id="token-fault" role="alert" { (fault) } }
+                    }
+                    button.btn.pri type="submit" { "Sign in" }
+                }
+                @if own {
+                    p.hint { "A token of your organisation shows everything; an application's shows that application. On your own machine, " code { "cargo xtask token" } " prints one." }
+                } @else {
+                    p.hint { "Use the link that you were given: it signs you in by itself. If it no longer works, ask for a new one." }
+                }
             }
-            p.dim { "A token of your organisation shows everything; an application's shows that application. On your own machine, " code { "cargo xtask token" } " prints one." }
         },
     )
 }
 
-/// A page that says why not, and what to do.
-pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
-    let (title, hint) = match status {
+/// What a page says that cannot be shown: its title, and what to do.
+fn advice(status: u16) -> (&'static str, &'static str) {
+    match status {
         401 => (
             "Signed out",
-            "The session has ended, or its token was taken back: sign in again, or ask for a new link.",
+            "The session has ended or its token was revoked. Sign in again, or ask for a new link.",
         ),
         403 => ("Not allowed", "What you signed in with may not do this."),
         404 => (
             "Not found",
-            "It may have been deleted, or its time may be over: payloads and attempts are kept for a while.",
+            "Check the address. What it names may have been deleted; payloads and attempts are only kept for a while.",
         ),
-        422 => ("That did not work", "Go back, change what the sentence names, and send it again."),
-        429 => ("Too much at once", "Wait a moment, then try again."),
-        _ => {
-            ("That did not work", "Try again. If it stays so, the gateway's log says why: npx wrangler tail")
-        }
-    };
+        409 => ("Changed meanwhile", "Reload the page and try again."),
+        413 => ("Too large", "Send less at once."),
+        422 => ("That cannot be done as asked", "Change what the sentence names, then send it again."),
+        429 => ("Too many requests", "Wait a moment, then try again."),
+        _ => (
+            "Something went wrong",
+            "Try again. If it stays so, the gateway's log says why: npx wrangler tail",
+        ),
+    }
+}
+
+/// A page that says why not, and what to do.
+pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
+    let (title, hint) = advice(status);
     bare(
         title,
         None,
-        html! { p.fault role="alert" { (sentence) } p.dim { (hint) } p { a href=(PREFIX) { "To the dashboard" } } },
+        html! {
+            div.signin {
+                h1 { (title) }
+                p.fault role="alert" { (sentence) }
+                p.hint { (hint) }
+                p { a.btn href=(PREFIX) { "Go to the dashboard" } }
+            }
+        },
     )
+}
+
+/// Only the sentence, for a script that puts it in its place.
+pub(crate) fn fault(sentence: &str) -> Markup {
+    note("bad", "bad", html! { p.fault role="alert" { (sentence) } }, html! {})
+}
+
+/// The same within the frame, for whoever has a session: the way on stays in sight.
+pub(crate) fn refused_here(session: &Session, status: u16, sentence: &str) -> Markup {
+    let (title, hint) = advice(status);
+    let content = html! {
+        (super::parts::head(title, html! {}, &[], html! {}))
+        (note("bad", "bad", html! { p.fault role="alert" { (sentence) } p { (hint) } }, html! {}))
+    };
+    page(session, &Place { title, above: Vec::new() }, content)
+}
+
+/// What came of a form, on a page of its own.
+pub(crate) fn done(piece: impl maud::Render) -> Markup {
+    html! { (super::parts::head("Done", html! {}, &[], html! {})) (piece) }
+}
+
+/// A question before something that cannot be taken back. `typed` is what has to be typed to confirm it.
+pub(crate) struct Question<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) says: Markup,
+    pub(crate) to: String,
+    pub(crate) proof: &'a str,
+    pub(crate) word: &'a str,
+    pub(crate) typed: Option<&'a str>,
+    pub(crate) fields: Vec<super::form::Field<'a>>,
+}
+
+/// The button that asks it, and the question.
+pub(crate) fn ask(opens: &str, class: &str, question: Question<'_>) -> (Markup, Markup) {
+    let Question { id, title, says, to, proof, word, typed, fields } = question;
+    let label = typed.map(|name| format!("Type {name} to confirm"));
+    let mut all = fields;
+    if let Some(label) = &label {
+        all.push(super::form::field("confirm", label, super::form::Kind::Text).required());
+    }
+    let form_id = format!("{id}-form");
+    let form = super::form::Form { id: &form_id, to, proof, word, fields: all, more: html! {} };
+    let content = html! { div.says { (says) } (super::form::danger(&form)) };
+    (opener(id, class, opens), super::parts::dialog(id, title, content))
 }

@@ -1,6 +1,7 @@
 //! The page of the live tail, and the rows that come into it.
 
-use super::{code, status, time};
+use super::app::sections;
+use super::parts::{code, head, millis, pill, short_id, shown, status, time};
 use crate::data::{int, is_source, link, next, rows, text, texts};
 use crate::live::{ENDPOINTS, Filters};
 use maud::{Markup, html};
@@ -11,44 +12,44 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
     let here = link(&["app", app, "live"]);
     let stream = format!("{here}/events?{}", filters.query());
     let chosen = |value: &Option<String>, one: &str| value.as_deref().unwrap_or_default() == one;
-    let mut kinds = vec![("", "everything"), ("messages", "messages"), ("attempts", "attempts")];
+    let mut kinds = vec![("", "Everything"), ("messages", "Messages"), ("attempts", "Attempts")];
     if is_source(app) {
-        kinds.push(("rejected", "rejected requests"));
+        kinds.push(("rejected", "Rejected requests"));
     }
     html! {
+        (head("Live", html! {}, &[html! { span.row { span.dot id="tail-dot" {} span id="tail-state" role="status" { "Not connected: this page needs scripts." } } }], html! {
+            button.btn.i-pause id="tail-pause" type="button" { "Pause" }
+        }))
+        (sections(app, "Live"))
         form.filters method="get" action=(here) role="search" {
-            label { "Show" select name="what" {
-                @for (value, word) in kinds {
-                    option value=(value) selected[chosen(&filters.what, value)] { (word) }
-                }
+            label.field { span.lbl { "Show" } select.in name="what" {
+                @for (value, word) in kinds { option value=(value) selected[chosen(&filters.what, value)] { (word) } }
             } }
             @for (word, name, value) in [("Event type", "event_types", &filters.event_types), ("Tag", "tag", &filters.tag), ("Channel", "channel", &filters.channel)] {
-                label { (word) input name=(name) value=[value.as_deref()]; }
+                label.field { span.lbl { (word) } input.in name=(name) value=[value.as_deref()]; }
             }
-            label { "Endpoint" select name="endpoint" {
-                option value="" { "all" @if next(endpoints).is_some() { " (attempts of the first " (ENDPOINTS) ")" } }
+            label.field { span.lbl { "Endpoint" } select.in name="endpoint" {
+                option value="" { "All" @if next(endpoints).is_some() { " (attempts of the first " (ENDPOINTS) ")" } }
                 @for endpoint in rows(endpoints) {
                     option value=(text(endpoint, "id")) selected[chosen(&filters.endpoint, text(endpoint, "id"))] { (text(endpoint, "url")) }
                 }
             } }
-            label { "Attempts that" select name="status" {
-                @for (value, word) in [("", "were made"), ("0", "succeeded"), ("2", "failed"), ("4", "were filtered")] {
+            label.field { span.lbl { "Attempts" } select.in name="status" {
+                @for (value, word) in [("", "All"), ("0", "Delivered"), ("2", "Failed"), ("4", "Filtered")] {
                     option value=(value) selected[chosen(&filters.status, value)] { (word) }
                 }
             } }
-            button type="submit" { "Show" }
+            button.btn type="submit" { "Apply" }
         }
-        div.actions {
-            button id="tail-pause" type="button" aria-pressed="false" { "Pause" }
-            span id="tail-state" role="status" { "Not connected: this page needs scripts." }
-        }
-        div id="tail-empty" {
-            p { "Nothing has come yet. What comes shows up here at once." }
-            @if !is_source(app) { (super::form::shown(&curl(app))) }
-        }
-        table id="tail" data-src=(stream) {
-            thead { tr { th { "When" } th { "What" } th { "Which" } th { "Where" } } }
-            tbody {}
+        section.card {
+            div.empty id="tail-empty" {
+                span.ico.i-live {} h3 { "Nothing has come yet" } p { "What comes shows up here at once." }
+                @if !is_source(app) { div.wide.left { (shown(&curl(app))) } }
+            }
+            table.t.dense.cards.rail id="tail" data-src=(stream) {
+                thead hidden { tr { th scope="col" { "Status" } th scope="col" { "Event" } th scope="col" { "Where" } th.num scope="col" { "Took" } th.num scope="col" { "When" } } }
+                tbody {}
+            }
         }
     }
 }
@@ -56,22 +57,35 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
 /// What came: a message, an attempt, or a request that was rejected.
 pub(crate) fn row(app: &str, one: &Value) -> Markup {
     let (id, message) = (text(one, "id"), text(one, "msgId"));
+    let class = if one.get("reason").is_some() {
+        "x-bad"
+    } else {
+        match text(one, "statusText") {
+            "success" => "x-ok",
+            "fail" => "x-bad",
+            "canceled" => "x-alt",
+            _ => "",
+        }
+    };
     html! {
-        tr id={ "t-" (id) } {
-            td { (time(text(one, "timestamp"))) }
+        tr id={ "t-" (id) } class=(class) {
             @if let Some(reason) = one.get("reason") {
-                td { span.status.fail { "rejected" } }
-                td { a href=(link(&["app", app, "rejected", id])) { (text(reason, "detail")) } }
+                td { (pill("bad", "bad", "Rejected")) }
+                td.main-cell { a.r.clip href=(link(&["app", app, "rejected", id])) { (text(reason, "detail")) } }
                 td { code { (text(reason, "code")) } }
+                td.num {}
             } @else if message.is_empty() {
-                td { "message" }
-                td { a href=(link(&["app", app, "message", id])) { (text(one, "eventType")) } " " code { (id) } }
-                td { @for tag in texts(one, "tags") { span.tag { (tag) } " " } }
+                td { (pill("", "send", "Accepted")) }
+                td.main-cell { a.r.clip href=(link(&["app", app, "message", id])) { (text(one, "eventType")) } }
+                td { span.id title=(id) { (short_id(id)) } @for tag in texts(one, "tags") { " " span.tag { (tag) } } }
+                td.num {}
             } @else {
-                td { (status(one)) " " (code(one)) " " span.dim { (int(one, "responseDurationMs")) " ms" } }
-                td { a href=(link(&["app", app, "message", message])) { code { (message) } } }
-                td { a href=(link(&["app", app, "endpoint", text(one, "endpointId")])) { (text(one, "url")) } }
+                td { (status(one)) " " (code(one)) }
+                td.main-cell { a.r.clip href=(link(&["app", app, "message", message])) title=(message) { (short_id(message)) } }
+                td.cap { a.clip.blk href=(link(&["app", app, "endpoint", text(one, "endpointId")])) { (text(one, "url")) } }
+                td.num { (millis(int(one, "responseDurationMs"))) }
             }
+            td.num.at { (time(text(one, "timestamp"))) }
         }
     }
 }
@@ -79,8 +93,8 @@ pub(crate) fn row(app: &str, one: &Value) -> Markup {
 /// That something was missed, and where it is.
 pub(crate) fn gap(to: &str, since: &str) -> Markup {
     html! {
-        tr.gap { td colspan="4" {
-            "Something was missed here, since " (time(since)) ": more came than a tail shows, or it was away for too long. "
+        tr.gap { td colspan="5" {
+            "Something was missed here, since " (time(since)) ": more came than is shown live, or the page was away for too long. "
             a href=(to) { "The messages of that time" }
         } }
     }

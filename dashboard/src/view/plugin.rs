@@ -1,24 +1,32 @@
-//! The pages of plugins: the store, one plugin with its versions, and what a test run tells.
+//! The pages of plugins: the store, one plugin with its playground and its versions, and what a test run tells.
 
-use super::form::{Form, Kind, facts, field, folded, hidden, mono, plain, result, table};
-use super::{button, pretty, time};
+use super::form::{Form, Kind, button, field, hidden, mono, plain, result};
+use super::json::highlighted;
+use super::layout::{Question, ask};
+use super::parts::{
+    bytes, card, count, dialog, empty, excerpt, facts, grouped, head, opener, pill, row_link, table, time,
+};
 use crate::data::{flag, int, items, link, rows, text};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
+
+/// How much of a body or a schema is shown, in bytes of HTML.
+const SHOWN: usize = 12_000;
 
 fn short(version: &str) -> &str {
     version.get(..12).unwrap_or(version)
 }
 
 fn upload<'a>(session: &'a Session, to: String, name: Option<&'a str>) -> Form<'a> {
-    let file =
-        field("wasm", "The module (.wasm, at most 1 MiB)", Kind::File(".wasm,application/wasm")).required();
+    let file = field("wasm", "The module", Kind::File(".wasm,application/wasm"))
+        .hint("A .wasm file, at most 1 MiB.")
+        .required();
     let fields = match name {
         Some(name) => vec![hidden("name", name), file],
-        None => vec![field("name", "Name", Kind::Text).hint("redact-pii").required(), file],
+        None => vec![field("name", "Name", Kind::Text).example("redact-pii").required(), file],
     };
-    Form { to, proof: session.proof(), word: "Upload", fields, more: html! {} }
+    Form { id: "upload-form", to, proof: session.proof(), word: "Upload", fields, more: html! {} }
 }
 
 /// The plugins of a tenant.
@@ -26,20 +34,24 @@ pub(crate) fn plugins(session: &Session, page: &Value) -> Markup {
     let table_rows: Vec<_> = rows(page)
         .iter()
         .map(|plugin| {
+            let about = plugin.get("manifest").map(|about| text(about, "description")).unwrap_or_default();
             vec![
-                html! { a href=(link(&["plugin", text(plugin, "name")])) { (text(plugin, "name")) } },
-                plain(plugin.get("manifest").map(|about| text(about, "description")).unwrap_or_default()),
-                plain(&int(plugin, "versions").to_string()),
-                html! { @if flag(plugin, "bundled") { "comes with the gateway" } @else { code { (short(text(plugin, "current"))) } } },
+                row_link(&link(&["plugin", text(plugin, "name")]), text(plugin, "name"), about),
+                html! { @if flag(plugin, "bundled") { (pill("", "plugin", "Bundled")) } @else { (pill("info", "plugin", "Uploaded")) } },
+                plain(&count(int(plugin, "versions"), "version", "versions")),
+                html! { @if flag(plugin, "bundled") { span.small.muted { "comes with the gateway" } } @else { span.id { (short(text(plugin, "current"))) } } },
                 time(text(plugin, "updatedAt")),
             ]
         })
         .collect();
     html! {
+        (head("Plugins", html! {}, &[html! { "Code of your own, or that comes along, which changes, redacts or filters what is delivered." }], opener("upload", "pri i-plus", "Upload a plugin")))
         (result())
-        (folded("Upload a plugin", rows(page).is_empty(), &upload(session, link(&["new-plugin"]), None)))
-        (table(&["Name", "What it does", "Versions", "Current", "Changed"], &table_rows,
-            "There are no plugins yet. cargo xtask plugin new begins one."))
+        section.card {
+            @if table_rows.is_empty() { (empty("plugin", "There are no plugins yet", html! { code { "weir-plugin new" } " begins one." }, html! {})) }
+            @else { (table(&["Plugin", "Kind", "Versions", "Current", "#Changed"], &table_rows)) }
+        }
+        (dialog("upload", "Upload a plugin", super::form::show(&upload(session, link(&["new-plugin"]), None))))
     }
 }
 
@@ -49,111 +61,146 @@ pub(crate) fn plugin(session: &Session, plugin: &Value, versions: &Value) -> Mar
     let to = |what: &str| link(&["plugin", name, what]);
     let bundled = flag(plugin, "bundled");
     let manifest = plugin.get("manifest").cloned().unwrap_or_default();
+    let proof = ("_proof", session.proof());
     let table_rows: Vec<_> = rows(versions)
         .iter()
-        .map(|version| {
+        .enumerate()
+        .map(|(at, version)| {
+            let dialog = format!("delete-{at}");
             let id = text(version, "id");
             let current = flag(version, "current");
-            let proof = ("_proof", session.proof());
+            let (delete, question) = ask("Delete", "sm", Question {
+                id: &dialog,
+                title: "Delete this version?",
+                says: html! { p { "Endpoints that keep to version " code { (short(id)) } " have to choose another." } },
+                to: to("delete-version"),
+                proof: session.proof(),
+                word: "Delete version",
+                typed: None,
+                fields: vec![hidden("version", id)],
+            });
             vec![
-                html! { code title=(id) { (short(id)) } @if current { " " span.status.success { "current" } } },
-                plain(&int(version, "size").to_string()),
+                html! { span.id title=(id) { (short(id)) } @if current { " " (pill("ok", "check", "current")) } },
+                plain(&bytes(int(version, "size"))),
                 time(text(version, "createdAt")),
                 html! {
-                    @if flag(version, "bundled") { span.dim { "comes with the gateway" } } @else {
-                        @if !current { (button(&to("current"), "Make it current", Some("#result"), None, &[proof, ("version", id)])) " " }
-                        (button(&to("delete-version"), "Delete", Some("#result"), Some("Delete this version?"), &[proof, ("version", id)]))
+                    @if flag(version, "bundled") { span.muted { "comes with the gateway" } } @else {
+                        @if !current { (button(&to("current"), "sm", "Make it current", Some("#result"), &[proof, ("version", id)])) " " (delete) (question) }
                     }
                 },
             ]
         })
         .collect();
-    html! {
-        (result())
-        (facts(&[
-            ("What it does", plain(text(&manifest, "description"))),
-            ("Current", html! { code { (short(text(plugin, "current"))) } }),
-            ("Created", time(text(plugin, "createdAt"))),
-            ("Changed", time(text(plugin, "updatedAt"))),
-        ]))
-        h2 { "Versions" }
-        p.dim { "Endpoints follow the current version, unless they keep to one. To roll back, make an older one current." }
-        (table(&["Version", "Bytes", "Uploaded", "Actions"], &table_rows, "None."))
-        (folded("Upload another version", false, &upload(session, to("upload"), Some(name))))
-        h2 { "Test run" }
-        (super::form::show(&Form {
-            to: to("test"),
+    let (delete, deletes) = ask(
+        "Delete…",
+        "i-trash c-bad",
+        Question {
+            id: "delete",
+            title: "Delete this plugin?",
+            says: html! { p { "All of its versions are deleted." } },
+            to: to("delete"),
             proof: session.proof(),
-            word: "Run",
-            fields: vec![
-                field("config", "Configuration (JSON)", Kind::Area(3)).hint("{}"),
-                field("messageId", "A message, by id or event id", Kind::Text),
-                field("appId", "…and its application, by id or your own id", Kind::Text),
-                field("eventType", "Or an event type", Kind::Text).hint("user.created"),
-                field("payload", "…and a payload (JSON)", Kind::Area(5)),
-                field("headers", "…and headers, a line each", Kind::Area(2)).hint("x-name: value"),
-                field("version", "Version (empty: the current one)", Kind::Text),
-            ],
-            more: html! {},
-        }))
-        @if let Some(schema) = manifest.get("configSchema") {
-            details { summary { "What its configuration may be" } pre tabindex="0" { (pretty(schema)) } }
+            word: "Delete plugin",
+            typed: None,
+            fields: vec![field(
+                "force",
+                "Also where endpoints use it: they then deliver without it",
+                Kind::Box,
+            )],
+        },
+    );
+    let input = Form {
+        id: "run",
+        to: to("test"),
+        proof: session.proof(),
+        word: "Run",
+        fields: vec![
+            field("config", "Configuration", Kind::Area(4)).example("{}").hint("As JSON."),
+            field("messageId", "Message", Kind::Text).hint("Its id or event id; with its application."),
+            field("appId", "Application", Kind::Text).hint("Its id or uid."),
+            field("eventType", "Or an event type", Kind::Text).example("user.created"),
+            field("payload", "With a payload", Kind::Area(5)).hint("As JSON."),
+            field("headers", "And headers", Kind::Area(2)).example("x-name: value").hint("One a line."),
+            field("version", "Version", Kind::Text).hint("Empty: the current one."),
+        ],
+        more: html! {},
+    };
+    html! {
+        (head(name, html! { @if bundled { (pill("", "plugin", "Bundled")) } }, &[
+            plain(text(&manifest, "description")),
+            html! { "Current " span.id { (short(text(plugin, "current"))) } },
+            html! { @if !text(plugin, "updatedAt").is_empty() { "Changed " (time(text(plugin, "updatedAt"))) } },
+        ], html! { @if !bundled { (delete) } (opener("upload", "pri i-plus", "Upload version")) }))
+        (result())
+        div.grid {
+            div.w5 { (card("Playground", html! { span.small.muted { "Nothing is sent" } }, html! { div.body { (super::form::show(&input)) } })) }
+            div.w7.stack {
+                (card("Versions", html! {}, html! {
+                    @if table_rows.is_empty() { (empty("plugin", "No version", html! {}, html! {})) } @else { (table(&["Version", "#Size", "#Uploaded", "#"], &table_rows)) }
+                    footer { "Endpoints follow the current version, unless they keep to one. To roll back, make an older one current." }
+                }))
+                @if let Some(schema) = manifest.get("configSchema") { (card("What its configuration may be", html! {}, code_of(&schema.to_string(), "Schema"))) }
+            }
         }
-        @if !bundled {
-            (folded("Delete it", false, &Form {
-                to: to("delete"),
-                proof: session.proof(),
-                word: "Delete for good",
-                fields: vec![field("force", "Also where endpoints use it", Kind::Box)],
-                more: html! {},
-            }))
-        }
+        (dialog("upload", "Upload a version", super::form::show(&upload(session, to("upload"), Some(name)))))
+        @if !bundled { (deletes) }
     }
+}
+
+fn code_of(text: &str, label: &str) -> Markup {
+    let (lines, cut) = highlighted(text, SHOWN);
+    html! { pre.code tabindex="0" role="region" aria-label=(label) { (lines) } @if cut { p.says { "This is its beginning." } } }
 }
 
 /// What a test run told.
 pub(crate) fn tested(report: &Value) -> Markup {
     let verdict = text(report, "verdict");
-    let class = match verdict {
-        "failed" => "fail",
-        "dropped" => "pending",
-        _ => "success",
+    let (class, icon) = match verdict {
+        "failed" => ("bad", "bad"),
+        "dropped" => ("alt", "filter"),
+        _ => ("ok", "ok"),
     };
     let diff = report.get("diff").cloned().unwrap_or_default();
-    let changes = |what: &str| -> Vec<Vec<Markup>> {
-        let side = |change: &Value, name: &str| change.get(name).map(Value::to_string).unwrap_or_default();
-        let row = |change: &Value| {
-            vec![
-                mono(text(change, "path")),
-                plain(text(change, "op")),
-                mono(&side(change, "from")),
-                mono(&side(change, "to")),
-            ]
-        };
-        items(&diff, what).iter().map(row).collect()
-    };
     let fault = report.get("error").filter(|error| !error.is_null());
+    let log = items(report, "logs")
+        .iter()
+        .map(|line| format!("{}: {}\n", text(line, "level"), text(line, "message")))
+        .collect::<String>();
     html! {
-        div.task role="status" {
-            p { span class={ "status " (class) } { (verdict) } " " (text(report, "reason"))
-                @if let Some(fault) = fault { (text(fault, "message")) " " code { (text(fault, "code")) } } }
-            (facts(&[
-                ("Fuel", plain(&int(report, "fuel").to_string())),
+        div.task.card.flat role="status" {
+            header { div.grow { (pill(class, icon, verdict)) " " (text(report, "reason")) @if let Some(fault) = fault { " " (text(fault, "message")) " " code { (text(fault, "code")) } } } }
+            div.padc { (facts(&[
+                ("Fuel", plain(&grouped(int(report, "fuel")))),
                 ("Memory", plain(&format!("{} pages of 64 KiB", int(report, "memoryPages")))),
                 ("Engine", plain(text(report, "engine"))),
                 ("Version", mono(short(text(report, "version")))),
-            ]))
+            ])) }
             @for (word, what) in [("Body", "body"), ("Headers", "headers")] {
-                h2 { (word) }
-                (table(&["Where", "What", "Before", "After"], &changes(what), "As it was."))
+                header.sub-h { h3.grow { (word) } }
+                (changes(items(&diff, what)))
             }
-            @if flag(&diff, "truncated") { p.dim { "There are more changes than are shown." } }
-            @if !items(report, "logs").is_empty() {
-                h2 { "Log" }
-                pre tabindex="0" { @for line in items(report, "logs") { (text(line, "level")) ": " (text(line, "message")) "\n" } }
-            }
+            @if flag(&diff, "truncated") { p.says { "There are more changes than are shown." } }
+            @if !log.is_empty() { header.sub-h { h3.grow { "Log" } } pre.code.plain tabindex="0" { (excerpt(&log, SHOWN).0) } }
             @if let Some(payload) = report.get("payload") {
-                details { summary { "The body that would be sent" } pre tabindex="0" { (pretty(payload)) } }
+                details.fold { summary { "The body that would be sent" } (code_of(&payload.to_string(), "Body")) }
+            }
+        }
+    }
+}
+
+/// What changed: the line before, and the line after.
+fn changes(all: &[Value]) -> Markup {
+    let side = |change: &Value, name: &str| change.get(name).map(Value::to_string).unwrap_or_default();
+    let line = |class: &str, change: &Value, value: &str| html! { span class={ "ln wrapl " (class) } { (text(change, "path")) ": " (excerpt(value, 2_000).0) } };
+    html! {
+        @if all.is_empty() { p.says { "As it was." } } @else {
+            div.code.diff tabindex="0" role="region" aria-label="Changes" {
+                @for change in all {
+                    span.ln.cm { (text(change, "op")) }
+                    @let (from, to) = (side(change, "from"), side(change, "to"));
+                    @if !from.is_empty() { (line("del", change, &from)) }
+                    @if !to.is_empty() { (line("add", change, &to)) }
+                }
             }
         }
     }

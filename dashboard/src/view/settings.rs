@@ -1,7 +1,9 @@
-//! Settings, tokens, and the endpoints that operational events go to.
+//! Settings, access links, and the endpoints that operational events go to.
 
-use super::form::{Form, Kind, facts, field, folded, mono, plain, result, shown, table};
-use super::{button, endpoint_state, time};
+use super::form::{Field, Form, Kind, button, field, mono, plain, result};
+use super::layout::{Question, ask};
+use super::parts::{card, dialog, empty, facts, head, note, opener, shown, table, time};
+use super::state::State;
 use crate::data::{flag, link, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -12,72 +14,92 @@ const EXPIRY: [(&str, &str); 3] = [("3600", "an hour"), ("86400", "a day"), ("60
 
 /// The page of settings.
 pub(crate) fn settings(session: &Session, whoami: &Value, settings: &Value, operational: &Value) -> Markup {
-    let values: Vec<_> = settings
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|setting| vec![mono(text(setting, "name")), mono(text(setting, "value"))])
+    let all = || settings.as_array().into_iter().flatten();
+    let values: Vec<_> = all()
+        .map(|setting| vec![mono(text(setting, "name")), html! { @if text(setting, "value").is_empty() { span.faint { "not set" } } @else { code { (text(setting, "value")) } } }])
         .collect();
+    let in_clear = all().any(|setting| {
+        text(setting, "name") == "MASTER_KEY" && matches!(text(setting, "value"), "" | "(not set)")
+    });
     let endpoints: Vec<_> = rows(operational)
         .iter()
-        .map(|endpoint| {
+        .enumerate()
+        .map(|(at, endpoint)| {
+            let dialog = format!("delete-{at}");
+            let (delete, question) = ask("Delete", "sm danger", Question {
+                id: &dialog,
+                title: "Delete this operational webhook?",
+                says: html! { p { code { (text(endpoint, "url")) } " is told nothing any more." } },
+                to: link(&["operational", text(endpoint, "id"), "delete"]),
+                proof: session.proof(),
+                word: "Delete",
+                typed: None,
+                fields: Vec::new(),
+            });
             let to = |what: &str| link(&["operational", text(endpoint, "id"), what]);
             let types = texts(endpoint, "eventTypes");
+            let events = if types.is_empty() { "All events".to_owned() } else { types.join(", ") };
             vec![
-                plain(text(endpoint, "url")),
-                plain(&if types.is_empty() { "all".to_owned() } else { types.join(", ") }),
-                endpoint_state(endpoint),
+                html! { span.r.clip { (text(endpoint, "url")) } span.sub.clip { (events) } },
+                State::of(endpoint, None).pill(false),
                 time(text(endpoint, "createdAt")),
                 html! {
-                    (button(&to("toggle"), if flag(endpoint, "disabled") { "Enable" } else { "Disable" }, Some("#result"), None, &[])) " "
-                    (button(&to("secret"), "Show the secret", Some("#result"), None, &[])) " "
-                    (button(&to("delete"), "Delete", Some("#result"), Some("Delete this endpoint for good?"), &[]))
+                    (button(&to("toggle"), "sm", if flag(endpoint, "disabled") { "Enable" } else { "Disable" }, Some("#result"), &[])) " "
+                    (button(&to("secret"), "sm", "Show secret", Some("#result"), &[])) " "
+                    (delete) (question)
                 },
             ]
         })
         .collect();
     let proof = session.proof();
+    let app = || field("app", "Application", Kind::Text).hint("Its id or uid.").required();
+    let links = html! {
+                (card("Link for a customer", opener("expire", "sm danger", "Revoke access links…"), html! { div.body.stack {
+                    p.small.muted { "It leads to these pages, limited to one application. Whoever has it is signed in." }
+                    (super::form::show(&Form { id: "portal", to: link(&["portal"]), proof, word: "Create link", fields: std::iter::once(app()).chain(portal_fields()).collect(), more: html! {} }))
+                } }))
+    };
     html! {
+        (head("Settings", html! {}, &[], html! {}))
         (result())
-        h2 { "Who you are" }
-        (facts(&[
-            ("Organisation", mono(text(whoami, "envId"))),
-            ("Permission", plain(text(whoami, "permissionSource"))),
-            ("This session ends", time(&weir_core::time::rfc3339(session.ends_at))),
-        ]))
-        p.dim { "A token of the organisation shows and changes everything. It is made outside, from " code { "JWT_SECRET" } "; whoever has one needs no page to make another." }
-        h2 { "A link for a customer" }
-        p.dim { "It leads to these pages, limited to one application. Whoever has it is signed in." }
-        (super::form::show(&Form { to: link(&["portal"]), proof, word: "Make a link", fields: std::iter::once(
-            field("app", "Application, by id or your own id", Kind::Text).required()).chain(portal_fields()).collect(), more: html! {} }))
-        (folded("Take tokens back", false, &Form { to: link(&["expire"]), proof, word: "Expire all tokens", fields: vec![
-            field("app", "Application, by id or your own id", Kind::Text).required(),
-        ], more: html! {} }))
-        h2 { "Operational webhooks" }
-        p.dim { "They tell your own systems what happens here: an endpoint that was disabled, a message that failed for good." }
-        (table(&["URL", "Events", "State", "Created", "Actions"], &endpoints, "None yet."))
-        (folded("New operational webhook", false, &Form { to: link(&["new-operational"]), proof, word: "Create", fields: vec![
-            field("url", "URL", Kind::Text).hint("https://example.com/weir").required(),
-            field("eventTypes", "Events (empty: all)", Kind::Text).hint("endpoint.disabled, message.attempt.exhausted"),
-        ], more: html! {} }))
-        h2 { "Settings of this deployment" }
-        p.dim { "They are variables of the Worker; a deployment changes them." }
-        (table(&["Name", "Value"], &values, ""))
+        @if in_clear { (note("warn", "shield", html! { p { b { "Secrets are stored in clear. " } "Set MASTER_KEY so that they are encrypted: npx wrangler secret put MASTER_KEY" } }, html! {})) }
+        div.grid {
+            div.w6 {
+                (card("Who you are", html! {}, html! { div.body { (facts(&[
+                    ("Organisation", mono(text(whoami, "envId"))),
+                    ("Access", plain("Full: you signed in with a token of the organisation")),
+                    ("This session ends", time(&weir_core::time::rfc3339(session.ends_at))),
+                ])) } }))
+            }
+            div.w6 { (links) }
+        }
+        (card("Operational webhooks", opener("operational", "sm i-plus", "New operational webhook"), html! {
+                    @if endpoints.is_empty() { (empty("send", "No operational webhook yet", html! { "They tell your own systems what happens here: an endpoint that was disabled, a message that failed for good." }, html! {})) }
+                    @else { (table(&["URL", "State", "#Created", "#"], &endpoints)) }
+                }))
+        (card("Settings of this deployment", html! {}, html! { (table(&["Name", "Value"], &values)) footer { "They are variables of the Worker; a deployment changes them." } }))
+        (dialog("expire", "Revoke access links", html! {
+            p.small.muted { "Every token and link of the application is revoked. Whoever uses one is signed out." }
+            (super::form::danger(&Form { id: "expire-form", to: link(&["expire"]), proof, word: "Revoke access links", fields: vec![app()], more: html! {} }))
+        }))
+        (dialog("operational", "New operational webhook", super::form::show(&Form { id: "operational-form", to: link(&["new-operational"]), proof, word: "Create", fields: vec![
+            field("url", "URL", Kind::Text).example("https://example.com/weir").required(),
+            field("eventTypes", "Events", Kind::Text).example("endpoint.disabled, message.attempt.exhausted").hint("Empty: all."),
+        ], more: html! {} })))
     }
 }
 
 /// What a link for a customer says.
-pub(super) fn portal_fields() -> Vec<super::form::Field<'static>> {
+pub(super) fn portal_fields() -> Vec<Field<'static>> {
     vec![
         field("expiry", "Valid for", Kind::Choice(&EXPIRY)).value("86400"),
-        field("readOnly", "To look at only", Kind::Box),
+        field("readOnly", "Read-only", Kind::Box),
     ]
 }
 
 /// A link that was made.
 pub(crate) fn portal(access: &Value) -> Markup {
     html! {
-        p role="status" { "Whoever opens this link is signed in. It is shown once:" }
-        (shown(text(access, "url")))
+        div.note.info role="status" { div.grow { p { "Whoever opens this link is signed in. It is shown once:" } (shown(text(access, "url"))) } }
     }
 }

@@ -114,6 +114,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .about("Attempts by the hour, and what waits, of up to 50 endpoints: the newest.")
             .query("hours", "How many hours back.", json!({ "type": "integer", "minimum": 1, "maximum": 672, "default": 24 }))
             .query("limit", "How many endpoints to ask.", json!({ "type": "integer", "minimum": 1, "maximum": 50, "default": 50 }))
+            .text("endpoint", "Only this endpoint, by id or uid.")
             .answers::<OverviewOut>(200, "How it does."),
         Op::SendExample => doc("v1.endpoint.send-example", ENDPOINT, "Send an example to an endpoint")
             .about("Once, to this endpoint alone. Without a payload, the event type's schema has to have an example.")
@@ -166,6 +167,7 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         Op::MessageList => doc("v1.message.list", MESSAGE, "List messages")
             .messages()
             .text("event_id", "Only with this event id.")
+            .flag("with_deliveries", false, "Say how each message stands at its endpoints.")
             .answers::<ListOut<MessageOut>>(200, "A page of messages, newest first."),
         Op::MessageGet => doc("v1.message.get", MESSAGE, "Get a message")
             .flag("with_content", true, "With the payload.")

@@ -56,6 +56,18 @@ impl Status {
         query.int("status")?.map(|number| Self::from_number(number).ok_or_else(refused)).transpose()
     }
 
+    /// The same where several may be named, with commas between them; none for all.
+    pub(super) fn all_from_query(query: &Query) -> Result<Vec<Self>, ApiError> {
+        let refused = || {
+            ApiError::invalid(
+                &["query", "status"],
+                "Send 0 (success), 1 (pending), 2 (fail), 3 (sending) or 4 (canceled), or several with commas between.",
+            )
+        };
+        let read = |word: String| word.parse().ok().and_then(Self::from_number).ok_or_else(refused);
+        query.list("status").into_iter().map(read).collect()
+    }
+
     /// The word beside the number.
     pub fn text(self) -> &'static str {
         match self {

@@ -92,15 +92,18 @@ pub fn endpoint_message_json(message: &str, standing: Standing) -> String {
 pub struct AttemptedQuery {
     /// Which messages.
     pub messages: MessageQuery,
-    /// Only with this status.
-    pub status: Option<Status>,
+    /// Only with one of these statuses; empty for all.
+    pub statuses: Vec<Status>,
 }
 
 impl AttemptedQuery {
     /// Reads a query. `expanded_statuses` is understood and changes nothing: the statuses are always the
     /// expanded ones, which every SDK reads.
     pub fn parse(raw: &str) -> Result<Self, ApiError> {
-        Ok(Self { messages: MessageQuery::parse(raw)?, status: Status::from_query(&Query::parse(raw))? })
+        Ok(Self {
+            messages: MessageQuery::parse(raw)?,
+            statuses: Status::all_from_query(&Query::parse(raw))?,
+        })
     }
 }
 
@@ -138,8 +141,11 @@ mod tests {
     #[test]
     fn the_query_is_that_of_messages_with_a_status() {
         let query = AttemptedQuery::parse("status=2&channel=a&expanded_statuses=true&limit=3").expect("ok");
-        assert_eq!((query.status, query.messages.channel.as_deref()), (Some(Status::Fail), Some("a")));
-        for bad in ["status=9", "iterator=ep_1", "before=x"] {
+        assert_eq!((query.statuses, query.messages.channel.as_deref()), (vec![Status::Fail], Some("a")));
+        let query = AttemptedQuery::parse("status=2,3").expect("ok");
+        assert_eq!(query.statuses, [Status::Fail, Status::Sending]);
+        assert!(AttemptedQuery::parse("").expect("ok").statuses.is_empty());
+        for bad in ["status=9", "status=2,x", "iterator=ep_1", "before=x"] {
             assert_eq!(AttemptedQuery::parse(bad).expect_err(bad).http_status(), 422);
         }
     }

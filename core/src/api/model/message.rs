@@ -314,6 +314,9 @@ pub(crate) struct MessageOut {
     #[schemars(with = "Option<crate::api::doc::kind::Object>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ingest: Option<serde_json::Value>,
+    /// How it stands at its endpoints, where a list was asked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<DeliveriesOut>,
     /// When it was accepted.
     #[schemars(with = "crate::api::doc::kind::Time")]
     timestamp: String,
@@ -441,6 +444,28 @@ pub struct MessageQuery {
     pub after: Option<i64>,
     /// Whether payloads are shown.
     pub with_content: bool,
+}
+
+/// How a message stands at the endpoints that it goes to, together.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveriesOut {
+    /// How many endpoints have it.
+    pub success: u32,
+    /// At how many it was not tried yet.
+    pub pending: u32,
+    /// At how many it failed for good.
+    pub fail: u32,
+    /// At how many it failed so far.
+    pub sending: u32,
+    /// For how many plugins filtered it out.
+    pub canceled: u32,
+    /// When the next attempt of all is due.
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    pub next_attempt: Option<String>,
+    /// Whether every endpoint was asked: at most 16 are, the newest.
+    pub complete: bool,
 }
 
 impl MessageQuery {

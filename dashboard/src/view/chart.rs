@@ -1,0 +1,308 @@
+//! Charts: bars stacked by outcome, and small lines beside numbers. They are drawn as SVG here: no script, no style of its
+//! own, and whoever cannot see them gets the same in a table or a sentence.
+
+use super::parts::{grouped, millis};
+use super::parts::{table, time};
+use crate::data::{int, items, text};
+use maud::{Markup, PreEscaped, html};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use weir_core::time::{parse_rfc3339, rfc3339};
+
+/// The periods that are offered: hours, word, and how many hours are one bar.
+const PERIODS: [(i64, &str, i64); 3] = [(24, "24 hours", 1), (168, "7 days", 6), (672, "28 days", 24)];
+const HOUR_MS: i64 = 3_600_000;
+
+/// The period of a request.
+pub(crate) fn period(asked: Option<&str>) -> i64 {
+    let asked = asked.and_then(|hours| hours.parse().ok());
+    PERIODS.iter().map(|(hours, ..)| *hours).find(|hours| Some(*hours) == asked).unwrap_or(24)
+}
+
+/// The word for a period.
+pub(crate) fn word(hours: i64) -> &'static str {
+    PERIODS.iter().find(|(known, ..)| *known == hours).map_or("24 hours", |(_, word, _)| word)
+}
+
+/// Links to the periods.
+pub(crate) fn periods(here: &str, hours: i64) -> Markup {
+    html! {
+        nav.seg aria-label="Period" {
+            @for (period, word, _) in PERIODS {
+                a href={ (here) "?hours=" (period) } aria-current=[(period == hours).then_some("true")] { (word) }
+            }
+        }
+    }
+}
+
+/// What happened in one bar's time.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) success: i64,
+    pub(crate) fail: i64,
+    pub(crate) filtered: i64,
+    pub(crate) took: i64,
+    pub(crate) longest: i64,
+}
+
+impl Point {
+    fn add(&mut self, hour: &Value) {
+        let (success, fail) = (int(hour, "success"), int(hour, "fail"));
+        self.success = self.success.saturating_add(success);
+        self.fail = self.fail.saturating_add(fail);
+        self.filtered = self.filtered.saturating_add(int(hour, "canceled"));
+        let took = int(hour, "meanMs").saturating_mul(success.saturating_add(fail));
+        self.took = self.took.saturating_add(took);
+        self.longest = self.longest.max(int(hour, "longestMs"));
+    }
+
+    /// Attempts that were made.
+    pub(crate) fn attempts(&self) -> i64 {
+        self.success.saturating_add(self.fail)
+    }
+
+    /// How long an attempt took on average.
+    pub(crate) fn mean(&self) -> Option<i64> {
+        self.took.checked_div(self.attempts())
+    }
+
+    fn all(&self) -> i64 {
+        self.attempts().saturating_add(self.filtered)
+    }
+}
+
+/// What happened in a period, by time.
+pub(crate) struct Series {
+    /// When each bar's time began, in milliseconds, and what happened; hours without an attempt are there, too.
+    points: Vec<(i64, Point)>,
+    hours: i64,
+}
+
+impl Series {
+    /// Of these overviews together.
+    pub(crate) fn of(hours: i64, overviews: &[&Value]) -> Self {
+        let step = PERIODS.iter().find(|(known, ..)| *known == hours).map_or(1, |(.., step)| *step);
+        let step = step.saturating_mul(HOUR_MS);
+        let mut points: BTreeMap<i64, Point> = BTreeMap::new();
+        let until = overviews.iter().filter_map(|of| parse_rfc3339(text(of, "until"))).max().unwrap_or(0);
+        let mut at = until.saturating_sub(hours.saturating_mul(HOUR_MS));
+        while until > 0 && at <= until {
+            points.insert(at.div_euclid(step), Point::default());
+            at = at.saturating_add(step);
+        }
+        for hour in overviews.iter().flat_map(|of| items(of, "hours")) {
+            let Some(at) = parse_rfc3339(text(hour, "at")) else { continue };
+            points.entry(at.div_euclid(step)).or_default().add(hour);
+        }
+        Self {
+            points: points.into_iter().map(|(at, point)| (at.saturating_mul(step), point)).collect(),
+            hours,
+        }
+    }
+
+    /// Everything together.
+    pub(crate) fn sum(&self) -> Point {
+        let mut all = Point::default();
+        for (_, point) in &self.points {
+            all.success = all.success.saturating_add(point.success);
+            all.fail = all.fail.saturating_add(point.fail);
+            all.filtered = all.filtered.saturating_add(point.filtered);
+            all.took = all.took.saturating_add(point.took);
+            all.longest = all.longest.max(point.longest);
+        }
+        all
+    }
+
+    /// A small line of one of its numbers; `bad` where more of it is worse.
+    pub(crate) fn line(&self, bad: bool, of: impl Fn(&Point) -> i64) -> Markup {
+        let values: Vec<i64> = self.points.iter().map(|(_, point)| of(point)).collect();
+        let most = values.iter().copied().max().unwrap_or(0);
+        if most == 0 || values.len() < 2 {
+            return html! {};
+        }
+        let last = i64::try_from(values.len()).unwrap_or(i64::MAX).saturating_sub(1);
+        let mut path = String::new();
+        for (at, value) in (0i64..).zip(values) {
+            let x = at.saturating_mul(72).checked_div(last).unwrap_or(0);
+            let y = 26i64.saturating_sub(value.saturating_mul(24).checked_div(most).unwrap_or(0));
+            let _ = write!(path, "{}{x} {y}", if at == 0 { 'M' } else { 'L' });
+        }
+        html! { svg.spark.neg[bad] viewBox="0 0 72 28" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} } }
+    }
+
+    /// Its bars, with what each stands for, and the same as a table.
+    pub(crate) fn bars(&self) -> Markup {
+        let peak = self.points.iter().map(|(_, point)| point.all()).max().unwrap_or(0);
+        let top = ceiling(peak);
+        let sum = self.sum();
+        let count = self.points.len();
+        let said = format!(
+            "The last {}: {} delivered, {} failed, {} filtered; at most {} in one bar",
+            word(self.hours),
+            grouped(sum.success),
+            grouped(sum.fail),
+            grouped(sum.filtered),
+            grouped(peak)
+        );
+        let first = self.points.first().map_or(0, |(at, _)| *at);
+        let middle = self.points.get(count / 2).map_or(0, |(at, _)| *at);
+        let rows: Vec<Vec<Markup>> = self
+            .points
+            .iter()
+            .filter(|(_, point)| point.all() > 0)
+            .map(|(at, point)| {
+                let numbers =
+                    [point.success, point.fail, point.filtered].map(|number| html! { (grouped(number)) });
+                let times = [point.mean().map(millis), Some(millis(point.longest))]
+                    .map(|time| html! { (time.unwrap_or_default()) });
+                std::iter::once(time(&rfc3339(*at))).chain(numbers).chain(times).collect()
+            })
+            .collect();
+        html! {
+            svg.ch.plot height="204" role="img" aria-label=(said) {
+                @for (nth, y) in [(0i64, 178i64), (1, 93), (2, 8)] {
+                    line.g x1="0" x2="100%" y1=(y) y2=(y) {}
+                    text x="-6" y=(y.saturating_add(4)) text-anchor="end" { (short(top.saturating_mul(nth).div_euclid(2))) }
+                }
+                svg y="8" width="100%" height="170" viewBox={ "0 0 " (count) " 100" } preserveAspectRatio="none" {
+                    (self.layers(top))
+                    @for (nth, (at, point)) in self.points.iter().enumerate() {
+                        rect.hit x=(nth) width="1" height="100" { title { (rfc3339(*at).get(..16).unwrap_or_default().replace('T', " ")) " UTC\nDelivered " (grouped(point.success)) "\nFailed " (grouped(point.fail)) "\nFiltered " (grouped(point.filtered)) } }
+                    }
+                }
+                @for (x, anchor, at) in [("0%", "start", first), ("50%", "middle", middle)] {
+                    text x=(x) y="198" text-anchor=(anchor) data-clock=(rfc3339(at)) { (self.label(at)) }
+                }
+                text x="100%" y="198" text-anchor="end" { "now" }
+            }
+            details.astable { summary { "As a table" }
+                (table(&["From", "#Delivered", "#Failed", "#Filtered", "#Mean", "#Longest"], &rows))
+            }
+        }
+    }
+
+    fn label(&self, at: i64) -> String {
+        let text = rfc3339(at);
+        let part = if self.hours <= 24 { text.get(11..16) } else { text.get(5..10) };
+        part.unwrap_or_default().to_owned()
+    }
+
+    /// Delivered at the bottom, then filtered, failed on top; the last bar is not over yet, so it is paler.
+    fn layers(&self, top: i64) -> Markup {
+        let mut out = String::new();
+        let last = self.points.len().saturating_sub(1);
+        let tenths = |value: i64| value.saturating_mul(1_000).checked_div(top).unwrap_or(0);
+        for (class, below, own) in [
+            ("f-ok", (|_| 0) as fn(&Point) -> i64, (|p| p.success) as fn(&Point) -> i64),
+            ("f-alt", |p| p.success, |p| p.filtered),
+            ("f-bad", |p| p.success.saturating_add(p.filtered), |p| p.fail),
+        ] {
+            for running in [false, true] {
+                let mut path = String::new();
+                for (nth, (_, point)) in self.points.iter().enumerate() {
+                    if own(point) == 0 || (nth == last) != running {
+                        continue;
+                    }
+                    // What there is, is seen, however little it is.
+                    let height = tenths(own(point)).max(8);
+                    let y = 1_000i64.saturating_sub(tenths(below(point))).saturating_sub(height).max(0);
+                    let (y, height) = (Tenths(y), Tenths(height));
+                    let _ = write!(path, "M{nth}.12 {y}h.76v{height}h-.76z");
+                }
+                if !path.is_empty() {
+                    let part = if running { " part" } else { "" };
+                    let _ = write!(out, "<path class=\"{class}{part}\" d=\"{path}\"/>");
+                }
+            }
+        }
+        PreEscaped(out)
+    }
+}
+
+/// A number of tenths, as SVG writes it.
+struct Tenths(i64);
+
+impl std::fmt::Display for Tenths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0.div_euclid(10), self.0.rem_euclid(10))
+    }
+}
+
+/// The legend of the bars.
+pub(crate) fn legend(sum: &Point) -> Markup {
+    html! {
+        div.legend {
+            span { i.sw.ok {} "Delivered " b { (grouped(sum.success)) } }
+            @if sum.filtered > 0 { span { i.sw.alt {} "Filtered " b { (grouped(sum.filtered)) } } }
+            span { i.sw.bad {} "Failed attempts " b { (grouped(sum.fail)) } }
+        }
+    }
+}
+
+/// A round number that is not less.
+fn ceiling(number: i64) -> i64 {
+    let mut step = 1i64;
+    loop {
+        for factor in [2, 4, 10] {
+            let top = step.saturating_mul(factor);
+            if top >= number {
+                return top;
+            }
+        }
+        step = step.saturating_mul(10);
+    }
+}
+
+/// A number on an axis.
+fn short(number: i64) -> String {
+    match number {
+        ..10_000 => grouped(number),
+        ..10_000_000 => format!("{}k", number.div_euclid(1_000)),
+        _ => format!("{}M", number.div_euclid(1_000_000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn hours_of_several_applications_are_one_series_and_hours_without_attempts_are_there() {
+        let overview = |success: i64, mean: i64| {
+            let hour = json!({ "at": "2026-11-22T03:00:00Z", "success": success, "fail": 1, "canceled": 2, "meanMs": mean, "longestMs": mean });
+            json!({ "until": "2026-11-22T05:30:00Z", "hours": [hour], "endpoints": [] })
+        };
+        let (one, two) = (overview(1, 100), overview(3, 20));
+        let series = Series::of(24, &[&one, &two]);
+        assert_eq!(series.points.len(), 25);
+        let sum = series.sum();
+        assert_eq!(
+            (sum.success, sum.fail, sum.filtered, sum.mean()),
+            (4, 2, 4, Some(46)),
+            "the mean is of all six"
+        );
+        let page = series.bars().into_string();
+        for shown in ["f-ok", "f-bad", "f-alt", "4 delivered, 2 failed, 4 filtered", "As a table"] {
+            assert!(page.contains(shown), "{shown}: {page}");
+        }
+        assert!(!page.contains("style="), "{page}");
+        assert!(series.line(false, |point| point.success).into_string().contains("<path"));
+        assert_eq!(Series::of(24, &[]).sum(), Point::default());
+    }
+
+    #[test]
+    fn a_period_is_one_of_those_that_are_offered() {
+        assert_eq!(
+            [period(Some("168")), period(Some("5")), period(Some("x")), period(None)],
+            [168, 24, 24, 24]
+        );
+    }
+
+    #[test]
+    fn an_axis_ends_at_a_round_number() {
+        assert_eq!([0, 1, 3, 5, 17, 41, 34_960].map(ceiling), [2, 2, 4, 10, 20, 100, 40_000]);
+        assert_eq!([short(500), short(40_000), short(12_000_000)], ["500", "40k", "12M"]);
+    }
+}

@@ -1,0 +1,296 @@
+//! The list of messages: how each stands first, filters that are in the URL, and what can be done with several at once.
+
+use super::app::{sections, status_word};
+use super::form::{Form, Kind, field, result};
+use super::parts::{dialog, empty, head, id, next_time, note, opener, pager, pill, status, time};
+use crate::data::{int, link, next, query, rows, text, texts};
+use crate::session::Session;
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// What the page of messages shows.
+pub(crate) struct MessagesView<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) app: &'a str,
+    pub(crate) page: &'a Value,
+    /// The filters by name, as the URL has them.
+    pub(crate) filters: &'a [(&'static str, Option<String>)],
+    /// Whether this is the newest page, which changes by itself.
+    pub(crate) newest: bool,
+    pub(crate) endpoints: &'a Value,
+    /// How many endpoints are asked for a status where none is named.
+    pub(crate) asked: usize,
+    /// Where this page begins, if that is not at the newest.
+    pub(crate) iterator: Option<&'a str>,
+    /// Why there is no list.
+    pub(crate) fault: Option<&'a str>,
+}
+
+/// How a delivery may stand, as the URL says it; a word for each is [`status_word`]'s.
+const STATUSES: [&str; 7] = ["", "failing", "3", "2", "1", "0", "4"];
+/// The periods that are offered.
+const PERIODS: [(&str, &str); 4] =
+    [("", "Any time"), ("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days")];
+
+impl MessagesView<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.filters.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref())
+    }
+
+    /// This page with one filter changed.
+    fn with(&self, name: &str, value: Option<&str>) -> String {
+        let mut pairs: Vec<(&str, Option<&str>)> = self
+            .filters
+            .iter()
+            .map(|(known, old)| (*known, old.as_deref()))
+            .filter(|(known, _)| *known != name)
+            .collect();
+        pairs.push((name, value));
+        let (here, query) = (link(&["app", self.app, "messages"]), query(&pairs));
+        if query.is_empty() { here } else { format!("{here}?{query}") }
+    }
+
+    /// The rows of this page as a file.
+    fn export(&self, format: &str) -> String {
+        let mut pairs: Vec<(&str, Option<&str>)> =
+            self.filters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
+        pairs.extend([("iterator", self.iterator), ("export", Some(format))]);
+        format!("{}?{}", link(&["app", self.app, "messages"]), query(&pairs))
+    }
+
+    fn endpoint(&self, id: &str) -> String {
+        let known = rows(self.endpoints).iter().find(|endpoint| text(endpoint, "id") == id);
+        known.map_or_else(|| id.to_owned(), |endpoint| super::state::name_of(endpoint).to_owned())
+    }
+}
+
+/// An application's messages, newest first.
+pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
+    let here = link(&["app", view.app, "messages"]);
+    let again = view.with("", None);
+    let all = view.value("status").is_none() && view.value("endpoint").is_none();
+    let of_some = view.value("status").is_some()
+        && view.value("endpoint").is_none()
+        && rows(view.endpoints).len() > view.asked;
+    html! {
+        (head("Messages", html! {}, &[], html! {
+            details.menu { summary.btn.i-download { "Export" } div { @for (format, word) in [("csv", "This page as CSV"), ("ndjson", "This page as NDJSON")] {
+                a.btn href=(view.export(format)) download { (word) }
+            } } }
+            (opener("filter", "i-filter", "Filter"))
+        }))
+        (sections(view.app, "Messages"))
+        div.stack.s2 {
+            form.filters method="get" action=(here) role="search" {
+                input.in type="search" name="q" placeholder="Open by message id or event id" aria-label="Id or event id" maxlength="256";
+                button.btn type="submit" { "Open" }
+            }
+            (chips(view))
+        }
+        @if let Some(fault) = view.fault { (note("bad", "bad", html! { p role="alert" { (fault) } }, opener("filter", "sm", "Change the filter"))) }
+        (result())
+        section.card {
+            nav.tabs.padx aria-label="Status" {
+                @for value in STATUSES {
+                    a href=(view.with("status", Some(value).filter(|value| !value.is_empty()))) aria-current=[(view.value("status").unwrap_or_default() == value).then_some("page")] {
+                        (if value.is_empty() { "All" } else { status_word(value) })
+                    }
+                }
+            }
+            div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 3s")]
+                hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
+                @if of_some { p.says { "These are of the newest " (view.asked) " endpoints. Choose an endpoint to see another's." } }
+                @if rows(view.page).is_empty() { (nothing(view)) }
+                @else {
+                    (super::form::show(&Form { id: "ticked", to: format!("{here}/count"), proof: view.session.proof(), word: "Resend selected", fields: Vec::new(), more: html! {
+                        table.t.cards.ruled {
+                            thead { tr {
+                                th scope="col" { label { span.sr { "Select all on this page" } input type="checkbox" data-group=""; } }
+                                th scope="col" { "Status" } th scope="col" { "Event" }
+                                @if all { th.num scope="col" { "Delivered to" } } @else { th.hide-m scope="col" { "Endpoint" } }
+                                th scope="col" { "Why" } th.hide-m scope="col" { "Id" } th.num scope="col" { "Accepted" }
+                            } }
+                            tbody { @for message in rows(view.page) { (row(view, message, all)) } }
+                        }
+                    } }))
+                }
+                (pager("", (!view.newest && view.fault.is_none()).then_some(again.as_str()), next(view.page).map(|next| {
+                    let mut pairs: Vec<_> = view.filters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
+                    pairs.push(("iterator", Some(next)));
+                    format!("{here}?{}", query(&pairs))
+                })))
+            }
+        }
+        (dialog("filter", "Filter messages", filter(view, &here)))
+    }
+}
+
+/// The filters that are set, each with a way to take it back.
+fn chips(view: &MessagesView<'_>) -> Markup {
+    let set: Vec<(&str, String, &str)> = view
+        .filters
+        .iter()
+        .filter_map(|(name, value)| {
+            let value = value.as_deref()?;
+            Some(match *name {
+                "status" => ("Status", status_word(value).to_owned(), *name),
+                "endpoint" => ("Endpoint", view.endpoint(value), *name),
+                "event_types" => ("Event type", value.to_owned(), *name),
+                "channel" => ("Channel", value.to_owned(), *name),
+                "tag" => ("Tag", value.to_owned(), *name),
+                "after" => ("After", value.to_owned(), *name),
+                "before" => ("Before", value.to_owned(), *name),
+                _ => return None,
+            })
+        })
+        .collect();
+    html! {
+        div.chips {
+            @for (value, word) in PERIODS {
+                @let chosen = view.value("period").unwrap_or_default() == value;
+                a.chip.on[chosen] href=(view.with("period", Some(value).filter(|value| !value.is_empty()))) aria-current=[chosen.then_some("true")] { (word) }
+            }
+            @for (word, value, name) in &set {
+                a.chip.on.i-x href=(view.with(name, None)) title="Remove this filter" { (word) " " b.clip { (value) } }
+            }
+            @if !set.is_empty() { a.small href=(link(&["app", view.app, "messages"])) { "Clear" } }
+        }
+    }
+}
+
+fn nothing(view: &MessagesView<'_>) -> Markup {
+    let set = view.filters.iter().filter(|(_, value)| value.is_some()).count();
+    html! {
+        @if view.fault.is_some() {}
+        @else if set == 0 { (empty("send", "No message yet", html! { "New messages show up here by themselves." }, html! {})) }
+        @else { (empty("search", "No message fits these filters", html! { "New ones show up by themselves." @if next(view.page).is_some() { " Not all were looked at: older ones may fit." } },
+            html! { a.btn href=(link(&["app", view.app, "messages"])) { "Clear the filters" } })) }
+    }
+}
+
+/// The form behind the button Filter. Without a script it stands below the list.
+fn filter(view: &MessagesView<'_>, here: &str) -> Markup {
+    let value = |name: &str| view.value(name).unwrap_or_default().to_owned();
+    // The browser's own field knows no zone.
+    let moment = |name: &str| value(name).get(..16).map(str::to_owned).unwrap_or_else(|| value(name));
+    let mut endpoints = vec![(String::new(), "Any endpoint".to_owned())];
+    endpoints.extend(
+        rows(view.endpoints)
+            .iter()
+            .map(|endpoint| (text(endpoint, "id").to_owned(), text(endpoint, "url").to_owned())),
+    );
+    let endpoints: Vec<(&str, &str)> =
+        endpoints.iter().map(|(id, url)| (id.as_str(), url.as_str())).collect();
+    let statuses = STATUSES.map(|status| (status, status_word(status)));
+    let fields = [
+        field("event_types", "Event types", Kind::Text)
+            .value(value("event_types"))
+            .example("order.paid, order.lost"),
+        field("status", "Status", Kind::Choice(&statuses)).value(value("status")),
+        field("endpoint", "Endpoint", Kind::Choice(&endpoints)).value(value("endpoint")),
+        field("channel", "Channel", Kind::Text).value(value("channel")),
+        field("tag", "Tag", Kind::Text).value(value("tag")),
+        field("after", "After", Kind::Moment).value(moment("after")).hint("In UTC."),
+        field("before", "Before", Kind::Moment).value(moment("before")).hint("In UTC."),
+    ];
+    html! {
+        form.form method="get" action=(here) id="filter-form" {
+            @for field in &fields { (field.clone().show("filter-form")) }
+            div.row.end { a.btn href=(here) { "Clear" } button.btn.pri type="submit" { "Show" } }
+        }
+    }
+}
+
+/// How a message stands, from what its deliveries are together; how many have it, of how many; and what is to be known.
+fn standing(message: &Value) -> (Markup, String, Markup) {
+    let Some(of) = message.get("deliveries").filter(|of| of.is_object()) else {
+        return (
+            status(message),
+            String::new(),
+            why(text(message, "statusText"), text(message, "nextAttempt")),
+        );
+    };
+    let number = |name: &str| int(of, name);
+    let (done, failed, retried, waits, filtered) =
+        (number("success"), number("fail"), number("sending"), number("pending"), number("canceled"));
+    let all = [done, failed, retried, waits].iter().fold(0i64, |sum, n| sum.saturating_add(*n));
+    let shown = match (failed, retried, waits, done, filtered) {
+        (1.., ..) => pill("bad", "bad", "Failed"),
+        (_, 1.., ..) => pill("warn", "retry", "Retrying"),
+        (_, _, 1.., ..) => pill("", "clock", "Waiting"),
+        (.., 1.., _) => pill("ok", "ok", "Delivered"),
+        (.., 1..) => pill("alt", "filter", "Filtered"),
+        _ => pill("", "off", "Not sent"),
+    };
+    let more = if of.get("complete").and_then(Value::as_bool) == Some(false) { "+" } else { "" };
+    let told = html! {
+        @if retried > 0 { (why("sending", text(of, "nextAttempt"))) }
+        @else if failed > 0 { "no more tries" }
+        @else if all == 0 && filtered == 0 { "no endpoint wanted it" }
+        @else if filtered > 0 && all > 0 { (filtered) " filtered" }
+    };
+    (shown, if all == 0 { String::new() } else { format!("{done} of {all}{more}") }, told)
+}
+
+fn why(status: &str, next: &str) -> Markup {
+    html! {
+        @match (status, next) {
+            ("sending", "") => "trying now, or held back",
+            ("sending", next) => { "next try " (next_time(next)) }
+            ("fail", _) => "no more tries",
+            _ => {}
+        }
+    }
+}
+
+fn row(view: &MessagesView<'_>, message: &Value, all: bool) -> Markup {
+    let (msg, endpoint) = (text(message, "id"), text(message, "endpoint"));
+    let (shown, done, told) = standing(message);
+    let event_type = text(message, "eventType");
+    html! {
+        tr {
+            td { input type="checkbox" name="one" value={ (msg) "/" (endpoint) } data-of="" aria-label={ "Select " (msg) }; }
+            td { (shown) }
+            td.main-cell {
+                a.r.clip href=(link(&["app", view.app, "message", msg])) { (event_type) }
+                @if !text(message, "eventId").is_empty() || !texts(message, "tags").is_empty() {
+                    span.sub.clip { (text(message, "eventId")) @for tag in texts(message, "tags") { " " span.tag { (tag) } } }
+                }
+            }
+            @if all { td.num data-l="Delivered to" { (done) } } @else { td.cap.hide-m { span.clip.blk.muted { @if !endpoint.is_empty() { (view.endpoint(endpoint)) } } } }
+            td.cap2 { span.muted { (told) } }
+            td.hide-m { (id(msg)) }
+            td.num.at { (time(text(message, "timestamp"))) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_message_stands_as_its_worst_delivery_does() {
+        let of = |deliveries: Value| {
+            let (shown, done, told) = standing(&json!({ "deliveries": deliveries }));
+            (shown.into_string(), done, told.into_string())
+        };
+        let (shown, done, told) =
+            of(json!({ "success": 3, "sending": 1, "nextAttempt": "2026-01-01T00:00:00Z" }));
+        assert!(
+            shown.contains("Retrying") && done == "3 of 4" && told.contains("next try"),
+            "{shown} {done} {told}"
+        );
+        let (shown, done, told) = of(json!({ "success": 1, "fail": 1, "complete": false }));
+        assert!(
+            shown.contains("Failed") && done == "1 of 2+" && told.contains("no more tries"),
+            "{shown} {done} {told}"
+        );
+        assert!(of(json!({})).0.contains("Not sent"));
+        assert!(of(json!({ "canceled": 1 })).0.contains("Filtered"));
+        assert!(of(json!({ "success": 1, "canceled": 1 })).0.contains("Delivered"));
+        let (shown, ..) = standing(&json!({ "statusText": "sending" }));
+        assert!(shown.into_string().contains("Retrying"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Background tasks.
+
+use super::form::button;
+use super::parts::{card, count, empty, head, id, pager, pill, time};
+use crate::data::{flag, int, items, link, next, query, rows, text};
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// Background tasks, newest first.
+pub(crate) fn tasks(page: &Value) -> Markup {
+    html! {
+        (head("Tasks", html! {}, &[html! { "What goes on in the background: resending, recovering, deleting content." }], html! {}))
+        (card("Background tasks", html! {}, html! {
+            @if rows(page).is_empty() { (empty("tasks", "Nothing has been resent or recovered yet", html! { "Resend messages on an endpoint's page." }, html! {})) }
+            div.tasks { @for entry in rows(page) { (task(entry)) } }
+            (pager("Newest first", None, next(page).map(|next| format!("{}?{}", link(&["tasks"]), query(&[("iterator", Some(next))])))))
+        }))
+    }
+}
+
+fn what(task: &str) -> &str {
+    match task {
+        "endpoint.recover" => "Resend what failed",
+        "endpoint.replay" => "Send what was missed",
+        "endpoint.bulk-replay" => "Resend a period",
+        "application.purge_content" => "Delete content",
+        "application.stats" => "Count attempts",
+        "event-type.aggregate" => "Gather event types",
+        other => other,
+    }
+}
+
+/// One background task; asks for itself again while it runs.
+pub(crate) fn task(task: &Value) -> Markup {
+    let task_id = text(task, "id");
+    let word = text(task, "status");
+    let running = word == "running";
+    let data = task.get("data").cloned().unwrap_or_default();
+    // Where it was stopped, the API says that it failed.
+    let (class, icon, word) = match word {
+        _ if flag(&data, "canceled") => ("", "off", "Canceled"),
+        "running" => ("warn", "retry", "Running"),
+        "finished" => ("ok", "ok", "Finished"),
+        _ => ("bad", "bad", "Failed"),
+    };
+    let here = link(&["task", task_id]);
+    let element = format!("task-{task_id}");
+    let (app, endpoint) = (text(&data, "appId"), text(&data, "endpointId"));
+    let progress = data.get("progress");
+    html! {
+        div.task id=(element) role="status" hx-get=[running.then_some(&here)] hx-trigger=[running.then_some("every 1s")] hx-swap="outerHTML" {
+            span.st { (pill(class, icon, word)) }
+            div.grow {
+                b { (what(text(task, "task"))) } " " code.tiny.faint { (text(task, "task")) }
+                div.small.muted {
+                    @if data.get("messages").is_some() { (count(int(&data, "messages"), "message", "messages")) " looked at" }
+                    @if data.get("messagesSent").is_some() { ", " (count(int(&data, "messagesSent"), "message", "messages")) " resent" }
+                    @if !app.is_empty() && !endpoint.is_empty() { ", to " a href=(link(&["app", app, "endpoint", endpoint])) { "this endpoint" } }
+                    @if !text(&data, "since").is_empty() { ", accepted since " (time(text(&data, "since"))) }
+                }
+                @for fault in items(task, "errors") { p.fault { (fault) } }
+            }
+            @if running || progress.is_some() { progress max="100" value=[progress] aria-label="Progress" {} }
+            (id(task_id))
+            @if running { (button(&link(&["task", task_id, "cancel"]), "sm", "Cancel", Some(&format!("#{element}")), &[])) }
+        }
+    }
+}
