@@ -321,6 +321,7 @@ fn start() -> Running {
     let vars = [
         ("JWT_SECRET", token::SECRET),
         ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+        ("ALLOW_IP_ADDRESSES", "true"),
         // The first waits of the default schedule are 5 s and 5 min; that they are shorter here changes no count.
         ("RETRY_SCHEDULE", "3,6"),
     ];
