@@ -103,7 +103,7 @@ impl Made {
             [.., "endpoint", _, "headers"] => json!({ "headers": { "x-team": "blue" }, "sensitive": ["authorization"] }),
             [.., "endpoint", _, "plugins"] => json!({ "plugins": [{ "name": "redact", "runningVersion": "b0f2dc16b0f2dc16", "onError": "hold", "config": { "emails": true } }, { "name": "filter", "runningVersion": "c0f2dc16b0f2dc16", "version": "c0", "onError": "drop" }] }),
             ["app", _, "msg", _, "attempt", _] => self.attempt(0),
-            [.., "attempt", "endpoint", _] | [.., "attempt", "msg", _] => Self::list((0..8).map(|n| self.attempt(n)).collect()),
+            [.., "attempt", "endpoint" | "msg", _] => Self::list((0..8).map(|n| self.attempt(n)).collect()),
             [.., "endpoint", _] => self.endpoint(0),
             [.., "msg"] => Self::list((0..20).map(|n| self.message(n)).collect()),
             ["event-type"] => Self::list(["order.created", "order.refunded", "invoice.paid", "ping"].iter().map(|name| json!({ "name": name, "description": "Something happened to it.", "schemas": { "1": { "type": "object", "examples": [{ "id": "ord_1", "total": 12.5 }] } }, "createdAt": self.at(9), "updatedAt": self.at(9) })).collect()),

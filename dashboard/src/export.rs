@@ -19,9 +19,7 @@ const COLUMNS: [(&str, &str); 8] = [
 /// These messages as a file of this format; none where there is no such format.
 pub(crate) fn messages(rows: &[Value], format: &str) -> Option<Page> {
     let (kind, name, body) = match format {
-        "ndjson" => {
-            ("application/x-ndjson", "messages.ndjson", rows.iter().map(|row| format!("{row}\n")).collect())
-        }
+        "ndjson" => ("application/x-ndjson", "messages.ndjson", ndjson(rows)),
         "csv" => ("text/csv; charset=utf-8", "messages.csv", csv(rows)),
         _ => return None,
     };
@@ -32,6 +30,14 @@ pub(crate) fn messages(rows: &[Value], format: &str) -> Option<Page> {
         }
     }
     Some(page.with("content-disposition", format!("attachment; filename=\"{name}\"")))
+}
+
+fn ndjson(rows: &[Value]) -> String {
+    rows.iter().fold(String::new(), |mut out, row| {
+        out.push_str(&row.to_string());
+        out.push('\n');
+        out
+    })
 }
 
 fn csv(rows: &[Value]) -> String {

@@ -72,6 +72,12 @@ fn a_source_is_made_from_a_preset_and_shows_what_came_and_what_was_rejected() {
         browser.act("/dashboard/sources", "/dashboard/new-source", &[("name", "x"), ("type", "githob")]);
     assert!(wrong.status == 422 && wrong.text.contains("github"), "what it could be: {}", wrong.text);
 
+    let without = [("name", "No secret"), ("type", "github"), ("unverified", "reject")];
+    let without = browser.submit("/dashboard/sources", "/dashboard/new-source", &without);
+    assert_eq!(without.status, 303, "{}", without.text);
+    let warned = browser.see(without.header("location").unwrap_or_default());
+    assert!(warned.contains("There is no secret") && warned.contains("Set the secret"), "{warned}");
+
     let (id, page) = source(&browser);
     let empty = browser.see(&page);
     assert!(empty.contains("No event yet") && !empty.contains(SECRET), "{empty}");

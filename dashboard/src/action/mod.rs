@@ -73,7 +73,8 @@ fn show<'a>(
 }
 
 /// Deletes what has a name, once that was typed: its name, uid or id.
-fn confirmed<'a>(request: &'a Request, at: String, to: String) -> Planned<'a> {
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+fn confirmed(request: &Request, at: String, to: String) -> Planned<'_> {
     let own = at.clone();
     let delete = move |there: &Value| {
         let typed = request.field("confirm").unwrap_or_default();

@@ -258,7 +258,7 @@ fn ceiling(number: i64) -> i64 {
 fn short(number: i64) -> String {
     match number {
         ..10_000 => grouped(number),
-        ..10_000_000 => format!("{}k", number.div_euclid(1_000)),
+        10_000..10_000_000 => format!("{}k", number.div_euclid(1_000)),
         _ => format!("{}M", number.div_euclid(1_000_000)),
     }
 }

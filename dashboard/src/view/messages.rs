@@ -172,7 +172,7 @@ fn nothing(view: &MessagesView<'_>) -> Markup {
 fn filter(view: &MessagesView<'_>, here: &str) -> Markup {
     let value = |name: &str| view.value(name).unwrap_or_default().to_owned();
     // The browser's own field knows no zone.
-    let moment = |name: &str| value(name).get(..16).map(str::to_owned).unwrap_or_else(|| value(name));
+    let moment = |name: &str| value(name).get(..16).map_or_else(|| value(name), str::to_owned);
     let mut endpoints = vec![(String::new(), "Any endpoint".to_owned())];
     endpoints.extend(
         rows(view.endpoints)

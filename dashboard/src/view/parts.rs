@@ -97,7 +97,7 @@ pub(crate) fn millis(ms: i64) -> String {
 pub(crate) fn bytes(size: i64) -> String {
     match size {
         ..10_000 => count(size, "byte", "bytes"),
-        ..1_048_576 => format!("{} KiB", size.div_euclid(1_024)),
+        10_000..1_048_576 => format!("{} KiB", size.div_euclid(1_024)),
         _ => format!("{}.{} MiB", size.div_euclid(1_048_576), size.rem_euclid(1_048_576).div_euclid(104_858)),
     }
 }

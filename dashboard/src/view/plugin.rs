@@ -162,10 +162,8 @@ pub(crate) fn tested(report: &Value) -> Markup {
     };
     let diff = report.get("diff").cloned().unwrap_or_default();
     let fault = report.get("error").filter(|error| !error.is_null());
-    let log = items(report, "logs")
-        .iter()
-        .map(|line| format!("{}: {}\n", text(line, "level"), text(line, "message")))
-        .collect::<String>();
+    let said = |line: &Value| format!("{}: {}", text(line, "level"), text(line, "message"));
+    let log = items(report, "logs").iter().map(said).collect::<Vec<_>>().join("\n");
     html! {
         div.task.card.flat role="status" {
             header { div.grow { (pill(class, icon, verdict)) " " (text(report, "reason")) @if let Some(fault) = fault { " " (text(fault, "message")) " " code { (text(fault, "code")) } } } }

@@ -218,8 +218,8 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
         (result())
         @if own {
             section.card { div.urlrow { div.grow { p.tiny.muted { "Give the provider this URL. Whoever knows it can send, so it is a secret, too." } (shown(text(source, "ingestUrl"))) } } }
-            @if int(source, "secrets") == 0 && !matches!(text(source, "type"), "generic-webhook") && source.get("secrets").is_some() {
-                (note("warn", "key", html! { p { b { "No secret is set. " } "Until there is one, requests that need a signature are rejected." } }, opener("edit-source", "sm", "Set the secret")))
+            @for warning in texts(source, "warnings") {
+                (note("warn", "key", html! { p { b { (warning) } } }, opener("edit-source", "sm", "Set the secret")))
             }
         }
         (sections(source_id, "Source"))
