@@ -53,6 +53,10 @@ export interface PresetSummary {
   scheme: "signature" | "jwt" | "token" | "basic" | "none";
   bindsBody: boolean;
   bindsUrl: boolean;
+  /** What stops a recorded request that is sent again: its age, its id (remember ids yourself), or nothing. */
+  replayGuard: "age" | "id" | "nothing";
+  /** What identifies an event: places in the request. */
+  eventId: string[] | null;
   /** How the secret is written. */
   secret: string | null;
   eventTypes: number;
