@@ -249,6 +249,7 @@ pub mod memory {
     use rusqlite::{Connection, StatementStatus, ToSql};
     use std::cell::{Cell as Counter, RefCell};
     use std::collections::BTreeSet;
+    use std::fmt::Write as _;
     use std::rc::Rc;
 
     /// A database in memory. Clones share it, so that a test can drop an object and open another on what it
@@ -301,7 +302,7 @@ pub mod memory {
                         ValueRef::Real(v) => v.to_string(),
                         ValueRef::Text(v) | ValueRef::Blob(v) => String::from_utf8_lossy(v).into_owned(),
                     });
-                    text.push_str(&format!("{name}: {}\n", cells.collect::<Vec<_>>().join(" | ")));
+                    let _ = writeln!(text, "{name}: {}", cells.collect::<Vec<_>>().join(" | "));
                 }
             }
             text

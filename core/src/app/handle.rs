@@ -35,6 +35,7 @@ const STATS_MS: i64 = 28 * 86_400_000;
 
 /// What a call comes to.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one at a time, and matched at once: a box would only cost an allocation
 pub enum Outcome {
     /// An answer.
     Reply(Reply),
