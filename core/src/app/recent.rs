@@ -37,10 +37,10 @@ impl Recent {
         self.by_nonce.insert(nonce, (id.to_owned(), now));
     }
 
-    /// The answer for a request that was answered before.
+    /// The answer for a request that was answered before: the same as then. It is no repeat of the sender's.
     pub(super) fn answered(&self, nonce: Option<u64>) -> Option<Accepted> {
         let (id, at) = self.by_nonce.get(&nonce?)?;
-        Some(Accepted::Stored { id: id.clone(), at: *at, replayed: true })
+        Some(Accepted::Stored { id: id.clone(), at: *at, replayed: false })
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
         let mut world = World::new(&[]);
         world.add_endpoint(&json!({}));
         let (first, _) = id_of(&world.accept(message(7)));
-        assert_eq!(id_of(&world.accept(message(7))), (first.clone(), true));
+        assert_eq!(id_of(&world.accept(message(7))), (first.clone(), false));
         world.now += WINDOW_MS / 2;
         world.crash();
-        assert_eq!(id_of(&world.accept(message(7))), (first.clone(), true));
+        assert_eq!(id_of(&world.accept(message(7))), (first.clone(), false));
         assert!(!id_of(&world.accept(message(8))).1, "another request is another message");
         world.pass(1_000);
         assert_eq!(world.got.len(), 2);
@@ -106,7 +106,7 @@ mod tests {
         let mut world = World::new(&[]);
         let unique = |nonce| NewMessage { event_id: Some("e".into()), ..message(nonce) };
         let (first, _) = id_of(&world.accept(unique(1)));
-        assert_eq!(id_of(&world.accept(unique(1))), (first, true));
+        assert_eq!(id_of(&world.accept(unique(1))), (first, false));
         assert_eq!(world.accept(unique(2)), Accepted::EventIdTaken);
         let keyed = |nonce| NewMessage {
             idempotency_key: Some(vec![1].into()),
@@ -114,7 +114,7 @@ mod tests {
             ..message(nonce)
         };
         let (first, _) = id_of(&world.accept(keyed(3)));
-        assert_eq!(id_of(&world.accept(keyed(3))), (first.clone(), true));
+        assert_eq!(id_of(&world.accept(keyed(3))), (first.clone(), false));
         assert_eq!(id_of(&world.accept(keyed(4))), (first, true));
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let again = ingest(vec![event(1), event(2)]);
         assert_eq!(
             again.iter().map(id_of).collect::<Vec<_>>(),
-            ids.into_iter().map(|id| (id, true)).collect::<Vec<_>>()
+            ids.into_iter().map(|id| (id, false)).collect::<Vec<_>>()
         );
         assert!(matches!(ingest(vec![event(3)])[..], [Accepted::Limited { .. }]));
     }
