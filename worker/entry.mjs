@@ -135,22 +135,44 @@ function headersOf(request) {
   return text;
 }
 
-// More than any body that is accepted: not even read.
-const MAX_BODY = 4 * 1024 * 1024;
 const EMPTY = new Uint8Array(0);
+// A body that does not come: the connection is not held, nor what has come of it.
+const SLOW = Symbol("slow");
+const slow = () =>
+  Response.json(
+    { code: "request_timeout", detail: "The body did not arrive in time. Send the request again." },
+    { status: 408, headers: { connection: "close" } },
+  );
 
-async function bodyOf(request) {
+// At most `limit` bytes; `undefined` where there are more, or none may be read, and SLOW where they do not come in ten
+// seconds (and one more for each 100 KB of the limit).
+async function bodyOf(request, limit) {
   if (request.body === null) return EMPTY;
   const length = request.headers.get("content-length");
-  if (length !== null) return Number(length) > MAX_BODY ? undefined : new Uint8Array(await request.arrayBuffer());
-  // Nobody says how long it will be: read up to the limit, so that no body fills the memory.
+  if (limit === 0 || (length !== null && !(Number(length) <= limit))) return undefined;
+  const reading = { stopped: false };
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(SLOW), 10_000 + limit / 100);
+  });
+  try {
+    return await Promise.race([whole(request.body, limit, reading), late]);
+  } finally {
+    clearTimeout(timer);
+    reading.stopped = true;
+  }
+}
+
+// Read chunk by chunk, whatever its length is said to be: so it can be stopped, and never fills the memory.
+async function whole(stream, limit, reading) {
   const chunks = [];
   let size = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of stream) {
     size += chunk.byteLength;
-    if (size > MAX_BODY) return undefined;
+    if (size > limit || reading.stopped) return undefined;
     chunks.push(chunk);
   }
+  if (chunks.length === 1) return chunks[0];
   const body = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {
@@ -175,9 +197,14 @@ async function serve(request, env) {
   }
   front ??= new gateway.Front(env);
   if (request.url.startsWith("/in/", path)) {
-    return await unlessStopped(front.ingest(headersOf(request), await bodyOf(request)));
+    const incoming = headersOf(request);
+    const body = await bodyOf(request, await unlessStopped(front.admitIngest(incoming)));
+    return body === SLOW ? slow() : await unlessStopped(front.ingest(incoming, body));
   }
-  const begun = front.begin(partsOf(request), await bodyOf(request));
+  const parts = partsOf(request);
+  const body = await bodyOf(request, front.admit(parts));
+  if (body === SLOW) return slow();
+  const begun = front.begin(parts, body);
   if (!Array.isArray(begun)) return await unlessStopped(begun);
   const [called, ticket] = begun;
   let answer;

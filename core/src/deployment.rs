@@ -13,12 +13,19 @@ pub struct Deployment {
     pub vault: Vault,
     /// What the guard on endpoint URLs lets through.
     pub policy: Policy,
+    /// What is wrong with the settings, a sentence each: they count as not given.
+    pub problems: Vec<String>,
 }
 
 impl Deployment {
     /// Makes the settings ready for use.
     pub fn new(settings: Settings) -> Self {
-        Self { vault: Vault::new(settings.master_key), policy: settings.target_policy(), settings }
+        Self {
+            vault: Vault::with_keys(settings.master_keys()),
+            policy: settings.target_policy(),
+            problems: Vec::new(),
+            settings,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Not 422: `{"code": …, "detail": …}`. 422: `{"detail": [{"loc": […], "msg": …, "type": …}]}`.
 
 use crate::sql::{SqlError, is_full};
+use crate::vault::VaultError;
 use serde::Serialize;
 use std::fmt;
 
@@ -18,6 +19,29 @@ pub struct Fault {
     /// A stable word for programs, such as `value_error`.
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+/// The most faults that one answer tells.
+pub const MAX_FAULTS: usize = 20;
+/// The most segments of a fault's place, and characters of each.
+const MAX_LOC: (usize, usize) = (16, 128);
+/// The most characters of a fault's sentence.
+const MAX_MSG: usize = 600;
+
+impl Fault {
+    /// A fault whose texts are cut to what an answer may hold, whatever the caller sent.
+    pub fn new(loc: impl IntoIterator<Item = String>, msg: String, kind: &str) -> Self {
+        let cut = |text: String, most: usize| match text.char_indices().nth(most) {
+            Some((at, _)) => text.get(..at).unwrap_or_default().to_owned() + "…",
+            None => text,
+        };
+        let (segments, length) = MAX_LOC;
+        Self {
+            loc: loc.into_iter().take(segments).map(|segment| cut(segment, length)).collect(),
+            msg: cut(msg, MAX_MSG),
+            kind: kind.to_owned(),
+        }
+    }
 }
 
 /// An error that is answered to the caller of the API.
@@ -96,11 +120,7 @@ impl ApiError {
 
     /// A 422 about one place, with its own type word.
     pub fn invalid_kind(loc: &[&str], msg: impl Into<String>, kind: &str) -> Self {
-        ApiError::Invalid(vec![Fault {
-            loc: loc.iter().map(|&part| part.to_owned()).collect(),
-            msg: msg.into(),
-            kind: kind.to_owned(),
-        }])
+        ApiError::Invalid(vec![Fault::new(loc.iter().map(|&part| part.to_owned()), msg.into(), kind)])
     }
 
     /// Any status but 422.
@@ -148,6 +168,17 @@ impl ApiError {
             }),
         };
         value.to_string()
+    }
+}
+
+impl From<VaultError> for ApiError {
+    /// What the operator can mend is said to whoever asks; the object stays open, and what needs no secret works.
+    fn from(error: VaultError) -> Self {
+        if error.is_about_keys() {
+            Self::status(500, "wrong_setting", error.to_string())
+        } else {
+            Self::Internal(error.to_string())
+        }
     }
 }
 

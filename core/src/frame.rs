@@ -512,6 +512,9 @@ pub struct AppInit {
     /// The application was deleted.
     #[n(4)]
     pub deleted: bool,
+    /// How many requests a second may go to all of its endpoints together; none for no limit.
+    #[n(5)]
+    pub rate: Option<u16>,
 }
 
 /// App → Endpoint: attempts, as the API lists them.

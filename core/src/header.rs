@@ -135,17 +135,33 @@ impl fmt::Display for HeaderFault {
 
 impl std::error::Error for HeaderFault {}
 
-/// Checks one custom header.
-pub fn check(name: &str, value: &str) -> Result<(), HeaderFault> {
+/// Whether it is a header's name, whatever it may be used for.
+pub fn is_name(name: &str) -> bool {
+    check_name(name).is_ok()
+}
+
+fn check_name(name: &str) -> Result<(), HeaderFault> {
     if name.is_empty() {
         return Err(HeaderFault::NameEmpty);
     }
     if name.len() > MAX_NAME {
         return Err(HeaderFault::NameLength(name.len()));
     }
-    if let Some(c) = name.chars().find(|c| !is_token(*c)) {
-        return Err(HeaderFault::NameCharacter(name.to_owned(), c));
+    match name.chars().find(|c| !is_token(*c)) {
+        Some(c) => Err(HeaderFault::NameCharacter(name.to_owned(), c)),
+        None => Ok(()),
     }
+}
+
+/// Checks a header that a scheme sets: its name may be any, and neither can break the line.
+pub fn check_sent(name: &str, value: &str) -> Result<(), HeaderFault> {
+    check_name(name)?;
+    check_line(name, value)
+}
+
+/// Checks one custom header.
+pub fn check(name: &str, value: &str) -> Result<(), HeaderFault> {
+    check_name(name)?;
     let lower = name.to_ascii_lowercase();
     if FORBIDDEN.contains(&lower.as_str()) {
         return Err(HeaderFault::Forbidden(name.to_owned()));
@@ -161,10 +177,15 @@ pub fn check_brought(name: &str, value: &str) -> Result<(), HeaderFault> {
     if name.eq_ignore_ascii_case("content-type") { check_value(name, value) } else { check(name, value) }
 }
 
-fn check_value(name: &str, value: &str) -> Result<(), HeaderFault> {
+/// Checks a header's value.
+pub fn check_value(name: &str, value: &str) -> Result<(), HeaderFault> {
     if value.len() > MAX_VALUE {
         return Err(HeaderFault::ValueLength(name.to_owned(), value.len()));
     }
+    check_line(name, value)
+}
+
+fn check_line(name: &str, value: &str) -> Result<(), HeaderFault> {
     if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
         return Err(HeaderFault::ValueControl(name.to_owned()));
     }
@@ -189,6 +210,59 @@ pub fn check_all(headers: &BTreeMap<String, String>) -> Result<(), HeaderFault> 
     Ok(())
 }
 
+/// What the names of headers that let somebody in contain.
+const WORDS: [&str; 19] = [
+    "accesskey",
+    "access-key",
+    "api-key",
+    "api_key",
+    "apikey",
+    "bearer",
+    "cookie",
+    "credential",
+    "functions-key",
+    "jwt",
+    "passwd",
+    "password",
+    "private-key",
+    "privatekey",
+    "secret",
+    "session",
+    "signing-key",
+    "subscription-key",
+    "token",
+];
+
+/// Headers that are known to let nobody in, whatever is in them.
+const HARMLESS: [&str; 21] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-length",
+    "content-type",
+    "date",
+    "from",
+    "idempotency-key",
+    "origin",
+    "prefer",
+    "priority",
+    "referer",
+    "retry-after",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "weir-hops",
+    "x-correlation-id",
+    "x-request-id",
+    "x-source",
+    "x-trace-id",
+];
+
+/// Whether a header's value may be shown to whoever may only look. Of any other it is not known what it opens.
+pub fn is_harmless(name: &str) -> bool {
+    HARMLESS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Whether the API hides a header's value once it is set: those that let somebody in, by their name.
 pub fn is_sensitive(name: &str) -> bool {
     // By bytes: this is asked for each header of each attempt.
@@ -197,7 +271,9 @@ pub fn is_sensitive(name: &str) -> bool {
     let holds = |word: &str| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
     ["authorization", "cookie", "www-authenticate"].into_iter().any(is)
         || name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"proxy-"))
-        || ["api-key", "apikey", "password", "secret", "token"].into_iter().any(holds)
+        || WORDS.into_iter().any(holds)
+        || (holds("auth") && !holds("author") || holds("authoriz"))
+        || ["x-key", "x-pass", "x-pwd", "x-sid"].into_iter().any(is)
 }
 
 /// The characters of a token in RFC 9110, of which a header's name is made.
@@ -321,12 +397,34 @@ mod tests {
             "CF-Access-Client-Secret",
             "X-ApiKey",
             "x-hook-password",
+            "X-Auth",
+            "X-Access-Key",
+            "X-Functions-Key",
+            "Ocp-Apim-Subscription-Key",
+            "X-Signing-Key",
+            "X-Credential",
+            "X-Session",
+            "X-Pass",
+            "X-Passwd",
+            "X-PrivateKey",
+            "X-Bearer",
         ] {
             assert!(is_sensitive(name), "{name}");
         }
         for name in ["x-custom", "accept", "cf-access-client-id", "x-key-id", "x-author"] {
             assert!(!is_sensitive(name), "{name}");
         }
+    }
+
+    #[test]
+    fn who_only_looks_sees_what_is_known_to_be_harmless() {
+        for name in ["Content-Type", "x-request-id"] {
+            assert!(is_harmless(name) && !is_sensitive(name), "{name}");
+        }
+        for name in ["x-custom", "x-a", "authorization", "x-shop-hash"] {
+            assert!(!is_harmless(name), "{name}");
+        }
+        assert!(HARMLESS.iter().all(|name| !is_sensitive(name)));
     }
 
     #[test]

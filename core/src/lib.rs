@@ -29,6 +29,9 @@ pub mod filter;
 pub mod frame;
 pub mod header;
 pub mod id;
+pub mod idempotency;
+#[cfg(test)]
+mod limits;
 pub mod operational;
 pub mod pace;
 pub mod platform;

@@ -3,6 +3,7 @@
 //! What is stored is the preset's name and what the endpoint's owner added; the preset itself is looked up when it is
 //! needed, so that a release that knows a provider better sends better.
 
+use crate::api::model::shown;
 use crate::header;
 use crate::preset::{self, Preset};
 use crate::rng::Entropy;
@@ -18,6 +19,12 @@ const HEADER: &str = "header";
 const MAX_PARAM: usize = 1024;
 /// Names that differ in more letters are not near.
 const NEAR: usize = 2;
+/// A longer name has no near ones: to compare costs its length times that of every name there is.
+const MAX_COMPARED: usize = 64;
+/// The most bytes of a scheme of one's own, as JSON.
+pub const MAX_SCHEME: usize = 8 * 1024;
+/// The most parameters.
+const MAX_PARAMS: usize = 20;
 
 /// As whom an endpoint sends.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -53,10 +60,12 @@ impl SendAs {
             if self.preset != CUSTOM {
                 return Err(("scheme", format!("Only the preset '{CUSTOM}' takes a scheme.")));
             }
-            let read =
-                serde_json::from_str::<Scheme>(scheme).map_err(|error| ("scheme", error.to_string()))?;
+            let read = read_scheme(scheme).map_err(|sentence| ("scheme", sentence))?;
             if let Some(fault) = read.faults().into_iter().next() {
                 return Err(("scheme", fault));
+            }
+            for (name, value) in read.sent_headers() {
+                header::check(&name, value).map_err(|fault| ("scheme", fault.to_string()))?;
             }
         } else if self.preset == CUSTOM {
             return Err(("scheme", format!("The preset '{CUSTOM}' needs a scheme.")));
@@ -79,12 +88,15 @@ impl SendAs {
         }
         let near = near(&self.preset, preset::names());
         let near = if near.is_empty() { String::new() } else { format!(" Near it: {}.", near.join(", ")) };
-        format!("There is no preset '{}'.{near} GET /api/v1/preset lists all.", self.preset)
+        format!("There is no preset '{}'.{near} GET /api/v1/preset lists all.", shown(&self.preset))
     }
 
     fn check_params(&self, preset: &Preset) -> Result<(), Unfit> {
         const FIELD: &str = "presetParams";
         let title = &preset.title;
+        if self.params.len() > MAX_PARAMS {
+            return Err((FIELD, format!("Send up to {MAX_PARAMS} parameters.")));
+        }
         let mut known = preset.scheme.params();
         if let Some(missing) = known.iter().find(|name| self.params.get(*name).is_none_or(String::is_empty)) {
             return Err((
@@ -98,7 +110,10 @@ impl SendAs {
         for (name, value) in &self.params {
             if !known.contains(name) {
                 let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err((FIELD, format!("{title} has no parameter '{name}'. It takes: {takes}.")));
+                return Err((
+                    FIELD,
+                    format!("{title} has no parameter '{}'. It takes: {takes}.", shown(name)),
+                ));
             }
             if value.len() > MAX_PARAM {
                 return Err((FIELD, format!("A parameter may take {MAX_PARAM} bytes.")));
@@ -111,12 +126,26 @@ impl SendAs {
     }
 }
 
+/// Reads a scheme of one's own; the error is a sentence. A long one is not read.
+pub fn read_scheme(text: &str) -> Result<Scheme, String> {
+    if text.len() > MAX_SCHEME {
+        return Err(format!("A scheme may take {MAX_SCHEME} bytes."));
+    }
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 /// Whether a text is a secret that this preset signs with; a sentence where not.
 pub fn check_secret(preset: &Preset, text: &str) -> Result<(), String> {
     if let Scheme::Basic(_) = preset.scheme
         && !text.contains(':')
     {
         return Err(format!("{} takes a user and a password, written 'user:password'.", preset.title));
+    }
+    if preset.scheme.sends_secret() && header::check_value("secret", text.trim()).is_err() {
+        return Err(format!(
+            "{} sends the secret in a header: it must be one line of ASCII without control characters.",
+            preset.title
+        ));
     }
     let fits = preset.accept_secret(text).map_err(|fault| SignFault::Secret(0, fault));
     match fits.and_then(|kept| preset.scheme.signing(&[kept])) {
@@ -160,6 +189,9 @@ fn form(preset: &Preset) -> KeyFormat {
 
 /// The known names that were probably meant, nearest first.
 pub(crate) fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    if name.len() > MAX_COMPARED {
+        return Vec::new();
+    }
     let name = name.to_ascii_lowercase();
     let mut near: Vec<(usize, &str)> = known
         .filter_map(|other| {

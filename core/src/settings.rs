@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 23] = [
+pub const NAMES: [&str; 25] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -33,6 +33,8 @@ pub const NAMES: [&str; 23] = [
     "RETENTION_DAYS",
     "MAX_IN_FLIGHT",
     "BREAKER_FAILURES",
+    "MAX_ENDPOINTS",
+    "API_RATE_LIMIT",
     "MAX_PLUGINS",
     "MAX_PLUGIN_VERSIONS",
     "MAX_PLUGIN_BYTES",
@@ -51,8 +53,12 @@ pub const MIN_JWT_SECRET: usize = 16;
 pub struct Settings {
     /// `JWT_SECRET`: signs and verifies bearer tokens. Without it no token is valid.
     pub jwt_secret: Option<String>,
+    /// Values of `JWT_SECRET` of before, newest first: they verify, and sign nothing any more.
+    pub old_jwt_secrets: Vec<String>,
     /// `MASTER_KEY`: encrypts stored secrets.
     pub master_key: Option<[u8; 32]>,
+    /// Values of `MASTER_KEY` of before, newest first: they open what they have encrypted.
+    pub old_master_keys: Vec<[u8; 32]>,
     /// `RETRY_SCHEDULE`: the pauses between attempts.
     pub retry_schedule: Schedule,
     /// `REQUEST_TIMEOUT`, in milliseconds: for the whole of one attempt.
@@ -79,6 +85,10 @@ pub struct Settings {
     pub max_in_flight: u32,
     /// `BREAKER_FAILURES`: how many of its latest 20 attempts have to fail for an endpoint's breaker to open; 0: never.
     pub breaker_failures: u32,
+    /// `MAX_ENDPOINTS`: how many endpoints an application may have where its own tokens make them.
+    pub max_endpoints: u32,
+    /// `API_RATE_LIMIT`: how many requests a second one token may make; 0 is as many as it likes.
+    pub api_rate_limit: u32,
     /// `MAX_PLUGINS`, `MAX_PLUGIN_VERSIONS`, `MAX_PLUGIN_BYTES`: what a tenant's store of plugins holds.
     pub plugins: PluginLimits,
     /// `MAX_PLUGIN_FUEL`: what one run of a plugin may cost.
@@ -128,7 +138,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             jwt_secret: None,
+            old_jwt_secrets: Vec::new(),
             master_key: None,
+            old_master_keys: Vec::new(),
             retry_schedule: Schedule::default(),
             request_timeout_ms: 15_000,
             endpoint_disable_after_ms: Some(432_000_000),
@@ -141,6 +153,8 @@ impl Default for Settings {
             retention_days: 30,
             max_in_flight: 6,
             breaker_failures: 14,
+            max_endpoints: 50,
+            api_rate_limit: 0,
             plugins: PluginLimits::default(),
             plugin_fuel: 10_000_000,
             dedup_window_ms: 7 * 86_400_000,
@@ -156,7 +170,9 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("jwt_secret", &self.jwt_secret.as_ref().map(|_| "set"))
+            .field("old_jwt_secrets", &self.old_jwt_secrets.len())
             .field("master_key", &self.master_key.map(|_| "set"))
+            .field("old_master_keys", &self.old_master_keys.len())
             .field("retry_schedule", &self.retry_schedule)
             .field("request_timeout_ms", &self.request_timeout_ms)
             .field("endpoint_disable_after_ms", &self.endpoint_disable_after_ms)
@@ -169,6 +185,8 @@ impl fmt::Debug for Settings {
             .field("retention_days", &self.retention_days)
             .field("max_in_flight", &self.max_in_flight)
             .field("breaker_failures", &self.breaker_failures)
+            .field("max_endpoints", &self.max_endpoints)
+            .field("api_rate_limit", &self.api_rate_limit)
             .field("plugins", &self.plugins)
             .field("plugin_fuel", &self.plugin_fuel)
             .field("dedup_window_ms", &self.dedup_window_ms)
@@ -203,9 +221,13 @@ impl Settings {
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let defaults = Self::default();
         let vars = Vars(get);
+        let mut jwt_secrets = vars.secret("JWT_SECRET", jwt_secrets)?.unwrap_or_default().into_iter();
+        let mut master_keys = vars.secret("MASTER_KEY", master_keys)?.unwrap_or_default().into_iter();
         let this = Self {
-            jwt_secret: vars.secret("JWT_SECRET", jwt_secret)?,
-            master_key: vars.secret("MASTER_KEY", master_key)?,
+            jwt_secret: jwt_secrets.next(),
+            old_jwt_secrets: jwt_secrets.collect(),
+            master_key: master_keys.next(),
+            old_master_keys: master_keys.collect(),
             retry_schedule: vars.retry_schedule("RETRY_SCHEDULE")?.unwrap_or(defaults.retry_schedule),
             request_timeout_ms: vars
                 .public(
@@ -272,6 +294,8 @@ impl Settings {
                 )?
                 .unwrap_or(defaults.max_in_flight),
             breaker_failures: vars.count("BREAKER_FAILURES", 0..=20)?.unwrap_or(defaults.breaker_failures),
+            max_endpoints: vars.count("MAX_ENDPOINTS", 1..=1_000)?.unwrap_or(defaults.max_endpoints),
+            api_rate_limit: vars.count("API_RATE_LIMIT", 0..=1_000_000)?.unwrap_or(defaults.api_rate_limit),
             plugins: PluginLimits {
                 plugins: vars.count("MAX_PLUGINS", 0..=10_000)?.unwrap_or(defaults.plugins.plugins),
                 versions: vars.count("MAX_PLUGIN_VERSIONS", 2..=1_000)?.unwrap_or(defaults.plugins.versions),
@@ -314,6 +338,33 @@ impl Settings {
             },
         )?;
         Ok(Self { key_server, ..this })
+    }
+
+    /// As [`from_vars`](Self::from_vars), where a wrong setting counts as none given, and is told: what comes in must not be
+    /// lost for a colour that is none. `HTTPS_ONLY` is then the stricter of the two.
+    pub fn from_vars_leniently(get: impl Fn(&str) -> Option<String>) -> (Self, Vec<SettingsError>) {
+        let mut wrong: Vec<SettingsError> = Vec::new();
+        for _ in 0..=NAMES.len() {
+            let is_wrong = |name: &str| wrong.iter().any(|error| error.setting == name);
+            match Self::from_vars(|name| if is_wrong(name) { None } else { get(name) }) {
+                Ok(mut settings) => {
+                    settings.https_only |= is_wrong("HTTPS_ONLY");
+                    return (settings, wrong);
+                }
+                Err(error) => wrong.push(error),
+            }
+        }
+        (Self::default(), wrong)
+    }
+
+    /// All that verify bearer tokens, newest first.
+    pub fn jwt_secrets(&self) -> impl Iterator<Item = &str> {
+        self.jwt_secret.iter().chain(&self.old_jwt_secrets).map(String::as_str)
+    }
+
+    /// All that open what is stored, newest first.
+    pub fn master_keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.master_key.iter().chain(&self.old_master_keys)
     }
 
     /// Where a URL of a provider's is asked: there, but for local development.
@@ -412,13 +463,28 @@ fn color(value: &str) -> Option<[u8; 3]> {
     Some([r, g, b])
 }
 
-fn jwt_secret(value: &str) -> Result<String, &'static str> {
+/// The most values of a secret.
+const MAX_VALUES: usize = 8;
+
+/// One secret, or several between commas, newest first. A secret of before that has a comma itself is one.
+fn jwt_secrets(value: &str) -> Result<Vec<String>, &'static str> {
     if value.len() < MIN_JWT_SECRET {
         return Err(
-            "it must have at least 16 bytes, better 32 random ones (openssl rand -base64 32 makes them).",
+            "it must have at least 16 bytes, better 32 random ones (openssl rand -base64 32 makes them). Several are \
+             separated by commas, newest first.",
         );
     }
-    Ok(value.to_owned())
+    let parts: Vec<String> = value.split(',').map(|part| part.trim().to_owned()).collect();
+    let several = (2..=MAX_VALUES).contains(&parts.len()) && parts.iter().all(|p| p.len() >= MIN_JWT_SECRET);
+    Ok(if several { parts } else { vec![value.to_owned()] })
+}
+
+fn master_keys(value: &str) -> Result<Vec<[u8; 32]>, &'static str> {
+    let keys = value.split(',').map(master_key).collect::<Result<Vec<_>, _>>()?;
+    if keys.len() > MAX_VALUES {
+        return Err("it may have 8 values at most, separated by commas, newest first.");
+    }
+    Ok(keys)
 }
 
 /// 64 hexadecimal digits, or base64 of either alphabet, with or without padding.
@@ -428,7 +494,8 @@ fn master_key(value: &str) -> Result<[u8; 32], &'static str> {
     let value = value.trim();
     let alphabet = if value.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
     hex(value).or_else(|| GeneralPurpose::new(alphabet, CONFIG).decode(value).ok()?.try_into().ok()).ok_or(
-        "it must be 32 bytes, as base64 or as 64 hexadecimal digits (openssl rand -base64 32 makes them).",
+        "it must be 32 bytes, as base64 or as 64 hexadecimal digits (openssl rand -base64 32 makes them). Several are \
+         separated by commas, newest first.",
     )
 }
 
@@ -456,7 +523,7 @@ mod tests {
         })
     }
 
-    const ALL: [&str; 23] = NAMES;
+    const ALL: [&str; NAMES.len()] = NAMES;
 
     #[test]
     fn nothing_need_be_set() {
@@ -492,6 +559,8 @@ mod tests {
             ("RETENTION_DAYS", "7"),
             ("MAX_IN_FLIGHT", "100"),
             ("BREAKER_FAILURES", "20"),
+            ("MAX_ENDPOINTS", "7"),
+            ("API_RATE_LIMIT", "8"),
             ("MAX_PLUGINS", "0"),
             ("MAX_PLUGIN_VERSIONS", "2"),
             ("MAX_PLUGIN_BYTES", "1000"),
@@ -504,6 +573,8 @@ mod tests {
         .unwrap();
         let expected = Settings {
             jwt_secret: Some("0123456789abcdef".into()),
+            old_jwt_secrets: Vec::new(),
+            old_master_keys: Vec::new(),
             master_key: Some(std::array::from_fn(|i| u8::try_from(i).unwrap())),
             retry_schedule: "0.5,1".parse().unwrap(),
             request_timeout_ms: 2500,
@@ -517,6 +588,8 @@ mod tests {
             retention_days: 7,
             max_in_flight: 100,
             breaker_failures: 20,
+            max_endpoints: 7,
+            api_rate_limit: 8,
             plugins: PluginLimits { plugins: 0, versions: 2, bytes: 1000 },
             plugin_fuel: 2000,
             dedup_window_ms: 60_000,
@@ -598,6 +671,43 @@ mod tests {
             &format!("{}\n", "ff".repeat(32)),
         ] {
             assert_eq!(read(&[("MASTER_KEY", spelled)]).unwrap().master_key, Some([0xff; 32]), "{spelled}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_counts_as_none_where_events_must_come_in() {
+        let vars = [
+            ("PORTAL_COLOR", "yellow"),
+            ("HTTPS_ONLY", "perhaps"),
+            ("RETENTION_DAYS", "7"),
+            ("MAX_IN_FLIGHT", "0"),
+        ];
+        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let (settings, wrong) = Settings::from_vars_leniently(var);
+        assert_eq!((settings.retention_days, settings.https_only, settings.portal_color), (7, true, None));
+        let mut names: Vec<&str> = wrong.iter().map(|error| error.setting).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["HTTPS_ONLY", "MAX_IN_FLIGHT", "PORTAL_COLOR"]);
+        assert_eq!(Settings::from_vars_leniently(|_| None), (Settings::default(), Vec::new()));
+    }
+
+    #[test]
+    fn a_secret_may_have_several_values_newest_first() {
+        let (new, old) = ("0123456789abcdef-new", "0123456789abcdef-old");
+        let settings = read(&[("JWT_SECRET", &format!("{new}, {old}"))]).unwrap();
+        assert_eq!(settings.jwt_secrets().collect::<Vec<_>>(), [new, old]);
+        assert_eq!(settings.jwt_secret.as_deref(), Some(new));
+        let with_comma = "a secret, with a comma";
+        assert_eq!(read(&[("JWT_SECRET", with_comma)]).unwrap().jwt_secret.as_deref(), Some(with_comma));
+        let keys = format!("{},{}", "01".repeat(32), "02".repeat(32));
+        let settings = read(&[("MASTER_KEY", &keys)]).unwrap();
+        assert_eq!(settings.master_keys().collect::<Vec<_>>(), [&[1; 32], &[2; 32]]);
+        for bad in [
+            &format!("{},", "01".repeat(32)),
+            &format!("{},x", "01".repeat(32)),
+            &[keys.as_str(); 5].join(","),
+        ] {
+            assert!(read(&[("MASTER_KEY", bad)]).is_err());
         }
     }
 

@@ -5,6 +5,8 @@
 //! before any claim is read. Claims that are not known are ignored. A tenant needs no creation: it is
 //! whatever a token with a good signature says.
 
+use crate::api::model::auth::may;
+use crate::api::route::Op;
 use crate::secret::hmac_key;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -38,6 +40,15 @@ pub struct Claims {
     pub capabilities: Option<Vec<String>>,
     /// Which event types behind feature flags it sees.
     pub feature_flags: Option<Vec<String>>,
+    /// Its own id (`jti`), by which it is revoked.
+    pub id: Option<String>,
+}
+
+impl Claims {
+    /// Whether its capabilities include an operation that changes something.
+    pub fn can(&self, op: Op) -> bool {
+        self.capabilities.as_ref().is_none_or(|capabilities| may(capabilities, op, false))
+    }
 }
 
 /// Why a token is refused; a sentence for whoever holds it.
@@ -94,6 +105,20 @@ pub fn sign_org(secret: &[u8], org_id: &str, now_ms: i64, ttl_ms: i64) -> Result
     Ok(sign(secret, serde_json::json!({ "sub": org_id }), now_ms, ttl_ms))
 }
 
+/// The same with an id, by which it can be revoked.
+pub fn sign_org_with_id(
+    secret: &[u8],
+    org_id: &str,
+    id: &str,
+    now_ms: i64,
+    ttl_ms: i64,
+) -> Result<String, TokenError> {
+    if !is_id("org_", org_id) {
+        return Err(TokenError::Subject);
+    }
+    Ok(sign(secret, serde_json::json!({ "sub": org_id, "jti": id }), now_ms, ttl_ms))
+}
+
 /// A token for one application of a tenant, valid from `now_ms` for `ttl_ms` (rounded up to a second).
 pub fn sign_app(
     secret: &[u8],
@@ -147,6 +172,22 @@ pub fn sign_portal(
     Ok(sign(secret, claims, now_ms, ttl_ms))
 }
 
+/// Checks a token by any of these secrets, newest first, and answers what it says.
+pub fn verify_by<'s>(
+    secrets: impl Iterator<Item = &'s str>,
+    token: &str,
+    now_ms: i64,
+) -> Result<Claims, TokenError> {
+    let mut outcome = Err(TokenError::Signature);
+    for secret in secrets {
+        outcome = verify(secret.as_bytes(), token, now_ms);
+        if outcome != Err(TokenError::Signature) {
+            break;
+        }
+    }
+    outcome
+}
+
 /// Checks a token and answers what it says.
 pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenError> {
     if bool::from(token.as_bytes().ct_eq(secret)) {
@@ -192,7 +233,8 @@ pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenEr
     if !is_id("org_", &org) {
         return Err(TokenError::Subject);
     }
-    Ok(Claims { org, app, expires_at, not_before, issued_at, session, capabilities, feature_flags })
+    let id = claims.jti.filter(|id| (1..=128).contains(&id.len()));
+    Ok(Claims { org, app, expires_at, not_before, issued_at, session, capabilities, feature_flags, id })
 }
 
 #[derive(Deserialize)]
@@ -212,6 +254,8 @@ struct RawClaims {
     iat: Option<f64>,
     #[serde(default, deserialize_with = "if_text")]
     sid: Option<String>,
+    #[serde(default, deserialize_with = "if_text")]
+    jti: Option<String>,
     #[serde(default, deserialize_with = "texts")]
     feature_flags: Option<Vec<String>>,
     // Weir's own.

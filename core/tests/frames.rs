@@ -15,6 +15,7 @@ use weir_core::frame::*;
 use weir_core::plugin::{Attached, OnError};
 use weir_core::send_as::SendAs;
 use weir_core::source::rejected::Rejected;
+use weir_core::source::url::Tag;
 use weir_core::source::{
     Batch as Arrays, DedupBy, Form, OldToken, Options, SourceRecord, SourceRow, Unverified,
 };
@@ -195,12 +196,13 @@ frames! {
                     dedup_by: DedupBy::Body,
                 },
                 generation: 1,
-                old: vec![OldToken { generation: 0, until: 9 }],
+                old: vec![OldToken { generation: 0, until: 9, tag: Tag::from([2; 16]) }],
                 created_at: 1,
                 updated_at: 2,
                 version: 3,
+                tag: Tag::from([1; 16]),
             },
-        } => "82657372635f318d616e6175a161616162666769746875628167706c61696e3a7368706c61696e3a7b7df68a0101018163782d61001903e8f661747268747470733a2f2f612e6578616d706c652f010181820009010203";
+        } => "82657372635f318e616e6175a161616162666769746875628167706c61696e3a7368706c61696e3a7b7df68a0101018163782d61001903e8f661747268747470733a2f2f612e6578616d706c652f01018183000990020202020202020202020202020202020102039001010101010101010101010101010101";
     a_push_and_its_answer:
         Push { config_version: 3, messages: vec![outgoing()] } => "82038184656d73675f3163612e62655b2263225d427b7d",
         PushAnswer { accepted: 1, enough: true, stale: false, owes: true } => "8401f5f4f5";
@@ -276,7 +278,7 @@ frames! {
             config_version: 3,
         } => "846465705f31820483656d73675f316761746d70745f3118c80703";
     an_applications_beginning:
-        AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false } => "85656f72675f31656170705f31617502f4";
+        AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false, rate: None } => "85656f72675f31656170705f31617502f4";
     attempts_asked_for_and_told:
         AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None, bytes: None } => "82676c696d69743d31656d73675f31",
         Attempts {
@@ -343,7 +345,7 @@ frames! {
             manifest: Some(text("{}")),
             bytes: b"\0asm".to_vec().into(),
         } => "8462616201627b7d440061736d",
-        Reply { status: 200, body: b"\0asm".to_vec(), log: None, content_type: Some(text("application/wasm")), retry_after: None } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
+        Reply { status: 200, body: b"\0asm".to_vec(), content_type: Some(text("application/wasm")), ..Reply::default() } => "8418c8440061736df6706170706c69636174696f6e2f7761736d";
     a_call_and_its_reply:
         Call {
             op: text("endpoint.get"),
@@ -352,13 +354,13 @@ frames! {
             body: b"{}".to_vec(),
             app_scope: true,
             ..Call::default()
-        } => "856c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5",
+        } => "896c656e64706f696e742e676574816465705f31676c696d69743d31427b7df5f6f6f4f4",
         Call {
             op: text("event-type.list"),
             app_scope: true,
             feature_flags: Some(vec![text("beta")]),
             ..Call::default()
-        } => "866f6576656e742d747970652e6c697374806040f5816462657461",
+        } => "896f6576656e742d747970652e6c697374806040f5816462657461f6f4f4",
         Reply { status: 200, body: b"{}".to_vec(), ..Reply::default() } => "8218c8427b7d";
     usage:
         UsageAsk { since: 1, until: 2, counts: true } => "830102f5",

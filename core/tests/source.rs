@@ -11,7 +11,7 @@ use weir_core::rng::Seeded;
 use weir_core::scheme::{Outgoing, Params, Reason, Request, Scheme};
 use weir_core::source::rejected::{MASK, MAX_KEPT};
 use weir_core::source::{Definition, MAX_EVENTS, Options, Receipt, Refusal, SourceRecord, SourceRow};
-use weir_core::vault::Vault;
+use weir_core::vault::{Place, Vault};
 
 const NOW: i64 = 1_795_000_000_000;
 const DAY: i64 = 86_400_000;
@@ -21,12 +21,15 @@ const SECRET: &str = "the provider's secret";
 fn made(kind: &str, secrets: &[&str], options: &Value, custom: Option<&Value>) -> Definition {
     let vault = Vault::new(Some([7; 32]));
     let mut rng = Seeded(1);
-    let mut seal = |text: &str| vault.seal(text, &mut rng).expect("sealed");
+    let mut seal = |at: Place<'_>, text: &str| vault.seal(at, text, &mut rng).expect("sealed");
     let record = SourceRecord {
         name: kind.into(),
         kind: kind.into(),
-        secrets: secrets.iter().map(|secret| seal(secret)).collect(),
-        params: Some(seal(r#"{"webhook_id":"W","verify_token":"tok","public_key":"pub"}"#)),
+        secrets: secrets.iter().map(|secret| seal(Place::secret("src_1"), secret)).collect(),
+        params: Some(seal(
+            Place::params("src_1"),
+            r#"{"webhook_id":"W","verify_token":"tok","public_key":"pub"}"#,
+        )),
         custom: custom.map(Value::to_string),
         options: serde_json::from_value::<Options>(options.clone()).expect("options"),
         ..SourceRecord::default()
@@ -613,8 +616,8 @@ fn secrets_are_taken_as_they_are_pasted_or_refused_with_what_to_do() {
         let body = json!({ "name": "a", "type": kind, "config": { "secret": secret } }).to_string();
         let made = SourceIn::parse(body.as_bytes()).map_err(|error| error.body())?;
         let vault = Vault::new(None);
-        let record = made.record(None, &vault, &mut Seeded(1)).expect("sealed");
-        Ok::<_, String>(vault.open(&record.secrets[0]).expect("opened"))
+        let record = made.record("src_1", None, &vault, &mut Seeded(1)).expect("sealed");
+        Ok::<_, String>(vault.open(Place::secret("src_1"), &record.secrets[0]).expect("opened"))
     };
     for (kind, pasted, kept) in [
         ("supabase", format!("v1,{WHSEC}"), WHSEC),

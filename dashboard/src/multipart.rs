@@ -4,6 +4,8 @@
 pub(crate) type Parts = (Vec<(String, String)>, Vec<(String, Vec<u8>)>);
 
 const BREAK: &[u8] = b"\r\n";
+/// The most parts.
+const MAX_PARTS: usize = 100;
 
 /// Reads a body; `None` where it is none of this kind. It begins with its own boundary, and a form that is encoded in
 /// the usual way has no line breaks.
@@ -15,6 +17,9 @@ pub(crate) fn read(body: &[u8]) -> Option<Parts> {
     // Each boundary stands on a line of its own; the last one has two more dashes.
     let delimiter = [BREAK, boundary].concat();
     while let Some(at) = find(rest, &delimiter) {
+        if parts.0.len().saturating_add(parts.1.len()) >= MAX_PARTS {
+            return None;
+        }
         let part = rest.get(BREAK.len()..at)?;
         rest = rest.get(at.saturating_add(delimiter.len())..)?;
         let split = find(part, b"\r\n\r\n")?;

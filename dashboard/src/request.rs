@@ -5,6 +5,13 @@ use crate::session::Session;
 use maud::Markup;
 use percent_encoding::percent_decode_str;
 
+/// The most bytes of a form.
+const MAX_FORM: usize = 64 * 1024;
+/// The same where a plugin, a document or a payload is in it.
+const MAX_FILE: usize = 3 * 1024 * 1024;
+/// The most fields of a form; what comes after is not read.
+const MAX_FIELDS: usize = 1_000;
+
 /// A browser's request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
@@ -31,8 +38,8 @@ impl Request {
     pub fn new(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
         let rest = path.strip_prefix(crate::PREFIX).unwrap_or(path);
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
-        let (form, files) = multipart::read(body)
-            .unwrap_or_else(|| (form_urlencoded::parse(body).into_owned().collect(), Vec::new()));
+        let pairs = || form_urlencoded::parse(body).into_owned().take(MAX_FIELDS).collect();
+        let (form, files) = multipart::read(body).unwrap_or_else(|| (pairs(), Vec::new()));
         Self {
             method: method.to_owned(),
             path: rest.split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
@@ -40,6 +47,16 @@ impl Request {
             form,
             files,
             ..Self::default()
+        }
+    }
+
+    /// The most bytes that the form of this path may have: a plugin, a document or a message may be in some.
+    pub fn max_body(&self) -> usize {
+        match self.parts().as_slice() {
+            ["new-plugin" | "import" | "new-event-type"]
+            | ["plugin", _, "upload" | "test"]
+            | ["event-type", ..] => MAX_FILE,
+            _ => MAX_FORM,
         }
     }
 

@@ -36,14 +36,25 @@ pub struct Session {
 
 /// Makes and reads sessions.
 pub struct Keeper {
-    key: Vec<u8>,
+    /// Newest first.
+    keys: Vec<Vec<u8>>,
     brand: Rc<Brand>,
 }
 
 impl Keeper {
     /// With the secret that signs tokens.
     pub fn new(jwt_secret: &str) -> Self {
-        Self { key: mac(jwt_secret.as_bytes(), &["weir dashboard session"]), brand: Rc::default() }
+        Self::with_secrets(std::iter::once(jwt_secret))
+    }
+
+    /// With all secrets that verify tokens, newest first: a session outlives the change of the secret.
+    pub fn with_secrets<'s>(jwt_secrets: impl Iterator<Item = &'s str>) -> Self {
+        let key = |secret: &str| mac(secret.as_bytes(), &["weir dashboard session"]);
+        Self { keys: jwt_secrets.map(key).collect(), brand: Rc::default() }
+    }
+
+    fn newest(&self) -> &[u8] {
+        self.keys.first().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whose sessions see pages of this brand.
@@ -55,10 +66,11 @@ impl Keeper {
     /// A session that begins now.
     pub fn begin(&self, id: &str, token: &str, claims: &Claims, now_ms: i64) -> Session {
         let ends_at = now_ms.saturating_add(LIFETIME_MS);
-        self.session(id, token, claims, claims.expires_at.map_or(ends_at, |at| at.min(ends_at)))
+        let ends_at = claims.expires_at.map_or(ends_at, |at| at.min(ends_at));
+        self.session(self.newest(), id, token, claims, ends_at)
     }
 
-    fn session(&self, id: &str, token: &str, claims: &Claims, ends_at: i64) -> Session {
+    fn session(&self, key: &[u8], id: &str, token: &str, claims: &Claims, ends_at: i64) -> Session {
         Session {
             id: id.to_owned(),
             token: token.to_owned(),
@@ -66,7 +78,7 @@ impl Keeper {
             org: claims.org.clone(),
             app: claims.app.clone(),
             brand: Rc::clone(&self.brand),
-            proof: BASE64URL.encode(mac(&self.key, &["proof", id])),
+            proof: BASE64URL.encode(mac(key, &["proof", id])),
         }
     }
 
@@ -74,7 +86,7 @@ impl Keeper {
     pub fn seal(&self, session: &Session) -> String {
         let ends_at = session.ends_at.to_string();
         let text = format!("{}.{ends_at}.{}", session.id, BASE64URL.encode(&session.token));
-        format!("{text}.{}", BASE64URL.encode(mac(&self.key, &["cookie", &text])))
+        format!("{text}.{}", BASE64URL.encode(mac(self.newest(), &["cookie", &text])))
     }
 
     /// The session of a cookie, if it was made here and has not ended. `verify` says what a token says, where it is
@@ -86,16 +98,15 @@ impl Keeper {
         verify: impl FnOnce(&str) -> Option<Claims>,
     ) -> Option<Session> {
         let (text, sent) = cookie.rsplit_once('.')?;
-        let right = mac(&self.key, &["cookie", text]);
-        if !bool::from(right.ct_eq(&BASE64URL.decode(sent).ok()?)) {
-            return None;
-        }
+        let sent = BASE64URL.decode(sent).ok()?;
+        let made = |key: &&Vec<u8>| bool::from(mac(key, &["cookie", text]).ct_eq(&sent));
+        let key = self.keys.iter().find(made)?;
         let mut parts = text.split('.');
         let (id, ends_at, token) = (parts.next()?, parts.next()?, parts.next()?);
         let ends_at: i64 = ends_at.parse().ok()?;
         let token = String::from_utf8(BASE64URL.decode(token).ok()?).ok()?;
         let claims = verify(&token).filter(|_| now_ms < ends_at)?;
-        Some(self.session(id, &token, &claims, ends_at))
+        Some(self.session(key, id, &token, &claims, ends_at))
     }
 }
 

@@ -153,7 +153,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::TooLarge { bytes, limit, metered: false } => write!(
                 f,
-                "the module has {bytes} bytes, {limit} are allowed; build with opt-level \"s\" and strip symbols"
+                "the module has {bytes} bytes, {limit} are allowed; in Cargo.toml, [profile.release] opt-level = \"s\", lto = true, \
+                 strip = true, panic = \"abort\", then wasm-opt -Os"
             ),
             Self::TooLarge { bytes, limit, metered: true } => write!(
                 f,
@@ -170,7 +171,38 @@ impl fmt::Display for Refusal {
                 write!(f, "the module imports `{name}` from `{module}`; a plugin imports nothing. ")?;
                 f.write_str(match module.as_str() {
                     "wasi_snapshot_preview1" | "wasi_unstable" => {
-                        "Build for wasm32-unknown-unknown instead of WASI, and leave out clocks, files and output"
+                        "It was built for WASI (Rust's wasm32-wasip1, wasi-sdk, TinyGo's -target=wasi, Go's GOOS=wasip1, Javy). \
+                         Build for wasm32-unknown-unknown instead, and leave out clocks, files and output; in TinyGo, use \
+                         -target=wasm-unknown"
+                    }
+                    module if module.starts_with("wasi:") => {
+                        "It was built for WASI 0.2 (a component). Build a plain module for wasm32-unknown-unknown instead"
+                    }
+                    "gojs" | "go" => {
+                        "It was built by Go for JavaScript (GOOS=js), whose runtime needs a browser. Use TinyGo with \
+                         -target=wasm-unknown; the guide for other languages has an example"
+                    }
+                    module if module.starts_with("extism") => {
+                        "It was built with a plugin kit of Extism, which calls Extism's host. Write the plugin with Weir's SDK, \
+                         or against ABI v1 as the guide for other languages shows"
+                    }
+                    module if module.starts_with("javy") || module == "quickjs-provider" => {
+                        "It was built by Javy, which links the engine at run time. JavaScript cannot be a plugin so; \
+                         AssemblyScript can"
+                    }
+                    "env" if name == "memory" || name == "__memory_base" || name == "__indirect_function_table" => {
+                        "It was linked to get its memory from outside, as Emscripten does. Pass -sSTANDALONE_WASM --no-entry, or \
+                         link without --import-memory"
+                    }
+                    "a" if name.len() <= 2 => {
+                        "It was built by Emscripten with names made short (-O3). Pass -sSTANDALONE_WASM --no-entry"
+                    }
+                    "env" if name.starts_with("emscripten_") || name.starts_with("__syscall") || name.starts_with("_emscripten") => {
+                        "It was built by Emscripten for JavaScript. Pass -sSTANDALONE_WASM --no-entry, and leave out files, \
+                         clocks and output"
+                    }
+                    "env" if name.starts_with("runtime.") || name.starts_with("syscall/js.") => {
+                        "It was built by TinyGo for JavaScript (-target=wasm). Use -target=wasm-unknown"
                     }
                     "env" if name == "abort" => "AssemblyScript: pass `--use abort=` with a function of your own",
                     "__wbindgen_placeholder__" | "wbg" => {

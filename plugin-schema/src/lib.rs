@@ -187,6 +187,18 @@ impl<'s> Check<'s> {
         }
     }
 
+    /// Takes so many steps, a twentieth of the entries of a list that is gone through; `false` where there are none left.
+    fn charge(&mut self, entries: usize, path: &[String]) -> bool {
+        let cost = u32::try_from(entries.div_ceil(20)).unwrap_or(u32::MAX);
+        if let Some(steps) = self.steps.checked_sub(cost) {
+            self.steps = steps;
+            return true;
+        }
+        self.steps = 0;
+        self.add(path, "This is nested too deeply, or has too many parts, to be checked.");
+        false
+    }
+
     /// Whether a value fits a schema; what is wrong with it is not told.
     fn fits(&mut self, schema: &'s Value, value: &Value, path: &mut Vec<String>, depth: usize) -> bool {
         let before = std::mem::take(&mut self.faults);
@@ -220,6 +232,10 @@ impl<'s> Check<'s> {
             };
             // What else does not fit follows from this.
             return self.add(path, format!("Send {expected}; this is {}.", type_of(value)));
+        }
+        let listed = |keyword: &str| map.get(keyword).and_then(Value::as_array).map_or(0, Vec::len);
+        if !self.charge(listed("required").saturating_add(listed("enum")), path) {
+            return;
         }
         if let Some(allowed) = map.get("enum").and_then(Value::as_array)
             && !allowed.iter().any(|one| equal(one, value))
@@ -281,7 +297,11 @@ impl<'s> Check<'s> {
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
             for (at, item) in items.iter().enumerate() {
                 let cost = u32::try_from(at).unwrap_or(u32::MAX);
-                self.steps = self.steps.saturating_sub(cost);
+                let Some(steps) = self.steps.checked_sub(cost) else {
+                    self.steps = 0;
+                    return self.add(path, "This has too many items to be checked.");
+                };
+                self.steps = steps;
                 if items.iter().take(at).any(|before| equal(before, item)) {
                     path.push(at.to_string());
                     self.add(path, "Each item may be there once.");

@@ -15,11 +15,13 @@ use crate::{dashboard, directory, settings};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
+use weir_core::api::body;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
-use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
-use weir_core::api::model::plugin::{MAX_MODULE, module_too_large};
+use weir_core::api::model::message::{MAX_PAYLOAD, MessageAnswer, MessageIn, message_out_json};
+use weir_core::api::model::plugin::module_too_large;
 use weir_core::api::model::setting;
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
@@ -28,20 +30,27 @@ use weir_core::deployment::Deployment;
 use weir_core::error::{ApiError, Trouble};
 use weir_core::frame::{self, Accepted, NewMessage};
 use weir_core::id;
+use weir_core::idempotency::{self, Idempotency};
 use weir_core::operational::APP_ID;
+use weir_core::pace::Pace;
 use weir_core::rng::Entropy;
+use weir_core::source::Gate;
 use weir_core::token::{self, Claims};
 use worker::console_error;
 
 /// How long the Worker believes what the Directory said of a uid. The App object itself knows whether it (still) has that
 /// uid, and is told it with every call, so a stale belief is found out by the first call that it leads astray.
 const BELIEF_MS: i64 = 3_600_000;
+/// The most headers that warn.
+const MAX_WARNINGS: usize = 3;
 /// How many tokens and uids are remembered.
 const REMEMBERED: usize = 4096;
 
 thread_local! {
     /// Tokens that were verified: verifying is repeated work, and callers send the same few.
     static TOKENS: RefCell<Cache<String, Rc<Claims>>> = RefCell::new(Cache::new(REMEMBERED));
+    /// How many requests came with a token.
+    static GATES: RefCell<HashMap<String, Gate>> = RefCell::new(HashMap::new());
     /// Applications by tenant and uid, and until when that is believed.
     static UIDS: RefCell<Cache<(String, String), (String, i64)>> = RefCell::new(Cache::new(REMEMBERED));
 }
@@ -50,8 +59,10 @@ thread_local! {
 pub(crate) struct Caller {
     pub(crate) env: JsValue,
     pub(crate) claims: Rc<Claims>,
-    /// The token as it came: idempotency keys are the caller's own.
+    /// The token as it came.
     pub(crate) token: String,
+    /// What the request has to be known by if it is sent again.
+    pub(crate) idempotency_key: String,
 }
 
 /// Answers a request. Every answer is JSON, or empty with 204.
@@ -73,14 +84,39 @@ pub(crate) fn failed(error: CallError) -> web_sys::Response {
 }
 
 fn respond(reply: &Reply) -> web_sys::Response {
-    match (&reply.content_type, reply.retry_after) {
-        (None, Some(seconds)) => {
-            let headers = [("content-type", "application/json"), ("retry-after", &seconds.to_string())];
-            js::answer_with(reply.status, &headers, std::str::from_utf8(&reply.body).unwrap_or_default())
-        }
-        (None, None) => js::answer(reply.status, std::str::from_utf8(&reply.body).unwrap_or_default()),
-        (Some(content_type), _) => js::answer_bytes(content_type, &reply.body),
+    if let Some(content_type) = &reply.content_type {
+        return js::answer_bytes(content_type, &reply.body);
     }
+    let text = std::str::from_utf8(&reply.body).unwrap_or_default();
+    // A header, too, for whoever gets no object back; and when to come again.
+    let seconds = reply.retry_after.or((reply.status == 429).then_some(1)).map(|seconds| seconds.to_string());
+    let retry = seconds.as_deref().map(|seconds| ("retry-after", seconds));
+    let warnings = reply.warnings.iter().map(|warning| ("weir-warning", warning.as_str()));
+    let further: Vec<(&str, &str)> = warnings.take(MAX_WARNINGS).chain(retry).collect();
+    if further.is_empty() {
+        js::answer(reply.status, text)
+    } else {
+        let headers = [("content-type", "application/json"), ("x-content-type-options", "nosniff")];
+        let headers: Vec<(&str, &str)> = headers.into_iter().chain(further).collect();
+        js::answer_with(reply.status, &headers, text)
+    }
+}
+
+/// How many bytes of a request's body are read, at most: 0 where nothing that it could say would be listened to. Why, is
+/// said when it is answered.
+pub(crate) fn admitted(parts: &Parts, env: &JsValue) -> usize {
+    let (path, _) = split(&parts.url);
+    if dashboard::is_here(path) {
+        return dashboard::admitted(parts, path, env);
+    }
+    let Ok(route) = route::find(&parts.method, path) else { return 0 };
+    if route.scope == Scope::Public {
+        return 0;
+    }
+    let Ok(deployment) = settings::of(env) else { return 0 };
+    let Ok((claims, token)) = authenticate(&parts.authorization, &deployment) else { return 0 };
+    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
+    if caller.check_scope(&route).is_ok() { route.op.max_body() } else { 0 }
 }
 
 /// What the API says to a request; what went wrong inside is logged.
@@ -102,17 +138,44 @@ async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Re
         return rows_for_a_test(&env, path).await;
     }
     let route = route::find(&parts.method, path)?;
-    let deployment =
-        settings::of(&env).map_err(|sentence| ApiError::status(500, "wrong_setting", sentence))?;
     if route.scope == Scope::Public {
         return Ok(public(&route));
     }
+    // Events are taken in whatever is wrong with a setting; nobody looks away from it for long, since all else stops.
+    let deployment = if route.op == Op::MessageCreate { settings::of(&env) } else { settings::right(&env) };
+    let deployment = deployment.map_err(|sentence| ApiError::status(500, "wrong_setting", sentence))?;
     let (claims, token) = authenticate(&parts.authorization, &deployment)?;
-    let caller = Caller { env, claims, token };
+    let caller = Caller { env, claims, token, idempotency_key: parts.idempotency_key.clone() };
     caller.check_scope(&route)?;
+    enter(&caller, &deployment)?;
     caller.check_token(route.op, &parts.method).await?;
-    let body = body.ok_or_else(too_large)?;
+    let body = body.filter(|body| body.len() <= route.op.max_body()).ok_or_else(|| too_large(route.op))?;
     caller.serve(parts, route, query, body).await
+}
+
+/// Lets a request of a token in, or says that there were too many in this second. Each isolate counts by itself: the limit is
+/// there to stop what runs wild, and is not exact.
+fn enter(caller: &Caller, deployment: &Deployment) -> Result<(), ApiError> {
+    let limit = deployment.api_rate_limit;
+    if limit == 0 {
+        return Ok(());
+    }
+    let pace = Pace { limit, window_ms: 1_000 };
+    let waits = GATES.with_borrow_mut(|gates| {
+        if gates.len() >= REMEMBERED && !gates.contains_key(&caller.token) {
+            gates.clear();
+        }
+        let gate = gates.entry(caller.token.clone()).or_insert_with(|| Gate::new(pace));
+        gate.enter(now()).err()
+    });
+    match waits {
+        None => Ok(()),
+        Some(_) => Err(ApiError::status(
+            429,
+            "rate_limit_exceeded",
+            format!("This token may make {limit} requests in a second. Send the request again in a second."),
+        )),
+    }
 }
 
 /// A message that can be handed to its App object at once.
@@ -135,13 +198,20 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let route = route::find(&parts.method, path).ok().filter(|route| route.op == Op::MessageCreate)?;
     let deployment = settings::of(env).ok()?;
     let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
-    let caller = Caller { env: env.clone(), claims, token };
+    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
     caller.check_scope(&route).ok()?;
+    if !caller.is_trusted() {
+        return None;
+    }
     let key = route.app().filter(|key| *key != APP_ID && !id::is(id::SOURCE, key))?;
     let (app_id, uid) = caller.believed(key)?;
     let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
     let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
+    body::forget_unknown();
     let message = MessageIn::parse(body).ok().filter(usual)?;
+    if !body::take_unknown().is_empty() || enter(&caller, &deployment).is_err() {
+        return None;
+    }
     let mut new = caller.new_message(parts, &message, body);
     new.app_uid = uid;
     Some(Hot {
@@ -184,14 +254,15 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
     {
         return Ok((claims, token.to_owned()));
     }
-    let Some(secret) = &deployment.jwt_secret else {
+    if deployment.jwt_secret.is_none() {
         return Err(ApiError::status(
             500,
             "wrong_setting",
             "The deployment has no JWT_SECRET, so no token is valid. Set one: npx wrangler secret put JWT_SECRET",
         ));
-    };
-    let claims = Rc::new(token::verify(secret.as_bytes(), token, now).map_err(|e| refused(&e.to_string()))?);
+    }
+    let claims = token::verify_by(deployment.jwt_secrets(), token, now);
+    let claims = Rc::new(claims.map_err(|e| refused(&e.to_string()))?);
     TOKENS.with_borrow_mut(|known| known.insert(token.to_owned(), claims.clone()));
     Ok((claims, token.to_owned()))
 }
@@ -202,8 +273,17 @@ fn is_app_id(key: &str) -> bool {
 }
 
 /// A body that was not even read.
-fn too_large() -> ApiError {
-    let detail = "The body is too large: a message's payload may have 1 MiB, and so may a plugin.";
+fn too_large(op: Op) -> ApiError {
+    if op == Op::PluginUpload {
+        return module_too_large();
+    }
+    let limit = op.max_body();
+    let detail = match op {
+        Op::MessageCreate => {
+            format!("The body is too large: a message's payload may take {MAX_PAYLOAD} bytes.")
+        }
+        _ => format!("The body is too large: it may take {limit} bytes here."),
+    };
     ApiError::status(413, "payload_too_large", detail)
 }
 
@@ -282,9 +362,8 @@ impl Caller {
             (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
             (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
             (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
-            (_, Op::PluginUpload) if body.len() > MAX_MODULE => Err(module_too_large()),
             (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
-            (Home::Worker, _) => self.auth(&parts.url, &route, &body).await,
+            (Home::Worker, _) => self.auth(&parts.url, &route, query, &body).await,
             (Home::App | Home::Source, op) => {
                 if route.home == Home::App {
                     // A source's events have the types that the provider gives them.
@@ -362,6 +441,7 @@ impl Caller {
 
     /// The request as its object gets it.
     fn call(&self, op: Op, route: Route, query: &str, body: Vec<u8>) -> Call {
+        let idempotency = self.idempotency(op, &route.params, &body);
         Call {
             op: op.name().to_owned(),
             params: route.into_call_params(),
@@ -370,7 +450,16 @@ impl Caller {
             app_scope: self.claims.app.is_some(),
             feature_flags: self.claims.feature_flags.clone(),
             app_uid: None,
+            idempotency,
+            reads_only: !self.claims.can(Op::EndpointUpdate),
+            without_plugins: !self.claims.can(Op::PluginsPut),
         }
+    }
+
+    /// By which a request that creates something is known again, if its sender wants that.
+    fn idempotency(&self, op: Op, params: &[String], body: &[u8]) -> Option<Idempotency> {
+        let key = Some(&self.idempotency_key).filter(|key| !key.is_empty() && op.creates())?;
+        Some(Idempotency::new(&self.claims.org, op.name(), key, params, body))
     }
 
     /// What is known of the application that a path names without asking: its id, and its uid where it was named by
@@ -479,7 +568,8 @@ impl Caller {
             channels: list(fields.channels),
             idempotency_key: key.map(|key| {
                 let mut hash = Sha256::new();
-                hash.update(self.token.as_bytes());
+                // The tenant's, not the token's: that may be another when the request is sent again.
+                hash.update(self.claims.org.as_bytes());
                 hash.update([0]);
                 hash.update(key.as_bytes());
                 hash.finalize().to_vec().into()
@@ -503,7 +593,9 @@ impl Caller {
         body: &[u8],
     ) -> Result<Reply, ApiError> {
         let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
+        body::forget_unknown();
         let message = MessageIn::parse(body)?;
+        let warnings = body::take_unknown();
         message.check_application(key)?;
         message.check_deliver_at(now())?;
         let mut new = self.new_message(parts, &message, body);
@@ -520,18 +612,13 @@ impl Caller {
             let answer = call_app(&self.env, &name, "accept", &frame, Repeat::Safe).await?;
             match frame::decode(&answer).map_err(internal)? {
                 Accepted::Stored { id, at, .. } => {
-                    return Ok(Reply::raw_json(202, message_out_json(&id, at, &fields, with_content)));
+                    let answer = message_out_json(&id, at, &fields, with_content);
+                    return Ok(Reply::raw_json(202, answer).warned(warnings));
                 }
                 Accepted::EventIdTaken => {
                     return Err(ApiError::conflict("A message with this eventId exists already."));
                 }
-                Accepted::KeyReused => {
-                    return Err(ApiError::invalid_kind(
-                        &["header", "idempotency-key"],
-                        "This idempotency key was used with another body. Use a new key for a new request.",
-                        "idempotency_key_reused",
-                    ));
-                }
+                Accepted::KeyReused => return Err(idempotency::reused()),
                 Accepted::Failed | Accepted::Limited { .. } => return Err(not_stored(Trouble::Failed)),
                 Accepted::Full => return Err(not_stored(Trouble::Full)),
                 Accepted::Unknown => {}

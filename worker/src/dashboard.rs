@@ -15,6 +15,8 @@ use weir_dashboard::{Answer, Api, Brand, COOKIE, PREFIX, Page, Request};
 
 /// What a session's id begins with.
 const SESSION: &str = "ses";
+/// The most bytes of the form to sign in: a token, and what it is sent with.
+const MAX_LOGIN: usize = 16 * 1024;
 
 /// Whether a path is the dashboard's.
 pub(crate) fn is_here(path: &str) -> bool {
@@ -29,14 +31,31 @@ pub(crate) async fn answer(
     body: Option<Vec<u8>>,
     env: JsValue,
 ) -> web_sys::Response {
-    let shown = match body {
-        Some(body) => respond(parts, path, query, &body, env).await,
-        None => Page::refused(413, "This is more than a form of the dashboard holds.").into(),
-    };
-    match shown {
+    match respond(parts, path, query, body.as_deref(), env).await {
         Shown::Page(page) => js::answer_with(page.status, &page.headers, &page.body),
         Shown::Live(live) => live.answer(),
     }
+}
+
+/// How many bytes of a request's body are read, at most: a form's of a session, and a token to sign in with.
+pub(crate) fn admitted(parts: &Parts, path: &str, env: &JsValue) -> usize {
+    let other_site = matches!(parts.from_site.as_str(), "cross-site" | "same-site");
+    if parts.method != "POST" || other_site {
+        return 0;
+    }
+    let Ok(deployment) = settings::of(env) else { return 0 };
+    if deployment.jwt_secret.is_none() {
+        return 0;
+    }
+    let request = Request::new(&parts.method, path, "", &[]);
+    if request.path == ["login"] {
+        return MAX_LOGIN;
+    }
+    let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
+    let sealed = cookie(&parts.cookie, COOKIE).unwrap_or_default();
+    let keeper = Keeper::with_secrets(deployment.jwt_secrets());
+    let opened = keeper.open(sealed, now(), |token| bearer(token).ok().map(|(claims, _)| (*claims).clone()));
+    if opened.is_some() { request.max_body() } else { 0 }
 }
 
 /// What a browser is shown.
@@ -51,8 +70,8 @@ impl From<Page> for Shown {
     }
 }
 
-async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsValue) -> Shown {
-    let mut request = Request::new(&parts.method, path, query, body);
+async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, env: JsValue) -> Shown {
+    let mut request = Request::new(&parts.method, path, query, body.unwrap_or_default());
     request.at_ms = now();
     request.partial = parts.partial == "true";
     request.proof = Some(parts.proof.clone()).filter(|proof| !proof.is_empty());
@@ -60,21 +79,25 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
     if request.method == "POST" && matches!(parts.from_site.as_str(), "cross-site" | "same-site") {
         return Page::refused(403, "This form was sent from another site.").into();
     }
-    let deployment = match settings::of(&env) {
+    let deployment = match settings::right(&env) {
         Ok(deployment) => deployment,
         Err(sentence) => return Page::refused(500, &sentence).into(),
     };
-    let Some(secret) = &deployment.jwt_secret else {
+    if deployment.jwt_secret.is_none() {
         return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET")
             .into();
-    };
+    }
     let brand = Rc::new(Brand::new(deployment.portal_name.as_deref(), deployment.portal_color));
     if request.path == ["brand.css"] {
         return Page::styles(brand.css()).into();
     }
-    let keeper = Keeper::new(secret).with_brand(&brand);
+    let keeper = Keeper::with_secrets(deployment.jwt_secrets()).with_brand(&brand);
     let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
     let login = request.path == ["login"];
+    let too_large = || Page::refused(413, "This is more than a form of the dashboard holds.");
+    if login && request.method == "POST" && body.is_none() {
+        return too_large().into();
+    }
     if login && request.method == "POST" {
         let token = request.field("token").unwrap_or_default();
         return match bearer(token) {
@@ -94,13 +117,16 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: &[u8], env: JsVal
     let Ok((claims, token)) = bearer(&session.token) else {
         return signed_out(login, &request, &brand).into();
     };
-    let caller = Caller { env: env.clone(), claims, token };
+    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
     match caller.is_session_over(&session.key()).await {
         Ok(false) => {}
         Ok(true) => {
             return signed_out(login, &request, &brand).with("set-cookie", set_cookie(parts, "", 0)).into();
         }
         Err(error) => return Page::refused(error.http_status(), &sentence(&error)).into(),
+    }
+    if body.is_none() {
+        return too_large().into();
     }
     if request.path == ["logout"] && request.method == "POST" {
         return sign_out(parts, &caller, &session, &request).await.into();

@@ -30,12 +30,35 @@ struct Waiting {
     answer: MessageAnswer,
 }
 
+/// A number of bytes, as JavaScript has numbers.
+#[allow(clippy::cast_precision_loss)] // far below 2^53
+fn bytes(count: usize) -> f64 {
+    count as f64
+}
+
 #[wasm_bindgen]
 impl Front {
     /// Made once, with the deployment's bindings.
     #[wasm_bindgen(constructor)]
     pub fn new(env: JsValue) -> Front {
         Front { env, waiting: RefCell::new(HashMap::new()), tickets: Cell::new(0) }
+    }
+
+    /// How many bytes of a request's body are read, at most; 0 where it is refused whatever is in it: without a token or
+    /// session that is known, nobody's body is read.
+    pub fn admit(&self, parts: &str) -> f64 {
+        bytes(api::admitted(&Parts::read(parts), &self.env))
+    }
+
+    /// The same at a source's URL: a number, or a promise of one.
+    #[wasm_bindgen(js_name = admitIngest)]
+    pub fn admit_ingest(&self, incoming: &str) -> JsValue {
+        let incoming = Incoming::read(incoming);
+        if let Some(limit) = ingest::admitted(&incoming) {
+            return bytes(limit).into();
+        }
+        let env = self.env.clone();
+        future_to_promise(async move { Ok(bytes(ingest::admit(&incoming, &env).await?).into()) }).into()
     }
 
     /// Begins a request. `parts` is what `partsOf` in the entry says of it; without `body`, it was too large to read.

@@ -15,12 +15,14 @@ use weir_core::api::route::Op;
 use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
+use weir_core::pace::Pace;
 use weir_core::rng::Entropy;
 use weir_core::scheme::{Reason, Request};
 use weir_core::source::keyring::{self, KeyRing, Known as KnownKeys};
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, Gate, Receipt, Refusal, Sampler, SourceRow};
+use weir_core::vault::Place as VaultPlace;
 use worker::console_error;
 
 /// How long the Worker believes what the Directory said of a source. A change that goes through this isolate is known at
@@ -32,10 +34,14 @@ const REMEMBERED: usize = 1024;
 const FETCH_TIMEOUT_MS: i64 = 5_000;
 /// The most bytes of a certificate or key set, and of the answer to a visit.
 const MAX_FETCHED: usize = 16 * 1024;
+/// How many tokens that were made with other keys than the deployment's are looked at.
+const DOUBTED_RATE: Pace = Pace { limit: 20, window_ms: 1_000 };
 
 thread_local! {
     /// Sources by tenant and id, with until when that is believed.
     static SOURCES: RefCell<Cache<(String, String), Known>> = RefCell::new(Cache::new(REMEMBERED));
+    /// How many tokens of unknown keys are looked at.
+    static DOUBTED: RefCell<Option<Gate>> = const { RefCell::new(None) };
     /// Providers' public keys, by URL.
     static KEYS: RefCell<KeyRing> = RefCell::new(KeyRing::default());
 }
@@ -114,11 +120,26 @@ pub(crate) async fn answer(incoming: Incoming, body: Option<Vec<u8>>, env: JsVal
     js::answer_with(answer.status, &answer.headers, &answer.body)
 }
 
+/// How many bytes of a request's body are read, at most; 0 where its URL is no source's. `None` where the Directory has to
+/// be asked.
+pub(crate) fn admitted(incoming: &Incoming) -> Option<usize> {
+    let Some(token) = token_of(incoming) else { return Some(0) };
+    let known = remembered(&(token.org.clone(), token.source.clone()))?;
+    Some(known.limit(&token))
+}
+
+/// The same, where the Directory has to be asked.
+pub(crate) async fn admit(incoming: &Incoming, env: &JsValue) -> Result<usize, String> {
+    let deployment = settings::of(env)?;
+    let Some(token) = token_of(incoming) else { return Ok(0) };
+    Ok(find(env, &deployment, &token).await?.limit(&token))
+}
+
 async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> Result<Answer, String> {
     let deployment = settings::of(env)?;
-    let Some(token) = token_of(incoming, &deployment) else { return Ok(Refusal::unknown().into()) };
+    let Some(token) = token_of(incoming) else { return Ok(Refusal::unknown().into()) };
     let known = find(env, &deployment, &token).await?;
-    let valid = |definition: &&Rc<Definition>| definition.record.accepts(token.generation, now());
+    let valid = |definition: &&Rc<Definition>| definition.record.accepts(&token, now());
     let Some(definition) = known.definition.as_ref().filter(valid) else {
         return Ok(Refusal::unknown().into());
     };
@@ -192,20 +213,35 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
     }
 }
 
-fn token_of(incoming: &Incoming, deployment: &Deployment) -> Option<Token> {
+fn token_of(incoming: &Incoming) -> Option<Token> {
     let (path, _) = crate::api::split(&incoming.url);
-    let text = path.strip_prefix(PREFIX)?.trim_end_matches('/');
-    Signer::new(deployment)?.read(text)
+    Token::read(path.strip_prefix(PREFIX)?.trim_end_matches('/'))
+}
+
+/// Whether the Directory may be asked about a token. One that none of the deployment's keys has made may be right all the
+/// same, if it was made before the keys were changed; it may as well be made up, so only a few are looked at.
+fn may_ask(deployment: &Deployment, token: &Token) -> bool {
+    let Some(signer) = Signer::new(deployment) else { return false };
+    signer.knows(token)
+        || DOUBTED
+            .with_borrow_mut(|gate| gate.get_or_insert_with(|| Gate::new(DOUBTED_RATE)).enter(now()).is_ok())
+}
+
+/// What is known of a source, and not too old to be believed.
+fn remembered(place: &(String, String)) -> Option<Known> {
+    SOURCES.with_borrow(|known| known.get(place).filter(|known| now() < known.until).cloned())
 }
 
 /// What is known of the source of a token; asks the Directory where that is too long ago.
 async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<Known, String> {
     let place = (token.org.clone(), token.source.clone());
+    if let Some(known) = remembered(&place) {
+        return Ok(known);
+    }
     let before = SOURCES.with_borrow(|known| known.get(&place).cloned());
-    if let Some(known) = &before
-        && now() < known.until
-    {
-        return Ok(known.clone());
+    // What has been a source shortly ago is none of those.
+    if before.as_ref().is_none_or(|known| known.definition.is_none()) && !may_ask(deployment, token) {
+        return Err("too many URLs that were made with other keys were called".to_owned());
     }
     let row = match (read(env, &token.org, &token.source).await, before.clone()) {
         (Ok(row), _) => row,
@@ -250,6 +286,13 @@ pub(crate) async fn published(env: &JsValue, url: &str) -> Result<String, String
 }
 
 impl Known {
+    /// The most bytes of a body; 0 where there is no source, or the token is not valid any more.
+    fn limit(&self, token: &Token) -> usize {
+        let valid = |definition: &&Rc<Definition>| definition.record.accepts(token, now());
+        let most = self.definition.as_ref().filter(valid).map_or(0, |definition| definition.max_body());
+        usize::try_from(most).unwrap_or_default()
+    }
+
     /// What a request comes to, verified with the provider's published keys where it is to be.
     async fn look_at(
         &self,
@@ -353,7 +396,8 @@ impl Place<'_> {
         if !record.secrets.is_empty() {
             return Ok(false);
         }
-        record.secrets = vec![deployment.vault.seal(secret, &mut Random).map_err(|e| e.to_string())?];
+        let sealed = deployment.vault.seal(VaultPlace::secret(&id), secret, &mut Random);
+        record.secrets = vec![sealed.map_err(|e| e.to_string())?];
         let call = Call {
             op: Op::SourceUpdate.name().to_owned(),
             params: vec![id],

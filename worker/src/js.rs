@@ -322,16 +322,8 @@ impl Posts {
         timeout_ms: i64,
         cap: usize,
     ) {
-        // One text crosses to JavaScript more cheaply than many. No value has a line break: the core refuses it.
-        let mut fields = String::new();
-        for (name, value) in headers {
-            if !fields.is_empty() {
-                fields.push('\n');
-            }
-            fields.push_str(name);
-            fields.push(':');
-            fields.push_str(value);
-        }
+        // One text crosses to JavaScript more cheaply than many.
+        let mut fields = lines(headers);
         // A receiver that compresses all the same is understood, but nothing is gained by it.
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept-encoding")) {
             fields.push_str(if fields.is_empty() { "" } else { "\n" });
@@ -411,11 +403,24 @@ pub(crate) fn answer_live(headers: &[(&str, &str)], live: &JsValue, every_ms: i6
     answer_live_js(&lines(headers), live, every_ms as f64)
 }
 
-/// Headers as one text, a line each.
+/// Headers as one text, a line each: whatever a name or a value holds, it stays within its line.
 fn lines<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> String {
-    let clean = |text: &str| text.replace(['\r', '\n'], " ");
-    let line = |(name, value): &(N, V)| format!("{}:{}", clean(name.as_ref()), clean(value.as_ref()));
-    headers.iter().map(line).collect::<Vec<_>>().join("\n")
+    const BREAKS: [char; 2] = ['\r', '\n'];
+    let mut text = String::new();
+    for (name, value) in headers {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        for (part, end) in [(name.as_ref(), ":"), (value.as_ref(), "")] {
+            if part.contains(BREAKS) {
+                text.push_str(&part.replace(BREAKS, " "));
+            } else {
+                text.push_str(part);
+            }
+            text.push_str(end);
+        }
+    }
+    text
 }
 
 /// A request at a source's URL, without its body.

@@ -8,6 +8,7 @@ use wasm_bindgen::JsValue;
 use weir_core::deployment::Deployment;
 use weir_core::settings::Settings;
 use weir_core::unicode;
+use worker::{console_error, console_warn};
 
 thread_local! {
     /// A deployment's variables never change under an isolate: a new deployment starts new ones.
@@ -24,14 +25,32 @@ pub(crate) fn flag(env: &JsValue, name: &str) -> bool {
     var(env, name).as_deref() == Some("1")
 }
 
-/// The settings; the error is a sentence for the operator.
+/// The settings, all of them right; the error is a sentence for the operator.
+pub(crate) fn right(env: &JsValue) -> Result<Rc<Deployment>, String> {
+    let deployment = of(env)?;
+    match deployment.problems.first() {
+        None => Ok(deployment),
+        Some(problem) => Err(problem.clone()),
+    }
+}
+
+/// The settings, by which events are taken in and delivered: one that is wrong counts as not given, and is logged.
 pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
     DEPLOYMENT.with_borrow_mut(|known| {
         if let Some(deployment) = known {
             return Ok(deployment.clone());
         }
-        let settings = Settings::from_vars(|name| var(env, name)).map_err(|e| e.to_string())?;
+        let (settings, wrong) = Settings::from_vars_leniently(|name| var(env, name));
         let mut deployment = Deployment::new(settings);
+        deployment.problems = wrong.iter().map(ToString::to_string).collect();
+        for problem in &deployment.problems {
+            console_error!("{problem} It counts as not given until it is right.");
+        }
+        if !deployment.vault.has_key() {
+            console_warn!(
+                "MASTER_KEY is not set: signing secrets and custom headers are stored unencrypted."
+            );
+        }
         deployment.policy.spell = Some(js::spelled);
         unicode::install(js::nfkd);
         js::locate(&deployment.location);

@@ -13,8 +13,9 @@ Usage: cargo xtask <command>
       --var NAME=VALUE     set a setting; may be repeated
       --release            run the optimised build
       --loader             uploaded plugins run in isolates of their own, as with a `worker_loaders` binding
-  token [--org ORG] [--data DIR]
-                           print a bearer token for the local gateway
+  token [--org ORG] [--data DIR] [--ttl TIME]
+                           print a bearer token for the local gateway, valid for 30d, or 12h, 90m, 60s;
+                           it carries an id, by which it can be revoked
   build [--release|--dev]  build the Worker for `wrangler deploy` into build/ (the default), or the
                            debug build into target/worker-debug/
   test [--only PART]       run everything that CI runs, or one part of it:
@@ -46,6 +47,8 @@ pub enum Task {
         org: String,
         /// The data directory with the secret.
         data: PathBuf,
+        /// How long it is valid, in milliseconds.
+        ttl_ms: i64,
     },
     /// Builds the Worker.
     Build {
@@ -86,6 +89,23 @@ pub struct Dev {
     pub loader: bool,
 }
 
+/// A time such as `30d`, `12h`, `90m` or `60s`, in milliseconds; at most ten years.
+fn ttl(text: &str) -> Result<i64, String> {
+    let wrong =
+        || format!("--ttl takes a time such as 30d, 12h, 90m or 60s, and at most 3650d; this is `{text}`.");
+    let (number, unit) = text.split_at_checked(text.len().wrapping_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        "m" => 60,
+        "s" => 1,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let total = number.checked_mul(seconds).filter(|total| (1..=3_650 * 86_400).contains(total));
+    total.map(|total| total * 1_000).ok_or_else(wrong)
+}
+
 /// Understands a command line (without the program's name), or says what is wrong with it.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
     let mut args = args.into_iter();
@@ -124,15 +144,16 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
             Task::Dev(dev)
         }
         "token" => {
-            let (mut org, mut data) = (ORG.to_owned(), data_dir());
+            let (mut org, mut data, mut ttl_ms) = (ORG.to_owned(), data_dir(), crate::token::TTL_MS);
             while let Some(flag) = flags.next() {
                 match flag.as_str() {
                     "--org" => org = flags.value("--org")?,
                     "--data" => data = flags.value("--data")?.into(),
+                    "--ttl" => ttl_ms = ttl(&flags.value("--ttl")?)?,
                     other => return Err(flags.unknown(other)),
                 }
             }
-            Task::Token { org, data }
+            Task::Token { org, data, ttl_ms }
         }
         "build" => {
             let mut release = true;

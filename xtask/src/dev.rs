@@ -20,7 +20,10 @@ pub fn run(dev: Dev) -> Result<(), String> {
     options.worker_dir = Some(build::ensure_built(dev.release)?);
     say("Starting the gateway");
     let mut gateway = Gateway::start(&options)?;
-    println!("{}", welcome(&gateway.url(), &token::for_org(&dev.data, ORG)?, &dev.data.to_string_lossy()));
+    println!(
+        "{}",
+        welcome(&gateway.url(), &token::for_org(&dev.data, ORG, token::TTL_MS)?, &dev.data.to_string_lossy())
+    );
     // Ctrl-C ends this process, and the watchdog then ends workerd; coming here means that it went by itself.
     Err(format!(
         "{} Its last words are above; start it again with `cargo xtask dev`.",

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     };
     let result = match task {
         Task::Dev(options) => dev::run(options).map(|()| true),
-        Task::Token { org, data } => token::for_org(&data, &org).map(|token| {
+        Task::Token { org, data, ttl_ms } => token::for_org(&data, &org, ttl_ms).map(|token| {
             println!("{token}");
             true
         }),

@@ -4,10 +4,16 @@
 //! a value of the wrong kind, `["body"]` for text that is no JSON. [`Faults`] gathers what is wrong with a
 //! body that could be read, so that a caller hears of everything at once.
 
-use crate::error::{ApiError, Fault};
-use serde::de::IgnoredAny;
+use super::model::shown;
+use crate::error::{ApiError, Fault, MAX_FAULTS};
+use crate::send_as::near;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Reads a JSON body, which is an object.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
@@ -21,12 +27,154 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     }
     // Keeping track of the path costs, and a body is almost always right: it is read again only to find
     // the place of an error.
-    serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
+    let value = serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))?;
+    note_unknown(bytes, fields_of::<T>());
+    Ok(value)
 }
 
-/// Reads a JSON body that may be left out.
+/// Reads a JSON body that may be left out, or be null.
 pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Result<T, ApiError> {
-    if bytes.iter().all(u8::is_ascii_whitespace) { Ok(T::default()) } else { parse(bytes) }
+    match bytes.trim_ascii() {
+        b"" | b"null" => Ok(T::default()),
+        _ => parse(bytes),
+    }
+}
+
+/// The most fields that are told to be unknown.
+const MAX_UNKNOWN: usize = 10;
+
+thread_local! {
+    /// What the bodies that were read since the last look had that nobody knows. One call is handled at a time; whoever
+    /// handles it looks.
+    static UNKNOWN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Forgets what other bodies had.
+pub fn forget_unknown() {
+    UNKNOWN.with_borrow_mut(Vec::clear);
+}
+
+/// Sentences about fields of the bodies read since that nobody knows, and which were probably meant. Clients send fields of
+/// other releases on purpose, so they are no error.
+pub fn take_unknown() -> Vec<String> {
+    UNKNOWN.with_borrow_mut(std::mem::take)
+}
+
+/// Puts back what was taken.
+pub(super) fn put_unknown(sentences: Vec<String>) {
+    UNKNOWN.with_borrow_mut(|all| *all = sentences);
+}
+
+fn note_unknown(bytes: &[u8], known: &'static [&'static str]) {
+    if known.is_empty() {
+        return;
+    }
+    let Ok(Unknown(unknown)) = Known(known).deserialize(&mut serde_json::Deserializer::from_slice(bytes))
+    else {
+        return;
+    };
+    let sentence = |name: &String| unknown_field(name, known);
+    UNKNOWN.with_borrow_mut(|all| {
+        let room = MAX_UNKNOWN.saturating_sub(all.len());
+        all.extend(unknown.iter().map(sentence).take(room));
+    });
+}
+
+/// What to say of a field that nobody knows.
+pub fn unknown_field(name: &str, known: &[&str]) -> String {
+    let near = near(name, known.iter().copied());
+    let name = shown(name);
+    match near.first() {
+        Some(near) => format!("The field {name} is not known and was ignored. Did you mean {near}?"),
+        None => format!("The field {name} is not known and was ignored."),
+    }
+}
+
+/// The members of an object that are none of these.
+struct Known(&'static [&'static str]);
+struct Unknown(Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for Known {
+    type Value = Unknown;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Unknown, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Known {
+    type Value = Unknown;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unknown, A::Error> {
+        let mut unknown = Vec::new();
+        while let Some(name) = map.next_key_seed(Name(self.0))? {
+            map.next_value::<IgnoredAny>()?;
+            if unknown.len() < MAX_UNKNOWN {
+                unknown.extend(name);
+            }
+        }
+        Ok(Unknown(unknown))
+    }
+}
+
+/// A member's name, where it is none of these.
+struct Name(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<String>, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<String>, E> {
+        Ok((!self.0.contains(&name)).then(|| name.chars().take(200).collect()))
+    }
+}
+
+/// The names of a type's fields, as it tells them to whoever reads one; none of what is no struct.
+pub fn fields_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    let found = Cell::new(&[] as &'static [&'static str]);
+    let _ = T::deserialize(Asking(&found));
+    found.get()
+}
+
+/// A deserializer that has nothing to read: it hears which fields are asked for.
+struct Asking<'f>(&'f Cell<&'static [&'static str]>);
+
+impl<'de> Deserializer<'de> for Asking<'_> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("there is nothing to read"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.0.set(fields);
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
+        tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 fn no_json(error: &serde_json::Error) -> ApiError {
@@ -62,11 +210,8 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -
         msg.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
     if let Some(field) = missing {
         loc.push(field);
-        return ApiError::Invalid(vec![Fault {
-            loc,
-            msg: "This field is required.".to_owned(),
-            kind: "value_error.missing".to_owned(),
-        }]);
+        let msg = "This field is required.".to_owned();
+        return ApiError::Invalid(vec![Fault::new(loc, msg, "value_error.missing")]);
     }
     let msg = msg.split(" at line ").next().unwrap_or_default();
     // The name of a Rust type says nothing to a caller.
@@ -78,7 +223,90 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -
     if let Some(first) = sentence.get_mut(0..1) {
         first.make_ascii_uppercase();
     }
-    ApiError::Invalid(vec![Fault { loc, msg: sentence, kind: "type_error".to_owned() }])
+    ApiError::Invalid(vec![Fault::new(loc, sentence, "type_error")])
+}
+
+/// Reads a list of at most `N` items: the item after that is an error, and the rest of the list is never read. For lists
+/// in bodies that may be large for another reason; `N` leaves room for the sentence that a check says later.
+pub fn at_most<'de, const N: usize, T, D>(from: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Few::<N, T>::deserialize(from).map(|few| few.0)
+}
+
+/// As [`at_most`], where null stands for none.
+pub fn at_most_or_none<'de, const N: usize, T, D>(from: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Few<N, T>>::deserialize(from)?.map(|few| few.0))
+}
+
+/// The same for an object of at most `N` members.
+pub fn members_or_none<'de, const N: usize, D>(from: D) -> Result<Option<BTreeMap<String, String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Option::<FewMembers<N, String>>::deserialize(from)?.map(|few| few.0))
+}
+
+/// A list of at most `N` items.
+pub struct Few<const N: usize, T>(pub Vec<T>);
+
+/// An object of at most `N` members.
+pub struct FewMembers<const N: usize, T>(pub BTreeMap<String, T>);
+
+impl<'de, const N: usize, T: Deserialize<'de>> Deserialize<'de> for Few<N, T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader<const N: usize, T>(PhantomData<T>);
+        impl<'de, const N: usize, T: Deserialize<'de>> Visitor<'de> for Reader<N, T> {
+            type Value = Few<N, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {N} items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    if items.len() >= N {
+                        return Err(de::Error::custom(format_args!("Send at most {N} items")));
+                    }
+                    items.push(item);
+                }
+                Ok(Few(items))
+            }
+        }
+        from.deserialize_seq(Reader(PhantomData))
+    }
+}
+
+impl<'de, const N: usize, T: Deserialize<'de>> Deserialize<'de> for FewMembers<N, T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader<const N: usize, T>(PhantomData<T>);
+        impl<'de, const N: usize, T: Deserialize<'de>> Visitor<'de> for Reader<N, T> {
+            type Value = FewMembers<N, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an object of at most {N} members")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if members.len() >= N {
+                        return Err(de::Error::custom(format_args!("Send at most {N} members")));
+                    }
+                    members.insert(name, value);
+                }
+                Ok(FewMembers(members))
+            }
+        }
+        from.deserialize_map(Reader(PhantomData))
+    }
 }
 
 /// A field of a PATCH: absent keeps the value, null unsets it, anything else sets it.
@@ -168,7 +396,7 @@ impl<T> Patch<T> {
     }
 }
 
-/// Gathers everything that is wrong with a body.
+/// Gathers what is wrong with a body: the first [`MAX_FAULTS`] of it.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<Fault>);
 
@@ -180,8 +408,10 @@ impl Faults {
 
     /// Notes a fault with its own type word.
     pub fn add_kind(&mut self, loc: &[&str], msg: impl Into<String>, kind: &str) {
-        let loc = std::iter::once("body").chain(loc.iter().copied()).map(str::to_owned).collect();
-        self.0.push(Fault { loc, msg: msg.into(), kind: kind.to_owned() });
+        if self.0.len() < MAX_FAULTS {
+            let loc = std::iter::once("body").chain(loc.iter().copied()).map(str::to_owned);
+            self.0.push(Fault::new(loc, msg.into(), kind));
+        }
     }
 
     /// Notes a fault at `["body", …loc]` unless `right` holds.
@@ -195,7 +425,8 @@ impl Faults {
     pub fn merge(&mut self, error: ApiError) -> Result<(), ApiError> {
         match error {
             ApiError::Invalid(faults) => {
-                self.0.extend(faults);
+                let room = MAX_FAULTS.saturating_sub(self.0.len());
+                self.0.extend(faults.into_iter().take(room));
                 Ok(())
             }
             other => Err(other),
@@ -204,7 +435,8 @@ impl Faults {
 
     /// Notes the faults of a part of the body, which is the field `name`.
     pub fn merge_within(&mut self, name: &str, inner: Faults) {
-        for mut fault in inner.0 {
+        let room = MAX_FAULTS.saturating_sub(self.0.len());
+        for mut fault in inner.0.into_iter().take(room) {
             fault.loc.insert(1, name.to_owned());
             self.0.push(fault);
         }
@@ -269,6 +501,61 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_nobody_knows_are_told_with_those_that_were_probably_meant() {
+        assert_eq!(fields_of::<Thing>(), ["name", "note", "metadata"]);
+        forget_unknown();
+        parse::<Thing>(br#"{"name":"a","metdata":{"x":1},"other":[{"name":1}]}"#).expect("read");
+        assert_eq!(
+            take_unknown(),
+            [
+                "The field metdata is not known and was ignored. Did you mean metadata?",
+                "The field other is not known and was ignored."
+            ]
+        );
+        parse::<Thing>(br#"{"name":"a","note":null}"#).expect("read");
+        parse::<BTreeMap<String, u8>>(br#"{"any":1}"#).expect("read");
+        assert!(take_unknown().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_within_bounds() {
+        let mut faults = Faults::default();
+        for at in 0..100_000 {
+            faults.add(&["list", &at.to_string()], "x".repeat(10_000));
+        }
+        let body = faults.into_result().expect_err("faults").body();
+        assert!(body.len() < 32 * 1024, "{}", body.len());
+        assert!(
+            parse::<Thing>(
+                format!(r#"{{"name":"a","metadata":{{"{}":7}}}}"#, "k".repeat(100_000)).as_bytes()
+            )
+            .expect_err("a number")
+            .body()
+            .len()
+                < 2_000
+        );
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_not_read_to_its_end() {
+        #[derive(Debug, Deserialize)]
+        struct Lists {
+            #[serde(deserialize_with = "at_most::<2, _, _>")]
+            list: Vec<u8>,
+            #[serde(default, deserialize_with = "members_or_none::<1, _>")]
+            map: Option<BTreeMap<String, String>>,
+        }
+        let read = parse::<Lists>(br#"{"list":[1,2],"map":{"a":"b"}}"#).expect("as many as may be");
+        assert_eq!((read.list.len(), read.map.map(|map| map.len())), (2, Some(1)));
+        let fault = |body: &str| match parse::<Lists>(body.as_bytes()) {
+            Err(ApiError::Invalid(mut faults)) => faults.remove(0),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fault(r#"{"list":[1,2,3]}"#).msg, "Send at most 2 items.");
+        assert_eq!(fault(r#"{"list":[],"map":{"a":"b","c":"d"}}"#).msg, "Send at most 1 members.");
+    }
+
+    #[test]
     fn an_optional_body_may_be_empty_but_not_wrong() {
         #[derive(Debug, Deserialize, Default, PartialEq)]
         struct Soft {
@@ -276,6 +563,7 @@ mod tests {
             n: u8,
         }
         assert_eq!(parse_or_default::<Soft>(b"").expect("nothing"), Soft { n: 0 });
+        assert_eq!(parse_or_default::<Soft>(b" null\n").expect("null"), Soft { n: 0 });
         assert_eq!(parse_or_default::<Soft>(b"{\"n\":3}").expect("three"), Soft { n: 3 });
         assert!(parse_or_default::<Soft>(b"{\"n\":300}").is_err());
     }

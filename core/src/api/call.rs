@@ -5,6 +5,7 @@
 
 use crate::error::ApiError;
 use crate::frame;
+use crate::idempotency::Idempotency;
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
@@ -33,6 +34,15 @@ pub struct Call {
     /// (any more) its own.
     #[n(6)]
     pub app_uid: Option<String>,
+    /// Whether the caller's token only reads.
+    #[cbor(n(7), default)]
+    pub reads_only: bool,
+    /// Whether the caller's token does not extend to plugins.
+    #[cbor(n(8), default)]
+    pub without_plugins: bool,
+    /// The idempotency key of a request that creates something, where it has one.
+    #[n(9)]
+    pub idempotency: Option<Idempotency>,
 }
 
 /// An object's answer to a [`Call`].
@@ -53,6 +63,9 @@ pub struct Reply {
     /// How many seconds to wait before the request is sent again.
     #[n(4)]
     pub retry_after: Option<u32>,
+    /// What the caller should know of a request that was carried out all the same.
+    #[cbor(n(5), default)]
+    pub warnings: Vec<String>,
 }
 
 impl Reply {
@@ -89,6 +102,22 @@ impl Reply {
         self.log.as_deref().filter(|_| self.status >= 500)
     }
 
+    /// The same with what the caller should know: as a member of the body, where that is a JSON object.
+    #[must_use]
+    pub fn warned(mut self, warnings: Vec<String>) -> Self {
+        if warnings.is_empty() || !(200..300).contains(&self.status) {
+            return self;
+        }
+        if self.content_type.is_none() && self.body.ends_with(b"}") && self.body.starts_with(b"{") {
+            self.body.pop();
+            let comma = if self.body.len() > 1 { "," } else { "" };
+            let list = serde_json::to_string(&warnings).unwrap_or_else(|_| "[]".to_owned());
+            self.body.extend_from_slice(format!("{comma}\"warnings\":{list}}}").as_bytes());
+        }
+        self.warnings = warnings;
+        self
+    }
+
     /// A reply without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, ..Self::default() }
@@ -103,7 +132,7 @@ impl From<ApiError> for Reply {
             ApiError::Unavailable(trouble, text) => (Some(text), trouble.retry_after()),
             _ => (None, None),
         };
-        Self { status, body, log, content_type: None, retry_after }
+        Self { status, body, log, retry_after, ..Self::default() }
     }
 }
 
@@ -137,6 +166,9 @@ mod tests {
             app_scope: true,
             feature_flags: Some(vec!["beta".to_owned()]),
             app_uid: Some("u".to_owned()),
+            reads_only: true,
+            without_plugins: true,
+            idempotency: Some(Idempotency::new("org_1", "op", "key", &[], b"{}")),
         };
         assert_eq!(from_bytes::<Call>(&to_bytes(&call)).expect("a call"), call);
         let reply = Reply::json(201, &serde_json::json!({"a": 1}));
@@ -154,6 +186,7 @@ mod tests {
                 None::<String>,
                 None::<String>,
                 None::<u32>,
+                [""; 0],
                 7u8,
             ),
             &mut longer,

@@ -112,14 +112,6 @@ impl Page {
         Ok(Self { limit, order, from: from.map(str::to_owned), backwards })
     }
 
-    /// With nothing but `after`, a first page shows what came next after that time (newest first, like every other):
-    /// it is read like one before an earlier page, and `prevIterator` leads on.
-    #[must_use]
-    pub fn nearest_to(self, before: Option<i64>, after: Option<i64>) -> Self {
-        let backwards = self.backwards || (self.from.is_none() && before.is_none() && after.is_some());
-        Self { backwards, ..self }
-    }
-
     /// Whether the rows are to be read with rising keys: `key > from ORDER BY key`, else
     /// `key < from ORDER BY key DESC`.
     pub fn reads_ascending(&self) -> bool {
@@ -455,22 +447,6 @@ mod tests {
             }
             assert_eq!((found, pages), (vec!["n05000".to_owned()], 3), "{order} {backwards}");
         }
-    }
-
-    #[test]
-    fn with_nothing_but_after_the_first_page_is_what_came_next() {
-        let keys: BTreeSet<String> = ["c", "d", "e", "f"].map(str::to_owned).into();
-        let list = |raw: &str, before, after| {
-            let page = Page::from_query_ordered(&Query::parse(raw), Keys::Name, Order::Descending);
-            read(&keys, &page.expect(raw).nearest_to(before, after))
-        };
-        let nearest = list("limit=2", None, Some(0));
-        assert_eq!((nearest.data.join(""), nearest.done), ("dc".into(), false));
-        assert_eq!(list("limit=2&iterator=-d", None, Some(0)).data.join(""), "fe");
-        for (before, after) in [(None, None), (Some(1), None), (Some(1), Some(0))] {
-            assert_eq!(list("limit=2", before, after).data.join(""), "fe");
-        }
-        assert_eq!(list("limit=2&iterator=e", None, Some(0)).data.join(""), "dc");
     }
 
     #[derive(Debug, Clone)]

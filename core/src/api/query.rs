@@ -97,13 +97,40 @@ fn is_item_of(key: &str, name: &str) -> bool {
             .is_some_and(|index| index.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Reads RFC 3339; the plus sign of an offset may have become a space, as it does in a query that was not
-/// percent-encoded.
-fn parse_time(text: &str) -> Option<i64> {
-    parse_rfc3339(text).or_else(|| {
-        let (time, offset) = text.rsplit_once(' ')?;
-        parse_rfc3339(&format!("{time}+{offset}"))
-    })
+/// Reads RFC 3339, and what languages print where nobody tells them how: `2026-11-29 23:06:34.783 UTC`,
+/// `2026-11-29 23:06:34 +0000`, `2026-11-29T23:06:34`, `2026-11-29`. Without an offset, a time is UTC. The plus sign of an
+/// offset may have become a space, as it does in a query that was not percent-encoded.
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Some(ms) = parse_rfc3339(text) {
+        return Some(ms);
+    }
+    let (date, rest) = text.split_at_checked(10)?;
+    let rest = rest.strip_prefix(['T', 't', ' ']).or_else(|| rest.is_empty().then_some(rest))?;
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(rest.len());
+    let (time, rest) = rest.split_at_checked(end)?;
+    let time = match time.bytes().filter(|byte| *byte == b':').count() {
+        0 if time.is_empty() => "00:00:00".to_owned(),
+        1 => format!("{time}:00"),
+        _ => time.to_owned(),
+    };
+    let mut rest = rest.trim();
+    // Go prints both: `+0000 UTC`.
+    for zone in ["UTC", "GMT"] {
+        rest = rest.strip_suffix(zone).unwrap_or(rest).trim_end();
+    }
+    let (sign, digits) = match rest.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', rest.strip_prefix('+').unwrap_or(rest)),
+    };
+    let offset = match (digits.replace(':', ""), digits.len()) {
+        (_, 0) => "Z".to_owned(),
+        (z, 1) if z.eq_ignore_ascii_case("z") => "Z".to_owned(),
+        (hours, 2) => format!("{sign}{hours}:00"),
+        (digits, 4 | 5) => format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
+        _ => return None,
+    };
+    parse_rfc3339(&format!("{date}T{time}{offset}"))
 }
 
 #[cfg(test)]
@@ -118,6 +145,34 @@ mod tests {
         assert_eq!(query.text("order"), Some("x y z"));
         assert_eq!(query.text("absent"), None);
         assert_eq!(query.int("limit").expect("a number"), Some(2));
+    }
+
+    #[test]
+    fn times_are_read_as_clients_print_them() {
+        let right = parse_rfc3339("2026-11-29T23:06:34.783Z");
+        for text in [
+            "2026-11-29 23:06:34.783 UTC",
+            "2026-11-29 23:06:34.783",
+            "2026-11-29T23:06:34.783",
+            "2026-11-29 23:06:34.783 +0000",
+            "2026-11-29 23:06:34.783 +0000 UTC",
+            "2026-11-29 23:06:34.783  0000",
+            "2026-11-30 01:06:34.783+02",
+            "2026-11-30T01:06:34.783+02:00",
+            "2026-11-30T01:06:34.783 02:00",
+            "2026-11-29 21:06:34.783 -0200",
+            "2026-11-29T23:06:34.783 Z",
+            " 2026-11-29 23:06:34.783 GMT ",
+        ] {
+            assert_eq!(parse_time(text), right, "{text}");
+        }
+        assert_eq!(parse_time("2026-11-29"), parse_rfc3339("2026-11-29T00:00:00Z"));
+        assert_eq!(parse_time("2026-11-29 23:06"), parse_rfc3339("2026-11-29T23:06:00Z"));
+        for text in
+            ["", "now", "2026-11-29X", "2026-11-29 UTC 5", "2026-13-01", "2026-11-29 23:06:34 +1", "20261129"]
+        {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
     }
 
     #[test]

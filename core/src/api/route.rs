@@ -4,11 +4,17 @@
 //! literal before a parameter; one trailing slash is ignored (never answered with a redirect, which SDKs do
 //! not follow).
 
+use super::model::{event_type, is_dots, message, openapi, plugin, preset};
 use crate::error::ApiError;
 use percent_encoding::percent_decode_str;
 
 /// What every path of the API starts with.
 pub const PREFIX: &str = "/api/v1";
+
+/// The most bytes of a body, unless [`Op::max_body`] says otherwise.
+pub const MAX_BODY: usize = 64 * 1024;
+/// The longest parameter of a path, decoded.
+const MAX_PARAM: usize = 512;
 
 /// Whose token an operation accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +207,9 @@ operations! {
             POST "auth/dashboard-access/{app_id}";
         Logout "auth.logout" Any Worker: POST "auth/logout";
         ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
+        RevokeToken "auth.revoke-token" Org Worker: POST "auth/token/{token_id}/revoke";
+        RevokedList "auth.list-revoked" Org Directory: GET "auth/token/revoked";
+        ResealAll "secrets.reseal" Org Worker: POST "secrets/reseal";
         SettingsGet "settings.get" Org Worker: GET "settings";
         TenantErase "tenant.erase" Org Worker: DELETE "tenant";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
@@ -277,12 +286,13 @@ operations! {
         PluginVerify "directory.verify-plugin";
         PluginModule "directory.plugin-module";
         RejectedTake "app.take-rejected";
+        Reseal "app.reseal";
     }
 }
 
 /// Every route: its method, its path below the prefix, its operation, whose token it accepts.
 #[cfg(test)]
-pub(super) fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
+pub(crate) fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
     PATTERNS.iter().map(|pattern| (pattern.method, pattern.path, pattern.op, pattern.scope))
 }
 
@@ -323,6 +333,48 @@ impl Route {
 }
 
 impl Op {
+    /// The most bytes of the body of a request. It is looked at before any of it is read.
+    ///
+    /// A route takes 64 KiB, unless what it takes is a message, a plugin or a document.
+    pub const fn max_body(self) -> usize {
+        match self {
+            Op::MessageCreate => message::MAX_BODY,
+            Op::PresetVerify | Op::PresetSign => preset::MAX_REQUEST,
+            Op::PluginUpload => plugin::MAX_MODULE,
+            Op::PluginTest => message::MAX_PAYLOAD.wrapping_add(plugin::MAX_CONFIG).wrapping_add(MAX_BODY),
+            Op::PluginsPut => plugin::MAX_CHAIN.wrapping_mul(plugin::MAX_CONFIG).wrapping_add(MAX_BODY),
+            Op::EventTypeImport => openapi::MAX_SPEC.wrapping_mul(2).wrapping_add(MAX_BODY),
+            Op::EventTypeCreate | Op::EventTypeUpdate | Op::EventTypePatch => {
+                event_type::MAX_SCHEMAS.wrapping_add(MAX_BODY)
+            }
+            _ => MAX_BODY,
+        }
+    }
+
+    /// Whether it makes something that another request of the same kind would make again: such a request may have an
+    /// idempotency key. (A message's key is its own; see [`crate::app`].)
+    pub fn creates(self) -> bool {
+        matches!(
+            self,
+            Op::AppCreate
+                | Op::EventTypeCreate
+                | Op::EventTypeImport
+                | Op::PresetEventTypes
+                | Op::EndpointCreate
+                | Op::OperationalCreate
+                | Op::SourceCreate
+                | Op::SecretRotate
+                | Op::OperationalSecretRotate
+                | Op::Recover
+                | Op::ReplayMissing
+                | Op::BulkReplay
+                | Op::BulkExpunge
+                | Op::ExpungeAll
+                | Op::UsageApps
+                | Op::UsageEventTypes
+        )
+    }
+
     /// Whether it comes to the same when it is asked twice, so that it may be asked again where the answer to the first
     /// time was lost. (A message may, too: its nonce tells.)
     pub fn may_repeat(self) -> bool {
@@ -417,6 +469,11 @@ pub fn find(method: &str, path: &str) -> Result<Route, ApiError> {
             let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| {
                 ApiError::invalid(&["path", name], "Send UTF-8: this is not, once percent-decoded.")
             })?;
+            // Clients resolve these two: whoever sends them to one thing would reach another.
+            if is_dots(&decoded) || decoded.len() > MAX_PARAM {
+                let msg = "Nothing has this name: use its id.";
+                return Err(ApiError::invalid(&["path", name], msg));
+            }
             params.push(decoded.into_owned());
         }
     }
@@ -522,6 +579,43 @@ mod tests {
         let error = find("GET", "/api/v1/app/%ff").expect_err("not UTF-8");
         assert_eq!(error.http_status(), 422);
         assert!(error.body().contains(r#"["path","app_id"]"#), "{error}");
+    }
+
+    #[test]
+    fn a_parameter_that_clients_resolve_is_refused_however_it_is_written() {
+        for dots in ["..", ".", "%2e%2e", "%2E.", ".%2e", "%2e"] {
+            for path in
+                ["app/{}", "app/x/endpoint/{}", "app/{}/msg/x", "event-type/{}", "plugin/{}/version/x"]
+            {
+                let path = format!("{PREFIX}/{}", path.replace("{}", dots));
+                assert_eq!(find("GET", &path).expect_err(&path).http_status(), 422, "{path}");
+            }
+        }
+        assert!(find("GET", "/api/v1/app/...").is_ok());
+        let long = format!("{PREFIX}/app/{}", "x".repeat(MAX_PARAM + 1));
+        assert_eq!(find("GET", &long).expect_err("too long").http_status(), 422);
+    }
+
+    #[test]
+    fn only_what_takes_a_message_a_plugin_or_a_document_takes_more_than_the_usual_body() {
+        let larger: Vec<&str> =
+            Op::ALL.iter().filter(|op| op.max_body() > MAX_BODY).map(|op| op.name()).collect();
+        assert_eq!(
+            larger,
+            [
+                "message.create",
+                "event-type.create",
+                "event-type.import-openapi",
+                "event-type.update",
+                "event-type.patch",
+                "preset.verify",
+                "preset.sign",
+                "plugin.upload",
+                "plugin.test",
+                "endpoint.plugins.put"
+            ]
+        );
+        assert!(Op::ALL.iter().all(|op| op.max_body() <= message::MAX_BODY));
     }
 
     #[test]

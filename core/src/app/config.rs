@@ -26,10 +26,42 @@ impl<S: Sql> App<S> {
                 open = open.saturating_add(1);
                 self.share.count_call();
                 slot.configuring = true;
-                let frame = slot.record.frame(&info.org, &info.app_id, endpoint_id, slot.deleted);
+                let mut frame = slot.record.frame(&info.org, &info.app_id, endpoint_id, slot.deleted);
+                frame.paces.extend(self.rate_share);
                 effects.configure.push((endpoint_id.clone(), frame));
             }
         }
+    }
+
+    /// What each endpoint may start of the application's rate. It is shared out equally among those that send, so all together
+    /// never exceed it; what one does not use, the others do not get. Below one a second for each, every endpoint may start one
+    /// in as many seconds as it takes.
+    pub(super) fn rate_share_now(&self) -> Option<(u32, i64)> {
+        let rate = u32::from(self.info.as_ref()?.rate.filter(|rate| *rate > 0)?);
+        let sending = self.slots.values().filter(|slot| !slot.deleted && slot.record.content.sends()).count();
+        let sending = u32::try_from(sending).unwrap_or(u32::MAX).max(1);
+        Some(match rate.checked_div(sending) {
+            Some(each) if each > 0 => (each, 1_000),
+            _ => (1, i64::from(sending).saturating_mul(1_000).checked_div(i64::from(rate)).unwrap_or(1_000)),
+        })
+    }
+
+    /// Tells every endpoint its share, where that is another now.
+    pub(super) fn share_rate_anew(&mut self) -> Result<(), SqlError> {
+        let share = self.rate_share_now();
+        if share == self.rate_share {
+            return Ok(());
+        }
+        self.rate_share = share;
+        for (endpoint_id, slot) in self.slots.iter_mut().filter(|(_, slot)| !slot.deleted) {
+            slot.record.version = slot.record.version.saturating_add(1);
+            slot.retry_at = 0;
+            self.sql.exec(
+                "UPDATE endpoint SET record = ?2 WHERE id = ?1",
+                &[Value::Text(endpoint_id), Value::Blob(&frame::encode(&slot.record))],
+            )?;
+        }
+        Ok(())
     }
 
     /// The answer to a configuration; `None` where there was none.
@@ -247,5 +279,133 @@ impl<S: Sql> App<S> {
     fn event_id_of(&self, msg_id: &str) -> Result<Option<String>, SqlError> {
         let rows = self.sql.query("SELECT event_id FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
         rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_text(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use crate::api::call::Call;
+    use crate::api::route::Op;
+    use crate::frame::AppInit;
+    use serde_json::{Value, json};
+
+    fn rated(world: &mut World, version: i64, rate: Option<u16>) {
+        let init =
+            AppInit { org: "org_1".into(), app_id: "app_1".into(), uid: None, version, deleted: false, rate };
+        world.init(init);
+    }
+
+    #[test]
+    fn the_rate_of_an_application_is_shared_out_among_its_endpoints() {
+        let mut world = World::new(&[]);
+        let first = world.add_endpoint(&json!({}));
+        assert_eq!(world.app.rate_share, None);
+        rated(&mut world, 2, Some(5));
+        assert_eq!(world.app.rate_share, Some((5, 1_000)));
+        world.add_endpoint(&json!({}));
+        assert_eq!(world.app.rate_share, Some((2, 1_000)), "together never more than five");
+        for _ in 0..4 {
+            world.add_endpoint(&json!({}));
+        }
+        assert_eq!(world.app.rate_share, Some((1, 1_200)), "six endpoints, each every 1.2 seconds");
+        world.call(Op::EndpointPatch, &[&first], "", &json!({ "disabled": true }));
+        assert_eq!(world.app.rate_share, Some((1, 1_000)));
+        world.crash();
+        assert_eq!(world.app.rate_share, Some((1, 1_000)));
+        rated(&mut world, 3, None);
+        assert_eq!(world.app.rate_share, None);
+    }
+
+    #[test]
+    fn a_message_to_several_endpoints_keeps_the_applications_rate() {
+        let mut world = World::new(&[]);
+        world.add_endpoint(&json!({}));
+        world.add_endpoint(&json!({}));
+        rated(&mut world, 2, Some(2));
+        for _ in 0..5 {
+            world.send("a.b");
+        }
+        assert!(world.got.len() <= 2, "{}", world.got.len());
+        world.pass(10_000);
+        assert_eq!(world.got.len(), 10);
+    }
+
+    fn made_by(world: &mut World, call: Call, body: &Value) -> (u16, Value) {
+        let body = body.to_string().into_bytes();
+        world.make(&Call { op: Op::EndpointCreate.name().to_owned(), body, ..call })
+    }
+
+    #[test]
+    fn a_portals_token_makes_so_many_endpoints_and_none_around_plugins() {
+        let mut world = World::new(&[("MAX_ENDPOINTS", "2")]);
+        let body = json!({ "url": "https://example.com/" });
+        let portal = || Call { app_scope: true, ..Call::default() };
+        assert_eq!(made_by(&mut world, portal(), &body).0, 201);
+        assert_eq!(made_by(&mut world, portal(), &body).0, 201);
+        let (status, error) = made_by(&mut world, portal(), &body);
+        assert_eq!((status, &error["code"]), (400, &json!("limit_reached")), "{error}");
+        assert_eq!(made_by(&mut world, Call::default(), &body).0, 201, "the tenant may");
+        let without = || Call { app_scope: true, without_plugins: true, ..Call::default() };
+        let mut world = World::new(&[]);
+        assert_eq!(made_by(&mut world, without(), &body).0, 201, "no endpoint has plugins");
+    }
+
+    #[test]
+    fn a_request_with_an_idempotency_key_is_carried_out_once() {
+        use crate::idempotency::Idempotency;
+        let mut world = World::new(&[]);
+        let keyed = |key: &str, body: &Value| Call {
+            idempotency: Some(Idempotency::new("org_1", "op", key, &[], body.to_string().as_bytes())),
+            ..Call::default()
+        };
+        let body = json!({ "url": "https://example.com/", "uid": "a" });
+        let first = made_by(&mut world, keyed("k", &body), &body);
+        assert_eq!(first.0, 201);
+        assert_eq!(made_by(&mut world, keyed("k", &body), &body), first, "the same answer, and no conflict");
+        let other = json!({ "url": "https://example.org/" });
+        assert_eq!(made_by(&mut world, keyed("k", &other), &other).0, 422, "the key was another request's");
+        assert_eq!(made_by(&mut world, keyed("k2", &other), &other).0, 201);
+    }
+
+    #[test]
+    fn what_is_stored_is_sealed_and_sealed_anew_with_the_newest_key() {
+        let (old, new) = ("07".repeat(32), "08".repeat(32));
+        let mut world = World::new(&[("MASTER_KEY", &old)]);
+        let endpoint = world.add_endpoint(&json!({ "headers": { "x-door": "sesame" } }));
+        let stored = |world: &World| format!("{:?}", world.app.slots[&endpoint].record);
+        assert!(!stored(&world).contains("sesame"));
+        let before = stored(&world);
+        world.set_vars(&[("MASTER_KEY", &format!("{new},{old}"))]);
+        world.crash();
+        assert_eq!(stored(&world), before);
+        let (status, told) = world.make(&Call { op: Op::Reseal.name().to_owned(), ..Call::default() });
+        assert_eq!((status, &told["resealed"], &told["locked"]), (200, &json!(2), &json!(0)), "{told}");
+        world.set_vars(&[("MASTER_KEY", &new)]);
+        world.crash();
+        world.crash_endpoint(&endpoint);
+        let (_, headers) = world.call(Op::HeadersGet, &[&endpoint], "", &Value::Null);
+        assert_eq!(headers["headers"]["x-door"], "sesame");
+        world.send("a.b");
+        assert!(world.sent.iter().flatten().any(|(name, value)| name == "x-door" && value == "sesame"));
+        world.set_vars(&[("MASTER_KEY", &old)]);
+        world.crash();
+        let (_, shown) = world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null);
+        assert!(shown["problem"].as_str().is_some_and(|why| why.contains("MASTER_KEY")), "{shown}");
+        let (status, error) = world.call(Op::SecretGet, &[&endpoint], "", &Value::Null);
+        assert_eq!((status, &error["code"]), (500, &json!("wrong_setting")), "{error}");
+    }
+
+    #[test]
+    fn the_url_of_an_own_source_is_no_endpoints() {
+        use crate::source::url::{PREFIX, Signer, Token};
+        let mut world = World::new(&[("JWT_SECRET", "0123456789abcdef")]);
+        let source = crate::id::new(crate::id::SOURCE, 1, &mut crate::rng::Seeded(1));
+        let signer = Signer::new(&world.settings()).expect("a key");
+        let tag = signer.tag("org_1", &source, 0);
+        let token = Token { org: "org_1".into(), source, generation: 0, tag };
+        let body = json!({ "url": format!("https://gateway.example{PREFIX}{}", token.write()) });
+        let (status, error) = made_by(&mut world, Call::default(), &body);
+        assert_eq!((status, &error["detail"][0]["type"]), (422, &json!("url_own_source")), "{error}");
     }
 }

@@ -96,7 +96,7 @@ impl<S: Sql> App<S> {
     /// Deleted endpoints are not shown.
     pub(super) fn destinations(&self, msg_key: &str, call: &Call) -> Handled {
         let query = Query::parse(&call.query);
-        let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Descending)?;
+        let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Ascending)?;
         let msg_id = self.message_id(msg_key)?;
         let message = self.logged(&msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
         let at = page.from().to_owned();
@@ -139,7 +139,10 @@ impl<S: Sql> App<S> {
             if let Some(slot) = self.slots.get(&endpoint_id).filter(|slot| !slot.deleted)
                 && let Some(standing) = slot.standing(&list.message, told.rows.first())
             {
-                list.found.push(MessageEndpointOut::new(slot.record.out(&endpoint_id), standing));
+                list.found.push(MessageEndpointOut::new(
+                    slot.record.out(&endpoint_id, &self.deployment.vault),
+                    standing,
+                ));
             }
             list.at = endpoint_id;
         }
@@ -392,7 +395,7 @@ mod tests {
     #[test]
     fn destinations_come_in_pages() {
         let mut world = World::new(&[]);
-        let mut all: Vec<String> = (0..70)
+        let all: Vec<String> = (0..70)
             .map(|_| {
                 world.now += 10;
                 world.add_endpoint(&json!({ "eventTypes": ["a.b"] }))
@@ -400,7 +403,6 @@ mod tests {
             .collect();
         world.now += 10;
         world.add_endpoint(&json!({ "eventTypes": ["c.d"] }));
-        all.reverse();
         let message = world.send("a.b");
         let mut seen = Vec::new();
         let mut query = "limit=30".to_owned();

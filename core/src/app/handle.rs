@@ -5,6 +5,7 @@ use super::destinations::AskPlan;
 use super::log::Scan;
 use super::secrets::preset_of;
 use super::{App, Effects, EndpointRecord, Slot};
+use crate::api::body;
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::{Attempt, AttemptQuery, MessageAttemptOut, Status, Trigger};
 use crate::api::model::endpoint::{
@@ -21,8 +22,10 @@ use crate::error::ApiError;
 use crate::filter::parse_channels;
 use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
+use crate::idempotency;
 use crate::operational;
 use crate::rng::Entropy;
+use crate::source;
 use crate::sql::{Row, Sql, SqlError, Value};
 use crate::target;
 use serde_json::json;
@@ -30,6 +33,8 @@ use serde_json::value::RawValue;
 
 /// At most so many earlier secrets may still be valid.
 const MAX_OLD_SECRETS: usize = 10;
+/// The most endpoints of an application, whoever makes them. What an application's own token may have is a setting.
+pub(crate) const MAX_ENDPOINTS: u32 = 1_000;
 /// How far back statistics reach by default, and at most.
 const STATS_MS: i64 = 28 * 86_400_000;
 
@@ -177,7 +182,19 @@ impl<S: Sql> App<S> {
         if !self.exists(call.app_uid.as_deref()) {
             return Ok(None);
         }
-        match self.dispatch(now, rng, call) {
+        body::forget_unknown();
+        let known = idempotency::recall(&self.sql, now, call);
+        let outcome = match known {
+            Ok(Some(reply)) => return Ok(Some(Outcome::Reply(reply))),
+            Ok(None) => self.dispatch(now, rng, call),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(Outcome::Changed(reply, effects)) => {
+                let reply = reply.warned(body::take_unknown());
+                idempotency::remember(&self.sql, now, call, &reply)?;
+                Ok(Some(Outcome::Changed(reply, effects)))
+            }
             Ok(Outcome::Resend(mut plan)) => {
                 self.note_debt(&plan.endpoint_id)?;
                 self.arm(now, &mut plan.effects);
@@ -198,7 +215,8 @@ impl<S: Sql> App<S> {
             Some(Op::EndpointCreate) => self.create_endpoint(now, rng, call),
             Some(Op::EndpointGet) => {
                 let (endpoint_id, slot) = self.endpoint(param(0))?;
-                Ok(Outcome::Reply(Reply::json(200, &slot.record.out(endpoint_id))))
+                let out = slot.record.out(endpoint_id, &self.deployment.vault);
+                Ok(Outcome::Reply(Reply::json(200, &out)))
             }
             Some(Op::EndpointUpdate) => self.put_endpoint(now, rng, param(0), call),
             Some(Op::EndpointPatch) => self.patch_endpoint(now, rng, param(0), call),
@@ -210,8 +228,8 @@ impl<S: Sql> App<S> {
                 self.changed(now, Reply::empty(204))
             }
             Some(Op::SecretGet) => {
-                let (_, slot) = self.endpoint(param(0))?;
-                let shown = self.shown_secret(&slot.record)?.ok_or_else(|| {
+                let (endpoint_id, slot) = self.endpoint(param(0))?;
+                let shown = self.shown_secret(endpoint_id, &slot.record)?.ok_or_else(|| {
                     ApiError::status(
                         400,
                         "private_key",
@@ -222,26 +240,34 @@ impl<S: Sql> App<S> {
             }
             Some(Op::SecretRotate) => self.rotate(now, rng, param(0), call),
             Some(Op::HeadersGet) => {
-                let (_, slot) = self.endpoint(param(0))?;
-                let headers = EndpointHeadersOut::new(slot.record.headers.clone());
+                let (endpoint_id, slot) = self.endpoint(param(0))?;
+                let headers = slot.record.open_headers(endpoint_id, &self.deployment.vault)?;
+                let headers = EndpointHeadersOut::new(headers, call.reads_only);
                 Ok(Outcome::Reply(Reply::json(200, &headers)))
             }
             Some(Op::HeadersPut) => {
                 let new = EndpointHeadersIn::parse(&call.body)?;
-                self.change(now, param(0), |record| {
-                    record.headers = new.headers;
+                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
+                let vault = &self.deployment.vault;
+                let headers = EndpointRecord::seal_headers(new.headers, &endpoint_id, vault, rng)?;
+                self.change(now, rng, &endpoint_id, |record| {
+                    record.headers = headers;
                     Ok(Reply::empty(204))
                 })
             }
             Some(Op::HeadersPatch) => {
                 let patch = EndpointHeadersPatch::parse(&call.body)?;
-                self.change(now, param(0), |record| {
+                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
+                let vault = &self.deployment.vault;
+                let patch =
+                    patch.try_map(|set| EndpointRecord::seal_headers(set, &endpoint_id, vault, rng))?;
+                self.change(now, rng, &endpoint_id, |record| {
                     patch.apply(&mut record.headers)?;
                     Ok(Reply::empty(204))
                 })
             }
             Some(Op::PluginsGet) => self.get_plugins(param(0)),
-            Some(Op::PluginsPut) => self.put_plugins(now, param(0), call),
+            Some(Op::PluginsPut) => self.put_plugins(now, rng, param(0), call),
             Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
             Some(Op::AttemptStats) => self.stats(now, param(0), call, true),
             Some(Op::Overview) => self.overview(now, call),
@@ -292,6 +318,10 @@ impl<S: Sql> App<S> {
             Some(Op::AttemptExpunge) => self.expunge_attempt(param(0), param(1)),
             Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
             Some(Op::BulkReplay) => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
+            Some(Op::Reseal) => {
+                let (resealed, locked) = self.reseal(now, rng)?;
+                self.changed(now, Reply::json(200, &json!({ "resealed": resealed, "locked": locked })))
+            }
             Some(Op::TaskStop) => self.stop_task(now, param(0)),
             Some(Op::RejectedList) => self.list_rejected(call),
             Some(Op::RejectedGet) => self.get_rejected(param(0)),
@@ -352,6 +382,15 @@ impl<S: Sql> App<S> {
         let target = target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
             ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
         })?;
+        if let Some(path) =
+            content.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest.split_at(at).1))
+            && source::url::is_own(path, &self.deployment)
+        {
+            let text = "This is the URL of a source of this gateway: what came in would go in circles. Send to the receiver itself.";
+            return Err(ApiError::invalid_kind(&["body", "url"], text, "url_own_source"));
+        }
+        // As it is requested, signed and shown: one spelling.
+        content.url.clone_from(&target.url);
         let mut batched = content.batch.is_some();
         if let Some(send_as) = &content.send_as {
             let preset =
@@ -379,24 +418,49 @@ impl<S: Sql> App<S> {
 
     fn create_endpoint(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
         let new = EndpointIn::parse(&call.body)?;
-        self.create(now, rng, new)
+        self.create(now, rng, new, call)
     }
 
-    fn create(&mut self, now: i64, rng: &mut impl Entropy, mut new: EndpointIn) -> Handled {
+    /// Refuses an endpoint more where there are enough, and one that would go around the plugins of the others.
+    fn check_room(&self, call: &Call) -> Result<(), ApiError> {
+        let live = || self.slots.values().filter(|slot| !slot.deleted);
+        let limit = if call.app_scope { self.deployment.max_endpoints } else { MAX_ENDPOINTS };
+        if usize::try_from(limit).is_ok_and(|limit| live().count() >= limit) {
+            let detail = format!(
+                "The application has {limit} endpoints, and may have no more. Delete one that is not needed."
+            );
+            return Err(ApiError::status(400, "limit_reached", detail));
+        }
+        // What redacts is only of use if nobody gets the same without it.
+        if call.without_plugins && live().any(|slot| slot.record.plugins.is_some()) {
+            return Err(ApiError::status(
+                403,
+                "insufficient access",
+                "This application's endpoints have plugins. A token without the capability ManageTransformations makes no \
+                 endpoint that goes around them: ask for one with it.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, now: i64, rng: &mut impl Entropy, mut new: EndpointIn, call: &Call) -> Handled {
+        self.check_room(call)?;
         self.check_content(&mut new.content, None)?;
         let preset = preset_of(&new.content);
-        let secret = self.make_secret(new.secret.as_deref(), "secret", preset.as_ref(), rng)?;
+        let endpoint_id = id::new(id::ENDPOINT, now, rng);
+        let given = new.secret.as_deref();
+        let secret = self.make_secret(given, "secret", preset.as_ref(), &endpoint_id, rng)?;
+        let vault = &self.deployment.vault;
         let record = EndpointRecord {
             content: new.content,
-            headers: new.headers,
+            headers: EndpointRecord::seal_headers(new.headers, &endpoint_id, vault, rng)?,
             secrets: vec![secret],
             ..EndpointRecord::default()
         };
-        let endpoint_id = id::new(id::ENDPOINT, now, rng);
         self.add_endpoint(now, &endpoint_id, record)?;
         self.tell_created(now, &endpoint_id)?;
         let (_, slot) = self.endpoint(&endpoint_id)?;
-        let reply = Reply::json(201, &slot.record.out(&endpoint_id));
+        let reply = Reply::json(201, &slot.record.out(&endpoint_id, &self.deployment.vault));
         self.changed(now, reply)
     }
 
@@ -404,18 +468,27 @@ impl<S: Sql> App<S> {
     fn change(
         &mut self,
         now: i64,
+        rng: &mut impl Entropy,
         key: &str,
         work: impl FnOnce(&mut EndpointRecord) -> Result<Reply, ApiError>,
     ) -> Handled {
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
         let reply = work(&mut record)?;
-        self.edit_endpoint(now, &endpoint_id, record)?;
+        self.edit_endpoint(now, rng, &endpoint_id, record)?;
         self.changed(now, reply)
     }
 
     /// Changes an endpoint at its owner's wish, and tells of it.
-    fn edit_endpoint(&mut self, now: i64, endpoint_id: &str, record: EndpointRecord) -> Result<(), SqlError> {
+    fn edit_endpoint(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        endpoint_id: &str,
+        mut record: EndpointRecord,
+    ) -> Result<(), SqlError> {
+        // What is written is written with the newest key; what cannot be opened stays as it is.
+        let _ = record.reseal(endpoint_id, &self.deployment.vault, rng);
         let was_disabled = self.slots.get(endpoint_id).is_some_and(|slot| slot.record.content.disabled);
         self.change_endpoint(now, endpoint_id, record)?;
         self.tell_updated(now, endpoint_id, was_disabled)
@@ -426,7 +499,8 @@ impl<S: Sql> App<S> {
         let (endpoint_id, slot) = self.endpoint(key)?;
         match outcome {
             Outcome::Changed(_, effects) => {
-                Ok(Outcome::Changed(Reply::json(200, &slot.record.out(endpoint_id)), effects))
+                let out = slot.record.out(endpoint_id, &self.deployment.vault);
+                Ok(Outcome::Changed(Reply::json(200, &out), effects))
             }
             other => Ok(other),
         }
@@ -452,8 +526,8 @@ impl<S: Sql> App<S> {
         self.check_content(&mut new.content, Some(&endpoint_id))?;
         let mut record = self.endpoint(&endpoint_id)?.1.record.clone();
         let before = std::mem::replace(&mut record.content, new.content);
-        self.fit_secrets_after(&before, &mut record, rng)?;
-        let outcome = self.change(now, &endpoint_id, |old| {
+        self.fit_secrets_after(&before, &mut record, &endpoint_id, rng)?;
+        let outcome = self.change(now, rng, &endpoint_id, |old| {
             *old = record;
             Ok(Reply::empty(200))
         })?;
@@ -470,7 +544,7 @@ impl<S: Sql> App<S> {
         let mut new = EndpointIn::parse(&call.body)?;
         new.content = content;
         crate::api::model::check_new_uid(new.content.uid.as_deref())?;
-        self.create(now, rng, new)
+        self.create(now, rng, new, call)
     }
 
     fn patch_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
@@ -482,10 +556,11 @@ impl<S: Sql> App<S> {
         self.check_content(&mut record.content, Some(&endpoint_id))?;
         if let Some(text) = secret {
             let preset = preset_of(&record.content);
-            record.secrets = vec![self.make_secret(Some(&text), "secret", preset.as_ref(), rng)?];
+            let secret = self.make_secret(Some(&text), "secret", preset.as_ref(), &endpoint_id, rng)?;
+            record.secrets = vec![secret];
         }
-        self.fit_secrets_after(&before, &mut record, rng)?;
-        let outcome = self.change(now, &endpoint_id, |old| {
+        self.fit_secrets_after(&before, &mut record, &endpoint_id, rng)?;
+        let outcome = self.change(now, rng, &endpoint_id, |old| {
             *old = record;
             Ok(Reply::empty(200))
         })?;
@@ -507,15 +582,15 @@ impl<S: Sql> App<S> {
             ));
         }
         let preset = preset_of(&record.content);
-        let new = self.make_secret(rotate.key.as_deref(), "key", preset.as_ref(), rng)?;
+        let new = self.make_secret(rotate.key.as_deref(), "key", preset.as_ref(), &endpoint_id, rng)?;
         let grace = i64::from(rotate.grace_seconds()).saturating_mul(1_000);
         if let Some(current) = record.secrets.first_mut() {
             current.expires_at = Some(now.saturating_add(grace));
         }
         record.expire_secrets(now);
         record.secrets.insert(0, new);
-        let shown = self.shown_secret(&record)?;
-        self.edit_endpoint(now, &endpoint_id, record)?;
+        let shown = self.shown_secret(&endpoint_id, &record)?;
+        self.edit_endpoint(now, rng, &endpoint_id, record)?;
         self.changed(now, shown.map_or_else(|| Reply::empty(204), |shown| Reply::json(200, &shown)))
     }
 
@@ -530,13 +605,15 @@ impl<S: Sql> App<S> {
             .slots
             .iter()
             .filter(|(_, slot)| !slot.deleted && wanted_metadata.iter().all(|pair| has(slot, pair)));
+        let vault = &self.deployment.vault;
         let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
         let rows: Vec<(&String, &Slot)> = if page.reads_ascending() {
             live.filter(|(endpoint_id, _)| endpoint_id.as_str() > page.from()).take(wanted).collect()
         } else {
             live.rev().filter(|(endpoint_id, _)| endpoint_id.as_str() < page.from()).take(wanted).collect()
         };
-        let write = |(endpoint_id, slot): &(&String, &Slot)| raw(&slot.record.out(endpoint_id)).map(Some);
+        let write =
+            |(endpoint_id, slot): &(&String, &Slot)| raw(&slot.record.out(endpoint_id, vault)).map(Some);
         Ok(Outcome::Reply(page.answer_with(rows, |(endpoint_id, _)| endpoint_id, write)?))
     }
 

@@ -49,6 +49,8 @@ mod usage;
 mod world;
 
 pub use destinations::{AskPlan, Told};
+#[cfg(test)]
+pub(crate) use handle::MAX_ENDPOINTS;
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
 pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
@@ -186,6 +188,8 @@ pub struct App<S> {
     /// Pushes that wait for their answers.
     open: fanout::Open,
     share: Share,
+    /// What each endpoint may start of the application's rate: so many requests in so many milliseconds.
+    rate_share: Option<(u32, i64)>,
 }
 
 impl<S: Sql> App<S> {
@@ -214,6 +218,7 @@ impl<S: Sql> App<S> {
             timer: None,
             open: fanout::Open::default(),
             share: Share::default(),
+            rate_share: None,
         };
         if schema_version(&this.sql)? > 0 {
             migrate(&this.sql, MIGRATIONS, now)?;
@@ -257,6 +262,7 @@ impl<S: Sql> App<S> {
             self.slots.insert(row.text(0)?, slot);
         }
         self.load_recent(now)?;
+        self.rate_share = self.rate_share_now();
         self.load_events()?;
         self.load_schedule()?;
         self.load_known_plugins()?;
@@ -364,6 +370,7 @@ impl<S: Sql> App<S> {
         if self.is_deleted() {
             return Ok(()); // what is left to do is the Directory's to ask for
         }
+        self.share_rate_anew()?;
         self.configure_all(now, effects);
         self.fan_out(now, effects)?;
         self.trim_tail();

@@ -10,7 +10,9 @@ use crate::api::model::plugin::AttachmentsOut;
 use crate::error::ApiError;
 use crate::frame::{self, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::Attached;
+use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
+use crate::vault::VaultError;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 
@@ -53,12 +55,19 @@ impl<S: Sql> App<S> {
     }
 
     pub(super) fn get_plugins(&self, key: &str) -> Handled {
-        let (_, slot) = self.endpoint(key)?;
-        Ok(Outcome::Reply(Reply::json(200, &AttachmentsOut::new(slot.record.plugins.as_deref()))))
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let plugins = slot.record.open_plugins(endpoint_id, &self.deployment.vault)?;
+        Ok(Outcome::Reply(Reply::json(200, &AttachmentsOut::new(plugins.as_deref()))))
     }
 
     /// Stores an endpoint's plugins as the Directory has resolved them ([`ResolvedPlugins`]).
-    pub(super) fn put_plugins(&mut self, now: i64, key: &str, call: &Call) -> Handled {
+    pub(super) fn put_plugins(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        key: &str,
+        call: &Call,
+    ) -> Handled {
         let resolved: ResolvedPlugins = frame::decode(&call.body).map_err(ApiError::Internal)?;
         if resolved.seq <= self.known_plugins.told {
             let detail = "Plugins were changed at the same moment. Send the request again.";
@@ -70,8 +79,13 @@ impl<S: Sql> App<S> {
             let known = self.known_plugins.of.entry(plugin.name.clone()).or_default();
             *known = resolved.seq.max(*known);
         }
-        record.plugins = Some(resolved.plugins).filter(|plugins| !plugins.is_empty());
-        let reply = Reply::json(200, &AttachmentsOut::new(record.plugins.as_deref()));
+        let reply = Reply::json(200, &AttachmentsOut::new(Some(&resolved.plugins)));
+        let sealed: Result<Vec<Attached>, VaultError> = resolved
+            .plugins
+            .into_iter()
+            .map(|plugin| plugin.sealed(&endpoint_id, &self.deployment.vault, rng))
+            .collect();
+        record.plugins = Some(sealed?).filter(|plugins| !plugins.is_empty());
         self.change_endpoint(now, &endpoint_id, record)?;
         self.save_known_plugins()?;
         self.changed(now, reply)

@@ -1,10 +1,12 @@
 //! An endpoint's configuration as the App object stores it.
 
 use crate::api::model::endpoint::{EndpointContent, EndpointOut, Headers};
+use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::frame::{Config, SecretFrame};
 use crate::plugin::Attached;
-use crate::vault::Vault;
+use crate::rng::Entropy;
+use crate::vault::{Place, Vault, VaultError};
 use minicbor::{Decode, Encode};
 
 /// A signing secret, sealed by the vault.
@@ -24,7 +26,7 @@ pub struct EndpointRecord {
     /// What its owner set.
     #[n(0)]
     pub content: EndpointContent,
-    /// Sent with every delivery.
+    /// Sent with every delivery; each value as the vault sealed it.
     #[n(1)]
     pub headers: Headers,
     /// Newest first.
@@ -58,8 +60,9 @@ impl EndpointRecord {
     }
 
     /// As the API shows it.
-    pub fn out(&self, id: &str) -> EndpointOut {
+    pub fn out(&self, id: &str, vault: &Vault) -> EndpointOut {
         let out = EndpointOut::new(id.to_owned(), self.content.clone(), self.created_at, self.updated_at);
+        let out = out.with_problem(self.lacks_key(vault).map(|error| error.to_string()));
         out.with_old_secret(self.secrets.iter().filter_map(|secret| secret.expires_at).max())
     }
 
@@ -103,9 +106,39 @@ impl EndpointRecord {
     }
 
     /// The current secret, as text.
-    pub fn secret(&self, vault: &Vault) -> Result<String, String> {
-        let current = self.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
-        vault.open(&current.sealed).map_err(|e| e.to_string())
+    pub fn secret(&self, endpoint_id: &str, vault: &Vault) -> Result<String, ApiError> {
+        let current = self.secrets.first();
+        let current = current.ok_or_else(|| ApiError::Internal("the endpoint has no secret".to_owned()))?;
+        Ok(vault.open(Place::secret(endpoint_id), &current.sealed)?)
+    }
+
+    /// Custom headers, to be stored: each value sealed.
+    pub fn seal_headers(
+        headers: Headers,
+        endpoint_id: &str,
+        vault: &Vault,
+        rng: &mut impl Entropy,
+    ) -> Result<Headers, ApiError> {
+        let mut seal = |(name, value): (String, String)| {
+            Ok((name, vault.seal(Place::header(endpoint_id), &value, rng)?))
+        };
+        headers.into_iter().map(&mut seal).collect()
+    }
+
+    /// The custom headers as they are sent.
+    pub fn open_headers(&self, endpoint_id: &str, vault: &Vault) -> Result<Headers, ApiError> {
+        let open = |(name, sealed): (&String, &String)| {
+            Ok((name.clone(), vault.open(Place::header(endpoint_id), sealed)?))
+        };
+        self.headers.iter().map(open).collect()
+    }
+
+    /// The plugins with their configurations opened.
+    pub fn open_plugins(&self, endpoint_id: &str, vault: &Vault) -> Result<Option<Vec<Attached>>, ApiError> {
+        let Some(plugins) = &self.plugins else { return Ok(None) };
+        let opened: Result<Vec<Attached>, VaultError> =
+            plugins.iter().map(|plugin| plugin.opened(endpoint_id, vault)).collect();
+        Ok(Some(opened?))
     }
 }
 

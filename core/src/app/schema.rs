@@ -3,6 +3,7 @@
 //! A message is one row, keyed by its id, whose order is the log's order. The two indexes are partial:
 //! a message without an idempotency key and without an event id pays for neither.
 
+use crate::idempotency;
 use crate::sql::Migration;
 
 /// Ordered; an applied migration is never edited.
@@ -77,4 +78,5 @@ pub const MIGRATIONS: &[Migration] = &[
             ) STRICT, WITHOUT ROWID",
         ],
     },
+    idempotency::migration(6),
 ];

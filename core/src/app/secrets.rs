@@ -7,7 +7,8 @@ use crate::preset::Preset;
 use crate::rng::Entropy;
 use crate::secret::Secret;
 use crate::send_as::{self, SendAs};
-use crate::sql::Sql;
+use crate::sql::{Sql, SqlError};
+use crate::vault::{Place, Vault, VaultError};
 
 impl<S: Sql> App<S> {
     /// The secret that was given, checked, or a new one: as the preset's are written, if the endpoint has one.
@@ -16,6 +17,7 @@ impl<S: Sql> App<S> {
         given: Option<&str>,
         field: &str,
         preset: Option<&Preset>,
+        endpoint_id: &str,
         rng: &mut impl Entropy,
     ) -> Result<StoredSecret, ApiError> {
         let text = match (preset, given) {
@@ -27,7 +29,7 @@ impl<S: Sql> App<S> {
             (None, None) => Ok(Secret::generate(self.deployment.default_signature, rng).storage_text()),
         };
         let text = text.map_err(|sentence| ApiError::invalid(&["body", field], sentence))?;
-        let sealed = self.deployment.vault.seal(&text, rng).map_err(|e| ApiError::Internal(e.to_string()))?;
+        let sealed = self.deployment.vault.seal(Place::secret(endpoint_id), &text, rng)?;
         Ok(StoredSecret { sealed, expires_at: None })
     }
 
@@ -36,21 +38,26 @@ impl<S: Sql> App<S> {
         &self,
         before: &EndpointContent,
         record: &mut EndpointRecord,
+        endpoint_id: &str,
         rng: &mut impl Entropy,
     ) -> Result<(), ApiError> {
         if before.send_as == record.content.send_as {
             return Ok(());
         }
-        self.fit_secrets(record, rng)
+        self.fit_secrets(record, endpoint_id, rng)
     }
 
     /// Whoever an endpoint sends as from now on may have secrets of another form: those that do not fit sign no more,
     /// and where none is left there is a new one.
-    fn fit_secrets(&self, record: &mut EndpointRecord, rng: &mut impl Entropy) -> Result<(), ApiError> {
+    fn fit_secrets(
+        &self,
+        record: &mut EndpointRecord,
+        endpoint_id: &str,
+        rng: &mut impl Entropy,
+    ) -> Result<(), ApiError> {
         let preset = preset_of(&record.content);
         let fits = |secret: &StoredSecret| {
-            let text =
-                self.deployment.vault.open(&secret.sealed).map_err(|e| ApiError::Internal(e.to_string()))?;
+            let text = self.deployment.vault.open(Place::secret(endpoint_id), &secret.sealed)?;
             Ok::<_, ApiError>(match &preset {
                 Some(preset) => send_as::check_secret(preset, &text).is_ok(),
                 None => Secret::parse(&text).is_ok(),
@@ -63,7 +70,7 @@ impl<S: Sql> App<S> {
             }
         }
         if fit.first().is_none_or(|secret| secret.expires_at.is_some()) {
-            fit.insert(0, self.make_secret(None, "secret", preset.as_ref(), rng)?);
+            fit.insert(0, self.make_secret(None, "secret", preset.as_ref(), endpoint_id, rng)?);
         }
         record.secrets = fit;
         Ok(())
@@ -72,9 +79,10 @@ impl<S: Sql> App<S> {
     /// The secret as its receiver needs it; none of a private key that its owner gave.
     pub(super) fn shown_secret(
         &self,
+        endpoint_id: &str,
         record: &EndpointRecord,
     ) -> Result<Option<EndpointSecretOut>, ApiError> {
-        let text = record.secret(&self.deployment.vault).map_err(ApiError::Internal)?;
+        let text = record.secret(endpoint_id, &self.deployment.vault)?;
         let key = if let Some(preset) = preset_of(&record.content) {
             preset.scheme.public_half(&text)
         } else {
@@ -82,6 +90,65 @@ impl<S: Sql> App<S> {
             Some(secret.public_text())
         };
         Ok(key.map(|key| EndpointSecretOut { key }))
+    }
+}
+
+impl EndpointRecord {
+    /// Seals anew what is sealed with an older key, or with none; how many texts that were.
+    pub(super) fn reseal(
+        &mut self,
+        endpoint_id: &str,
+        vault: &Vault,
+        rng: &mut impl Entropy,
+    ) -> Result<usize, VaultError> {
+        let secrets = self.secrets.iter_mut().map(|s| (Place::secret(endpoint_id), &mut s.sealed));
+        let headers = self.headers.values_mut().map(|value| (Place::header(endpoint_id), value));
+        let plugins = self.plugins.iter_mut().flatten().filter_map(|plugin| plugin.config.as_mut());
+        let plugins = plugins.map(|config| (Place::config(endpoint_id), config));
+        let mut count = 0usize;
+        for (place, sealed) in secrets.chain(headers).chain(plugins) {
+            if let Some(anew) = vault.reseal(place, sealed, rng)? {
+                *sealed = anew;
+                count = count.saturating_add(1);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Why something of it cannot be opened; `None` where all keys are there.
+    pub fn lacks_key(&self, vault: &Vault) -> Option<VaultError> {
+        let secrets = self.secrets.iter().map(|secret| secret.sealed.as_str());
+        let headers = self.headers.values().map(String::as_str);
+        let plugins = self.plugins.iter().flatten().filter_map(|plugin| plugin.config.as_deref());
+        secrets.chain(headers).chain(plugins).find_map(|sealed| vault.lacks_key(sealed))
+    }
+}
+
+impl<S: Sql> App<S> {
+    /// Seals everything anew that is not sealed with the newest key: how many texts were, and of how many endpoints the
+    /// key is missing.
+    pub(super) fn reseal(&mut self, now: i64, rng: &mut impl Entropy) -> Result<(usize, usize), SqlError> {
+        let (mut done, mut locked) = (0usize, 0usize);
+        for endpoint_id in self.slots.keys().cloned().collect::<Vec<_>>() {
+            let Some(slot) = self.slots.get(&endpoint_id) else { continue };
+            let mut record = slot.record.clone();
+            match record.reseal(&endpoint_id, &self.deployment.vault, rng) {
+                Ok(0) => {}
+                Ok(count) => {
+                    done = done.saturating_add(count);
+                    self.change_endpoint(now, &endpoint_id, record)?;
+                }
+                Err(_) => locked = locked.saturating_add(1),
+            }
+        }
+        Ok((done, locked))
+    }
+
+    /// Why endpoints wait: the first that has something sealed whose key is missing, and the sentence for the operator.
+    pub fn lacks_key(&self) -> Option<(String, VaultError)> {
+        let vault = &self.deployment.vault;
+        let lacking = |(id, slot): (&String, &super::Slot)| Some((id.clone(), slot.record.lacks_key(vault)?));
+        self.slots.iter().filter(|(_, slot)| !slot.deleted).find_map(lacking)
     }
 }
 

@@ -28,7 +28,14 @@ fn open(sql: &Memory, now: i64, alarm: Option<i64>) -> App<Memory> {
 }
 
 fn init(version: i64, deleted: bool) -> AppInit {
-    AppInit { org: "org_1".into(), app_id: "app_1".into(), uid: Some("mine".into()), version, deleted }
+    AppInit {
+        org: "org_1".into(),
+        app_id: "app_1".into(),
+        uid: Some("mine".into()),
+        version,
+        deleted,
+        rate: None,
+    }
 }
 
 fn message(event_type: &str) -> NewMessage {

@@ -76,11 +76,33 @@ impl World {
             pokes: 0,
             erased: Vec::new(),
         };
-        let init =
-            AppInit { org: "org_1".into(), app_id: app_id.into(), uid: None, version: 1, deleted: false };
+        let init = AppInit {
+            org: "org_1".into(),
+            app_id: app_id.into(),
+            uid: None,
+            version: 1,
+            deleted: false,
+            rate: None,
+        };
         let effects = world.app.init(START, init).expect("init");
         world.carry_out(effects);
         world
+    }
+
+    /// The Directory tells the App object of itself.
+    pub(super) fn init(&mut self, init: AppInit) {
+        let effects = self.app.init(self.now, init).expect("init");
+        self.carry_out(effects);
+    }
+
+    /// The deployment gets other settings, which objects that start from now on have.
+    pub(super) fn set_vars(&mut self, vars: &[(&str, &str)]) {
+        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        self.deployment = Rc::new(Deployment::new(Settings::from_vars(var).expect("settings")));
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        (**self.deployment).clone()
     }
 
     /// A number of the App object's tables.
@@ -152,7 +174,12 @@ impl World {
             app_scope: false,
             ..Call::default()
         };
-        let outcome = self.app.handle(self.now, &mut self.rng, &call).expect("handled");
+        self.make(&call)
+    }
+
+    /// A call as the Worker makes it.
+    pub(super) fn make(&mut self, call: &Call) -> (u16, Json) {
+        let outcome = self.app.handle(self.now, &mut self.rng, call).expect("handled");
         let reply = match outcome.expect("an application") {
             Outcome::Reply(reply) => reply,
             Outcome::Changed(reply, effects) => {

@@ -70,7 +70,8 @@ impl App {
     /// What its object has not acknowledged.
     pub(super) fn unacknowledged(&self) -> Vec<Effect> {
         let (app_id, uid, version) = (self.id.clone(), self.content.uid.clone(), self.version);
-        if self.acknowledged { Vec::new() } else { vec![Effect::InitApp { app_id, uid, version }] }
+        let rate = self.content.rate;
+        if self.acknowledged { Vec::new() } else { vec![Effect::InitApp { app_id, uid, version, rate }] }
     }
 }
 
@@ -221,10 +222,10 @@ impl<S: Sql> Directory<S> {
         Ok(())
     }
 
-    /// Stores changed content; a changed uid is something that the App object must be told.
+    /// Stores changed content; a changed uid or rate is something that the App object must be told.
     fn store_app(&mut self, now: i64, app: App, content: ApplicationContent) -> Result<Answer, ApiError> {
         self.check_uid_is_free(content.uid.as_deref(), Some(&app.id))?;
-        let renamed = content.uid != app.content.uid;
+        let renamed = content.uid != app.content.uid || content.rate != app.content.rate;
         let version = app.version.saturating_add(i64::from(renamed));
         let due_at = renamed.then(|| now.saturating_add(LEASE_MS));
         let app =
@@ -366,7 +367,7 @@ impl<S: Sql> Directory<S> {
         let mut effects = Vec::new();
         if self.ready {
             let rows = self.sql.query(
-                "SELECT id, uid, version, state FROM app WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2",
+                "SELECT id, uid, version, state, rate FROM app WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2",
                 &[Value::Int(now), Value::Int(ALARM_BATCH)],
             )?;
             for mut row in rows {
@@ -378,7 +379,8 @@ impl<S: Sql> Directory<S> {
                 effects.push(if row.int(3)? >= DELETING {
                     Effect::DeleteApp { app_id }
                 } else {
-                    Effect::InitApp { app_id, uid: row.opt_text(1)?, version: row.int(2)? }
+                    let rate = row.opt_int(4)?.and_then(|rate| u16::try_from(rate).ok());
+                    Effect::InitApp { app_id, uid: row.opt_text(1)?, version: row.int(2)?, rate }
                 });
             }
             effects.extend(self.due_notices(now, ALARM_BATCH)?);

@@ -26,11 +26,13 @@ pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
 pub use sources::{STALE, source_page};
 pub use usage::{UsageApp, UsageBatch};
 
+use crate::api::body;
 use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
 use crate::error::ApiError;
 use crate::frame::PluginNotice;
 use crate::id;
+use crate::idempotency;
 use crate::rng::Entropy;
 use crate::settings::PluginLimits;
 use crate::sql::{self, Sql, SqlError};
@@ -55,6 +57,8 @@ pub enum Effect {
         uid: Option<String>,
         /// Rises with every change.
         version: i64,
+        /// How many requests a second may go to all of its endpoints together.
+        rate: Option<u16>,
     },
     /// The application exists no longer: the object has its endpoints erased, and is then erased itself. Told until it
     /// says that nothing is left.
@@ -165,7 +169,11 @@ impl<S: Sql> Directory<S> {
 
     /// Answers a call.
     pub fn handle(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Outcome {
-        let answer = self.answer(now, rng, call);
+        body::forget_unknown();
+        let answer = self.answer_once(now, rng, call).map(|mut answer| {
+            answer.reply = answer.reply.warned(body::take_unknown());
+            answer
+        });
         self.outcome(answer)
     }
 
@@ -185,6 +193,20 @@ impl<S: Sql> Directory<S> {
     fn outcome(&mut self, answer: Result<Answer, ApiError>) -> Outcome {
         let Answer { reply, effects } = answer.unwrap_or_else(|error| Reply::from(error).into());
         Outcome { reply, before_reply: effects, alarm: self.next_due }
+    }
+
+    /// As [`answer`](Self::answer); a request with an idempotency key is carried out once.
+    fn answer_once(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
+        if self.ready
+            && let Some(reply) = idempotency::recall(&self.sql, now, call)?
+        {
+            return Ok(reply.into());
+        }
+        let answer = self.answer(now, rng, call)?;
+        if self.ready {
+            idempotency::remember(&self.sql, now, call, &answer.reply)?;
+        }
+        Ok(answer)
     }
 
     fn answer(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
@@ -230,6 +252,7 @@ impl<S: Sql> Directory<S> {
             Some(Op::SourceUpdate) => self.update_source(now, call).map(Answer::from),
             Some(Op::SourceDelete) => self.delete_source(now, rng, call),
             Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
+            Some(Op::RevokedList) => self.list_revoked().map(Answer::from),
             Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
             _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),
         }

@@ -96,8 +96,14 @@ impl World {
         for n in 0..apps {
             let (id, sql) = (format!("app_{n}"), Memory::new());
             let mut app = open_app(&sql, NOW);
-            let init =
-                AppInit { org: "org_1".into(), app_id: id.clone(), uid: None, version: 1, deleted: false };
+            let init = AppInit {
+                org: "org_1".into(),
+                app_id: id.clone(),
+                uid: None,
+                version: 1,
+                deleted: false,
+                rate: None,
+            };
             app.init(NOW, init).expect("init");
             let mut endpoints = Vec::new();
             for _ in 0..2 {
@@ -161,7 +167,10 @@ impl World {
             app::Outcome::Changed(reply, effects) => {
                 let id = &object.endpoints[endpoint];
                 let config = effects.configure.iter().find(|(of, _)| of == id).expect("it is told");
-                assert_eq!(config.1.plugins.clone().unwrap_or_default(), resolved.plugins);
+                let vault = crate::vault::Vault::new(None);
+                let told =
+                    config.1.plugins.iter().flatten().map(|plugin| plugin.opened(id, &vault).expect("open"));
+                assert_eq!(told.collect::<Vec<_>>(), resolved.plugins);
                 acknowledge(&mut object.app, self.now, effects);
                 self.unsettled.push((app, resolved.seq));
                 reply.status

@@ -9,6 +9,7 @@ use crate::api::model::plugin::{
     CurrentIn, MAX_MODULE, PluginOut, VersionOut, config_schema, is_plugin_name, module_too_large,
     version_times,
 };
+use crate::api::model::shown;
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
 use crate::error::ApiError;
@@ -257,6 +258,7 @@ impl<S: Sql> Directory<S> {
         config_schema(admitted.manifest.as_deref())?;
         let id = hex(&Sha256::digest(&call.body));
         let plugin = self.find_plugin(name)?;
+        let known_before = plugin.is_some();
         let known = match &plugin {
             Some(plugin) => self.find_version(plugin, &id)?,
             None => None,
@@ -275,7 +277,31 @@ impl<S: Sql> Directory<S> {
         let version = self.find_version(&plugin, &id)?;
         let version =
             version.ok_or_else(|| ApiError::Internal("a version that was just stored".to_owned()))?;
-        Ok(Answer { reply: Reply::json(status, &version), effects })
+        let warnings = self.upload_warnings(name, admitted.manifest.as_deref(), known_before);
+        Ok(Answer { reply: Reply::json(status, &version).warned(warnings), effects })
+    }
+
+    /// What whoever uploads a version may not have meant.
+    fn upload_warnings(&self, name: &str, manifest: Option<&str>, known_before: bool) -> Vec<String> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let mut warnings = Vec::new();
+        if !known_before && self.find_bundled(name).is_some() {
+            warnings.push(format!(
+                "The deployment bundles a plugin of the name {name}. Endpoints that follow it run this one from now on; delete \
+                 it, and they run the bundled one again."
+            ));
+        }
+        let named: Option<Named> = manifest.and_then(|manifest| serde_json::from_str(manifest).ok());
+        if let Some(said) = named.filter(|said| said.name != name) {
+            warnings.push(format!(
+                "The module calls itself {}, and is stored under the name {name}, by which endpoints name it.",
+                shown(&said.name)
+            ));
+        }
+        warnings
     }
 
     /// Which versions give way to a new one; an error where the limits leave no room for it.
@@ -443,7 +469,12 @@ impl<S: Sql> Directory<S> {
             "DELETE FROM plugin WHERE name = ?1",
             "DELETE FROM plugin_version WHERE plugin = ?1",
             "DELETE FROM plugin_module WHERE plugin = ?1",
-            "UPDATE plugin_use SET doomed = 1 WHERE plugin = ?1 AND pinned <> 'bundled'",
+            // Who follows it runs the bundled one of its name again, where there is one.
+            if self.find_bundled(name).is_some() {
+                "UPDATE plugin_use SET doomed = 1 WHERE plugin = ?1 AND pinned <> 'bundled' AND pinned <> ''"
+            } else {
+                "UPDATE plugin_use SET doomed = 1 WHERE plugin = ?1 AND pinned <> 'bundled'"
+            },
         ] {
             self.sql.exec(statement, &[Value::Text(name)])?;
         }

@@ -1,9 +1,10 @@
 //! The tables of the Directory.
 
+use crate::idempotency;
 use crate::sql::Migration;
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES, USAGE];
+pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES, USAGE, idempotency::migration(5)];
 
 const FIRST: Migration = Migration {
     id: 1,

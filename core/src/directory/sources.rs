@@ -84,7 +84,13 @@ impl<S: Sql> Directory<S> {
         record.created_at = now;
         record.updated_at = now;
         record.version = 1;
-        let row = SourceRow { id: id::new(id::SOURCE, now, rng), record };
+        // Whoever seals its secrets, and makes its URL, has to know its id before.
+        let chosen = call.params.first().filter(|id| id::is(id::SOURCE, id)).cloned();
+        let id = chosen.unwrap_or_else(|| id::new(id::SOURCE, now, rng));
+        if self.find_source(&id)?.is_some() {
+            return Err(ApiError::conflict("There is a source of this id."));
+        }
+        let row = SourceRow { id, record };
         self.write_source(&row)?;
         let effects = self.insert_hidden_app(now, &row.id)?;
         Ok(Answer { reply: Reply::frame(201, &row), effects })
@@ -188,7 +194,7 @@ mod tests {
         assert!(id::is(id::SOURCE, &row.id));
         assert_eq!(tenant.get(&row.id), Some(row.clone()));
         let outcome = tenant.call(Op::SourceGet, &["mine"], "", Vec::new());
-        let init = Effect::InitApp { app_id: row.id.clone(), uid: None, version: 1 };
+        let init = Effect::InitApp { app_id: row.id.clone(), uid: None, version: 1, rate: None };
         assert_eq!(outcome.before_reply, std::slice::from_ref(&init));
         tenant.0.done(NOW, &init, true).expect("noted");
         assert_eq!(tenant.call(Op::SourceGet, &["mine"], "", Vec::new()).before_reply, []);

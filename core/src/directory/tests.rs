@@ -191,7 +191,8 @@ fn an_app_object_is_told_before_the_reply_and_again_until_it_acknowledges() {
     let outcome = world.outcome(&create);
     assert_eq!(outcome.reply.status, 201);
     assert_eq!(outcome.alarm, Some(world.now + LEASE_MS));
-    let [init @ Effect::InitApp { app_id, uid: Some(_), version: 1 }] = &outcome.before_reply[..] else {
+    let [init @ Effect::InitApp { app_id, uid: Some(_), version: 1, rate: None }] = &outcome.before_reply[..]
+    else {
         panic!("{outcome:?}")
     };
     // The object could not be reached: the caller has the reply, and the alarm tries again, ever later.
@@ -221,10 +222,10 @@ fn only_a_changed_uid_is_news_to_an_app_object() {
     let id = world.app("a");
     assert!(world.outcome(&call(Op::AppPatch, "a", "", &json!({"name": "n"}))).before_reply.is_empty());
     let renamed = world.outcome(&call(Op::AppPatch, "a", "", &json!({"uid": "b"}))).before_reply;
-    let expected = [Effect::InitApp { app_id: id.clone(), uid: Some("b".into()), version: 2 }];
+    let expected = [Effect::InitApp { app_id: id.clone(), uid: Some("b".into()), version: 2, rate: None }];
     assert_eq!(renamed, expected);
     // An acknowledgement of what was before does not count for what is now.
-    let old = Effect::InitApp { app_id: id, uid: Some("a".into()), version: 1 };
+    let old = Effect::InitApp { app_id: id, uid: Some("a".into()), version: 1, rate: None };
     assert!(world.directory.done(world.now, &old, true).expect("done").is_some());
     assert_eq!(world.directory.done(world.now, &renamed[0], true), Ok(None));
 }
@@ -241,7 +242,7 @@ fn a_deletion_is_remembered_until_the_app_object_has_heard_of_it() {
     let wake = world.directory.alarm(due).expect("wakes");
     assert_eq!(wake.effects, std::slice::from_ref(&deletion));
     // An init that was under way arrives late: the object may exist again, so it is deleted once more.
-    let late = Effect::InitApp { app_id: id, uid: None, version: 1 };
+    let late = Effect::InitApp { app_id: id, uid: None, version: 1, rate: None };
     world.directory.done(due, &late, true).expect("done");
     assert_eq!(world.directory.done(due, &deletion, true), Ok(Some(due)));
     assert_eq!(world.directory.alarm(due).expect("wakes").effects, std::slice::from_ref(&deletion));
@@ -395,7 +396,7 @@ type Objects = BTreeMap<String, (Option<String>, i64)>;
 
 fn arrive(objects: &mut Objects, effect: &Effect) {
     match effect {
-        Effect::InitApp { app_id, uid, version } => {
+        Effect::InitApp { app_id, uid, version, .. } => {
             let known = objects.get(app_id).map_or(0, |(_, version)| *version);
             if *version > known {
                 objects.insert(app_id.clone(), (uid.clone(), *version));

@@ -1,14 +1,17 @@
 //! Tokens that were taken back.
 //!
-//! Only applications' tokens can be: one by one (logout), or all of an application or session that were
-//! issued up to a time (expire-all). The Worker asks before it believes an application's token, and believes
-//! the answer for some seconds; a tenant's own tokens are never asked about.
+//! An application's tokens can be: one by one (logout, or by id), or all of an application or session that were issued up to
+//! a time (expire-all). A tenant's own token can be if it has an id. The Worker asks before it believes a token, and believes
+//! the answer for some seconds; a tenant's token without an id is never asked about.
 
 use super::Directory;
 use crate::api::call::{Call, Reply};
+use crate::api::model::auth::{RevokedOut, TOKEN_KEY};
+use crate::api::page::ListOut;
 use crate::error::ApiError;
 use crate::frame::{self, Revocation, RevokedAsk};
 use crate::sql::{Sql, Value};
+use crate::time::rfc3339;
 
 /// Later than any token: a double holds it exactly.
 const ALWAYS: i64 = (1 << 53) - 1;
@@ -41,6 +44,23 @@ impl<S: Sql> Directory<S> {
             )?;
         }
         Ok(Reply::empty(204))
+    }
+
+    /// The ids of tokens that were revoked one by one.
+    pub(super) fn list_revoked(&self) -> Result<Reply, ApiError> {
+        let mut data = Vec::new();
+        if self.ready {
+            let rows = self.sql.query(
+                "SELECT key, void_from FROM revoked WHERE key >= 'jti:' AND key < 'jti;' ORDER BY key DESC LIMIT 1000",
+                &[],
+            )?;
+            for mut row in rows {
+                let key = row.text(0)?;
+                let id = key.strip_prefix(TOKEN_KEY).unwrap_or(&key).to_owned();
+                data.push(RevokedOut { id, revoked_at: rfc3339(row.int(1)?) });
+            }
+        }
+        Ok(Reply::json(200, &ListOut { data, iterator: None, prev_iterator: None, done: true }))
     }
 
     /// Whether a token was taken back: `true` or `false`.

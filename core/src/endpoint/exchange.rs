@@ -3,7 +3,7 @@
 //! Each side is a JSON object, bounded. What lets somebody in is not kept: headers that say so by their name, and whatever
 //! holds one of the endpoint's secrets (a provider's plain token). A signature is no secret.
 
-use crate::header::is_sensitive;
+use crate::header::{is_harmless, is_sensitive};
 use std::borrow::Cow;
 
 /// The most bytes of names and values that are kept of one side.
@@ -14,13 +14,20 @@ pub const HIDDEN: &str = "(hidden)";
 const MORE: &str = "...";
 
 /// Headers as they are kept: the text of a JSON object.
-pub(super) fn kept<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, secrets: &[String]) -> String {
+///
+/// Of the endpoint's and the message's own headers (`own`), only those are kept that are known to let nobody in.
+pub(super) fn kept<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    secrets: &[String],
+    own: &[String],
+) -> String {
     let mut kept: Vec<(Cow<'a, str>, &str)> = Vec::new();
     let mut size = 0usize;
     for (name, value) in headers {
         let upper = name.bytes().any(|byte| byte.is_ascii_uppercase());
         let name = if upper { name.to_ascii_lowercase().into() } else { Cow::Borrowed(name) };
         let hidden = is_sensitive(&name)
+            || (own.iter().any(|own| own.eq_ignore_ascii_case(&name)) && !is_harmless(&name))
             || name == "set-cookie"
             || secrets.iter().any(|secret| !secret.is_empty() && value.contains(secret.as_str()));
         let value = if hidden { HIDDEN } else { value };
@@ -55,7 +62,7 @@ pub(super) fn kept<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, secret
 
 /// The same of an answer's headers, which come as lines: name, colon, value.
 pub(super) fn kept_lines(lines: &str) -> String {
-    kept(lines.lines().filter_map(|line| line.split_once(':')), &[])
+    kept(lines.lines().filter_map(|line| line.split_once(':')), &[], &[])
 }
 
 #[cfg(test)]
@@ -74,8 +81,14 @@ mod tests {
             ("svix-signature", "v1,abc"),
         ];
         assert_eq!(
-            kept(headers.into_iter(), &["plain-hush".to_owned(), String::new()]),
+            kept(headers.into_iter(), &["plain-hush".to_owned(), String::new()], &[]),
             r#"{"authorization":"(hidden)","content-type":"application/json","svix-signature":"v1,abc","x-api-key":"(hidden)","x-shop-hash":"(hidden)"}"#
+        );
+        let own = ["x-door".to_owned(), "content-type".to_owned()];
+        let headers = [("X-Door", "sesame"), ("content-type", "a/b"), ("x-sign", "1")];
+        assert_eq!(
+            kept(headers.into_iter(), &[], &own),
+            r#"{"content-type":"a/b","x-door":"(hidden)","x-sign":"1"}"#
         );
         assert_eq!(kept_lines("set-cookie:a=b\nx:1:2\nno header"), r#"{"set-cookie":"(hidden)","x":"1:2"}"#);
     }
@@ -83,7 +96,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_kept_is_bounded_and_json(headers in proptest::collection::vec((".{0,40}", ".{0,900}"), 0..12)) {
-            let text = kept(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), &[]);
+            let text = kept(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), &[], &[]);
             let read: Map<String, Value> = serde_json::from_str(&text).expect("JSON");
             let size: usize = read.iter().filter(|(name, _)| *name != MORE).map(|(n, v)| n.len() + v.as_str().map_or(0, str::len)).sum();
             prop_assert!(size <= MAX);

@@ -429,7 +429,7 @@ impl<S: Sql> Endpoint<S> {
 
     fn activate(&mut self, config: Config, now: i64) -> Result<(), SqlError> {
         let sender = Sender::new(&config, &self.deployment, now);
-        let plugins = config.plugins.clone().unwrap_or_default().into();
+        let plugins = sender.plugins();
         let active = Active { config, sender, plugins };
         // Where the paces stay, memory knows the starts better than the table, which cannot tell a lease that
         // waits from one that was started.
@@ -762,6 +762,7 @@ impl<S: Sql> Endpoint<S> {
             return Ok(());
         };
         active.sender.refresh(&active.config, &self.deployment.vault, now);
+        let own: Vec<String> = subject.headers.iter().map(|(name, _)| name.clone()).collect();
         let draft = Draft {
             url: &active.config.url,
             headers: subject.headers,
@@ -783,7 +784,7 @@ impl<S: Sql> Endpoint<S> {
         self.answered = self.answered.saturating_add(riders.len());
         self.in_flight.insert(delivery.key.clone(), InFlight { until: delivery.slot, answered: false });
         let headers = made.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let kept = exchange::kept(headers, active.sender.hidden());
+        let kept = exchange::kept(headers, active.sender.hidden(), &own);
         effects.send.push(Attempt {
             kept,
             delivery,

@@ -5,14 +5,18 @@ use super::USER_AGENT;
 use super::line::{Batch, Order, PRESET_BATCH};
 use crate::deployment::Deployment;
 use crate::frame::Config;
+use crate::id;
+use crate::plugin::Attached;
 use crate::preset::Preset;
 use crate::retry::Schedule;
 use crate::scheme::{Outgoing, Params, Secrets};
 use crate::secret::Secret;
 use crate::send_as::SendAs;
 use crate::signature::{self, HeaderProfile};
-use crate::vault::Vault;
+use crate::source;
+use crate::vault::{Place, Vault, VaultError};
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -37,6 +41,11 @@ pub(super) struct Sender {
     hidden: Vec<String>,
     /// When the oldest of the secrets ceases to sign.
     secrets_until: Option<i64>,
+    /// Custom headers, opened.
+    headers: Vec<(String, String)>,
+    plugins: Rc<[Attached]>,
+    /// Whether something could not be opened.
+    locked: bool,
 }
 
 /// As whom it signs.
@@ -113,7 +122,11 @@ impl Sender {
             identity,
             hidden: Vec::new(),
             secrets_until: None,
+            headers: Vec::new(),
+            plugins: Rc::from([]),
+            locked: false,
         };
+        this.open_texts(config, &deployment.vault);
         this.open_secrets(config, &deployment.vault, now);
         this
     }
@@ -125,11 +138,31 @@ impl Sender {
         }
     }
 
+    /// Opens the custom headers and the plugins' configurations. Where a key is missing nothing is sent: without them, a
+    /// delivery would be another.
+    fn open_texts(&mut self, config: &Config, vault: &Vault) {
+        let place = Place::header(&config.endpoint_id);
+        let open = |(name, value): &(String, String)| Ok((name.clone(), vault.open(place, value)?));
+        let headers: Result<Vec<_>, VaultError> = config.headers.iter().map(open).collect();
+        let plugins = config.plugins.iter().flatten();
+        let plugins: Result<Vec<_>, VaultError> =
+            plugins.map(|plugin| plugin.opened(&config.endpoint_id, vault)).collect();
+        self.locked = headers.is_err() || plugins.is_err();
+        self.headers = headers.unwrap_or_default();
+        self.plugins = plugins.unwrap_or_default().into();
+    }
+
+    /// The endpoint's plugins, ready to run.
+    pub(super) fn plugins(&self) -> Rc<[Attached]> {
+        Rc::clone(&self.plugins)
+    }
+
     fn open_secrets(&mut self, config: &Config, vault: &Vault, now: i64) {
         let live: Vec<_> = config.secrets.iter().filter(|s| s.expires_at.is_none_or(|at| at > now)).collect();
         self.secrets_until = live.iter().filter_map(|s| s.expires_at).min();
         // A secret that cannot be opened (its key was lost) cannot sign: the others still do.
-        let texts = live.iter().filter_map(|s| vault.open(&s.sealed).ok());
+        let place = Place::secret(&config.endpoint_id);
+        let texts = live.iter().filter_map(|s| vault.open(place, &s.sealed).ok());
         match &mut self.identity {
             Identity::Own { secrets, .. } => {
                 *secrets = texts.filter_map(|text| Secret::parse(&text).ok()).collect();
@@ -153,6 +186,7 @@ impl Sender {
     /// Whether requests can be signed. Where no secret can be opened (the master key was lost), they wait.
     pub(super) fn can_sign(&self, config: &Config) -> bool {
         match &self.identity {
+            _ if self.locked => false,
             Identity::Own { secrets, .. } => !secrets.is_empty() || config.secrets.is_empty(),
             Identity::Preset { ready, .. } => *ready,
             Identity::Unknown => false,
@@ -180,11 +214,19 @@ impl Sender {
         // What the provider says of an event is not the endpoint's to say, nor the message's.
         let taken =
             |name: &str| preset.is_some_and(|preset| preset.event_headers().any(|header| is(header, name)));
-        let own = config.headers.iter().filter(|(name, _)| !taken(name));
+        // What comes in at a source says how often it has gone out before: see `source::HOPS`.
+        let hops =
+            id::is(id::SOURCE, &config.app_id) && !brought.iter().any(|(name, _)| name == source::HOPS);
+        let hops = hops.then(|| (source::HOPS.to_owned(), "1".to_owned()));
+        let own = self.headers.iter().filter(|(name, _)| !taken(name));
         let brought = brought
             .into_iter()
-            .filter(|(name, _)| !taken(name) && !config.headers.iter().any(|(other, _)| is(other, name)));
-        std::iter::once(("content-type".to_owned(), kind)).chain(brought).chain(own.cloned()).collect()
+            .filter(|(name, _)| !taken(name) && !self.headers.iter().any(|(other, _)| is(other, name)));
+        std::iter::once(("content-type".to_owned(), kind))
+            .chain(brought)
+            .chain(own.cloned())
+            .chain(hops)
+            .collect()
     }
 
     /// The signed request of a delivery.

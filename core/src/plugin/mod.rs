@@ -11,8 +11,10 @@ mod report;
 mod tests;
 
 pub use chain::{Chain, Decision, Fault, Outcome, Step, Subject};
-pub use report::report;
+pub use report::{config_fault, report};
 
+use crate::rng::Entropy;
+use crate::vault::{Place, Vault, VaultError};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -46,12 +48,33 @@ pub struct Attached {
     /// Whether the endpoint keeps this version when another one becomes current.
     #[n(2)]
     pub pinned: bool,
-    /// Its configuration, the text of a JSON value.
+    /// Its configuration, the text of a JSON value; as the vault sealed it where it is stored.
     #[n(3)]
     pub config: Option<String>,
     /// What becomes of a delivery when it fails.
     #[n(4)]
     pub on_error: OnError,
+}
+
+impl Attached {
+    /// With its configuration sealed, to be stored.
+    pub fn sealed(
+        mut self,
+        endpoint_id: &str,
+        vault: &Vault,
+        rng: &mut impl Entropy,
+    ) -> Result<Self, VaultError> {
+        if let Some(config) = &mut self.config {
+            *config = vault.seal(Place::config(endpoint_id), config, rng)?;
+        }
+        Ok(self)
+    }
+
+    /// With its configuration opened, to be run.
+    pub fn opened(&self, endpoint_id: &str, vault: &Vault) -> Result<Self, VaultError> {
+        let config = self.config.as_ref().map(|config| vault.open(Place::config(endpoint_id), config));
+        Ok(Self { config: config.transpose()?, ..self.clone() })
+    }
 }
 
 /// The version of a plugin that is bundled with the Worker: whichever this deployment brings.

@@ -45,6 +45,25 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Value {
     Value::Object(out)
 }
 
+/// What is wrong with a plugin's configuration by a run on a made-up event; `None` where nothing can be told from that.
+///
+/// A plugin says `configuration` in an error about it (as the SDK does), and what it sets for an event it would set for any: a
+/// header that may not be set is a fault of the configuration, too.
+pub fn config_fault(plugin: Attached, subject: Subject, ran: Ran) -> Option<String> {
+    let said = match &ran.verdict {
+        Verdict::Failed { text, .. } if text.contains("configuration") => Some(text.clone()),
+        _ => None,
+    };
+    let replaces = matches!(ran.verdict, Verdict::Replace { .. });
+    let mut chain = Chain::new(Rc::from([Attached { on_error: super::OnError::Hold, ..plugin }]), subject);
+    chain.ran(ran);
+    match (said, chain.outcome().decision) {
+        (Some(text), _) => Some(text),
+        (None, Decision::Held(why)) if replaces => Some(why),
+        _ => None,
+    }
+}
+
 fn changes(before: &Subject, after: &Subject) -> Value {
     let (body, headers) =
         (diff::bodies(&before.body, &after.body), diff::headers(&before.headers, &after.headers));

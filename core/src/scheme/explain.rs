@@ -10,16 +10,28 @@ use super::verdict::{Reason, Verdict};
 use super::{Params, Request};
 use std::borrow::Cow;
 
+/// The most bytes that one attempt may read for the attempts to be made.
+const MAX_WORK: usize = 1024 * 1024;
+
 impl Scheme {
     /// As [`Scheme::verify`], with a guess at why where the signature does not match.
     pub fn explain(&self, secrets: &[&str], params: &Params, request: &Request<'_>, now_ms: i64) -> Verdict {
         let verdict = self.verify(&self.verifying(secrets), params, request, now_ms);
         match verdict {
-            Verdict::Failed(Reason::Mismatch(None)) => {
+            Verdict::Failed(Reason::Mismatch(None)) if self.is_cheap(secrets.len(), request.body.len()) => {
                 Verdict::Failed(Reason::Mismatch(self.guess(secrets, params, request, now_ms)))
             }
             other => other,
         }
+    }
+
+    /// Whether so many secrets may be tried on a body of that size a dozen times over.
+    fn is_cheap(&self, secrets: usize, body: usize) -> bool {
+        let passes = match self {
+            Self::Signature(scheme) => scheme.content.passes(),
+            _ => 1,
+        };
+        body.saturating_mul(secrets.max(1)).saturating_mul(passes.max(1)) <= MAX_WORK
     }
 
     fn guess(

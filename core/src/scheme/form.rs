@@ -95,6 +95,17 @@ impl Form {
         }
     }
 
+    /// The texts of its own that it puts into a header.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let (one, pairs): (Vec<&str>, &[(String, String)]) = match self {
+            Self::Bare => (Vec::new(), &[]),
+            Self::List(text) | Self::Positional(text) | Self::Json(text) => (vec![text], &[]),
+            Self::Tagged(form) => (vec![&form.delimiter, &form.tag, &form.send], &[]),
+            Self::Fields(form) => (vec![&form.signature, &form.delimiter], &form.send),
+        };
+        one.into_iter().chain(pairs.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]))
+    }
+
     /// What is in a header's value.
     pub(super) fn read<'a>(&self, value: &'a str, prefix: &str) -> Vec<Group<'a>> {
         let bare = |item: &'a str| item.trim().strip_prefix(prefix).map(Cow::Borrowed);

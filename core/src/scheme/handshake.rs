@@ -9,7 +9,7 @@
 
 use super::crypto::{Encoding, sha256};
 use super::model::{Charset, Scheme};
-use super::place::{Place, View};
+use super::place::{Memo, Place, View};
 use super::published;
 use super::template::Piece;
 use super::verify::Secrets;
@@ -249,7 +249,8 @@ impl Handshake {
         if request.method != self.method {
             return None;
         }
-        let view = View::of(request);
+        let memo = Memo::default();
+        let view = View::of(request, &memo);
         let read = |place: &Place| view.read(place).ok().flatten();
         let fits = self
             .when
@@ -345,7 +346,7 @@ impl Handshake {
 fn is_there(place: &Place, request: &Request<'_>) -> bool {
     match place {
         Place::Json(path) => request.json().is_ok_and(|json| path.find(json).is_some()),
-        place => View::of(request).read(place).ok().flatten().is_some(),
+        place => View::of(request, &Memo::default()).read(place).ok().flatten().is_some(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::crypto::{Encoding, sha256};
 use super::model::{Jwt, JwtHash, Time};
-use super::place::{Place, View, host_and_target, query_of};
+use super::place::{Memo, Place, View, host_and_target, query_of};
 use super::sign::{Draft, SignFault};
 use super::template::Piece;
 use super::verdict::{Proof, Reason};
@@ -35,7 +35,8 @@ impl Jwt {
         request: &Request<'_>,
         now_ms: i64,
     ) -> Result<Proof, Reason> {
-        let value = View::of(request).need(&self.at)?;
+        let memo = Memo::default();
+        let value = View::of(request, &memo).need(&self.at)?;
         let value = value.trim();
         let token = value
             .strip_prefix(self.prefix.as_str())
@@ -125,7 +126,8 @@ impl Jwt {
     ) -> Result<Cow<'a, [u8]>, Reason> {
         let Some(content) = &self.content else { return Ok(Cow::Borrowed(request.body)) };
         let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let view = View { fields: &fields, ..View::of(request) };
+        let memo = Memo::default();
+        let view = View { fields: &fields, ..View::of(request, &memo) };
         let params = Params::new();
         Ok(Cow::Owned(joined(&content.fill(&view, None, &params)?)))
     }
@@ -145,7 +147,7 @@ impl Jwt {
         if !covered {
             return Err(Reason::Claim(list.to_owned()));
         }
-        let at = time.unit.read(&View::of(request).need(&time.at)?);
+        let at = time.unit.read(&View::of(request, &Memo::default()).need(&time.at)?);
         let age_ms = now_ms.saturating_sub(at.ok_or(Reason::Timestamp(time.unit.word()))?);
         check_age(Some(age_ms), time.tolerance)?;
         Ok(Some(age_ms))
@@ -228,7 +230,7 @@ impl Jwt {
         if let Some(content) = &self.content {
             let mut fields = self.header.clone();
             if let Some(Time { at: Place::Header(name), unit, .. }) = &self.time {
-                draft.set(name, &unit.write(draft.now_ms));
+                draft.set(name, &unit.write(draft.now_ms))?;
                 fields.extend(content.header_list().map(|list| (list.to_owned(), name.clone())));
             }
             header = serde_json::json!({ "alg": self.algorithm.word() });
@@ -254,7 +256,7 @@ impl Jwt {
         let token = format!("{}{head}.{encoded}.{}", self.prefix, Encoding::Base64url.encode(&signature));
         if self.at == Place::Body {
             draft.body = Cow::Owned(token.into_bytes());
-            draft.set("content-type", "application/jwt");
+            draft.set("content-type", "application/jwt")?;
             return Ok(());
         }
         draft.put(&self.at, &token)

@@ -12,6 +12,7 @@ use ed25519_dalek::ed25519::signature::{MultipartSigner, MultipartVerifier};
 use hmac::{Hmac, KeyInit, Mac};
 use rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use rsa::traits::PublicKeyParts;
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
@@ -20,7 +21,14 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 
 /// The longest text of a secret that is looked at.
-const MAX_TEXT: usize = 16 * 1024;
+pub(crate) const MAX_SECRET: usize = 8 * 1024;
+/// The same of certificates and sets of keys.
+pub(crate) const MAX_KEYS: usize = 16 * 1024;
+/// The most keys of a set.
+const MAX_SET: usize = 20;
+/// The most bits of an RSA key, and bytes of a private one in DER: the arithmetic grows with their cube.
+pub(crate) const MAX_RSA_BITS: u32 = 4096;
+const MAX_RSA_DER: usize = 2_600;
 
 /// How the text of a secret becomes a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -165,7 +173,8 @@ impl Key {
         text: &str,
         purpose: Purpose,
     ) -> Result<Vec<Self>, KeyFault> {
-        if text.len() > MAX_TEXT {
+        let most = if format == KeyFormat::Key && purpose == Purpose::Verify { MAX_KEYS } else { MAX_SECRET };
+        if text.len() > most {
             return Err(KeyFault::Long);
         }
         let keys = match (algorithm, format) {
@@ -201,7 +210,7 @@ impl Key {
                     "a key on the curve P-256 (PEM, base64 DER, or JWK)"
                 }
                 Algorithm::EcdsaP521Sha512 => "a key on the curve P-521 (PEM, base64 DER, or JWK)",
-                _ => "an RSA key of at least 1024 bits (PEM, base64 DER, or JWK)",
+                _ => "an RSA key of 1024 to 4096 bits (PEM, base64 DER, or JWK)",
             })),
             Some(first) if purpose == Purpose::Sign && !first.can_sign() => Err(KeyFault::Public),
             Some(_) => Ok(keys),
@@ -386,6 +395,7 @@ fn ed25519_document(document: &Document<'_>, purpose: Purpose) -> Result<Key, Ke
 
 fn rsa(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
     let (public, private) = match document {
+        Document::Der(der) if der.len() > MAX_RSA_DER => return None,
         Document::Der(der) => {
             let private =
                 rsa::RsaPrivateKey::from_pkcs8_der(der).or_else(|_| rsa::RsaPrivateKey::from_pkcs1_der(der));
@@ -397,11 +407,15 @@ fn rsa(algorithm: Algorithm, document: &Document<'_>) -> Option<Key> {
             }
         }
         Document::Jwk(jwk) => {
-            let number = |name: &str| Some(rsa::BoxedUint::from_be_slice_vartime(&jwk.bytes(name)?));
+            let number = |name: &str| {
+                let bytes = jwk.bytes(name).filter(|bytes| bytes.len() <= MAX_RSA_BITS as usize / 8)?;
+                Some(rsa::BoxedUint::from_be_slice_vartime(&bytes))
+            };
             (rsa::RsaPublicKey::new(number("n")?, number("e")?).ok()?, None)
         }
     };
-    Some(Key::Rsa(algorithm, Box::new(public), private))
+    let fits = public.n().bits_vartime() <= MAX_RSA_BITS;
+    fits.then(|| Key::Rsa(algorithm, Box::new(public), private))
 }
 
 fn padding(algorithm: Algorithm) -> rsa::Pkcs1v15Sign {
@@ -468,7 +482,7 @@ fn documents(text: &str) -> Result<Vec<Document<'_>>, KeyFault> {
     }
     if text.starts_with('{') {
         if let Ok(set) = serde_json::from_str::<Set>(text) {
-            return Ok(set.keys.into_iter().map(Document::Jwk).collect());
+            return Ok(set.keys.into_iter().take(MAX_SET).map(Document::Jwk).collect());
         }
         let jwk = serde_json::from_str(text).map_err(|_| KeyFault::Kind("a JWK or a JWK set"))?;
         return Ok(vec![Document::Jwk(jwk)]);

@@ -35,6 +35,8 @@ pub use crypto::{Algorithm, Encoding};
 pub(crate) use fields::parameter;
 pub use form::{Fields, Form, Tagged};
 pub use key::{KeyFault, KeyFormat};
+#[cfg(test)]
+pub(crate) use key::{MAX_KEYS, MAX_RSA_BITS, MAX_SECRET};
 pub use model::{Basic, BodyHash, Charset, Jwt, JwtAlgorithm, JwtHash, Scheme, Signature, Time, Token, Unit};
 pub(crate) use paste::{unquoted, unversioned};
 pub use place::{Path, Place, read};

@@ -377,6 +377,9 @@ pub struct Token {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Basic {}
 
+/// The most entries of each list of a scheme.
+const MAX_LIST: usize = 16;
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -409,6 +412,39 @@ impl Scheme {
         }
     }
 
+    /// The headers that whoever sends by it sets, as far as the scheme says what is in them.
+    pub fn sent_headers(&self) -> Vec<(String, &str)> {
+        let mut sent = Vec::new();
+        let mut add = |place: &Place, value| {
+            if let Place::Header(name) = place {
+                sent.extend(numbered(name).into_iter().map(|name| (name, value)));
+            }
+        };
+        match self {
+            Self::Signature(scheme) => {
+                for at in &scheme.at {
+                    add(at, scheme.prefix.as_str());
+                    scheme.form.texts().for_each(|text| add(at, text));
+                }
+                scheme.id.iter().for_each(|id| add(id, ""));
+                scheme.time.iter().for_each(|time| add(&time.at, ""));
+                scheme.body_hash.iter().for_each(|hash| add(&hash.at, hash.prefix.as_str()));
+                scheme.require.iter().for_each(|(place, value)| add(place, value));
+                scheme.pin.keys().for_each(|place| add(place, ""));
+                for (name, value) in &scheme.send {
+                    add(&Place::Header(name.clone()), value.as_str());
+                }
+            }
+            Self::Jwt(scheme) => {
+                add(&scheme.at, scheme.prefix.as_str());
+                scheme.time.iter().for_each(|time| add(&time.at, ""));
+            }
+            Self::Token(scheme) => add(&scheme.at, scheme.prefix.as_str()),
+            Self::Basic(_) | Self::None => {}
+        }
+        sent
+    }
+
     /// How the secret is read, and what signs; `None` where nothing is signed.
     pub fn key(&self) -> Option<(KeyFormat, Option<Algorithm>)> {
         match self {
@@ -417,6 +453,11 @@ impl Scheme {
             Self::Token(_) | Self::Basic(_) => Some((KeyFormat::Utf8, None)),
             Self::None => None,
         }
+    }
+
+    /// Whether the secret itself is sent in a header.
+    pub fn sends_secret(&self) -> bool {
+        matches!(self, Self::Token(Token { at: Place::Header(_), .. }))
     }
 
     /// Whether a good request's body is known to be the sender's.
@@ -501,6 +542,11 @@ impl Signature {
             }
         };
         check(!self.at.is_empty(), "at: name at least one place");
+        let lists = [self.at.len(), self.require.len(), self.pin.len(), self.send.len()];
+        check(
+            lists.iter().all(|length| *length <= MAX_LIST),
+            "at, require, pin and send may have 16 entries each",
+        );
         check(
             self.at
                 .iter()

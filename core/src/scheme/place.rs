@@ -8,13 +8,21 @@
 
 use super::Request;
 use super::verdict::Reason;
+use crate::header;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
+use std::ops::Range;
+
+/// The longest text of a place.
+const MAX_PLACE: usize = 256;
+/// The most steps of a path.
+const MAX_STEPS: usize = 16;
 
 /// One place in a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +64,9 @@ enum Step {
 impl Path {
     /// Reads a path; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_PLACE {
+            return Err(format!("A path may take {MAX_PLACE} bytes."));
+        }
         let mut steps = Vec::new();
         for part in text.split('.') {
             let (name, items) = part.find('[').map_or((part, ""), |at| part.split_at(at));
@@ -72,22 +83,31 @@ impl Path {
                 })?));
             }
         }
+        if steps.len() > MAX_STEPS {
+            return Err(format!("'{text}' is too deep a path: it may have {MAX_STEPS} steps"));
+        }
         Ok(Self(steps))
     }
 
-    /// The value that the path leads to.
-    pub fn find<'a>(&self, mut value: &'a RawValue) -> Option<&'a RawValue> {
-        for step in &self.0 {
-            value = match step {
-                Step::Member(name) => {
-                    serde_json::from_str::<BTreeMap<String, &'a RawValue>>(value.get()).ok()?.remove(name)?
-                }
-                Step::Item(index) => {
-                    serde_json::from_str::<Vec<&'a RawValue>>(value.get()).ok()?.get(*index).copied()?
-                }
-            };
+    /// The value that the path leads to. Of a member that is there twice, the last counts.
+    ///
+    /// What is on the way is skipped, not kept: it costs a pass over the text, and no memory.
+    pub fn find<'a>(&self, value: &'a RawValue) -> Option<&'a RawValue> {
+        match self.find_in(value.get()) {
+            Some(found) => Some(found),
+            None if self.0.is_empty() => Some(value),
+            None => None,
         }
-        Some(value)
+    }
+
+    /// The same in the text of a value.
+    fn find_in<'a>(&self, text: &'a str) -> Option<&'a RawValue> {
+        let mut found: Option<&'a RawValue> = None;
+        for step in &self.0 {
+            let mut reader = serde_json::Deserializer::from_str(found.map_or(text, RawValue::get));
+            found = Some(step.deserialize(&mut reader).ok()??);
+        }
+        found
     }
 
     /// Puts a text at the path, making the objects on the way; `None` where the value has another shape.
@@ -123,6 +143,76 @@ impl Path {
     }
 }
 
+/// Reads one step into a value.
+impl<'de> DeserializeSeed<'de> for &Step {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        match self {
+            Step::Member(_) => from.deserialize_map(self),
+            Step::Item(_) => from.deserialize_seq(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for &Step {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let Step::Member(name) = self else { return Err(A::Error::custom("an object")) };
+        while let Some(wanted) = map.next_key_seed(Named(name))? {
+            if wanted {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let Step::Item(index) = self else { return Err(A::Error::custom("a list")) };
+        let mut found = None;
+        for at in 0.. {
+            if at == *index {
+                let Some(item) = list.next_element()? else { break };
+                found = Some(item);
+            } else if list.next_element::<IgnoredAny>()?.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a member's name is this one.
+struct Named<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Named<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Named<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {
@@ -150,6 +240,9 @@ impl Place {
         if text == "body" {
             return Ok(Self::Body);
         }
+        if text.len() > MAX_PLACE.saturating_mul(MAX_ANY) {
+            return Err(format!("A place may take {MAX_PLACE} bytes."));
+        }
         if text.contains(" | ") {
             let places = text.split(" | ").map(Self::parse).collect::<Result<Vec<_>, _>>()?;
             if places.len() > MAX_ANY {
@@ -167,6 +260,10 @@ impl Place {
         Ok(match kind {
             "header" if name.bytes().any(|b| b.is_ascii_uppercase() || b == b' ') => {
                 return Err(format!("'{text}': write the header's name in lower case"));
+            }
+            // `x-{1..9}` stands for numbered names.
+            "header" if !header::is_name(&name.replace(['{', '}'], "")) => {
+                return Err(format!("'{}' is not a header's name", text.escape_debug()));
             }
             "header" => Self::Header(name.to_owned()),
             "json" => Self::Json(Path::parse(name)?),
@@ -239,11 +336,40 @@ pub(super) struct View<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) fields: &'a [(&'a str, &'a str)],
     pub(super) item: Option<&'a RawValue>,
+    pub(super) memo: &'a Memo,
+}
+
+/// What was read of one request's body: whether it is JSON is found out once, and each path is followed once, however often a
+/// scheme names it. What was found is kept as its place in the body.
+#[derive(Default)]
+pub(super) struct Memo {
+    json: OnceCell<Result<(), Reason>>,
+    found: RefCell<Vec<(Path, Option<Range<usize>>)>>,
+}
+
+impl Memo {
+    /// The text of the scalar at a path of the body.
+    fn find<'a>(&self, request: &Request<'a>, path: &Path) -> Result<Option<Cow<'a, str>>, Reason> {
+        self.json.get_or_init(|| request.json().map(|_| ())).clone()?;
+        let body: &'a [u8] = request.body;
+        let known = self.found.borrow().iter().find(|(known, _)| known == path).map(|(_, at)| at.clone());
+        let at = known.unwrap_or_else(|| {
+            let found = std::str::from_utf8(body).ok().and_then(|text| path.find_in(text));
+            let at = found.map(|found| {
+                let start = (found.get().as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
+                start..start.saturating_add(found.get().len())
+            });
+            self.found.borrow_mut().push((path.clone(), at.clone()));
+            at
+        });
+        let text = at.and_then(|at| body.get(at)).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Ok(text.and_then(scalar))
+    }
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(request: &'a Request<'a>) -> Self {
-        Self { request, fields: &[], item: None }
+    pub(super) fn of(request: &'a Request<'a>, memo: &'a Memo) -> Self {
+        Self { request, fields: &[], item: None, memo }
     }
 
     /// What is at a place; `None` where nothing is. A header that stands there twice is refused: which of them counts
@@ -252,14 +378,16 @@ impl<'a> View<'a> {
         Ok(match place {
             Place::Header(name) => self.request.header(name)?.map(Cow::Borrowed),
             Place::Json(path) => match self.item {
-                Some(item) => path.find(item).and_then(scalar),
-                None => path.find(self.request.json()?).and_then(scalar),
+                Some(item) => path.find(item).and_then(|found| scalar(found.get())),
+                None => self.memo.find(self.request, path)?,
             },
             Place::Form(name) => self.request.form_field(name)?,
             Place::FormJson(field, path) => {
                 let text = self.request.form_field(field)?.unwrap_or_default();
                 let json: Option<&RawValue> = serde_json::from_str(&text).ok();
-                json.and_then(|json| path.find(json)).and_then(scalar).map(|found| found.into_owned().into())
+                json.and_then(|json| path.find(json))
+                    .and_then(|found| scalar(found.get()))
+                    .map(|found| found.into_owned().into())
             }
             Place::Any(places) => {
                 for place in places {
@@ -300,7 +428,7 @@ impl<'a> View<'a> {
 
 /// Reads a place of a request: for an event's type, id or time.
 pub fn read(place: &Place, request: &Request<'_>) -> Option<String> {
-    View::of(request).read(place).ok().flatten().map(Cow::into_owned)
+    View::of(request, &Memo::default()).read(place).ok().flatten().map(Cow::into_owned)
 }
 
 pub(super) fn find<'a>(
@@ -311,8 +439,7 @@ pub(super) fn find<'a>(
 }
 
 /// The text of a string, or a number or flag as it is written.
-fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let text = raw.get();
+fn scalar(text: &str) -> Option<Cow<'_, str>> {
     match text.as_bytes().first()? {
         b'"' => serde_json::from_str(text).ok().map(Cow::Owned),
         b'{' | b'[' | b'n' => None,
@@ -325,7 +452,7 @@ fn claim(token: &[u8], name: &str) -> Option<String> {
     let token = std::str::from_utf8(token).ok()?;
     let payload = BASE64URL.decode(token.trim().split('.').nth(1)?).ok()?;
     let raw: &RawValue = serde_json::from_slice(&payload).ok()?;
-    Path::parse(name).ok()?.find(raw).and_then(scalar).map(Cow::into_owned)
+    Path::parse(name).ok()?.find(raw).and_then(|found| scalar(found.get())).map(Cow::into_owned)
 }
 
 /// The query of a URL, without the question mark.

@@ -4,10 +4,11 @@ use super::crypto::{Algorithm, sha256};
 use super::form::Form;
 use super::key::{KeyFault, KeyFormat, Purpose, public_half};
 use super::model::{Scheme, Signature};
-use super::place::{Place, View};
+use super::place::{Memo, Place, View};
 use super::verdict::Reason;
 use super::verify::{Secrets, hashed};
 use super::{Params, Request, verify};
+use crate::header::{self, HeaderFault};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::borrow::Cow;
@@ -50,6 +51,8 @@ pub enum SignFault {
     Body(&'static str),
     /// What is signed cannot be put together.
     Content(Reason),
+    /// The secret, or the scheme, makes a header that HTTP does not allow.
+    Header(HeaderFault),
 }
 
 impl fmt::Display for SignFault {
@@ -59,6 +62,7 @@ impl fmt::Display for SignFault {
             Self::Secret(at, fault) => write!(f, "Secret {} cannot sign: {fault}", at.saturating_add(1)),
             Self::Body(what) => write!(f, "The body has to be {what}: the signature stands in it."),
             Self::Content(reason) => write!(f, "It cannot be signed. {reason}"),
+            Self::Header(fault) => write!(f, "It cannot be signed. {fault}"),
         }
     }
 }
@@ -95,15 +99,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn set(&mut self, name: &str, value: &str) {
+    /// Sets a header. Every header that a scheme sends comes by here, so none can end its line and begin another.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), SignFault> {
+        header::check_sent(name, value).map_err(SignFault::Header)?;
         self.set.retain(|(set, _)| !set.eq_ignore_ascii_case(name));
         self.set.push((name.to_owned(), value.to_owned()));
+        Ok(())
     }
 
     /// Puts a text at a place of the request.
     pub(super) fn put(&mut self, place: &Place, text: &str) -> Result<(), SignFault> {
         match place {
-            Place::Header(name) => self.set(name, text),
+            Place::Header(name) => self.set(name, text)?,
             Place::Json(path) => {
                 let mut body = self.json()?;
                 path.put(&mut body, text).ok_or(SignFault::Body("a JSON object of the provider's shape"))?;
@@ -215,7 +222,7 @@ impl Scheme {
             }
             Self::Basic(_) => {
                 let value = format!("Basic {}", BASE64.encode(text()?));
-                draft.set("authorization", &value);
+                draft.set("authorization", &value)?;
             }
             Self::None => {}
         }
@@ -259,17 +266,14 @@ fn each(
 impl Signature {
     fn sign(&self, secrets: &Secrets, params: &Params, draft: &mut Draft<'_>) -> Result<(), SignFault> {
         for (name, value) in &self.send {
-            draft.set(name, value);
+            draft.set(name, value)?;
         }
         for (place, value) in &self.require {
-            let holds = View::of(&Request {
-                method: draft.method,
-                url: &draft.url,
-                headers: draft.given,
-                body: &draft.body,
-            })
-            .read(place)
-            .is_ok_and(|found| found.as_deref() == Some(value));
+            let request =
+                Request { method: draft.method, url: &draft.url, headers: draft.given, body: &draft.body };
+            let holds = View::of(&request, &Memo::default())
+                .read(place)
+                .is_ok_and(|found| found.as_deref() == Some(value));
             if !holds {
                 draft.put(place, value)?;
             }
@@ -335,7 +339,8 @@ impl Signature {
             _ => Vec::new(),
         };
         fields.extend(self.field(draft, ts));
-        let view = View { request: &request, fields: &fields, item };
+        let memo = Memo::default();
+        let view = View { request: &request, fields: &fields, item, memo: &memo };
         let content = self.content.fill(&view, ts, params)?;
         let content = if self.hashed { vec![hashed(&content)] } else { content };
         let signatures: Option<Vec<String>> = secrets

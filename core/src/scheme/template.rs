@@ -13,6 +13,14 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// The longest template.
+const MAX_TEXT: usize = 4 * 1024;
+/// The most parts of a template, of them those that read the body, and of those the ones that are all of it: each costs a
+/// pass over a body that may be large.
+const MAX_PARTS: usize = 64;
+const MAX_BODY_PARTS: usize = 16;
+const MAX_WHOLE_BODY: usize = 2;
+
 /// A template that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -84,6 +92,31 @@ pub(super) enum Part {
     PlivoUrl,
 }
 
+impl Part {
+    /// Whether it costs a pass over the body.
+    pub(super) fn reads_body(&self) -> bool {
+        self.is_whole_body() || matches!(self, Self::At(Place::Json(_) | Place::Form(_)))
+    }
+
+    fn is_whole_body(&self) -> bool {
+        matches!(
+            self,
+            Self::Body
+                | Self::Crc32
+                | Self::Sha256
+                | Self::FormSorted
+                | Self::FormSortedUnique
+                | Self::PlivoUrl
+                | Self::At(Place::Body | Place::Claim(_))
+        )
+    }
+
+    /// Whether it differs from one group of signatures in a header to the next.
+    fn is_of_group(&self) -> bool {
+        matches!(self, Self::At(Place::Field(_)) | Self::HeaderValues(_) | Self::HeaderLines(_))
+    }
+}
+
 /// A stretch of the signed bytes.
 pub(super) enum Piece<'a> {
     Bytes(Cow<'a, [u8]>),
@@ -93,6 +126,26 @@ pub(super) enum Piece<'a> {
 impl Template {
     /// Reads a template; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_TEXT {
+            return Err(format!("what is signed may take {MAX_TEXT} bytes"));
+        }
+        let template = Self::read(text)?;
+        let count = |counted: fn(&Part) -> bool| {
+            template.segments.iter().flat_map(|s| &s.parts).filter(|item| counted(&item.part)).count()
+        };
+        if count(|_| true) > MAX_PARTS
+            || count(Part::reads_body) > MAX_BODY_PARTS
+            || count(Part::is_whole_body) > MAX_WHOLE_BODY
+        {
+            return Err(format!(
+                "what is signed may have {MAX_PARTS} parts, {MAX_BODY_PARTS} of them from the body, and {MAX_WHOLE_BODY} of \
+                 those the whole body"
+            ));
+        }
+        Ok(template)
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         let mut segments = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -123,6 +176,17 @@ impl Template {
 
     pub(super) fn has(&self, mut wanted: impl FnMut(&Part) -> bool) -> bool {
         self.segments.iter().flat_map(|segment| &segment.parts).any(|item| wanted(&item.part))
+    }
+
+    /// How many of its parts cost a pass over the body.
+    pub(super) fn passes(&self) -> usize {
+        let parts = self.segments.iter().flat_map(|segment| &segment.parts);
+        parts.filter(|item| item.part.reads_body()).count()
+    }
+
+    /// Whether what is signed is the same whatever stands in the signature header.
+    pub(super) fn is_steady(&self) -> bool {
+        !self.has(Part::is_of_group)
     }
 
     /// Whether the URL is part of what is signed.
@@ -440,6 +504,7 @@ fn unescape(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::place::Memo;
     use super::*;
     use crate::scheme::Request;
     use proptest::prelude::*;
@@ -447,7 +512,8 @@ mod tests {
     fn fill(template: &str, request: &Request<'_>) -> Result<String, Reason> {
         let template = Template::parse(template).expect(template);
         let params = Params::from([("id".to_owned(), "P".to_owned())]);
-        let view = View { fields: &[("h", "x-b X-A"), ("l", "x-B,X-A")], ..View::of(request) };
+        let memo = Memo::default();
+        let view = View { fields: &[("h", "x-b X-A"), ("l", "x-B,X-A")], ..View::of(request, &memo) };
         let pieces = template.fill(&view, Some("17"), &params)?;
         let bytes: Vec<u8> = pieces
             .into_iter()

@@ -186,6 +186,11 @@ impl Reason {
     }
 }
 
+/// No clock is so far ahead: it is another unit.
+const CENTURIES_S: i64 = 10_000_000_000;
+/// No clock is so far behind, but that of a machine that has just begun.
+const DECADES_S: i64 = 1_500_000_000;
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -216,6 +221,14 @@ impl fmt::Display for Reason {
             Self::TooManySignatures => f.write_str("There are more signatures than any provider sends."),
             Self::Encoding(encoding) => write!(f, "The signature is not {encoding}."),
             Self::Timestamp(unit) => write!(f, "The timestamp is not {unit}."),
+            Self::TooNew { ahead_s, .. } if *ahead_s > CENTURIES_S => f.write_str(
+                "The signature is right, but the request's time is given in milliseconds where seconds are meant: sign with the \
+                 time divided by 1000.",
+            ),
+            Self::TooOld { age_s, .. } if *age_s > DECADES_S => f.write_str(
+                "The signature is right, but the request's time is given in seconds where milliseconds are meant: sign with the \
+                 time multiplied by 1000.",
+            ),
             Self::TooOld { age_s, tolerance_s } => write!(
                 f,
                 "The signature is right, but the request is {age_s} s old and may be {tolerance_s} s: it was \

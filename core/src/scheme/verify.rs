@@ -3,7 +3,7 @@
 use super::crypto::{Algorithm, feed, sha256};
 use super::key::{Key, KeyFault, Purpose};
 use super::model::{Scheme, Signature, Token};
-use super::place::{Place, View};
+use super::place::{Memo, Place, View};
 use super::template::Piece;
 use super::verdict::{Proof, Reason, Verdict};
 use super::{Params, Request};
@@ -21,6 +21,8 @@ use subtle::ConstantTimeEq;
 const MAX_SIGNATURES: usize = 128;
 /// The same where each costs the arithmetic of a public key.
 const MAX_ASYMMETRIC: usize = 8;
+/// The same where each group of signatures says itself what it signs, so that each costs a hash of the whole body.
+const MAX_GROUPS: usize = 8;
 /// The most events with signatures of their own in one body.
 const MAX_ITEMS: usize = 1000;
 
@@ -213,6 +215,22 @@ fn every<'a>(
     first.ok_or(Reason::Body("a list of events"))
 }
 
+/// What one content's signatures would be by each secret (or why there is no content): it is made once, however many
+/// signatures a request brings.
+type Tried = Result<Digests, Reason>;
+type Digests = Vec<(usize, Option<Vec<u8>>)>;
+
+fn first_of(right: &Digests, signatures: &[Vec<u8>]) -> Option<usize> {
+    let is = |digest: &Option<Vec<u8>>| {
+        digest.as_ref().is_some_and(|digest| signatures.iter().any(|one| bool::from(digest.ct_eq(one))))
+    };
+    right.iter().find(|(_, digest)| is(digest)).map(|(at, _)| *at)
+}
+
+fn any_of(right: &Digests, signatures: &[Vec<u8>]) -> bool {
+    first_of(right, signatures).is_some()
+}
+
 impl Signature {
     fn verify(
         &self,
@@ -221,7 +239,8 @@ impl Signature {
         request: &Request<'_>,
         now_ms: i64,
     ) -> Result<Proof, Reason> {
-        let view = View::of(request);
+        let memo = Memo::default();
+        let view = View::of(request, &memo);
         if self.algorithm == Algorithm::Sha256 && std::str::from_utf8(request.body).is_err() {
             // Whoever knows one such hash can compute that of the same text with more behind it: but what is put between
             // the two is no text.
@@ -257,7 +276,10 @@ impl Signature {
         now_ms: i64,
     ) -> Result<Proof, Reason> {
         let limit = if self.algorithm.is_asymmetric() { MAX_ASYMMETRIC } else { MAX_SIGNATURES };
-        let mut looked_at = 0usize;
+        let (mut looked_at, mut groups) = (0usize, 0usize);
+        let of_group = |time: &super::Time| matches!(time.at, Place::Field(_));
+        let steady = self.content.is_steady() && !self.time.as_ref().is_some_and(of_group);
+        let mut tried = None;
         let mut why: Option<Reason> = None;
         let places = self.places(params);
         for place in &places {
@@ -273,11 +295,17 @@ impl Signature {
             };
             for group in self.form.read(&value, &self.prefix) {
                 looked_at = looked_at.saturating_add(group.signatures.len().max(1));
-                if looked_at > limit {
+                groups = groups.saturating_add(1);
+                if looked_at > limit || (!steady && groups > MAX_GROUPS) {
                     return Err(Reason::TooManySignatures);
                 }
                 let view = View { fields: &group.fields, ..view };
-                match self.verify_group(secrets, params, view, &group.signatures, now_ms) {
+                let signatures = &group.signatures;
+                let verified = self.verify_group(secrets, params, view, signatures, now_ms, &mut tried);
+                if !steady {
+                    tried = None;
+                }
+                match verified {
                     Ok(proof) => return Ok(proof),
                     Err(reason) => {
                         if why.as_ref().is_none_or(|why| reason.progress() > why.progress()) {
@@ -297,6 +325,7 @@ impl Signature {
         view: View<'_>,
         signatures: &[Cow<'_, str>],
         now_ms: i64,
+        tried: &mut Option<Tried>,
     ) -> Result<Proof, Reason> {
         if signatures.is_empty() {
             return Err(Reason::NoSignature(self.form.expected(&self.prefix)));
@@ -310,13 +339,28 @@ impl Signature {
             Some(time) => Some(view.need(&time.at)?),
             None => None,
         };
-        let content = self.content.fill(&view, ts.as_deref(), params)?;
-        let content = if self.hashed { vec![hashed(&content)] } else { content };
-        let secret = secrets
-            .with_keys()
-            .find(|(_, key)| key.verify(&content, &decoded))
-            .map(|(at, _)| at)
-            .ok_or(Reason::Mismatch(None))?;
+        match tried {
+            Some(Err(reason)) => return Err(reason.clone()),
+            Some(Ok(right)) if !any_of(right, &decoded) => return Err(Reason::Mismatch(None)),
+            _ => {}
+        }
+        let content = match self.content.fill(&view, ts.as_deref(), params) {
+            Ok(content) if self.hashed => vec![hashed(&content)],
+            Ok(content) => content,
+            Err(reason) => {
+                *tried = Some(Err(reason.clone()));
+                return Err(reason);
+            }
+        };
+        let secret = if self.algorithm.is_asymmetric() {
+            secrets.with_keys().find(|(_, key)| key.verify(&content, &decoded)).map(|(at, _)| at)
+        } else {
+            let right = secrets.with_keys().map(|(at, key)| (at, key.digest(&content))).collect();
+            let found = first_of(&right, &decoded);
+            *tried = Some(Ok(right));
+            found
+        };
+        let secret = secret.ok_or(Reason::Mismatch(None))?;
         if self.reserved.is_some_and(|charset| charset.allows(&joined(&content))) {
             return Err(Reason::Handshake);
         }
@@ -380,7 +424,8 @@ impl Token {
             let secret = secrets.find_text(token.as_bytes()).ok_or(Reason::WrongToken)?;
             Ok(Proof { secret, age_ms: None })
         };
-        let view = View::of(request);
+        let memo = Memo::default();
+        let view = View::of(request, &memo);
         match &self.each {
             None => one(view),
             Some(path) => every(items(request, path)?, |item| one(View { item: Some(item), ..view })),

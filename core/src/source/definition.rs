@@ -5,7 +5,7 @@
 
 use super::kind::Kind;
 use super::rejected::{self, DUPLICATE, Rejected};
-use super::{Batch, DedupBy, Form, MAX_BODY, SourceRecord, SourceRow, Unverified, form};
+use super::{Batch, DedupBy, Form, HOPS, MAX_BODY, MAX_HOPS, SourceRecord, SourceRow, Unverified, form};
 use crate::api::model::{MAX_NAME, is_name};
 use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
@@ -13,7 +13,7 @@ use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses, Several
 use crate::scheme::handshake::{Answer, Handshake};
 use crate::scheme::{Params, Proof, Reason, Request, Scheme, Secrets, Verdict, parameter};
 use crate::time::rfc3339;
-use crate::vault::Vault;
+use crate::vault::{Place as VaultPlace, Vault};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -219,10 +219,14 @@ impl Definition {
         let preset = Kind::of(&record.kind).preset(record.custom.as_deref());
         let preset =
             preset.ok_or_else(|| format!("{id}: there is no preset for the kind '{}'", record.kind))?;
-        let open = |sealed: &String| vault.open(sealed).map_err(|error| format!("{id}: {error}"));
-        let texts = record.secrets.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let open = |at: VaultPlace<'_>, sealed: &String| {
+            vault.open(at, sealed).map_err(|error| format!("{id}: {error}"))
+        };
+        let secret = |sealed| open(VaultPlace::secret(&id), sealed);
+        let texts = record.secrets.iter().map(secret).collect::<Result<Vec<_>, _>>()?;
         let params = match &record.params {
-            Some(sealed) => serde_json::from_str(&open(sealed)?).map_err(|error| format!("{id}: {error}"))?,
+            Some(sealed) => serde_json::from_str(&open(VaultPlace::params(&id), sealed)?)
+                .map_err(|error| format!("{id}: {error}"))?,
             None => Params::new(),
         };
         let secrets = preset.scheme.verifying(&texts);
@@ -330,6 +334,12 @@ impl Definition {
             let detail = format!("Events come with {allowed}.");
             let header = Some(("allow", allowed));
             return Receipt::Refused(Refusal { header, ..Refusal::new(405, "method_not_allowed", detail) });
+        }
+        if hops(request) >= MAX_HOPS {
+            let detail = format!(
+                "This event has come through {MAX_HOPS} sources already: an endpoint leads back to where it came from."
+            );
+            return Receipt::Refused(Refusal::new(508, "loop_detected", detail));
         }
         let verdict = match lacking {
             Some(reason) => Verdict::Failed(reason),
@@ -505,6 +515,10 @@ impl Definition {
             let value = header(request, name).filter(|value| crate::header::check(name, value).is_ok())?;
             Some((name.clone(), value.to_owned()))
         }));
+        let hops = hops(request);
+        if hops > 0 {
+            headers.push((HOPS.to_owned(), hops.saturating_add(1).to_string()));
+        }
         if payload.len().saturating_add(raw.as_ref().map_or(0, Vec::len)) > MAX_STORED {
             let detail = "As JSON the form takes too much. Set the source's option 'form' to 'raw'.";
             return Err(Refusal::new(413, "payload_too_large", detail));
@@ -607,6 +621,12 @@ fn own_json(content_type: &str, item: bool) -> Option<Cow<'_, str>> {
         }
         _ => Some(content_type.into()),
     }
+}
+
+/// How many sources it has come through.
+fn hops(request: &Request<'_>) -> u32 {
+    let said = header(request, HOPS);
+    said.map_or(0, |said| said.trim().parse().unwrap_or(MAX_HOPS))
 }
 
 fn header<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {

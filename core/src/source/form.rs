@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The most fields: a form with more is delivered as it came.
-const MAX_FIELDS: usize = 1_000;
+pub(crate) const MAX_FIELDS: usize = 1_000;
 
 /// The fields of a form (or of a query) as a JSON object; `None` where it has too many.
 pub(super) fn to_json(form: &[u8], charset: Option<&str>) -> Option<String> {

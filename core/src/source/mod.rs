@@ -22,13 +22,23 @@ pub mod rejected;
 pub mod url;
 
 pub use definition::{Custom, Definition, MAX_EVENTS, Receipt, Refusal};
+#[cfg(test)]
+pub(crate) use form::MAX_FIELDS;
 pub use kind::{Kind, similar, unsupported};
 pub use limit::{Gate, Sampler};
 
 use crate::api::model::Metadata;
 use crate::api::model::endpoint::Pace;
+use crate::rng::Entropy;
+use crate::vault::{Place, Vault, VaultError};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+
+/// The header in which a delivery says how many sources it has come through: two gateways, or two endpoints of one, may
+/// lead into each other.
+pub const HOPS: &str = "weir-hops";
+/// What has come through so many sources is not taken again.
+pub const MAX_HOPS: u32 = 3;
 
 /// How long a URL stays valid after its token was rotated, unless the caller says so, in milliseconds: two days.
 pub const OVERLAP_MS: i64 = 48 * 3_600_000;
@@ -81,6 +91,9 @@ pub struct SourceRecord {
     /// Rises with every change: a change of an older version is refused.
     #[n(12)]
     pub version: u32,
+    /// What its token has to say besides: see [`url`].
+    #[cbor(n(13), default)]
+    pub tag: url::Tag,
 }
 
 /// A token that was rotated.
@@ -92,6 +105,9 @@ pub struct OldToken {
     /// Until when it is valid, in milliseconds.
     #[n(1)]
     pub until: i64,
+    /// As of the current one.
+    #[cbor(n(2), default)]
+    pub tag: url::Tag,
 }
 
 /// What a user chooses of a source.
@@ -208,26 +224,47 @@ pub struct SourceRow {
 }
 
 impl SourceRecord {
-    /// Whether a URL with this generation's token is the source's at that time.
-    pub fn accepts(&self, generation: u32, now: i64) -> bool {
-        generation == self.generation
-            || self.old.iter().any(|old| old.generation == generation && now < old.until)
+    /// Whether a URL with this token is the source's at that time.
+    pub fn accepts(&self, token: &url::Token, now: i64) -> bool {
+        let is = |generation: u32, tag: &url::Tag| generation == token.generation && tag.is(&token.tag);
+        is(self.generation, &self.tag)
+            || self.old.iter().any(|old| is(old.generation, &old.tag) && now < old.until)
+    }
+
+    /// Seals anew what is sealed with an older key, or with none; how many texts that were.
+    pub fn reseal(&mut self, id: &str, vault: &Vault, rng: &mut impl Entropy) -> Result<usize, VaultError> {
+        let secrets = self.secrets.iter_mut().map(|sealed| (Place::secret(id), sealed));
+        let mut count = 0usize;
+        for (place, sealed) in secrets.chain(self.params.iter_mut().map(|sealed| (Place::params(id), sealed)))
+        {
+            if let Some(anew) = vault.reseal(place, sealed, rng)? {
+                *sealed = anew;
+                count = count.saturating_add(1);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Why something of it cannot be opened; `None` where all keys are there.
+    pub fn lacks_key(&self, vault: &Vault) -> Option<VaultError> {
+        self.secrets.iter().chain(&self.params).find_map(|sealed| vault.lacks_key(sealed))
     }
 
     /// Gives the source a new token; the one of now stays valid for a while. `false` where too many are valid already.
-    pub fn rotate(&mut self, now: i64, overlap_ms: i64) -> bool {
+    pub fn rotate(&mut self, now: i64, overlap_ms: i64, tag: impl FnOnce(u32) -> url::Tag) -> bool {
         self.old.retain(|old| now < old.until);
         if overlap_ms > 0 {
             if self.old.len() >= MAX_OLD_TOKENS {
                 return false;
             }
             let until = now.saturating_add(overlap_ms);
-            self.old.push(OldToken { generation: self.generation, until });
+            self.old.push(OldToken { generation: self.generation, until, tag: self.tag });
         } else {
             // Whoever wants no overlap wants the URLs of before dead, all of them.
             self.old.clear();
         }
         self.generation = self.generation.wrapping_add(1);
+        self.tag = tag(self.generation);
         true
     }
 }
@@ -239,38 +276,58 @@ mod tests {
 
     #[test]
     fn a_rotated_token_dies_after_its_overlap_and_at_once_without_one() {
-        let mut source = SourceRecord::default();
-        assert!(source.accepts(0, 0) && !source.accepts(1, 0));
-        assert!(source.rotate(1_000, OVERLAP_MS));
-        assert!(source.accepts(1, 1_000));
-        assert!(source.accepts(0, 1_000 + OVERLAP_MS - 1) && !source.accepts(0, 1_000 + OVERLAP_MS));
-        assert!(source.rotate(2_000, 0));
-        assert!(!source.accepts(0, 2_000) && !source.accepts(1, 2_000) && source.accepts(2, 2_000));
+        let mut source = SourceRecord { tag: tag(0), ..SourceRecord::default() };
+        let accepts = |source: &SourceRecord, generation, now| source.accepts(&token(generation), now);
+        assert!(accepts(&source, 0, 0) && !accepts(&source, 1, 0));
+        assert!(source.rotate(1_000, OVERLAP_MS, tag));
+        assert!(accepts(&source, 1, 1_000));
+        assert!(accepts(&source, 0, 1_000 + OVERLAP_MS - 1) && !accepts(&source, 0, 1_000 + OVERLAP_MS));
+        assert!(source.rotate(2_000, 0, tag));
+        assert!(!accepts(&source, 0, 2_000) && !accepts(&source, 1, 2_000) && accepts(&source, 2, 2_000));
+    }
+
+    #[test]
+    fn a_token_that_says_the_right_generation_and_no_more_is_none() {
+        let mut source = SourceRecord { tag: tag(0), ..SourceRecord::default() };
+        assert!(source.rotate(1_000, OVERLAP_MS, tag));
+        let other = url::Token { tag: tag(0), ..token(1) };
+        assert!(source.accepts(&token(1), 1_000) && !source.accepts(&other, 1_000));
+        let unset = SourceRecord::default();
+        assert!(!unset.accepts(&url::Token { tag: url::Tag::default(), ..token(0) }, 0));
+    }
+
+    fn tag(generation: u32) -> url::Tag {
+        url::Tag::from([u8::try_from(generation % 251).unwrap() + 1; url::TAG_BYTES])
+    }
+
+    fn token(generation: u32) -> url::Token {
+        url::Token { org: "org_1".into(), source: "src_1".into(), generation, tag: tag(generation) }
     }
 
     #[test]
     fn three_rotations_are_the_most_within_the_overlap() {
         let mut source = SourceRecord::default();
-        assert!((0..3).all(|now| source.rotate(now, OVERLAP_MS)));
-        assert!(!source.rotate(3, OVERLAP_MS), "a fourth would make five URLs valid");
+        assert!((0..3).all(|now| source.rotate(now, OVERLAP_MS, tag)));
+        assert!(!source.rotate(3, OVERLAP_MS, tag), "a fourth would make five URLs valid");
         assert_eq!(source.generation, 3);
-        assert!(source.rotate(OVERLAP_MS, OVERLAP_MS), "the first has died");
+        assert!(source.rotate(OVERLAP_MS, OVERLAP_MS, tag), "the first has died");
     }
 
     proptest! {
         #[test]
         fn a_dead_token_never_comes_back(steps in proptest::collection::vec((0i64..100, 0i64..200), 1..40)) {
-            let (mut source, mut now, mut dead) = (SourceRecord::default(), 0, std::collections::BTreeSet::new());
+            let source = SourceRecord { tag: tag(0), ..SourceRecord::default() };
+            let (mut source, mut now, mut dead) = (source, 0, std::collections::BTreeSet::new());
             for (wait, overlap) in steps {
                 now += wait;
-                source.rotate(now, overlap);
+                source.rotate(now, overlap, tag);
                 for generation in 0..=source.generation {
-                    if !source.accepts(generation, now) {
+                    if !source.accepts(&token(generation), now) {
                         dead.insert(generation);
                     }
-                    prop_assert!(!(dead.contains(&generation) && source.accepts(generation, now)));
+                    prop_assert!(!(dead.contains(&generation) && source.accepts(&token(generation), now)));
                 }
-                prop_assert!(source.accepts(source.generation, now));
+                prop_assert!(source.accepts(&token(source.generation), now));
                 prop_assert!(source.old.len() <= MAX_OLD_TOKENS);
             }
         }

@@ -1,8 +1,11 @@
 //! The URL of a source: `/in/` and a token.
 //!
-//! The token says whose source it is and which of its tokens it is, so that no index of all sources is needed; and a MAC
-//! over that, by a key that only the deployment has, so that it cannot be guessed and garbage costs no call of an object.
-//! It is not secret what it says, only that it is right. Whether it is still valid is for the source's record to say.
+//! The token says whose source it is and which of its tokens it is, so that no index of all sources is needed; and a tag
+//! that cannot be guessed, which the source's record has, too. It is not secret what it says, only that it is right.
+//!
+//! The tag is a MAC by a key that only the deployment has, so that garbage costs no call of an object; but it is made once
+//! and kept, so that a URL outlives that key. Whoever changes the deployment's secrets breaks no URL: a token whose MAC is by
+//! none of its keys is looked up, a few in a second ([`Signer::knows`]).
 
 use crate::id;
 use crate::secret::hmac_key;
@@ -10,14 +13,34 @@ use crate::settings::Settings;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hmac::Mac;
+use minicbor::{Decode, Encode};
+use subtle::ConstantTimeEq;
 
 /// What the path of every source begins with.
 pub const PREFIX: &str = "/in/";
 /// The longest token that is looked at.
 const MAX_LENGTH: usize = 256;
-/// How many bytes of the MAC a token has.
-const MAC_BYTES: usize = 16;
+/// How many bytes a tag has.
+pub const TAG_BYTES: usize = 16;
 const PURPOSE: &[u8] = b"weir source url 1";
+
+/// What makes a token one that cannot be guessed. The default is that of no token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Tag(#[n(0)] [u8; TAG_BYTES]);
+
+impl Tag {
+    /// Whether it is this one, in constant time.
+    pub fn is(&self, other: &Self) -> bool {
+        *self != Self::default() && bool::from(self.0.ct_eq(&other.0))
+    }
+}
+
+impl From<[u8; TAG_BYTES]> for Tag {
+    fn from(bytes: [u8; TAG_BYTES]) -> Self {
+        Self(bytes)
+    }
+}
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,53 +51,86 @@ pub struct Token {
     pub source: String,
     /// Which of its tokens.
     pub generation: u32,
+    /// What only the right one says.
+    pub tag: Tag,
 }
 
-/// Makes and reads tokens.
-#[derive(Clone)]
-pub struct Signer([u8; 32]);
-
-impl Signer {
-    /// By the deployment's `MASTER_KEY`, or its `JWT_SECRET` where there is none; `None` where there is neither, and no
-    /// API that could make a source.
-    pub fn new(settings: &Settings) -> Option<Self> {
-        let secret = match (&settings.master_key, &settings.jwt_secret) {
-            (Some(key), _) => key.as_slice(),
-            (None, Some(secret)) => secret.as_bytes(),
-            (None, None) => return None,
-        };
-        let mut mac = hmac_key(secret);
-        mac.update(PURPOSE);
-        Some(Self(mac.finalize().into_bytes().into()))
-    }
-
-    /// The token.
-    pub fn write(&self, token: &Token) -> String {
-        let mut bytes = format!("{}/{}/{}", token.org, token.source, token.generation).into_bytes();
-        let mac = self.mac(&bytes);
-        bytes.extend(mac.finalize().into_bytes().iter().take(MAC_BYTES));
+impl Token {
+    /// As it stands in the URL.
+    pub fn write(&self) -> String {
+        let mut bytes = said(&self.org, &self.source, self.generation);
+        bytes.extend(self.tag.0);
         BASE64URL.encode(bytes)
     }
 
-    /// What a token says; `None` where it is none of this deployment's.
-    pub fn read(&self, text: &str) -> Option<Token> {
+    /// What a token says; `None` where it cannot be one. Whether it is right is not looked at.
+    pub fn read(text: &str) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
         }
         let bytes = BASE64URL.decode(text).ok()?;
-        let (said, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
-        self.mac(said).verify_truncated_left(mac).ok()?;
+        let (said, tag) = bytes.split_last_chunk::<TAG_BYTES>()?;
         let mut parts = std::str::from_utf8(said).ok()?.split('/');
         let (org, source) = (parts.next()?.to_owned(), parts.next()?.to_owned());
         let generation = parts.next()?.parse().ok()?;
-        id::is(id::SOURCE, &source).then_some(Token { org, source, generation })
+        let whole = parts.next().is_none() && org.starts_with("org_") && id::is(id::SOURCE, &source);
+        whole.then_some(Token { org, source, generation, tag: Tag(*tag) })
+    }
+}
+
+fn said(org: &str, source: &str, generation: u32) -> Vec<u8> {
+    format!("{org}/{source}/{generation}").into_bytes()
+}
+
+/// Makes tags, and knows those that it has made.
+#[derive(Clone)]
+pub struct Signer(Vec<[u8; 32]>);
+
+impl Signer {
+    /// By the deployment's `MASTER_KEY`, or its `JWT_SECRET` where there is none; it knows what all values of both have
+    /// made. `None` where there is neither, and no API that could make a source.
+    pub fn new(settings: &Settings) -> Option<Self> {
+        let keys = settings.master_keys().map(<[u8; 32]>::as_slice);
+        let keys = keys.chain(settings.jwt_secrets().map(str::as_bytes));
+        let keys: Vec<[u8; 32]> = keys
+            .map(|secret| {
+                let mut mac = hmac_key(secret);
+                mac.update(PURPOSE);
+                mac.finalize().into_bytes().into()
+            })
+            .collect();
+        (!keys.is_empty()).then_some(Self(keys))
     }
 
-    fn mac(&self, said: &[u8]) -> hmac::Hmac<sha2::Sha256> {
-        let mut mac = hmac_key(&self.0);
-        mac.update(said);
-        mac
+    /// The tag of a new token.
+    pub fn tag(&self, org: &str, source: &str, generation: u32) -> Tag {
+        let mut tag = [0; TAG_BYTES];
+        if let Some(key) = self.0.first() {
+            let mac = mac(key, &said(org, source, generation)).finalize().into_bytes();
+            tag.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
+        }
+        Tag(tag)
     }
+
+    /// Whether one of the keys has made it. One that none has may still be right: it was made with a key that is not given
+    /// any more.
+    pub fn knows(&self, token: &Token) -> bool {
+        let said = said(&token.org, &token.source, token.generation);
+        self.0.iter().any(|key| mac(key, &said).verify_truncated_left(&token.tag.0).is_ok())
+    }
+}
+
+fn mac(key: &[u8; 32], said: &[u8]) -> hmac::Hmac<sha2::Sha256> {
+    let mut mac = hmac_key(key);
+    mac.update(said);
+    mac
+}
+
+/// Whether a path is the URL of a source of this very deployment.
+pub fn is_own(path: &str, settings: &Settings) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let token = path.strip_prefix(PREFIX).and_then(|token| Token::read(token.trim_end_matches('/')));
+    token.is_some_and(|token| Signer::new(settings).is_some_and(|signer| signer.knows(&token)))
 }
 
 #[cfg(test)]
@@ -83,52 +139,72 @@ mod tests {
     use crate::rng::Seeded;
     use proptest::prelude::*;
 
-    fn signer(master_key: Option<[u8; 32]>, jwt_secret: &str) -> Signer {
-        let settings = Settings { master_key, jwt_secret: Some(jwt_secret.into()), ..Settings::default() };
-        Signer::new(&settings).expect("a key")
+    fn settings(vars: &[(&str, &str)]) -> Settings {
+        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Settings::from_vars(var).expect("settings")
     }
 
-    fn token(generation: u32) -> Token {
-        Token {
-            org: "org_a.b-c_1".into(),
-            source: id::new(id::SOURCE, 1_795_000_000_000, &mut Seeded(1)),
-            generation,
-        }
+    fn token(settings: &Settings, generation: u32) -> Token {
+        let (org, source) =
+            ("org_a.b-c_1".to_owned(), id::new(id::SOURCE, 1_795_000_000_000, &mut Seeded(1)));
+        let tag = Signer::new(settings).expect("a key").tag(&org, &source, generation);
+        Token { org, source, generation, tag }
     }
+
+    const SECRET: &str = "0123456789abcdef";
 
     #[test]
     fn a_token_says_what_it_was_made_of() {
-        let signer = signer(None, "0123456789abcdef");
+        let settings = settings(&[("JWT_SECRET", SECRET)]);
         for generation in [0, 1, u32::MAX] {
-            let text = signer.write(&token(generation));
+            let token = token(&settings, generation);
+            let text = token.write();
             assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{text}");
-            assert_eq!(signer.read(&text), Some(token(generation)));
+            assert_eq!(Token::read(&text), Some(token.clone()));
+            assert!(Signer::new(&settings).expect("a key").knows(&token));
         }
     }
 
     #[test]
-    fn another_deployments_token_is_none_and_without_a_secret_there_are_none() {
-        let text = signer(None, "0123456789abcdef").write(&token(0));
-        assert_eq!(signer(None, "another secret..").read(&text), None);
-        let with_key = signer(Some([7; 32]), "0123456789abcdef");
-        assert_eq!(with_key.read(&text), None);
-        // The key that encrypts goes before the one that signs tokens of the API: that one may be changed.
-        assert_eq!(
-            signer(Some([7; 32]), "another secret..").read(&with_key.write(&token(3))),
-            Some(token(3))
-        );
+    fn a_token_outlives_the_keys_it_was_made_with_and_is_known_while_they_are_given() {
+        let (old, new) = ("07".repeat(32), "08".repeat(32));
+        let made = token(&settings(&[("JWT_SECRET", SECRET)]), 0);
+        for (vars, known) in [
+            (vec![("JWT_SECRET", SECRET.to_owned()), ("MASTER_KEY", old.clone())], true),
+            (vec![("JWT_SECRET", format!("another secret..,{SECRET}"))], true),
+            (vec![("JWT_SECRET", "another secret..".to_owned()), ("MASTER_KEY", old.clone())], false),
+        ] {
+            let vars: Vec<(&str, &str)> = vars.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            assert_eq!(Signer::new(&settings(&vars)).expect("a key").knows(&made), known, "{vars:?}");
+        }
+        let by_master = token(&settings(&[("JWT_SECRET", SECRET), ("MASTER_KEY", &old)]), 0);
+        let both = settings(&[("JWT_SECRET", "another secret.."), ("MASTER_KEY", &format!("{new},{old}"))]);
+        assert!(Signer::new(&both).expect("a key").knows(&by_master));
         assert!(Signer::new(&Settings::default()).is_none());
+    }
+
+    #[test]
+    fn its_own_urls_are_recognised() {
+        let settings = settings(&[("JWT_SECRET", SECRET)]);
+        let token = token(&settings, 3).write();
+        assert!(is_own(&format!("{PREFIX}{token}"), &settings));
+        assert!(is_own(&format!("{PREFIX}{token}/?a=b"), &settings));
+        for other in ["/in/x", "/", "/webhook/", &format!("/hook/{token}")] {
+            assert!(!is_own(other, &settings), "{other}");
+        }
     }
 
     proptest! {
         #[test]
-        fn no_other_text_is_a_token(at in 0usize..200, flip in 1u8..=255, text in "[A-Za-z0-9_-]{0,300}") {
-            let signer = signer(None, "0123456789abcdef");
-            prop_assert_eq!(signer.read(&text), None);
-            let mut bytes = BASE64URL.decode(signer.write(&token(1))).expect("base64");
+        fn no_other_text_is_a_token_that_is_known(at in 0usize..200, flip in 1u8..=255, text in "[A-Za-z0-9_-]{0,300}") {
+            let settings = settings(&[("JWT_SECRET", SECRET)]);
+            let signer = Signer::new(&settings).expect("a key");
+            prop_assert_eq!(Token::read(&text), None);
+            let mut bytes = BASE64URL.decode(token(&settings, 1).write()).expect("base64");
             let at = at % bytes.len();
             bytes[at] ^= flip;
-            prop_assert_eq!(signer.read(&BASE64URL.encode(bytes)), None);
+            let changed = Token::read(&BASE64URL.encode(bytes));
+            prop_assert!(!changed.is_some_and(|token| signer.knows(&token)));
         }
     }
 }

@@ -38,6 +38,36 @@ pub(crate) fn holds<'v>(expr: &'v Expr<'v>, source: &'v Source<'v>) -> Result<bo
     })
 }
 
+/// Why a comparison cannot hold whatever the values are: what somebody who wrote the expression did not expect.
+pub(crate) fn why<'v>(expr: &'v Expr<'v>, source: &'v Source<'v>) -> Result<Option<&'static str>> {
+    match expr {
+        Expr::Or(parts) | Expr::And(parts) => {
+            for part in parts {
+                if !holds(part, source)?
+                    && let Some(why) = why(part, source)?
+                {
+                    return Ok(Some(why));
+                }
+            }
+            Ok(None)
+        }
+        Expr::Compare(operator, left, right) => {
+            let (left, right) = (items(left, source)?, items(right, source)?);
+            let nothing = |items: &[Item<'_>]| items.iter().all(Option::is_none);
+            if nothing(&left) || nothing(&right) {
+                return Ok(Some("a value is missing in the event"));
+            }
+            let ordered = matches!(operator, Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge);
+            let mut pairs = left.iter().flatten().flat_map(|l| right.iter().flatten().map(move |r| (l, r)));
+            if ordered && !pairs.any(|(left, right)| order(left, right).is_some()) {
+                return Ok(Some("the two sides are of different kinds, such as a text and a number"));
+            }
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// What an operand stands for: at least one item.
 fn items<'v>(expr: &'v Expr<'v>, source: &'v Source<'v>) -> Result<Vec<Item<'v>>> {
     Ok(match expr {

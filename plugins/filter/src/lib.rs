@@ -42,11 +42,13 @@ fn filter(event: Event<'_>) -> Result<Verdict> {
     let when = required(&config, "when")?;
     let when = when.as_str().ok_or_else(|| Error::new("configuration: `when` has to be a text"))?;
     let expression = syntax::parse(&when).map_err(|error| error.context("configuration: `when`"))?;
-    if eval::holds(&expression, &Source::new(event))? {
+    let source = Source::new(event);
+    if eval::holds(&expression, &source)? {
         return Ok(Verdict::Deliver);
     }
+    let why = eval::why(&expression, &source)?.map(|why| format!(" ({why})")).unwrap_or_default();
     let reason = text_of(&config, "reason")?;
-    Ok(Verdict::drop(reason.map_or_else(|| format!("not: {when}"), Cow::into_owned)))
+    Ok(Verdict::drop(reason.map_or_else(|| format!("not: {when}{why}"), Cow::into_owned)))
 }
 
 #[cfg(test)]

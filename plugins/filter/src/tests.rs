@@ -94,6 +94,14 @@ fn and_binds_stronger_than_or() {
 #[test]
 fn a_drop_tells_the_expression_or_the_reason() {
     assert_eq!(run("body.amount > 1000").reason(), Some("not: body.amount > 1000"));
+    assert_eq!(
+        run("body.absent > 3").reason(),
+        Some("not: body.absent > 3 (a value is missing in the event)")
+    );
+    assert_eq!(
+        run("type > 3").reason(),
+        Some("not: type > 3 (the two sides are of different kinds, such as a text and a number)")
+    );
     let event = test::event("a").config(r#"{"when": "false", "reason": "never"}"#);
     assert_eq!(event.run(filter).reason(), Some("never"));
 }

@@ -66,7 +66,7 @@ impl Machine for Directory<Disk> {
         let kept = world.kept(crashed, effects.tell.len());
         for effect in effects.tell.into_iter().take(kept) {
             let (app_id, ask) = match &effect {
-                Effect::InitApp { app_id, uid, version } => {
+                Effect::InitApp { app_id, uid, version, .. } => {
                     (app_id, Ask::Init(init(app_id, uid.clone(), *version, false)))
                 }
                 Effect::DeleteApp { app_id } => (app_id, Ask::Init(init(app_id, None, i64::MAX, true))),
@@ -87,7 +87,7 @@ impl Machine for Directory<Disk> {
 }
 
 fn init(app_id: &str, uid: Option<String>, version: i64, deleted: bool) -> AppInit {
-    AppInit { org: ORG.to_owned(), app_id: app_id.to_owned(), uid, version, deleted }
+    AppInit { org: ORG.to_owned(), app_id: app_id.to_owned(), uid, version, deleted, rate: None }
 }
 
 impl World {

@@ -6,30 +6,56 @@ use crate::js::{Random, now};
 use crate::settings;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use weir_core::api::call::{Call, Reply};
+use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::auth::{
-    ExpireAllIn, PortalAccessIn, PortalAccessOut, WhoamiOut, may, session_key,
+    ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, WhoamiOut, may, session_key, token_key,
 };
 use weir_core::api::model::message::check_brought_application;
+use weir_core::api::query::Query;
 use weir_core::api::route::{Op, Route};
 use weir_core::cache::Cache;
+use weir_core::directory::source_page;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, Revocation, RevokedAsk};
 use weir_core::id;
+use weir_core::source::SourceRow;
 use weir_core::token::{self, Limits};
 
 /// How long the Worker believes that a token was not taken back.
 const BELIEF_MS: i64 = 5_000;
+/// The same of a tenant's token, which every message comes with.
+const ORG_BELIEF_MS: i64 = 30_000;
 
 thread_local! {
     /// Applications' tokens that were asked about: whether they were taken back, and until when that is believed.
     static ASKED: RefCell<Cache<String, (bool, i64)>> = RefCell::new(Cache::new(REMEMBERED));
 }
 
+/// How many applications or sources are gone through at a time.
+const RESEALED: usize = 20;
+
+#[derive(serde::Deserialize)]
+struct AppsPage {
+    data: Vec<AppId>,
+    iterator: Option<String>,
+    done: bool,
+}
+
+#[derive(serde::Deserialize)]
+struct AppId {
+    id: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Resealed {
+    resealed: u64,
+    locked: u64,
+}
+
 impl Caller {
     /// Refuses a token that was taken back, and what its capabilities do not include.
     pub(super) async fn check_token(&self, op: Op, method: &str) -> Result<(), ApiError> {
-        let Some(app) = &self.claims.app else { return Ok(()) };
+        let Some(app) = &self.claims.app else { return self.check_org_token().await };
         let reads = matches!(method, "GET" | "HEAD");
         if self.claims.capabilities.as_ref().is_some_and(|capabilities| !may(capabilities, op, reads)) {
             return Err(ApiError::status(
@@ -48,15 +74,37 @@ impl Caller {
         Ok(())
     }
 
+    /// A tenant's token can be taken back by its id; one without an id is valid until it expires.
+    async fn check_org_token(&self) -> Result<(), ApiError> {
+        let Some(id) = &self.claims.id else { return Ok(()) };
+        if self.any_revoked(&self.token, || vec![token_key(id)], ORG_BELIEF_MS).await? {
+            return Err(ApiError::status(
+                401,
+                "authentication_failed",
+                "This token was revoked. Make a new one.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it is known, without asking, that the token was not taken back.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.claims.id.is_none()
+            || ASKED.with_borrow(|asked| {
+                asked.get(&self.token).is_some_and(|(revoked, until)| !revoked && now() < *until)
+            })
+    }
+
     async fn is_revoked(&self, app: &str) -> Result<bool, ApiError> {
         let session = self.claims.session.as_ref().map(|session| session_key(app, session));
-        let keys = || [self.token_hash(), app.to_owned()].into_iter().chain(session).collect();
-        self.any_revoked(&self.token, keys).await
+        let id = self.claims.id.as_deref().map(token_key);
+        let keys = || [self.token_hash(), app.to_owned()].into_iter().chain(session).chain(id).collect();
+        self.any_revoked(&self.token, keys, BELIEF_MS).await
     }
 
     /// Whether somebody has signed out of this session of the dashboard.
     pub(crate) async fn is_session_over(&self, key: &str) -> Result<bool, ApiError> {
-        self.any_revoked(key, || vec![key.to_owned()]).await
+        self.any_revoked(key, || vec![key.to_owned()], BELIEF_MS).await
     }
 
     /// Signs out of this session of the dashboard; elsewhere it is believed for some seconds more.
@@ -71,7 +119,12 @@ impl Caller {
     }
 
     /// Whether one of the keys was taken back; for some seconds the answer is remembered by `name`.
-    async fn any_revoked(&self, name: &str, keys: impl FnOnce() -> Vec<String>) -> Result<bool, ApiError> {
+    async fn any_revoked(
+        &self,
+        name: &str,
+        keys: impl FnOnce() -> Vec<String>,
+        belief_ms: i64,
+    ) -> Result<bool, ApiError> {
         let known = ASKED.with_borrow(|asked| asked.get(name).copied());
         if let Some((revoked, until)) = known
             && (revoked || now() < until)
@@ -83,7 +136,7 @@ impl Caller {
         let reply = self.ask_directory(Op::IsRevoked, frame::encode(&ask)).await?;
         let revoked: bool = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
         ASKED.with_borrow_mut(|asked| {
-            asked.insert(name.to_owned(), (revoked, now().saturating_add(BELIEF_MS)));
+            asked.insert(name.to_owned(), (revoked, now().saturating_add(belief_ms)));
         });
         Ok(revoked)
     }
@@ -102,12 +155,20 @@ impl Caller {
         }
     }
 
-    pub(super) async fn auth(&self, url: &str, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
+    pub(super) async fn auth(
+        &self,
+        url: &str,
+        route: &Route,
+        query: &str,
+        body: &[u8],
+    ) -> Result<Reply, ApiError> {
         let key = route.params.first().map_or("", String::as_str);
         match route.op {
             Op::PortalAccess => self.portal_access(url, key, body).await,
             Op::Logout => self.logout().await,
             Op::ExpireAll => self.expire_all(key, body).await,
+            Op::RevokeToken => self.revoke_token(key).await,
+            Op::ResealAll => self.reseal(query).await,
             Op::Whoami => Ok(Reply::json(200, &WhoamiOut::new(&self.claims))),
             op => Err(internal(format!("the Worker does not answer {}", op.name()))),
         }
@@ -151,12 +212,15 @@ impl Caller {
     /// Takes this very token back. Elsewhere it is believed for some seconds more.
     async fn logout(&self) -> Result<Reply, ApiError> {
         if self.claims.app.is_none() {
-            return Err(ApiError::status(
-                400,
-                "bad_token",
-                "Only an application's token can be logged out. A tenant's token is valid until it expires or \
-                 JWT_SECRET is changed.",
-            ));
+            return match &self.claims.id {
+                Some(id) => self.revoke_token(id).await,
+                None => Err(ApiError::status(
+                    400,
+                    "bad_token",
+                    "This token has no id (the claim jti), so it cannot be revoked: it is valid until it expires or \
+                     JWT_SECRET is changed.",
+                )),
+            };
         }
         let revocation = Revocation {
             keys: vec![self.token_hash()],
@@ -166,6 +230,61 @@ impl Caller {
         };
         self.revoke(revocation).await?;
         Ok(Reply::empty(204))
+    }
+
+    /// Takes the token with this id back, whoever has it.
+    async fn revoke_token(&self, id: &str) -> Result<Reply, ApiError> {
+        let own = self.claims.id.as_deref() == Some(id);
+        let forget_at = self.claims.expires_at.filter(|_| own);
+        let revocation = Revocation { keys: vec![token_key(id)], issued_until: None, grace_ms: 0, forget_at };
+        self.revoke(revocation).await?;
+        Ok(Reply::empty(204))
+    }
+
+    /// Has some applications and sources seal what they have stored with the newest key.
+    async fn reseal(&self, query: &str) -> Result<Reply, ApiError> {
+        let query = Query::parse(query);
+        let from = query.text("iterator").unwrap_or("apps:").to_owned();
+        let (kind, at) = from.split_once(':').unwrap_or(("apps", ""));
+        let list = if kind == "sources" { Op::SourceList } else { Op::AppList };
+        let page = format!(
+            "limit={RESEALED}{}",
+            if at.is_empty() { String::new() } else { format!("&iterator={at}") }
+        );
+        let call = Call { op: list.name().to_owned(), query: page.clone(), ..Call::default() };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
+        let (ids, iterator, done) = if kind == "sources" {
+            let rows: Vec<SourceRow> = from_bytes(&reply.body)?;
+            let page = source_page(&page)?.finish(rows, |row: &SourceRow| row.id.as_str());
+            (page.data.into_iter().map(|row| row.id).collect(), page.iterator, page.done)
+        } else {
+            let page: AppsPage = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+            (page.data.into_iter().map(|app| app.id).collect::<Vec<_>>(), page.iterator, page.done)
+        };
+        let mut out = ResealOut::default();
+        for id in &ids {
+            if kind == "sources" {
+                match self.reseal_source(id).await {
+                    Ok(count) => out.resealed = out.resealed.saturating_add(count),
+                    Err(ApiError::Status { code: "wrong_setting", .. }) => {
+                        out.locked = out.locked.saturating_add(1);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let call = Call { op: Op::Reseal.name().to_owned(), ..Call::default() };
+            let reply = self.ask_app(id, &call).await?;
+            let told: Resealed = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
+            out.resealed = out.resealed.saturating_add(told.resealed);
+            out.locked = out.locked.saturating_add(told.locked);
+        }
+        out.iterator = match (kind, done) {
+            ("sources", true) => None,
+            (_, true) => Some("sources:".to_owned()),
+            (kind, false) => iterator.map(|at| format!("{kind}:{at}")),
+        };
+        out.done = out.iterator.is_none();
+        Ok(Reply::json(200, &out))
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), ApiError> {

@@ -39,6 +39,7 @@ impl Caller {
                     uid: None,
                     version: 1,
                     deleted: false,
+                    rate: None,
                 };
                 call_app(&self.env, &name, "init", &frame::encode(&init), Repeat::Safe).await?;
                 from_bytes(&call_app(&self.env, &name, "api", &call, repeat).await?)

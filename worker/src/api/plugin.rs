@@ -4,6 +4,9 @@ use super::{Caller, internal, no_app};
 use crate::directory;
 use crate::engine::{self, Place};
 use crate::js::now;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use weir_core::api::body::Faults;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::{TestEvent, TestIn};
 use weir_core::api::query::Query;
@@ -12,7 +15,7 @@ use weir_core::app::OUTDATED;
 use weir_core::error::ApiError;
 use weir_core::frame::{self, ResolvedPlugins};
 use weir_core::id;
-use weir_core::plugin::{Attached, BUNDLED, OnError, report};
+use weir_core::plugin::{Attached, BUNDLED, OnError, Subject, config_fault, report};
 use worker::console_error;
 
 /// How often plugins are resolved again because they were changed meanwhile.
@@ -36,7 +39,8 @@ impl Caller {
             if resolved.status != 200 {
                 return Ok(resolved);
             }
-            let seq = frame::decode::<ResolvedPlugins>(&resolved.body).map_err(internal)?.seq;
+            let ResolvedPlugins { seq, plugins } = frame::decode(&resolved.body).map_err(internal)?;
+            self.try_configurations(&app_id, &endpoint_id, &plugins).await?;
             let put = Call {
                 op: Op::PluginsPut.name().to_owned(),
                 params: vec![endpoint_id.clone()],
@@ -56,6 +60,30 @@ impl Caller {
             return Ok(stored);
         }
         Ok(refused)
+    }
+
+    /// Runs each plugin once on a made-up event, and refuses a configuration that can never work: every delivery would be
+    /// held by it.
+    async fn try_configurations(
+        &self,
+        app_id: &str,
+        endpoint_id: &str,
+        plugins: &[Attached],
+    ) -> Result<(), ApiError> {
+        let mut faults = Faults::default();
+        for (at, plugin) in plugins.iter().enumerate() {
+            let org = &self.claims.org;
+            let place =
+                Place { org, app_id, endpoint_id, msg_id: "msg_test", accepted_at: now(), attempt: 1 };
+            let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            let subject = Subject { event_type: "test.event".to_owned(), headers, body: b"{}".to_vec() };
+            // A module that cannot be asked for now is none of the caller's fault.
+            let Ok(ran) = engine::run(&self.env, &place, plugins, plugin, &subject).await else { continue };
+            if let Some(why) = config_fault(plugin.clone(), subject, ran) {
+                faults.add(&["plugins", &at.to_string(), "config"], why);
+            }
+        }
+        faults.into_result()
     }
 
     /// Deletes a plugin or a version. Where it seems to be attached, the applications are asked first.
@@ -141,8 +169,9 @@ impl Caller {
 
 /// A text field of an object's JSON answer.
 fn text_of(reply: &Reply, field: &str) -> Result<String, ApiError> {
-    let value: serde_json::Value =
+    // Of an answer with a payload, only this field is read: not every payload can be.
+    let members: BTreeMap<String, &RawValue> =
         serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
-    let text = value.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let text = members.get(field).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     text.ok_or_else(|| internal(format!("an answer without {field}")))
 }

@@ -7,6 +7,7 @@ use crate::ingest::{self, Place};
 use crate::js::{Random, Repeat, now};
 use crate::{directory, settings};
 use std::rc::Rc;
+use weir_core::api::body;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::model::auth::PortalAccessIn;
 use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
@@ -16,6 +17,7 @@ use weir_core::directory::{STALE, source_page};
 use weir_core::error::ApiError;
 use weir_core::frame;
 use weir_core::id;
+use weir_core::idempotency::Idempotency;
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, SourceRecord, SourceRow};
@@ -44,7 +46,13 @@ impl Caller {
                 let rows = rows.into_iter().map(|row| self.show(url, row)).collect::<Result<Vec<_>, _>>()?;
                 page.answer(rows, SourceOut::id)
             }
-            Op::SourceCreate => show(201, self.create_source(&SourceIn::parse(body)?).await?),
+            Op::SourceCreate => {
+                body::forget_unknown();
+                let new = SourceIn::parse(body)?;
+                let warnings = body::take_unknown();
+                let idempotency = self.idempotency(Op::SourceCreate, &[], body);
+                Ok(show(201, self.create_source(&new, idempotency).await?)?.warned(warnings))
+            }
             Op::SourceGet => show(200, self.read_source(key).await?),
             Op::SourceUpdate => {
                 let mut new = SourceIn::parse(body)?;
@@ -60,9 +68,11 @@ impl Caller {
             }
             Op::SourceRotate => {
                 let overlap_ms = overlap_ms(query)?;
+                let signer = self.signer()?;
                 let row = self
-                    .change_source(key, |record| {
-                        if record.rotate(now(), overlap_ms) {
+                    .change_source(key, |id, record| {
+                        let tag = |generation| signer.tag(&self.claims.org, id, generation);
+                        if record.rotate(now(), overlap_ms, tag) {
                             return Ok(());
                         }
                         Err(ApiError::status(
@@ -73,7 +83,7 @@ impl Caller {
                         ))
                     })
                     .await?;
-                let ingest_url = self.ingest_url(url, &row)?;
+                let ingest_url = self.ingest_url(url, &row);
                 Ok(Reply::json(200, &RotateTokenOut { ingest_url }))
             }
             Op::SourcePortal => {
@@ -108,10 +118,17 @@ impl Caller {
         row.ok_or_else(|| ApiError::not_found("Source"))
     }
 
-    async fn create_source(&self, new: &SourceIn) -> Result<SourceRow, ApiError> {
+    async fn create_source(
+        &self,
+        new: &SourceIn,
+        idempotency: Option<Idempotency>,
+    ) -> Result<SourceRow, ApiError> {
         let deployment = self.deployment()?;
-        let record = new.record(None, &deployment.vault, &mut Random)?;
-        let call = Self::source_call(Op::SourceCreate, None, frame::encode(&record));
+        let id = id::new(id::SOURCE, now(), &mut Random);
+        let mut record = new.record(&id, None, &deployment.vault, &mut Random)?;
+        record.tag = self.signer()?.tag(&self.claims.org, &id, record.generation);
+        let call = Self::source_call(Op::SourceCreate, Some(&id), frame::encode(&record));
+        let call = Call { idempotency, ..call };
         from_bytes(&self.ask(&call).await?.body)
     }
 
@@ -122,14 +139,14 @@ impl Caller {
             new.or_uid(key)?;
         }
         let changed = self
-            .change_source(key, |record| {
-                *record = new.record(Some(std::mem::take(record)), &deployment.vault, &mut Random)?;
+            .change_source(key, |id, record| {
+                *record = new.record(id, Some(std::mem::take(record)), &deployment.vault, &mut Random)?;
                 Ok(())
             })
             .await;
         match changed {
             Err(ApiError::Status { status: 404, .. }) if !id::is(id::SOURCE, key) => {
-                Ok((201, self.create_source(new).await?))
+                Ok((201, self.create_source(new, None).await?))
             }
             changed => Ok((200, changed?)),
         }
@@ -139,12 +156,12 @@ impl Caller {
     async fn change_source(
         &self,
         key: &str,
-        change: impl Fn(&mut SourceRecord) -> Result<(), ApiError>,
+        change: impl Fn(&str, &mut SourceRecord) -> Result<(), ApiError>,
     ) -> Result<SourceRow, ApiError> {
         let mut outcome = Err(stale());
         for _ in 0..TRIES {
             let SourceRow { id, mut record } = self.read_source(key).await?;
-            change(&mut record)?;
+            change(&id, &mut record)?;
             let call = Self::source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
             outcome = self.ask(&call).await.and_then(|reply| from_bytes(&reply.body));
             ingest::forget(&self.claims.org, &id);
@@ -180,18 +197,35 @@ impl Caller {
         Ok(Reply::json(202, &AcceptedOut { messages: stored.collect() }))
     }
 
+    /// Seals what a source has stored with the newest key; how many texts that were.
+    pub(super) async fn reseal_source(&self, id: &str) -> Result<u64, ApiError> {
+        let deployment = self.deployment()?;
+        let mut row = self.read_source(id).await?;
+        let count = row.record.reseal(id, &deployment.vault, &mut Random)?;
+        if count > 0 {
+            let change = |id: &str, record: &mut SourceRecord| {
+                record.reseal(id, &deployment.vault, &mut Random)?;
+                Ok(())
+            };
+            self.change_source(id, change).await?;
+        }
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     fn show(&self, url: &str, row: SourceRow) -> Result<SourceOut, ApiError> {
-        let ingest_url = self.ingest_url(url, &row)?;
+        let ingest_url = self.ingest_url(url, &row);
         Ok(SourceOut::new(row.id, row.record, ingest_url, &self.deployment()?.vault))
     }
 
     /// Where the source takes requests: below the address by which the API was called.
-    fn ingest_url(&self, url: &str, row: &SourceRow) -> Result<String, ApiError> {
-        let deployment = self.deployment()?;
-        let signer = Signer::new(&deployment).ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
+    fn ingest_url(&self, url: &str, row: &SourceRow) -> String {
         let (org, source) = (self.claims.org.clone(), row.id.clone());
-        let token = Token { org, source, generation: row.record.generation };
-        Ok(format!("{}{PREFIX}{}", origin(url), signer.write(&token)))
+        let token = Token { org, source, generation: row.record.generation, tag: row.record.tag };
+        format!("{}{PREFIX}{}", origin(url), token.write())
+    }
+
+    fn signer(&self) -> Result<Signer, ApiError> {
+        Signer::new(&*self.deployment()?).ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))
     }
 
     fn deployment(&self) -> Result<Rc<Deployment>, ApiError> {

@@ -136,14 +136,15 @@ impl Inner {
     }
 
     async fn tell(self: &Rc<Self>, effect: Effect) -> Result<(), String> {
-        let (app_id, uid, version, deleted) = match &effect {
-            Effect::InitApp { app_id, uid, version } => (app_id, uid.clone(), *version, false),
+        let (app_id, uid, version, rate, deleted) = match &effect {
+            Effect::InitApp { app_id, uid, version, rate } => (app_id, uid.clone(), *version, *rate, false),
             // Nothing comes after a deletion.
-            Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, true),
+            Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, None, true),
             Effect::TellOfPlugin { app_id, notice } => return self.tell_of_plugin(app_id, notice).await,
             Effect::AskUsage(batch) => return self.ask_usage(batch).await,
         };
-        let init = AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted };
+        let init =
+            AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted, rate };
         let told = self.call_app(app_id, "init", &frame::encode(&init)).await;
         let done = told.is_some_and(|told| frame::decode::<Done>(&told).is_ok_and(|told| told.done));
         self.opened_step(|m| m.done(now(), &effect, done)).await?;

@@ -3,7 +3,9 @@
 use super::{Doc, doc, kind};
 use crate::api::model::application::{ApplicationIn, ApplicationOut, ApplicationPatch};
 use crate::api::model::attempt::MessageAttemptOut;
-use crate::api::model::auth::{ExpireAllIn, PortalAccessIn, PortalAccessOut, WhoamiOut};
+use crate::api::model::auth::{
+    ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, RevokedOut, WhoamiOut,
+};
 use crate::api::model::delivery::{EndpointMessageOut, MessageEndpointOut};
 use crate::api::model::endpoint::{
     self, EndpointAttemptStats, EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatch, EndpointOut,
@@ -364,6 +366,16 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
             .answers::<PluginTestOut>(200, "What it made of it.")
             .error(400),
 
+        Op::RevokeToken => doc("weir.auth.revoke-token", AUTH, "Revoke a token by its id")
+            .about("The id is the claim jti. Other isolates may believe the token for up to 30 seconds more.")
+            .answers_nothing(),
+        Op::RevokedList => doc("weir.auth.list-revoked", AUTH, "List the ids of revoked tokens")
+            .answers::<ListOut<RevokedOut>>(200, "The newest 1000, by id."),
+        Op::ResealAll => doc("weir.secrets.reseal", AUTH, "Encrypt stored secrets with the newest MASTER_KEY")
+            .about("Goes through some applications and sources at a time: call it again with the iterator until done is true.")
+            .query("iterator", "Where to go on.", json!({ "type": "string" }))
+            .answers::<ResealOut>(200, "What was done."),
+
         Op::Resolve
         | Op::CheckEventTypes
         | Op::TaskNote
@@ -375,7 +387,8 @@ pub(super) fn describe(op: Op) -> Option<Doc> {
         | Op::PluginSettle
         | Op::PluginVerify
         | Op::PluginModule
-        | Op::RejectedTake => return None,
+        | Op::RejectedTake
+        | Op::Reseal => return None,
     };
     Some(described)
 }

@@ -267,7 +267,7 @@ impl AttemptQuery {
         let (before, after) = (query.time("before")?, query.time("after")?);
         let page = Page::from_query_ordered(&query, Keys::Id(id::ATTEMPT), Order::Descending)?;
         Ok(Self {
-            page: page.nearest_to(before, after),
+            page,
             status,
             status_code_class,
             channel: query.text("channel").map(str::to_owned),

@@ -170,6 +170,41 @@ pub fn session_key(app_id: &str, session: &str) -> String {
     format!("{app_id}/{session}")
 }
 
+/// A token that was revoked by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedOut {
+    /// The token's id: its claim `jti`.
+    pub id: String,
+    /// Since when it is void.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
+    pub revoked_at: String,
+}
+
+/// The answer of a run of resealing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ResealOut {
+    /// How many texts were encrypted with the newest key.
+    pub resealed: u64,
+    /// How many endpoints and sources have something whose key is missing.
+    pub locked: u64,
+    /// Where to go on; null at the end.
+    pub iterator: Option<String>,
+    /// Whether that was all.
+    pub done: bool,
+}
+
+/// Under which name the Directory notes that a token was revoked by its id.
+pub fn token_key(id: &str) -> String {
+    format!("{TOKEN_KEY}{id}")
+}
+
+/// What such a name begins with.
+pub const TOKEN_KEY: &str = "jti:";
+
 /// The answer of whoami.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -214,11 +249,14 @@ pub fn may(capabilities: &[String], op: Op, reads: bool) -> bool {
         | Op::EndpointPatch
         | Op::EndpointDelete
         | Op::HeadersPut
-        | Op::HeadersPatch => one_of(&[MANAGE]),
+        | Op::HeadersPatch
+        // They change nothing, but a signature costs arithmetic: it is for who sets endpoints up.
+        | Op::PresetVerify
+        | Op::PresetSign => one_of(&[MANAGE]),
         // Without it, nobody takes a plugin away that redacts what is delivered.
         Op::PluginsPut => one_of(&[MANAGE_TRANSFORMATIONS]),
-        // These are stateless: they say nothing of the application, and change nothing.
-        Op::Logout | Op::PresetVerify | Op::PresetSign => true,
+        // It says nothing of the application, and changes nothing.
+        Op::Logout => true,
         _ => reads,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Metadata, check_channels, check_event_type, check_metadata, check_rate, check_text, check_uid,
-    none_if_empty, null_is_default, unique,
+    null_is_default, unique,
 };
 use crate::api::body::{self, Faults, Patch};
 use crate::endpoint::{Batch, Order};
@@ -156,8 +156,17 @@ impl EndpointContent {
                 check_event_type(faults, &["eventTypes", &index.to_string()], name);
             }
         }
-        if let Some(channels) = &self.channels {
+        if let Some(channels) = self.channels.as_ref().filter(|channels| !channels.is_empty()) {
             check_channels(faults, &["channels"], channels);
+        }
+        // Whoever deselects everything does not want everything.
+        for (field, list) in [("filterTypes", &self.event_types), ("channels", &self.channels)] {
+            let empty = list.as_ref().is_some_and(Vec::is_empty);
+            faults.check(
+                !empty,
+                &[field],
+                "Send at least one item, or null (or leave the field out) for all.",
+            );
         }
         check_rate(faults, self.throttle_rate);
         check_metadata(faults, &self.metadata);
@@ -246,10 +255,10 @@ impl EndpointContent {
         }
     }
 
-    /// An empty list means all, and an item counts once.
+    /// An item counts once.
     fn settle(&mut self) {
-        self.event_types = none_if_empty(self.event_types.take().map(unique));
-        self.channels = none_if_empty(self.channels.take().map(unique));
+        self.event_types = self.event_types.take().map(unique);
+        self.channels = self.channels.take().map(unique);
         self.paused = self.paused.filter(|paused| *paused);
     }
 
@@ -559,6 +568,9 @@ pub struct EndpointOut {
     old_secret_until: Option<String>,
     /// Deliveries wait; nothing is sent until this is taken back.
     paused: bool,
+    /// Why nothing can be sent, and what its operator has to do; left out where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
@@ -596,6 +608,7 @@ impl EndpointOut {
             order: content.order,
             old_secret_until: None,
             paused: content.paused == Some(true),
+            problem: None,
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }
@@ -605,6 +618,12 @@ impl EndpointOut {
     #[must_use]
     pub fn with_old_secret(self, until_ms: Option<i64>) -> Self {
         Self { old_secret_until: until_ms.map(rfc3339), ..self }
+    }
+
+    /// The same where nothing can be sent.
+    #[must_use]
+    pub fn with_problem(self, problem: Option<String>) -> Self {
+        Self { problem, ..self }
     }
 
     /// The id, by which lists go on.
@@ -697,6 +716,16 @@ impl EndpointHeadersPatch {
         Ok(patch)
     }
 
+    /// The same patch with its values changed, as where they are sealed.
+    pub fn try_map<E>(mut self, work: impl FnOnce(Headers) -> Result<Headers, E>) -> Result<Self, E> {
+        let (set, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.headers).into_iter().partition(|(_, value)| value.is_some());
+        let set = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        self.headers = work(set)?.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        self.headers.extend(gone);
+        Ok(self)
+    }
+
     /// Sets, replaces and deletes (a header whose value is null, or that is in `deleteHeaders`). Names are
     /// the same whatever their case. A 422 where there would be too many.
     pub fn apply(self, to: &mut Headers) -> Result<(), ApiError> {
@@ -721,10 +750,10 @@ pub struct EndpointHeadersOut {
 }
 
 impl EndpointHeadersOut {
-    /// Makes the answer of what is stored.
-    pub fn new(stored: Headers) -> Self {
-        let (hidden, headers): (Headers, Headers) =
-            stored.into_iter().partition(|(name, _)| header::is_sensitive(name));
+    /// Makes the answer of what is stored. Who only reads sees the values of those that are known to be harmless.
+    pub fn new(stored: Headers, reads_only: bool) -> Self {
+        let hides = |name: &str| header::is_sensitive(name) || (reads_only && !header::is_harmless(name));
+        let (hidden, headers): (Headers, Headers) = stored.into_iter().partition(|(name, _)| hides(name));
         Self { headers, sensitive: hidden.into_keys().collect() }
     }
 }
@@ -849,9 +878,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_of_event_types_means_all() {
+    fn null_means_all_event_types_and_an_empty_list_is_refused() {
         let read = |body: &[u8]| EndpointIn::parse(body).expect("ok").content.event_types;
-        assert_eq!(read(br#"{"url":"u","filterTypes":[]}"#), None);
+        for (list, place) in
+            [("filterTypes", "filterTypes"), ("eventTypes", "filterTypes"), ("channels", "channels")]
+        {
+            let body = format!(r#"{{"url":"u","{list}":[]}}"#);
+            assert_eq!(places(EndpointIn::parse(body.as_bytes())), [format!("body.{place}")]);
+            let patch = format!(r#"{{"{list}":[]}}"#);
+            assert_eq!(places(EndpointPatch::parse(patch.as_bytes())), [format!("body.{place}")]);
+        }
         assert_eq!(read(br#"{"url":"u","eventTypes":null}"#), None);
         assert_eq!(read(br#"{"url":"u","eventTypes":["a","a"]}"#), Some(vec!["a".into()]));
     }
@@ -901,7 +937,7 @@ mod tests {
         let before = content.clone();
         content.apply(EndpointPatch::parse(b"{}").expect("ok"));
         assert_eq!(content, before);
-        let patch = br#"{"uid":null,"filterTypes":[],"disabled":false,"rateLimit":3,"retrySchedule":null}"#;
+        let patch = br#"{"uid":null,"filterTypes":null,"disabled":false,"rateLimit":3,"retrySchedule":null}"#;
         content.apply(EndpointPatch::parse(patch).expect("ok"));
         let after = EndpointContent {
             uid: None,
@@ -936,9 +972,11 @@ mod tests {
     #[test]
     fn sensitive_headers_are_shown_by_name_only() {
         let body = br#"{"headers":{"Authorization":"s","X-Api-Key":"s","x-plain":"v"}}"#;
-        let out = EndpointHeadersOut::new(EndpointHeadersIn::parse(body).expect("ok").headers);
+        let out = EndpointHeadersOut::new(EndpointHeadersIn::parse(body).expect("ok").headers, false);
         assert_eq!(out.headers, Headers::from([("x-plain".into(), "v".into())]));
         assert_eq!(out.sensitive, ["Authorization", "X-Api-Key"]);
+        let out = EndpointHeadersOut::new(EndpointHeadersIn::parse(body).expect("ok").headers, true);
+        assert_eq!((out.headers.len(), out.sensitive.len()), (0, 3), "who only reads sees none of them");
     }
 
     #[test]

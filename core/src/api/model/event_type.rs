@@ -1,11 +1,13 @@
 //! Event types: the catalog of what an organisation sends.
 
-use super::{check_event_type, check_text, null_is_default};
+use super::{check_event_type, check_text, json_schema, null_is_default};
 use crate::api::body::{self, Faults, Patch};
 use crate::error::ApiError;
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// The most bytes of an event type's schemas.
 pub const MAX_SCHEMAS: usize = 512 * 1024;
@@ -57,6 +59,21 @@ impl EventTypeContent {
         }
     }
 
+    /// Notes schemas that are none.
+    fn check_schemas(&self, faults: &mut Faults) {
+        let Some(schemas) = self.schemas.as_ref().filter(|schemas| schemas.get().len() <= MAX_SCHEMAS) else {
+            return;
+        };
+        let Ok(versions) = serde_json::from_str::<BTreeMap<String, Value>>(schemas.get()) else { return };
+        for (version, schema) in versions {
+            if let Some((path, why)) = json_schema::fault(&schema) {
+                let path = path.iter().map(String::as_str);
+                let loc: Vec<&str> = ["schemas", version.as_str()].into_iter().chain(path).collect();
+                faults.add(&loc, why);
+            }
+        }
+    }
+
     /// Changes what the patch names.
     pub fn apply(&mut self, patch: EventTypePatch) {
         let (one, many) = (patch.feature_flag, patch.feature_flags);
@@ -103,6 +120,7 @@ pub(crate) struct Fields {
     /// Seen only by applications with one of these; none for all.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
+    #[serde(deserialize_with = "body::at_most_or_none::<100, _, _>")]
     feature_flags: Option<Vec<String>>,
     /// The group that the catalog shows it in.
     #[serde(default)]
@@ -164,6 +182,7 @@ impl EventTypeIn {
         }
         let content = fields.content();
         content.check(&mut faults);
+        content.check_schemas(&mut faults);
         faults.into_result()?;
         Ok(Self { name: name.unwrap_or_default(), content })
     }
@@ -174,6 +193,7 @@ impl EventTypeIn {
         let mut faults = Faults::default();
         let content = fields.content();
         content.check(&mut faults);
+        content.check_schemas(&mut faults);
         faults.into_result()?;
         let mut path = Faults::default();
         check_event_type(&mut path, &[], name);
@@ -218,6 +238,7 @@ impl EventTypePatch {
         let mut content = EventTypeContent::default();
         content.apply(patch.clone());
         content.check(&mut faults);
+        content.check_schemas(&mut faults);
         faults.into_result()?;
         Ok(patch)
     }

@@ -44,11 +44,11 @@ pub struct MessageIn<'a> {
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     payload: &'a RawValue,
     /// Only endpoints with one of these channels, and those without channels, get the message.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::at_most_or_none::<100, _, _>")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub channels: Option<Vec<String>>,
     /// Words to find the message by.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::at_most_or_none::<100, _, _>")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub tags: Option<Vec<String>>,
     /// For how many days the payload is kept.
@@ -82,7 +82,7 @@ struct TransformationsParams<'a> {
     raw_payload: Option<Cow<'a, str>>,
     /// Sent along with the message, at most 50; `content-type` says of what kind the raw payload is (without it, it
     /// is sent as `application/json`). An endpoint's own header of the same name goes before.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::members_or_none::<200, _>")]
     headers: Option<BTreeMap<String, String>>,
 }
 
@@ -99,11 +99,7 @@ impl<'a> MessageIn<'a> {
         let mut faults = Faults::default();
         check_event_type(&mut faults, &["eventType"], &new.event_type);
         if let Some(event_id) = &new.event_id {
-            faults.check(
-                is_name(event_id),
-                &["eventId"],
-                "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and .",
-            );
+            faults.check(is_name(event_id), &["eventId"], super::NAME_RULE);
             faults.check(!event_id.starts_with("msg_"), &["eventId"], "An eventId must not begin with msg_.");
         }
         faults.check(new.payload.get().starts_with('{'), &["payload"], "Send a JSON object.");
@@ -475,7 +471,7 @@ impl MessageQuery {
         let (before, after) = (query.time("before")?, query.time("after")?);
         let page = Page::from_query_ordered(&query, Keys::Id(id::MESSAGE), Order::Descending)?;
         Ok(Self {
-            page: page.nearest_to(before, after),
+            page,
             channel: query.text("channel").map(str::to_owned),
             tag: query.text("tag").map(str::to_owned),
             event_types: query.list("event_types"),

@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod event_type;
 pub mod example;
 pub mod forget;
+mod json_schema;
 pub mod message;
 pub mod openapi;
 pub mod overview;
@@ -38,13 +39,21 @@ pub const MAX_CHANNEL: usize = 128;
 /// The longest name or description that people write for people.
 pub const MAX_TEXT: usize = 4096;
 
-/// Whether `text` may name something: 1 to 256 of `a-z A-Z 0-9 - _ .`.
+/// Whether `text` may name something: 1 to 256 of `a-z A-Z 0-9 - _ .`, and neither `.` nor `..`: a name becomes a segment of
+/// a path, and clients resolve those two before they send, so that the request reaches something else.
 pub fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len())
+        && !is_dots(text)
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-const NAME_RULE: &str = "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and .";
+/// Whether a segment of a path is one that clients resolve instead of sending.
+pub(crate) fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+}
+
+const NAME_RULE: &str =
+    "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and . (but not '.' or '..' alone).";
 
 /// Notes what is wrong with a uid.
 pub fn check_uid(faults: &mut Faults, loc: &[&str], uid: &str) {
@@ -75,7 +84,7 @@ pub fn check_channels(faults: &mut Faults, loc: &[&str], channels: &[String]) {
         loc,
         format!("Send 1 to {MAX_CHANNELS} items, or leave the field out."),
     );
-    for (index, channel) in channels.iter().enumerate() {
+    for (index, channel) in channels.iter().enumerate().take(MAX_CHANNELS) {
         let right = (1..=MAX_CHANNEL).contains(&channel.len())
             && channel
                 .bytes()
@@ -124,11 +133,19 @@ pub(crate) fn none_if_empty(list: Option<Vec<String>>) -> Option<Vec<String>> {
 
 /// The same list, each item once, where it came first.
 pub(crate) fn unique(list: Vec<String>) -> Vec<String> {
-    let mut out: Vec<String> = Vec::with_capacity(list.len());
-    for item in list {
-        if !out.contains(&item) {
-            out.push(item);
-        }
+    let keep: Vec<bool> = {
+        let mut seen = std::collections::HashSet::with_capacity(list.len());
+        list.iter().map(|item| seen.insert(item.as_str())).collect()
+    };
+    list.into_iter().zip(keep).filter_map(|(item, keep)| keep.then_some(item)).collect()
+}
+
+/// The caller's own text in a sentence: short, in one line.
+pub(crate) fn shown(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut out: String = text.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        out.push('…');
     }
     out
 }

@@ -6,8 +6,9 @@ use crate::api::body::{self, Faults};
 use crate::api::yaml;
 use crate::error::ApiError;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use std::fmt::Write;
 
 /// The most event types of one import.
 pub const MAX_IMPORTED: usize = 1_000;
@@ -15,8 +16,10 @@ pub const MAX_IMPORTED: usize = 1_000;
 pub const MAX_SPEC: usize = 1024 * 1024;
 /// How deep references are followed.
 const MAX_DEPTH: usize = 40;
-/// How many values a schema may have once its references are resolved.
-const MAX_VALUES: usize = 20_000;
+/// How many values the schemas of a document may have together once their references are written out, and how many bytes: a
+/// reference of 30 bytes may stand for a hundred kilobytes, and be there a thousand times.
+const MAX_VALUES: usize = 100_000;
+pub(crate) const MAX_WRITTEN: usize = 4 * 1024 * 1024;
 
 /// The body of an import.
 #[derive(Debug)]
@@ -77,14 +80,25 @@ impl ImportIn {
                 faults.add(&[field], format!("A document may have {MAX_IMPORTED} webhooks."));
             }
             Some(webhooks) => {
+                let mut room = Room { values: MAX_VALUES, bytes: MAX_WRITTEN };
                 for (name, item) in webhooks {
                     let mut inner = Faults::default();
                     check_event_type(&mut inner, &[field, "webhooks", name], name);
-                    if let Some(content) = content(&mut inner, &spec, item) {
+                    if let Some(content) = content(&mut inner, &spec, item, &mut room) {
                         found.push((name.clone(), content));
                     }
                     if let Err(error) = inner.into_result() {
                         faults.merge(error)?;
+                    }
+                    if room.is_used_up() {
+                        faults.add(
+                            &[field],
+                            format!(
+                                "With its references written out, the document has more than {MAX_WRITTEN} bytes or {MAX_VALUES} \
+                                 values of schemas. Import it in parts."
+                            ),
+                        );
+                        break;
                     }
                 }
             }
@@ -95,7 +109,7 @@ impl ImportIn {
 }
 
 /// What a webhook says of its event type.
-fn content(faults: &mut Faults, spec: &Value, item: &Value) -> Option<EventTypeContent> {
+fn content(faults: &mut Faults, spec: &Value, item: &Value, room: &mut Room) -> Option<EventTypeContent> {
     let item = target(spec, item)?;
     // A webhook has one operation, usually a POST.
     let operation = ["post", "put", "patch", "get", "delete"].iter().find_map(|method| item.get(*method))?;
@@ -106,13 +120,18 @@ fn content(faults: &mut Faults, spec: &Value, item: &Value) -> Option<EventTypeC
         content.get("application/json").or_else(|| content.values().next())
     });
     let schema = media.and_then(|media| {
-        let mut values = MAX_VALUES;
-        let mut schema = resolved(spec, media.get("schema")?, 0, &mut values);
+        let schema = target(spec, media.get("schema")?)?;
         // An example beside the schema is one of the schema's.
-        if let (Some(example), Some(object)) = (media.get("example"), schema.as_object_mut()) {
-            object.entry("examples").or_insert_with(|| json!([example]));
+        let example = media.get("example").filter(|_| schema.get("examples").is_none());
+        let mut text = String::from("{\"1\":");
+        write(spec, schema, 0, room, &mut text);
+        if let (Some(example), true) = (example, text.ends_with('}')) {
+            text.pop();
+            let comma = if text.ends_with('{') { "" } else { "," };
+            let _ = write!(text, "{comma}\"examples\":[{example}]}}");
         }
-        Some(json!({ "1": schema }))
+        text.push('}');
+        Some(text)
     });
     let flags = operation.get("x-svix-feature-flags").and_then(Value::as_array);
     let flags = flags.map(|flags| flags.iter().filter_map(Value::as_str).map(str::to_owned).collect());
@@ -121,7 +140,7 @@ fn content(faults: &mut Faults, spec: &Value, item: &Value) -> Option<EventTypeC
         description: text("description").or_else(|| text("summary")).unwrap_or_default().to_owned(),
         archived: false,
         deprecated: operation.get("deprecated").and_then(Value::as_bool).unwrap_or(false),
-        schemas: schema.and_then(|schema| RawValue::from_string(schema.to_string()).ok()),
+        schemas: schema.and_then(|schema| RawValue::from_string(schema).ok()),
         feature_flags: none_if_empty(flags.or(flag)),
         group_name: text("x-svix-group-name").map(str::to_owned),
     };
@@ -139,28 +158,71 @@ fn target<'a>(spec: &'a Value, value: &'a Value) -> Option<&'a Value> {
     None
 }
 
-/// A schema with its references written out, as far as it can be: one that leads in a circle, or outside of the
-/// document, stays.
-fn resolved(spec: &Value, value: &Value, depth: usize, values: &mut usize) -> Value {
-    *values = values.saturating_sub(1);
-    if depth > MAX_DEPTH || *values == 0 {
-        return json!({});
+/// What may still be written.
+struct Room {
+    values: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn is_used_up(&self) -> bool {
+        self.values == 0 || self.bytes == 0
+    }
+
+    fn take(&mut self, bytes: usize) -> bool {
+        self.values = self.values.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        !self.is_used_up()
+    }
+}
+
+/// Writes a schema with its references written out, as far as they can be: one that leads in a circle, or outside of the
+/// document, stays. Where there is no more room, the rest is empty.
+fn write(spec: &Value, value: &Value, depth: usize, room: &mut Room, to: &mut String) {
+    if depth > MAX_DEPTH || room.is_used_up() {
+        to.push_str("{}");
+        return;
     }
     let deeper = depth.saturating_add(1);
     match value {
         Value::Object(entries) if entries.contains_key("$ref") => match target(spec, value) {
-            Some(found) => resolved(spec, found, deeper, values),
-            None => value.clone(),
+            Some(found) => write(spec, found, deeper, room, to),
+            None => plain(value, room, to),
         },
         Value::Object(entries) => {
-            let inner =
-                entries.iter().map(|(name, inner)| (name.clone(), resolved(spec, inner, deeper, values)));
-            Value::Object(inner.collect::<Map<_, _>>())
+            room.take(2);
+            to.push('{');
+            for (at, (name, inner)) in entries.iter().enumerate() {
+                if at > 0 {
+                    to.push(',');
+                }
+                room.bytes = room.bytes.saturating_sub(name.len());
+                let _ = write!(to, "{}:", Value::from(name.as_str()));
+                write(spec, inner, deeper, room, to);
+            }
+            to.push('}');
         }
         Value::Array(items) => {
-            Value::Array(items.iter().map(|inner| resolved(spec, inner, deeper, values)).collect())
+            room.take(2);
+            to.push('[');
+            for (at, inner) in items.iter().enumerate() {
+                if at > 0 {
+                    to.push(',');
+                }
+                write(spec, inner, deeper, room, to);
+            }
+            to.push(']');
         }
-        other => other.clone(),
+        other => plain(other, room, to),
+    }
+}
+
+fn plain(value: &Value, room: &mut Room, to: &mut String) {
+    let length = value.as_str().map_or(8, str::len);
+    if room.take(length) {
+        let _ = write!(to, "{value}");
+    } else {
+        to.push_str("{}");
     }
 }
 
@@ -218,6 +280,7 @@ impl Imported {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn spec() -> Value {
         json!({

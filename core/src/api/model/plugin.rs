@@ -174,6 +174,7 @@ impl AttachmentIn {
 #[cfg_attr(test, schemars(rename = "EndpointPluginsIn"))]
 pub struct AttachmentsIn {
     /// In the order in which a delivery passes them.
+    #[serde(deserialize_with = "body::at_most::<50, _, _>")]
     pub plugins: Vec<AttachmentIn>,
 }
 
@@ -279,7 +280,7 @@ pub struct TestEvent {
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Any"))]
     pub payload: Box<RawValue>,
     /// The headers that the endpoint would add.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::members_or_none::<256, _>")]
     pub headers: Option<BTreeMap<String, String>>,
 }
 

@@ -3,7 +3,9 @@
 //! Nothing here is stored, and nothing is asked of an object: `verify` and `sign` work on what comes with the call.
 //! The preset `custom` takes its scheme from the call, too.
 
-use crate::api::body::{self, Faults};
+use super::endpoint::MAX_URL;
+use super::message::MAX_PAYLOAD;
+use crate::api::body::{self, Faults, Few, FewMembers};
 use crate::api::call::Reply;
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
@@ -12,6 +14,7 @@ use crate::id;
 use crate::preset::{self, Confidence, EventId, Preset, ReplayGuard};
 use crate::rng::Entropy;
 use crate::scheme::{Outgoing, Params, Reason, Request, Scheme, Secrets, Verdict};
+use crate::send_as::read_scheme;
 use crate::time::{parse_rfc3339, rfc3339};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,6 +26,14 @@ use std::collections::BTreeMap;
 const CUSTOM: &str = "custom";
 /// The most secrets of one call.
 const MAX_SECRETS: usize = 10;
+/// The most headers of a request.
+pub(crate) const MAX_HEADERS: usize = 256;
+/// The most bytes of the body of verify and sign: a request's body in base64, and what else there is of it.
+pub const MAX_REQUEST: usize = MAX_PAYLOAD / 3 * 4 + 256 * 1024;
+
+fn params<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Params, D::Error> {
+    body::members_or_none::<32, _>(from).map(Option::unwrap_or_default)
+}
 
 /// A preset in the list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -105,7 +116,7 @@ fn find(name: &str) -> Result<Preset, ApiError> {
 }
 
 /// A request, with what is needed to look at its signature.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PresetRequestIn"))]
 #[serde(rename_all = "camelCase")]
@@ -113,7 +124,7 @@ pub(crate) struct RequestIn {
     /// The request's headers.
     #[serde(default)]
     headers: HeadersIn,
-    /// In base64.
+    /// In base64, at most 1 MiB of it.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Base64"))]
     body: String,
@@ -121,7 +132,7 @@ pub(crate) struct RequestIn {
     #[serde(default)]
     secret: Option<String>,
     /// Several secrets, newest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::at_most::<20, _, _>")]
     secrets: Vec<String>,
     /// The method; POST, where it is left out.
     #[serde(default)]
@@ -133,7 +144,7 @@ pub(crate) struct RequestIn {
     #[serde(default)]
     now: Option<When>,
     /// What the scheme needs besides.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "params")]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     params: Params,
     /// Read apart, as presets are read: one reader of schemes in the program is enough.
@@ -157,13 +168,15 @@ pub(crate) struct RequestIn {
 }
 
 /// Headers as an object (with a list where one is there twice), or as a list of pairs.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PresetHeadersIn"))]
 #[serde(untagged)]
 pub(crate) enum HeadersIn {
-    Object(BTreeMap<String, OneOrMany>),
-    Pairs(Vec<(String, String)>),
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, OneOrMany>"))]
+    Object(FewMembers<MAX_HEADERS, OneOrMany>),
+    #[cfg_attr(test, schemars(with = "Vec<(String, String)>"))]
+    Pairs(Few<MAX_HEADERS, (String, String)>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -186,23 +199,25 @@ pub(crate) enum When {
 
 impl Default for HeadersIn {
     fn default() -> Self {
-        Self::Pairs(Vec::new())
+        Self::Pairs(Few(Vec::new()))
     }
 }
 
 impl HeadersIn {
     fn pairs(self) -> Vec<(String, String)> {
         match self {
-            Self::Pairs(pairs) => pairs,
+            Self::Pairs(pairs) => pairs.0,
             Self::Object(object) => object
+                .0
                 .into_iter()
                 .flat_map(|(name, values)| {
                     let values = match values {
                         OneOrMany::One(value) => vec![value],
                         OneOrMany::Many(values) => values,
                     };
-                    values.into_iter().map(move |value| (name.clone(), value))
+                    values.into_iter().take(MAX_HEADERS).map(move |value| (name.clone(), value))
                 })
+                .take(MAX_HEADERS)
                 .collect(),
         }
     }
@@ -230,6 +245,13 @@ impl Asked {
         let mut faults = Faults::default();
         let body = BASE64.decode(&given.body);
         faults.check(body.is_ok(), &["body"], "Send the request's body in base64.");
+        let large = body.as_ref().is_ok_and(|body| body.len() > MAX_PAYLOAD);
+        faults.check(!large, &["body"], format!("A body may take {MAX_PAYLOAD} bytes."));
+        faults.check(
+            given.url.as_ref().is_none_or(|url| url.len() <= MAX_URL),
+            &["url"],
+            format!("A URL may take {MAX_URL} bytes."),
+        );
         faults.check(
             given.secrets.len() <= MAX_SECRETS,
             &["secrets"],
@@ -243,15 +265,15 @@ impl Asked {
         faults.check(at.is_some(), &["now"], "Send a time in RFC 3339, or seconds since 1970.");
         let scheme = match (&preset, given.scheme) {
             (Some(preset), None) => Some(preset.scheme.clone()),
-            (None, Some(scheme)) => match serde_json::from_str::<Scheme>(scheme.get()) {
+            (None, Some(scheme)) => match read_scheme(scheme.get()) {
                 Ok(scheme) => {
                     for fault in scheme.faults() {
                         faults.add(&["scheme"], fault);
                     }
                     Some(scheme)
                 }
-                Err(error) => {
-                    faults.add(&["scheme"], error.to_string());
+                Err(sentence) => {
+                    faults.add(&["scheme"], sentence);
                     None
                 }
             },

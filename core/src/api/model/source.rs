@@ -2,7 +2,10 @@
 //! scheme of one's own).
 
 use super::endpoint::MAX_URL;
-use super::{Metadata, check_event_type, check_metadata, check_text, check_uid, is_name, null_is_default};
+use super::{
+    MAX_NAME, Metadata, check_event_type, check_metadata, check_text, check_uid, is_name, null_is_default,
+    shown,
+};
 use crate::api::body::{self, Faults, Patch};
 use crate::api::query::Query;
 use crate::error::ApiError;
@@ -10,18 +13,22 @@ use crate::header;
 use crate::preset::Preset;
 use crate::rng::Entropy;
 use crate::scheme::{Params, Scheme};
+use crate::send_as::MAX_SCHEME;
 use crate::source::{
     Custom, Kind, MAX_BODY, MAX_DEDUP_S, OVERLAP_MS, Options, SourceRecord, similar, unsupported,
 };
 use crate::time::rfc3339;
-use crate::vault::Vault;
+use crate::vault::{Place, Vault};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The most secrets that count at once.
-const MAX_SECRETS: usize = 10;
+pub(crate) const MAX_SECRETS: usize = 10;
 /// The longest secret: certificates and key sets are secrets, too.
 const MAX_SECRET: usize = 16 * 1024;
+/// The most parameters, and bytes of each.
+const MAX_PARAMS: usize = 20;
+const MAX_PARAM: usize = 4 * 1024;
 /// The most headers that are delivered with an event.
 const MAX_FORWARDED: usize = 20;
 
@@ -44,14 +51,15 @@ pub(crate) struct Fields<'a> {
     #[serde(rename = "type")]
     kind: String,
     /// What belongs to the type: above all its secret.
-    #[serde(borrow, default, deserialize_with = "null_is_default")]
-    config: ConfigIn<'a>,
+    #[serde(borrow, default)]
+    #[cfg_attr(test, schemars(with = "Option<ConfigIn>"))]
+    config: Option<&'a RawValue>,
     /// What becomes of requests.
     #[serde(default, deserialize_with = "null_is_default")]
     options: Options,
 }
 
-/// What belongs to the kind. What is not named by it is not read.
+/// What belongs to the kind. What is not known is refused: a source whose secret is misspelled has none.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "SourceConfigIn"))]
@@ -81,6 +89,34 @@ pub(crate) struct ConfigIn<'a> {
     custom: Option<&'a RawValue>,
 }
 
+impl<'a> ConfigIn<'a> {
+    fn read(text: Option<&'a RawValue>) -> Result<Self, ApiError> {
+        let text = text.map_or("{}", RawValue::get);
+        let within = |error: ApiError| match error {
+            ApiError::Invalid(mut faults) => {
+                for fault in &mut faults {
+                    fault.loc.insert(1, "config".to_owned());
+                }
+                ApiError::Invalid(faults)
+            }
+            other => other,
+        };
+        if text == "null" {
+            return Ok(Self::default());
+        }
+        let before = body::take_unknown();
+        let read = body::parse::<Self>(text.as_bytes()).map_err(within);
+        let unknown = body::take_unknown();
+        body::put_unknown(before);
+        match unknown.into_iter().next() {
+            Some(sentence) if read.is_ok() => {
+                Err(ApiError::invalid(&["body", "config"], sentence.replace(" and was ignored", "")))
+            }
+            _ => read,
+        }
+    }
+}
+
 /// The body of create and PUT, read and checked.
 #[derive(Debug)]
 pub struct SourceIn {
@@ -102,6 +138,7 @@ impl SourceIn {
         }
         check_metadata(&mut faults, &metadata);
         check_options(&mut faults, &mut options);
+        let config = ConfigIn::read(config)?;
         let (one, many) = (config.secret, config.secrets);
         let named = config.public_key.or(config.client_id);
         let secrets = match (one, named, many) {
@@ -139,26 +176,32 @@ impl SourceIn {
     /// The record to store. Of the one of `before`, its secrets stay where none are given and the kind is the same.
     pub fn record(
         &self,
+        id: &str,
         before: Option<SourceRecord>,
         vault: &Vault,
         rng: &mut impl Entropy,
     ) -> Result<SourceRecord, ApiError> {
-        let mut seal = |text: &str| vault.seal(text, rng).map_err(|e| ApiError::Internal(e.to_string()));
-        let before = before.unwrap_or_default();
+        let mut before = before.unwrap_or_default();
+        // What is written is written with the newest key; what cannot be opened stays as it is.
+        let _ = before.reseal(id, vault, rng);
+        let mut seal = |at: Place<'_>, text: &str| vault.seal(at, text, rng);
         let secrets = match &self.secrets {
-            Some(texts) => texts.iter().map(|text| seal(text)).collect::<Result<_, _>>()?,
+            Some(texts) => {
+                texts.iter().map(|text| seal(Place::secret(id), text)).collect::<Result<_, _>>()?
+            }
             None if before.kind == self.record.kind => before.secrets,
             None => Vec::new(),
         };
         let params = if self.params.is_empty() {
             None
         } else {
-            Some(seal(&serde_json::to_string(&self.params).unwrap_or_default())?)
+            Some(seal(Place::params(id), &serde_json::to_string(&self.params).unwrap_or_default())?)
         };
         Ok(SourceRecord {
             secrets,
             params,
             generation: before.generation,
+            tag: before.tag,
             old: before.old,
             created_at: before.created_at,
             updated_at: before.updated_at,
@@ -169,7 +212,7 @@ impl SourceIn {
 }
 
 fn check_options(faults: &mut Faults, options: &mut Options) {
-    for (index, name) in options.forward_headers.iter_mut().enumerate() {
+    for (index, name) in options.forward_headers.iter_mut().enumerate().take(MAX_FORWARDED) {
         name.make_ascii_lowercase();
         if let Err(fault) = header::check(name, "") {
             faults.add(&["options", "forwardHeaders", &index.to_string()], fault.to_string());
@@ -208,6 +251,15 @@ fn check_options(faults: &mut Faults, options: &mut Options) {
     }
 }
 
+fn check_params(faults: &mut Faults, params: &Params) {
+    let fit = |(name, value): (&String, &String)| name.len() <= MAX_NAME && value.len() <= MAX_PARAM;
+    faults.check(
+        params.len() <= MAX_PARAMS && params.iter().all(fit),
+        &["config", "params"],
+        format!("Send up to {MAX_PARAMS} parameters of at most {MAX_PARAM} bytes."),
+    );
+}
+
 /// Checks what belongs to the kind; gives the text of the user's own scheme.
 fn check_kind(
     faults: &mut Faults,
@@ -216,9 +268,14 @@ fn check_kind(
     secrets: &mut [String],
     params: &Params,
 ) -> Option<String> {
-    faults.check(secrets.len() <= MAX_SECRETS, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
+    let many = secrets.len() > MAX_SECRETS;
+    faults.check(!many, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
     let long = secrets.iter().any(|secret| secret.len() > MAX_SECRET);
     faults.check(!long, &["config", "secret"], format!("A secret may take {MAX_SECRET} bytes."));
+    check_params(faults, params);
+    if many || long {
+        return None;
+    }
     if let Some(instead) = unsupported(kind) {
         faults.add(&["type"], instead);
         return None;
@@ -226,6 +283,10 @@ fn check_kind(
     if Kind::of(kind) != Kind::Custom {
         faults.check(custom.is_none(), &["config", "custom"], "Only the type 'custom' takes a scheme.");
     } else if let Some(custom) = custom {
+        if custom.get().len() > MAX_SCHEME {
+            faults.add(&["config", "custom"], format!("A scheme may take {MAX_SCHEME} bytes."));
+            return None;
+        }
         match serde_json::from_str::<Custom>(custom.get()) {
             Ok(custom) => {
                 for fault in custom.faults() {
@@ -246,7 +307,7 @@ fn check_kind(
         let near = similar(kind);
         let near = if near.is_empty() { String::new() } else { format!(" Perhaps: {}.", near.join(", ")) };
         let how = "GET /api/v1/preset lists the providers; the type 'custom' takes a scheme of your own.";
-        faults.add(&["type"], format!("There is no provider '{kind}'.{near} {how}"));
+        faults.add(&["type"], format!("There is no provider '{}'.{near} {how}", shown(kind)));
         return None;
     };
     if preset.scheme != Scheme::None {
@@ -330,6 +391,9 @@ pub struct SourceOut {
     /// What becomes of requests: as SourceOptions, with every field.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     options: Options,
+    /// Why nothing comes in, and what its operator has to do; left out where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -363,9 +427,10 @@ impl SourceOut {
         };
         // Svix's name for it, with the kinds that have it; a public key may be shown.
         let public_key = match record.kind.as_str() {
-            "telnyx" => record.secrets.first().and_then(|sealed| vault.open(sealed).ok()),
+            "telnyx" => record.secrets.first().and_then(|sealed| vault.open(Place::secret(&id), sealed).ok()),
             _ => None,
         };
+        let problem = record.lacks_key(vault).map(|error| error.to_string());
         let custom = record.custom.and_then(|custom| RawValue::from_string(custom).ok());
         let config = (kind != Kind::Generic).then_some(ConfigOut { public_key, custom });
         Self {
@@ -382,6 +447,7 @@ impl SourceOut {
             secrets: record.secrets.len(),
             warnings,
             options: record.options,
+            problem,
         }
     }
 }

@@ -40,7 +40,7 @@ fn config(version: i64) -> Config {
         disabled: false,
         deleted: false,
         secrets: vec![SecretFrame { sealed: SECRET.into(), expires_at: None }],
-        headers: vec![("x-own".into(), "1".into())],
+        headers: vec![("x-own".into(), "plain:1".into())],
         header_profile: None,
         schedule_ms: Some(vec![5_000, 300_000]),
         timeout_ms: Some(10_000),

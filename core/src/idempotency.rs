@@ -1,0 +1,104 @@
+//! Idempotency keys of requests that create: the answer is kept for a while, and given again to the same request.
+//!
+//! A message has its key in its own row ([`crate::app`]); this is for everything else. The answer is stored in the
+//! transaction of the change itself, so there is never one without the other. A key belongs to the tenant (not to the token,
+//! which may have been renewed between two tries) and to the operation.
+
+use crate::api::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::frame;
+use crate::sql::{Migration, Sql, SqlError, Value};
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use sha2::{Digest, Sha256};
+
+/// How long a key is remembered, in milliseconds: 12 hours.
+pub const REMEMBERED_MS: i64 = 12 * 3_600_000;
+/// The longest key.
+pub const MAX_KEY: usize = 256;
+/// A larger answer is not kept: the request is then carried out again.
+const MAX_REPLY: usize = 64 * 1024;
+
+/// The table, in every object that creates.
+pub(crate) const fn migration(id: i64) -> Migration {
+    Migration {
+        id,
+        statements: &["CREATE TABLE idempotent (
+            key BLOB PRIMARY KEY,
+            body BLOB NOT NULL,
+            reply BLOB NOT NULL,
+            created_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID"],
+    }
+}
+
+/// The key of a request, and what it came with, both as hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Idempotency {
+    /// Of the tenant, the operation and the key.
+    #[n(0)]
+    pub key: ByteVec,
+    /// Of the path's parameters and the body.
+    #[n(1)]
+    pub body: ByteVec,
+}
+
+impl Idempotency {
+    /// Of a request with this key.
+    pub fn new(org: &str, op: &str, key: &str, params: &[String], body: &[u8]) -> Self {
+        let mut of_key = Sha256::new();
+        for part in [org, op, key] {
+            of_key.update(part);
+            of_key.update([0]);
+        }
+        let mut of_body = Sha256::new();
+        for part in params {
+            of_body.update(part);
+            of_body.update([0]);
+        }
+        of_body.update(body);
+        Self { key: of_key.finalize().to_vec().into(), body: of_body.finalize().to_vec().into() }
+    }
+}
+
+/// The error of a key that came with another request before.
+pub fn reused() -> ApiError {
+    ApiError::invalid_kind(
+        &["header", "idempotency-key"],
+        "This idempotency key was used with another body. Use a new key for a new request.",
+        "idempotency_key_reused",
+    )
+}
+
+/// The answer that the same call was given before, if it was.
+pub(crate) fn recall<S: Sql>(sql: &S, now: i64, call: &Call) -> Result<Option<Reply>, ApiError> {
+    let Some(asked) = &call.idempotency else { return Ok(None) };
+    let since = now.saturating_sub(REMEMBERED_MS);
+    let rows = sql.query(
+        "SELECT body, reply FROM idempotent WHERE key = ?1 AND created_at > ?2",
+        &[Value::Blob(&asked.key), Value::Int(since)],
+    )?;
+    let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+    if row.blob(0)? != asked.body.as_slice() {
+        return Err(reused());
+    }
+    frame::decode(&row.blob(1)?).map(Some).map_err(ApiError::Internal)
+}
+
+/// Keeps the answer of a call that has changed something; forgets what is old.
+pub(crate) fn remember<S: Sql>(sql: &S, now: i64, call: &Call, reply: &Reply) -> Result<(), SqlError> {
+    let Some(asked) = &call.idempotency else { return Ok(()) };
+    let kept = frame::encode(reply);
+    if !(200..300).contains(&reply.status) || kept.len() > MAX_REPLY {
+        return Ok(());
+    }
+    sql.exec(
+        "DELETE FROM idempotent WHERE created_at <= ?1",
+        &[Value::Int(now.saturating_sub(REMEMBERED_MS))],
+    )?;
+    sql.exec(
+        "INSERT INTO idempotent (key, body, reply, created_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key) DO UPDATE SET body = excluded.body, reply = excluded.reply, created_at = excluded.created_at",
+        &[Value::Blob(&asked.key), Value::Blob(&asked.body), Value::Blob(&kept), Value::Int(now)],
+    )
+}

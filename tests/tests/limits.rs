@@ -1,0 +1,421 @@
+//! Limits, rights and keys on a real workerd: every route is sent its largest and its worst input, and nothing of a body is
+//! read before it is known whose it is.
+
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use weir_tests::client::{Api, Reply, text};
+use weir_tests::gateway::{Running, shared};
+use weir_tests::receiver::Receiver;
+use weir_tests::source::{BASE, Source};
+use weir_tests::token;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Sends the head of a request that promises a body, and nothing of it; gives the status that is answered all the same.
+fn promised(api: &Api, method: &str, path: &str, headers: &str, length: usize) -> u16 {
+    let address = api.url().strip_prefix("http://").expect("http");
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.set_read_timeout(Some(SOON)).expect("a timeout");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n{headers}\r\n"
+    )
+    .expect("sent");
+    let mut answer = [0; 64];
+    let count = stream.read(&mut answer).expect("an answer before the body");
+    let line = String::from_utf8_lossy(&answer[..count]).into_owned();
+    line.split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("{method} {path}: {line:?}"))
+}
+
+#[test]
+fn nothing_of_a_body_is_read_before_it_is_known_whose_it_is() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let bearer = format!("authorization: Bearer {}\r\n", api.token);
+    let portal = format!("authorization: Bearer {}\r\n", api.as_app("app_none").token);
+    for (method, path, headers, status) in [
+        ("POST", "/api/v1/app/x/msg", "", 401),
+        ("POST", "/api/v1/app/x/msg", "authorization: Bearer x.y.z\r\n", 401),
+        ("POST", "/api/v1/app", &*portal, 403),
+        ("POST", "/api/v1/nothing", &*bearer, 404),
+        ("POST", "/in/bm8gdG9rZW4", "", 404),
+        ("POST", "/in/", "", 404),
+        ("POST", "/dashboard/app/x/new-endpoint", "", 200),
+        ("POST", "/dashboard/login", "sec-fetch-site: cross-site\r\n", 403),
+    ] {
+        assert_eq!(promised(&api, method, path, headers, 50_000), status, "{method} {path}");
+    }
+    // Known, and too large: refused by what is promised.
+    for (path, length) in
+        [("/api/v1/app", 65_537), ("/api/v1/app/x/msg", 3_000_000), ("/api/v1/event-type", 700_000)]
+    {
+        assert_eq!(promised(&api, "POST", path, &bearer, length), 413, "{path}");
+    }
+    assert_eq!(promised(&api, "POST", "/dashboard/login", "", 20_000), 413);
+}
+
+/// CPU seconds and resident bytes of the gateway.
+fn used(gateway: &Running) -> (f64, u64) {
+    let pid = gateway.pid().expect("it runs");
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>().expect("user") + fields[12].parse::<f64>().expect("system");
+    let rss: u64 = fields[21].parse().expect("pages");
+    (ticks / 100.0, rss * 4096)
+}
+
+/// The largest and the worst that each kind of route takes, by the audit that found what they once cost.
+fn worst(app: &str) -> Vec<(&'static str, String, String)> {
+    let many = |count: usize, item: &str| vec![item; count].join(",");
+    let names = |count: usize| (0..count).map(|n| format!("\"c{n}\"")).collect::<Vec<_>>().join(",");
+    let endpoint = |rest: &str| format!(r#"{{"url":"https://example.com/",{rest}}}"#);
+    let endpoints = format!("app/{app}/endpoint");
+    let scheme = format!(
+        r#"{{"kind":"signature","at":["header:x-a"],"algorithm":"hmac-sha256","encoding":"hex","content":"{}"}}"#,
+        (0..16).map(|n| format!("{{json:a{n}}}")).collect::<String>()
+    );
+    let body = format!(r#"{{{}"z":1}}"#, (0..60_000).map(|n| format!("\"m{n}\":1,")).collect::<String>());
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &body);
+    let spec = {
+        let big = many(20_000, r#"{"type":"string"}"#);
+        let refs = many(1_000, r##"{"$ref":"#/components/schemas/Big"}"##);
+        format!(
+            r#"{{"spec":{{"webhooks":{{"a":{{"post":{{"requestBody":{{"content":{{"application/json":{{"schema":{{"anyOf":[{refs}]}}}}}}}}}}}}}},
+            "components":{{"schemas":{{"Big":{{"anyOf":[{big}]}}}}}}}}}}"#
+        )
+    };
+    vec![
+        ("POST", endpoints.clone(), endpoint(&format!(r#""retrySchedule":[{}]"#, many(20_000, "-1")))),
+        ("POST", endpoints.clone(), endpoint(&format!(r#""channels":[{}]"#, names(7_000)))),
+        ("POST", endpoints.clone(), endpoint(&format!(r#""filterTypes":[{}]"#, names(7_000)))),
+        ("POST", endpoints.clone(), endpoint(&format!(r#""preset":"{}""#, "x".repeat(60_000)))),
+        (
+            "POST",
+            endpoints.clone(),
+            endpoint(&format!(r#""preset":"custom","scheme":{{"x":"{}"}}"#, "x".repeat(60_000))),
+        ),
+        (
+            "POST",
+            endpoints.clone(),
+            endpoint(&format!(
+                r#""metadata":{{{}}}"#,
+                (0..4_000).map(|n| format!("\"m{n}\":{n}")).collect::<Vec<_>>().join(",")
+            )),
+        ),
+        ("POST", endpoints, format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000))),
+        (
+            "POST",
+            format!("app/{app}/msg"),
+            format!(r#"{{"eventType":"a","payload":{{}},"channels":[{}]}}"#, names(100_000)),
+        ),
+        (
+            "POST",
+            format!("app/{app}/msg"),
+            format!(r#"{{"eventType":"a","payload":{{}},"{}":1}}"#, "x".repeat(1_000_000)),
+        ),
+        (
+            "POST",
+            "preset/custom/verify".into(),
+            format!(r#"{{"secret":"s","headers":{{"x-a":"00"}},"scheme":{scheme},"body":"{encoded}"}}"#),
+        ),
+        (
+            "POST",
+            "preset/docusign/verify".into(),
+            format!(
+                r#"{{"secrets":[{}],"headers":{{{}}},"body":"{encoded}"}}"#,
+                names(10),
+                (1..=100)
+                    .map(|n| format!(r#""x-docusign-signature-{n}":"AAAA""#))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            ),
+        ),
+        ("POST", "preset/sendgrid/sign".into(), format!(r#"{{"secret":"{}"}}"#, "A".repeat(15_000))),
+        ("POST", "event-type/import/openapi".into(), spec),
+        (
+            "POST",
+            "event-type".into(),
+            format!(r#"{{"name":"a","description":"","featureFlags":[{}]}}"#, names(40_000)),
+        ),
+        ("POST", "ingest/source".into(), format!(r#"{{"name":"a","type":"{}"}}"#, "x".repeat(60_000))),
+        (
+            "PUT",
+            format!("app/{app}/endpoint/none/plugins"),
+            format!(r#"{{"plugins":[{}]}}"#, many(4_000, r#"{"name":"filter"}"#)),
+        ),
+    ]
+}
+
+#[test]
+fn the_worst_input_of_each_route_is_answered_at_once_and_shortly() {
+    let gateway = Running::start(&[]);
+    let api = gateway.tenant();
+    let app = api.app();
+    // The debug build of the Worker is an order slower than the one that is deployed.
+    let release = std::env::var_os("WEIR_WORKER_DIR").is_some();
+    let (cpu_s, rss) = if release { (0.1, 16 << 20) } else { (3.0, 64 << 20) };
+    let mut report = Vec::new();
+    for (method, path, body) in worst(&app) {
+        let send = || api.call(method, &format!("/api/v1/{path}"), Some(body.as_bytes()), &[]);
+        let reply = send(); // warms up
+        assert!(reply.status < 500, "{path}: {}", reply.text);
+        assert!(reply.text.len() < 64 * 1024, "{path} is answered with {} bytes", reply.text.len());
+        let before = used(&gateway);
+        send();
+        let after = used(&gateway);
+        let (cpu, grown) = (after.0 - before.0, after.1.saturating_sub(before.1));
+        report.push(format!(
+            "{method} {path}: {} bytes, {cpu:.2} s, {} KiB, {}",
+            body.len(),
+            grown / 1024,
+            reply.status
+        ));
+        assert!(cpu <= cpu_s && grown <= rss, "{}", report.join("\n"));
+    }
+    println!("{}", report.join("\n"));
+}
+
+#[test]
+fn a_name_that_clients_resolve_is_refused_and_reaches_nothing() {
+    let api = shared().tenant();
+    let app = api.app();
+    for uid in ["..", "."] {
+        let body = json!({ "url": "https://example.com/", "uid": uid });
+        assert_eq!(api.post(&format!("/api/v1/app/{app}/endpoint"), &body).0, 422, "{uid}");
+        assert_eq!(api.post("/api/v1/app", &json!({ "name": "a", "uid": uid })).0, 422, "{uid}");
+        assert_eq!(
+            api.post("/api/v1/event-type", &json!({ "name": uid, "description": "" })).0,
+            422,
+            "{uid}"
+        );
+        let message = json!({ "eventType": "a.b", "eventId": uid, "payload": {} });
+        assert_eq!(api.post(&format!("/api/v1/app/{app}/msg"), &message).0, 422, "{uid}");
+    }
+}
+
+#[test]
+fn a_customers_scheme_sets_no_header_of_the_gateways_and_splits_none() {
+    let api = shared().tenant();
+    let app = api.app();
+    let portal = api.as_app(&app);
+    let scheme = |at: &str, prefix: &str| json!({ "kind": "token", "at": at, "prefix": prefix });
+    for (scheme, secret) in [
+        (scheme("header:svix-signature", ""), "s3cr3t-enough"),
+        (scheme("header:webhook-id", ""), "s3cr3t-enough"),
+        (scheme("header:cf-connecting-ip", ""), "s3cr3t-enough"),
+        (scheme("header:content-encoding", ""), "s3cr3t-enough"),
+        (scheme("header:x-a:1\nx-injected", ""), "s3cr3t-enough"),
+        (scheme("header:x-a", "a\r\nx-injected: 1"), "s3cr3t-enough"),
+        (scheme("header:x-a", ""), "a\nx-injected: 1"),
+        (
+            json!({ "kind": "signature", "at": ["header:x-a"], "algorithm": "hmac-sha256", "encoding": "hex", "content": "{body}",
+            "send": { "x-amz-date": "1" } }),
+            "s3cr3t-enough",
+        ),
+    ] {
+        let body =
+            json!({ "url": "https://example.com/", "preset": "custom", "scheme": scheme, "secret": secret });
+        let (status, answer) = portal.post(&format!("/api/v1/app/{app}/endpoint"), &body);
+        assert_eq!(status, 422, "{scheme}: {answer}");
+    }
+}
+
+#[test]
+fn what_goes_in_circles_is_stopped_after_three_rounds() {
+    let gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
+    let endpoints = format!("{BASE}/{}/endpoint", source.id);
+    let (status, error) = api.post(&endpoints, &json!({ "url": source.url }));
+    assert_eq!((status, &error["detail"][0]["type"]), (422, &json!("url_own_source")), "{error}");
+    // By way of somebody else, who gives the headers on.
+    assert_eq!(source.send(b"{\"n\":1}", &[]).status, 200);
+    let received = receiver.wait_for(&source.path, 1, SOON);
+    assert_eq!(received[0].header("weir-hops"), Some("1"));
+    assert_eq!(source.send(b"{\"n\":2}", &[("weir-hops", "2")]).status, 200);
+    let received = receiver.wait_for(&source.path, 2, SOON);
+    assert_eq!(received[1].header("weir-hops"), Some("3"));
+    for hops in ["3", "99", "many"] {
+        let refused = source.send(b"{\"n\":3}", &[("weir-hops", hops)]);
+        assert_eq!((refused.status, refused.json()["code"].clone()), (508, json!("loop_detected")), "{hops}");
+    }
+}
+
+#[test]
+fn the_url_of_a_source_outlives_every_change_of_the_keys() {
+    let mut gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
+    let path = source.url.strip_prefix(api.url()).expect("its own").to_owned();
+    let send = |n: usize| api.call("POST", &path, Some(format!("{{\"n\":{n}}}").as_bytes()), &[]).status;
+    assert_eq!(send(0), 200);
+    let (first, second) = ("07".repeat(32), "08".repeat(32));
+    for (n, vars) in [
+        [("MASTER_KEY", first.clone()), ("JWT_SECRET", token::SECRET.to_owned())],
+        [("MASTER_KEY", format!("{second},{first}")), ("JWT_SECRET", token::SECRET.to_owned())],
+        [("MASTER_KEY", format!("{second},{first}")), ("JWT_SECRET", "quite another secret".to_owned())],
+        [("MASTER_KEY", second.clone()), ("JWT_SECRET", format!("a newest secret of all,{}", token::SECRET))],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        gateway.restart_with(&vars);
+        assert_eq!(send(n + 1), 200, "{vars:?}");
+        assert_eq!(api.call("POST", "/in/bm8gdG9rZW4", Some(b"{}"), &[]).status, 404);
+    }
+    let (status, shown) = api.get(&format!("{BASE}/{}", source.id));
+    assert_eq!(
+        (status, text(&shown, "ingestUrl")),
+        (200, source.url.clone()),
+        "the old token still signs in, and the URL is the same"
+    );
+}
+
+#[test]
+fn secrets_are_sealed_anew_with_a_new_key_and_a_missing_one_is_told() {
+    let (old, new) = ("07".repeat(32), "08".repeat(32));
+    let mut gateway = Running::start(&[("MASTER_KEY", &old)]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let app = api.app();
+    let endpoint =
+        api.endpoint_with(&app, &receiver.url("/sealed"), &json!({ "headers": { "x-door": "open sesame" } }));
+    let source =
+        Source::new(&api, &receiver, "github", &json!({ "secret": "the provider's secret" }), &json!({}));
+    gateway.restart_with(&[("MASTER_KEY", &format!("{new},{old}"))]);
+    let (mut iterator, mut resealed) = (String::new(), 0);
+    loop {
+        let (status, told) = api.post(&format!("/api/v1/secrets/reseal?iterator={iterator}"), &json!({}));
+        assert_eq!((status, &told["locked"]), (200, &json!(0)), "{told}");
+        resealed += told["resealed"].as_u64().expect("a number");
+        if told["done"] == true {
+            break;
+        }
+        iterator = text(&told, "iterator");
+    }
+    assert!(
+        resealed >= 4,
+        "an endpoint's secret and header, a source's secret and its endpoint's: {resealed}"
+    );
+    gateway.restart_with(&[("MASTER_KEY", &new)]);
+    let message = json!({ "eventType": "a.b", "payload": {} });
+    assert_eq!(api.post(&format!("/api/v1/app/{app}/msg"), &message).0, 202);
+    let received = receiver.wait_for("/sealed", 1, SOON);
+    assert_eq!(received[0].header("x-door"), Some("open sesame"));
+    gateway.restart_with(&[("MASTER_KEY", &old)]);
+    let (_, shown) = api.get(&format!("/api/v1/app/{app}/endpoint/{endpoint}"));
+    assert!(shown["problem"].as_str().is_some_and(|why| why.contains("MASTER_KEY")), "{shown}");
+    let (_, shown) = api.get(&format!("{BASE}/{}", source.id));
+    assert!(shown["problem"].as_str().is_some_and(|why| why.contains("MASTER_KEY")), "{shown}");
+    let (status, error) = api.get(&format!("/api/v1/app/{app}/endpoint/{endpoint}/secret"));
+    assert_eq!((status, &error["code"]), (500, &json!("wrong_setting")), "{error}");
+}
+
+#[test]
+fn a_token_with_an_id_is_revoked_by_it() {
+    let api = shared().tenant();
+    let with_id = |id: &str| {
+        let mut claims = token::claims(&api.org, 3600);
+        claims["jti"] = json!(id);
+        api.with_token(token::sign(&claims, token::SECRET))
+    };
+    let (lost, kept) = (with_id("jti_lost"), with_id("jti_kept"));
+    assert_eq!(kept.post("/api/v1/auth/token/jti_lost/revoke", &json!({})).0, 204);
+    let (status, error) = lost.get("/api/v1/app");
+    assert_eq!(status, 401, "{error}");
+    assert_eq!(kept.get("/api/v1/app").0, 200);
+    let (_, list) = kept.get("/api/v1/auth/token/revoked");
+    assert_eq!(list["data"][0]["id"], "jti_lost");
+}
+
+#[test]
+fn an_idempotency_key_outlives_the_token_and_works_for_all_that_creates() {
+    let api = shared().tenant();
+    let renewed = api.with_token(token::sign(&token::claims(&api.org, 7200), token::SECRET));
+    let app = api.app();
+    let key = [("idempotency-key", "once")];
+    for (path, body) in [
+        ("/api/v1/app".to_owned(), json!({ "name": "a" })),
+        (format!("/api/v1/app/{app}/endpoint"), json!({ "url": "https://example.com/" })),
+        ("/api/v1/event-type".to_owned(), json!({ "name": "idem.a", "description": "" })),
+        (BASE.to_owned(), json!({ "name": "a", "type": "generic-webhook" })),
+        (format!("/api/v1/app/{app}/msg"), json!({ "eventType": "a.b", "payload": { "n": 1 } })),
+    ] {
+        let first = api.post_with(&path, &body.to_string(), &key);
+        assert!(matches!(first.0, 201 | 202), "{path}: {first:?}");
+        let again = renewed.post_with(&path, &body.to_string(), &key);
+        assert_eq!((again.0, &again.1["id"]), (first.0, &first.1["id"]), "{path}");
+    }
+}
+
+#[test]
+fn a_field_that_nobody_knows_is_told_and_refused_within_a_sources_config() {
+    let api = shared().tenant();
+    let app = api.app();
+    let body = json!({ "eventType": "a.b", "payload": {}, "chanels": ["x"] }).to_string();
+    let reply: Reply = api.call("POST", &format!("/api/v1/app/{app}/msg"), Some(body.as_bytes()), &[]);
+    assert_eq!(reply.status, 202);
+    let warning = "The field chanels is not known and was ignored. Did you mean channels?";
+    assert_eq!(reply.header("weir-warning"), Some(warning));
+    assert_eq!(reply.json()["warnings"], json!([warning]));
+    let (status, made) = api.post(
+        &format!("/api/v1/app/{app}/endpoint"),
+        &json!({ "url": "https://example.com", "eventTyps": ["a"] }),
+    );
+    assert_eq!((status, text(&made, "url")), (201, "https://example.com/".to_owned()));
+    assert!(made["warnings"][0].as_str().is_some_and(|why| why.contains("eventTypes")), "{made}");
+    let source = json!({ "name": "a", "type": "github", "config": { "secrt": "x" } });
+    let (status, error) = api.post(BASE, &source);
+    assert!(status == 422 && error.to_string().contains("Did you mean secret"), "{error}");
+}
+
+#[test]
+fn a_wrong_setting_does_not_keep_events_out() {
+    let gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
+    let app = api.app();
+    let mut gateway = gateway;
+    gateway.restart_with(&[("PORTAL_COLOR", "yellow")]);
+    assert_eq!(source.send(b"{}", &[]).status, 200);
+    receiver.wait_for(&source.path, 1, SOON);
+    let message = json!({ "eventType": "a.b", "payload": {} });
+    assert_eq!(api.post(&format!("/api/v1/app/{app}/msg"), &message).0, 202);
+    let (status, error) = api.get("/api/v1/app");
+    assert_eq!((status, &error["code"]), (500, &json!("wrong_setting")), "{error}");
+}
+
+#[test]
+fn a_token_that_runs_wild_is_slowed_down() {
+    let gateway = Running::start(&[("API_RATE_LIMIT", "5")]);
+    let api = gateway.tenant();
+    let replies: Vec<Reply> = (0..20).map(|_| api.call("GET", "/api/v1/app", None, &[])).collect();
+    let limited: Vec<&Reply> = replies.iter().filter(|reply| reply.status == 429).collect();
+    assert!(!limited.is_empty() && replies[0].status == 200);
+    assert_eq!(limited[0].header("retry-after"), Some("1"));
+    assert_eq!(limited[0].json()["code"], Value::from("rate_limit_exceeded"));
+}
+
+#[test]
+fn a_configuration_that_can_never_work_is_not_attached() {
+    let api = shared().tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, "https://example.com/");
+    let plugins = format!("/api/v1/app/{app}/endpoint/{endpoint}/plugins");
+    for (name, config) in [
+        ("filter", json!({ "when": "body.amount >=" })),
+        ("json-schema", json!({ "schema": { "type": "integr" } })),
+        ("redact", json!({ "paths": ["a..b["] })),
+        ("headers", json!({ "set": { "host": "x" } })),
+    ] {
+        let (status, answer) = api.put(&plugins, &json!({ "plugins": [{ "name": name, "config": config }] }));
+        assert_eq!(status, 422, "{name}: {answer}");
+    }
+    let right = json!({ "plugins": [{ "name": "filter", "config": { "when": "body.amount >= 3" } }] });
+    assert_eq!(api.put(&plugins, &right).0, 200);
+}
