@@ -385,9 +385,9 @@ impl World {
             let id = row.text(0).expect("an id");
             let deleted = row.flag(1).expect("a flag");
             let record: EndpointRecord = decode(&row.blob(2).expect("a record")).expect("a record");
-            let e = self.by_id.get(&id).copied().unwrap_or_else(|| self.new_endpoint(a, id));
+            let e = self.by_id.get(&id).copied().unwrap_or_else(|| self.new_endpoint(a, id.clone()));
             let vault = &self.deployment.vault;
-            let secret = record.secret(vault).ok().and_then(|text| Secret::parse(&text).ok());
+            let secret = record.secret(&id, vault).ok().and_then(|text| Secret::parse(&text).ok());
             let endpoint = &mut self.endpoints[e];
             endpoint.deleted |= deleted;
             if endpoint.eras.last().is_none_or(|era| era.version < record.version) {
