@@ -167,7 +167,6 @@ impl<S: Sql> Endpoint<S> {
     }
 }
 
-/// The row, and whether it passes the query's filters.
 /// Cuts an answer after the attempt that takes it over so many bytes.
 fn within(mut attempts: Attempts, most: Option<u32>) -> Attempts {
     let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(page::MAX_BYTES);
@@ -183,6 +182,7 @@ fn within(mut attempts: Attempts, most: Option<u32>) -> Attempts {
     attempts
 }
 
+/// The row, and whether it passes the query's filters.
 fn keep(mut row: Row, query: &AttemptQuery, endpoint_id: &str) -> Result<(AttemptRow, bool), SqlError> {
     let event_type = row.text(10)?;
     let channels = parse_channels(row.opt_text(11)?.as_deref());

@@ -135,6 +135,7 @@ impl<M> Shell<M> {
     async fn erase(&self, after: impl FnOnce(&DurableSql) -> Result<(), SqlError>) -> Result<(), String> {
         *self.machine.try_borrow_mut().map_err(|_| "erased within a step".to_owned())? = None;
         self.opened.set(self.opened.get().wrapping_add(1));
+        self.timer.stop();
         let erased = self.storage.delete_all().map_err(|e| js::text_of(&e))?;
         after(&self.sql).map_err(|e| e.to_string())?;
         JsFuture::from(erased).await.map(drop).map_err(|e| js::text_of(&e))
