@@ -148,7 +148,7 @@ impl Inner {
         let told = self.call_app(app_id, "init", &frame::encode(&init)).await;
         let done = told.is_some_and(|told| frame::decode::<Done>(&told).is_ok_and(|told| told.done));
         self.opened_step(|m| m.done(now(), &effect, done)).await?;
-        if let Some(kept) = self.shell.light_step(|m| m.to_wipe())? {
+        if let Some(kept) = self.shell.light_step(Machine::to_wipe)? {
             self.shell.erase(|sql| directory::restore(sql, now(), kept)).await?;
         }
         Ok(())
