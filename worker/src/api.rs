@@ -91,7 +91,7 @@ fn respond(reply: &Reply) -> web_sys::Response {
     // A header, too, for whoever gets no object back; and when to come again.
     let seconds = reply.retry_after.or((reply.status == 429).then_some(1)).map(|seconds| seconds.to_string());
     let retry = seconds.as_deref().map(|seconds| ("retry-after", seconds));
-    let warnings = reply.warnings.iter().map(|warning| ("weir-warning", warning.as_str()));
+    let warnings = reply.warnings.iter().flatten().map(|warning| ("weir-warning", warning.as_str()));
     let further: Vec<(&str, &str)> = warnings.take(MAX_WARNINGS).chain(retry).collect();
     if further.is_empty() {
         js::answer(reply.status, text)

@@ -64,8 +64,8 @@ pub struct Reply {
     #[n(4)]
     pub retry_after: Option<u32>,
     /// What the caller should know of a request that was carried out all the same.
-    #[cbor(n(5), default)]
-    pub warnings: Vec<String>,
+    #[n(5)]
+    pub warnings: Option<Vec<String>>,
 }
 
 impl Reply {
@@ -114,7 +114,7 @@ impl Reply {
             let list = serde_json::to_string(&warnings).unwrap_or_else(|_| "[]".to_owned());
             self.body.extend_from_slice(format!("{comma}\"warnings\":{list}}}").as_bytes());
         }
-        self.warnings = warnings;
+        self.warnings = Some(warnings);
         self
     }
 
@@ -186,7 +186,7 @@ mod tests {
                 None::<String>,
                 None::<String>,
                 None::<u32>,
-                [""; 0],
+                None::<u32>,
                 7u8,
             ),
             &mut longer,

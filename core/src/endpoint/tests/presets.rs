@@ -257,7 +257,8 @@ fn where_the_form_has_room_every_live_secret_signs_and_else_the_newest() {
 #[test]
 fn what_the_provider_says_of_an_event_is_not_the_endpoints_to_say() {
     let mut config = sending_as("github", &["s"]);
-    config.headers = vec![("X-GitHub-Event".into(), "mine".into()), ("x-other".into(), "kept".into())];
+    config.headers =
+        vec![("X-GitHub-Event".into(), "plain:mine".into()), ("x-other".into(), "plain:kept".into())];
     let attempt = Sut::with(config).sent();
     assert_eq!(header(&attempt, "x-github-event"), Some("order.paid"));
     assert_eq!(header(&attempt, "x-other"), Some("kept"));
