@@ -7,7 +7,7 @@ use super::destinations::{AskPlan, Then};
 use super::handle::{Handled, Outcome};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::Status;
-use crate::api::model::message::DeliveriesOut;
+use crate::api::model::message::{DeliveriesOut, with_deliveries_json};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame::{self, Deliveries, DeliveriesAsk};
@@ -106,11 +106,8 @@ impl<S: Sql> App<S> {
                 next = next.into_iter().chain(standing.next_at).min();
             }
             out.next_attempt = next.map(rfc3339);
-            let written =
-                serde_json::to_string(&out).map_err(|error| ApiError::Internal(error.to_string()))?;
-            let text = row.get();
-            let text = format!("{},\"deliveries\":{written}}}", text.strip_suffix('}').unwrap_or(text));
-            *row = RawValue::from_string(text).map_err(|error| ApiError::Internal(error.to_string()))?;
+            let told = with_deliveries_json(row.get(), &out);
+            *row = told.map_err(|error| ApiError::Internal(error.to_string()))?;
         }
         Ok(Outcome::Reply(Reply::json(200, &page)))
     }

@@ -464,6 +464,16 @@ pub struct DeliveriesOut {
     pub complete: bool,
 }
 
+/// Adds how it stands to a message as [`message_out_json`] writes it.
+pub fn with_deliveries_json(
+    message: &str,
+    deliveries: &DeliveriesOut,
+) -> Result<Box<RawValue>, serde_json::Error> {
+    let deliveries = serde_json::to_string(deliveries)?;
+    let message = message.strip_suffix('}').unwrap_or(message);
+    RawValue::from_string(format!("{message},\"deliveries\":{deliveries}}}"))
+}
+
 impl MessageQuery {
     /// Reads a query.
     pub fn parse(raw: &str) -> Result<Self, ApiError> {
