@@ -9,6 +9,7 @@ use super::{Rule, event::Flow};
 use std::rc::Rc;
 use weir_core::api::call::{Call, from_bytes};
 use weir_core::app::{self, App, Outcome, TaskEffect};
+use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{AppInit, PluginNotice, PluginUses, Report, ReportKind};
 use weir_core::rng::Seeded;
@@ -19,6 +20,10 @@ impl Machine for App<Disk> {
 
     fn open(sql: Disk, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         App::open(sql, deployment, now, alarm)
+    }
+
+    fn set_budget(&mut self, budget: Rc<Budget>) {
+        App::set_budget(self, budget);
     }
 
     fn object(index: usize) -> Object {
@@ -80,15 +85,12 @@ impl World {
             scheduled,
             alarm: _,
             timer,
-            cancel_timer: _,
-            erase: _,
+            cancel_timer,
+            erase,
         } = effects;
         let opening = self.apps[a].node.on.opening;
-        if let Some(at) = timer
-            && !crashed
-        {
-            let delay = at - self.app_clock(a);
-            self.after(delay, Event::Timer(Object::App(a), self.apps[a].node.on.process));
+        if !crashed {
+            self.set_timer(Object::App(a), timer, cancel_timer);
         }
         if !operational.is_empty() {
             // They belong to a report, which is answered once they are accepted.
@@ -103,6 +105,9 @@ impl World {
         }
         for (id, frame) in scheduled {
             calls.push((Some(id.clone()), Ask::Task("replay", frame), ForApp::Scheduled(id)));
+        }
+        for id in erase {
+            calls.push((Some(id.clone()), Ask::Erase, ForApp::Erased(id)));
         }
         for task in tasks {
             calls.push(match task {
@@ -124,7 +129,7 @@ impl World {
                     let reply_of = weir_core::api::call::Reply::empty(204);
                     self.answer(reply, Some(Answer::Api(reply_of)));
                 }
-                None => self.call(Object::Directory, ask, reply),
+                None => self.call_from(Object::App(a), Object::Directory, ask, reply),
                 Some(id) => self.call_endpoint_of(a, &id, ask, reply),
             }
         }
@@ -132,6 +137,7 @@ impl World {
             return; // events are sent again
         }
         for (seq, event) in events {
+            self.platform(Object::App(a)).spent.calls += 1;
             let reply = Reply::App(a, opening, ForApp::Event(seq));
             if self.lost(self.plan.call_lost) {
                 let delay = self.latency();
@@ -154,7 +160,7 @@ impl World {
             let ids: Vec<String> = push.messages.iter().map(|message| message.id.clone()).collect();
             self.check_gives(a, &ids);
         }
-        self.call(Object::Endpoint(e), ask, reply);
+        self.call_from(Object::App(a), Object::Endpoint(e), ask, reply);
     }
 
     pub(super) fn app_called(&mut self, a: usize, ask: Ask) -> Option<Answer> {
@@ -183,7 +189,12 @@ impl World {
                 self.finish_app(a, done).map(|()| Answer::Done(true))
             }
             Ask::Report(report) => self.report(a, &report),
-            Ask::Push(_) | Ask::Configure(_) | Ask::Resend(_) | Ask::Task(..) | Ask::Expunge(_) => None,
+            Ask::Push(_)
+            | Ask::Configure(_)
+            | Ask::Resend(_)
+            | Ask::Task(..)
+            | Ask::Expunge(_)
+            | Ask::Erase => None,
         }
     }
 
@@ -195,7 +206,28 @@ impl World {
         if done.committed {
             self.learn(a);
         }
-        self.finish_app(a, done).map(|()| Answer::Done(true))
+        self.finish_app(a, done)?;
+        self.erase_app(a).map(Answer::Done)
+    }
+
+    /// What a deleted application has left is erased, then the object itself; whether nothing is left.
+    fn erase_app(&mut self, a: usize) -> Option<bool> {
+        loop {
+            let done = self.step_app(a, false, |m, _, _| Ok((m.to_erase(), app::Effects::default())))?;
+            let Some(endpoints) = self.finish_reading::<App<Disk>, _>(a, done)? else { return Some(true) };
+            if endpoints.is_empty() {
+                self.wipe(Object::App(a));
+                return Some(true);
+            }
+            for id in &endpoints {
+                if let Some(&e) = self.by_id.get(id) {
+                    self.erase_endpoint(e);
+                }
+            }
+            let done = self
+                .step_app(a, false, |m, _, _| m.erased(&endpoints).map(|()| ((), app::Effects::default())))?;
+            self.finish_reading::<App<Disk>, _>(a, done)?;
+        }
     }
 
     fn notice(&mut self, a: usize, notice: &PluginNotice) -> Option<Answer> {
@@ -262,7 +294,7 @@ impl World {
             } else {
                 reply
             };
-            self.call(Object::Endpoint(e), ask, reply);
+            self.call_from(Object::App(a), Object::Endpoint(e), ask, reply);
         }
         handled.reply
     }
@@ -296,6 +328,7 @@ impl World {
                     let acknowledged = matches!(&answer, Some(Answer::Api(reply)) if reply.status == 204);
                     m.task_noted(now, &id, version, acknowledged)
                 }
+                ForApp::Erased(id) => m.endpoint_erased(now, &id, matches!(answer, Some(Answer::Done(true)))),
                 ForApp::Event(seq) => m.event_sent(now, seq, answer.is_some()),
             }?;
             Ok(((), effects))

@@ -298,7 +298,9 @@ impl World {
 
     /// What an App object still has to do, by its tables.
     fn app_behind(&self, a: usize) -> Option<String> {
-        self.info_of(a)?; // else there are no tables yet
+        if !self.exists(a) {
+            return None;
+        }
         let db = &self.apps[a].node.on.db;
         let last = db
             .query("SELECT coalesce(max(id), '') FROM message WHERE deliver_at IS NULL", &[])
@@ -395,7 +397,7 @@ impl World {
         }
         for a in 0..self.apps.len() {
             let node = &self.apps[a].node.on;
-            if node.ever_lost || self.info_of(a).is_none() {
+            if node.ever_lost || !self.exists(a) {
                 continue; // where the platform dropped the alarm, it is repaired by the next call
             }
             let left = node.db.query("SELECT 1 FROM message LIMIT 1", &[]).expect("messages");
@@ -404,7 +406,9 @@ impl World {
             }
             for e in 0..self.endpoints.len() {
                 let endpoint = &self.endpoints[e];
-                if endpoint.app == a && !endpoint.node.on.ever_lost {
+                if endpoint.app == a && endpoint.deleted && !endpoint.erased {
+                    self.violate(Rule::Forgotten, format!("endpoint {e} was deleted, and is not erased"));
+                } else if endpoint.app == a && !endpoint.node.on.ever_lost {
                     let left = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0");
                     if left > 0 {
                         self.violate(Rule::Forgotten, format!("endpoint {e} still has {left} attempts"));
@@ -443,7 +447,7 @@ impl World {
                 "SELECT count(*) FROM message WHERE idempotency_key IS NOT NULL GROUP BY idempotency_key",
                 "SELECT count(*) FROM message WHERE event_id IS NOT NULL GROUP BY event_id",
             ] {
-                if self.info_of(a).is_none() {
+                if !self.exists(a) {
                     continue;
                 }
                 let rows = self.apps[a].node.on.db.query(sql, &[]).expect("messages");
@@ -471,11 +475,14 @@ impl World {
     }
 
     fn check_recorded(&mut self, e: usize) {
+        if self.endpoints[e].erased {
+            return;
+        }
         let rows = self.endpoint_rows(
             e,
             // Not those of deliveries that were given up because their payload is gone.
             "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held <> 1
-                    AND NOT (code = 0 AND response LIKE 'The message''s payload is no longer stored%')",
+                    AND NOT (code = 0 AND coalesce(response, '') LIKE 'The message''s payload is no longer stored%')",
         );
         let recorded = rows.len() as u64;
         let mut counts: HashMap<(String, i64), u32> = HashMap::new();

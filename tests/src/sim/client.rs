@@ -20,6 +20,8 @@ use weir_core::secret::Secret;
 use weir_core::sql::Sql;
 
 const TYPES: [&str; 3] = ["order.paid", "order.sent", "user.gone"];
+/// For how long an App object certainly knows a request again.
+const NONCE_MS: i64 = 110_000;
 const CHANNELS: [&str; 3] = ["north", "south", "east"];
 
 impl World {
@@ -65,13 +67,19 @@ impl World {
     // Messages.
 
     fn post(&mut self, a: usize) {
-        let count = 1 + self.rng.below(4);
+        // Now and then much at once, more than goes into the memory of an endpoint.
+        let much = self.plan.bursts && self.rng.chance(0.15);
+        if much && self.rng.chance(0.5) {
+            self.pause_for_a_while(a);
+        }
+        let count = if much { 30 + self.rng.below(60) } else { 1 + self.rng.below(4) };
         let mut posts: Vec<usize> = (0..count).map(|_| self.new_post(a, true)).collect();
         if self.rng.chance(0.1) && !self.posts.is_empty() {
             // The same request once more, or another under the same key.
             let again = self.rng.below(self.posts.len());
             if self.posts[again].app == a {
                 let mut message = self.posts[again].message.clone();
+                message.nonce = Some(self.rng.next_u64());
                 if message.ingest.is_none() && self.rng.chance(0.3) {
                     message.payload.push(b' ');
                     message.body_hash = Some(b"another".to_vec().into());
@@ -82,6 +90,15 @@ impl World {
         }
         let delay = self.latency();
         self.after(delay, Event::Post(a, posts));
+    }
+
+    /// An endpoint is paused, and later resumed: then all that has come meanwhile goes at once.
+    fn pause_for_a_while(&mut self, a: usize) {
+        let Some(id) = self.some_endpoint(a) else { return };
+        self.api_later(a, Op::EndpointPatch, vec![id.clone()], &json!({ "paused": true }));
+        let resume = api(Op::EndpointPatch, vec![id], br#"{"paused":false}"#.to_vec());
+        let delay = self.rng.between(1_000, 20_000);
+        self.after(delay, Event::Call(Object::App(a), Ask::Api(resume), Reply::Nobody, 1));
     }
 
     pub(super) fn new_post(&mut self, a: usize, various: bool) -> usize {
@@ -108,6 +125,7 @@ impl World {
             channels,
             body_hash: key.as_ref().map(|_| b"hash".to_vec().into()),
             idempotency_key: key.map(Into::into),
+            nonce: Some(self.rng.next_u64()),
             app_uid: if uid { self.uid_of(a) } else { None },
             deliver_at,
             ingest: source.then(|| Ingest {
@@ -124,6 +142,11 @@ impl World {
 
     /// Messages arrive at their App object.
     pub(super) fn accept(&mut self, a: usize, posts: Vec<usize>) {
+        if !self.calm && self.apps[a].node.on.refuses_until > self.now {
+            // The Worker answers 503.
+            return self.after(1, Event::Told(posts, None));
+        }
+        self.delivered(Object::App(a), 1);
         let mut messages: Vec<NewMessage> = posts.iter().map(|&p| self.posts[p].message.clone()).collect();
         if self.defect == Some(Defect::ForgetsKeys) {
             for message in &mut messages {
@@ -137,6 +160,7 @@ impl World {
                     message.ingest.iter_mut().for_each(|ingest| ingest.dedup_ms = 1);
                 }
                 Some(Defect::DeliversEarly) => message.deliver_at = message.deliver_at.map(|at| at - 30_000),
+                Some(Defect::ForgetsNonces) => message.nonce = None,
                 Some(Defect::ForgetsUids) => message.app_uid = None,
                 _ => {}
             }
@@ -173,6 +197,12 @@ impl World {
         let source = self.apps[a].source;
         let by_event = event_id.as_ref().filter(|_| !source);
         let by_event = by_event.and_then(|event_id| self.event_ids.get(event_id)).cloned();
+        // The Worker has sent the same request again.
+        let before = message.nonce.and_then(|nonce| self.nonces.get(&nonce)).cloned();
+        let repeated = matches!((answer, &before), (Accepted::Stored { id, replayed: true, .. }, Some((first, _))) if id == first);
+        if repeated {
+            return;
+        }
         if source && let Some(event_id) = &event_id {
             self.check_event(event_id, answer, clock);
         }
@@ -190,6 +220,16 @@ impl World {
                     let text =
                         format!("{id} is stored, though {by_key:?} has its key or {by_event:?} its event id");
                     self.violate(Rule::Idempotency, text);
+                }
+                if let Some((first, at)) = before
+                    && clock - at < NONCE_MS
+                    && self.plan.jumps == 0
+                {
+                    let text = format!("one request is stored as {first}, and again as {id}");
+                    self.violate(Rule::Idempotency, text);
+                }
+                if let Some(nonce) = message.nonce {
+                    self.nonces.insert(nonce, (id.clone(), clock));
                 }
                 let known_as = self.info_of(a).and_then(|info| info.uid);
                 if message.app_uid.is_some() && message.app_uid != known_as {
@@ -239,7 +279,7 @@ impl World {
                 }
                 self.resolve(a);
             }
-            Accepted::Failed | Accepted::Full | Accepted::Limited { .. } => {
+            Accepted::Full | Accepted::Failed | Accepted::Limited { .. } => {
                 self.violate(Rule::Accepted, format!("app {a} answers {answer:?}"));
             }
         }
@@ -251,6 +291,14 @@ impl World {
             for p in posts {
                 let post = &mut self.posts[p];
                 post.tries += 1;
+                // The Worker repeats a call that failed, and says that it is the same one.
+                if post.tries % 3 != 0 && post.tries < 10 {
+                    let a = post.app;
+                    let delay = self.rng.between(50, 200);
+                    self.after(delay, Event::Post(a, vec![p]));
+                    continue;
+                }
+                post.message.nonce = Some(self.rng.next_u64());
                 if (post.message.idempotency_key.is_some() || post.message.ingest.is_some())
                     && post.tries < 10
                 {
@@ -417,6 +465,7 @@ impl World {
             eras: Vec::new(),
             deleted: false,
             deleted_alone: false,
+            erased: false,
             secrets: Vec::new(),
             held: None,
             first_config: None,

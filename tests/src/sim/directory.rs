@@ -14,6 +14,7 @@ use std::rc::Rc;
 use weir_core::api::call::{self, Call};
 use weir_core::api::route::Op;
 use weir_core::app::EndpointRecord;
+use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::directory::{Admitted, Directory, Effect};
 use weir_core::frame::{self, AppInit, ResolvedPlugins};
@@ -49,6 +50,8 @@ impl Machine for Directory<Disk> {
         Directory::open(sql, now)
     }
 
+    fn set_budget(&mut self, _: Rc<Budget>) {} // it answers, and tells a few objects with each alarm
+
     fn object(_: usize) -> Object {
         Object::Directory
     }
@@ -77,7 +80,8 @@ impl Machine for Directory<Disk> {
                 world.violate(Rule::Exists, format!("the Directory tells {app_id}, which was never created"));
                 return;
             };
-            world.call(Object::App(a), ask, Reply::Directory(process, Box::new(effect)));
+            let reply = Reply::Directory(process, Box::new(effect));
+            world.call_from(Object::Directory, Object::App(a), ask, reply);
         }
     }
 
@@ -174,7 +178,7 @@ impl World {
                     let uses = if let Some(Answer::Uses(uses)) = &answer { Some(uses) } else { None };
                     m.told_of_plugin(now, app_id, notice, uses)
                 }
-                _ => m.done(now, effect, answer.is_some()),
+                _ => m.done(now, effect, matches!(answer, Some(Answer::Done(true)))),
             }?;
             Ok(((), Effects { tell: Vec::new(), alarm }))
         });
@@ -310,7 +314,7 @@ impl World {
         } else {
             // Somebody uploads a plugin: the answer brings the alarm.
             let call = api(Op::PluginUpload, vec!["late".to_owned()], b"module".to_vec());
-            self.after(delay, Event::Call(Object::Directory, Ask::Api(call), Reply::Nobody));
+            self.after(delay, Event::Call(Object::Directory, Ask::Api(call), Reply::Nobody, 1));
         }
     }
 
@@ -355,6 +359,11 @@ impl World {
         let mut row =
             db.query("SELECT v FROM meta WHERE k = 'info'", &[]).expect("meta").into_iter().next()?;
         Some(frame::decode(&row.blob(0).expect("a frame")).expect("an init"))
+    }
+
+    /// Whether an App object knows that its application exists: then it has tables.
+    pub(super) fn exists(&self, a: usize) -> bool {
+        self.info_of(a).is_some_and(|info| !info.deleted)
     }
 
     /// The places where a plugin is attached in an application: the endpoint, and the version where it is pinned.
@@ -406,7 +415,7 @@ impl World {
                     format!("{id} has the uid {uid:?}, and knows of itself {info:?}")
                 }
                 None if !deleted => format!("{id} is gone, and nobody has deleted it"),
-                None if exists => format!("{id} was deleted, and does not know"),
+                None if info.is_some() => format!("{id} was deleted, and is not erased: {info:?}"),
                 _ => continue,
             };
             self.violate(Rule::Exists, text);

@@ -9,6 +9,7 @@ use super::node::{Machine, Node, Object};
 use super::storage::Disk;
 use super::world::{Done, World};
 use std::rc::Rc;
+use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Endpoint, Passed};
 use weir_core::frame::{
@@ -23,6 +24,10 @@ impl Machine for Endpoint<Disk> {
 
     fn open(sql: Disk, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         Endpoint::open(sql, deployment, now, alarm)
+    }
+
+    fn set_budget(&mut self, budget: Rc<Budget>) {
+        Endpoint::set_budget(self, budget);
     }
 
     fn object(index: usize) -> Object {
@@ -67,19 +72,19 @@ impl World {
     }
 
     fn carry_out_endpoint(&mut self, e: usize, effects: endpoint::Effects, crashed: bool) {
-        let endpoint::Effects { send, pass, fetch_payloads, pull, reports, alarm: _, timer, cancel_timer: _ } =
+        let endpoint::Effects { send, pass, fetch_payloads, pull, reports, alarm: _, timer, cancel_timer } =
             effects;
         let (opening, process) = (self.endpoints[e].node.on.opening, self.endpoints[e].node.on.process);
-        let app = Object::App(self.endpoints[e].app);
-        if let Some(at) = timer
-            && !crashed
-        {
-            let delay = at - self.endpoint_clock(e);
-            self.after(delay, Event::Timer(Object::Endpoint(e), process));
+        let (own, app) = (Object::Endpoint(e), Object::App(self.endpoints[e].app));
+        if !crashed {
+            self.set_timer(Object::Endpoint(e), timer, cancel_timer);
         }
         let kept = self.kept(crashed, send.len());
         for attempt in send.into_iter().take(kept) {
             self.check_start(e, &attempt);
+            if attempt.refused.is_none() {
+                self.count_request(e);
+            }
             self.endpoints[e].in_flight += 1;
             let delay = self.rng.between(0, 20);
             self.after(delay, Event::Request(e, Box::new(attempt), opening, process));
@@ -90,19 +95,38 @@ impl World {
         self.pass(e, pass);
         if !fetch_payloads.is_empty() {
             let reply = Reply::Endpoint(e, opening, ForEndpoint::Payloads(fetch_payloads.clone()));
-            self.call(app, Ask::Payloads(PayloadsAsk { ids: fetch_payloads }), reply);
+            self.call_from(own, app, Ask::Payloads(PayloadsAsk { ids: fetch_payloads }), reply);
         }
         if pull {
             let pull = Pull { endpoint_id: self.endpoints[e].id.clone() };
-            self.call(app, Ask::Pull(pull), Reply::Nobody);
+            self.call_from(own, app, Ask::Pull(pull), Reply::Endpoint(e, opening, ForEndpoint::Pulled));
         }
         for (seq, report) in reports {
-            self.call(app, Ask::Report(report), Reply::Endpoint(e, opening, ForEndpoint::Reported(seq)));
+            let reply = Reply::Endpoint(e, opening, ForEndpoint::Reported(seq));
+            self.call_from(own, app, Ask::Report(report), reply);
         }
     }
 
+    /// Everything of an Endpoint object is gone. A call that is late does not begin it anew.
+    pub(super) fn erase_endpoint(&mut self, e: usize) {
+        if !self.endpoints[e].deleted {
+            self.violate(Rule::Exists, format!("endpoint {e} is erased, and nobody has deleted it"));
+        }
+        self.endpoints[e].erased = true;
+        self.endpoints[e].held = None;
+        self.wipe(Object::Endpoint(e));
+        self.endpoint_forgot(e, true);
+    }
+
     pub(super) fn endpoint_called(&mut self, e: usize, ask: Ask) -> Option<Answer> {
+        if self.endpoints[e].erased {
+            return matches!(ask, Ask::Erase).then_some(Answer::Done(true));
+        }
         match ask {
+            Ask::Erase => {
+                self.erase_endpoint(e);
+                Some(Answer::Done(true))
+            }
             Ask::Push(push) => self.push(e, push),
             Ask::Configure(config) => self.configure(e, *config),
             Ask::Resend(resend) => {
@@ -270,6 +294,7 @@ impl World {
                         if let Some(Answer::Payloads(answer)) = answer { Some(answer) } else { None };
                     m.payloads(now, rng, &asked, answer)
                 }
+                ForEndpoint::Pulled => m.pulled(now, answer.is_some()),
                 ForEndpoint::Reported(seq) => m.reported(now, seq, answer.is_some()),
             }?;
             Ok(((), effects))

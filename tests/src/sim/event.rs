@@ -16,10 +16,11 @@ pub(super) enum Event {
     ActOnPlugins,
     Post(usize, Vec<usize>),
     Told(Vec<usize>, Option<Vec<Accepted>>),
-    Call(Object, Ask, Reply),
+    /// With its depth in the chain of calls.
+    Call(Object, Ask, Reply, u32),
     Answer(Reply, Option<Answer>),
     Alarm(Object, u32),
-    Timer(Object, u32),
+    Timer(Object, u32, u32),
     Request(usize, Box<Attempt>, u32, u32),
     Ended(usize, Box<AttemptResult>, u32, u32),
     Passed(usize, Box<Passed>, u32),
@@ -28,6 +29,8 @@ pub(super) enum Event {
     Crash(Object),
     /// All objects are reset at once: their code was updated.
     Deploy,
+    /// An object is overloaded for so long: calls of it are refused.
+    Overload(Object, i64),
     /// An object's storage is full, or has room again.
     Fill(Object, bool),
     Jump,
@@ -49,6 +52,7 @@ pub(super) enum Ask {
     Resend(Resend),
     Task(&'static str, Vec<u8>),
     Expunge(ExpungeAsk),
+    Erase,
 }
 
 impl Ask {
@@ -76,12 +80,14 @@ pub(super) enum ForApp {
     Scheduled(String),
     Task(String),
     Noted(String, i64),
+    Erased(String),
     Event(i64),
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum ForEndpoint {
     Payloads(Vec<String>),
+    Pulled,
     Reported(i64),
 }
 
@@ -114,7 +120,7 @@ impl Event {
             Self::ActOnPlugins => "somebody changes the plugins".to_owned(),
             Self::Post(a, posts) => format!("app {a} gets posts {posts:?}"),
             Self::Told(posts, answers) => format!("a client is told of {posts:?}: {answers:?}"),
-            Self::Call(to, ask, _) => format!("{to:?}: {}", ask.describe()),
+            Self::Call(to, ask, _, depth) => format!("{to:?} (depth {depth}): {}", ask.describe()),
             Self::Answer(reply, answer) => {
                 let answer = answer.as_ref().map_or("nothing".to_owned(), Answer::describe);
                 match reply {
@@ -132,7 +138,7 @@ impl Event {
                 }
             }
             Self::Alarm(object, number) => format!("{object:?}: alarm {number}"),
-            Self::Timer(object, _) => format!("{object:?}: timer"),
+            Self::Timer(object, ..) => format!("{object:?}: timer"),
             Self::Request(e, attempt, ..) => format!("endpoint {e}: request for {:?}", attempt.delivery),
             Self::Ended(e, result, ..) => {
                 format!("endpoint {e}: {} ended: {:?}", result.delivery.key, result.outcome)
@@ -144,6 +150,7 @@ impl Event {
             Self::Mood(e) => format!("the receiver of endpoint {e} changes its mood"),
             Self::Crash(object) => format!("{object:?} crashes"),
             Self::Deploy => "all objects are reset".to_owned(),
+            Self::Overload(object, ms) => format!("{object:?} is overloaded for {ms} ms"),
             Self::Fill(object, full) => format!("{object:?}: the storage is full: {full}"),
             Self::Jump => "the clocks jump".to_owned(),
             Self::Audit(e) => format!("endpoint {e}: the statistics are compared"),
@@ -153,7 +160,25 @@ impl Event {
 }
 
 impl Ask {
-    fn describe(&self) -> String {
+    /// What kind of call it is.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Api(_) => "api",
+            Self::Init(_) => "init",
+            Self::Notice(_) => "plugin",
+            Self::Payloads(_) => "payloads",
+            Self::Pull(_) => "pull",
+            Self::Report(_) => "report",
+            Self::Push(_) => "push",
+            Self::Configure(_) => "configure",
+            Self::Resend(_) => "resend",
+            Self::Task(op, _) => op,
+            Self::Expunge(_) => "expunge",
+            Self::Erase => "erase",
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Api(call) => {
                 format!("{} {:?} {}", call.op, call.params, String::from_utf8_lossy(&call.body))
@@ -173,6 +198,7 @@ impl Ask {
             Self::Resend(resend) => format!("resend of {}", resend.message.id),
             Self::Task(op, _) => format!("a batch: {op}"),
             Self::Expunge(ask) => format!("{ask:?}"),
+            Self::Erase => "erase".to_owned(),
         }
     }
 }

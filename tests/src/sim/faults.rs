@@ -38,6 +38,22 @@ impl World {
         }
     }
 
+    /// An object's storage is erased, with its alarm and its memory.
+    pub(super) fn wipe(&mut self, object: Object) {
+        match object {
+            Object::Directory => self.directory.node.machine = None,
+            Object::App(a) => self.apps[a].node.machine = None,
+            Object::Endpoint(e) => self.endpoints[e].node.machine = None,
+        }
+        let on = self.platform(object);
+        on.db.wipe();
+        on.opening += 1;
+        on.process += 1;
+        on.alarm = None;
+        on.alarm_number += 1;
+        on.lost_at = None;
+    }
+
     /// An Endpoint object's memory is gone; with its process, the results that were not recorded yet.
     pub(super) fn endpoint_forgot(&mut self, e: usize, process: bool) {
         self.endpoints[e].in_flight = 0;
@@ -61,7 +77,7 @@ impl World {
             }
             disturbed += 1;
             match event {
-                Event::Call(_, _, reply) | Event::Answer(reply, _) => Event::Answer(reply, None),
+                Event::Call(_, _, reply, _) | Event::Answer(reply, _) => Event::Answer(reply, None),
                 Event::Told(posts, _) => Event::Told(posts, None),
                 event => event,
             }

@@ -92,6 +92,7 @@ impl World {
             .messages
             .iter()
             .filter(|(_, message)| message.forgetting == Forgetting::Expunged)
+            .filter(|(_, message)| !self.apps[message.app].deleted)
             .map(|(id, message)| (message.app, id.clone()))
             .collect();
         expunged.sort();
@@ -105,6 +106,9 @@ impl World {
             }
         }
         for (e, attempt_id) in self.expunged_attempts.clone() {
+            if self.endpoints[e].erased {
+                continue;
+            }
             let left = self.endpoints[e].node.on.db.query(
                 "SELECT 1 FROM delivery WHERE slot = 0 AND id = ?1 AND response <> 'EXPUNGED'",
                 &[Value::Text(&attempt_id)],

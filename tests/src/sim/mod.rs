@@ -81,6 +81,12 @@ pub enum Rule {
     Exists,
     /// An endpoint that follows a plugin has its current version; a plugin that was deleted is attached nowhere.
     Attached,
+    /// No object calls another in a chain of calls that is too deep.
+    Depth,
+    /// No object asks for more than the platform gives it for one event.
+    Subrequests,
+    /// An object that is overloaded is left in peace: who is refused calls again less and less often.
+    Overload,
     /// An Endpoint object whose storage is full sends what it cannot record once at most.
     Full,
     /// No statement fails, but for those that a full storage refuses.
@@ -112,6 +118,9 @@ impl Rule {
         Rule::Expunged,
         Rule::Exists,
         Rule::Attached,
+        Rule::Depth,
+        Rule::Subrequests,
+        Rule::Overload,
         Rule::Full,
         Rule::Storage,
     ];
@@ -220,6 +229,14 @@ pub enum Defect {
     ForgetsUids,
     /// What the Directory says of plugins is acknowledged without reaching the App objects.
     SwallowsNotices,
+    /// Objects take every event for the first of a chain of calls.
+    ForgetsDepth,
+    /// Objects count what they ask for anew with every step, not with every event.
+    CountsAnew,
+    /// A request that the Worker sends again does not say so.
+    ForgetsNonces,
+    /// A call that an overloaded object refused is repeated at once.
+    RetriesAtOnce,
     /// The full storage of an App object takes everything and keeps nothing.
     LosesWhenFull,
     /// The full storage of an Endpoint object takes everything and keeps nothing.
@@ -268,6 +285,10 @@ impl Defect {
         (Defect::SwallowsDeletions, &[Rule::Exists]),
         (Defect::ForgetsUids, &[Rule::Exists]),
         (Defect::SwallowsNotices, &[Rule::Attached]),
+        (Defect::ForgetsDepth, &[Rule::Depth]),
+        (Defect::CountsAnew, &[Rule::Subrequests]),
+        (Defect::ForgetsNonces, &[Rule::Idempotency]),
+        (Defect::RetriesAtOnce, &[Rule::Overload]),
         (Defect::LosesWhenFull, &[Rule::Accepted, Rule::Stuck, Rule::Storage]),
         (Defect::SendsWhenFull, &[Rule::Full, Rule::Attempts, Rule::Recorded, Rule::Statistics, Rule::Stuck]),
     ];
@@ -300,6 +321,12 @@ pub struct Summary {
     pub deploys: u64,
     /// Storages that were full for a while.
     pub fills: u64,
+    /// The deepest chain of calls.
+    pub deepest: u64,
+    /// The most requests that an object made for one event.
+    pub most_requests: u64,
+    /// Calls that overloaded objects refused.
+    pub refused: u64,
     /// Steps of state machines.
     pub steps: u64,
     /// Virtual milliseconds.
@@ -321,6 +348,9 @@ impl Summary {
         self.expunged += other.expunged;
         self.deploys += other.deploys;
         self.fills += other.fills;
+        self.deepest = self.deepest.max(other.deepest);
+        self.most_requests = self.most_requests.max(other.most_requests);
+        self.refused += other.refused;
         self.steps += other.steps;
         self.virtual_ms += other.virtual_ms;
     }

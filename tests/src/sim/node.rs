@@ -3,7 +3,9 @@
 use super::dice::Dice;
 use super::storage::Disk;
 use super::world::World;
+use std::collections::HashMap;
 use std::rc::Rc;
+use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::rng::Seeded;
 use weir_core::sql::{Sql, SqlError};
@@ -21,6 +23,7 @@ pub(super) trait Machine: Sized {
     type Effects;
 
     fn open(sql: Disk, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError>;
+    fn set_budget(&mut self, budget: Rc<Budget>);
     fn object(index: usize) -> Object;
     fn node(world: &mut World, index: usize) -> &mut Node<Self>;
     /// The alarm that the effects ask for.
@@ -60,6 +63,24 @@ pub(super) struct Platform {
     pub(super) ever_lost: bool,
     pub(super) crashes: u32,
     pub(super) skew: i64,
+    /// It is overloaded until then, in milliseconds since the start.
+    pub(super) refuses_until: i64,
+    /// How often it has refused each of its callers since then, by the kind of call.
+    pub(super) refused: HashMap<(Object, &'static str), u32>,
+    /// Tells the timer that counts from those that it replaced.
+    pub(super) timer_number: u32,
+    /// What the shell of the object counts.
+    pub(super) budget: Rc<Budget>,
+    /// What the platform counts, since the event that was delivered last.
+    pub(super) spent: Spent,
+}
+
+/// What an object has asked of the platform since its last event, and how deep that event is in a chain of calls.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    pub(super) depth: u32,
+    pub(super) calls: u32,
+    pub(super) requests: u32,
 }
 
 pub(super) struct Node<M> {
@@ -103,6 +124,11 @@ impl<M: Machine> Node<M> {
             lost_at: None,
             ever_lost: false,
             crashes: 0,
+            refuses_until: 0,
+            refused: HashMap::new(),
+            timer_number: 0,
+            budget: Rc::default(),
+            spent: Spent::default(),
             skew: if skew_ms == 0 { 0 } else { rng.between(-skew_ms, skew_ms) },
         };
         Self { on, machine: None }
@@ -115,6 +141,8 @@ impl<M: Machine> Node<M> {
         self.on.crashes += 1;
         if process {
             self.on.process += 1;
+            self.on.budget = Rc::default();
+            self.on.spent = Spent::default();
         }
     }
 
@@ -130,7 +158,9 @@ impl<M: Machine> Node<M> {
     ) -> Result<(T, bool), SqlError> {
         if self.machine.is_none() {
             let alarm = if in_alarm { None } else { self.on.alarm };
-            self.machine = Some(M::open(self.on.db.clone(), deployment.clone(), clock, alarm)?);
+            let mut machine = M::open(self.on.db.clone(), deployment.clone(), clock, alarm)?;
+            machine.set_budget(Rc::clone(&self.on.budget));
+            self.machine = Some(machine);
         }
         let machine = self.machine.as_mut().expect("it was opened");
         let mut value = None;

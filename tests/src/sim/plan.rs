@@ -44,6 +44,10 @@ pub(super) struct Plan {
     /// Some messages are to be delivered later, at most so long after the faults have stopped.
     pub(super) schedules: bool,
     pub(super) latest_ms: i64,
+    /// Now and then many messages come at once.
+    pub(super) bursts: bool,
+    /// Objects are overloaded for a while.
+    pub(super) overloads: bool,
     /// Storages are full for a while.
     pub(super) fills: bool,
     /// How often all objects are reset at once.
@@ -109,6 +113,8 @@ impl Plan {
             expunges,
             schedules,
             latest_ms: if schedules { 48 * 3_600_000 } else { 0 },
+            bursts: !plain && seed % 8 == 1,
+            overloads: !faultless && rng.chance(0.3),
             fills: !faultless && rng.chance(0.25),
             deploys: if faultless || rng.chance(0.7) { 0 } else { 1 + rng.below(3) },
             settings,

@@ -1,6 +1,6 @@
 //! An object's storage: SQLite in memory, and what the platform does to it when it is full.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use weir_core::sql::memory::Memory;
 use weir_core::sql::{Row, Sql, SqlError, Value};
@@ -11,7 +11,7 @@ pub(super) const FULL: &str = "database or disk is full: SQLITE_FULL";
 /// The storage of one object. Clones share it.
 #[derive(Clone)]
 pub(super) struct Disk {
-    memory: Memory,
+    memory: Rc<RefCell<Memory>>,
     full: Rc<Cell<bool>>,
     /// Of a broken world: what does not fit is dropped without a word.
     lies: bool,
@@ -19,12 +19,17 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(lies: bool) -> Self {
-        Self { memory: Memory::new(), full: Rc::default(), lies }
+        Self { memory: Rc::new(RefCell::new(Memory::new())), full: Rc::default(), lies }
     }
 
     /// From now on, what would take room is refused (or no longer). `DELETE` and `DROP` still work.
     pub(super) fn fill(&self, full: bool) {
         self.full.set(full);
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn wipe(&self) {
+        *self.memory.borrow_mut() = Memory::new();
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -36,18 +41,19 @@ impl Sql for Disk {
     fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         let frees = ["SELECT", "DELETE", "DROP"].iter().any(|word| sql.trim_start().starts_with(word));
         if frees || !self.full.get() {
-            return self.memory.query(sql, params);
+            return self.memory.borrow().query(sql, params);
         }
         if self.lies {
             return Ok(Vec::new());
         }
         // Run, to see whether it changes anything; the step that it belongs to is then undone.
-        let before = self.memory.changes();
-        let rows = self.memory.query(sql, params)?;
-        if self.memory.changes() == before { Ok(rows) } else { Err(SqlError(FULL.to_owned())) }
+        let memory = self.memory.borrow();
+        let before = memory.changes();
+        let rows = memory.query(sql, params)?;
+        if memory.changes() == before { Ok(rows) } else { Err(SqlError(FULL.to_owned())) }
     }
 
     fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.memory.transaction(work)
+        self.memory.borrow().transaction(work)
     }
 }

@@ -217,7 +217,9 @@ impl World {
             return;
         }
         let open = (0..self.apps.len()).find_map(|a| {
-            self.info_of(a)?;
+            if !self.exists(a) {
+                return None;
+            }
             let open = self.apps[a].node.on.db.query("SELECT id FROM task WHERE open = 1 LIMIT 1", &[]);
             open.expect("tasks").into_iter().next().map(|mut row| row.text(0).expect("an id"))
         });

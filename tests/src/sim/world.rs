@@ -18,6 +18,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::rc::Rc;
 use weir_core::app::{self, App};
+use weir_core::budget::ALARM_DEPTH;
 use weir_core::deployment::Deployment;
 use weir_core::endpoint::{AttemptResult, Endpoint};
 use weir_core::filter::Filter;
@@ -75,6 +76,8 @@ pub(super) struct EndpointNode {
     pub(super) deleted: bool,
     /// A client deleted it, and not with its application.
     pub(super) deleted_alone: bool,
+    /// Its object was erased.
+    pub(super) erased: bool,
     pub(super) secrets: Vec<Secret>,
     /// The newest configuration that the object took.
     pub(super) held: Option<Config>,
@@ -182,6 +185,8 @@ pub(super) struct World {
     pub(super) messages: HashMap<String, Message>,
     pub(super) posts: Vec<Post>,
     pub(super) keys: HashMap<(usize, Vec<u8>), String>,
+    /// Requests that were stored: as which message, and when by the App's clock.
+    pub(super) nonces: HashMap<u64, (String, i64)>,
     pub(super) event_ids: HashMap<(usize, String), String>,
     /// Of sources: when an event was last stored, by the App's clock, and as what.
     pub(super) came: HashMap<(usize, String), (i64, String)>,
@@ -224,6 +229,7 @@ impl World {
             messages: HashMap::new(),
             posts: Vec::new(),
             keys: HashMap::new(),
+            nonces: HashMap::new(),
             event_ids: HashMap::new(),
             came: HashMap::new(),
             operational: HashSet::new(),
@@ -324,6 +330,10 @@ impl World {
             let at = self.rng.between(0, self.plan.chaos_ms);
             self.at(at, Event::Crash(object));
         }
+        if self.plan.overloads && self.rng.chance(0.6) {
+            let (from, ms) = (self.rng.between(0, self.plan.chaos_ms), self.rng.between(100, 60_000));
+            self.at(from, Event::Overload(object, ms));
+        }
         if self.plan.fills && object != Object::Directory && self.rng.chance(0.6) {
             let from = self.rng.between(0, self.plan.chaos_ms);
             let to = self.rng.between(from, self.plan.chaos_ms + 1);
@@ -398,6 +408,10 @@ impl World {
         work: impl FnOnce(&mut M, i64, &mut Seeded) -> Result<(T, M::Effects), SqlError>,
     ) -> Option<Done<T, M::Effects>> {
         let object = M::object(index);
+        if self.defect == Some(Defect::CountsAnew) {
+            let on = self.platform(object);
+            on.budget.delivered(on.spent.depth);
+        }
         let (fate, clock) = (self.fate(), self.clock(object));
         self.summary.steps += 1;
         let deployment = Rc::clone(&self.deployment);
@@ -467,10 +481,10 @@ impl World {
             Event::ActOnPlugins => self.act_on_plugins(),
             Event::Post(a, posts) => self.accept(a, posts),
             Event::Told(posts, answers) => self.told(posts, answers),
-            Event::Call(to, ask, reply) => self.called(to, ask, reply),
+            Event::Call(to, ask, reply, depth) => self.called(to, ask, reply, depth),
             Event::Answer(reply, answer) => self.answered(reply, answer),
             Event::Alarm(object, number) => self.alarm(object, number),
-            Event::Timer(object, process) => self.timer(object, process),
+            Event::Timer(object, process, number) => self.timer(object, process, number),
             Event::Request(e, attempt, opening, process) => self.request(e, *attempt, opening, process),
             Event::Ended(e, result, opening, process) => self.ended(e, *result, opening, process),
             Event::Passed(e, passed, process) => self.passed(e, *passed, process),
@@ -486,6 +500,12 @@ impl World {
             }
             Event::Crash(object) => self.crash(object),
             Event::Deploy => self.deploy(),
+            Event::Overload(object, ms) => {
+                let until = self.now + ms;
+                let on = self.platform(object);
+                on.refuses_until = until;
+                on.refused.clear();
+            }
             Event::Fill(object, full) => self.fill(object, full),
             Event::Jump => self.clock_jumps(),
             Event::Audit(e) => self.check_statistics(e),
@@ -493,7 +513,11 @@ impl World {
         }
     }
 
-    fn called(&mut self, to: Object, ask: Ask, reply: super::event::Reply) {
+    fn called(&mut self, to: Object, ask: Ask, reply: super::event::Reply, depth: u32) {
+        if !self.calm && self.platform(to).refuses_until > self.now {
+            return self.refuse(to, ask, reply, depth);
+        }
+        self.delivered(to, depth);
         let answer = match to {
             Object::Directory => self.directory_called(ask),
             Object::App(a) => self.app_called(a, ask),
@@ -502,8 +526,23 @@ impl World {
         self.answer(reply, answer);
     }
 
-    fn timer(&mut self, object: Object, process: u32) {
-        if self.platform(object).process != process {
+    /// An object asks for a timer, which replaces the one before, or for none.
+    pub(super) fn set_timer(&mut self, object: Object, timer: Option<i64>, cancels: bool) {
+        if timer.is_none() && !cancels {
+            return;
+        }
+        let clock = self.clock(object);
+        let on = self.platform(object);
+        on.timer_number += 1;
+        let (process, number) = (on.process, on.timer_number);
+        if let Some(at) = timer {
+            self.after(at - clock, Event::Timer(object, process, number));
+        }
+    }
+
+    fn timer(&mut self, object: Object, process: u32, number: u32) {
+        let on = self.platform(object);
+        if (on.process, on.timer_number) != (process, number) {
             return;
         }
         match object {
@@ -533,6 +572,7 @@ impl World {
             return;
         }
         self.platform(object).alarm = None;
+        self.delivered(object, ALARM_DEPTH);
         let died = match object {
             Object::Directory => self.directory_alarm(),
             Object::App(a) => self.app_alarm(a),
