@@ -199,8 +199,9 @@ impl World {
         let by_event = by_event.and_then(|event_id| self.event_ids.get(event_id)).cloned();
         // The Worker has sent the same request again.
         let before = message.nonce.and_then(|nonce| self.nonces.get(&nonce)).cloned();
-        let repeated = matches!((answer, &before), (Accepted::Stored { id, replayed: true, .. }, Some((first, _))) if id == first);
-        if repeated {
+        if let (Accepted::Stored { id, .. }, Some((first, _))) = (answer, &before)
+            && id == first
+        {
             return;
         }
         if source && let Some(event_id) = &event_id {

@@ -272,7 +272,7 @@ impl World {
         let done = self.step_endpoint(e, false, |m, _, _| {
             m.expunge(ask).map(|done| (done, endpoint::Effects::default()))
         })?;
-        self.finish::<Endpoint<Disk>, _>(e, done).map(|done| Answer::Done(done.done))
+        self.finish_reading::<Endpoint<Disk>, _>(e, done).map(|done| Answer::Done(done.done))
     }
 
     /// An answer to an Endpoint object arrives, if it is still the one that asked.

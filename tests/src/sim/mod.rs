@@ -289,7 +289,7 @@ impl Defect {
         (Defect::CountsAnew, &[Rule::Subrequests]),
         (Defect::ForgetsNonces, &[Rule::Idempotency]),
         (Defect::RetriesAtOnce, &[Rule::Overload]),
-        (Defect::LosesWhenFull, &[Rule::Accepted, Rule::Stuck, Rule::Storage]),
+        (Defect::LosesWhenFull, &[Rule::Accepted, Rule::Idempotency, Rule::Stuck, Rule::Storage]),
         (Defect::SendsWhenFull, &[Rule::Full, Rule::Attempts, Rule::Recorded, Rule::Statistics, Rule::Stuck]),
     ];
 }
