@@ -123,30 +123,6 @@ await test("dev answers within 15 seconds, prints a token, delivers, and keeps i
   await second.stop();
 });
 
-await test("the commands in the book run as they are written", async () => {
-  if (spawnSync("curl", ["--version"]).error) return;
-  const running = await start(["dev", "--port", "0", "--data", join(scratch("book"), "data")]);
-  const to = await receiver();
-  const token = /WEIR_TOKEN=(\S+)/.exec(running.said())[1];
-  const blocks = (page) => [...readFileSync(join(DOCS, page), "utf8").matchAll(/```sh\n([^]*?)```/g)].map((block) => block[1]);
-  const first = blocks("start/first-event.md").find((block) => block.includes("post()"));
-  const others = ["guides/receive.md", "guides/plugins.md"].flatMap(blocks);
-  const script = [first, ...others]
-    .join("")
-    .replace(/WEIR_TOKEN=…/, `WEIR_TOKEN=${token}`)
-    .replaceAll("http://127.0.0.1:8787", running.url)
-    .replaceAll("http://127.0.0.1:9000", to.url);
-  const shell = spawnSync("sh", ["-eu"], { input: script, encoding: "utf8", env: { PATH: process.env.PATH } });
-  const answers = shell.stdout.trim().split("\n").map((line) => JSON.parse(line));
-  assert.equal(answers.length, script.match(/^post /gm).length, shell.stderr);
-  for (const answer of answers) assert.ok(!("code" in answer), JSON.stringify(answer));
-  assert.equal(answers.at(-1).verdict, "dropped");
-  await until(() => to.got.length > 0, "the webhook");
-  assert.equal(String(to.got[0].body), '{"name": "Ada"}');
-  to.close();
-  await running.stop();
-});
-
 await test("a data directory has one gateway, a port that is taken is told, and so is a setting that is none", async () => {
   const data = join(scratch("one"), "data");
   const running = await start(["dev", "--port", "0", "--data", data]);
