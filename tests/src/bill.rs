@@ -159,6 +159,8 @@ pub struct Bill {
     pub bytes: f64,
     /// Not of one delivery but of all: the gateway's wasm memory, and the most bytes that were on their way at once.
     pub memory: u64,
+    /// Calls and requests that the platform's rules refused, in all.
+    pub refused: u64,
 }
 
 impl Bill {
@@ -312,6 +314,7 @@ fn bill(stats: &Stats, before: &[Stored], after: &[Stored], deliveries: f64) -> 
         held_ms: each(held),
         bytes: each(bytes),
         memory: stats.wasm_bytes + stats.in_flight_most,
+        refused: stats.refused().iter().map(|(_, times)| times).sum(),
     }
 }
 
@@ -432,6 +435,7 @@ mod tests {
             held_ms: 200.0,
             bytes: 5_000.0,
             memory: 0,
+            refused: 0,
         };
         // 0.30 + 0.02 + 0.45 + 0.32 + 0.01 + 4.00 + 1.00 + 0.60
         assert!((bill.dollars() - 6.70).abs() < 1e-9, "{}", bill.dollars());
