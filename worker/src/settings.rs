@@ -41,6 +41,10 @@ pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
             return Ok(deployment.clone());
         }
         let (settings, wrong) = Settings::from_vars_leniently(|name| var(env, name));
+        // Where data is stored is not guessed: objects outside the jurisdiction could not be taken back.
+        if let Some(error) = wrong.iter().find(|error| error.setting == "JURISDICTION") {
+            return Err(error.to_string());
+        }
         let mut deployment = Deployment::new(settings);
         deployment.problems = wrong.iter().map(ToString::to_string).collect();
         for problem in &deployment.problems {
