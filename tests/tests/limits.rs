@@ -77,9 +77,9 @@ fn worst(app: &str) -> Vec<(&'static str, String, String)> {
     let endpoints = format!("app/{app}/endpoint");
     let scheme = format!(
         r#"{{"kind":"signature","at":["header:x-a"],"algorithm":"hmac-sha256","encoding":"hex","content":"{}"}}"#,
-        (0..16).map(|n| format!("{{json:a{n}}}")).collect::<String>()
+        (0..16).map(|n| format!("{{json:a{n}}}")).collect::<Vec<_>>().concat()
     );
-    let body = format!(r#"{{{}"z":1}}"#, (0..60_000).map(|n| format!("\"m{n}\":1,")).collect::<String>());
+    let body = format!(r#"{{{}"z":1}}"#, (0..60_000).map(|n| format!("\"m{n}\":1,")).collect::<Vec<_>>().concat());
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &body);
     let spec = {
         let big = many(20_000, r#"{"type":"string"}"#);
