@@ -275,6 +275,7 @@ impl<S: Sql> App<S> {
     pub fn init(&mut self, now: i64, init: AppInit) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
         if self.info.as_ref().is_some_and(|info| info.version >= init.version) {
+            self.settle(now, &mut effects)?; // every call repairs an alarm that was lost
             return Ok(effects);
         }
         if init.deleted && self.info.is_none() {
