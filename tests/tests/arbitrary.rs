@@ -305,6 +305,11 @@ fn any_request_gets_a_well_formed_answer() {
         prop_assert!(reply.status < 500 || reply.status == 501, "{} {}", reply.status, reply.text);
         if call.method == "HEAD" || reply.status == 304 {
             prop_assert!(reply.text.is_empty());
+        } else if reply.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+            // The start page, and the page of what is not there, for those who ask for pages.
+            let asks = |(name, value): &(String, String)| name == "accept" && value.contains("text/html");
+            prop_assert!(call.headers.iter().any(asks), "{}", reply.text);
+            prop_assert!(matches!(reply.status, 200 | 404), "{} {}", reply.status, reply.text);
         } else if reply.status >= 300
             && reply.header("content-type").is_none_or(|kind| kind.starts_with("text/"))
         {

@@ -293,7 +293,7 @@ impl World {
                 let post = &mut self.posts[p];
                 post.tries += 1;
                 // The Worker repeats a call that failed, and says that it is the same one.
-                if post.tries % 3 != 0 && post.tries < 10 {
+                if !post.tries.is_multiple_of(3) && post.tries < 10 {
                     let a = post.app;
                     let delay = self.rng.between(50, 200);
                     self.after(delay, Event::Post(a, vec![p]));
