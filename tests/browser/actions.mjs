@@ -17,7 +17,9 @@ test("one signs in with a token, hears why not with a wrong one, and signs out f
   equal(await audit(page), [], "what axe finds of the refusal");
   await signIn(here, process.env.WEIR_TOKEN);
   const cookies = await here.context.cookies();
-  equal(cookies.map(({ name, httpOnly, sameSite }) => [name, httpOnly, sameSite]), [["weir_session", true, "Lax"]], "cookies");
+  const told = cookies.map(({ name, path, httpOnly, sameSite }) => [name, path, httpOnly, sameSite]).sort();
+  equal(told, [["weir_here", "/", true, "Lax"], ["weir_session", "/dashboard", true, "Lax"]], "cookies");
+  equal(cookies.find(({ name }) => name === "weir_here").value, "1", "what is told outside of the dashboard");
   equal(await page.evaluate(() => document.cookie), "", "what scripts see of it");
   await page.getByLabel("Account").click();
   await button(page, "Sign out").click();
@@ -206,7 +208,7 @@ test("a message is sent again, and the attempt shows by itself", async () => {
 test("an attempt shows both sides' headers, what plugins did, the answer, and when the next one is", async () => {
   at.answers["/later"] = { status: 500, headers: { "content-type": "text/plain", "x-request-id": "r-7", "set-cookie": "a=b" }, body: "out of paper" };
   const there = await endpoint(at, "/later", { retrySchedule: [3_600] });
-  await api("PUT", `${there.api}/headers`, { headers: { "x-customer": "42", authorization: "Bearer hush" } });
+  await api("PUT", `${there.api}/headers`, { headers: { "x-source": "shop", "x-customer": "42", authorization: "Bearer hush" } });
   await api("PUT", `${there.api}/plugins`, { plugins: [{ name: "redact", config: { emails: true } }] });
   const message = await send(there.app, { to: "ann@example.com" });
   const here = await tab();
@@ -217,7 +219,7 @@ test("an attempt shows both sides' headers, what plugins did, the answer, and wh
   const attempt = page.locator(".attempt[open]");
   await attempt.locator("pre", { hasText: "out of paper" }).waitFor();
   const text = (await attempt.innerText()).replace(/\s+/g, " ");
-  for (const part of ["Failed 500", "redact", "replaced", "x-customer 42", "authorization (hidden)", "svix-signature v1,", "x-request-id r-7", "set-cookie (hidden)"]) {
+  for (const part of ["Failed 500", "redact", "replaced", "x-source shop", "x-customer (hidden)", "authorization (hidden)", "svix-signature v1,", "x-request-id r-7", "set-cookie (hidden)"]) {
     expect(text.includes(part), `${part} in ${text}`);
   }
   const sent = at.seen.find(({ path }) => path === "/later");

@@ -73,7 +73,7 @@ export const fold = (page, summary) => page.locator("summary", { hasText: summar
 export const dialog = (page, title) => page.locator(".dialog", { has: page.getByRole("heading", { name: title }) }).first();
 /// Where things report: on the page, and in the dialog that is open.
 export const result = (page) => page.locator(".out:not(:empty)").last();
-export const fact = (page, name) => page.locator(".facts div", { has: page.locator("dt", { hasText: name }) }).locator("dd").first().innerText();
+export const fact = (on, name) => on.locator(`.facts div:has(dt:has-text(${JSON.stringify(name)})) dd`).first().innerText();
 /// A number of a page by the word above it.
 export const stat = async (page, name) => (await page.locator(".stat", { has: page.locator(".l", { hasText: name }) }).locator(".v").first().innerText()).trim();
 

@@ -154,7 +154,7 @@ test("who signs out elsewhere sees no more", async () => {
 });
 
 test("a source's tail shows what comes in as it comes: taken, delivered, and rejected with the reason", async () => {
-  const source = await api("POST", "ingest/source", { name: "Our code", type: "github", config: { secret: "s" } });
+  const source = await api("POST", "ingest/source", { name: "Our code", type: "github", config: { secret: "our secret" } });
   await api("POST", `ingest/source/${source.id}/endpoint`, { url: at.at("/pushed") });
   const push = (body, secret) => fetch(source.ingestUrl, {
     method: "POST",
@@ -166,7 +166,7 @@ test("a source's tail shows what comes in as it comes: taken, delivered, and rej
   await here.at(`/dashboard/app/${source.id}`);
   await page.getByRole("link", { name: "Live", exact: true }).first().click();
   await state(page, "Connected");
-  await push('{"ref":"one"}', "s");
+  await push('{"ref":"one"}', "our secret");
   await until(async () => (await rows(page).locator(".pill.ok").count()) === 1, "its attempt");
   await push('{"ref":"two"}', "another");
   await rows(page).filter({ hasText: "Rejected" }).filter({ hasText: "signature" }).waitFor();

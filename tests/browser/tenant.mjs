@@ -163,7 +163,7 @@ test("event types are made with examples, changed, archived and brought back, im
   await page.waitForURL(url("/dashboard/event-types"));
   await api("GET", "event-type/invoice.paid", undefined, { wanted: 404 });
   await open(page, "Import");
-  await page.getByLabel("Provider").fill("loops");
+  await dialog(page, "Import").getByLabel("Provider").fill("loops");
   await button(dialog(page, "Import"), "Import").click();
   await page.getByRole("heading", { name: "Contacts" }).waitFor();
   await here.close();

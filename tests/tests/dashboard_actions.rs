@@ -605,6 +605,8 @@ fn lists_say_how_each_message_stands_and_failing_finds_what_fails() {
     let browser = Browser::of(&api);
     let app = api.app();
     api.endpoint(&app, &receiver.url("/good"));
+    let event_type = json!({ "name": "b.b", "description": "Goes to the one that fails, too." });
+    assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
     let bad = api.endpoint_with(&app, &receiver.url("/bad"), &json!({ "eventTypes": ["b.b"] }));
     let send = |event_type: &str, attempts: usize| {
         let message = api.send_as(&app, event_type, "{}");

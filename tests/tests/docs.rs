@@ -63,7 +63,9 @@ fn normalised(text: &str) -> String {
             word.push(letter);
             continue;
         }
-        let id = ["msg_", "app_", "ep_", "atmpt_", "src_", "rej_"].iter().find(|prefix| word.starts_with(**prefix));
+        let id = ["msg_", "app_", "ep_", "atmpt_", "src_", "rej_"]
+            .iter()
+            .find(|prefix| word.starts_with(**prefix));
         match id {
             Some(prefix) => out.push_str(prefix),
             None if word.len() > 19 && word.ends_with('Z') && word.contains('T') => out.push_str("TIME"),
@@ -113,7 +115,12 @@ fn every_block_of_the_guides_runs_and_prints_what_the_guide_shows() {
         for (&n, output) in run.iter().zip(outputs) {
             match blocks.get(n.wrapping_add(1)) {
                 Some(shown) if ["text", "json"].contains(&shown.info.as_str()) => {
-                    assert_eq!(normalised(output), normalised(&local(&shown.text)), "{guide}: {}", blocks[n].text);
+                    assert_eq!(
+                        normalised(output),
+                        normalised(&local(&shown.text)),
+                        "{guide}: {}",
+                        blocks[n].text
+                    );
                 }
                 _ => assert!(
                     !output.contains("\"detail\":"),
@@ -186,7 +193,8 @@ fn every_link_between_pages_leads_somewhere() {
             let (file, fragment) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { page.clone() } else { page.with_file_name("").join(file) };
             let found = target.exists()
-                && (fragment.is_empty() || read(&target).lines().any(|l| l.starts_with('#') && anchor(l) == fragment));
+                && (fragment.is_empty()
+                    || read(&target).lines().any(|l| l.starts_with('#') && anchor(l) == fragment));
             if !found {
                 let _ = writeln!(broken, "{}: {link}", page.display());
             }

@@ -97,7 +97,7 @@ fn a_deleted_application_leaves_nothing_in_any_file_and_its_erasure_is_a_task() 
 fn a_deleted_source_leaves_nothing_of_what_came_in() {
     let gateway = Running::start(&[]);
     let (api, receiver) = (gateway.tenant(), Receiver::start());
-    let source = Source::new(&api, &receiver, "generic", &json!({}), &json!({}));
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
     let sent = source.send(br#"{"text":"the-payload-marker"}"#, &[("content-type", "application/json")]);
     assert!(sent.status < 300, "{}", sent.text);
     receiver.wait_for_one(&source.path, SOON);
@@ -126,7 +126,7 @@ fn a_tenant_is_erased_by_its_own_token_and_word_and_nobody_elses_is() {
         api.send(&app, r#"{"text":"the-payload-marker"}"#);
         receiver.wait_for_one(&format!("/{n}"), SOON);
     }
-    let config = json!({ "name": "s", "type": "generic", "config": {}, "uid": "the-uid-marker" });
+    let config = json!({ "name": "s", "type": "generic-webhook", "config": {}, "uid": "the-uid-marker" });
     assert_eq!(api.post(BASE, &config).0, 201);
     let event_type = json!({ "name": "the.event.type.marker", "description": "d" });
     assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
@@ -191,12 +191,13 @@ fn no_list_fails_because_what_it_shows_is_large() {
     let by_id = |item: &Value| item["id"].as_str().expect("an id").to_owned();
     let by_message = |item: &Value| item["msgId"].as_str().expect("an id").to_owned();
     let (seen, pages) = all(&format!("{base}/msg"), &by_id);
-    assert_eq!((seen.len(), pages), (40, 20));
+    // The message that takes a page over 2 MiB ends it.
+    assert_eq!((seen.len(), pages), (40, 14));
     assert_eq!(seen, sent);
     assert_eq!(all(&format!("{base}/msg?with_content=false"), &by_id), (sent.clone(), 1));
     assert_eq!(all(&format!("{base}/endpoint/{endpoint}/msg"), &by_id).0, sent);
     let (seen, pages) = all(&format!("{base}/attempt/endpoint/{endpoint}?with_msg=true"), &by_message);
-    assert!(pages >= 20, "{pages}");
+    assert!(pages >= 14, "{pages}");
     let mut seen: Vec<String> = seen;
     seen.sort();
     seen.reverse();
