@@ -8,6 +8,7 @@ use weir_tests::faults::{self, calls, overloaded, retryable, spoil, tell};
 use weir_tests::json::message;
 use weir_tests::receiver::Receiver;
 use weir_tests::source::Source;
+use weir_tests::token;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -92,7 +93,7 @@ fn reads_and_changes_are_repeated_and_what_creates_is_not() {
 fn an_event_at_a_source_is_stored_once_whatever_is_repeated_and_its_url_is_in_no_log() {
     let gateway = faults::start(&[]);
     let (api, receiver) = (gateway.tenant(), Receiver::start());
-    let source = Source::new(&api, &receiver, "generic", &json!({}), &json!({}));
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
     for (n, when) in ["before", "after", "reset"].into_iter().enumerate() {
         spoil(&api, "APP", "accept", when, 2, &retryable());
         let body = json!({ "n": n }).to_string();
@@ -171,6 +172,8 @@ fn three_deployments_under_load_lose_nothing_and_repeat_nothing() {
 fn the_directory_is_asked_for_a_uid_once_an_hour() {
     let gateway = faults::start(&[]);
     let (api, receiver) = (gateway.tenant(), Receiver::start());
+    // The clock is moved by more than the hour that other tests' tokens are valid.
+    let api = api.with_token(token::sign(&token::claims(&api.org, 86_400), token::SECRET));
     assert_eq!(api.post("/api/v1/app", &json!({ "name": "n", "uid": "one" })).0, 201);
     api.endpoint("one", &receiver.url("/"));
     api.send("one", "{}");
@@ -223,7 +226,7 @@ fn every_object_is_in_the_jurisdiction_and_near_the_location_of_the_settings() {
     api.endpoint(&app, &receiver.url("/"));
     api.send(&app, "{}");
     receiver.wait_for_one("/", SOON);
-    let source = Source::new(&api, &receiver, "generic", &json!({}), &json!({}));
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
     assert!(source.send(b"{}", &[("content-type", "application/json")]).status < 300);
     receiver.wait_for_one(&source.path, SOON);
     let (_, told) = api.get("/__faults");

@@ -103,7 +103,7 @@ fn a_certificate_is_fetched_once_from_the_providers_host_and_verifies_what_it_si
     assert_eq!(source.send_signed(&changed(&sns(&url, "m3", &json!({})))).status, 401);
     let foreign = sns(&url, "m4", &json!({ "TopicArn": "arn:aws:sns:eu-west-1:999999999999:anyones" }));
     assert_eq!(source.send_signed(&foreign).status, 401);
-    assert_eq!(reasons(&source), ["requirement", "mismatch"]);
+    assert_eq!(reasons(&source), ["requirement", "mismatch", "duplicate"]);
     assert_eq!(world.providers.count(&path), 1, "for all five");
     assert_eq!(world.providers.received(&path)[0].method, "GET");
 }

@@ -803,10 +803,10 @@ fn an_event_that_comes_in_writes_as_few_rows_as_any() {
         (2.0 * messages..2.0 * messages + 10.0).contains(&written),
         "{written} rows for {messages} events"
     );
-    // What came before writes nothing.
+    // What came before writes nothing but its place in the list of what was not delivered, which takes ten at once.
     let before = rows();
-    (0..20).for_each(|n| assert_eq!(push(&source, &n.to_string(), b"{}"), 200));
-    assert!(rows() - before < 5.0);
+    (0..40).for_each(|n| assert_eq!(push(&source, &n.to_string(), b"{}"), 200));
+    assert!(rows() - before < 15.0, "{}", rows() - before);
     source.delivered(&receiver, 51);
 }
 

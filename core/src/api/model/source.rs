@@ -138,7 +138,8 @@ impl SourceIn {
         }
         check_metadata(&mut faults, &metadata);
         check_options(&mut faults, &mut options);
-        let config = ConfigIn::read(config)?;
+        // What belongs to a kind that is not here is not looked at: what to use instead is said.
+        let config = ConfigIn::read(config.filter(|_| unsupported(&kind).is_none()))?;
         let (one, many) = (config.secret, config.secrets);
         let named = config.public_key.or(config.client_id);
         let secrets = match (one, named, many) {
