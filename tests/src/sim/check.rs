@@ -481,16 +481,22 @@ impl World {
         let rows = self.endpoint_rows(
             e,
             // Not those of deliveries that were given up because their payload is gone.
-            "SELECT msg_id, started_at FROM delivery WHERE slot = 0 AND held <> 1
+            "SELECT msg_id, started_at, code = 0 AND coalesce(response, '') = 'EXPUNGED'
+             FROM delivery WHERE slot = 0 AND held <> 1
                     AND NOT (code = 0 AND coalesce(response, '') LIKE 'The message''s payload is no longer stored%')",
         );
-        let recorded = rows.len() as u64;
+        let endpoint = &self.endpoints[e];
+        let mut recorded = 0;
         let mut counts: HashMap<(String, i64), u32> = HashMap::new();
         for mut row in rows {
             let key = (row.text(0).expect("an id"), row.int(1).expect("a time"));
+            // Nor those whose reason was expunged, too.
+            if row.flag(2).expect("a flag") && !endpoint.made.contains_key(&key) {
+                continue;
+            }
+            recorded += 1;
             *counts.entry(key).or_default() += 1;
         }
-        let endpoint = &self.endpoints[e];
         let mut invented: Vec<_> = counts
             .iter()
             .filter(|(key, count)| endpoint.made.get(*key).is_none_or(|made| made < count))
