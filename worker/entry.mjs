@@ -148,32 +148,19 @@ const slow = () =>
 // seconds (and one more for each 100 KB of the limit).
 async function bodyOf(request, limit) {
   if (request.body === null) return EMPTY;
-  if (limit === 0) return undefined;
   const length = request.headers.get("content-length");
-  const large = length !== null && !(Number(length) <= limit);
-  if (large && !(Number(length) <= PASSED)) return undefined;
+  if (limit === 0 || (length !== null && !(Number(length) <= limit))) return undefined;
   const reading = { stopped: false };
   let timer;
   const late = new Promise((resolve) => {
     timer = setTimeout(() => resolve(SLOW), 10_000 + limit / 100);
   });
   try {
-    return await Promise.race([large ? past(request.body, reading) : whole(request.body, limit, reading), late]);
+    return await Promise.race([whole(request.body, limit, reading), late]);
   } finally {
     clearTimeout(timer);
     reading.stopped = true;
   }
-}
-
-// Many clients look for the answer only once they have sent everything: what is somewhat too large is read, and dropped.
-const PASSED = 8 * 1024 * 1024;
-async function past(stream, reading) {
-  let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.byteLength;
-    if (size > PASSED || reading.stopped) break;
-  }
-  return undefined;
 }
 
 // Read chunk by chunk, whatever its length is said to be: so it can be stopped, and never fills the memory.

@@ -38,6 +38,7 @@ export class Directory extends Object {}
 export class Endpoint extends Object {}
 export class Front {
   constructor(env) { this.env = env; }
+  admit() { return 65_536; }
   async begin(parts) {
     const path = new URL(parts.split("\n")[1]).pathname;
     if (path.startsWith("/object")) return new Response(await this.env.APP.getByName(path).call(path));
@@ -83,7 +84,7 @@ fn when_the_instance_dies_every_call_under_way_fails_at_once_and_later_ones_work
 
     assert_eq!(get(port, "/any")?, "200 worker");
     assert_eq!(get(port, "/object")?, "200 object");
-    let failure = r#"500 {"code":"server_error","detail":"Something went wrong on our side. The request may be sent again."}"#;
+    let failure = r#"503 {"code":"unavailable","detail":"The gateway could not do this just now. Send the request again in a moment."}"#;
     assert_eq!(get(port, "/throw")?, failure, "an exception is told to the log, not to the caller");
 
     let start = Instant::now();

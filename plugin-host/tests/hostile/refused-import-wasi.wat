@@ -1,6 +1,6 @@
 ;; Built for WASI.
 ;; expect: refused import
-;; says: instead of WASI
+;; says: built for WASI
 (module
   (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 2)
