@@ -108,7 +108,8 @@ fn an_event_at_a_source_is_stored_once_whatever_is_repeated_and_its_url_is_in_no
     spoil(&api, "DIRECTORY", "api", "before", 9, &overloaded());
     tell(&api, &json!({ "shift": 3_600_000 })); // nothing is believed any more
     let token = source.url.rsplit('/').next().expect("a token");
-    assert_eq!(source.send(b"{}", &[]).status, 503);
+    let reply = source.send(br#"{"n":4}"#, &[("content-type", "application/json")]);
+    assert_eq!(reply.status, 503, "{}", reply.text);
     let log = gateway.log();
     assert!(log.contains("overloaded"), "the failures are logged: {log}");
     assert!(!log.contains(token), "{log}");
