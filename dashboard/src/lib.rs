@@ -23,6 +23,7 @@ mod action;
 mod brand;
 mod data;
 mod export;
+mod filters;
 pub mod live;
 mod multipart;
 mod pages;
@@ -97,6 +98,11 @@ impl Answer {
             _ => format!("The gateway answered with {}.", self.status),
         }
     }
+}
+
+/// The body of a successful answer, or the page that says why there is none.
+fn done(answer: Answer) -> Result<Value, Page> {
+    if answer.is_ok() { Ok(answer.body) } else { Err(Page::refused(answer.status, &answer.sentence())) }
 }
 
 /// One fault of a request: where it is, and what is wrong there.

@@ -12,8 +12,9 @@
 //! each, so where there are many endpoints they take turns.
 
 use crate::data::{base, flag, is_source, link, path, query, rows, text};
+use crate::filters::{ENDPOINTS, Filters};
 use crate::view::live as view;
-use crate::{Answer, Api, Page, Request};
+use crate::{Answer, Api, Page, Request, done};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -22,8 +23,6 @@ use weir_core::time::rfc3339;
 
 /// How long a tail waits between two looks.
 pub const EVERY_MS: i64 = 1_500;
-/// How many endpoints' attempts are followed. The place of each is in the id of every event.
-pub(crate) const ENDPOINTS: usize = 50;
 /// How many lists are asked at each look besides the messages.
 const AT_ONCE: usize = 8;
 /// After so many calls the browser has to come again: the platform limits the calls of one request.
@@ -45,64 +44,6 @@ const REJECTED: &str = "rejected";
 /// Whether a request is for the stream rather than for a page.
 pub fn is_stream(request: &Request) -> bool {
     matches!(request.parts().as_slice(), ["app", _, "live", "events"])
-}
-
-/// What is followed, as the URL has it.
-pub(crate) struct Filters {
-    /// `messages`, `attempts`, of a source `rejected`; or all.
-    pub(crate) what: Option<String>,
-    pub(crate) event_types: Option<String>,
-    pub(crate) channel: Option<String>,
-    pub(crate) tag: Option<String>,
-    /// Of attempts: to this endpoint.
-    pub(crate) endpoint: Option<String>,
-    /// Of attempts: with this status.
-    pub(crate) status: Option<String>,
-}
-
-impl Filters {
-    pub(crate) fn of(request: &Request) -> Self {
-        let param = |name| request.param(name);
-        Self {
-            what: param("what"),
-            event_types: param("event_types"),
-            channel: param("channel"),
-            tag: param("tag"),
-            endpoint: param("endpoint"),
-            status: param("status"),
-        }
-    }
-
-    /// As they stand in a URL.
-    pub(crate) fn query(&self) -> String {
-        query(&[
-            ("what", self.what.as_deref()),
-            ("event_types", self.event_types.as_deref()),
-            ("channel", self.channel.as_deref()),
-            ("tag", self.tag.as_deref()),
-            ("endpoint", self.endpoint.as_deref()),
-            ("status", self.status.as_deref()),
-        ])
-    }
-
-    /// What both kinds of lists are asked.
-    fn pairs(&self) -> [(&str, Option<&str>); 4] {
-        [
-            ("event_types", self.event_types.as_deref()),
-            ("channel", self.channel.as_deref()),
-            ("tag", self.tag.as_deref()),
-            ("with_content", Some("false")),
-        ]
-    }
-
-    fn follows(&self, kind: &str) -> bool {
-        self.what.as_deref().is_none_or(|what| what == kind)
-    }
-
-    /// A request that was rejected is no event yet: it has nothing to choose by.
-    fn chooses_events(&self) -> bool {
-        self.event_types.is_some() || self.channel.is_some() || self.tag.is_some() || self.endpoint.is_some()
-    }
 }
 
 /// A list that is followed, and how far.
@@ -213,7 +154,7 @@ impl Tail {
             followed(api, &base, filters.endpoint.as_deref().filter(|_| filters.follows("attempts"))),
         )
         .await;
-        let app = crate::pages::done(app)?;
+        let app = done(app)?;
         let endpoints = if filters.follows("attempts") { endpoints? } else { Vec::new() };
         let messages = || Place::new(format!("{base}/msg"), id::MESSAGE, None, resumed, at.first().copied());
         let messages = filters.follows("messages").then(messages);
@@ -317,7 +258,7 @@ async fn followed<A: Api>(api: &A, base: &str, chosen: Option<&str>) -> Result<V
         return Ok(vec![chosen.to_owned()]);
     }
     let list = api.call("GET", &format!("{base}/endpoint?limit={ENDPOINTS}"), None).await;
-    let list = crate::pages::done(list)?;
+    let list = done(list)?;
     Ok(rows(&list).iter().map(|endpoint| text(endpoint, "id").to_owned()).collect())
 }
 

@@ -33,6 +33,7 @@ mod cost;
 mod encode;
 mod flow;
 pub mod frame;
+mod limits;
 pub mod manifest;
 pub mod meter;
 mod module;

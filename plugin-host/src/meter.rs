@@ -18,11 +18,12 @@
 
 use wasmparser::FuncType;
 
-use crate::admission::ModuleLimits;
 use crate::cost;
 #[allow(clippy::wildcard_imports)] // the opcodes, a table of small things
 use crate::encode::*;
 use crate::flow::{Action, Ahead, Charges, ENTRY};
+use crate::limits::ModuleLimits;
+pub use crate::module::SECTION;
 use crate::module::{Body, Memory, Module};
 use crate::refusal::Refusal;
 
@@ -40,11 +41,6 @@ pub const DEPTH: &str = "weir:depth";
 pub const DENIED: &str = "weir:denied";
 /// What [`DEPTH`] is set to before a run: 128 KiB in slots of 8 bytes.
 pub const DEPTH_BUDGET: i32 = 16_384;
-/// The custom section of a metered module: [`PASS_VERSION`] and the memory's maximum in pages, little-endian u32s.
-pub const SECTION: &str = "weir:metered";
-/// The beginning of names that belong to the host.
-pub(crate) const PREFIX: &str = "weir:";
-
 /// A metered module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metered {

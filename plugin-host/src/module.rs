@@ -12,12 +12,16 @@ use wasmparser::{
     FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValidPayload, Validator, WasmFeatures,
 };
 
-use crate::admission::ModuleLimits;
 use crate::calls::Graph;
 use crate::flow::Flow;
+use crate::limits::ModuleLimits;
 use crate::manifest;
-use crate::meter;
 use crate::refusal::Refusal;
+
+/// The custom section of a metered module: the version of the pass and the memory's maximum in pages, little-endian u32s.
+pub const SECTION: &str = "weir:metered";
+/// The beginning of names that belong to the host.
+const PREFIX: &str = "weir:";
 
 /// The features of ABI v1. Reference types are off but for the encoding of indirect calls that compilers emit.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -124,7 +128,7 @@ impl<'a> Module<'a> {
         };
         match reader.read(bytes) {
             // Last: of a module that was metered before, that is what to say.
-            Ok(()) => match module.exports.iter().find(|export| export.name.starts_with(meter::PREFIX)) {
+            Ok(()) => match module.exports.iter().find(|export| export.name.starts_with(PREFIX)) {
                 Some(export) => Err(Refusal::Reserved { name: export.name.to_owned() }),
                 None => Ok(module),
             },
@@ -273,7 +277,7 @@ impl<'a> Reader<'_, 'a> {
         match payload {
             Payload::CustomSection(section) => {
                 match section.name() {
-                    meter::SECTION => return Err(Refusal::AlreadyMetered.into()),
+                    SECTION => return Err(Refusal::AlreadyMetered.into()),
                     manifest::SECTION if self.module.manifest.is_some() => {
                         let why =
                             "the module has more than one; two crates that are plugins are linked together";

@@ -49,6 +49,7 @@ mod extract;
 mod failure;
 mod frame;
 pub mod json;
+mod level;
 pub mod log;
 #[doc(hidden)]
 pub mod rt;

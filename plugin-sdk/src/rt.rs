@@ -3,7 +3,7 @@
 //! On wasm32: the mailbox, the allocator and the panic handler. All state of a plugin is here, and lives as long as its
 //! instance: for one event.
 
-use crate::log::Level;
+use crate::level::Level;
 use crate::{Event, Verdict};
 use core::fmt;
 
@@ -31,7 +31,7 @@ mod wasm {
     //! The side of the ABI that `plugin-host/abi-v1.wat` documents.
 
     use super::{Call, Event, Level, Verdict, fmt};
-    use crate::log::Lines;
+    use crate::level::Lines;
     use alloc::alloc::{GlobalAlloc, Layout};
     use alloc::string::{String, ToString};
     use core::cell::{Cell, RefCell};

@@ -25,7 +25,7 @@ fn installed() -> &'static Path {
         let home = scratch("npm");
         std::fs::write(home.join("package.json"), r#"{"private": true}"#).expect("a file");
         let tarballs =
-            ["weir-gateway", "weir-presets"].map(|name| out.join(format!("{name}-{}.tgz", release::VERSION)));
+            ["weir-gateway", "weir-presets"].map(|name| out.join(format!("{name}-{}.tgz", tools::VERSION)));
         let mut npm = Command::new("npm");
         npm.current_dir(&home)
             .args([
@@ -50,7 +50,7 @@ fn check_sums(out: &Path) {
         assert!(sums.contains(&format!("  {name}\n")), "{sums}");
     }
     for kind in ["weir-worker", "weir-gateway", "weir-presets", "weir-plugin", "weir-plugin-macros"] {
-        assert!(sums.contains(&format!("  {kind}-{}", release::VERSION)), "{sums}");
+        assert!(sums.contains(&format!("  {kind}-{}", tools::VERSION)), "{sums}");
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! Nothing is published here: the release workflow does that, after it has tested the same commit.
 
+use crate::tools::{VERSION, hex};
 use crate::{build, failed, root, say, sbom, tools};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -16,8 +17,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The version of everything that is released.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The npm packages: name, folder, and the folder and crate of the wasm in it.
 const PACKAGES: [(&str, &str, &str, &str, &str); 2] = [
     ("weir-gateway", "npm/gateway", "bundler", "weir-plugin-bundle", "bundler"),
@@ -264,14 +263,6 @@ fn sums(dir: &Path) -> Result<String, String> {
         let _ = writeln!(text, "{}  {name}", hex(&Sha256::digest(bytes)));
     }
     Ok(text)
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {

@@ -3,7 +3,8 @@
 //! It is made of what cargo and npm have resolved: the crates that are compiled into the Worker (not those that only build
 //! or test it), and the npm packages that are in it or run it.
 
-use crate::{failed, release, root, tools};
+use crate::tools::{VERSION, hex};
+use crate::{failed, root, tools};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +127,7 @@ fn assemble(
             component["licenses"] = json!([{ "expression": license }]);
         }
         if let Some(hash) = text(&package["integrity"]).strip_prefix("sha512-").and_then(unbase64) {
-            component["hashes"] = json!([{ "alg": "SHA-512", "content": release::hex(&hash) }]);
+            component["hashes"] = json!([{ "alg": "SHA-512", "content": hex(&hash) }]);
         }
         npm.push(purl);
         components.push(component);
@@ -154,9 +155,9 @@ fn assemble(
         "serialNumber": serial(&contents),
         "version": 1,
         "metadata": {
-            "tools": { "components": [{ "type": "application", "name": "cargo xtask release", "version": release::VERSION }] },
+            "tools": { "components": [{ "type": "application", "name": "cargo xtask release", "version": VERSION }] },
             "component": {
-                "type": "application", "bom-ref": purl(worker), "name": "weir", "version": release::VERSION,
+                "type": "application", "bom-ref": purl(worker), "name": "weir", "version": VERSION,
                 "licenses": [{ "expression": "MIT OR Apache-2.0" }],
             },
         },
@@ -174,7 +175,7 @@ fn serial(contents: &str) -> String {
             *byte = (*byte & keep) | set;
         }
     }
-    let hex = release::hex(&bytes);
+    let hex = hex(&bytes);
     let mut rest = hex.as_str();
     let parts = [8, 4, 4, 4, 12].map(|length| {
         let (part, after) = rest.split_at(length);

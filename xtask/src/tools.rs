@@ -5,17 +5,28 @@
 //! wasm32 target and the components that rustup keeps with the toolchain.
 
 use crate::{failed, root, say};
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The version of everything that is released.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The version of worker-build; the same as the `worker` crate's, whose internals it knows.
 pub const WORKER_BUILD: &str = "0.8.7";
 /// The target that Workers are compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The oldest Node that the tools run on.
 const NODE_MAJOR: u32 = 20;
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// A cargo command for the checkout, without the variables that an outer `cargo run` has set for this program.
 pub fn cargo() -> Command {

@@ -39,6 +39,6 @@ pub(super) async fn attempt<A: Api>(
 pub(super) async fn payload<A: Api>(api: &A, key: &str, message: &str) -> Result<Page, Page> {
     let answer = api.call("GET", &base(key, &["msg", message]), None).await;
     let payload = answer.payload.as_deref().map(RawValue::get).unwrap_or_default().to_owned();
-    super::done(answer)?;
+    crate::done(answer)?;
     Ok(Page::text(&payload))
 }

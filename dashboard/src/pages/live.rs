@@ -2,7 +2,7 @@
 
 use super::{LIMIT, above, all, framed, get, owner};
 use crate::data::{base, text};
-use crate::live::Filters;
+use crate::filters::Filters;
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};

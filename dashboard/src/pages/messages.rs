@@ -125,7 +125,7 @@ pub(super) async fn message<A: Api>(
         join3(owner(api, session, key), api.call("GET", &path, None), endpoints).await;
     let (app, endpoints) = (app?, endpoints?);
     let payload = told.payload.clone();
-    let message = super::done(told)?;
+    let message = crate::done(told)?;
     let id = text(&message, "id");
     let mut answer = all(vec![of(&["msg", id, "endpoint"]), of(&["attempt", "msg", id])]).await?;
     let content = view::message(&view::MessageView {

@@ -13,7 +13,7 @@ mod task;
 use crate::data::{base, is_source, link, query, text};
 use crate::session::Session;
 use crate::view::{self, Place};
-use crate::{Answer, Api, PREFIX, Page, Request};
+use crate::{Api, PREFIX, Page, Request, done};
 use app::{app_page, apps, overview};
 use attempt::{attempt, payload};
 use endpoint::endpoint;
@@ -94,11 +94,6 @@ fn owner<'a, A: Api>(api: &'a A, session: &Session, key: &str) -> Ask<'a> {
         return known(json!({ "id": key, "name": "Source" }));
     }
     get(api, base(key, &[]))
-}
-
-/// The same of an answer that is there.
-pub(crate) fn done(answer: Answer) -> Result<Value, Page> {
-    if answer.is_ok() { Ok(answer.body) } else { Err(Page::refused(answer.status, &answer.sentence())) }
 }
 
 fn framed(session: &Session, title: &str, above: Vec<(&str, String)>, content: Markup) -> Page {

@@ -3,7 +3,7 @@
 use super::app::sections;
 use super::parts::{code, head, millis, pill, short_id, shown, status, time};
 use crate::data::{int, is_source, link, next, rows, text, texts};
-use crate::live::{ENDPOINTS, Filters};
+use crate::filters::{ENDPOINTS, Filters};
 use maud::{Markup, html};
 use serde_json::Value;
 

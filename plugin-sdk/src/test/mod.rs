@@ -24,7 +24,7 @@ mod cases;
 pub use cases::cases;
 
 use crate::frame::{self, key};
-use crate::log::{Level, Lines};
+use crate::level::{Level, Lines};
 use crate::{Error, Event, FromEvent, IntoVerdict, Verdict};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
