@@ -14,7 +14,7 @@ import { DurableObject } from "cloudflare:workers";
 import * as gateway from "./index.js";
 import * as plugins from "./plugins.mjs";
 import { assets } from "./assets.mjs";
-import { orPage, welcome } from "./welcome.mjs";
+import { orPage, warn, welcome } from "./welcome.mjs";
 
 // The platform's queueMicrotask enters and leaves the runtime for every task; a promise's reaction does not. Every
 // wake-up of a Rust future goes through it: this alone was a seventh of the processor time of an event. What a task
@@ -186,6 +186,7 @@ async function whole(stream, limit, reading) {
 let front;
 
 async function serve(request, env) {
+  warn(env);
   const path = request.url.indexOf("/", 8);
   if (!request.url.startsWith("/api/", path)) {
     const page = welcome(request, env);
@@ -225,7 +226,7 @@ export default {
       return Response.json(
         {
           code: "unavailable",
-          detail: "The gateway could not do this just now. Send the request again in a moment.",
+          detail: "The gateway is temporarily unavailable. Send the request again in a moment.",
         },
         { status: 503, headers: { "retry-after": "1" } },
       );

@@ -43,7 +43,7 @@ const SECRETS = [
   },
   {
     name: "MASTER_KEY",
-    why: "It encrypts the signing secrets that are stored. Without it they are stored in clear.",
+    why: "It encrypts the signing secrets that are stored. Without it they are stored unencrypted.",
   },
 ];
 const command = (name) => `openssl rand -hex 32 | npx wrangler secret put ${name}`;
@@ -56,8 +56,8 @@ function lacking(env) {
 
 let warned = false;
 
-/** Tells the operator, once for each isolate, by the log. */
-function warn(env) {
+/** Logs which secrets are missing, once per isolate: the first request of any kind calls it. */
+export function warn(env) {
   if (warned) return;
   warned = true;
   for (const { name, why } of SECRETS) {
@@ -71,7 +71,6 @@ export function welcome(request, env) {
   const { pathname, origin } = new URL(request.url);
   switch (pathname) {
     case "/":
-      warn(env);
       if (!wantsPage(request)) return Response.json(about(origin, env), { headers: { vary: "accept, cookie" } });
       if (HERE.test(request.headers.get("cookie") ?? "")) {
         return new Response(null, { status: 303, headers: { location: "/dashboard", "cache-control": "no-store" } });

@@ -1,6 +1,13 @@
 //! Errors of the API: what a caller did wrong, in the shapes that Svix's SDKs parse.
 //!
-//! Not 422: `{"code": …, "detail": …}`. 422: `{"detail": [{"loc": […], "msg": …, "type": …}]}`.
+//! Not 422: `{"code": …, "detail": …}`. 422: `{"detail": [{"loc": […], "msg": …, "type": …}]}`. The codes, their statuses and
+//! their meanings are in [`Code`].
+
+mod code;
+#[cfg(test)]
+mod page;
+
+pub use code::Code;
 
 use crate::sql::{SqlError, is_full};
 use crate::vault::VaultError;
@@ -12,16 +19,16 @@ use std::fmt;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "ValidationError"))]
 pub struct Fault {
-    /// Where: `["body", "url"]`, `["query", "limit"]`, `["path", "app_id"]`.
+    /// Where the error is: `["body", "url"]`, `["query", "limit"]`, `["path", "app_id"]`.
     pub loc: Vec<String>,
-    /// A sentence that says what to do.
+    /// What is wrong and what to do, as a sentence.
     pub msg: String,
     /// A stable word for programs, such as `value_error`.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
-/// The most faults that one answer tells.
+/// The maximum number of errors in one response.
 pub const MAX_FAULTS: usize = 20;
 /// The most segments of a fault's place, and characters of each.
 const MAX_LOC: (usize, usize) = (16, 128);
@@ -51,10 +58,8 @@ pub enum ApiError {
     Invalid(Vec<Fault>),
     /// Any other status, with a stable code and a sentence.
     Status {
-        /// The HTTP status.
-        status: u16,
-        /// A stable word for programs.
-        code: &'static str,
+        /// The code, which implies the HTTP status.
+        code: Code,
         /// A sentence for people.
         detail: String,
     },
@@ -81,23 +86,20 @@ impl Trouble {
         if is_full(error) { Self::Full } else { Self::Failed }
     }
 
-    const fn answer(self) -> (u16, &'static str, &'static str) {
+    const fn answer(self) -> (Code, &'static str) {
         match self {
             Self::Failed => (
-                503,
-                "unavailable",
-                "The gateway could not do this just now. Send the request again in a moment.",
+                Code::Unavailable,
+                "The gateway is temporarily unavailable. Send the request again in a moment.",
             ),
             Self::Overloaded => (
-                503,
-                "overloaded",
+                Code::Overloaded,
                 "There are too many requests at once. Send the request again in a few seconds.",
             ),
             Self::Full => (
-                507,
-                "storage_full",
-                "The storage is full. Nothing more is accepted until older messages have expired or were expunged: keep \
-                 them for a shorter time, or use another application.",
+                Code::StorageFull,
+                "The storage is full. New messages are refused until older ones expire or are expunged. Shorten the \
+                 retention, or use another application.",
             ),
         }
     }
@@ -123,34 +125,39 @@ impl ApiError {
         ApiError::Invalid(vec![Fault::new(loc.iter().map(|&part| part.to_owned()), msg.into(), kind)])
     }
 
-    /// Any status but 422.
-    pub fn status(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        ApiError::Status { status, code, detail: detail.into() }
+    /// An error with this code and its status.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        ApiError::Status { code, detail: detail.into() }
     }
 
     /// 400 with the code `generic_error`.
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::status(400, "generic_error", detail)
+        Self::new(Code::GenericError, detail)
     }
 
     /// 404; `what` is the entity's word ("Application", "Endpoint", …).
     pub fn not_found(what: &str) -> Self {
-        Self::status(404, "not_found", format!("{what} not found"))
+        Self::new(Code::NotFound, format!("{what} not found"))
     }
 
     /// 409.
     pub fn conflict(detail: impl Into<String>) -> Self {
-        Self::status(409, "conflict", detail)
+        Self::new(Code::Conflict, detail)
+    }
+
+    /// The code; 422 has none.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            ApiError::Invalid(_) => None,
+            ApiError::Status { code, .. } => Some(*code),
+            ApiError::Internal(_) => Some(Code::ServerError),
+            ApiError::Unavailable(trouble, _) => Some(trouble.answer().0),
+        }
     }
 
     /// The HTTP status.
     pub fn http_status(&self) -> u16 {
-        match self {
-            ApiError::Invalid(_) => 422,
-            ApiError::Status { status, .. } => *status,
-            ApiError::Internal(_) => 500,
-            ApiError::Unavailable(trouble, _) => trouble.answer().0,
-        }
+        self.code().map_or(422, Code::status)
     }
 
     /// The JSON body.
@@ -159,12 +166,12 @@ impl ApiError {
             ApiError::Invalid(faults) => serde_json::json!({ "detail": faults }),
             ApiError::Status { code, detail, .. } => serde_json::json!({ "code": code, "detail": detail }),
             ApiError::Unavailable(trouble, _) => {
-                let (_, code, detail) = trouble.answer();
+                let (code, detail) = trouble.answer();
                 serde_json::json!({ "code": code, "detail": detail })
             }
             ApiError::Internal(_) => serde_json::json!({
-                "code": "server_error",
-                "detail": "Something went wrong on our side. The request may be sent again.",
+                "code": Code::ServerError,
+                "detail": "The gateway failed to process the request. You can send it again.",
             }),
         };
         value.to_string()
@@ -175,7 +182,7 @@ impl From<VaultError> for ApiError {
     /// What the operator can mend is said to whoever asks; the object stays open, and what needs no secret works.
     fn from(error: VaultError) -> Self {
         if error.is_about_keys() {
-            Self::status(500, "wrong_setting", error.to_string())
+            Self::new(Code::InvalidSetting, error.to_string())
         } else {
             Self::Internal(error.to_string())
         }

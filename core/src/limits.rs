@@ -22,11 +22,11 @@ fn bytes(count: usize) -> String {
 fn page() -> String {
     let mut page = String::from(
         "# Limits\n\n<!-- Written by `WEIR_WRITE_DOCS=1 cargo test -p weir-core limits`; a test keeps it in step with the code. -->\n\n\
-         Every input is bounded before work is done on it. What goes beyond is refused with a sentence that names the limit.\n\n\
+         Every input is limited before work is done on it. A request that exceeds a limit is refused with a sentence that names it.\n\n\
          ## Bodies of requests\n\n\
-         Nothing of a body is read before the token, the session or the source is known, and never more than the limit. A body \
-         that does not arrive within 10 seconds (and one more for each 100 KB of its limit) is answered with 408; one that is \
-         too large with 413.\n\n| request | most |\n|---|---|\n",
+         No part of a body is read before the token, the session or the source is verified, and never more than the limit. A body \
+         that does not arrive within 10 seconds (plus one for each 100 KB of its limit) is answered with 408, a body that is too \
+         large with 413.\n\n| Request | Limit |\n|---|---|\n",
     );
     let mut seen: Vec<Op> = Vec::new();
     for (method, path, op, _) in route::patterns().filter(|(_, _, op, _)| op.max_body() > route::MAX_BODY) {
@@ -42,7 +42,7 @@ fn page() -> String {
         bytes(sources::MAX_BODY as usize)
     );
     page.push_str(
-        "| a form of the dashboard | 64 KiB, 3 MiB where a plugin, a document or a payload is in it |\n",
+        "| a form of the dashboard | 64 KiB, 3 MiB if it holds a plugin, a document or a payload |\n",
     );
     let settings = Settings::default();
     let sections: [(&str, Vec<(&str, String)>); 6] = [
@@ -57,7 +57,7 @@ fn page() -> String {
                 ("metadata, as JSON", bytes(model::MAX_METADATA)),
                 ("channels or tags", format!("{} of {} characters", model::MAX_CHANNELS, model::MAX_CHANNEL)),
                 ("a token", bytes(token::MAX_LENGTH)),
-                ("faults told of one request", error::MAX_FAULTS.to_string()),
+                ("errors in one response", error::MAX_FAULTS.to_string()),
                 (
                     "how long an idempotency key is remembered",
                     format!("{} hours", idempotency::REMEMBERED_MS / 3_600_000),
@@ -68,10 +68,7 @@ fn page() -> String {
             "Messages",
             vec![
                 ("payload", bytes(message::MAX_PAYLOAD)),
-                (
-                    "payload retention that a message asks for",
-                    format!("{} days", message::MAX_RETENTION_DAYS),
-                ),
+                ("payload retention of a message", format!("{} days", message::MAX_RETENTION_DAYS)),
                 ("messages of one bulk expunge", forget::MAX_IDS.to_string()),
                 ("period of a replay", format!("{} days", task::MAX_PERIOD_MS / 86_400_000)),
                 ("applications of one count", usage::MAX_APPS.to_string()),
@@ -81,12 +78,12 @@ fn page() -> String {
             "Endpoints",
             vec![
                 (
-                    "endpoints of an application, made by its own tokens",
+                    "endpoints of an application, created with its application tokens",
                     format!("`MAX_ENDPOINTS` ({})", settings.max_endpoints),
                 ),
-                ("endpoints of an application, whoever makes them", app::MAX_ENDPOINTS.to_string()),
+                ("endpoints of an application", app::MAX_ENDPOINTS.to_string()),
                 ("URL", bytes(target::MAX_LENGTH)),
-                ("event types that one lists", endpoint::MAX_EVENT_TYPES.to_string()),
+                ("event types in `filterTypes`", endpoint::MAX_EVENT_TYPES.to_string()),
                 ("custom headers", format!("{} of {}", header::MAX_HEADERS, bytes(header::MAX_VALUE))),
                 ("retries of a schedule", endpoint::MAX_RETRIES.to_string()),
                 ("timeout", format!("{} s", endpoint::MAX_TIMEOUT_S)),
@@ -100,7 +97,7 @@ fn page() -> String {
                         bytes(plugin::MAX_CONFIG)
                     ),
                 ),
-                ("sources that an event may come through", format!("{}; then 508", sources::MAX_HOPS)),
+                ("sources that an event may pass through", format!("{}; then 508", sources::MAX_HOPS)),
             ],
         ),
         (
@@ -110,7 +107,7 @@ fn page() -> String {
                 ("feature flags", event_type::MAX_FLAGS.to_string()),
                 ("an OpenAPI document", bytes(openapi::MAX_SPEC)),
                 ("event types of one import", openapi::MAX_IMPORTED.to_string()),
-                ("its schemas with their references written out", bytes(openapi::MAX_WRITTEN)),
+                ("its schemas with references expanded", bytes(openapi::MAX_WRITTEN)),
             ],
         ),
         (
@@ -122,7 +119,7 @@ fn page() -> String {
                     format!("{}; {}", bytes(scheme::MAX_SECRET), bytes(scheme::MAX_KEYS)),
                 ),
                 ("an RSA key", format!("{} bits", scheme::MAX_RSA_BITS)),
-                ("a scheme of one's own", bytes(send_as::MAX_SCHEME)),
+                ("a custom scheme", bytes(send_as::MAX_SCHEME)),
                 ("events of one request", sources::MAX_EVENTS.to_string()),
                 ("fields of a form that is delivered as JSON", sources::MAX_FIELDS.to_string()),
                 ("headers of a request to verify", preset::MAX_HEADERS.to_string()),
@@ -132,7 +129,7 @@ fn page() -> String {
             "Settings that are limits",
             vec![
                 (
-                    "requests a second of one token",
+                    "requests per second of one token",
                     "`API_RATE_LIMIT` (none), counted by each isolate for itself".to_owned(),
                 ),
                 ("plugins of a tenant", format!("`MAX_PLUGINS` ({})", settings.plugins.plugins)),
@@ -144,7 +141,7 @@ fn page() -> String {
         ),
     ];
     for (title, rows) in sections {
-        let _ = write!(page, "\n## {title}\n\n| what | most |\n|---|---|\n");
+        let _ = write!(page, "\n## {title}\n\n| What | Limit |\n|---|---|\n");
         for (what, most) in rows {
             let _ = writeln!(page, "| {what} | {most} |");
         }

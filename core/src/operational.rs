@@ -1,8 +1,11 @@
-//! Operational webhooks: what a tenant is told of its own applications, endpoints and tasks.
+//! Operational webhooks: events about a tenant's own applications, endpoints and tasks.
 //!
-//! They are messages like any other. Every tenant has one more application, the operational one, whose endpoints
-//! are the tenant's own; it is in no list, and no path names it. An event's id names its cause, so an event that
-//! is sent twice is stored once. Of the operational application itself nothing is told: that would have no end.
+//! They are messages like any other. Every tenant has one more application, the operational one, whose endpoints are the
+//! tenant's own. It is in no list, and no path names it. An event's id names its cause, so an event that is sent twice is
+//! stored once. The operational application causes no events itself: there would be no end to them.
+
+#[cfg(test)]
+mod page;
 
 use crate::frame::NewMessage;
 use minicbor::{Decode, Encode};
@@ -21,13 +24,13 @@ pub const ENDPOINT_DELETED: &str = "endpoint.deleted";
 pub const ENDPOINT_DISABLED: &str = "endpoint.disabled";
 /// An endpoint was enabled.
 pub const ENDPOINT_ENABLED: &str = "endpoint.enabled";
-/// A delivery has failed [`FAILING_AT`] times and goes on.
+/// A delivery has failed [`FAILING_AT`] times and will be retried.
 pub const ATTEMPT_FAILING: &str = "message.attempt.failing";
 /// A delivery has failed for good.
 pub const ATTEMPT_EXHAUSTED: &str = "message.attempt.exhausted";
 /// A delivery that was failing has got through.
 pub const ATTEMPT_RECOVERED: &str = "message.attempt.recovered";
-/// A plugin has failed several times in a row at an endpoint, and rests there for a while.
+/// A plugin has failed several times in a row at an endpoint, and its circuit breaker is open.
 pub const PLUGIN_FAILING: &str = "endpoint.plugin.failing";
 /// A background task is over.
 pub const TASK_FINISHED: &str = "background_task.finished";
@@ -79,6 +82,8 @@ pub struct Event {
 impl Event {
     /// An event of that type about `data`.
     pub fn new(id: String, event_type: &str, data: &Value) -> Self {
+        #[cfg(test)]
+        page::check(event_type, data);
         let payload = json!({ "type": event_type, "data": data }).to_string();
         Self { id, event_type: event_type.to_owned(), payload }
     }

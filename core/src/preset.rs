@@ -76,11 +76,11 @@ pub struct Preset {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
-    /// A signature made by the provider, or published by it, verifies.
+    /// Verified with a signature that the provider made or published.
     Verified,
-    /// The provider's documentation or library was read.
+    /// Taken from the provider's documentation or library.
     Documented,
-    /// Taken from others' lists of providers.
+    /// Taken from third-party lists of providers.
     Unconfirmed,
 }
 
@@ -89,11 +89,11 @@ pub enum Confidence {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ReplayGuard {
-    /// Its age is signed: it is refused when it is too old.
+    /// The age is signed: an old request is refused.
     Age,
-    /// Its id is signed: it is a repeat for as long as ids are remembered.
+    /// The id is signed: a replay is a duplicate while ids are remembered.
     Id,
-    /// Nothing.
+    /// Nothing prevents a replay.
     Nothing,
 }
 

@@ -84,10 +84,11 @@ impl SendAs {
 
     fn unknown(&self) -> String {
         if self.preset.is_empty() {
-            return "Say as which provider the endpoint sends.".to_owned();
+            return "`preset` is required.".to_owned();
         }
         let near = near(&self.preset, preset::names());
-        let near = if near.is_empty() { String::new() } else { format!(" Near it: {}.", near.join(", ")) };
+        let near =
+            if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
         format!("There is no preset '{}'.{near} GET /api/v1/preset lists all.", shown(&self.preset))
     }
 
@@ -237,9 +238,9 @@ mod tests {
     #[test]
     fn an_unknown_preset_is_refused_with_those_that_were_probably_meant() {
         for (name, says) in [
-            ("loop", "Near it: loops, lob, reloop."),
-            ("Resent", "Near it: resend."),
-            ("strpie", "Near it: stripe."),
+            ("loop", "Did you mean loops, lob, reloop?"),
+            ("Resent", "Did you mean resend?"),
+            ("strpie", "Did you mean stripe?"),
             ("quite-another", "'quite-another'. GET /api/v1/preset"),
         ] {
             let (field, sentence) = as_preset(name, &[]).check().unwrap_err();

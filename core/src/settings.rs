@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 26] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -43,6 +43,7 @@ pub const NAMES: [&str; 25] = [
     "KEY_SERVER",
     "PORTAL_NAME",
     "PORTAL_COLOR",
+    "SECURITY_CONTACT",
 ];
 
 /// The least length of `JWT_SECRET`, in bytes.
@@ -101,6 +102,8 @@ pub struct Settings {
     pub portal_name: Option<String>,
     /// `PORTAL_COLOR`: their colour, red, green and blue.
     pub portal_color: Option<[u8; 3]>,
+    /// `SECURITY_CONTACT`: where to report a vulnerability, in `/.well-known/security.txt`.
+    pub security_contact: Option<String>,
 }
 
 /// Where the Durable Objects are: fixed from the first object on, since the jurisdiction is part of every object's id.
@@ -161,6 +164,7 @@ impl Default for Settings {
             key_server: None,
             portal_name: None,
             portal_color: None,
+            security_contact: None,
         }
     }
 }
@@ -193,6 +197,7 @@ impl fmt::Debug for Settings {
             .field("key_server", &self.key_server)
             .field("portal_name", &self.portal_name)
             .field("portal_color", &self.portal_color)
+            .field("security_contact", &self.security_contact)
             .finish()
     }
 }
@@ -321,8 +326,18 @@ impl Settings {
             )?,
             portal_color: vars.public(
                 "PORTAL_COLOR",
-                "it must be a colour of six hexadecimal digits, such as #0b5cad.",
+                "it must be a color of six hexadecimal digits, such as #0b5cad.",
                 color,
+            )?,
+            // `worker/welcome.mjs` reads the variable itself, by the same rule.
+            security_contact: vars.public(
+                "SECURITY_CONTACT",
+                "it must be a mailto: or https: address, such as mailto:security@example.com.",
+                |value| {
+                    let is_address = value.starts_with("mailto:") || value.starts_with("https://");
+                    let fits = is_address && value.bytes().all(|byte| byte.is_ascii_graphic());
+                    fits.then(|| value.to_owned())
+                },
             )?,
             key_server: None,
         };
@@ -569,6 +584,7 @@ mod tests {
             ("KEY_SERVER", "https://127.0.0.1:9100/"),
             ("PORTAL_NAME", " Acme & Söhne "),
             ("PORTAL_COLOR", "#0B5cad"),
+            ("SECURITY_CONTACT", "mailto:security@example.com"),
         ])
         .unwrap();
         let expected = Settings {
@@ -596,6 +612,7 @@ mod tests {
             key_server: Some("https://127.0.0.1:9100".into()),
             portal_name: Some("Acme & Söhne".into()),
             portal_color: Some([0x0b, 0x5c, 0xad]),
+            security_contact: Some("mailto:security@example.com".into()),
         };
         assert_eq!(settings, expected);
         let policy = settings.target_policy();
@@ -637,6 +654,8 @@ mod tests {
             ("PORTAL_COLOR", "blue", "#0b5cad"),
             ("PORTAL_COLOR", "#0b5ca", "#0b5cad"),
             ("PORTAL_COLOR", "+b5cad", "#0b5cad"),
+            ("SECURITY_CONTACT", "security@example.com", "mailto: or https:"),
+            ("SECURITY_CONTACT", "mailto:a b", "mailto: or https:"),
         ] {
             let error = read(&[(setting, bad)]).unwrap_err().to_string();
             assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum HeaderProfile {
-    /// `svix-id`, `svix-timestamp`, `svix-signature`.
+    /// The headers `svix-id`, `svix-timestamp` and `svix-signature`.
     #[default]
     #[n(0)]
     Svix,
-    /// `webhook-id`, `webhook-timestamp`, `webhook-signature` (Standard Webhooks).
+    /// The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks).
     #[n(1)]
     Standard,
-    /// Both, with the same values: for moving receivers from one to the other.
+    /// Both sets of headers, with the same values, for moving receivers from one to the other.
     #[n(2)]
     Both,
 }

@@ -82,10 +82,9 @@ impl fmt::Display for TokenError {
                 "The token's signature is wrong: it was made with another secret than JWT_SECRET, or changed since."
             }
             Self::SecretAsToken => {
-                "This is the signing secret itself, not a token. Make a token that is signed with it, and keep \
-                 the secret to yourself."
+                "This is the signing secret itself, not a token. Create a token that is signed with it, and keep the secret private."
             }
-            Self::Expired => "The token has expired. Make a new one.",
+            Self::Expired => "The token has expired. Create a new one.",
             Self::NotYetValid => "The token is not valid yet: its 'nbf' lies in the future.",
             Self::Subject => {
                 "The token's 'sub' must be 'org_…' (a tenant), or 'app_…' (an application) with the tenant in \

@@ -19,7 +19,7 @@ fn what_is_sent_again_is_counted_then_shown_as_it_goes() {
 }
 
 #[test]
-fn sources_plugins_event_types_tokens_and_the_apis_own_page_do_what_they_say() {
+fn sources_plugins_event_types_and_tokens_do_what_they_say() {
     let plugins = [1, 2].map(|version| {
         let path = scratch("plugin").join("plugin.wasm");
         std::fs::write(&path, plugin(version)).expect("a file");
@@ -41,6 +41,11 @@ fn plugin(version: u8) -> Vec<u8> {
             (func (export "weir_transform") (param i32) (result i32) i32.const 1))"#
     );
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_api_reference_finds_explains_and_tries_every_operation() {
+    chromium::run("reference.mjs", &shared().tenant(), &[]);
 }
 
 #[test]

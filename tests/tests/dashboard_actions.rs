@@ -110,7 +110,7 @@ fn what_was_never_tried_is_counted_and_sent_and_a_task_is_cancelled() {
     let path = format!("/api/v1/app/{app}/endpoint/{id}/recover");
     let tasks = (0..3).map(|_| id_of(api.post(&path, &json!({ "since": since })), 202)).collect::<Vec<_>>();
     let cancelled = browser.act("/dashboard/tasks", &format!("/dashboard/task/{}/cancel", tasks[2]), &[]);
-    let over = cancelled.status == 409 && cancelled.text.contains("The task is over");
+    let over = cancelled.status == 409 && cancelled.text.contains("has already finished");
     assert!(cancelled.status == 200 || over, "{}", cancelled.text);
     let strange = browser.act("/dashboard/tasks", "/dashboard/task/qtask_none/cancel", &[]);
     assert_eq!(strange.status, 404, "{}", strange.text);
@@ -237,7 +237,7 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
         edit(&[("paceLimit", "100"), ("paceWindow", "minute"), ("order", "fifo"), ("event", "user.created")]);
     assert_eq!(reply.header("hx-redirect"), Some(settings.as_str()), "{}", reply.text);
     let changed = api.get(&path).1;
-    assert_eq!(changed["pace"], json!({ "limit": 100, "window": "minute" }));
+    assert_eq!(changed["throttle"], json!({ "limit": 100, "window": "minute" }));
     assert_eq!((&changed["order"], &changed["eventTypes"]), (&json!("fifo"), &json!(["user.created"])));
     assert!(browser.see(&settings).contains("value=\"fifo\" selected"));
     edit(&[("channels", "a, b"), ("retrySchedule", "5, 60"), ("timeoutSeconds", "7"), ("maxInFlight", "3")]);
@@ -247,14 +247,14 @@ fn pace_order_batch_headers_and_preset_are_set_on_the_endpoints_page() {
     assert!(browser.see(&settings).contains("value=\"5.0, 60.0\""), "a schedule is shown as it is typed");
 
     let both = edit(&[("order", "fifo"), ("batchEvents", "10")]);
-    assert!(both.status == 422 && both.text.contains("promised order"), "{}", both.text);
+    assert!(both.status == 422 && both.text.contains("cannot be combined"), "{}", both.text);
     let no_number = edit(&[("throttleRate", "many")]);
     assert_eq!(no_number.status, 422, "{}", no_number.text);
     edit(&[("batchEvents", "10"), ("batchWait", "50")]);
     let changed = api.get(&path).1;
     assert_eq!(changed["batch"], json!({ "maxEvents": 10, "maxWaitMs": 50 }));
     assert_eq!(
-        (&changed["pace"], &changed["order"], &changed["eventTypes"]),
+        (&changed["throttle"], &changed["order"], &changed["eventTypes"]),
         (&Value::Null, &Value::Null, &Value::Null)
     );
 

@@ -317,7 +317,7 @@ fn secrets_are_sealed_anew_with_a_new_key_and_a_missing_one_is_told() {
     let (_, shown) = api.get(&format!("{BASE}/{}", source.id));
     assert!(shown["problem"].as_str().is_some_and(|why| why.contains("MASTER_KEY")), "{shown}");
     let (status, error) = api.get(&format!("/api/v1/app/{app}/endpoint/{endpoint}/secret"));
-    assert_eq!((status, &error["code"]), (500, &json!("wrong_setting")), "{error}");
+    assert_eq!((status, &error["code"]), (500, &json!("invalid_setting")), "{error}");
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn a_field_that_nobody_knows_is_told_and_refused_within_a_sources_config() {
     let body = json!({ "eventType": "a.b", "payload": {}, "chanels": ["x"] }).to_string();
     let reply: Reply = api.call("POST", &format!("/api/v1/app/{app}/msg"), Some(body.as_bytes()), &[]);
     assert_eq!(reply.status, 202);
-    let warning = "The field chanels is not known and was ignored. Did you mean channels?";
+    let warning = "The field chanels is unknown and was ignored. Did you mean channels?";
     assert_eq!(reply.header("weir-warning"), Some(warning));
     assert_eq!(reply.json()["warnings"], json!([warning]));
     let (status, made) = api.post(
@@ -394,7 +394,7 @@ fn a_wrong_setting_does_not_keep_events_out() {
     let message = json!({ "eventType": "a.b", "payload": {} });
     assert_eq!(api.post(&format!("/api/v1/app/{app}/msg"), &message).0, 202);
     let (status, error) = api.get("/api/v1/app");
-    assert_eq!((status, &error["code"]), (500, &json!("wrong_setting")), "{error}");
+    assert_eq!((status, &error["code"]), (500, &json!("invalid_setting")), "{error}");
 }
 
 #[test]

@@ -481,7 +481,7 @@ fn a_source_has_limits() {
         assert_eq!(push(&source, &n.to_string(), b"{}"), 200, "{n}");
     }
     let limited = source.send(b"{}", &[]);
-    assert_eq!((limited.status, limited.json()["code"].as_str()), (429, Some("too_many_requests")));
+    assert_eq!((limited.status, limited.json()["code"].as_str()), (429, Some("rate_limit_exceeded")));
     let wait: u64 = limited.header("retry-after").and_then(|s| s.parse().ok()).expect("seconds");
     assert!((1..=61).contains(&wait), "{wait}");
     source.delivered(&receiver, 4);
@@ -521,7 +521,7 @@ fn a_rotated_url_lives_for_its_overlap_and_nothing_else_is_one() {
         assert_eq!(api.post(&rotate, &json!({})).0, 200);
     }
     let (status, error) = api.post(&rotate, &json!({}));
-    assert_eq!(status, 429, "{error}");
+    assert_eq!(status, 400, "{error}");
     assert_eq!(source.messages().len(), 4);
 }
 

@@ -46,6 +46,12 @@ fn a_deployment_without_its_secrets_says_what_to_do() {
     }
     let about = ask(&api, "/", &[]).json();
     assert_eq!(about["missing"][0]["name"], "JWT_SECRET");
+}
+
+#[test]
+fn a_missing_master_key_is_logged_at_the_first_request_whatever_it_is() {
+    let gateway = Running::start(&[]);
+    assert_eq!(ask(&gateway.tenant(), "/api/v1/health", &[]).status, 200);
     assert!(gateway.log().contains("MASTER_KEY is not set."), "{}", gateway.log());
 }
 

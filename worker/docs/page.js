@@ -1,19 +1,28 @@
-// Draws the API's description. Everything is put in as text, nothing as HTML, and nothing is asked of anyone else.
+// Renders the API reference from the OpenAPI document. All content is inserted as text, never as HTML, and every request goes
+// to this gateway.
+
+import { LANGUAGES, requestOf, resolve, samples } from "/docs/samples.js";
 
 const api = await (await fetch("/api/v1/openapi.json")).json();
+const token = document.getElementById("token");
+const target = (value) => resolve(api, value);
+const nameOf = (value) => value?.$ref?.split("/").pop();
+
+/// The language of the samples, the same for all operations.
+let language = LANGUAGES[0];
+/// How much of a response's body is shown.
+const SHOWN = 100_000;
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children.filter((child) => child !== null));
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return node;
 }
 
 const text = (className, content) => (content ? make("span", { className }, ` ${content}`) : null);
 
-// What a reference stands for.
-const target = (value) =>
-  value?.$ref ? value.$ref.slice(2).split("/").reduce((at, part) => at[part], api) : (value ?? {});
-const nameOf = (value) => value?.$ref?.split("/").pop();
+/// A sentence whose `words` are code.
+const prose = (sentence) => (sentence ?? "").split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
 
 // A schema without its "or null", and whether there was one.
 function settled(schema) {
@@ -37,15 +46,24 @@ function typeOf(schema) {
 
 function limits(schema) {
   const whole = target(settled(schema)[0]);
-  const said = [];
+  const found = [];
   if (whole.minimum !== undefined || whole.maximum !== undefined) {
-    said.push(`${whole.minimum ?? "…"} to ${whole.maximum ?? "…"}`);
+    found.push(`${whole.minimum ?? "…"} to ${whole.maximum ?? "…"}`);
   }
-  if (whole.maxLength) said.push(`up to ${whole.maxLength} bytes`);
-  if (whole.maxItems) said.push(`up to ${whole.maxItems} items`);
-  if (whole.pattern) said.push(whole.pattern);
-  if (schema.default !== undefined && typeof schema.default !== "object") said.push(`default ${schema.default}`);
-  return said.join("; ");
+  if (whole.maxLength) found.push(`up to ${whole.maxLength} characters`);
+  if (whole.maxItems) found.push(`up to ${whole.maxItems} items`);
+  if (whole.pattern) found.push(whole.pattern);
+  if (schema.default !== undefined && typeof schema.default !== "object") found.push(`default ${schema.default}`);
+  return found.join("; ");
+}
+
+/// What each value of an enumeration means.
+function choices(schema) {
+  const whole = target(settled(schema)[0]);
+  const described = (whole.oneOf ?? []).filter((one) => one.const !== undefined && one.description);
+  if (!described.length) return null;
+  const line = ({ const: value, description }) => make("li", {}, make("code", {}, value), ": ", ...prose(description));
+  return make("ul", { className: "choices" }, described.map(line));
 }
 
 function field(name, schema, required, about) {
@@ -56,12 +74,13 @@ function field(name, schema, required, about) {
     text("type", typeOf(schema)),
     text("mark", required ? "required" : ""),
     text("mark", limits(schema)),
-    make("div", { className: "about" }, about ?? schema.description ?? ""),
+    make("div", { className: "about" }, prose(about ?? schema.description)),
+    choices(schema),
     fields(schema, 1),
   );
 }
 
-// The fields of an object, of a list's items, or of what a reference leads to; closed where they are inside another.
+// The fields of an object, of a list's items, or of what a reference leads to; folded if they are inside another object.
 function fields(schema, depth) {
   const [inner] = settled(schema);
   let whole = target(inner);
@@ -73,30 +92,157 @@ function fields(schema, depth) {
   if (!whole.properties) return null;
   const list = () =>
     Object.entries(whole.properties).map(([key, value]) => field(key, value, whole.required?.includes(key)));
-  if (depth === 0) return make("ul", {}, ...list());
-  // Drawn when it is opened: a schema may contain itself.
-  const details = make("details", {}, make("summary", {}, name ?? "its fields"));
-  details.addEventListener("toggle", () => details.append(make("ul", {}, ...list())), { once: true });
+  if (depth === 0) return make("ul", {}, list());
+  // Rendered when it is opened: a schema may contain itself.
+  const details = make("details", {}, make("summary", {}, name ?? "fields"));
+  details.addEventListener("toggle", () => details.append(make("ul", {}, list())), { once: true });
   return details;
 }
 
-function content(described) {
-  return Object.entries(described.content ?? {}).flatMap(([media, { schema }]) => [
+const content = (described) =>
+  Object.entries(described.content ?? {}).flatMap(([media, { schema }]) => [
     make("p", {}, make("code", {}, media), text("type", nameOf(schema) ?? typeOf(schema))),
     fields(schema, 0),
   ]);
-}
 
-function answers(responses) {
-  return Object.entries(responses).map(([status, response]) => {
+/// The responses of an operation: successes in full, errors by their codes.
+function responses(operation) {
+  const successes = Object.entries(operation.responses).filter(([status]) => status < 400);
+  return successes.map(([status, response]) => {
     const whole = target(response);
-    const details = make("details", {}, make("summary", {}, make("code", {}, status), ` ${whole.description}`));
-    details.append(...content(whole).filter((node) => node !== null));
-    return details;
+    return make(
+      "details",
+      { className: "response" },
+      make("summary", {}, make("code", {}, status), " ", ...prose(whole.description)),
+      content(whole),
+    );
   });
 }
 
-function operation(path, method, it) {
+function errors(operation) {
+  const codes = operation["x-errors"].map((code) => ({ code, ...api.components["x-errors"][code] }));
+  if (operation.responses["422"]) {
+    const about = { when: "The input is invalid.", action: "Correct what `detail` lists: each error has its place." };
+    codes.push({ code: "", status: 422, ...about });
+  }
+  if (!codes.length) return null;
+  codes.sort((one, other) => one.status - other.status);
+  const row = ({ code, status, when, action }) =>
+    make("tr", {}, ...[status, code ? make("code", {}, code) : "", prose(when), prose(action)].map((cell) => make("td", {}, cell)));
+  const titles = ["Status", "Code", "When", "What to do"].map((title) => make("th", { scope: "col" }, title));
+  const table = make("table", {}, make("thead", {}, make("tr", {}, titles)), make("tbody", {}, codes.map(row)));
+  return make("details", { className: "errors" }, make("summary", {}, `Errors (${codes.length})`), table);
+}
+
+/// An input for a parameter.
+function input(parameter) {
+  const schema = target(parameter.schema);
+  const options = schema.type === "boolean" ? [true, false] : schema.enum;
+  const key = `${parameter.in}:${parameter.name}`;
+  if (options) {
+    const choices = ["", ...options].map((value) => make("option", { value: String(value) }, String(value)));
+    return make("select", { name: key }, choices);
+  }
+  return make("input", { name: key, value: parameter.example ?? "", autocomplete: "off", spellcheck: false });
+}
+
+const labelled = (name, control) => make("label", {}, make("span", { className: "name" }, name), control);
+
+/// The form with which an operation is tried, and the samples that follow what is in it.
+function trial(path, method, operation) {
+  const parameters = (operation.parameters ?? []).map((one) => labelled(`${one.name} (${one.in})`, input(one)));
+  const first = requestOf(path, method, operation);
+  const isModule = first.media === "application/wasm";
+  const body = isModule
+    ? make("input", { type: "file", accept: ".wasm" })
+    : first.media && make("textarea", { name: "body", rows: Math.min(16, first.body.split("\n").length + 1), value: first.body, spellcheck: false });
+  const send = make("button", { type: "submit" }, "Send request");
+  const form = make("form", { className: "try" }, parameters, body ? labelled("body", body) : null, send);
+  const code = make("code");
+  const request = () => {
+    const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => typeof value === "string"));
+    return requestOf(path, method, operation, values);
+  };
+  const show = () => (code.textContent = samples(request(), location.origin)[language]);
+  const result = make("div", { className: "result" });
+  result.setAttribute("role", "status");
+  form.addEventListener("input", show);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    call(request(), isModule ? body.files[0] : undefined, send, result);
+  });
+  const shown = make("pre", { tabIndex: 0 }, code);
+  const sampleOf = make("div", { className: "samples" }, tabs(show), shown);
+  document.addEventListener("language", show);
+  show();
+  return [make("h3", {}, "Example"), sampleOf, make("details", { className: "trial" }, make("summary", {}, "Try it"), form, result)];
+}
+
+/// The choice of language, and a button that copies the sample.
+function tabs(show) {
+  const bar = make("div", { className: "tabs" });
+  const mark = () => bar.querySelectorAll("[data-language]").forEach((one) => one.setAttribute("aria-pressed", one.dataset.language === language));
+  for (const name of LANGUAGES) {
+    const tab = make("button", { type: "button" }, name);
+    tab.dataset.language = name;
+    tab.addEventListener("click", () => {
+      language = name;
+      document.dispatchEvent(new Event("language"));
+    });
+    bar.append(tab);
+  }
+  const copy = make("button", { type: "button", className: "copy" }, "Copy");
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(bar.parentElement.querySelector("pre").textContent);
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = "Copy"), 1500);
+  });
+  bar.append(copy);
+  document.addEventListener("language", mark);
+  mark();
+  return bar;
+}
+
+/// Sends a request and shows what the gateway returns.
+async function call(request, file, button, result) {
+  const headers = { ...request.headers };
+  if (request.needsToken) headers.authorization = `Bearer ${token.value.trim()}`;
+  if (request.media) headers["content-type"] = request.media;
+  if (request.needsToken && !token.value.trim()) {
+    result.replaceChildren(make("p", {}, "Paste a token at the top of this page first."));
+    token.focus();
+    return;
+  }
+  button.disabled = true;
+  const start = performance.now();
+  try {
+    const response = await fetch(request.path, { method: request.method, headers, body: file ?? request.body, redirect: "manual" });
+    const received = await response.text();
+    const took = Math.round(performance.now() - start);
+    const noted = ["content-type", "retry-after", "weir-warning"].filter((name) => response.headers.has(name));
+    result.replaceChildren(
+      make("p", {}, make("strong", {}, `${response.status} ${response.statusText}`), ` in ${took} ms`),
+      make("ul", {}, noted.map((name) => make("li", {}, make("code", {}, `${name}: ${response.headers.get(name)}`)))),
+      received ? make("pre", { tabIndex: 0 }, make("code", {}, readable(received))) : make("p", {}, "The response has no body."),
+    );
+  } catch (error) {
+    result.replaceChildren(make("p", {}, `The request failed: ${error.message}`));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function readable(received) {
+  let shown = received;
+  try {
+    shown = JSON.stringify(JSON.parse(received), null, 2);
+  } catch {
+    // Not JSON: shown as it is.
+  }
+  return shown.length > SHOWN ? `${shown.slice(0, SHOWN)}\n… ${shown.length - SHOWN} more characters` : shown;
+}
+
+function operationOf(path, method, it) {
   const node = make("details", { className: "operation", id: it.operationId });
   node.classList.toggle("deprecated", Boolean(it.deprecated));
   const marks = [it.deprecated ? "deprecated" : "", it.security?.length === 0 ? "no token" : ""];
@@ -104,49 +250,81 @@ function operation(path, method, it) {
     make(
       "summary",
       {},
-      make("span", { className: "method" }, method.toUpperCase()),
+      make("span", { className: `method ${method}` }, method.toUpperCase()),
       make("span", { className: "path" }, path),
-      ...marks.map((mark) => text("mark", mark)).filter((mark) => mark !== null),
+      ...marks.map((mark) => text("mark", mark)),
       make("span", { className: "summary" }, it.summary),
     ),
   );
   const draw = () => {
-    const body = make("div", {}, make("p", {}, it.description ?? it.summary), make("p", {}, make("code", {}, it.operationId)));
+    const link = make("a", { href: `#${it.operationId}` }, it.operationId);
+    const body = make("div", {}, make("p", {}, prose(it.description)), make("p", { className: "note" }, "Link: ", link));
     if (it.parameters) {
       const list = it.parameters.map((one) => field(`${one.name} (${one.in})`, one.schema, one.required, one.description));
-      body.append(make("h3", {}, "Parameters"), make("ul", {}, ...list));
+      body.append(make("h3", {}, "Parameters"), make("ul", {}, list));
     }
     if (it.requestBody) {
-      body.append(make("h3", {}, it.requestBody.required ? "Body" : "Body, may be left out"));
+      body.append(make("h3", {}, it.requestBody.required ? "Body" : "Body (optional)"));
       body.append(...content(it.requestBody).filter((part) => part !== null));
     }
-    body.append(make("h3", {}, "Answers"), ...answers(it.responses));
+    body.append(make("h3", {}, "Responses"), ...responses(it));
+    const table = errors(it);
+    if (table) body.append(table);
+    body.append(...trial(path, method, it));
     node.append(body);
   };
   node.addEventListener("toggle", draw, { once: true });
   return node;
 }
 
+/// Everything by which an operation can be found, in lower case.
+function wordsOf(path, method, it) {
+  const words = [method, path, it.summary, it.description, it.operationId, it.tags[0], ...it["x-errors"]];
+  for (const parameter of it.parameters ?? []) words.push(parameter.name);
+  for (const { schema } of Object.values(it.requestBody?.content ?? {})) words.push(...Object.keys(target(schema).properties ?? {}));
+  return words.join(" ").toLowerCase();
+}
+
 const all = Object.entries(api.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, it]) => ({
     tag: it.tags[0],
-    words: `${method} ${path} ${it.summary} ${it.operationId}`.toLowerCase(),
-    node: operation(path, method, it),
+    words: wordsOf(path, method, it),
+    node: operationOf(path, method, it),
+    link: make("a", { href: `#${it.operationId}` }, it.summary),
+    isHidden: Boolean(it.deprecated) || method === "head",
   })),
 );
+
 document.getElementById("about").textContent = api.info.description;
 const main = document.getElementById("operations");
 const nav = document.getElementById("tags");
-for (const { name } of api.tags) {
+for (const { name, description } of api.tags) {
   const id = `tag-${name.replaceAll(" ", "-")}`;
-  nav.append(make("a", { href: `#${id}` }, name));
-  main.append(make("section", {}, make("h2", { id }, name), ...all.filter((one) => one.tag === name).map((one) => one.node)));
+  const own = all.filter((one) => one.tag === name);
+  const links = own.filter((one) => !one.isHidden).map((one) => make("li", {}, one.link));
+  nav.append(make("details", {}, make("summary", {}, name), make("ul", {}, links)));
+  main.append(
+    make("section", {}, make("h2", { id }, make("a", { href: `#${id}` }, name)), make("p", {}, prose(description)), own.map((one) => one.node)),
+  );
 }
 
-document.getElementById("find").addEventListener("input", (event) => {
-  const words = event.target.value.toLowerCase().split(/\s+/);
-  for (const { node, words: have } of all) node.hidden = !words.every((word) => have.includes(word));
-  for (const section of main.querySelectorAll("section")) section.hidden = !section.querySelector("details:not([hidden])");
+const find = document.getElementById("find");
+const count = document.getElementById("count");
+find.addEventListener("input", () => {
+  const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const { node, link, words: have } of all) {
+    node.hidden = !words.every((word) => have.includes(word));
+    if (link.parentElement) link.parentElement.hidden = node.hidden;
+  }
+  for (const section of main.querySelectorAll("section")) section.hidden = !section.querySelector(".operation:not([hidden])");
+  for (const group of nav.children) group.hidden = !group.querySelector("li:not([hidden])");
+  const found = all.filter(({ node }) => !node.hidden).length;
+  count.textContent = words.length ? (found ? `${found} of ${all.length} operations` : "No operation matches. Try fewer words.") : "";
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName)) return;
+  event.preventDefault();
+  find.focus();
 });
 
 // A link to an operation opens it.

@@ -27,7 +27,7 @@ use weir_core::api::query::Query;
 use weir_core::api::route::{self, Home, Op, Route, Scope};
 use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
-use weir_core::error::{ApiError, Trouble};
+use weir_core::error::{ApiError, Code, Trouble};
 use weir_core::frame::{self, Accepted, NewMessage};
 use weir_core::id;
 use weir_core::idempotency::{self, Idempotency};
@@ -143,7 +143,7 @@ async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Re
     }
     // Events are taken in whatever is wrong with a setting; nobody looks away from it for long, since all else stops.
     let deployment = if route.op == Op::MessageCreate { settings::of(&env) } else { settings::right(&env) };
-    let deployment = deployment.map_err(|sentence| ApiError::status(500, "wrong_setting", sentence))?;
+    let deployment = deployment.map_err(|sentence| ApiError::new(Code::InvalidSetting, sentence))?;
     let (claims, token) = authenticate(&parts.authorization, &deployment)?;
     let caller = Caller { env, claims, token, idempotency_key: parts.idempotency_key.clone() };
     caller.check_scope(&route)?;
@@ -170,10 +170,11 @@ fn enter(caller: &Caller, deployment: &Deployment) -> Result<(), ApiError> {
     });
     match waits {
         None => Ok(()),
-        Some(_) => Err(ApiError::status(
-            429,
-            "rate_limit_exceeded",
-            format!("This token may make {limit} requests in a second. Send the request again in a second."),
+        Some(_) => Err(ApiError::new(
+            Code::RateLimitExceeded,
+            format!(
+                "The rate limit of this token is {limit} requests per second. Send the request again in a second."
+            ),
         )),
     }
 }
@@ -242,7 +243,7 @@ fn public(route: &Route) -> Reply {
 
 /// Whose token an `authorization` header holds.
 pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<Claims>, String), ApiError> {
-    let refused = |detail: &str| ApiError::status(401, "authentication_failed", detail);
+    let refused = |detail: &str| ApiError::new(Code::AuthenticationFailed, detail);
     let token = header
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -255,9 +256,8 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
         return Ok((claims, token.to_owned()));
     }
     if deployment.jwt_secret.is_none() {
-        return Err(ApiError::status(
-            500,
-            "wrong_setting",
+        return Err(ApiError::new(
+            Code::InvalidSetting,
             "The deployment has no JWT_SECRET, so no token is valid. Set one: npx wrangler secret put JWT_SECRET",
         ));
     }
@@ -280,11 +280,11 @@ fn too_large(op: Op) -> ApiError {
     let limit = op.max_body();
     let detail = match op {
         Op::MessageCreate => {
-            format!("The body is too large: a message's payload may take {MAX_PAYLOAD} bytes.")
+            format!("The body is too large: the payload of a message is limited to {MAX_PAYLOAD} bytes.")
         }
-        _ => format!("The body is too large: it may take {limit} bytes here."),
+        _ => format!("The body is too large: the limit is {limit} bytes."),
     };
-    ApiError::status(413, "payload_too_large", detail)
+    ApiError::new(Code::PayloadTooLarge, detail)
 }
 
 fn internal(text: String) -> ApiError {
@@ -299,10 +299,9 @@ impl Caller {
     /// An application's token reaches its own application only, and what its scope allows there.
     fn check_scope(&self, route: &Route) -> Result<(), ApiError> {
         if self.claims.app.is_some() && route.scope == Scope::Org {
-            return Err(ApiError::status(
-                403,
-                "insufficient access",
-                "This needs the organisation's token; this is an application's.",
+            return Err(ApiError::new(
+                Code::InsufficientAccess,
+                "This operation requires an organization token; you sent an application token.",
             ));
         }
         Ok(())
@@ -430,10 +429,10 @@ impl Caller {
     async fn erase_tenant(&self, route: Route, query: &str) -> Result<Reply, ApiError> {
         if Query::parse(query).text("confirm") != Some(self.claims.org.as_str()) {
             let detail = format!(
-                "This erases everything that the tenant has. Confirm it with ?confirm={}, the id of the organisation.",
+                "This deletes all data of the tenant. Confirm it with ?confirm={}, the id of the organization.",
                 self.claims.org
             );
-            return Err(ApiError::status(400, "confirmation_required", detail));
+            return Err(ApiError::new(Code::ConfirmationRequired, detail));
         }
         let call = self.call(Op::TenantErase, route, "", Vec::new());
         directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
@@ -616,7 +615,7 @@ impl Caller {
                     return Ok(Reply::raw_json(202, answer).warned(warnings));
                 }
                 Accepted::EventIdTaken => {
-                    return Err(ApiError::conflict("A message with this eventId exists already."));
+                    return Err(ApiError::conflict("A message with this eventId already exists."));
                 }
                 Accepted::KeyReused => return Err(idempotency::reused()),
                 Accepted::Failed | Accepted::Limited { .. } => return Err(not_stored(Trouble::Failed)),

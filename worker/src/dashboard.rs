@@ -94,7 +94,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     let keeper = Keeper::with_secrets(deployment.jwt_secrets()).with_brand(&brand);
     let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
     let login = request.path == ["login"];
-    let too_large = || Page::refused(413, "This is more than a form of the dashboard holds.");
+    let too_large = || Page::refused(413, "The form is too large.");
     if login && request.method == "POST" && body.is_none() {
         return too_large().into();
     }

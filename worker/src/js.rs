@@ -207,7 +207,7 @@ pub(crate) fn locate(location: &Location) {
     locate_js(location.jurisdiction.map(str::to_owned), location.hint.map(str::to_owned));
 }
 
-/// The same, without waiting: a promise of the answer's bytes.
+/// Starts a call of an object from the Worker without waiting: a promise of the response's bytes.
 pub(crate) fn begin_call(
     env: &JsValue,
     binding: &str,
@@ -219,7 +219,7 @@ pub(crate) fn begin_call(
     begin_call_at(WORKER_DEPTH, env, binding, name, op, frame, repeat)
 }
 
-/// The same at this depth, for calls from objects.
+/// As [`begin_call`], at this depth: for calls from objects.
 pub(crate) fn begin_call_at(
     depth: u32,
     env: &JsValue,

@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 use weir_core::deployment::Deployment;
 use weir_core::settings::Settings;
 use weir_core::unicode;
-use worker::{console_error, console_warn};
+use worker::console_error;
 
 thread_local! {
     /// A deployment's variables never change under an isolate: a new deployment starts new ones.
@@ -48,12 +48,7 @@ pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
         let mut deployment = Deployment::new(settings);
         deployment.problems = wrong.iter().map(ToString::to_string).collect();
         for problem in &deployment.problems {
-            console_error!("{problem} It counts as not given until it is right.");
-        }
-        if !deployment.vault.has_key() {
-            console_warn!(
-                "MASTER_KEY is not set: signing secrets and custom headers are stored unencrypted."
-            );
+            console_error!("{problem} It counts as not set until it is fixed.");
         }
         deployment.policy.spell = Some(js::spelled);
         unicode::install(js::nfkd);

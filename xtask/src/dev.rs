@@ -25,10 +25,7 @@ pub fn run(dev: Dev) -> Result<(), String> {
         welcome(&gateway.url(), &token::for_org(&dev.data, ORG, token::TTL_MS)?, &dev.data.to_string_lossy())
     );
     // Ctrl-C ends this process, and the watchdog then ends workerd; coming here means that it went by itself.
-    Err(format!(
-        "{} Its last words are above; start it again with `cargo xtask dev`.",
-        gateway.wait_for_end()
-    ))
+    Err(format!("{} Its output is above; start it again with `cargo xtask dev`.", gateway.wait_for_end()))
 }
 
 /// Refuses wrong settings before anything is built or started.
@@ -53,7 +50,7 @@ In a second terminal, start a receiver that shows what it gets:
 
   node -e 'require("http").createServer((q,r)=>{{console.log(q.method,q.url,q.headers);q.pipe(process.stdout);q.on("end",()=>r.end())}}).listen(9000,"127.0.0.1")'
 
-In a third, make an application with an endpoint and send it a message:
+In a third, create an application with an endpoint and send a message:
 
   export WEIR_TOKEN={token}
   post() {{ curl -sS "{url}/api/v1/$1" -H "Authorization: Bearer $WEIR_TOKEN" -H 'Content-Type: application/json' -d "$2"; echo; }}
@@ -61,7 +58,7 @@ In a third, make an application with an endpoint and send it a message:
   post app/first/endpoint '{{"url": "http://127.0.0.1:9000/webhooks"}}'
   post app/first/msg '{{"eventType": "user.created", "payload": {{"name": "Ada"}}}}'
 
-To see what became of it, sign in with that token at {url}/dashboard
+To see the result, sign in with that token at {url}/dashboard
 "#
     )
 }
@@ -81,6 +78,7 @@ mod tests {
         assert!(error("JURISDICTION", "mars").contains("eu, us or fedramp"));
         assert!(error("JURISDICTION", "eu").contains("Only Cloudflare"));
         assert_eq!(error("LOCATION_HINT", "weur"), "");
+        assert_eq!(error("SECURITY_CONTACT", "mailto:security@example.com"), "");
         assert!(error("MAX_INFLIGHT", "8").starts_with("There is no setting `MAX_INFLIGHT`"));
     }
 }

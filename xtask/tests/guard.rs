@@ -84,7 +84,7 @@ fn when_the_instance_dies_every_call_under_way_fails_at_once_and_later_ones_work
 
     assert_eq!(get(port, "/any")?, "200 worker");
     assert_eq!(get(port, "/object")?, "200 object");
-    let failure = r#"503 {"code":"unavailable","detail":"The gateway could not do this just now. Send the request again in a moment."}"#;
+    let failure = r#"503 {"code":"unavailable","detail":"The gateway is temporarily unavailable. Send the request again in a moment."}"#;
     assert_eq!(get(port, "/throw")?, failure, "an exception is told to the log, not to the caller");
 
     let start = Instant::now();

@@ -85,8 +85,8 @@ pub fn unknown_field(name: &str, known: &[&str]) -> String {
     let near = near(name, known.iter().copied());
     let name = shown(name);
     match near.first() {
-        Some(near) => format!("The field {name} is not known and was ignored. Did you mean {near}?"),
-        None => format!("The field {name} is not known and was ignored."),
+        Some(near) => format!("The field {name} is unknown and was ignored. Did you mean {near}?"),
+        None => format!("The field {name} is unknown and was ignored."),
     }
 }
 
@@ -508,8 +508,8 @@ mod tests {
         assert_eq!(
             take_unknown(),
             [
-                "The field metdata is not known and was ignored. Did you mean metadata?",
-                "The field other is not known and was ignored."
+                "The field metdata is unknown and was ignored. Did you mean metadata?",
+                "The field other is unknown and was ignored."
             ]
         );
         parse::<Thing>(br#"{"name":"a","note":null}"#).expect("read");

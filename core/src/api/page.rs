@@ -59,13 +59,13 @@ pub struct Page {
 #[cfg_attr(test, schemars(rename = "ListResponse{T}"))]
 #[serde(rename_all = "camelCase")]
 pub struct ListOut<T> {
-    /// The items.
+    /// The items of this page.
     pub data: Vec<T>,
-    /// Leads to the page after this one; null where this one is empty.
+    /// Pass it as `iterator` to get the next page. `null` if this page is empty.
     pub iterator: Option<String>,
-    /// Leads to the page before this one; null where this one is empty.
+    /// Pass it as `iterator` to get the previous page. `null` if this page is empty.
     pub prev_iterator: Option<String>,
-    /// Whether there is nothing more in the direction that was read.
+    /// Whether this is the last page in the direction of reading.
     pub done: bool,
 }
 

@@ -5,7 +5,7 @@
 //! not follow).
 
 use super::model::{event_type, is_dots, message, openapi, plugin, preset};
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use percent_encoding::percent_decode_str;
 
 /// What every path of the API starts with.
@@ -429,7 +429,7 @@ impl Op {
 /// that is not UTF-8 once its percent signs are decoded.
 pub fn find(method: &str, path: &str) -> Result<Route, ApiError> {
     let unknown =
-        || ApiError::status(404, "not_found", format!("There is nothing at {method} {}.", printable(path)));
+        || ApiError::new(Code::NotFound, format!("There is nothing at {method} {}.", printable(path)));
     let below = |path: &'_ str| path.strip_prefix(PREFIX)?.strip_prefix('/').map(str::to_owned);
     let rest = match path.strip_prefix(INGEST) {
         Some(path) => below(path).map(|rest| format!("ingest/{rest}")),
@@ -461,17 +461,17 @@ pub fn find(method: &str, path: &str) -> Result<Route, ApiError> {
         methods.dedup();
         let detail =
             format!("{} does not answer {}. Use {}.", printable(path), printable(method), methods.join(", "));
-        return Err(ApiError::status(405, "method_not_allowed", detail));
+        return Err(ApiError::new(Code::MethodNotAllowed, detail));
     };
     let mut params = Vec::new();
     for (part, segment) in pattern.path.split('/').zip(rest.split('/')) {
         if let Some(name) = parameter(part) {
             let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| {
-                ApiError::invalid(&["path", name], "Send UTF-8: this is not, once percent-decoded.")
+                ApiError::invalid(&["path", name], "The percent-decoded value must be UTF-8.")
             })?;
             // Clients resolve these two: whoever sends them to one thing would reach another.
             if is_dots(&decoded) || decoded.len() > MAX_PARAM {
-                let msg = "Nothing has this name: use its id.";
+                let msg = "Nothing has this name. Use its id.";
                 return Err(ApiError::invalid(&["path", name], msg));
             }
             params.push(decoded.into_owned());

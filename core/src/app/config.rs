@@ -393,7 +393,7 @@ mod tests {
         let (_, shown) = world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null);
         assert!(shown["problem"].as_str().is_some_and(|why| why.contains("MASTER_KEY")), "{shown}");
         let (status, error) = world.call(Op::SecretGet, &[&endpoint], "", &Value::Null);
-        assert_eq!((status, &error["code"]), (500, &json!("wrong_setting")), "{error}");
+        assert_eq!((status, &error["code"]), (500, &json!("invalid_setting")), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::handle::{Handled, Outcome};
 use super::tasks::{Batch, TaskRecord};
 use crate::api::call::Reply;
 use crate::api::model::task::CountOut;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame::TaskAnswer;
 use crate::sql::Sql;
 
@@ -55,7 +55,7 @@ impl<S: Sql> App<S> {
     pub(super) fn told_count(&self, mut count: Count, told: Option<TaskAnswer>) -> Handled {
         let told = told.filter(|answer| !answer.not_ready).ok_or_else(|| {
             let text = "The endpoint is not ready. Send the request again in a moment.";
-            ApiError::status(503, "not_ready", text)
+            ApiError::new(Code::NotReady, text)
         })?;
         let batch = std::mem::take(&mut count.batch);
         if count.record.told(told, batch) {

@@ -18,7 +18,7 @@ use crate::api::model::task::TaskKind;
 use crate::api::page::{self, Keys, Order, Page, Rows, raw};
 use crate::api::query::Query;
 use crate::api::route::Op;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::filter::parse_channels;
 use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
@@ -140,9 +140,8 @@ impl ResendPlan {
         if taken {
             return self.reply.clone().unwrap_or_else(|| Reply::json(202, &json!({})));
         }
-        ApiError::status(
-            503,
-            "not_ready",
+        ApiError::new(
+            Code::NotReady,
             "The endpoint is not ready to deliver. Send the request again in a moment.",
         )
         .into()
@@ -230,10 +229,9 @@ impl<S: Sql> App<S> {
             Some(Op::SecretGet) => {
                 let (endpoint_id, slot) = self.endpoint(param(0))?;
                 let shown = self.shown_secret(endpoint_id, &slot.record)?.ok_or_else(|| {
-                    ApiError::status(
-                        400,
-                        "private_key",
-                        "The endpoint signs with a private key, which is not shown. Its receivers know the public half.",
+                    ApiError::new(
+                        Code::PrivateKey,
+                                                "The endpoint signs with a private key, which the API never returns. Receivers verify with the public key.",
                     )
                 })?;
                 Ok(Outcome::Reply(Reply::json(200, &shown)))
@@ -360,9 +358,8 @@ impl<S: Sql> App<S> {
     pub(super) fn enabled_endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
         let (endpoint_id, slot) = self.endpoint(key)?;
         if slot.record.content.disabled {
-            return Err(ApiError::status(
-                400,
-                "endpoint_disabled",
+            return Err(ApiError::new(
+                Code::EndpointDisabled,
                 "The endpoint is disabled. Enable it, then send the request again.",
             ));
         }
@@ -386,7 +383,7 @@ impl<S: Sql> App<S> {
             content.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest.split_at(at).1))
             && source::url::is_own(path, &self.deployment)
         {
-            let text = "This is the URL of a source of this gateway: what came in would go in circles. Send to the receiver itself.";
+            let text = "This URL belongs to a source of this gateway, so events would loop. Use the receiver's own URL.";
             return Err(ApiError::invalid_kind(&["body", "url"], text, "url_own_source"));
         }
         // As it is requested, signed and shown: one spelling.
@@ -398,20 +395,23 @@ impl<S: Sql> App<S> {
             if preset.delivery.as_ref().is_some_and(|delivery| delivery.https_only)
                 && target::is_plain(&target)
             {
-                let text = format!("{} calls https URLs only. Send one, or another preset.", preset.title);
+                let text = format!(
+                    "{} only sends to https URLs. Use an https URL, or another preset.",
+                    preset.title
+                );
                 return Err(ApiError::invalid_kind(&["body", "url"], text, "url_https_only"));
             }
             batched |= preset.delivery.is_some_and(|delivery| delivery.batch);
         }
         if batched && content.order.is_some() {
-            let text = "What goes in batches is in no promised order. Leave out one of the two.";
+            let text = "`batch` and `order: \"fifo\"` cannot be combined. Omit one of them.";
             return Err(ApiError::invalid(&["body", "order"], text));
         }
         if let Some(uid) = &content.uid
             && let Ok((other, _)) = self.endpoint(uid)
             && Some(other) != own
         {
-            return Err(ApiError::conflict("An endpoint with this uid exists already."));
+            return Err(ApiError::conflict("An endpoint with this uid already exists."));
         }
         Ok(())
     }
@@ -427,15 +427,14 @@ impl<S: Sql> App<S> {
         let limit = if call.app_scope { self.deployment.max_endpoints } else { MAX_ENDPOINTS };
         if usize::try_from(limit).is_ok_and(|limit| live().count() >= limit) {
             let detail = format!(
-                "The application has {limit} endpoints, and may have no more. Delete one that is not needed."
+                "The limit of {limit} endpoints per application is reached. Delete one that you no longer need."
             );
-            return Err(ApiError::status(400, "limit_reached", detail));
+            return Err(ApiError::new(Code::LimitReached, detail));
         }
         // What redacts is only of use if nobody gets the same without it.
         if call.without_plugins && live().any(|slot| slot.record.plugins.is_some()) {
-            return Err(ApiError::status(
-                403,
-                "insufficient access",
+            return Err(ApiError::new(
+                Code::InsufficientAccess,
                 "This application's endpoints have plugins. A token without the capability ManageTransformations makes no \
                  endpoint that goes around them: ask for one with it.",
             ));
@@ -573,11 +572,10 @@ impl<S: Sql> App<S> {
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
         record.expire_secrets(now);
         if record.secrets.len() > MAX_OLD_SECRETS {
-            return Err(ApiError::status(
-                400,
-                "limit_reached",
+            return Err(ApiError::new(
+                Code::LimitReached,
                 format!(
-                    "{MAX_OLD_SECRETS} earlier secrets are still valid. Rotate again once one has expired."
+                    "{MAX_OLD_SECRETS} previous secrets are still valid. Wait for one to expire, then rotate again."
                 ),
             ));
         }
@@ -624,9 +622,8 @@ impl<S: Sql> App<S> {
         let since = query.time("since")?.unwrap_or_else(|| until.saturating_sub(STATS_MS));
         let slack = 5 * 60_000;
         if since > until || until.saturating_sub(since) > STATS_MS.saturating_add(slack) {
-            return Err(ApiError::status(
-                400,
-                "invalid_range",
+            return Err(ApiError::new(
+                Code::InvalidRange,
                 "Send a period of at most 28 days, with since before until.",
             ));
         }
@@ -728,7 +725,7 @@ impl<S: Sql> App<S> {
         )?;
         let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
         let payload = row.opt_blob(2)?.ok_or_else(|| {
-            ApiError::status(400, "missing_payload", "The message's payload is no longer stored.")
+            ApiError::new(Code::MissingPayload, "The message's payload is no longer stored.")
         })?;
         let message = Outgoing {
             id: msg_id,

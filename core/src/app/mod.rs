@@ -52,7 +52,6 @@ pub use destinations::{AskPlan, Told};
 #[cfg(test)]
 pub(crate) use handle::MAX_ENDPOINTS;
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
-pub use plugins::OUTDATED;
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use tasks::TaskEffect;

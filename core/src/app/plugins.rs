@@ -7,7 +7,7 @@ use super::handle::{Handled, Outcome};
 use super::{App, Effects};
 use crate::api::call::{Call, Reply};
 use crate::api::model::plugin::AttachmentsOut;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame::{self, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::Attached;
 use crate::rng::Entropy;
@@ -15,9 +15,6 @@ use crate::sql::{Sql, SqlError, Value};
 use crate::vault::VaultError;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
-
-/// The code of the 409 that asks for the plugins to be resolved again.
-pub const OUTDATED: &str = "plugins_outdated";
 
 /// Up to which of the Directory's changes this object knows the plugins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
@@ -70,8 +67,8 @@ impl<S: Sql> App<S> {
     ) -> Handled {
         let resolved: ResolvedPlugins = frame::decode(&call.body).map_err(ApiError::Internal)?;
         if resolved.seq <= self.known_plugins.told {
-            let detail = "Plugins were changed at the same moment. Send the request again.";
-            return Err(ApiError::status(409, OUTDATED, detail));
+            let detail = "Plugins were changed at the same time. Send the request again.";
+            return Err(ApiError::new(Code::ConcurrentUpdate, detail));
         }
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());

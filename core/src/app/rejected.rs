@@ -5,7 +5,7 @@ use super::{App, Effects, Outcome};
 use crate::api::call::{Call, Reply};
 use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::query::Query;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame::{self, Accepted};
 use crate::id::{self, Generator};
 use crate::rng::Entropy;
@@ -65,7 +65,7 @@ impl<S: Sql> App<S> {
     pub(super) fn take_rejected(&self, id: &str) -> Handled {
         let mut row = self.rejected_row(id)?;
         if row.opt_text(2)?.is_some() {
-            return Err(ApiError::conflict("This request was accepted already."));
+            return Err(ApiError::conflict("This request has already been accepted."));
         }
         let kept = read(&mut row)?;
         if !kept.is_whole() {
@@ -106,7 +106,7 @@ impl<S: Sql> App<S> {
         )?;
         let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
         let body = row.opt_blob(0)?.ok_or_else(|| {
-            ApiError::status(400, "missing_payload", "The message's payload is no longer stored.")
+            ApiError::new(Code::MissingPayload, "The message's payload is no longer stored.")
         })?;
         let content_type = row.opt_text(1)?.unwrap_or_else(|| "application/octet-stream".to_owned());
         Ok(Outcome::Reply(Reply { status: 200, body, content_type: Some(content_type), ..Reply::default() }))

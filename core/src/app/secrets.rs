@@ -197,14 +197,14 @@ mod tests {
         let mut world = World::new(&[]);
         let url = "https://example.com/hook";
         for (body, field, says) in [
-            (json!({ "preset": "lops" }), "preset", "Near it: loops"),
-            (json!({ "presetParams": { "a": "b" } }), "preset", "Say as which provider"),
+            (json!({ "preset": "lops" }), "preset", "Did you mean loops"),
+            (json!({ "presetParams": { "a": "b" } }), "preset", "`preset` is required"),
             (json!({ "preset": "loops", "secret": "short" }), "secret", "Loops has: `whsec_` and base64"),
             (json!({ "preset": "sendgrid" }), "secret", "signs with a private key"),
             (
                 json!({ "preset": "resend", "url": "http://example.com/" }),
                 "url",
-                "Resend calls https URLs only",
+                "Resend only sends to https URLs",
             ),
             (json!({ "preset": "custom" }), "scheme", "needs a scheme"),
         ] {

@@ -15,7 +15,7 @@ use crate::api::call::{Call, Reply, to_bytes};
 use crate::api::model::task::{BackgroundTaskOut, BulkFilter, Period, TaskKind, TaskOut, TaskStatus};
 use crate::api::query::Query;
 use crate::api::route::Op;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::filter::parse_channels;
 use crate::frame::{self, BulkAsk, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
 use crate::id;
@@ -290,8 +290,8 @@ impl<S: Sql> App<S> {
     /// Starts a task.
     pub(super) fn add_task(&mut self, now: i64, rng: &mut impl Entropy, record: TaskRecord) -> Handled {
         if self.tasks.len() >= OPEN_MAX {
-            let detail = format!("{OPEN_MAX} tasks are under way. Start another when one of them is over.");
-            return Err(ApiError::status(400, "limit_reached", detail));
+            let detail = format!("The limit of {OPEN_MAX} running tasks is reached. Wait for one to finish.");
+            return Err(ApiError::new(Code::LimitReached, detail));
         }
         self.sql.exec(
             "DELETE FROM task WHERE open = 0 AND id < ?1",
@@ -311,11 +311,11 @@ impl<S: Sql> App<S> {
     pub(super) fn stop_task(&mut self, now: i64, task_id: &str) -> Handled {
         let app_id = self.info.as_ref().map(|info| info.app_id.clone()).unwrap_or_default();
         let Some(mut task) = self.tasks.remove(task_id) else {
-            return Err(ApiError::conflict("The task is over."));
+            return Err(ApiError::conflict("The task has already finished."));
         };
         if task.is_over() {
             self.tasks.insert(task_id.to_owned(), task);
-            return Err(ApiError::conflict("The task is over."));
+            return Err(ApiError::conflict("The task has already finished."));
         }
         task.record.canceled = true;
         self.end_task(now, task_id, &mut task, TaskStatus::Failed)?;

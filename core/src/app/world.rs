@@ -212,7 +212,11 @@ impl World {
                 plan.reply(&endpoint.statistics(self.now, &plan.ask).expect("statistics"))
             }
         };
-        (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
+        let body = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
+        if let Some(op) = Op::from_name(&call.op) {
+            crate::api::doc::check_error(op, reply.status, &body);
+        }
+        (reply.status, body)
     }
 
     fn ask(&mut self, mut plan: AskPlan) -> Reply {

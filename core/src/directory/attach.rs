@@ -112,16 +112,15 @@ impl<S: Sql> Directory<S> {
                 "version",
                 "A bundled plugin is as the deployment brings it: leave the version out. To keep to one, upload it.",
             )),
-            (None, None, _) => Err((
-                "name",
-                "There is no plugin of this name. Upload it first, or bundle it with the deployment.",
-            )),
+            (None, None, _) => {
+                Err(("name", "No plugin has this name. Upload it first, or bundle it with the deployment."))
+            }
             (Some(plugin), _, version) => {
                 match self.find_version(&plugin, version.unwrap_or(&plugin.current))? {
                     Some(version) => Ok((version.id, version.manifest)),
                     None => Err((
                         "version",
-                        "The plugin has no such version. GET its versions to see which there are.",
+                        "The plugin has no such version. List its versions to see which exist.",
                     )),
                 }
             }

@@ -6,7 +6,7 @@ use crate::api::model::event_type::{EventTypeContent, EventTypeIn, EventTypeOut,
 use crate::api::model::openapi::{ImportIn, ImportOut, ImportOutData, Imported};
 use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::query::Query;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::preset;
 use crate::sql::{Row, Sql, SqlError, Value};
 use serde_json::value::RawValue;
@@ -134,9 +134,8 @@ impl<S: Sql> Directory<S> {
         let EventTypeIn { name, content } = EventTypeIn::parse(&call.body)?;
         let created_at = match self.find_event_type(&name)? {
             Some(old) if !old.content.archived => {
-                return Err(ApiError::status(
-                    409,
-                    "event_type_exists",
+                return Err(ApiError::new(
+                    Code::EventTypeExists,
                     format!("The event type {name} exists. Change it with PUT or PATCH."),
                 ));
             }

@@ -23,7 +23,7 @@ mod usage;
 pub use bundled::Bundled;
 pub use erase::{Kept, restore};
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
-pub use sources::{STALE, source_page};
+pub use sources::source_page;
 pub use usage::{UsageApp, UsageBatch};
 
 use crate::api::body;

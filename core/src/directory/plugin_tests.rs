@@ -5,6 +5,7 @@ mod bundled;
 use super::*;
 use crate::app::{self, App};
 use crate::deployment::Deployment;
+use crate::error::Code;
 use crate::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginUses, ResolvedPlugins};
 use crate::plugin::Attached;
 use crate::rng::Seeded;
@@ -128,7 +129,9 @@ impl World {
 
     fn ask(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (u16, Json) {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        read(&self.directory(&call(op, params, query, body)))
+        let (status, body) = read(&self.directory(&call(op, params, query, body)));
+        crate::api::doc::check_error(op, status, &body);
+        (status, body)
     }
 
     fn upload_as(&mut self, name: &str, bytes: &[u8], judged: Result<Admitted, Refused>) -> (u16, Json) {
@@ -177,7 +180,7 @@ impl World {
             }
             app::Outcome::Reply(reply) => {
                 assert_eq!(reply.status, 409);
-                assert!(String::from_utf8_lossy(&reply.body).contains(app::OUTDATED));
+                assert!(String::from_utf8_lossy(&reply.body).contains(Code::ConcurrentUpdate.name()));
                 409
             }
             other => panic!("{other:?}"),

@@ -12,7 +12,7 @@ use crate::api::model::plugin::{
 use crate::api::model::shown;
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame::{self, PluginModule, PluginModuleAsk};
 use crate::settings::PluginLimits;
 use crate::sql::{Row, Sql, SqlError, Value};
@@ -108,7 +108,7 @@ fn length(bytes: &[u8]) -> i64 {
 }
 
 fn limit_reached(detail: String) -> ApiError {
-    ApiError::status(400, "limit_reached", detail)
+    ApiError::new(Code::LimitReached, detail)
 }
 
 /// A version that is kept: what pruning looks at.
@@ -297,7 +297,7 @@ impl<S: Sql> Directory<S> {
         let named: Option<Named> = manifest.and_then(|manifest| serde_json::from_str(manifest).ok());
         if let Some(said) = named.filter(|said| said.name != name) {
             warnings.push(format!(
-                "The module calls itself {}, and is stored under the name {name}, by which endpoints name it.",
+                "The module's manifest names it {}, and it is stored as {name}. Endpoints use the stored name.",
                 shown(&said.name)
             ));
         }
@@ -450,7 +450,7 @@ impl<S: Sql> Directory<S> {
         let plugin = self.own_plugin(param(call)?)?;
         let chosen = CurrentIn::parse(&call.body)?.version;
         if self.find_version(&plugin, &chosen)?.is_none() {
-            let msg = "The plugin has no such version. GET its versions to see which there are.";
+            let msg = "The plugin has no such version. List its versions to see which exist.";
             return Err(ApiError::invalid(&["body", "version"], msg));
         }
         let effects = self.make_current(now, &plugin.name, &chosen, Some(&plugin))?;
@@ -508,7 +508,7 @@ impl<S: Sql> Directory<S> {
 
 fn too_many(limits: &PluginLimits) -> ApiError {
     limit_reached(format!(
-        "There are {} plugins, which is the limit. Delete one, or raise MAX_PLUGINS.",
+        "The limit of {} plugins is reached. Delete one, or raise MAX_PLUGINS.",
         limits.plugins
     ))
 }

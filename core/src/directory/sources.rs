@@ -8,7 +8,7 @@ use super::{Answer, Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame;
 use crate::id;
 use crate::rng::Entropy;
@@ -88,7 +88,7 @@ impl<S: Sql> Directory<S> {
         let chosen = call.params.first().filter(|id| id::is(id::SOURCE, id)).cloned();
         let id = chosen.unwrap_or_else(|| id::new(id::SOURCE, now, rng));
         if self.find_source(&id)?.is_some() {
-            return Err(ApiError::conflict("There is a source of this id."));
+            return Err(ApiError::conflict("A source with this id already exists."));
         }
         let row = SourceRow { id, record };
         self.write_source(&row)?;
@@ -102,7 +102,10 @@ impl<S: Sql> Directory<S> {
         let mut record: SourceRecord = frame::decode(&call.body).map_err(ApiError::Internal)?;
         let known = self.source(param(call)?)?;
         if known.record.version != record.version {
-            return Err(ApiError::status(409, STALE, "The source was changed at the same time. Try again."));
+            return Err(ApiError::new(
+                Code::ConcurrentUpdate,
+                "The source was changed at the same time. Send the request again.",
+            ));
         }
         self.check_source_uid(record.uid.as_deref(), Some(&known.id))?;
         record.updated_at = now;
@@ -142,9 +145,6 @@ impl<S: Sql> Directory<S> {
         )
     }
 }
-
-/// The code of a change that came too late.
-pub const STALE: &str = "changed_meanwhile";
 
 #[cfg(test)]
 mod tests {

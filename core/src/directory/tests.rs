@@ -58,6 +58,9 @@ impl World {
         let body = &outcome.reply.body;
         assert_eq!(outcome.reply.log, None);
         let json = if body.is_empty() { Json::Null } else { serde_json::from_slice(body).expect("json") };
+        if let Some(op) = Op::from_name(&call.op) {
+            crate::api::doc::check_error(op, outcome.reply.status, &json);
+        }
         (outcome.reply.status, json)
     }
 

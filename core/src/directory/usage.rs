@@ -8,7 +8,7 @@ use super::{Answer, Directory, Effect, LEASE_MS, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::task::{BackgroundTaskOut, TaskKind, TaskOut, TaskStatus};
 use crate::api::model::usage::{AppEventTypes, AppStats, Usage, UsageOut};
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame::{UsageAnswer, UsageAsk};
 use crate::id;
 use crate::rng::Entropy;
@@ -97,8 +97,9 @@ impl<S: Sql> Directory<S> {
         self.prepare(now)?;
         let open = self.sql.query("SELECT count(*) FROM usage_task", &[])?;
         if open.first().map_or(Ok(0), |row| row.int(0))? >= OPEN_MAX {
-            let detail = format!("{OPEN_MAX} counts are under way. Start another when one of them is over.");
-            return Err(ApiError::status(400, "limit_reached", detail));
+            let detail =
+                format!("The limit of {OPEN_MAX} running counts is reached. Wait for one to finish.");
+            return Err(ApiError::new(Code::LimitReached, detail));
         }
         let task_id = id::new(id::TASK, now, rng);
         self.forget_old_tasks(now)?;
@@ -221,7 +222,7 @@ impl<S: Sql> Directory<S> {
         let task_id = param(call)?;
         let open = self.sql.query("SELECT 1 FROM usage_task WHERE id = ?1", &[Value::Text(task_id)])?;
         if open.is_empty() {
-            return Err(ApiError::conflict("The task is over."));
+            return Err(ApiError::conflict("The task has already finished."));
         }
         self.end_usage(now, task_id, TaskStatus::Failed)?;
         self.refresh_due()?;

@@ -33,10 +33,10 @@ pub(super) const PRESET_BATCH: Batch = Batch { max_events: 100, max_wait_ms: 500
 #[cfg_attr(test, schemars(rename = "EndpointBatch"))]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
-    /// At most so many.
+    /// The maximum number of events in one request.
     #[n(0)]
     pub max_events: u16,
-    /// How long the first one may wait for others, in milliseconds.
+    /// How long the first event waits for others, in milliseconds.
     #[n(1)]
     pub max_wait_ms: u32,
 }
@@ -47,7 +47,7 @@ pub struct Batch {
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Order {
-    /// One after the other, in the order of the log.
+    /// One request at a time, in the order in which messages were accepted.
     #[n(0)]
     Fifo,
 }

@@ -24,14 +24,14 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum OnError {
-    /// It waits and is tried again by the schedule, as after a failed attempt.
+    /// Hold the delivery and retry it by the schedule, as after a failed attempt.
     #[default]
     #[n(0)]
     Hold,
-    /// It goes out as if this plugin were not there.
+    /// Deliver the event as if the plugin were not attached.
     #[n(1)]
     Deliver,
-    /// It is filtered out.
+    /// Filter the event out.
     #[n(2)]
     Drop,
 }

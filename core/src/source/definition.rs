@@ -7,6 +7,7 @@ use super::kind::Kind;
 use super::rejected::{self, DUPLICATE, Rejected};
 use super::{Batch, DedupBy, Form, HOPS, MAX_BODY, MAX_HOPS, SourceRecord, SourceRow, Unverified, form};
 use crate::api::model::{MAX_NAME, is_name};
+use crate::error::{ApiError, Code};
 use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
 use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses, Several, without_mark};
@@ -121,7 +122,7 @@ pub enum Receipt {
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
-    /// A stable word.
+    /// A stable word: an error code, or why the signature was refused ([`Reason::code`]).
     pub code: &'static str,
     /// A sentence.
     pub detail: String,
@@ -132,32 +133,36 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+    fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self::unverified(code.status(), code.name(), detail)
+    }
+
+    fn unverified(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), header: None, bare: false }
     }
 
     /// The URL is no source's, or not any more.
     pub fn unknown() -> Self {
-        Self::new(404, "not_found", "No source has this URL. Its owner may have given it a new one.")
+        Self::new(Code::NotFound, "No source has this URL. Its owner may have rotated it.")
     }
 
     /// More bytes than the source takes.
     pub fn too_large(limit: u32) -> Self {
-        Self::new(413, "payload_too_large", format!("This source takes requests of up to {limit} bytes."))
+        Self::new(Code::PayloadTooLarge, format!("The limit of this source is {limit} bytes per request."))
     }
 
     /// More requests than the source takes.
     pub fn too_many(wait_ms: i64) -> Self {
         let seconds = wait_ms.max(0).saturating_add(999).div_euclid(1_000).max(1);
-        let detail = format!("This source has had its share of requests. Try again in {seconds} s.");
+        let detail = format!("Rate limit exceeded for this source. Try again in {seconds} s.");
         let header = Some(("retry-after", seconds.to_string()));
-        Self { header, ..Self::new(429, "too_many_requests", detail) }
+        Self { header, ..Self::new(Code::RateLimitExceeded, detail) }
     }
 
     /// Nothing was stored, through no fault of the sender.
     pub fn unavailable() -> Self {
         let header = Some(("retry-after", "5".to_owned()));
-        Self { header, ..Self::new(503, "not_ready", "The request was not stored. Send it again.") }
+        Self { header, ..Self::new(Code::NotReady, "The request was not stored. Send it again.") }
     }
 
     /// As the body of the answer.
@@ -166,6 +171,12 @@ impl Refusal {
             return String::new();
         }
         serde_json::json!({ "code": self.code, "detail": self.detail }).to_string()
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        ApiError::new(Code::from_name(refusal.code).unwrap_or(Code::GenericError), refusal.detail)
     }
 }
 
@@ -333,13 +344,13 @@ impl Definition {
             let allowed = self.preset.methods.join(", ");
             let detail = format!("Events come with {allowed}.");
             let header = Some(("allow", allowed));
-            return Receipt::Refused(Refusal { header, ..Refusal::new(405, "method_not_allowed", detail) });
+            return Receipt::Refused(Refusal { header, ..Refusal::new(Code::MethodNotAllowed, detail) });
         }
         if hops(request) >= MAX_HOPS {
             let detail = format!(
-                "This event has come through {MAX_HOPS} sources already: an endpoint leads back to where it came from."
+                "This event has passed through {MAX_HOPS} sources: an endpoint leads back to where it came from."
             );
-            return Receipt::Refused(Refusal::new(508, "loop_detected", detail));
+            return Receipt::Refused(Refusal::new(Code::LoopDetected, detail));
         }
         let verdict = match lacking {
             Some(reason) => Verdict::Failed(reason),
@@ -447,7 +458,7 @@ impl Definition {
             // It may well be right: the provider is to send it again.
             let header = Some(("retry-after", "10".to_owned()));
             let text = "The provider's public keys could not be fetched. Send the request again.";
-            return Refusal { header, ..Refusal::new(503, reason.code(), text) };
+            return Refusal { header, ..Refusal::unverified(503, reason.code(), text) };
         }
         // What is missing or old is no secret; what is wrong with the source's own settings is nobody else's business.
         let code = match reason {
@@ -455,10 +466,10 @@ impl Definition {
             Reason::Item(_, inner) => inner.code(),
             reason => reason.code(),
         };
-        Refusal::new(
+        Refusal::unverified(
             self.preset.responses.refused,
             code,
-            "The request is not signed as this source wants it. Its owner sees why in the list of rejected requests.",
+            "Signature verification failed. The owner of the source can see the reason under rejected requests.",
         )
     }
 
@@ -469,8 +480,8 @@ impl Definition {
         match batch.count(request.body).filter(|_| split) {
             None => return alone(),
             Some(count) if count > MAX_EVENTS && *batch == Several::Body => {
-                let detail = format!("This source takes up to {MAX_EVENTS} events in a request.");
-                return Err(Refusal::new(413, "payload_too_large", detail));
+                let detail = format!("The limit is {MAX_EVENTS} events per request.");
+                return Err(Refusal::new(Code::PayloadTooLarge, detail));
             }
             Some(count) if count > MAX_EVENTS => return alone(),
             Some(_) => {}
@@ -521,7 +532,7 @@ impl Definition {
         }
         if payload.len().saturating_add(raw.as_ref().map_or(0, Vec::len)) > MAX_STORED {
             let detail = "As JSON the form takes too much. Set the source's option 'form' to 'raw'.";
-            return Err(Refusal::new(413, "payload_too_large", detail));
+            return Err(Refusal::new(Code::PayloadTooLarge, detail));
         }
         let origin = Origin {
             verdict: standing.verdict,

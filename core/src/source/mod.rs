@@ -116,37 +116,38 @@ pub struct OldToken {
 #[cfg_attr(test, schemars(rename = "SourceOptions"))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Options {
-    /// What happens to events whose signature is not right.
+    /// What to do with requests that fail verification.
     #[cbor(n(0), default)]
     pub unverified: Unverified,
-    /// What happens to a body that holds several events.
+    /// What to do with a body that holds several events.
     #[cbor(n(1), default)]
     pub batch: Batch,
-    /// In which form a body that is a form is delivered.
+    /// How to deliver a form-encoded body.
     #[cbor(n(2), default)]
     pub form: Form,
-    /// Headers of the request that are delivered with the event.
+    /// The names of request headers that are delivered with the event.
     #[cbor(n(3), default)]
     pub forward_headers: Vec<String>,
-    /// For how many seconds an event's id is remembered; none for the deployment's `DEDUP_WINDOW`, 0 for not at all.
+    /// How long event ids are remembered, in seconds. `null` uses the deployment's `DEDUP_WINDOW`; 0 disables
+    /// deduplication.
     #[n(4)]
     #[cfg_attr(test, schemars(range(max = 2_592_000)))]
     pub dedup_window_seconds: Option<u32>,
-    /// The most bytes of a request.
+    /// The maximum size of a request's body, in bytes. Larger requests are refused with 413.
     #[n(5)]
     #[cfg_attr(test, schemars(range(min = 1, max = 1_048_576)))]
     pub max_body_bytes: Option<u32>,
-    /// The most requests.
+    /// The rate limit of this source. Requests beyond it are refused with 429. `null` means no limit.
     #[n(6)]
     pub rate_limit: Option<Pace>,
-    /// The event type of events that do not say theirs.
+    /// The event type of events that do not carry one.
     #[n(7)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeName>"))]
     pub event_type: Option<String>,
-    /// The URL that the provider was given, where that is not the source's own: some sign it.
+    /// The URL that the provider signs, if it differs from the source's own URL.
     #[n(8)]
     pub url: Option<String>,
-    /// What tells a repeat from another event.
+    /// How to recognize a duplicate.
     #[cbor(n(9), default)]
     pub dedup_by: DedupBy,
 }
@@ -157,11 +158,11 @@ pub struct Options {
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum DedupBy {
-    /// The event's id, as its provider has it. What has none is never a repeat.
+    /// By the event's id. An event without an id is never a duplicate.
     #[default]
     #[n(0)]
     Id,
-    /// The body: equal bytes are a repeat.
+    /// By the body: equal bytes are a duplicate.
     #[n(1)]
     Body,
 }
@@ -172,11 +173,11 @@ pub enum DedupBy {
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Unverified {
-    /// They are refused, and kept in the list of the rejected.
+    /// Refuse them, and keep them in the list of rejected requests.
     #[default]
     #[n(0)]
     Reject,
-    /// They are delivered; the verdict is with the message.
+    /// Deliver them, with the verdict in the message's `ingest`.
     #[n(1)]
     Accept,
 }
@@ -188,11 +189,11 @@ pub enum Unverified {
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Batch {
-    /// Each is a message, byte for byte as it stands in the array.
+    /// Store each event as a message, byte for byte.
     #[default]
     #[n(0)]
     Split,
-    /// The body is one message.
+    /// Store the whole body as one message.
     #[n(1)]
     Keep,
 }
@@ -203,11 +204,11 @@ pub enum Batch {
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Form {
-    /// As a JSON object; the bytes as they came are kept beside it.
+    /// Convert it to a JSON object, and keep the original bytes.
     #[default]
     #[n(0)]
     Json,
-    /// As it came.
+    /// Deliver the original bytes.
     #[n(1)]
     Raw,
 }

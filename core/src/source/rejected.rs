@@ -147,7 +147,9 @@ fn cut(text: &str, most: usize) -> &str {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "RejectedReasonOut"))]
 struct ReasonOut {
+    /// A stable word for programs, listed in the reference of errors.
     code: String,
+    /// What is wrong and what to do, as a sentence.
     detail: String,
 }
 
@@ -156,25 +158,31 @@ struct ReasonOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RejectedOut {
+    /// The rejected request's id, `rej_…`.
     id: String,
+    /// When the request arrived.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     timestamp: String,
+    /// Why the request was rejected.
     reason: ReasonOut,
+    /// The HTTP method of the request.
     method: String,
+    /// The URL of the request, with its query.
     url: String,
-    /// Names and values; what lets somebody in is masked.
+    /// The names and values of the headers. Credentials are redacted.
     headers: Vec<(String, String)>,
-    /// The body's beginning, or all of it where one is asked for; text where it is text, else null.
+    /// The start of the body, or all of it when a single request is requested. `null` if it is not text.
     body: Option<String>,
-    /// All that is kept of the body, in base64, where one is asked for.
+    /// All stored bytes of the body in base64, when a single request is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_body: Option<String>,
+    /// The size of the body, in bytes.
     body_size: u64,
-    /// Whether all of the body is kept: else it cannot be accepted.
+    /// Whether the whole body is stored. Otherwise the request cannot be accepted.
     body_complete: bool,
-    /// How many were rejected before it, since the last that was kept, without being kept.
+    /// The number of rejected requests that were not stored since the previous stored one.
     skipped_before: u32,
-    /// The messages that came of it, where it was accepted by hand.
+    /// The ids of the messages that were stored when the request was accepted manually.
     accepted: Option<Vec<String>>,
 }
 

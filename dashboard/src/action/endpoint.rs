@@ -172,7 +172,7 @@ fn edited(request: &Request) -> Result<Value, Page> {
         ("description", json!(request.field("description").unwrap_or_default())),
         ("throttleRate", number(request, "throttleRate")),
         ("eventTypes", if events.is_empty() { Value::Null } else { json!(events) }),
-        ("pace", json!(pace)),
+        ("throttle", json!(pace)),
         ("order", json!(request.field("order"))),
         ("batch", json!(batch)),
         ("preset", json!(request.field("preset"))),
@@ -227,7 +227,7 @@ mod tests {
     fn a_form_without_a_preset_takes_it_back_and_leaves_what_belonged_to_it() {
         let body = edited(&request(&[("url", "u"), ("paceLimit", "5"), ("paceWindow", "hour")])).unwrap();
         assert_eq!((&body["preset"], body.get("presetParams")), (&Value::Null, None));
-        assert_eq!(body["pace"], json!({ "limit": 5, "window": "hour" }));
+        assert_eq!(body["throttle"], json!({ "limit": 5, "window": "hour" }));
         assert_eq!((&body["batch"], &body["eventTypes"]), (&Value::Null, &Value::Null));
         let body =
             edited(&request(&[("preset", "x"), ("presetParams", "header: x-a"), ("batchEvents", "3")]))

@@ -324,10 +324,10 @@ fn edited(endpoint: &Value) -> Vec<Field<'static>> {
             .unit("a second")
             .hint("More than this waits in the queue."),
         field("paceLimit", "Or a limit for a longer window", Kind::Number)
-            .value(number(within("pace", "limit")))
+            .value(number(within("throttle", "limit")))
             .unit("requests"),
         field("paceWindow", "Window", Kind::Choice(&WINDOWS))
-            .value(within("pace", "window").and_then(Value::as_str).unwrap_or_default()),
+            .value(within("throttle", "window").and_then(Value::as_str).unwrap_or_default()),
         field("maxInFlight", "Requests in flight", Kind::Number)
             .value(number(endpoint.get("maxInFlight")))
             .hint("How many may wait for an answer at once, at most 100."),

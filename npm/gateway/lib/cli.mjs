@@ -190,7 +190,7 @@ async function serve(argv) {
     warn(`JWT_SECRET is not set: tokens are signed with ${join(dir, "jwt-secret")}. \`weir-gateway token\` prints one.`);
   }
   if (!vars.MASTER_KEY) {
-    warn("MASTER_KEY is not set: signing secrets are stored in clear. Make a key with `weir-gateway secret`, and keep a copy.");
+    warn("MASTER_KEY is not set: signing secrets are stored unencrypted. Make a key with `weir-gateway secret`, and keep a copy.");
   }
   return await run(dir, plugins, {
     vars,
@@ -235,7 +235,7 @@ async function run(dir, plugins, how) {
   const ended = await Promise.race([running.ended, signalled.then(() => undefined)]);
   if (ended !== undefined) {
     giveBack();
-    process.stderr.write(`${ended} Its last words are above.\n`);
+    process.stderr.write(`${ended} Its output is above.\n`);
     return 1;
   }
   // A second signal ends it at once.
@@ -269,6 +269,6 @@ In a third, create an application with an endpoint and send it a message:
   post app/first/endpoint '{"url": "http://127.0.0.1:9000/webhooks"}'
   post app/first/msg '{"eventType": "user.created", "payload": {"name": "Ada"}}'
 
-To see what became of it, sign in with that token at ${url}/dashboard
+To see the result, sign in with that token at ${url}/dashboard
 `;
 }

@@ -383,7 +383,7 @@ impl World {
             3 => {
                 let window = *rng.pick(&["second", "minute", "hour"]);
                 let limit = if window == "hour" { 20 } else { 1 + rng.below(6) };
-                ("pace", json!({ "limit": limit, "window": window }))
+                ("throttle", json!({ "limit": limit, "window": window }))
             }
             4 | 5 => ("maxInFlight", json!(rng.pick(&[1, 2, 5]))),
             6 => (

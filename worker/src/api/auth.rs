@@ -15,7 +15,7 @@ use weir_core::api::query::Query;
 use weir_core::api::route::{Op, Route};
 use weir_core::cache::Cache;
 use weir_core::directory::source_page;
-use weir_core::error::ApiError;
+use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, Revocation, RevokedAsk};
 use weir_core::id;
 use weir_core::source::SourceRow;
@@ -58,17 +58,15 @@ impl Caller {
         let Some(app) = &self.claims.app else { return self.check_org_token().await };
         let reads = matches!(method, "GET" | "HEAD");
         if self.claims.capabilities.as_ref().is_some_and(|capabilities| !may(capabilities, op, reads)) {
-            return Err(ApiError::status(
-                403,
-                "insufficient access",
-                "This token was made without the capability for this.",
+            return Err(ApiError::new(
+                Code::InsufficientAccess,
+                "This token does not have the capability that this operation requires.",
             ));
         }
         if self.is_revoked(app).await? {
-            return Err(ApiError::status(
-                401,
-                "authentication_failed",
-                "This token was taken back. Ask for a new one.",
+            return Err(ApiError::new(
+                Code::AuthenticationFailed,
+                "This token has been revoked. Ask for a new one.",
             ));
         }
         Ok(())
@@ -78,10 +76,9 @@ impl Caller {
     async fn check_org_token(&self) -> Result<(), ApiError> {
         let Some(id) = &self.claims.id else { return Ok(()) };
         if self.any_revoked(&self.token, || vec![token_key(id)], ORG_BELIEF_MS).await? {
-            return Err(ApiError::status(
-                401,
-                "authentication_failed",
-                "This token was revoked. Make a new one.",
+            return Err(ApiError::new(
+                Code::AuthenticationFailed,
+                "This token has been revoked. Create a new one.",
             ));
         }
         Ok(())
@@ -214,10 +211,9 @@ impl Caller {
         if self.claims.app.is_none() {
             return match &self.claims.id {
                 Some(id) => self.revoke_token(id).await,
-                None => Err(ApiError::status(
-                    400,
-                    "bad_token",
-                    "This token has no id (the claim jti), so it cannot be revoked: it is valid until it expires or \
+                None => Err(ApiError::new(
+                    Code::BadToken,
+                    "This token has no id (the claim jti), so it cannot be revoked. It is valid until it expires or \
                      JWT_SECRET is changed.",
                 )),
             };
@@ -266,7 +262,7 @@ impl Caller {
             if kind == "sources" {
                 match self.reseal_source(id).await {
                     Ok(count) => out.resealed = out.resealed.saturating_add(count),
-                    Err(ApiError::Status { code: "wrong_setting", .. }) => {
+                    Err(ApiError::Status { code: Code::InvalidSetting, .. }) => {
                         out.locked = out.locked.saturating_add(1);
                     }
                     Err(error) => return Err(error),

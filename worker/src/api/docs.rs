@@ -1,6 +1,7 @@
-//! The API's description: the document that tests have made of the code (`docs/openapi.json`), and a page to read it on.
+//! The API reference: the OpenAPI document that tests generate from the code (`docs/openapi.json`), and a page that renders
+//! it, with code samples and a form that sends requests.
 //!
-//! The page asks nobody but this Worker for anything, and its policy allows no more than that.
+//! The page makes requests to this Worker only, and its content security policy allows no others.
 
 use crate::js::{self, Parts};
 
@@ -10,7 +11,7 @@ pub(super) const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// The answer, where the path is one of the page's.
+/// The response, if the path is one of the page's.
 pub(super) fn answer(parts: &Parts) -> Option<web_sys::Response> {
     if !matches!(parts.method.as_str(), "GET" | "HEAD") {
         return None;
@@ -18,6 +19,7 @@ pub(super) fn answer(parts: &Parts) -> Option<web_sys::Response> {
     let (content_type, text) = match super::split(&parts.url).0 {
         "/docs" | "/docs/" => ("text/html; charset=utf-8", include_str!("../../docs/page.html")),
         "/docs/page.js" => ("text/javascript; charset=utf-8", include_str!("../../docs/page.js")),
+        "/docs/samples.js" => ("text/javascript; charset=utf-8", include_str!("../../docs/samples.js")),
         "/docs/page.css" => ("text/css; charset=utf-8", include_str!("../../docs/page.css")),
         _ => return None,
     };

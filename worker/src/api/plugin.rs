@@ -11,8 +11,7 @@ use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::{TestEvent, TestIn};
 use weir_core::api::query::Query;
 use weir_core::api::route::{Op, Route};
-use weir_core::app::OUTDATED;
-use weir_core::error::ApiError;
+use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, ResolvedPlugins};
 use weir_core::id;
 use weir_core::plugin::{Attached, BUNDLED, OnError, Subject, config_fault, report};
@@ -49,7 +48,7 @@ impl Caller {
                 ..Call::default()
             };
             let stored = self.ask_app(app, &put).await?;
-            if stored.status == 409 && text_of(&stored, "code")? == OUTDATED {
+            if stored.status == 409 && text_of(&stored, "code")? == Code::ConcurrentUpdate.name() {
                 refused = stored;
                 continue;
             }

@@ -13,8 +13,8 @@ use weir_core::api::model::auth::PortalAccessIn;
 use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
 use weir_core::api::route::{Op, Route};
 use weir_core::deployment::Deployment;
-use weir_core::directory::{STALE, source_page};
-use weir_core::error::ApiError;
+use weir_core::directory::source_page;
+use weir_core::error::{ApiError, Code};
 use weir_core::frame;
 use weir_core::id;
 use weir_core::idempotency::Idempotency;
@@ -75,10 +75,9 @@ impl Caller {
                         if record.rotate(now(), overlap_ms, tag) {
                             return Ok(());
                         }
-                        Err(ApiError::status(
-                            429,
-                            "too_many_requests",
-                            "Three URLs of before are still valid. Rotate again when the oldest has died, or with \
+                        Err(ApiError::new(
+                            Code::LimitReached,
+                            "Three previous URLs are still valid. Wait for the oldest to expire, or send \
                              ?grace_period_seconds=0 to end them all now.",
                         ))
                     })
@@ -107,7 +106,9 @@ impl Caller {
         match reply.status {
             200..=299 => Ok(reply),
             404 => Err(ApiError::not_found("Source")),
-            409 if String::from_utf8_lossy(&reply.body).contains(STALE) => Err(stale()),
+            409 if String::from_utf8_lossy(&reply.body).contains(Code::ConcurrentUpdate.name()) => {
+                Err(stale())
+            }
             409 => Err(ApiError::conflict("Another source has this uid. Choose another.")),
             status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
         }
@@ -145,7 +146,7 @@ impl Caller {
             })
             .await;
         match changed {
-            Err(ApiError::Status { status: 404, .. }) if !id::is(id::SOURCE, key) => {
+            Err(ApiError::Status { code: Code::NotFound, .. }) if !id::is(id::SOURCE, key) => {
                 Ok((201, self.create_source(new, None).await?))
             }
             changed => Ok((200, changed?)),
@@ -165,7 +166,7 @@ impl Caller {
             let call = Self::source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
             outcome = self.ask(&call).await.and_then(|reply| from_bytes(&reply.body));
             ingest::forget(&self.claims.org, &id);
-            if !matches!(&outcome, Err(ApiError::Status { code: STALE, .. })) {
+            if !matches!(&outcome, Err(ApiError::Status { code: Code::ConcurrentUpdate, .. })) {
                 break;
             }
         }
@@ -186,9 +187,7 @@ impl Caller {
         let kept: Rejected = from_bytes(&reply.body)?;
         let definition =
             Definition::new(row, &deployment.vault, deployment.dedup_window_ms).map_err(internal)?;
-        let events = definition
-            .accept(&kept)
-            .map_err(|refusal| ApiError::status(refusal.status, refusal.code, refusal.detail))?;
+        let events = definition.accept(&kept).map_err(ApiError::from)?;
         let answers = place.store(events, Some(rejected)).await?;
         let stored = answers.iter().filter_map(|answer| match answer {
             frame::Accepted::Stored { id, .. } => Some(id.clone()),
@@ -234,5 +233,5 @@ impl Caller {
 }
 
 fn stale() -> ApiError {
-    ApiError::status(409, STALE, "The source was changed at the same time. Send the request again.")
+    ApiError::new(Code::ConcurrentUpdate, "The source was changed at the same time. Send the request again.")
 }

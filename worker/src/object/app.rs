@@ -349,11 +349,25 @@ impl Inner {
     }
 
     fn carry_out_rest(self: &Rc<Self>, effects: Effects) {
-        if let Some(at) = effects.alarm {
+        // Every field by its name: an effect that is added does not compile until it is carried out. The first two are taken
+        // by the callers.
+        let Effects {
+            configure: _,
+            operational: _,
+            push,
+            events,
+            tasks,
+            scheduled,
+            erase,
+            alarm,
+            timer,
+            cancel_timer,
+        } = effects;
+        if let Some(at) = alarm {
             self.shell.set_alarm(at);
         }
-        self.shell.set_timer(effects.timer, effects.cancel_timer);
-        for (endpoint_id, frame) in effects.scheduled {
+        self.shell.set_timer(timer, cancel_timer);
+        for (endpoint_id, frame) in scheduled {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let answer = this.call_endpoint(&endpoint_id, "replay", &frame).await;
@@ -361,25 +375,25 @@ impl Inner {
                 this.answered(opening, |m| m.scheduled_told(now(), &endpoint_id, answer.as_ref()));
             });
         }
-        for (seq, event) in effects.events {
+        for (seq, event) in events {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let accepted = this.logged(this.operational(event).await).is_some();
                 this.answered(opening, |m| m.event_sent(now(), seq, accepted));
             });
         }
-        for task in effects.tasks {
+        for task in tasks {
             let this = self.clone();
             spawn_local(async move { this.task(task).await });
         }
-        for endpoint_id in effects.erase {
+        for endpoint_id in erase {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let done = this.logged(this.ask_endpoint(&endpoint_id, "erase", &[]).await).is_some();
                 this.answered(opening, |m| m.endpoint_erased(now(), &endpoint_id, done));
             });
         }
-        for (endpoint_id, push) in effects.push {
+        for (endpoint_id, push) in push {
             let (this, opening) = (self.clone(), self.shell.opening());
             // Begun here, so that neither the push nor its frame waits for the answer: they can be large.
             let name = self.endpoint_name(&endpoint_id);

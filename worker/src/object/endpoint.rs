@@ -197,19 +197,21 @@ impl Inner {
     }
 
     fn carry_out(self: &Rc<Self>, effects: Effects) {
-        if let Some(at) = effects.alarm {
+        // Every field by its name: an effect that is added does not compile until it is carried out.
+        let Effects { send, pass, fetch_payloads, pull, reports, alarm, timer, cancel_timer } = effects;
+        if let Some(at) = alarm {
             self.shell.set_alarm(at);
         }
-        self.shell.set_timer(effects.timer, effects.cancel_timer);
-        for attempt in effects.send {
+        self.shell.set_timer(timer, cancel_timer);
+        for attempt in send {
             self.send(attempt);
         }
-        self.pass(effects.pass);
-        if !effects.fetch_payloads.is_empty() {
+        self.pass(pass);
+        if !fetch_payloads.is_empty() {
             let this = self.clone();
-            spawn_local(async move { this.fetch_payloads(effects.fetch_payloads).await });
+            spawn_local(async move { this.fetch_payloads(fetch_payloads).await });
         }
-        if effects.pull {
+        if pull {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let (app, endpoint_id) = this.names();
@@ -223,7 +225,7 @@ impl Inner {
                 }
             });
         }
-        for (seq, report) in effects.reports {
+        for (seq, report) in reports {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
                 let (app, _) = this.names();

@@ -1,16 +1,19 @@
 //! The description of the API in OpenAPI 3.1: `docs/openapi.json`, which the Worker serves.
 //!
-//! It is made of the routes ([`crate::api::route`]), of what [`operations`] says of each, and of the schemas of the
-//! types that the handlers read and write. It exists in tests only: they make the file, and fail where it is not what
-//! the code says. To write it anew: `WEIR_WRITE_DOCS=1 cargo test -p weir-core openapi`.
+//! It is generated from the routes ([`crate::api::route`]), from what [`operations`] says of each, and from the schemas of
+//! the types that the handlers read and write. It exists in tests only: they generate the file, and fail if the file in
+//! the repository differs. To write it: `WEIR_WRITE_DOCS=1 cargo test -p weir-core openapi`. The tests in [`quality`] hold
+//! every description to a full sentence, and every example to the type that the handler reads.
 
 pub(crate) mod kind;
 mod operations;
+mod quality;
 
 use crate::api::route::{Op, PREFIX, Scope, patterns};
-use crate::error::Fault;
+use crate::error::{Code, Fault};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -27,14 +30,18 @@ struct Doc {
     parameters: Vec<Value>,
     body: Option<Body>,
     answers: Vec<Answer>,
-    /// Statuses of errors that do not follow from the route.
-    errors: Vec<u16>,
+    /// Errors that do not follow from the route.
+    errors: Vec<Code>,
 }
 
 struct Body {
     schema: Option<Make>,
     media: &'static str,
     required: bool,
+    /// A body that the handler accepts.
+    example: Value,
+    /// Why the example cannot be read as the handler reads it, if it cannot.
+    check: fn(&'static [u8]) -> Result<(), String>,
 }
 
 struct Answer {
@@ -56,22 +63,35 @@ fn schema_of<T: JsonSchema>(of: &mut SchemaGenerator) -> Schema {
     of.subschema_for::<T>()
 }
 
+fn readable<T: Deserialize<'static>>(bytes: &'static [u8]) -> Result<(), String> {
+    serde_json::from_slice::<T>(bytes).map(drop).map_err(|error| error.to_string())
+}
+
 impl Doc {
     fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 
-    fn body<T: JsonSchema>(self) -> Self {
-        Self { body: Some(Body { schema: Some(schema_of::<T>), media: JSON, required: true }), ..self }
+    fn body<T: JsonSchema + Deserialize<'static>>(self, example: Value) -> Self {
+        self.body_read_as::<T, T>(example)
+    }
+
+    /// A body whose schema is that of `T`, and which the handler reads as `R`.
+    fn body_read_as<T: JsonSchema, R: Deserialize<'static>>(self, example: Value) -> Self {
+        let (schema, check) = (Some(schema_of::<T> as Make), readable::<R> as fn(&'static [u8]) -> _);
+        Self { body: Some(Body { schema, media: JSON, required: true, example, check }), ..self }
     }
 
     /// A body that may be left out.
-    fn optional_body<T: JsonSchema>(self) -> Self {
-        Self { body: Some(Body { schema: Some(schema_of::<T>), media: JSON, required: false }), ..self }
+    fn optional_body<T: JsonSchema + Deserialize<'static>>(self, example: Value) -> Self {
+        let doc = self.body::<T>(example);
+        let body = doc.body.map(|body| Body { required: false, ..body });
+        Self { body, ..doc }
     }
 
     fn module(self) -> Self {
-        Self { body: Some(Body { schema: None, media: WASM, required: true }), ..self }
+        let (example, check) = (Value::Null, readable::<Value> as fn(&'static [u8]) -> _);
+        Self { body: Some(Body { schema: None, media: WASM, required: true, example, check }), ..self }
     }
 
     fn answers<T: JsonSchema>(mut self, status: u16, about: &'static str) -> Self {
@@ -86,17 +106,27 @@ impl Doc {
     }
 
     fn answers_module(mut self) -> Self {
-        self.answers.push(Answer { status: 200, about: "The module.", schema: None, media: WASM });
+        self.answers.push(Answer {
+            status: 200,
+            about: "The WebAssembly module.",
+            schema: None,
+            media: WASM,
+        });
         self
     }
 
     fn answers_nothing(mut self) -> Self {
-        self.answers.push(Answer { status: 204, about: "Done.", schema: None, media: "" });
+        self.answers.push(Answer {
+            status: 204,
+            about: "Done. The response has no body.",
+            schema: None,
+            media: "",
+        });
         self
     }
 
-    fn error(mut self, status: u16) -> Self {
-        self.errors.push(status);
+    fn error(mut self, code: Code) -> Self {
+        self.errors.push(code);
         self
     }
 
@@ -147,7 +177,7 @@ fn document() -> Value {
         let known = schemas.insert(name.clone(), schema.clone());
         assert!(known.is_none_or(|known| known == schema), "{name} is read and written differently");
     }
-    // What a type is for, its operation says; the first line of a type speaks to readers of the code.
+    // The operation describes what a type is for; the first line of a type is written for readers of the code.
     for schema in schemas.values_mut().filter_map(Value::as_object_mut) {
         schema.remove("description");
     }
@@ -156,8 +186,8 @@ fn document() -> Value {
         json!({
             "type": "object", "required": ["code", "detail"],
             "properties": {
-                "code": { "type": "string", "description": "A stable word for programs." },
-                "detail": { "type": "string", "description": "A sentence that says what to do." },
+                "code": { "type": "string", "description": "The error code: a stable word for programs." },
+                "detail": { "type": "string", "description": "What is wrong and what to do, as a sentence." },
             },
         }),
     );
@@ -165,7 +195,9 @@ fn document() -> Value {
         "HttpValidationError".to_owned(),
         json!({
             "type": "object", "required": ["detail"],
-            "properties": { "detail": { "type": "array", "items": validation } },
+            "properties": { "detail": {
+                "type": "array", "items": validation, "description": "Everything that is wrong with the input."
+            } },
         }),
     );
     let mut document = json!({
@@ -173,19 +205,20 @@ fn document() -> Value {
         "info": {
             "title": "Weir",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "A webhook gateway: what comes in is stored, and delivered to every endpoint that wants it: \
-                signed, paced, retried and on record. The API is that of Svix, whose SDKs work unchanged.",
+            "description": "A webhook gateway: it stores events and delivers them to every matching endpoint, signed, rate \
+                limited and retried. The API is compatible with Svix, whose SDKs work unchanged.",
         },
         "servers": [{ "url": "/" }],
         "security": [{ "token": [] }],
-        "tags": tags.into_iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
+        "tags": tags.into_iter().map(|name| json!({ "name": name, "description": tag(name) })).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
             "securitySchemes": { "token": {
                 "type": "http", "scheme": "bearer",
-                "description": "A tenant's token, or that of one of its applications.",
+                "description": "An organization token, or an application token.",
             } },
             "responses": responses(),
+            "x-errors": error_codes(),
             "schemas": schemas,
         },
     });
@@ -205,18 +238,10 @@ fn operation(
     let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut parameters: Vec<Value> = in_path.map(path_parameter).collect();
     let takes_input = !parameters.is_empty() || !doc.parameters.is_empty() || doc.body.is_some();
-    let mut errors: BTreeSet<u16> = doc.errors.iter().copied().collect();
-    if scope != Scope::Public {
-        errors.extend([401, 403]);
-    }
-    if !parameters.is_empty() {
-        errors.insert(404);
-    }
+    let codes = error_codes_of(doc, method, scope, !parameters.is_empty());
+    let mut errors: BTreeSet<u16> = codes.iter().map(|code| code.status()).collect();
     if takes_input {
         errors.insert(422);
-    }
-    if doc.body.is_some() {
-        errors.insert(413);
     }
     parameters.extend(doc.parameters.iter().cloned());
     let mut answers = Map::new();
@@ -237,7 +262,7 @@ fn operation(
     // Where an operation has several routes, those after the first are for callers that know them already.
     let id = if is_first { doc.id.to_owned() } else { alias(doc.id, method, path) };
     let about = match scope {
-        Scope::Org => format!("{} Needs the tenant's token.", doc.about),
+        Scope::Org => format!("{} Requires an organization token.", doc.about),
         Scope::Any | Scope::Public => doc.about.to_owned(),
     };
     let mut out = json!({
@@ -252,9 +277,13 @@ fn operation(
     }
     if let Some(body) = &doc.body {
         let schema = body.schema.map_or_else(binary, |make| make(reads).to_value());
-        out["requestBody"] =
-            json!({ "content": { body.media: { "schema": schema } }, "required": body.required });
+        let mut content = json!({ "schema": schema });
+        if !body.example.is_null() {
+            content["example"] = body.example.clone();
+        }
+        out["requestBody"] = json!({ "content": { body.media: content }, "required": body.required });
     }
+    out["x-errors"] = json!(codes);
     if scope == Scope::Public {
         out["security"] = json!([]);
     }
@@ -274,46 +303,112 @@ fn binary() -> Value {
     json!({ "type": "string", "format": "binary" })
 }
 
-fn path_parameter(name: &str) -> Value {
-    let (about, schema) = match name {
-        "app_id" => ("The application, by id or uid.", json!({ "type": "string", "minLength": 1 })),
-        "endpoint_id" => ("The endpoint, by id or uid.", json!({ "type": "string", "minLength": 1 })),
-        "msg_id" => ("The message, by id or event id.", json!({ "type": "string", "minLength": 1 })),
-        "attempt_id" => ("The attempt's id.", json!({ "type": "string", "minLength": 1 })),
-        "task_id" => ("The task's id.", json!({ "type": "string", "minLength": 1 })),
-        "event_type_name" => {
-            ("The name of the event type.", json!({ "type": "string", "pattern": kind::EVENT_TYPE }))
-        }
-        "token_id" => ("The token's id: its claim jti.", json!({ "type": "string", "minLength": 1 })),
-        "plugin_name" => ("The plugin's name.", json!({ "type": "string", "pattern": kind::PLUGIN })),
-        "version" => ("A version of the plugin.", json!({ "type": "string", "pattern": kind::VERSION })),
-        "source_id" => ("The source, by id or uid.", json!({ "type": "string", "minLength": 1 })),
-        "rejected_id" => ("The rejected request's id.", json!({ "type": "string", "minLength": 1 })),
-        "preset_name" => ("The preset's name.", json!({ "type": "string", "pattern": kind::NAME })),
-        other => panic!("nothing is said of the path's {other}"),
-    };
-    json!({ "name": name, "in": "path", "required": true, "description": about, "schema": schema })
+/// The errors that an operation may return, besides 422.
+fn error_codes_of(doc: &Doc, method: &str, scope: Scope, has_parameters: bool) -> BTreeSet<Code> {
+    let mut codes: BTreeSet<Code> = doc.errors.iter().copied().collect();
+    if scope != Scope::Public {
+        codes.extend([
+            Code::AuthenticationFailed,
+            Code::InsufficientAccess,
+            Code::RateLimitExceeded,
+            Code::ServerError,
+            Code::InvalidSetting,
+            Code::Unavailable,
+            Code::Overloaded,
+        ]);
+    }
+    if scope != Scope::Public && !matches!(method, "GET" | "HEAD") {
+        codes.insert(Code::StorageFull);
+    }
+    if has_parameters {
+        codes.insert(Code::NotFound);
+    }
+    if doc.body.is_some() {
+        codes.extend([Code::RequestTimeout, Code::PayloadTooLarge]);
+    }
+    codes
 }
 
-/// The errors, each once.
-fn responses() -> Value {
-    let all = [
-        (400, "The request makes no sense as things stand; the code says why."),
-        (401, "The token is missing, not valid, or was taken back."),
-        (403, "The token does not allow this."),
-        (404, "There is no such thing, or it is another's."),
-        (409, "It is in the way of what is there."),
-        (413, "The body is too large."),
-        (422, "The input is wrong: every fault with its place."),
-        (429, "Too much of it: wait, or do as the sentence says."),
-        (503, "Not ready: send the request again in a moment."),
-    ];
-    let one = |(status, about): (u16, &str)| {
-        let name = if status == 422 { "HttpValidationError" } else { "HttpError" };
-        let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
-        (status.to_string(), json!({ "description": about, "content": { JSON: { "schema": schema } } }))
+/// Fails the test whose operation returned an error that its description does not list.
+pub(crate) fn check_error(op: Op, status: u16, body: &Value) {
+    let Some(doc) = operations::describe(op).filter(|_| status >= 400 && status != 422) else { return };
+    let name = body["code"].as_str().unwrap_or_default();
+    let code = Code::from_name(name)
+        .unwrap_or_else(|| panic!("{status} {body} has no code of core/src/error/code.rs"));
+    let listed = patterns().filter(|(.., of, _)| *of == op).any(|(method, path, _, scope)| {
+        error_codes_of(&doc, method, scope, path.contains('{')).contains(&code)
+    });
+    assert!(listed, "{} returns {name}: add it to the operation in core/src/api/doc/operations/", op.name());
+    assert_eq!(status, code.status(), "{body}");
+}
+
+/// What a group of operations is about.
+fn tag(name: &str) -> &'static str {
+    match name {
+        "Health" => "Health of the gateway, its settings, and the tenant as a whole.",
+        "Application" => "Applications: the consumers of your webhooks, usually one for each customer.",
+        "Endpoint" => "Endpoints: the URLs to which an application's messages are delivered.",
+        "Event Type" => "Event types: the names and schemas of the events that you send.",
+        "Message" => "Messages: the events that you send.",
+        "Message Attempt" => "Attempts: the requests that deliver messages, and their results.",
+        "Authentication" => "Tokens: portal access for customers, revocation, and stored secrets.",
+        "Background Tasks" => "Background tasks: recoveries, replays, deletions and counts.",
+        "Statistics" => "Statistics over all applications, computed by background tasks.",
+        "Webhook Endpoint" => "Operational endpoints: they receive events about Weir itself.",
+        "Preset" => "Presets: the webhook conventions of providers, as data.",
+        "Plugin" => "Plugins: WebAssembly modules that filter and transform events.",
+        "Source" => "Sources: URLs that receive providers' webhooks.",
+        other => panic!("describe the tag {other} in core/src/api/doc/mod.rs"),
+    }
+}
+
+fn path_parameter(name: &str) -> Value {
+    let text = || json!({ "type": "string", "minLength": 1 });
+    let of = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    let (about, schema, example) = match name {
+        "app_id" => ("The application, by id or uid.", text(), "acme"),
+        "endpoint_id" => ("The endpoint, by id or uid.", text(), "main"),
+        "msg_id" => ("The message, by id or event id.", text(), "in_1001"),
+        "attempt_id" => ("The attempt's id.", text(), "atmpt_3FbRPw5pRIXhbIJRhAlCVvoVPtv"),
+        "task_id" => ("The task's id.", text(), "qtask_3FbRPw5pRIXhbIJRhAlCVvoVPtv"),
+        "event_type_name" => ("The name of the event type.", of(kind::EVENT_TYPE), "invoice.paid"),
+        "token_id" => ("The token's id: its claim `jti`.", text(), "3FbRPw5pRIXhbIJRhAlCVvoVPtv"),
+        "plugin_name" => ("The plugin's name.", of(kind::PLUGIN), "filter"),
+        "version" => ("The version's id, or `bundled`.", of(kind::VERSION), "bundled"),
+        "source_id" => ("The source, by id or uid.", text(), "github"),
+        "rejected_id" => ("The rejected request's id.", text(), "rej_3FbRPw5pRIXhbIJRhAlCVvoVPtv"),
+        "preset_name" => ("The preset's name.", of(kind::NAME), "github"),
+        other => panic!("describe the path parameter {other} in core/src/api/doc/mod.rs"),
     };
-    Value::Object(all.into_iter().map(one).collect())
+    json!({
+        "name": name, "in": "path", "required": true, "description": about, "schema": schema, "example": example,
+    })
+}
+
+/// The error responses, one for each status.
+fn responses() -> Value {
+    let mut all: Map<String, Value> = Map::new();
+    let mut add = |status: u16, schema: &str, about: String| {
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        let response = json!({ "description": about, "content": { JSON: { "schema": schema } } });
+        all.insert(status.to_string(), response);
+    };
+    for status in Code::ALL.iter().map(|code| code.status()).collect::<BTreeSet<_>>() {
+        let codes = Code::ALL.iter().filter(|code| code.status() == status);
+        let about: Vec<String> = codes.map(|code| format!("`{}`: {}", code.name(), code.when())).collect();
+        add(status, "HttpError", about.join(" "));
+    }
+    add(422, "HttpValidationError", "The input is invalid. Every error has its place.".to_owned());
+    Value::Object(all)
+}
+
+/// What each error code means.
+fn error_codes() -> Value {
+    let one = |code: &Code| {
+        let about = json!({ "status": code.status(), "when": code.when(), "action": code.action() });
+        (code.name().to_owned(), about)
+    };
+    Value::Object(Code::ALL.iter().map(one).collect())
 }
 
 /// Leaves out what says nothing to a reader of JSON: the widths of Rust's numbers, defaults that are nothing.
@@ -328,6 +423,10 @@ fn tidy(value: &mut Value) {
             }
             if map.get("default").is_some_and(Value::is_null) {
                 map.remove("default");
+            }
+            // Doc comments are wrapped for readers of the code.
+            if let Some(Value::String(about)) = map.get_mut("description") {
+                *about = about.replace('\n', " ");
             }
             map.values_mut().for_each(tidy);
         }
@@ -355,7 +454,7 @@ fn every_route_is_described_in_openapi() {
         .filter(|(.., op, _)| operations::describe(*op).is_none())
         .map(|(method, path, ..)| format!("{method} {path}"))
         .collect();
-    assert!(missing.is_empty(), "say what these do in core/src/api/doc/operations.rs: {missing:?}");
+    assert!(missing.is_empty(), "describe these in core/src/api/doc/operations/: {missing:?}");
 }
 
 #[test]

@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationIn {
-    /// For people.
+    /// A human-readable name.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
     pub name: String,
-    /// The caller's own name for the application.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub uid: Option<String>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Metadata,
-    /// Messages a second; as SDKs before 2.0 say it.
+    /// An alias of `throttleRate`, for SDKs before 2.0.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Option<u16>,
-    /// Messages a second.
+    /// The maximum number of messages per second, shared among the endpoints. `null` means no limit.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Option<u16>,
@@ -67,18 +67,18 @@ fn check_name(faults: &mut Faults, name: &str) {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationPatch {
-    /// For people.
+    /// A human-readable name.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
     pub name: Patch<String>,
-    /// The caller's own name; null frees it.
+    /// Your own id for it. `null` removes it.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub uid: Patch<String>,
-    /// Replaces the metadata.
+    /// Arbitrary key-value pairs. They replace the existing ones as a whole.
     pub metadata: Patch<Metadata>,
-    /// The same as throttleRate, as SDKs before 2.0 say it.
+    /// An alias of `throttleRate`, for SDKs before 2.0.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Patch<u16>,
-    /// Messages a second.
+    /// The maximum number of messages per second, shared among the endpoints. `null` removes the limit.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Patch<u16>,
 }
@@ -115,22 +115,22 @@ impl ApplicationPatch {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationOut {
-    /// `app_…`.
+    /// The application's id, `app_…`. Weir assigns it.
     pub id: String,
-    /// The caller's own name.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     pub uid: Option<String>,
-    /// For people.
+    /// A human-readable name.
     pub name: String,
-    /// Messages a second, as SDKs before 2.0 read it.
+    /// An alias of `throttleRate`, for SDKs before 2.0.
     pub rate_limit: Option<u16>,
-    /// Messages a second.
+    /// The maximum number of messages per second, shared among the endpoints. `null` means no limit.
     pub throttle_rate: Option<u16>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     pub metadata: Metadata,
-    /// RFC 3339.
+    /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
-    /// RFC 3339.
+    /// When it was last changed.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }
@@ -155,13 +155,13 @@ impl ApplicationOut {
 /// What can be set of an application.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApplicationContent {
-    /// The caller's own name.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     pub uid: Option<String>,
-    /// For people.
+    /// A human-readable name.
     pub name: String,
-    /// Messages a second.
+    /// The maximum number of messages per second.
     pub rate: Option<u16>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     pub metadata: Metadata,
 }
 

@@ -142,45 +142,45 @@ pub struct Attempt {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MessageAttemptOut {
-    /// `atmpt_…`.
+    /// The attempt's id, `atmpt_…`.
     id: String,
-    /// The message.
+    /// The id of the message.
     msg_id: String,
-    /// The endpoint.
+    /// The id of the endpoint.
     endpoint_id: String,
-    /// Where it was sent.
+    /// The URL to which the request was sent.
     url: String,
-    /// The body of the answer, or the reason why there was none; `{}` without content.
+    /// The body of the response, or the reason why there was none. `{}` without content.
     response: String,
-    /// The HTTP status; 0 where there was no answer.
+    /// The HTTP status of the response. 0 if there was none.
     response_status_code: u16,
-    /// How long it took.
+    /// The duration of the request, in milliseconds.
     response_duration_ms: i64,
-    /// What became of it.
+    /// The result of the attempt: 0 success, 2 fail, 4 canceled.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Status"))]
     status: i64,
-    /// The word for it.
+    /// The status as a word.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::StatusText"))]
     status_text: &'static str,
-    /// Why it was made.
+    /// What caused the attempt: 0 the retry schedule, 1 a manual resend.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Trigger"))]
     trigger_type: i64,
-    /// When it began.
+    /// When the attempt started.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     timestamp: String,
-    /// The message, where it was asked for.
+    /// The message, if `with_msg` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<super::message::MessageOut>"))]
     msg: Option<Box<RawValue>>,
-    /// What plugins did on its way.
+    /// What each plugin did with the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Object>>"))]
     plugins: Option<Box<RawValue>>,
-    /// The request's headers, where one attempt is asked for. Those that let somebody in are hidden.
+    /// The request's headers, when a single attempt is requested. Credentials are redacted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     request_headers: Option<Box<RawValue>>,
-    /// The answer's headers, where one attempt is asked for.
+    /// The response's headers, when a single attempt is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     response_headers: Option<Box<RawValue>>,

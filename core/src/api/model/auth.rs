@@ -25,20 +25,20 @@ const ALL: [&str; 6] = [VIEW, VIEW_SECRET, MANAGE_SECRET, MANAGE_TRANSFORMATIONS
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PortalAccessIn {
-    /// Made where it does not exist yet.
+    /// Creates the application with these fields if it does not exist.
     pub application: Option<ApplicationIn>,
-    /// Seconds.
+    /// How long the token is valid, in seconds. The default is 28 days, which is also the maximum.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Expiry>"))]
     expiry: Option<i64>,
-    /// What the token may do; everything, where it is left out.
+    /// The capabilities of the token. If omitted, it has all.
     #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Capability>>"))]
     capabilities: Option<Vec<String>>,
-    /// The same as only the capability ViewBase.
+    /// Whether the token only allows viewing, as with the single capability `ViewBase`.
     read_only: Option<bool>,
-    /// Which event types behind feature flags the token sees.
+    /// The feature flags of the token. They reveal event types that require them.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
     pub feature_flags: Option<Vec<String>>,
-    /// By this name, the token can be taken back together with others.
+    /// A name for this session. Expire-all can revoke all tokens with the same name.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub session_id: Option<String>,
 }
@@ -107,9 +107,9 @@ fn check_session(faults: &mut Faults, loc: &[&str], session: Option<&str>) {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortalAccessOut {
-    /// Leads to the dashboard, signed in.
+    /// A link to the dashboard that signs in with the token.
     pub url: String,
-    /// An application's token.
+    /// The application token in the link. It also works for the API.
     pub token: String,
 }
 
@@ -126,10 +126,10 @@ impl PortalAccessOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExpireAllIn {
-    /// Seconds.
+    /// How long the tokens stay valid, in seconds. The default is 0.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::ExpiryFrom0>"))]
     expiry: Option<i64>,
-    /// Only these sessions'.
+    /// Only revoke tokens of these sessions. If omitted, all tokens of the application are revoked.
     #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Uid>>"))]
     session_ids: Option<Vec<String>>,
 }
@@ -177,7 +177,7 @@ pub fn session_key(app_id: &str, session: &str) -> String {
 pub struct RevokedOut {
     /// The token's id: its claim `jti`.
     pub id: String,
-    /// Since when it is void.
+    /// When the token was revoked.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub revoked_at: String,
 }
@@ -187,13 +187,13 @@ pub struct RevokedOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResealOut {
-    /// How many texts were encrypted with the newest key.
+    /// The number of values that were encrypted with the newest key.
     pub resealed: u64,
-    /// How many endpoints and sources have something whose key is missing.
+    /// The number of endpoints and sources with a value that none of the keys can decrypt.
     pub locked: u64,
-    /// Where to go on; null at the end.
+    /// Pass it to the next call. `null` when everything is done.
     pub iterator: Option<String>,
-    /// Whether that was all.
+    /// Whether everything is encrypted with the newest key.
     pub done: bool,
 }
 
@@ -210,15 +210,15 @@ pub const TOKEN_KEY: &str = "jti:";
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WhoamiOut {
-    /// The tenant.
+    /// The tenant's id.
     pub env_id: String,
-    /// The application that the token is limited to.
+    /// The application to which the token is limited. Absent for an organization token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,
-    /// The session that the token belongs to.
+    /// The session of the token. Absent if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// Where the permission comes from; in the words of SDKs, a JWT that the server's secret has signed.
+    /// Where the permission comes from. Always `SvixJwt`: a JWT that the deployment's secret signed.
     pub permission_source: &'static str,
 }
 

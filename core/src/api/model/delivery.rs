@@ -29,13 +29,13 @@ impl Standing {
 pub struct MessageEndpointOut {
     #[serde(flatten)]
     endpoint: EndpointOut,
-    /// How the delivery stands.
+    /// The status of the delivery: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Status"))]
     status: i64,
-    /// The word for it.
+    /// The status as a word.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::StatusText"))]
     status_text: &'static str,
-    /// When the next attempt is due.
+    /// When the next attempt is due. `null` if none is scheduled.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     next_attempt: Option<String>,
 }
@@ -65,13 +65,13 @@ impl MessageEndpointOut {
 pub(crate) struct EndpointMessageOut {
     #[serde(flatten)]
     message: super::message::MessageOut,
-    /// How the delivery stands.
+    /// The status of the delivery: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
     #[schemars(with = "crate::api::doc::kind::Status")]
     status: i64,
-    /// The word for it.
+    /// The status as a word.
     #[schemars(with = "crate::api::doc::kind::StatusText")]
     status_text: String,
-    /// When the next attempt is due.
+    /// When the next attempt is due. `null` if none is scheduled.
     #[schemars(with = "Option<crate::api::doc::kind::Time>")]
     next_attempt: Option<String>,
 }

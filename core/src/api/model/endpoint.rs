@@ -44,12 +44,13 @@ pub type Headers = BTreeMap<String, String>;
 /// How many requests may start within a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "RateLimit"))]
 pub struct Pace {
-    /// The number of requests.
+    /// The maximum number of requests in the window.
     #[n(0)]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Limit"))]
     pub limit: u32,
-    /// The window.
+    /// The length of the window.
     #[n(1)]
     pub window: Window,
 }
@@ -60,13 +61,13 @@ pub struct Pace {
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Window {
-    /// 1 s.
+    /// One second, sliding.
     #[n(0)]
     Second,
-    /// 60 s.
+    /// One minute, 60 seconds.
     #[n(1)]
     Minute,
-    /// 3600 s.
+    /// One hour, 3600 seconds.
     #[n(2)]
     Hour,
 }
@@ -85,55 +86,61 @@ impl Window {
 /// What can be set of an endpoint, besides its secret and its custom headers.
 #[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
 pub struct EndpointContent {
-    /// Where to.
+    /// The URL that receives the webhooks.
     #[n(0)]
     pub url: String,
-    /// For people.
+    /// A human-readable description.
     #[n(1)]
     pub description: String,
-    /// The caller's own name.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     #[n(2)]
     pub uid: Option<String>,
-    /// Nothing is sent while it is disabled.
+    /// Whether the endpoint is disabled. A disabled endpoint receives nothing, and messages sent meanwhile are not
+    /// delivered later.
     #[n(3)]
     pub disabled: bool,
-    /// Only these; none for all.
+    /// The event types to deliver. `null` delivers all.
     #[n(4)]
     pub event_types: Option<Vec<String>>,
-    /// Only messages with one of these; none for all.
+    /// Deliver only messages with at least one of these channels. `null` delivers all.
     #[n(5)]
     pub channels: Option<Vec<String>>,
-    /// Requests a second.
+    /// The maximum number of requests per second, in every window of one second. `null` means no limit.
     #[n(6)]
     pub throttle_rate: Option<u16>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     #[n(7)]
     pub metadata: Metadata,
     /// Requests in a window; beside the throttle rate, the stricter of the two holds.
     #[n(8)]
     pub pace: Option<Pace>,
-    /// Requests in flight.
+    /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
+    /// `MAX_IN_FLIGHT`.
     #[n(9)]
     pub max_in_flight: Option<u16>,
-    /// Seconds to wait before each retry; none for the gateway's own schedule, empty for no retries.
+    /// The delay before each retry, in seconds. `null` uses the deployment's schedule; an empty list disables
+    /// retries.
     #[n(10)]
     pub retry_schedule: Option<Vec<f64>>,
-    /// Which names the signature's headers have; none for the gateway's own setting.
+    /// The names of the signature headers: `svix-*`, `webhook-*` or both. `null` uses the deployment's
+    /// `HEADER_PROFILE`.
     #[n(11)]
     pub header_profile: Option<HeaderProfile>,
-    /// How long an answer may take, in seconds; none for the gateway's own setting.
+    /// How long a response may take, in seconds. `null` uses the deployment's `REQUEST_TIMEOUT`.
     #[n(12)]
     pub timeout_s: Option<u16>,
     /// As which provider it sends; none for the gateway's own way.
     #[n(13)]
     pub send_as: Option<SendAs>,
-    /// Several events in one request; none for one, or for what the preset does.
+    /// Send several events in one request, as a JSON array. `null` sends one event per request, unless the preset
+    /// sends batches.
     #[n(14)]
     pub batch: Option<Batch>,
-    /// In which order; none for no promise.
+    /// The delivery order. `fifo` sends one request at a time, in the order of acceptance. `null` does not
+    /// guarantee an order.
     #[n(15)]
     pub order: Option<Order>,
-    /// Deliveries wait; nothing is sent until this is taken back. None for no.
+    /// Whether deliveries are paused. Messages sent meanwhile are delivered when the endpoint resumes.
     #[n(16)]
     pub paused: Option<bool>,
 }
@@ -172,8 +179,8 @@ impl EndpointContent {
         check_metadata(faults, &self.metadata);
         faults.check(
             self.pace.is_none_or(|pace| pace.limit > 0),
-            &["pace", "limit"],
-            "Send a limit of at least 1, or null for no pace.",
+            &["throttle", "limit"],
+            "Send a limit of at least 1, or null for no limit.",
         );
         faults.check(
             self.max_in_flight.is_none_or(|n| (1..=MAX_IN_FLIGHT).contains(&n)),
@@ -225,7 +232,7 @@ impl EndpointContent {
         patch.channels.apply(&mut self.channels);
         rate.apply(&mut self.throttle_rate);
         patch.metadata.apply_or_default(&mut self.metadata);
-        patch.pace.apply(&mut self.pace);
+        patch.throttle.apply(&mut self.pace);
         patch.max_in_flight.apply(&mut self.max_in_flight);
         patch.retry_schedule.apply(&mut self.retry_schedule);
         patch.header_profile.apply(&mut self.header_profile);
@@ -273,85 +280,91 @@ impl EndpointContent {
 #[cfg_attr(test, schemars(rename = "EndpointIn"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fields {
-    /// Where to.
+    /// The URL that receives the webhooks.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Url"))]
     url: String,
-    /// For people.
+    /// A human-readable description.
     #[serde(default, deserialize_with = "null_is_default")]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Text"))]
     description: String,
-    /// The caller's own name.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     uid: Option<String>,
-    /// Nothing is sent while it is disabled.
+    /// Whether the endpoint is disabled. A disabled endpoint receives nothing, and messages sent meanwhile are not
+    /// delivered later.
     #[serde(default, deserialize_with = "null_is_default")]
     disabled: bool,
-    /// Only these; none for all.
+    /// The event types to deliver. `null` delivers all.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     event_types: Option<Vec<String>>,
-    /// The same as eventTypes, as SDKs before 2.0 say it.
+    /// An alias of `eventTypes`, for SDKs before 2.0.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     filter_types: Option<Vec<String>>,
-    /// Only messages with one of these; none for all.
+    /// Deliver only messages with at least one of these channels. `null` delivers all.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     channels: Option<Vec<String>>,
-    /// Requests a second.
+    /// The maximum number of requests per second, in every window of one second. `null` means no limit.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Option<u16>,
-    /// The same as throttleRate, as SDKs before 2.0 say it.
+    /// An alias of `throttleRate`, for SDKs before 2.0.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Option<u16>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     #[serde(default, deserialize_with = "null_is_default")]
     metadata: Metadata,
-    /// Requests in a window; beside the throttle rate, the stricter of the two holds.
+    /// A rate limit with a window of your choice. If `throttleRate` is set too, both apply.
     #[serde(default)]
-    pace: Option<Pace>,
-    /// Requests in flight.
+    throttle: Option<Pace>,
+    /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
+    /// `MAX_IN_FLIGHT`.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::InFlight>"))]
     max_in_flight: Option<u16>,
-    /// Seconds to wait before each retry; none for the gateway's own schedule, empty for no retries.
+    /// The delay before each retry, in seconds. `null` uses the deployment's schedule; an empty list disables
+    /// retries.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schedule>"))]
     retry_schedule: Option<Vec<f64>>,
-    /// Which names the signature's headers have; none for the gateway's own setting.
+    /// The names of the signature headers: `svix-*`, `webhook-*` or both. `null` uses the deployment's
+    /// `HEADER_PROFILE`.
     #[serde(default)]
     header_profile: Option<HeaderProfile>,
-    /// How long an answer may take, in seconds; none for the gateway's own setting.
+    /// How long a response may take, in seconds. `null` uses the deployment's `REQUEST_TIMEOUT`.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     timeout_seconds: Option<u16>,
-    /// As which provider it sends; none for the gateway's own way.
+    /// The provider whose webhook format this endpoint sends. `null` sends Weir's own format.
     #[serde(default)]
     preset: Option<String>,
-    /// What the preset leaves open.
+    /// Values that the preset leaves to you, by name.
     #[serde(default)]
     preset_params: Option<Params>,
-    /// The scheme of the preset `custom`.
+    /// The signature scheme. Only with the preset `custom`.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     scheme: Option<Example>,
-    /// Several events in one request, as an array; none for one, or for what the preset does.
+    /// Send several events in one request, as a JSON array. `null` sends one event per request, unless the preset
+    /// sends batches.
     #[serde(default)]
     batch: Option<Batch>,
-    /// In which order deliveries are made; none for no promise.
+    /// The delivery order. `fifo` sends one request at a time, in the order of acceptance. `null` does not
+    /// guarantee an order.
     #[serde(default)]
     order: Option<Order>,
-    /// Deliveries wait; nothing is sent until this is taken back.
+    /// Whether deliveries are paused. Messages sent meanwhile are delivered when the endpoint resumes.
     #[serde(default)]
     paused: Option<bool>,
+    /// The signing secret. If omitted, Weir generates one. Used only when the endpoint is created.
     // Only create reads the last two.
-    /// Made where there is none; only when it is created.
     #[serde(default)]
     secret: Option<String>,
-    /// Custom headers; only when it is created.
+    /// Custom headers that every request carries. Used only when the endpoint is created.
     #[serde(default)]
     headers: Option<Headers>,
 }
@@ -367,7 +380,7 @@ impl Fields {
             channels: self.channels,
             throttle_rate: self.throttle_rate.or(self.rate_limit),
             metadata: self.metadata,
-            pace: self.pace,
+            pace: self.throttle,
             max_in_flight: self.max_in_flight,
             retry_schedule: self.retry_schedule,
             header_profile: self.header_profile,
@@ -432,61 +445,67 @@ impl EndpointUpdate {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointPatch {
-    /// Where to.
+    /// The URL that receives the webhooks.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Url"))]
     pub url: Patch<String>,
-    /// For people.
+    /// A human-readable description.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     pub description: Patch<String>,
-    /// The caller's own name; null frees it.
+    /// Your own id for it. `null` removes it.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     pub uid: Patch<String>,
-    /// Nothing is sent while it is disabled.
+    /// Whether the endpoint is disabled. A disabled endpoint receives nothing, and messages sent meanwhile are not
+    /// delivered later.
     pub disabled: Patch<bool>,
-    /// Only these; none for all.
+    /// The event types to deliver. `null` delivers all.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     event_types: Patch<Vec<String>>,
-    /// The same as eventTypes, as SDKs before 2.0 say it.
+    /// An alias of `eventTypes`, for SDKs before 2.0.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     filter_types: Patch<Vec<String>>,
-    /// Only messages with one of these.
+    /// Deliver only messages with at least one of these channels. `null` delivers all.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub channels: Patch<Vec<String>>,
-    /// Requests a second.
+    /// The maximum number of requests per second, in every window of one second. `null` means no limit.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Patch<u16>,
-    /// The same as throttleRate, as SDKs before 2.0 say it.
+    /// An alias of `throttleRate`, for SDKs before 2.0.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Patch<u16>,
-    /// Replaces the metadata.
+    /// Arbitrary key-value pairs. They replace the existing ones as a whole.
     pub metadata: Patch<Metadata>,
-    /// Requests in a window.
-    pub pace: Patch<Pace>,
-    /// Requests in flight.
+    /// A rate limit with a window of your choice. If `throttleRate` is set too, both apply.
+    pub throttle: Patch<Pace>,
+    /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
+    /// `MAX_IN_FLIGHT`.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::InFlight>"))]
     pub max_in_flight: Patch<u16>,
-    /// Seconds to wait before each retry.
+    /// The delay before each retry, in seconds. `null` uses the deployment's schedule; an empty list disables
+    /// retries.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schedule>"))]
     pub retry_schedule: Patch<Vec<f64>>,
-    /// Which names the signature's headers have.
+    /// The names of the signature headers: `svix-*`, `webhook-*` or both. `null` uses the deployment's
+    /// `HEADER_PROFILE`.
     pub header_profile: Patch<HeaderProfile>,
-    /// How long an answer may take, in seconds.
+    /// How long a response may take, in seconds. `null` uses the deployment's `REQUEST_TIMEOUT`.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Timeout>"))]
     pub timeout_seconds: Patch<u16>,
-    /// As which provider it sends.
+    /// The provider whose webhook format this endpoint sends. `null` sends Weir's own format.
     pub preset: Patch<String>,
-    /// What the preset leaves open.
+    /// Values that the preset leaves to you, by name.
     pub preset_params: Patch<Params>,
-    /// The scheme of the preset `custom`.
+    /// The signature scheme. Only with the preset `custom`.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub scheme: Patch<Example>,
-    /// Several events in one request, as an array.
+    /// Send several events in one request, as a JSON array. `null` sends one event per request, unless the preset
+    /// sends batches.
     pub batch: Patch<Batch>,
-    /// In which order deliveries are made.
+    /// The delivery order. `fifo` sends one request at a time, in the order of acceptance. `null` does not
+    /// guarantee an order.
     pub order: Patch<Order>,
-    /// Deliveries wait; nothing is sent until this is taken back.
+    /// Whether deliveries are paused. Messages sent meanwhile are delivered when the endpoint resumes.
     pub paused: Patch<bool>,
-    /// Replaces the secret at once, without a time in which both are valid. SDKs before 2.0 offer it.
+    /// A new signing secret. It replaces the current one at once, without an overlap. For SDKs before 2.0.
     pub secret: Patch<String>,
 }
 
@@ -517,64 +536,70 @@ pub fn unknown_event_types(names: &[String]) -> ApiError {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointOut {
-    /// `ep_…`.
+    /// The endpoint's id, `ep_…`. Weir assigns it.
     id: String,
-    /// The caller's own name.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     uid: Option<String>,
-    /// Where to.
+    /// The URL that receives the webhooks.
     url: String,
-    /// SDKs before 2.0 require it.
+    /// Always 1. SDKs before 2.0 require it.
     version: u32,
-    /// For people.
+    /// A human-readable description.
     description: String,
-    /// Nothing is sent while it is disabled.
+    /// Whether the endpoint is disabled. A disabled endpoint receives nothing, and messages sent meanwhile are not
+    /// delivered later.
     disabled: bool,
-    /// Only these; none for all.
+    /// The event types to deliver. `null` delivers all.
     event_types: Option<Vec<String>>,
-    /// The same as eventTypes, as SDKs before 2.0 say it.
+    /// An alias of `eventTypes`, for SDKs before 2.0.
     filter_types: Option<Vec<String>>,
-    /// Only messages with one of these; none for all.
+    /// Deliver only messages with at least one of these channels. `null` delivers all.
     channels: Option<Vec<String>>,
-    /// Requests a second.
+    /// The maximum number of requests per second, in every window of one second. `null` means no limit.
     throttle_rate: Option<u16>,
-    /// The same as throttleRate, as SDKs before 2.0 say it.
+    /// An alias of `throttleRate`, for SDKs before 2.0.
     rate_limit: Option<u16>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     metadata: Metadata,
-    /// Requests in a window; beside the throttle rate, the stricter of the two holds.
-    pace: Option<Pace>,
-    /// Requests in flight.
+    /// A rate limit with a window of your choice. If `throttleRate` is set too, both apply.
+    throttle: Option<Pace>,
+    /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
+    /// `MAX_IN_FLIGHT`.
     max_in_flight: Option<u16>,
-    /// Seconds to wait before each retry; none for the gateway's own schedule, empty for no retries.
+    /// The delay before each retry, in seconds. `null` uses the deployment's schedule; an empty list disables
+    /// retries.
     retry_schedule: Option<Vec<f64>>,
-    /// Which names the signature's headers have; none for the gateway's own setting.
+    /// The names of the signature headers: `svix-*`, `webhook-*` or both. `null` uses the deployment's
+    /// `HEADER_PROFILE`.
     header_profile: Option<HeaderProfile>,
-    /// How long an answer may take, in seconds; none for the gateway's own setting.
+    /// How long a response may take, in seconds. `null` uses the deployment's `REQUEST_TIMEOUT`.
     timeout_seconds: Option<u16>,
-    /// As which provider it sends; none for the gateway's own way.
+    /// The provider whose webhook format this endpoint sends. `null` sends Weir's own format.
     preset: Option<String>,
-    /// What the preset leaves open.
+    /// Values that the preset leaves to you, by name.
     preset_params: Params,
-    /// The scheme of the preset `custom`.
+    /// The signature scheme. Only with the preset `custom`.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     scheme: Option<Example>,
-    /// Several events in one request, as an array; none for one, or for what the preset does.
+    /// Send several events in one request, as a JSON array. `null` sends one event per request, unless the preset
+    /// sends batches.
     batch: Option<Batch>,
-    /// In which order deliveries are made; none for no promise.
+    /// The delivery order. `fifo` sends one request at a time, in the order of acceptance. `null` does not
+    /// guarantee an order.
     order: Option<Order>,
-    /// Until when the secret before the current one signs, too; none where none was rotated out.
+    /// Until when the previous secret also signs. Absent if no secret was rotated recently.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     old_secret_until: Option<String>,
-    /// Deliveries wait; nothing is sent until this is taken back.
+    /// Whether deliveries are paused. Messages sent meanwhile are delivered when the endpoint resumes.
     paused: bool,
-    /// Why nothing can be sent, and what its operator has to do; left out where all is well.
+    /// Why nothing can be sent, and what the operator has to do. Absent if there is no problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
-    /// When it was changed last.
+    /// When it was last changed.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     updated_at: String,
 }
@@ -596,7 +621,7 @@ impl EndpointOut {
             throttle_rate: content.throttle_rate,
             rate_limit: content.throttle_rate,
             metadata: content.metadata,
-            pace: content.pace,
+            throttle: content.pace,
             max_in_flight: content.max_in_flight,
             retry_schedule: content.retry_schedule,
             header_profile: content.header_profile,
@@ -636,7 +661,7 @@ impl EndpointOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointSecretOut {
-    /// `whsec_…` or `whpk_…`.
+    /// The signing secret, `whsec_…`, or the public key `whpk_…` of an asymmetric one.
     pub key: String,
 }
 
@@ -645,9 +670,9 @@ pub struct EndpointSecretOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointSecretRotateIn {
-    /// The new secret; made where there is none.
+    /// The new secret. If omitted, Weir generates one.
     pub key: Option<String>,
-    /// How long the old secret stays valid; a day, where it is left out.
+    /// How long the previous secret stays valid, in seconds. The default is one day.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Grace>"))]
     grace_period_seconds: Option<u32>,
 }
@@ -676,7 +701,7 @@ impl EndpointSecretRotateIn {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointHeadersIn {
-    /// All custom headers.
+    /// The custom headers. They replace the existing ones as a whole.
     pub headers: Headers,
 }
 
@@ -697,9 +722,9 @@ impl EndpointHeadersIn {
 #[cfg_attr(test, schemars(rename = "EndpointHeadersPatchIn"))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointHeadersPatch {
-    /// What to set; null deletes.
+    /// The headers to set. A header whose value is `null` is deleted.
     headers: BTreeMap<String, Option<String>>,
-    /// What to delete.
+    /// The names of headers to delete.
     #[serde(deserialize_with = "null_is_default")]
     delete_headers: Vec<String>,
 }
@@ -743,9 +768,9 @@ impl EndpointHeadersPatch {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointHeadersOut {
-    /// What to set; null deletes.
+    /// The custom headers and their values.
     headers: Headers,
-    /// The names of those that are not shown.
+    /// The names of headers whose values are not shown.
     sensitive: Vec<String>,
 }
 
@@ -787,11 +812,11 @@ fn check_header_count(faults: &mut Faults, loc: &[&str], headers: &Headers) {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EndpointGetAttemptStatsOut"))]
 pub struct EndpointAttemptStats {
-    /// Answered with 200 to 299.
+    /// The number of attempts that were answered with a status from 200 to 299.
     pub success: i64,
-    /// Failed.
+    /// The number of attempts that failed.
     pub fail: i64,
-    /// Taken back.
+    /// The number of deliveries that plugins filtered out.
     pub canceled: i64,
 }
 
@@ -800,12 +825,12 @@ pub struct EndpointAttemptStats {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum BreakerState {
-    /// It does.
+    /// Requests are sent.
     #[default]
     Closed,
-    /// It does not: the receiver said that it is overloaded, or most of the latest attempts failed. What is due waits.
+    /// Deliveries are held back: the receiver reported overload, or most of the latest attempts failed.
     Open,
-    /// One at a time, to see whether the receiver is well again.
+    /// One request at a time is sent as a probe.
     HalfOpen,
 }
 
@@ -814,9 +839,9 @@ pub enum BreakerState {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EndpointBreakerOut"))]
 pub struct Breaker {
-    /// Whether requests may start.
+    /// Whether requests are sent (`closed`), held back (`open`), or sent one at a time as probes (`halfOpen`).
     pub state: BreakerState,
-    /// Until when it is open.
+    /// When the next probe is sent, if the breaker is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub until: Option<String>,
@@ -838,17 +863,17 @@ impl Breaker {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointStats {
-    /// Answered with 200 to 299.
+    /// The number of attempts that were answered with a status from 200 to 299.
     pub success: i64,
-    /// Not tried yet.
+    /// The number of deliveries that have not been attempted yet.
     pub pending: i64,
-    /// Failed so far, and will be tried again.
+    /// The number of deliveries that failed and will be retried.
     pub sending: i64,
-    /// Failed.
+    /// The number of attempts that failed.
     pub fail: i64,
-    /// Taken back.
+    /// The number of deliveries that plugins filtered out.
     pub canceled: i64,
-    /// Whether requests may start.
+    /// The state of the circuit breaker.
     pub breaker: Breaker,
 }
 
@@ -894,25 +919,25 @@ mod tests {
 
     #[test]
     fn weirs_own_fields_are_checked_and_kept() {
-        let body = br#"{"url":"u","pace":{"limit":10,"window":"minute"},"maxInFlight":3,
+        let body = br#"{"url":"u","throttle":{"limit":10,"window":"minute"},"maxInFlight":3,
             "retrySchedule":[0.5,60],"headerProfile":"both","timeoutSeconds":10}"#;
         let content = EndpointIn::parse(body).expect("ok").content;
         assert_eq!(content.pace, Some(Pace { limit: 10, window: Window::Minute }));
         let out = serde_json::to_value(EndpointOut::new("ep_1".into(), content.clone(), 0, 0)).expect("json");
-        assert_eq!(out["pace"], serde_json::json!({"limit": 10, "window": "minute"}));
+        assert_eq!(out["throttle"], serde_json::json!({"limit": 10, "window": "minute"}));
         assert_eq!(out["headerProfile"], "both");
         let stored = minicbor::to_vec(&content).expect("encodes");
         assert_eq!(minicbor::decode::<EndpointContent>(&stored).expect("decodes"), content);
         assert_eq!(
             places(EndpointIn::parse(
-                br#"{"url":"","uid":"","throttleRate":0,"pace":{"limit":0,"window":"hour"},"maxInFlight":101,
+                br#"{"url":"","uid":"","throttleRate":0,"throttle":{"limit":0,"window":"hour"},"maxInFlight":101,
                 "retrySchedule":[-1,604801],"timeoutSeconds":0,"headers":{"svix-id":"x"}}"#
             )),
             [
                 "body.url",
                 "body.uid",
                 "body.throttleRate",
-                "body.pace.limit",
+                "body.throttle.limit",
                 "body.maxInFlight",
                 "body.retrySchedule.0",
                 "body.retrySchedule.1",
@@ -922,8 +947,8 @@ mod tests {
         );
         assert_eq!(places(EndpointIn::parse(br#"{"url":"u","headerProfile":"x"}"#)), ["body.headerProfile"]);
         assert_eq!(
-            places(EndpointIn::parse(br#"{"url":"u","pace":{"limit":1,"window":"day"}}"#)),
-            ["body.pace.window"]
+            places(EndpointIn::parse(br#"{"url":"u","throttle":{"limit":1,"window":"day"}}"#)),
+            ["body.throttle.window"]
         );
     }
 

@@ -17,17 +17,17 @@ pub const MAX_FLAGS: usize = 50;
 /// What can be set of an event type.
 #[derive(Debug, Clone, Default)]
 pub struct EventTypeContent {
-    /// For people.
+    /// A human-readable description.
     pub description: String,
-    /// Archived event types cannot be subscribed to.
+    /// Whether it is archived. Endpoints cannot subscribe to an archived event type.
     pub archived: bool,
-    /// Still sent, but no longer to be built upon.
+    /// Whether it is deprecated. It is still sent, but new consumers should not use it.
     pub deprecated: bool,
-    /// JSON schemas by version, as they came.
+    /// JSON Schemas of the payload, by version.
     pub schemas: Option<Box<RawValue>>,
-    /// Seen only by applications with one of these flags; none for all.
+    /// Only applications whose token has one of these feature flags see it. `null` shows it to all.
     pub feature_flags: Option<Vec<String>>,
-    /// The group that the catalog shows it in.
+    /// The group under which the catalog lists it.
     pub group_name: Option<String>,
 }
 
@@ -97,32 +97,32 @@ impl EventTypeContent {
 #[cfg_attr(test, schemars(rename = "EventTypeIn"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fields {
-    /// What messages name it by.
+    /// The name of the event type, for example `invoice.paid`. Messages and endpoints refer to it.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     name: Option<String>,
-    /// For people.
+    /// A human-readable description.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Text"))]
     description: String,
-    /// Archived event types cannot be subscribed to.
+    /// Whether it is archived. Endpoints cannot subscribe to an archived event type.
     #[serde(default, deserialize_with = "null_is_default")]
     archived: bool,
-    /// Still sent, but no longer to be built upon.
+    /// Whether it is deprecated. It is still sent, but new consumers should not use it.
     #[serde(default, deserialize_with = "null_is_default")]
     deprecated: bool,
-    /// JSON schemas by version.
+    /// JSON Schemas of the payload, by version.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     schemas: Option<Box<RawValue>>,
-    /// The one feature flag, as SDKs before 2.0 say it.
+    /// The only feature flag, for SDKs before 2.0.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     feature_flag: Option<String>,
-    /// Seen only by applications with one of these; none for all.
+    /// Only applications whose token has one of these feature flags see it. `null` shows it to all.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
     #[serde(deserialize_with = "body::at_most_or_none::<100, _, _>")]
     feature_flags: Option<Vec<String>>,
-    /// The group that the catalog shows it in.
+    /// The group under which the catalog lists it.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     group_name: Option<String>,
@@ -209,23 +209,23 @@ impl EventTypeIn {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventTypePatch {
-    /// For people.
+    /// A human-readable description.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     description: Patch<String>,
-    /// Archived event types cannot be subscribed to.
+    /// Whether it is archived. Endpoints cannot subscribe to an archived event type.
     archived: Patch<bool>,
-    /// Still sent, but no longer to be built upon.
+    /// Whether it is deprecated. It is still sent, but new consumers should not use it.
     deprecated: Patch<bool>,
-    /// JSON schemas by version.
+    /// JSON Schemas of the payload, by version.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     schemas: Patch<Box<RawValue>>,
-    /// The one feature flag, as SDKs before 2.0 say it.
+    /// The only feature flag, for SDKs before 2.0.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     feature_flag: Patch<String>,
-    /// Seen only by applications with one of these; none for all.
+    /// Only applications whose token has one of these feature flags see it. `null` shows it to all.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Flags>"))]
     feature_flags: Patch<Vec<String>>,
-    /// The group that the catalog shows it in.
+    /// The group under which the catalog lists it.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Text>"))]
     group_name: Patch<String>,
 }
@@ -249,27 +249,27 @@ impl EventTypePatch {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventTypeOut {
-    /// What messages name it by.
+    /// The name of the event type, for example `invoice.paid`. Messages and endpoints refer to it.
     pub name: String,
-    /// For people.
+    /// A human-readable description.
     pub description: String,
-    /// Archived event types cannot be subscribed to.
+    /// Whether it is archived. Endpoints cannot subscribe to an archived event type.
     pub archived: bool,
-    /// Still sent, but no longer to be built upon.
+    /// Whether it is deprecated. It is still sent, but new consumers should not use it.
     pub deprecated: bool,
-    /// JSON schemas by version; null in lists unless asked for.
+    /// JSON Schemas of the payload, by version. `null` in lists unless `with_content` is set.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     pub schemas: Option<Box<RawValue>>,
-    /// The first feature flag, as SDKs before 2.0 read it.
+    /// The only feature flag, for SDKs before 2.0.
     pub feature_flag: Option<String>,
-    /// The feature flags.
+    /// Only applications whose token has one of these feature flags see it. `null` shows it to all.
     pub feature_flags: Option<Vec<String>>,
-    /// The group that the catalog shows it in.
+    /// The group under which the catalog lists it.
     pub group_name: Option<String>,
-    /// RFC 3339.
+    /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
-    /// RFC 3339.
+    /// When it was last changed.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }

@@ -3,7 +3,7 @@
 use super::message::MAX_PAYLOAD;
 use super::{check_channels, check_event_type};
 use crate::api::body::{self, Faults};
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ pub struct ExampleIn {
     /// The name of the event type.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: String,
-    /// Which example of the event type's schema.
+    /// Which example of the schema to send, counted from 0. The default is the first.
     #[serde(default)]
     pub example_index: Option<usize>,
-    /// Sent instead of the schema's example.
+    /// The payload to send instead of the schema's example.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     payload: Option<Box<RawValue>>,
@@ -80,9 +80,8 @@ impl ExampleIn {
             chosen.or(schema.example).filter(|example| example.get().starts_with('{'))
         });
         example.map(|example| example.get().to_owned()).ok_or_else(|| {
-            ApiError::status(
-                400,
-                "invalid_scheme",
+            ApiError::new(
+                Code::InvalidScheme,
                 "The event type's schemas have no example that is an object. Add one, or send a payload.",
             )
         })
@@ -98,7 +97,7 @@ pub struct PrecheckIn {
     /// The name of the event type.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: String,
-    /// Its channels.
+    /// The channels of the message.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<Vec<crate::api::doc::kind::Word>>"))]
     channels: Option<Vec<String>>,
@@ -128,7 +127,7 @@ impl PrecheckIn {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "MessagePrecheckOut"))]
 pub struct PrecheckOut {
-    /// Whether such a message would be delivered to any endpoint.
+    /// Whether such a message would be delivered to at least one endpoint.
     pub active: bool,
 }
 

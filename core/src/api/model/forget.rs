@@ -13,7 +13,7 @@ pub const MAX_IDS: usize = 1_000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "BulkExpungeContentsIn"))]
 pub struct BulkExpungeIn {
-    /// Messages, by id or event id; up to 1000.
+    /// The messages, by id or event id. At most 1000.
     ids: Option<Vec<String>>,
 }
 
@@ -39,7 +39,7 @@ impl BulkExpungeIn {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "BulkExpungeContentsOut"))]
 pub struct BulkExpungeOut {
-    /// What became of each, by what it was called in the request.
+    /// The result for each message, by the id in the request.
     pub results: BTreeMap<String, BulkExpungeStatus>,
 }
 
@@ -48,8 +48,8 @@ pub struct BulkExpungeOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BulkExpungeStatus {
-    /// Its payload is forgotten.
+    /// The payload was deleted.
     Expunged,
-    /// There is no such message.
+    /// The message does not exist.
     NotFound,
 }

@@ -6,7 +6,7 @@ use super::{check_channels, check_event_type, is_name};
 use crate::api::body::{self, Faults};
 use crate::api::page::{Keys, Order, Page};
 use crate::api::query::Query;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::frame::Headers;
 use crate::header;
 use crate::id;
@@ -35,40 +35,40 @@ pub struct MessageIn<'a> {
     #[serde(borrow)]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: Cow<'a, str>,
-    /// The caller's own name for the event, unique within the application.
+    /// Your own id for the event, unique within the application. A second message with the same id is refused.
     #[serde(borrow, default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventId>"))]
     pub event_id: Option<Cow<'a, str>>,
-    /// A JSON object, sent byte for byte as it is written here. (`data` is another name for it.)
+    /// The payload, a JSON object. Endpoints receive exactly these bytes. `data` is an alias.
     #[serde(borrow, alias = "data")]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     payload: &'a RawValue,
-    /// Only endpoints with one of these channels, and those without channels, get the message.
+    /// Deliver only to endpoints with at least one of these channels, and to endpoints without channels.
     #[serde(default, deserialize_with = "body::at_most_or_none::<100, _, _>")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub channels: Option<Vec<String>>,
-    /// Words to find the message by.
+    /// Tags by which lists can be filtered.
     #[serde(default, deserialize_with = "body::at_most_or_none::<100, _, _>")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Words>"))]
     pub tags: Option<Vec<String>>,
-    /// For how many days the payload is kept.
+    /// How long the payload is kept, in days.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Days>"))]
     payload_retention_period: Option<i64>,
-    /// For how many hours the payload is kept. Not together with days.
+    /// How long the payload is kept, in hours. Not together with `payloadRetentionPeriod`.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Hours>"))]
     payload_retention_hours: Option<i64>,
-    /// When it is to be delivered: within the next 30 days.
+    /// When to deliver the message, at most 30 days ahead. If omitted, it is delivered at once.
     #[serde(borrow, default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     deliver_at: Option<Cow<'a, str>>,
     #[serde(skip)]
     deliver_at_ms: Option<i64>,
-    /// Brings the application along: made where it does not exist yet.
+    /// Creates the application with these fields if it does not exist.
     #[serde(default)]
     pub application: Option<ApplicationIn>,
-    /// What else is sent than the payload.
+    /// A raw payload and headers for this message.
     #[serde(borrow, default)]
     transformations_params: Option<TransformationsParams<'a>>,
 }
@@ -77,11 +77,11 @@ pub struct MessageIn<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct TransformationsParams<'a> {
-    /// Sent instead of the payload, as it is.
+    /// A text that is sent instead of the payload, unchanged.
     #[serde(borrow, default)]
     raw_payload: Option<Cow<'a, str>>,
-    /// Sent along with the message, at most 50; `content-type` says of what kind the raw payload is (without it, it
-    /// is sent as `application/json`). An endpoint's own header of the same name goes before.
+    /// Headers that are sent with this message, at most 50. `content-type` is the type of the raw payload; the
+    /// default is `application/json`. An endpoint's own header of the same name takes precedence.
     #[serde(default, deserialize_with = "body::members_or_none::<200, _>")]
     headers: Option<BTreeMap<String, String>>,
 }
@@ -240,7 +240,7 @@ pub fn check_brought_application(brought: Option<&ApplicationIn>, path_id: &str)
 }
 
 fn too_large() -> ApiError {
-    ApiError::status(413, "payload_too_large", format!("A payload may take {MAX_PAYLOAD} bytes. Send less."))
+    ApiError::new(Code::PayloadTooLarge, format!("The payload is limited to {MAX_PAYLOAD} bytes."))
 }
 
 /// The payload of a message, as it is shown.
@@ -292,32 +292,33 @@ pub struct MessageFields<'a> {
 #[serde(rename_all = "camelCase")]
 #[allow(dead_code)] // never made
 pub(crate) struct MessageOut {
-    /// `msg_…`.
+    /// The message's id, `msg_…`. Every delivery carries it as `svix-id` or `webhook-id`.
     id: String,
-    /// The caller's own name for the event.
+    /// Your own id for the event.
     event_id: Option<String>,
     /// The name of the event type.
     event_type: String,
-    /// The channels.
+    /// The channels of the message.
     channels: Option<Vec<String>>,
-    /// The tags.
+    /// The tags of the message.
     tags: Option<Vec<String>>,
-    /// When it is to be delivered, where that is not at once.
+    /// When the message is to be delivered. Absent if it is delivered at once.
     #[schemars(with = "Option<crate::api::doc::kind::Time>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     deliver_at: Option<String>,
-    /// What is known of the request with which it came in at a source.
+    /// How the request arrived at a source: verdict, reason, content type and position in a batch. Absent for
+    /// messages sent by API.
     #[schemars(with = "Option<crate::api::doc::kind::Object>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ingest: Option<serde_json::Value>,
-    /// How it stands at its endpoints, where a list was asked for that.
+    /// The status of its deliveries, if `with_deliveries` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<DeliveriesOut>,
-    /// When it was accepted.
+    /// When the message was accepted.
     #[schemars(with = "crate::api::doc::kind::Time")]
     timestamp: String,
-    /// The payload: `{}` without content, `{"expired":true}` where it is kept no longer, and a raw payload that is no
-    /// JSON object as `{"rawPayload": "…"}`.
+    /// The payload. `{}` without content, `{"expired":true}` after it was deleted, and `{"rawPayload": "…"}` for a
+    /// raw payload that is not a JSON object.
     #[schemars(with = "crate::api::doc::kind::Object")]
     payload: serde_json::Value,
 }
@@ -447,20 +448,20 @@ pub struct MessageQuery {
 #[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveriesOut {
-    /// How many endpoints have it.
+    /// The number of endpoints that received the message.
     pub success: u32,
-    /// At how many it was not tried yet.
+    /// The number of endpoints to which no attempt has been made yet.
     pub pending: u32,
-    /// At how many it failed for good.
+    /// The number of endpoints for which the retry schedule ended without success.
     pub fail: u32,
-    /// At how many it failed so far.
+    /// The number of endpoints for which an attempt failed and a retry is scheduled.
     pub sending: u32,
-    /// For how many plugins filtered it out.
+    /// The number of endpoints whose plugins filtered the message out.
     pub canceled: u32,
-    /// When the next attempt of all is due.
+    /// When the next attempt to any endpoint is due.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub next_attempt: Option<String>,
-    /// Whether every endpoint was asked: at most 16 are, the newest.
+    /// Whether all endpoints are counted. At most the 16 newest are.
     pub complete: bool,
 }
 

@@ -37,17 +37,17 @@ pub struct ImportIn {
 #[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiIn"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fields {
-    /// Only say what would be done.
+    /// Only report what the import would change.
     #[serde(default, deserialize_with = "super::null_is_default")]
     dry_run: bool,
-    /// Archive every other event type.
+    /// Also archive all event types that the document does not define.
     #[serde(default, deserialize_with = "super::null_is_default")]
     replace_all: bool,
-    /// The document.
+    /// The OpenAPI document as JSON. Send this or `specRaw`.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     spec: Option<Value>,
-    /// The document as a text of JSON or YAML.
+    /// The OpenAPI document as text, in JSON or YAML.
     #[serde(default)]
     spec_raw: Option<String>,
 }
@@ -231,7 +231,7 @@ fn plain(value: &Value, room: &mut Room, to: &mut String) {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiOut"))]
 pub struct ImportOut {
-    /// What was done, or would be.
+    /// The result of the import.
     pub data: ImportOutData,
 }
 
@@ -241,9 +241,9 @@ pub struct ImportOut {
 #[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiOutData"))]
 #[serde(rename_all = "camelCase")]
 pub struct ImportOutData {
-    /// The names of the event types that were made or changed.
+    /// The names of the event types that were created or updated.
     pub modified: Vec<String>,
-    /// Of a dry run: the event types as they would be.
+    /// In a dry run, the event types as the import would write them.
     pub to_modify: Option<Vec<Imported>>,
 }
 
@@ -253,12 +253,18 @@ pub struct ImportOutData {
 #[cfg_attr(test, schemars(rename = "EventTypeFromOpenApi"))]
 #[serde(rename_all = "camelCase")]
 pub struct Imported {
+    /// The name of the event type.
     name: String,
+    /// A human-readable description.
     description: String,
+    /// JSON Schemas of the payload, by version.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Schemas>"))]
     schemas: Option<Box<RawValue>>,
+    /// Whether it is deprecated. It is still sent, but new consumers should not use it.
     deprecated: bool,
+    /// The group under which the catalog lists it.
     group_name: Option<String>,
+    /// Only applications whose token has one of these feature flags see it. `null` shows it to all.
     feature_flags: Option<Vec<String>>,
 }
 

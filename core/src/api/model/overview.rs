@@ -10,17 +10,17 @@ use serde::Serialize;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OverviewOut {
-    /// From when on.
+    /// The start of the period.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub since: String,
-    /// Until when.
+    /// The end of the period.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub until: String,
-    /// Of the endpoints that were asked: each hour in which there was an attempt.
+    /// Totals of these endpoints for each hour with at least one attempt.
     pub hours: Vec<HourOut>,
-    /// The endpoints that were asked, whoever waits longest first.
+    /// The endpoints, the one with the longest backlog first.
     pub endpoints: Vec<OverviewEndpointOut>,
-    /// How many there are: more than were asked, perhaps.
+    /// The number of endpoints of the application. It may exceed the number in `endpoints`.
     pub endpoint_count: usize,
 }
 
@@ -30,18 +30,18 @@ pub struct OverviewOut {
 #[cfg_attr(test, schemars(rename = "OverviewHourOut"))]
 #[serde(rename_all = "camelCase")]
 pub struct HourOut {
-    /// When it began.
+    /// The start of the hour.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub at: String,
-    /// Attempts that succeeded.
+    /// The number of attempts that succeeded.
     pub success: i64,
-    /// Attempts that failed.
+    /// The number of attempts that failed.
     pub fail: i64,
-    /// Deliveries that plugins filtered out.
+    /// The number of deliveries that plugins filtered out.
     pub canceled: i64,
-    /// How long an attempt took on average, in milliseconds.
+    /// The mean duration of an attempt, in milliseconds.
     pub mean_ms: i64,
-    /// How long the longest took, in milliseconds.
+    /// The duration of the longest attempt, in milliseconds.
     pub longest_ms: i64,
 }
 
@@ -50,24 +50,25 @@ pub struct HourOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OverviewEndpointOut {
-    /// Its id.
+    /// The endpoint's id.
     pub id: String,
-    /// Where it is.
+    /// The URL that receives the webhooks.
     pub url: String,
-    /// Whether it is disabled.
+    /// Whether the endpoint is disabled. A disabled endpoint receives nothing, and messages sent meanwhile are not
+    /// delivered later.
     pub disabled: bool,
-    /// Attempts that succeeded.
+    /// The number of attempts that were answered with a status from 200 to 299.
     pub success: i64,
-    /// Attempts that failed.
+    /// The number of attempts that failed.
     pub fail: i64,
-    /// Deliveries that wait for their first attempt.
+    /// The number of deliveries that have not been attempted yet.
     pub pending: i64,
-    /// Deliveries that failed so far and wait for the next attempt.
+    /// The number of deliveries that failed and will be retried.
     pub sending: i64,
-    /// When the oldest message was accepted that waits.
+    /// When the oldest message with a pending delivery was accepted.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub oldest_pending: Option<String>,
-    /// Whether requests may start.
+    /// The state of the circuit breaker.
     pub breaker: Breaker,
 }
 

@@ -1,7 +1,7 @@
 //! Plugins: what the store answers, and what attaches them to endpoints.
 
 use crate::api::body::{self, Faults};
-use crate::error::{ApiError, Fault};
+use crate::error::{ApiError, Code, Fault};
 use crate::header;
 use crate::plugin::{Attached, OnError, Subject};
 use crate::time::rfc3339;
@@ -39,7 +39,7 @@ pub fn is_version(text: &str) -> bool {
 /// 413 for a module that is too large.
 pub fn module_too_large() -> ApiError {
     let detail = format!("The module is too large: a plugin may have {MAX_MODULE} bytes.");
-    ApiError::status(413, "payload_too_large", detail)
+    ApiError::new(Code::PayloadTooLarge, detail)
 }
 
 /// A plugin, as it is answered.
@@ -47,21 +47,21 @@ pub fn module_too_large() -> ApiError {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PluginOut {
-    /// By which endpoints name it.
+    /// The plugin's name. Endpoints refer to it.
     pub name: String,
-    /// The version that endpoints run unless they have pinned another.
+    /// The id of the current version. Endpoints run it unless they pin another version.
     pub current: String,
-    /// Whether it comes with the deployment, and is not the tenant's own.
+    /// Whether the plugin is bundled with the deployment instead of uploaded by the tenant.
     pub bundled: bool,
-    /// What the current version says about itself; null where it says nothing.
+    /// The manifest of the current version. `null` if the module has none.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub manifest: Option<Box<RawValue>>,
-    /// How many versions are kept.
+    /// The number of stored versions.
     pub versions: i64,
-    /// RFC 3339; null for a bundled one.
+    /// When it was created. `null` for a bundled plugin.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub created_at: Option<String>,
-    /// RFC 3339; null for a bundled one.
+    /// When it was last changed. `null` for a bundled plugin.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub updated_at: Option<String>,
 }
@@ -72,22 +72,22 @@ pub struct PluginOut {
 #[cfg_attr(test, schemars(rename = "PluginVersionOut"))]
 #[serde(rename_all = "camelCase")]
 pub struct VersionOut {
-    /// The SHA-256 of the module as it was uploaded.
+    /// The version's id: the SHA-256 of the uploaded module, or `bundled`.
     pub id: String,
     /// The plugin's name.
     pub plugin: String,
-    /// Whether it is the current version.
+    /// Whether this is the current version.
     pub current: bool,
-    /// Whether it comes with the deployment.
+    /// Whether this version is bundled with the deployment.
     pub bundled: bool,
-    /// The module's bytes, as it was uploaded.
+    /// The size of the uploaded module, in bytes.
     pub size: i64,
-    /// The version of the pass that makes it count its fuel.
+    /// The version of the metering pass that rewrote the module.
     pub fuel_pass: i64,
-    /// What it says about itself; null where it says nothing.
+    /// The module's manifest. `null` if the module has none.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     pub manifest: Option<Box<RawValue>>,
-    /// RFC 3339; null for a bundled one.
+    /// When it was uploaded. `null` for a bundled version.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub created_at: Option<String>,
     /// Where it stands in the list of versions.
@@ -127,7 +127,7 @@ pub fn check_config(faults: &mut Faults, loc: &[&str], schema: Option<&Schema>, 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PluginCurrentIn"))]
 pub struct CurrentIn {
-    /// A version of the plugin.
+    /// The id of a stored version, or `bundled`.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Version"))]
     pub version: String,
 }
@@ -148,15 +148,15 @@ pub struct AttachmentIn {
     /// The plugin's name.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::PluginName"))]
     pub name: String,
-    /// The version to keep to, or `bundled`; none follows the current one.
+    /// The version to pin: its id, or `bundled`. `null` follows the current version.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Version>"))]
     pub version: Option<String>,
-    /// Its configuration: any JSON.
+    /// The plugin's configuration: any JSON that its schema allows.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Any>"))]
     pub config: Option<Box<RawValue>>,
-    /// What becomes of a delivery when it fails.
+    /// What to do with a delivery when the plugin fails.
     #[serde(default)]
     pub on_error: Option<OnError>,
 }
@@ -173,7 +173,7 @@ impl AttachmentIn {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EndpointPluginsIn"))]
 pub struct AttachmentsIn {
-    /// In the order in which a delivery passes them.
+    /// The plugins, in the order in which they run.
     #[serde(deserialize_with = "body::at_most::<50, _, _>")]
     pub plugins: Vec<AttachmentIn>,
 }
@@ -208,14 +208,14 @@ impl AttachmentsIn {
 pub struct AttachmentOut {
     /// The plugin's name.
     pub name: String,
-    /// The version that the endpoint keeps to; null where it follows the current one.
+    /// The pinned version. `null` if the endpoint follows the current version.
     pub version: Option<String>,
-    /// The version that runs.
+    /// The id of the version that runs.
     pub running_version: String,
-    /// Its configuration.
+    /// The plugin's configuration.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Any"))]
     pub config: Option<Box<RawValue>>,
-    /// What becomes of a delivery when it fails.
+    /// What to do with a delivery when the plugin fails.
     pub on_error: OnError,
 }
 
@@ -224,7 +224,7 @@ pub struct AttachmentOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EndpointPluginsOut"))]
 pub struct AttachmentsOut {
-    /// In the order in which a delivery passes them.
+    /// The plugins, in the order in which they run.
     pub plugins: Vec<AttachmentOut>,
 }
 
@@ -248,21 +248,21 @@ impl AttachmentsOut {
 #[cfg_attr(test, schemars(rename = "PluginTestIn"))]
 #[serde(rename_all = "camelCase")]
 pub struct TestIn {
-    /// The version to run; none for the current one.
+    /// The version to run. `null` runs the current version.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Version>"))]
     pub version: Option<String>,
-    /// The configuration: any JSON.
+    /// The plugin's configuration: any JSON that its schema allows.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Any>"))]
     pub config: Option<Box<RawValue>>,
-    /// A message that was accepted, by id or event id…
+    /// A stored message to run the plugin on, by id or event id. Requires `appId`.
     #[serde(default)]
     pub message_id: Option<String>,
-    /// …of this application, by id or uid.
+    /// The application of the message, by id or uid.
     #[serde(default)]
     pub app_id: Option<String>,
-    /// Or an event that is made up.
+    /// An event to run the plugin on, instead of a stored message.
     #[serde(default)]
     pub event: Option<TestEvent>,
 }
@@ -273,10 +273,10 @@ pub struct TestIn {
 #[cfg_attr(test, schemars(rename = "PluginTestEvent"))]
 #[serde(rename_all = "camelCase")]
 pub struct TestEvent {
-    /// Its type.
+    /// The name of the event type.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::EventTypeName"))]
     pub event_type: String,
-    /// Its payload; the plugin gets it byte for byte as it is written here.
+    /// The payload. The plugin receives exactly these bytes.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Any"))]
     pub payload: Box<RawValue>,
     /// The headers that the endpoint would add.
@@ -332,11 +332,7 @@ impl TestEvent {
     pub fn of_message(shown: &[u8]) -> Result<Self, ApiError> {
         let event: Self = serde_json::from_slice(shown).map_err(|e| ApiError::Internal(e.to_string()))?;
         if event.payload.get() == EXPIRED {
-            return Err(ApiError::status(
-                400,
-                "missing_payload",
-                "The message's payload is no longer stored.",
-            ));
+            return Err(ApiError::new(Code::MissingPayload, "The message's payload is no longer stored."));
         }
         Ok(event)
     }

@@ -40,23 +40,27 @@ fn params<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Params, D::Error>
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PresetOut {
+    /// The preset's name, used as the type of a source and as `preset` of an endpoint.
     name: String,
+    /// The provider's name.
     title: String,
+    /// A link to the provider's documentation of its webhooks.
     docs: String,
+    /// How well the preset is confirmed.
     confidence: Confidence,
-    /// `signature`, `jwt`, `token`, `basic` or `none`.
+    /// How the provider authenticates requests: `signature`, `jwt`, `token`, `basic` or `none`.
     scheme: &'static str,
-    /// Whether a good verdict says that the body is the sender's.
+    /// Whether a valid signature proves that the body was not changed.
     binds_body: bool,
-    /// What stops a recorded request that is sent again: `age`, `id` (while ids are remembered) or `nothing`.
+    /// What prevents a recorded request from being replayed: `age`, `id` (while ids are remembered) or `nothing`.
     replay_guard: ReplayGuard,
-    /// What identifies an event, so that a repeat of it is not delivered again: places in the request.
+    /// The parts of the request that identify an event. Requests with the same parts are duplicates.
     event_id: Option<Vec<String>>,
-    /// Whether the URL has to be exactly as the provider has it.
+    /// Whether the URL is signed, so that it has to be exactly the one registered with the provider.
     binds_url: bool,
-    /// How the secret is written.
+    /// The format of the secret.
     secret: Option<&'static str>,
-    /// How many types of events are in its catalog.
+    /// The number of event types in the preset's catalog.
     event_types: usize,
 }
 
@@ -124,30 +128,30 @@ pub(crate) struct RequestIn {
     /// The request's headers.
     #[serde(default)]
     headers: HeadersIn,
-    /// In base64, at most 1 MiB of it.
+    /// The request's body in base64, at most 1 MiB of it.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Base64"))]
     body: String,
-    /// The secret.
+    /// The signing secret.
     #[serde(default)]
     secret: Option<String>,
-    /// Several secrets, newest first.
+    /// Several signing secrets, newest first.
     #[serde(default, deserialize_with = "body::at_most::<20, _, _>")]
     secrets: Vec<String>,
-    /// The method; POST, where it is left out.
+    /// The request's method. The default is POST.
     #[serde(default)]
     method: Option<String>,
-    /// The URL.
+    /// The URL at which the request arrived. Some providers sign it.
     #[serde(default)]
     url: Option<String>,
-    /// The time to judge by; now, where it is left out.
+    /// The time at which to verify or sign. The default is the current time.
     #[serde(default)]
     now: Option<When>,
-    /// What the scheme needs besides.
+    /// Further values that the scheme needs, by name.
     #[serde(default, deserialize_with = "params")]
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     params: Params,
-    /// Read apart, as presets are read: one reader of schemes in the program is enough.
+    /// The signature scheme. Only with the preset `custom`.
     #[serde(default)]
     #[cfg_attr(
         test,
@@ -157,11 +161,11 @@ pub(crate) struct RequestIn {
         )
     )]
     scheme: Option<Box<RawValue>>,
+    /// The event's id. Used only for signing.
     // Only to sign.
-    /// Only to sign: the id of the event.
     #[serde(default)]
     id: Option<String>,
-    /// Only to sign: the type of the event.
+    /// The event type. Used only for signing.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeName>"))]
     event_type: Option<String>,
@@ -320,16 +324,19 @@ impl Asked {
 #[cfg_attr(test, schemars(rename = "PresetVerdictOut"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VerdictOut {
+    /// The result: `verified`, `authenticated`, `failed` or `unattempted`.
     verdict: &'static str,
+    /// Why verification failed. `null` if it did not.
     reason: Option<ReasonOut>,
-    /// Which of the secrets it was.
+    /// Which of the secrets matched, counted from 0.
     secret_index: Option<usize>,
-    /// How long before now it was signed.
+    /// The age of the request at the time of verification, in milliseconds.
     age_ms: Option<i64>,
-    /// The limit of that, in seconds.
+    /// The maximum age, in seconds.
     tolerance: Option<u32>,
-    /// What a handshake would be answered, where the request is one.
+    /// The response to the request, if it is a handshake.
     handshake: Option<HandshakeOut>,
+    /// The event in the request, if verification succeeded.
     event: Option<EventOut>,
 }
 
@@ -337,7 +344,9 @@ pub(crate) struct VerdictOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PresetReasonOut"))]
 pub(crate) struct ReasonOut {
+    /// A stable word for programs, listed in the reference of errors.
     code: &'static str,
+    /// What is wrong and what to do, as a sentence.
     detail: String,
 }
 
@@ -345,8 +354,11 @@ pub(crate) struct ReasonOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PresetHandshakeOut"))]
 pub(crate) struct HandshakeOut {
+    /// The HTTP status of the response.
     status: u16,
+    /// The headers of the response.
     headers: BTreeMap<String, String>,
+    /// The body of the response.
     body: String,
 }
 
@@ -354,9 +366,12 @@ pub(crate) struct HandshakeOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PresetEventOut"))]
 pub(crate) struct EventOut {
+    /// The event type as the provider sends it.
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// The event's id as the provider sends it.
     id: Option<String>,
+    /// The time of the event as the provider sends it.
     timestamp: Option<String>,
 }
 
@@ -428,10 +443,11 @@ pub fn verify(
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "PresetSignedOut"))]
 pub(crate) struct SignedOut {
+    /// The headers to send.
     headers: BTreeMap<String, String>,
-    /// In base64, where the signature stands in the body.
+    /// The body to send in base64, if the signature is part of it.
     body: Option<String>,
-    /// Where the signature or a hash stands in the URL.
+    /// The URL to send to, if the signature or a hash is part of it.
     url: Option<String>,
 }
 

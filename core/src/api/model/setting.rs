@@ -9,9 +9,9 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SettingOut {
-    /// The variable's name.
+    /// The name of the setting: a variable or secret of the Worker.
     pub name: &'static str,
-    /// What holds, as the variable would say it.
+    /// The value in effect. For a secret, whether it is set.
     pub value: String,
 }
 
@@ -50,6 +50,7 @@ pub fn settings(of: &Settings) -> Vec<SettingOut> {
         of.key_server.clone().unwrap_or_default(),
         of.portal_name.clone().unwrap_or_default(),
         of.portal_color.map(color).unwrap_or_default(),
+        of.security_contact.clone().unwrap_or_default(),
     ];
     NAMES.into_iter().zip(values).map(|(name, value)| SettingOut { name, value }).collect()
 }
@@ -85,6 +86,7 @@ mod tests {
             ("KEY_SERVER", "https://127.0.0.1:9100"),
             ("PORTAL_NAME", "Acme"),
             ("PORTAL_COLOR", "#0b5cad"),
+            ("SECURITY_CONTACT", "https://example.com/security"),
         ];
         let var = |name: &str| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let shown = settings(&Settings::from_vars(var).expect("good"));

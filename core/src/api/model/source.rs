@@ -37,24 +37,24 @@ const MAX_FORWARDED: usize = 20;
 #[cfg_attr(test, schemars(rename = "SourceIn"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fields<'a> {
-    /// For people.
+    /// A human-readable name.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Name"))]
     name: String,
-    /// The caller's own name.
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Uid>"))]
     uid: Option<String>,
-    /// For the caller.
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     #[serde(default, deserialize_with = "null_is_default")]
     metadata: Metadata,
-    /// What sends: the name of a preset, one of Svix's kinds, generic-webhook or custom.
+    /// The type of the source: the name of a preset, one of Svix's source types, `generic-webhook` or `custom`.
     #[serde(rename = "type")]
     kind: String,
-    /// What belongs to the type: above all its secret.
+    /// Settings of this type of source, above all its secret.
     #[serde(borrow, default)]
     #[cfg_attr(test, schemars(with = "Option<ConfigIn>"))]
     config: Option<&'a RawValue>,
-    /// What becomes of requests.
+    /// How to process requests.
     #[serde(default, deserialize_with = "null_is_default")]
     options: Options,
 }
@@ -65,18 +65,19 @@ pub(crate) struct Fields<'a> {
 #[cfg_attr(test, schemars(rename = "SourceConfigIn"))]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ConfigIn<'a> {
-    /// The provider's secret.
+    /// The signing secret from the provider.
     secret: Patch<String>,
-    /// Several, newest first: while the provider's is being changed.
+    /// Several signing secrets, newest first, while the provider's secret is being rotated.
     secrets: Option<Vec<String>>,
     /// Svix's name for the secret of providers that sign with a private key.
     public_key: Option<String>,
-    /// Svix's name for Adobe Sign's.
+    /// Svix's name for the secret of Adobe Sign.
     client_id: Option<String>,
     /// Svix's name for the parameter `verify_token`.
     verify_token: Option<String>,
-    /// Values of the account that the provider signs, by name.
+    /// Values of your account that the provider signs, by name.
     params: Option<Params>,
+    /// For the type `custom`: the signature scheme, where an event's type, id and time are, and the methods.
     // Read apart, as presets are read: one reader of schemes in the program is enough.
     #[serde(borrow)]
     #[cfg_attr(
@@ -366,33 +367,39 @@ fn check_kind(
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SourceOut {
+    /// The source's id, `src_…`. Weir assigns it.
     id: String,
+    /// Your own id for it. Every route accepts it in place of Weir's id.
     uid: Option<String>,
+    /// A human-readable name.
     name: String,
-    /// Where the provider sends to. Whoever knows it can send; a new one is made by rotating its token.
+    /// The URL to register with the provider. Anyone who knows it can send; rotate the token to replace it.
     ingest_url: String,
+    /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     created_at: String,
+    /// When it was last changed.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     updated_at: String,
+    /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     metadata: Metadata,
-    /// What sends.
+    /// The type of the source.
     #[serde(rename = "type")]
     kind: String,
-    /// What of it is no secret; left out where the kind has none, as Svix's SDKs expect.
+    /// Settings of this type of source that are not secret. Absent if the type has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<ConfigOut>,
-    /// The preset that the kind stands for.
+    /// The preset that this type of source uses.
     preset: Option<String>,
-    /// How many secrets count.
+    /// The number of signing secrets in use.
     secrets: usize,
-    /// What is lacking for its requests to be taken.
+    /// What is missing before requests can be verified.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<&'static str>,
-    /// What becomes of requests: as SourceOptions, with every field.
+    /// How requests are processed: `SourceOptions`, with every field.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     options: Options,
-    /// Why nothing comes in, and what its operator has to do; left out where all is well.
+    /// Why requests cannot be verified, and what the operator has to do. Absent if there is no problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
@@ -402,10 +409,10 @@ pub struct SourceOut {
 #[cfg_attr(test, schemars(rename = "SourceConfigOut"))]
 #[serde(rename_all = "camelCase")]
 struct ConfigOut {
-    /// Of some types.
+    /// The public key, for types that verify with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
-    /// Of the type custom.
+    /// For the type `custom`: the signature scheme, where an event's type, id and time are, and the methods.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
     custom: Option<Box<RawValue>>,
@@ -476,6 +483,6 @@ pub struct RotateTokenOut {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AcceptedOut {
-    /// The messages that came of it.
+    /// The ids of the messages that were stored.
     pub messages: Vec<String>,
 }

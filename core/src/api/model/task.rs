@@ -95,10 +95,10 @@ impl TaskStatus {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PeriodIn {
-    /// From when on messages were accepted.
+    /// Only messages accepted at or after this time.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     since: String,
-    /// Until when; now, where it is left out. At most 14 days after `since`.
+    /// Only messages accepted before this time. The default is now. At most 14 days after `since`.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     until: Option<String>,
@@ -147,21 +147,22 @@ impl Period {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct BulkFilter {
-    /// Only of these types.
+    /// Only messages of these event types.
     #[n(0)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeNames>"))]
     pub event_types: Option<Vec<String>>,
-    /// Only with this channel.
+    /// Only messages with this channel.
     #[n(1)]
     pub channel: Option<String>,
-    /// Only with this tag.
+    /// Only messages with this tag.
     #[n(2)]
     pub tag: Option<String>,
-    /// Only where the newest attempt has this status, with the API's numbers.
+    /// Only messages whose newest attempt has this status: 0 success, 2 fail, 3 sending, 4 canceled.
     #[n(3)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Status>"))]
     pub status: Option<i64>,
-    /// Only where the newest attempt was answered with this hundred; 0 for no answer.
+    /// Only messages whose newest attempt was answered with this class of HTTP status, for example 500 for 500 to
+    /// 599. 0 for no response.
     #[n(4)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::CodeClass>"))]
     pub status_code_class: Option<u16>,
@@ -213,13 +214,13 @@ impl BulkFilter {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TaskOut {
-    /// `qtask_…`.
+    /// The task's id, `qtask_…`.
     pub id: String,
-    /// `running`, `finished` or `failed`.
+    /// The status of the task: `running`, `finished` or `failed`.
     pub status: String,
-    /// What it does.
+    /// The kind of task, for example `endpoint.recover`.
     pub task: String,
-    /// RFC 3339.
+    /// When it was last changed.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub updated_at: String,
 }
@@ -240,9 +241,9 @@ impl TaskOut {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CountOut {
-    /// So many; where that is not all, at least so many.
+    /// The number of messages. If `complete` is false, there are at least this many.
     pub messages: i64,
-    /// Whether everything was looked at.
+    /// Whether the whole period was counted.
     pub complete: bool,
 }
 
@@ -253,7 +254,7 @@ pub struct BackgroundTaskOut {
     /// The task.
     #[serde(flatten)]
     pub task: TaskOut,
-    /// Whose it is, and how far.
+    /// The application, the endpoint, the progress and, when finished, the result of the task.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Object"))]
     pub data: serde_json::Value,
 }

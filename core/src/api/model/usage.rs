@@ -16,13 +16,13 @@ pub const MAX_APPS: usize = 1_000;
 #[cfg_attr(test, schemars(rename = "AppUsageStatsIn"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UsageIn {
-    /// From when on.
+    /// The start of the period.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     since: String,
-    /// Until when.
+    /// The end of the period.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     until: String,
-    /// Only these applications, by id or uid.
+    /// Only count these applications, by id or uid. If omitted, all are counted.
     app_ids: Option<Vec<String>>,
 }
 
@@ -71,7 +71,7 @@ pub struct UsageOut {
     /// The task.
     #[serde(flatten)]
     pub task: TaskOut,
-    /// Which of the applications asked for there are not.
+    /// The requested applications that do not exist.
     pub unresolved_app_ids: Vec<String>,
 }
 
