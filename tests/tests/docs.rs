@@ -1,9 +1,11 @@
-//! The documentation is true: every `sh` block of the guides runs as it stands, prints what the guide shows, and
-//! every link leads somewhere.
+//! The documentation is true: every `sh` block of the README and the guides runs as it stands and prints what the page
+//! shows, the migration program migrates, and every link leads somewhere.
 //!
-//! A block marked `sh,ignore` is not run. A `text` or `json` block directly after a block is what that block prints,
-//! apart from ids, times, signatures and durations.
+//! A `text` or `json` block directly after a block is what that block prints, apart from ids, times, secrets and signatures.
+//! `WEIR_WRITE_DOCS=1 cargo test -p weir-tests --test docs` writes what is printed into the pages. A block marked `sh,ignore`
+//! is not run: it may only start what runs until it is stopped, or what needs an account, root or another machine.
 
+use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +16,38 @@ use weir_tests::receiver::{Answer, Receiver};
 use weir_tests::token;
 
 /// The pages whose blocks are run, in this order, against one gateway: later guides build on earlier ones.
-const GUIDES: [&str; 6] = [
+const GUIDES: [&str; 8] = [
+    "README.md",
     "docs/start/first-event.md",
     "docs/guides/send.md",
     "docs/guides/receive.md",
     "docs/guides/plugins.md",
     "docs/guides/portal.md",
     "docs/guides/providers.md",
+    "docs/guides/migrate-hookdeck.md",
+];
+
+/// How the lines of an ignored block may begin. What they do is tested elsewhere: `tests/tests/npm.rs`, `xtask/tests`.
+const IGNORED: [&str; 19] = [
+    "#",
+    "cargo ",
+    "WEIR_",
+    "cd ",
+    "curl ",
+    "-",
+    "docker ",
+    "export WEIR_TOKEN=",
+    "git ",
+    "node -e ",
+    "npm ",
+    "npx ",
+    "openssl ",
+    "sha256sum ",
+    "sudo ",
+    "weir-gateway ",
+    "weir-plugin ",
+    "rustup ",
+    "'",
 ];
 
 /// Printed between the blocks of a page, so that each block's output can be told apart.
@@ -63,7 +90,7 @@ fn normalised(text: &str) -> String {
             word.push(letter);
             continue;
         }
-        let id = ["msg_", "app_", "ep_", "atmpt_", "src_", "rej_"]
+        let id = ["msg_", "app_", "ep_", "atmpt_", "src_", "rej_", "whsec_"]
             .iter()
             .find(|prefix| word.starts_with(**prefix));
         match id {
@@ -115,6 +142,14 @@ fn every_block_of_the_guides_runs_and_prints_what_the_guide_shows() {
         for (&n, output) in run.iter().zip(outputs) {
             match blocks.get(n.wrapping_add(1)) {
                 Some(shown) if ["text", "json"].contains(&shown.info.as_str()) => {
+                    if std::env::var_os("WEIR_WRITE_DOCS").is_some() {
+                        let local = [
+                            (gateway.url(), "http://127.0.0.1:8787"),
+                            (receiver.url(""), "http://127.0.0.1:9000"),
+                        ];
+                        write_output(guide, &blocks[n], shown, output, &local);
+                        continue;
+                    }
                     assert_eq!(
                         normalised(output),
                         normalised(&local(&shown.text)),
@@ -133,6 +168,103 @@ fn every_block_of_the_guides_runs_and_prints_what_the_guide_shows() {
         }
     }
     assert!(receiver.count("/webhooks") > 0, "no guide delivers anything");
+}
+
+/// Writes what a block prints into the page, unless it shows the same already.
+fn write_output(guide: &str, block: &Block, shown: &Block, output: &str, local: &[(String, &str)]) {
+    let printed =
+        local.iter().fold(output.trim().to_owned(), |text, (here, there)| text.replace(here.as_str(), there));
+    if normalised(&printed) == normalised(&shown.text) {
+        return;
+    }
+    let path = repository().join(guide);
+    let fence = |text: &str| {
+        let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
+        format!("```sh\n{}\n```\n\n```{}\n{text}```", block.text, shown.info)
+    };
+    let page = read(&path).replacen(&fence(&shown.text), &fence(&printed), 1);
+    fs::write(&path, page).unwrap_or_else(|error| panic!("{guide}: {error}"));
+}
+
+#[test]
+fn every_block_that_is_not_ignored_is_run() {
+    let mut faults = String::new();
+    for page in pages() {
+        let shown = page.strip_prefix(repository()).unwrap_or(&page).to_string_lossy().into_owned();
+        for block in blocks(&read(&page)) {
+            if block.info == "sh" && !GUIDES.contains(&shown.as_str()) {
+                let _ = writeln!(faults, "{shown}: a `sh` block in a page that is not run: {}", block.text);
+            }
+            let lines = block.text.lines().map(str::trim).filter(|line| !line.is_empty());
+            for line in lines.filter(|_| block.info == "sh,ignore") {
+                if !IGNORED.iter().any(|start| line.starts_with(start)) {
+                    let _ = writeln!(faults, "{shown}: a line that could be run is ignored: {line}");
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+}
+
+/// Runs the program of the guide from one tenant to another, twice: what is there is updated.
+#[test]
+fn the_program_that_migrates_from_svix_copies_everything() {
+    let gateway = Running::start(&[]);
+    let (from, to) = (gateway.tenant(), gateway.tenant());
+    for name in ["invoice.paid", "user.created"] {
+        let body =
+            json!({ "name": name, "description": "An event.", "schemas": { "1": { "type": "object" } } });
+        assert_eq!(from.post("/api/v1/event-type", &body).0, 201);
+    }
+    assert_eq!(
+        from.post("/api/v1/app", &json!({ "name": "Acme", "uid": "acme", "metadata": { "plan": "pro" } })).0,
+        201
+    );
+    let endpoint = json!({
+        "url": "https://example.com/webhooks", "uid": "main", "filterTypes": ["invoice.paid"], "headers": { "x-region": "eu" },
+        "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    });
+    assert_eq!(from.post("/api/v1/app/acme/endpoint", &endpoint).0, 201);
+
+    let guide = blocks(&read(&repository().join("docs/guides/migrate-svix.md")));
+    let program = guide.iter().find(|block| block.text.contains("async function* all")).expect("the program");
+    let program = program.text.replace(
+        "new Svix(process.env.SVIX_TOKEN)",
+        "new Svix(process.env.SVIX_TOKEN, { serverUrl: process.env.WEIR_URL })",
+    );
+    // Beside the packages, so that Node finds them.
+    let name = format!("weir-migrate-{}.mjs", std::process::id());
+    let script = weir_tests::sdk::npm_package("svix").with_file_name(name);
+    fs::write(&script, program).expect("a file");
+    for _ in 0..2 {
+        let output = Command::new(xtask::tools::node_path())
+            .arg(&script)
+            .envs([("SVIX_TOKEN", &from.token), ("WEIR_TOKEN", &to.token), ("WEIR_URL", &gateway.url())])
+            .output()
+            .expect("node can be started");
+        if !output.status.success() {
+            let _ = fs::remove_file(&script);
+            panic!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    fs::remove_file(&script).expect("the script is there");
+    for path in [
+        "event-type/invoice.paid",
+        "app/acme",
+        "app/acme/endpoint/main",
+        "app/acme/endpoint/main/secret",
+        "app/acme/endpoint/main/headers",
+    ] {
+        let [mut before, mut after] = [&from, &to].map(|api| api.get(&format!("/api/v1/{path}")).1);
+        for field in ["id", "createdAt", "updatedAt"] {
+            for body in [&mut before, &mut after] {
+                if let Some(body) = body.as_object_mut() {
+                    body.remove(field);
+                }
+            }
+        }
+        assert_eq!(before, after, "{path}");
+    }
 }
 
 /// The pages of the book, and the texts at the top of the repository.
