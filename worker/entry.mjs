@@ -104,13 +104,13 @@ export const Directory = object(gateway.Directory);
 export const Endpoint = object(gateway.Endpoint);
 
 // What the API needs to know of a request, a line each: method, URL, token, idempotency key; and what the dashboard's
-// pages need besides: cookies, a session's proof, whether a script asks, and from which site.
+// pages need besides: cookies, a session's proof, whether a script asks, from which site, and in which languages.
 function partsOf(request) {
   const headers = request.headers;
   const of = (name) => headers.get(name) ?? "";
   const parts = `${request.method}\n${request.url}\n${of("authorization")}\n${of("idempotency-key")}`;
   if (!request.url.includes("/dashboard")) return parts;
-  return [parts, of("cookie"), of("x-weir-proof"), of("hx-request"), of("sec-fetch-site")].join("\n");
+  return [parts, of("cookie"), of("x-weir-proof"), of("hx-request"), of("sec-fetch-site"), of("accept-language")].join("\n");
 }
 
 // A script or style of the dashboard; the version in its URL changes with it.
@@ -217,19 +217,54 @@ async function serve(request, env) {
   return await unlessStopped(front.finish(ticket, answer));
 }
 
+// Pages of the origins that the operator named may call the API from a browser (PORTAL_ORIGINS): with a token, never with a
+// cookie.
+function allowed(request, env) {
+  const origin = request.headers.get("origin");
+  if (origin === null || !env.PORTAL_ORIGINS) return undefined;
+  const named = env.PORTAL_ORIGINS.split(",").some((one) => one.trim().toLowerCase() === origin.toLowerCase());
+  return named && new URL(request.url).pathname.startsWith("/api/") ? origin : undefined;
+}
+
+function preflight(origin) {
+  const headers = {
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, svix-req-id, user-agent",
+    "access-control-max-age": "7200",
+    vary: "origin",
+  };
+  return new Response(null, { status: 204, headers });
+}
+
+function shared(response, origin) {
+  const headers = new Headers(response.headers);
+  headers.set("access-control-allow-origin", origin);
+  headers.set("access-control-expose-headers", "retry-after, weir-warning");
+  headers.append("vary", "origin");
+  return new Response(response.body, { status: response.status, headers });
+}
+
 export default {
   async fetch(request, env) {
-    try {
-      return orPage(request, await serve(request, env));
-    } catch (error) {
-      console.error("a request failed:", error);
-      return Response.json(
-        {
-          code: "unavailable",
-          detail: "The gateway is temporarily unavailable. Send the request again in a moment.",
-        },
-        { status: 503, headers: { "retry-after": "1" } },
-      );
-    }
+    const origin = allowed(request, env);
+    if (origin === undefined) return await respond(request, env);
+    if (request.method === "OPTIONS") return preflight(origin);
+    return shared(await respond(request, env), origin);
   },
 };
+
+async function respond(request, env) {
+  try {
+    return orPage(request, await serve(request, env));
+  } catch (error) {
+    console.error("a request failed:", error);
+    return Response.json(
+      {
+        code: "unavailable",
+        detail: "The gateway is temporarily unavailable. Send the request again in a moment.",
+      },
+      { status: 503, headers: { "retry-after": "1" } },
+    );
+  }
+}

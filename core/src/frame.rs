@@ -8,6 +8,7 @@
 use crate::endpoint::{Batch, Order};
 use crate::plugin::Attached;
 use crate::send_as::SendAs;
+use crate::spread::Spread;
 use minicbor::bytes::{ByteSlice, ByteVec};
 use minicbor::{Decode, Encode};
 use std::ops::Deref;
@@ -423,6 +424,7 @@ impl Report {
             ReportKind::PluginFailing { name, .. } => {
                 format!("{}.plugin.{name}.{}", self.endpoint_id, self.at)
             }
+            ReportKind::Stands { .. } => format!("{}.stands.{}", self.endpoint_id, self.at),
         }
     }
 }
@@ -492,6 +494,79 @@ pub enum ReportKind {
         #[n(2)]
         error: String,
     },
+    /// How the endpoint stands has changed.
+    #[n(6)]
+    Stands {
+        /// How it stands.
+        #[n(0)]
+        standing: Standing,
+        /// Since when, in milliseconds.
+        #[n(1)]
+        since: i64,
+    },
+}
+
+/// How an endpoint stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub enum Standing {
+    /// It takes what it is sent, as far as is known.
+    #[default]
+    #[n(0)]
+    Well,
+    /// Deliveries that are due have been waiting for a while.
+    #[n(1)]
+    Waiting,
+    /// Nothing but failures for a while.
+    #[n(2)]
+    Failing,
+    /// The same, and the circuit breaker is not closed.
+    #[n(3)]
+    Open,
+}
+
+/// App → Directory: what has changed about an endpoint, as far as a tenant's overview shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StandingNote {
+    /// The application's id, or the source's.
+    #[n(0)]
+    pub app_id: String,
+    /// The endpoint's id.
+    #[n(1)]
+    pub endpoint_id: String,
+    /// What has changed.
+    #[n(2)]
+    pub change: StandingChange,
+}
+
+/// What has changed about an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum StandingChange {
+    /// How it stands.
+    #[n(0)]
+    Stands {
+        /// How it stands.
+        #[n(0)]
+        standing: Standing,
+        /// Since when, in milliseconds.
+        #[n(1)]
+        since: i64,
+        /// When that was reported, in milliseconds: an older report does not replace a newer one.
+        #[n(2)]
+        at: i64,
+    },
+    /// Whether it is disabled.
+    #[n(1)]
+    Disabled {
+        /// Whether it is.
+        #[n(0)]
+        disabled: bool,
+        /// The version of its configuration: an older one does not replace a newer one.
+        #[n(1)]
+        version: i64,
+    },
+    /// It was deleted.
+    #[n(2)]
+    Deleted,
 }
 
 /// Directory → App: this application exists, with this uid.
@@ -634,7 +709,7 @@ pub struct StatsAnswer {
 }
 
 /// The attempts of one hour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct StatsHour {
     /// When it begins, in milliseconds.
     #[n(0)]
@@ -654,6 +729,9 @@ pub struct StatsHour {
     /// Milliseconds of the longest.
     #[n(5)]
     pub longest: i64,
+    /// How they spread over times and status codes.
+    #[n(6)]
+    pub spread: Option<Spread>,
 }
 
 impl StatsHour {
@@ -665,6 +743,9 @@ impl StatsHour {
         self.filtered = self.filtered.saturating_add(other.filtered);
         self.took = self.took.saturating_add(other.took);
         self.longest = self.longest.max(other.longest);
+        if let Some(other) = &other.spread {
+            self.spread.get_or_insert_default().add(other);
+        }
     }
 }
 

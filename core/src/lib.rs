@@ -45,6 +45,7 @@ pub mod send_as;
 pub mod settings;
 pub mod signature;
 pub mod source;
+pub mod spread;
 pub mod sql;
 pub mod target;
 pub mod time;

@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 28] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -44,6 +44,8 @@ pub const NAMES: [&str; 26] = [
     "PORTAL_NAME",
     "PORTAL_COLOR",
     "SECURITY_CONTACT",
+    "PORTAL_LOGO",
+    "PORTAL_ORIGINS",
 ];
 
 /// The least length of `JWT_SECRET`, in bytes.
@@ -104,6 +106,10 @@ pub struct Settings {
     pub portal_color: Option<[u8; 3]>,
     /// `SECURITY_CONTACT`: where to report a vulnerability, in `/.well-known/security.txt`.
     pub security_contact: Option<String>,
+    /// `PORTAL_LOGO`: the URL of their logo.
+    pub portal_logo: Option<String>,
+    /// `PORTAL_ORIGINS`: the origins of pages that may embed the portal, and call the API from a browser.
+    pub portal_origins: Vec<String>,
 }
 
 /// Where the Durable Objects are: fixed from the first object on, since the jurisdiction is part of every object's id.
@@ -165,6 +171,8 @@ impl Default for Settings {
             portal_name: None,
             portal_color: None,
             security_contact: None,
+            portal_logo: None,
+            portal_origins: Vec::new(),
         }
     }
 }
@@ -198,6 +206,8 @@ impl fmt::Debug for Settings {
             .field("portal_name", &self.portal_name)
             .field("portal_color", &self.portal_color)
             .field("security_contact", &self.security_contact)
+            .field("portal_logo", &self.portal_logo)
+            .field("portal_origins", &self.portal_origins)
             .finish()
     }
 }
@@ -339,6 +349,23 @@ impl Settings {
                     fits.then(|| value.to_owned())
                 },
             )?,
+            portal_logo: vars.public(
+                "PORTAL_LOGO",
+                "it must be the https URL of a picture, without a query, such as https://example.com/logo.svg.",
+                |value| logo(value).then(|| value.to_owned()),
+            )?,
+            portal_origins: vars
+                .public(
+                    "PORTAL_ORIGINS",
+                    "it must be up to 20 origins separated by commas, each a scheme and a host without a path, such as \
+                     https://app.example.com.",
+                    |value| {
+                        let all: Vec<&str> = value.split(',').map(str::trim).collect();
+                        let good = all.len() <= 20 && all.iter().all(|one| origin(one));
+                        good.then(|| all.iter().map(|one| one.to_ascii_lowercase()).collect())
+                    },
+                )?
+                .unwrap_or_default(),
             key_server: None,
         };
         // Whoever answers for all providers has to be in a network of the operator's own.
@@ -398,6 +425,30 @@ impl Settings {
             ip_addresses: self.allow_ip_addresses,
             spell: None,
         }
+    }
+}
+
+/// Whether a text is a URL that a page's policy can name: https, a host, and a path of plain characters.
+fn logo(value: &str) -> bool {
+    let Some((host, path)) = value.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else {
+        return false;
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/%@+".contains(c);
+    value.len() <= 1_000 && origin(&format!("https://{host}")) && path.chars().all(plain)
+}
+
+/// Whether a text is an origin: `https`, or `http` on this machine; a host; and perhaps a port.
+fn origin(value: &str) -> bool {
+    let of = |host: &str| {
+        let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+        let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+        named && name.len() <= 253 && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    };
+    let local = |host: &str| ["localhost", "127.0.0.1"].contains(&host.split(':').next().unwrap_or_default());
+    match value.split_once("://") {
+        Some(("https", host)) => of(host),
+        Some(("http", host)) => of(host) && local(host),
+        _ => false,
     }
 }
 
@@ -585,6 +636,8 @@ mod tests {
             ("PORTAL_NAME", " Acme & Söhne "),
             ("PORTAL_COLOR", "#0B5cad"),
             ("SECURITY_CONTACT", "mailto:security@example.com"),
+            ("PORTAL_LOGO", "https://acme.example/logo.svg"),
+            ("PORTAL_ORIGINS", "https://App.acme.example, http://localhost:3000"),
         ])
         .unwrap();
         let expected = Settings {
@@ -613,6 +666,8 @@ mod tests {
             portal_name: Some("Acme & Söhne".into()),
             portal_color: Some([0x0b, 0x5c, 0xad]),
             security_contact: Some("mailto:security@example.com".into()),
+            portal_logo: Some("https://acme.example/logo.svg".into()),
+            portal_origins: vec!["https://app.acme.example".into(), "http://localhost:3000".into()],
         };
         assert_eq!(settings, expected);
         let policy = settings.target_policy();
@@ -656,6 +711,15 @@ mod tests {
             ("PORTAL_COLOR", "+b5cad", "#0b5cad"),
             ("SECURITY_CONTACT", "security@example.com", "mailto: or https:"),
             ("SECURITY_CONTACT", "mailto:a b", "mailto: or https:"),
+            ("PORTAL_LOGO", "http://acme.example/logo.svg", "https URL"),
+            ("PORTAL_LOGO", "https://acme.example/logo.svg; script-src *", "https URL"),
+            ("PORTAL_LOGO", "https://acme.example", "https URL"),
+            ("PORTAL_ORIGINS", "*", "origins"),
+            ("PORTAL_ORIGINS", "https://a.example https://b.example", "origins"),
+            ("PORTAL_ORIGINS", "https://a.example/path", "origins"),
+            ("PORTAL_ORIGINS", "http://a.example", "origins"),
+            ("PORTAL_ORIGINS", "https://a.example; frame-src *", "origins"),
+            ("PORTAL_ORIGINS", "https://*.example", "origins"),
         ] {
             let error = read(&[(setting, bad)]).unwrap_err().to_string();
             assert!(error.contains(&format!("setting {setting} is '{bad}'")), "{error}");

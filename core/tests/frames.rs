@@ -19,6 +19,7 @@ use weir_core::source::url::Tag;
 use weir_core::source::{
     Batch as Arrays, DedupBy, Form, OldToken, Options, SourceRecord, SourceRow, Unverified,
 };
+use weir_core::spread::Spread;
 
 fn bytes(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
@@ -258,6 +259,7 @@ frames! {
     a_resend: Resend { config_version: 3, message: outgoing() } => "820384656d73675f3163612e62655b2263225d427b7d";
     reports:
         Report { endpoint_id: text("ep_1"), kind: ReportKind::Gone, at: 7, config_version: 3 } => "846465705f318200800703",
+        Report { endpoint_id: text("ep_1"), kind: ReportKind::Stands { standing: Standing::Failing, since: 5 }, at: 7, config_version: 3 } => "846465705f31820682820280050703",
         Report { endpoint_id: text("ep_1"), kind: ReportKind::FailingSince { since: 5 }, at: 7, config_version: 3 } => "846465705f31820181050703",
         Report {
             endpoint_id: text("ep_1"),
@@ -296,7 +298,13 @@ frames! {
         StatsAsk { since: 5, until: 7, hours: None } => "820507",
         StatsAsk { since: 5, until: 7, hours: Some(true) } => "830507f5",
         StatsAnswer { success: 1, fail: 2, exhausted: 3, pending: 4, sending: 5, filtered: 6, oldest: None, hours: None, open_until: None } => "86010203040506",
-        StatsAnswer { oldest: Some(7), hours: Some(vec![StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6 }]), ..StatsAnswer::default() } => "88000000000000078186010203040506";
+        StatsAnswer { oldest: Some(7), hours: Some(vec![StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6, spread: None }]), ..StatsAnswer::default() } => "88000000000000078186010203040506";
+    how_an_endpoint_stands:
+        StandingNote { app_id: text("app_1"), endpoint_id: text("ep_1"), change: StandingChange::Stands { standing: Standing::Open, since: 5, at: 7 } } => "83656170705f316465705f318200838203800507",
+        StandingNote { app_id: text("app_1"), endpoint_id: text("ep_1"), change: StandingChange::Disabled { disabled: true, version: 3 } } => "83656170705f316465705f31820182f503",
+        StandingNote { app_id: text("app_1"), endpoint_id: text("ep_1"), change: StandingChange::Deleted } => "83656170705f316465705f31820280";
+    how_attempts_spread:
+        StatsHour { at: 1, success: 2, fail: 3, filtered: 4, took: 5, longest: 6, spread: Some(Spread { took: vec![0, 1], codes: vec![(200, 1)] }) } => "8701020304050682820001818218c801";
     how_deliveries_stand:
         DeliveriesAsk { ids: vec![text("msg_1")] } => "8181656d73675f31",
         Deliveries { rows: vec![DeliveryRow { msg_id: text("msg_1"), status: 3, next_at: Some(7) }] } => "818183656d73675f310307";

@@ -15,6 +15,28 @@ function signIn() {
 signIn();
 addEventListener("hashchange", signIn);
 
+// The script's few words in the language of the page.
+const words = JSON.parse(document.body.dataset.words ?? "{}");
+const t = (word) => words[word] ?? word;
+const lang = document.documentElement.lang;
+
+// In a frame: light or dark as the page around it asks (`darkMode`), and that page is told how high this one is.
+if (parent !== window) {
+  const root = document.documentElement;
+  root.classList.add("framed");
+  try {
+    const dark = new URLSearchParams(location.search).get("darkMode");
+    if (dark) sessionStorage.setItem("theme", dark === "true" ? "dark" : "");
+    const theme = sessionStorage.getItem("theme");
+    if (theme) root.dataset.theme = theme;
+  } catch {
+    // A frame may be denied any storage.
+  }
+  const tell = () => parent.postMessage({ type: "svix.iframe-resizer-height", payload: { height: Math.ceil(document.body.getBoundingClientRect().height) } }, "*");
+  new ResizeObserver(tell).observe(document.body);
+  addEventListener("load", tell);
+}
+
 const units = [
   ["d", 86_400, "h", 3_600],
   ["h", 3_600, "min", 60],
@@ -24,8 +46,12 @@ const units = [
 
 function ago(seconds) {
   const distance = Math.abs(seconds);
-  if (distance < 1) return "now";
+  if (distance < 1) return lang === "en" ? "now" : new Intl.RelativeTimeFormat(lang, { numeric: "auto" }).format(0, "second");
   const [unit, size, part, partSize] = units.find(([, size]) => distance >= size);
+  if (lang !== "en") {
+    const name = { d: "day", h: "hour", min: "minute", s: "second" }[unit];
+    return new Intl.RelativeTimeFormat(lang, { style: "short" }).format(-Math.sign(seconds) * Math.floor(distance / size), name);
+  }
   let text = `${Math.floor(distance / size)} ${unit}`;
   const rest = partSize ? Math.floor((distance % size) / partSize) : 0;
   if (rest) text += ` ${rest} ${part}`;
@@ -47,7 +73,7 @@ function tellClocks() {
   for (const text of document.querySelectorAll("text[data-clock]")) {
     const at = new Date(text.dataset.clock);
     const clock = text.textContent.includes(":") ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" };
-    text.textContent = new Intl.DateTimeFormat(undefined, clock).format(at);
+    text.textContent = new Intl.DateTimeFormat(lang === "en" ? undefined : lang, clock).format(at);
     text.removeAttribute("data-clock");
   }
 }
@@ -105,11 +131,11 @@ function showGroups() {
   }
   for (const picked of document.querySelectorAll("[data-picked]")) {
     const chosen = picked.closest("fieldset").querySelectorAll("input[data-of]:checked").length;
-    picked.textContent = chosen ? `${chosen} chosen.` : "None chosen: it gets all events.";
+    picked.textContent = chosen ? t("{} chosen.").replace("{}", chosen) : t("None chosen: it gets all events.");
   }
   const ticked = document.querySelectorAll("#ticked [name=one]:checked").length;
   const send = document.querySelector("#ticked [type=submit]");
-  if (send) send.textContent = ticked ? `Resend selected (${ticked})` : "Resend selected";
+  if (send) send.textContent = t("Resend selected") + (ticked ? ` (${ticked})` : "");
 }
 document.addEventListener("change", (event) => {
   const { group } = event.target.dataset;
@@ -147,7 +173,7 @@ async function copy(button) {
   }
   button.classList.add("done");
   const word = button.textContent;
-  if (word) button.textContent = "Copied";
+  if (word) button.textContent = t("Copied");
   setTimeout(() => (button.classList.remove("done"), word && (button.textContent = word)), 1_500);
 }
 
@@ -222,7 +248,7 @@ if (tail) {
   };
   const lost = () => {
     close();
-    say(`The connection was lost${wait > 4_000 ? " and does not come back: if you were signed out, reload the page" : ""}. Trying again…`);
+    say(t("The connection was lost. Trying again…"));
     timer = setTimeout(open, wait);
     wait = Math.min(wait * 2, 30_000);
   };
@@ -253,20 +279,20 @@ if (tail) {
         wait = 1_000;
         work(event.data);
       });
-    on("rows", (html) => (take(html), say("Connected.", true)));
-    on("tick", () => say("Connected.", true));
+    on("rows", (html) => (take(html), say(t("Connected."), true)));
+    on("tick", () => say(t("Connected."), true));
     on("again", open);
     on("over", (sentence) => (close(), say(sentence)));
   }
   pause.addEventListener("click", () => {
     paused = !paused;
-    pause.textContent = paused ? "Resume" : "Pause";
+    pause.textContent = t(paused ? "Resume" : "Pause");
     pause.classList.toggle("i-pause", !paused);
     pause.classList.toggle("i-play", paused);
     open();
-    say(paused ? "Paused: what comes meanwhile shows when it is resumed." : "Connecting…");
+    say(t(paused ? "Paused: what comes meanwhile shows when it is resumed." : "Connecting…"));
   });
   document.addEventListener("visibilitychange", open);
-  say("Connecting…");
+  say(t("Connecting…"));
   open();
 }

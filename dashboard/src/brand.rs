@@ -14,11 +14,15 @@ pub struct Brand {
     pub name: String,
     /// Its colour.
     pub color: Option<Rgb>,
+    /// The URL of its logo.
+    pub logo: Option<String>,
+    /// The origins of pages that may embed the portal.
+    pub origins: Vec<String>,
 }
 
 impl Default for Brand {
     fn default() -> Self {
-        Self { name: "Weir".to_owned(), color: None }
+        Self { name: "Weir".to_owned(), color: None, logo: None, origins: Vec::new() }
     }
 }
 
@@ -38,7 +42,26 @@ impl Brand {
     /// A sender's, where it has a name or a colour of its own.
     pub fn new(name: Option<&str>, color: Option<Rgb>) -> Self {
         let own = Self::default();
-        Self { name: name.map_or(own.name, str::to_owned), color }
+        Self { name: name.map_or(own.name, str::to_owned), color, ..own }
+    }
+
+    /// The same with a logo, and the origins of pages that may embed the portal. Both were checked: they become part of
+    /// the pages' policy.
+    #[must_use]
+    pub fn with(self, logo: Option<&str>, origins: &[String]) -> Self {
+        Self { logo: logo.map(str::to_owned), origins: origins.to_vec(), ..self }
+    }
+
+    /// What a page of the portal may load and who may embed it.
+    pub(crate) fn policy(&self, portal: bool) -> String {
+        let logo = self.logo.as_deref().filter(|_| portal);
+        let logo = logo.map(|logo| format!(" {logo}")).unwrap_or_default();
+        let framed =
+            if portal && !self.origins.is_empty() { self.origins.join(" ") } else { "'none'".to_owned() };
+        format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{logo}; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors {framed}"
+        )
     }
 
     /// Where its styles are, if it has any: the colour is in the address, so that a browser keeps them as long as it stays.
@@ -144,10 +167,21 @@ mod tests {
 
     #[test]
     fn a_colour_that_can_be_read_stays_and_styles_are_only_what_they_have_to_be() {
-        let brand = Brand { name: "Acme".into(), color: Some([0x0b, 0x5c, 0xad]) };
+        let brand = Brand { name: "Acme".into(), color: Some([0x0b, 0x5c, 0xad]), ..Brand::default() };
         assert!(brand.css().starts_with(":root{--accent:light-dark(#0b5cad,#0b5cad);"), "{}", brand.css());
         assert_eq!(brand.stylesheet().as_deref(), Some("/dashboard/brand.css?color=0b5cad"));
         assert_eq!((Brand::default().css(), Brand::default().stylesheet()), (String::new(), None));
+    }
+
+    #[test]
+    fn only_the_portal_is_embedded_and_only_by_those_who_are_named() {
+        let brand = Brand::default()
+            .with(Some("https://acme.example/l.svg"), &["https://app.acme.example".to_owned()]);
+        let (portal, own) = (brand.policy(true), brand.policy(false));
+        assert!(portal.ends_with("frame-ancestors https://app.acme.example"), "{portal}");
+        assert!(portal.contains("img-src 'self' data: https://acme.example/l.svg;"), "{portal}");
+        assert!(own.ends_with("frame-ancestors 'none'") && !own.contains("acme.example"), "{own}");
+        assert!(Brand::default().policy(true).ends_with("frame-ancestors 'none'"));
     }
 
     proptest! {

@@ -24,17 +24,21 @@ mod brand;
 mod data;
 mod export;
 mod filters;
+mod lang;
 pub mod live;
 mod multipart;
 mod pages;
 mod request;
+mod scope;
 pub mod session;
 mod view;
 
 pub use brand::Brand;
+pub use lang::{Lang, marked, words};
 pub use request::{Page, Request};
 
 use futures_util::future::LocalBoxFuture;
+use scope::{Scope, Scoped};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use session::Session;
@@ -152,7 +156,12 @@ fn answer_with<'a>(
     session: &'a Session,
     request: &'a Request,
 ) -> LocalBoxFuture<'a, Page> {
-    Box::pin(async move {
+    // The tenant's own pages are in English.
+    let lang = if session.app.is_some() { request.lang } else { Lang::En };
+    let portal = session.app.is_some();
+    let policy = Some(session.brand.policy(portal).into());
+    let scope = Scope { lang, proof: session.proof().to_owned(), portal, policy };
+    let future = Box::pin(async move {
         let api = &Calls(api);
         match request.method.as_str() {
             "GET" | "HEAD" => pages::show(api, session, request).await,
@@ -163,12 +172,15 @@ fn answer_with<'a>(
             "POST" => action::act(api, session, request).await,
             _ => Page::refused(405, "The dashboard is asked with GET and POST."),
         }
-    })
+    });
+    Box::pin(Scoped { scope, future })
 }
 
 /// The page where one signs in; `fault` says why it did not work.
-pub fn login(fault: Option<&str>, brand: &Brand) -> Page {
-    Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault, brand))
+pub fn login(fault: Option<&str>, brand: &Brand, lang: Lang) -> Page {
+    // Whoever signs in by a link in a frame does so there.
+    let scope = Scope { lang, policy: Some(brand.policy(true).into()), ..Scope::default() };
+    scope::within(&scope, || Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault, brand)))
 }
 
 /// What the session's cookie is called.

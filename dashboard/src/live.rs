@@ -13,6 +13,7 @@
 
 use crate::data::{base, flag, is_source, link, path, query, rows, text};
 use crate::filters::{ENDPOINTS, Filters};
+use crate::scope::{self, Scope};
 use crate::view::live as view;
 use crate::{Answer, Api, Page, Request, done};
 use futures_util::future::{join, join_all};
@@ -130,6 +131,8 @@ pub struct Tail {
     /// When it was cut off, if that is too long ago.
     missed: Option<i64>,
     over: bool,
+    /// For whom its rows are made.
+    scope: Scope,
 }
 
 impl Tail {
@@ -171,7 +174,8 @@ impl Tail {
             others.insert(0, place(REJECTED, REJECTED, id::REJECTED, None));
         }
         let app = text(&app, "id").to_owned();
-        Ok(Self { app, messages, others, filters, began: now, calls: 0, missed, over: false })
+        let scope = Scope { lang: request.lang, ..Scope::default() };
+        Ok(Self { app, messages, others, filters, began: now, calls: 0, missed, over: false, scope })
     }
 
     /// Ends the stream, and says why.
@@ -209,8 +213,12 @@ impl Tail {
             }
             gap = gap.into_iter().chain(found.gap).min();
             self.calls = self.calls.saturating_add(found.calls);
-            let show =
-                |item: &Value| (text(item, "timestamp").to_owned(), view::row(&self.app, item).into_string());
+            let show = |item: &Value| {
+                (
+                    text(item, "timestamp").to_owned(),
+                    scope::within(&self.scope, || view::row(&self.app, item).into_string()),
+                )
+            };
             shown.extend(found.items.iter().map(show));
         }
         // Oldest first: the page puts each on top.
@@ -219,7 +227,7 @@ impl Tail {
             let (after, before) = (rfc3339(since), rfc3339(now));
             let span = query(&[("after", Some(after.as_str())), ("before", Some(before.as_str()))]);
             let to = format!("{}?{span}", link(&["app", &self.app, "messages"]));
-            shown.push((before, view::gap(&to, &after).into_string()));
+            shown.push((before, scope::within(&self.scope, || view::gap(&to, &after).into_string())));
         }
         let place = self.place(now);
         let html: String = shown.into_iter().map(|(_, html)| html).collect();

@@ -1,6 +1,8 @@
 //! Requests of a browser, and what it is answered.
 
+use crate::lang::Lang;
 use crate::multipart;
+use crate::scope;
 use crate::session::Session;
 use maud::Markup;
 use percent_encoding::percent_decode_str;
@@ -31,6 +33,8 @@ pub struct Request {
     pub proof: Option<String>,
     /// When it came, in milliseconds.
     pub at_ms: i64,
+    /// The language that its sender reads.
+    pub lang: Lang,
 }
 
 impl Request {
@@ -127,7 +131,10 @@ impl Page {
     pub(crate) fn html(status: u16, markup: Markup) -> Self {
         let headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
-            ("content-security-policy", POLICY.to_owned()),
+            (
+                "content-security-policy",
+                scope::policy().map_or_else(|| POLICY.to_owned(), |own| own.to_string()),
+            ),
             ("cache-control", "no-store".to_owned()),
             ("referrer-policy", "same-origin".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),

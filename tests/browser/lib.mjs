@@ -89,12 +89,15 @@ const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-s
 
 /// A tab with a session of its own. What no page may do is kept as a fault: a dialog, an error in the console (a breach of the
 /// page's policy is one), a request to another origin. `at(path)` goes there; `close` throws the faults.
-export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scripts = true } = {}) {
+export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scripts = true, elsewhere = false, locale, viewport, motion = "reduce", zoom = 1 } = {}) {
   const context = await browser.newContext({
     colorScheme: dark ? "dark" : "light",
-    viewport: phone ? { width: 360, height: 740 } : { width: 1200, height: 800 },
+    viewport: viewport ?? (phone ? { width: 360, height: 740 } : { width: 1200 / zoom, height: 800 / zoom }),
+    // A page that is zoomed has as many pixels, and fewer of CSS's.
+    deviceScaleFactor: zoom,
     javaScriptEnabled: scripts,
-    reducedMotion: "reduce",
+    reducedMotion: motion,
+    locale,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
@@ -112,7 +115,7 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
   });
   page.on("request", (request) => {
     const to = request.url();
-    if (!to.startsWith(WEIR_URL + "/") && !to.startsWith("data:")) faults.push(`a request to ${to}`);
+    if (!elsewhere && !to.startsWith(WEIR_URL + "/") && !to.startsWith("data:")) faults.push(`a request to ${to}`);
   });
   const at = async (path) => {
     // What was done just before may still be on its way to a page of its own: that comes first.

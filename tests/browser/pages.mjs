@@ -70,6 +70,69 @@ test("no page is wider than a phone", async () => {
   equal(wide, [], "pages that scroll sideways");
 });
 
+for (const [what, options, most] of [
+  ["a tablet", { viewport: { width: 820, height: 1180 } }, 820],
+  ["a page that is zoomed to 200 %", { zoom: 2 }, 600],
+]) {
+  test(`no page is wider than ${what}, and its navigation is at hand`, async () => {
+    const wide = [];
+    const here = await tab(options);
+    for (const { name, path, status = 200 } of seen("tenant")) {
+      if (status >= 400) here.expectRefusal();
+      await here.at(path(there));
+      await unfold(here.page);
+      const width = await here.page.evaluate(() => document.documentElement.scrollWidth);
+      if (width > most) wide.push(`${name}: ${width}`);
+      const menu = here.page.getByLabel("Menu");
+      if (await menu.isVisible()) await menu.click();
+      expect(await here.page.locator("nav.side a").first().isVisible(), `${name}: the navigation`);
+    }
+    await here.close();
+    equal(wide, [], "pages that scroll sideways");
+  });
+}
+
+test("nothing moves for whoever wants it to stand still", async () => {
+  const here = await tab();
+  for (const { name, path } of PAGES.filter((page) => page.screen)) {
+    await here.at(path(there));
+    const moving = await here.page.evaluate(() => document.getAnimations().filter((one) => one.playState === "running").length);
+    equal(moving, 0, `${name}: what moves`);
+  }
+  await here.close();
+});
+
+test("the tab key reaches everything that can be pressed, shows where it is, and is trapped nowhere", async () => {
+  const here = await tab();
+  for (const { name, path } of PAGES.filter((page) => page.screen && page.still !== false)) {
+    await here.at(path(there));
+    const wanted = await here.page.evaluate(() => {
+      // Nothing is fetched anew meanwhile: see the page's script.
+      Object.defineProperty(document, "hidden", { get: () => true });
+      const all = document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary");
+      const shown = [...all].filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled && !one.closest("[popover]:not(:popover-open, .side)"));
+      shown.forEach((one) => (one.dataset.wanted = ""));
+      return shown.length;
+    });
+    const unseen = [];
+    for (let step = 0; step < wanted + 60; step++) {
+      await here.page.keyboard.press("Tab");
+      const stop = await here.page.evaluate(() => {
+        const one = document.activeElement;
+        if (one === document.body) return "the end";
+        delete one.dataset.wanted;
+        return getComputedStyle(one).outlineStyle === "none" && getComputedStyle(one.parentElement).outlineStyle === "none" ? one.outerHTML.slice(0, 120) : "";
+      });
+      if (stop === "the end") break;
+      if (stop) unseen.push(stop);
+    }
+    const left = await here.page.evaluate(() => [...document.querySelectorAll("[data-wanted]")].map((one) => one.outerHTML.slice(0, 120)));
+    equal(unseen, [], `${name}: stops that one does not see`);
+    equal(left, [], `${name}: what the tab key does not reach`);
+  }
+  await here.close();
+});
+
 test("every page is less than 50 KB, without what all pages share", async () => {
   const here = await tab();
   const heavy = [];

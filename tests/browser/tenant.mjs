@@ -86,7 +86,7 @@ test("a plugin is uploaded in two versions, rolled back, run on a message, and d
   await open(page, "Upload version");
   await page.getByLabel("The module").setInputFiles(second);
   await button(page, "Upload").click();
-  await button(page, "Make it current").waitFor();
+  await button(page, "Roll back").waitFor();
   expect((await api("GET", "plugin/mine")).current !== current, "the second one is current");
 
   const test = async (fields) => {
@@ -95,17 +95,24 @@ test("a plugin is uploaded in two versions, rolled back, run on a message, and d
     await result(page).locator(".task").waitFor();
     return (await result(page).innerText()).replace(/\s+/g, " ");
   };
-  const told = await test({ "Message": message, "Application": there.app });
+  // A message is picked of an application's newest.
+  await page.getByRole("searchbox", { name: "Application" }).fill(there.app);
+  await button(page, "Show its messages").click();
+  equal(await page.getByLabel("Message", { exact: true }).inputValue(), message, "the newest is picked");
+  const told = await test({});
   for (const part of ["replaced", "info: version 2", '"somebody"', '"2"', "replaced", "Fuel", "Engine"]) {
     expect(told.includes(part), `${part} in ${told}`);
   }
-  expect(Number((await fact(result(page), "Fuel")).replaceAll(",", "")) > 0, "fuel");
+  const [, used, limit] = (await fact(result(page), "Fuel")).replaceAll(",", "").match(/(\d+) of (\d+)/);
+  expect(Number(used) > 0 && Number(limit) === 10_000_000, "fuel, and its limit");
+  expect((await fact(result(page), "Memory")).includes("of 16,384 KiB"), "memory, and its limit");
   equal(await audit(page), [], "what axe finds");
 
-  await button(page, "Make it current").click();
+  await button(page, "Roll back").click();
   await until(async () => (await api("GET", "plugin/mine")).current === current, "it is rolled back");
   await page.locator("tr", { hasText: "current" }).getByTitle(current).waitFor();
-  const before = await test({ "Or an event type": "a.b", "With a payload": '{"by": "me"}' });
+  await button(page, "Promote").waitFor();
+  const before = await test({ "Event type": "a.b", "Payload": '{"by": "me"}' });
   expect(before.includes("info: version 1") && before.includes('"1"'), `the first one in ${before}`);
 
   await open(page, "Delete…");
@@ -121,13 +128,12 @@ test("a bundled plugin's test run shows what it does to body and headers", async
   const here = await tab();
   const { page } = here;
   for (const [plugin, config, wanted] of [
-    ["redact", '{"emails": true}', ["ann@example.com", "[redacted]", "v8"]],
-    ["headers", '{"set": {"x-own": "1"}}', ["x-own", "added", "As it was."]],
+    ["redact", (form) => form.getByLabel("emails").selectOption("Yes"), ["ann@example.com", "[redacted]", "v8"]],
+    ["headers", (form) => form.getByLabel("set").fill('{"x-own": "1"}'), ["x-own", "added", "As it was."]],
   ]) {
-    await here.at(`/dashboard/plugin/${plugin}`);
-    await page.getByLabel("Configuration").fill(config);
-    await page.getByLabel("Message").fill(message);
-    await page.getByLabel("Application").fill(there.app);
+    await here.at(`/dashboard/plugin/${plugin}?app=${there.app}`);
+    await config(page.locator("#run"));
+    await page.getByLabel("Message", { exact: true }).selectOption(message);
     await button(page, "Run").click();
     await result(page).getByText("replaced").first().waitFor();
     const text = await result(page).innerText();

@@ -76,6 +76,7 @@ export async function world(say = (text) => text) {
 export const PAGES = [
   { name: "sign-in", path: () => "/dashboard/login", alone: true },
   { name: "overview", path: () => "/dashboard", screen: "overview" },
+  { name: "endpoints in trouble", path: () => "/dashboard/trouble" },
   { name: "overview of 28 days", path: () => "/dashboard?hours=672" },
   { name: "application", path: (w) => `/dashboard/app/${w.app}`, portal: true },
   { name: "messages", screen: "messages", path: (w) => `/dashboard/app/${w.app}/messages`, portal: true },

@@ -59,6 +59,21 @@ fn the_live_tail_shows_what_happens_and_says_what_it_missed() {
 }
 
 #[test]
+fn five_jobs_take_at_most_five_clicks_each() {
+    chromium::run("tasks.mjs", &shared().tenant(), &[]);
+}
+
+#[test]
+fn a_customer_is_served_within_a_minute_in_their_language_and_within_a_frame() {
+    // Nobody listens there yet: the script does.
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let embedder = format!("http://localhost:{free}");
+    let gateway = Running::start(&[("PORTAL_ORIGINS", &embedder)]);
+    chromium::run("portal.mjs", &gateway.tenant(), &[("WEIR_EMBEDDER", &embedder)]);
+}
+
+#[test]
 fn the_portal_has_the_senders_name_and_colour() {
     // A colour that nobody could read as text on white, nor on black if it were not the one that is lightened.
     let gateway = Running::start(&[("PORTAL_NAME", "Acme & Söhne"), ("PORTAL_COLOR", "#ffd400")]);

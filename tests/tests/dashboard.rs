@@ -228,6 +228,82 @@ fn the_secret_is_shown_on_demand_and_rotated() {
 }
 
 #[test]
+fn without_scripts_the_secret_is_shown_and_a_message_is_resent_by_the_forms_of_the_page() {
+    let gateway = shared();
+    let receiver = Receiver::start();
+    let api = gateway.tenant();
+    let (app, endpoint, page) = endpoint(&api, &receiver);
+    let message = api.send(&app, "{}");
+    api.attempts(&app, &message, 1, SOON);
+    let browser = Browser::of(&api);
+    let pressed = |page: &str, action: &str| {
+        let shown = browser.see(page);
+        let form = shown.split("<form").find(|form| form.contains(&format!("{action}\""))).expect("a form");
+        let of = |tag: &str, name: &str| {
+            let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+            Some(rest.split_once('"')?.0.to_owned())
+        };
+        let form = form.split("</form>").next().unwrap_or_default();
+        let fields: Vec<(String, String)> = form
+            .split("<input")
+            .skip(1)
+            .filter_map(|tag| Some((of(tag, "name")?, of(tag, "value")?)))
+            .collect();
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        browser.send(&of(form, "action").expect("an action"), &fields, &[])
+    };
+    let shown = pressed(&page, "/secret");
+    assert!(shown.status == 200 && shown.text.contains(&api.secret(&app, &endpoint)), "{}", shown.text);
+    assert!(shown.text.contains("<h1"), "a page of its own: {}", shown.text);
+    let again = pressed(&format!("/dashboard/app/{app}/message/{message}"), "/resend");
+    assert!(again.status == 200 && again.text.contains("Resent."), "{}", again.text);
+    api.attempts(&app, &message, 2, SOON);
+}
+
+#[test]
+fn the_portal_has_the_senders_logo_and_only_named_pages_embed_it_or_call_the_api() {
+    const LOGO: &str = "https://acme.example/logo.svg";
+    const OWN: &str = "https://app.acme.example";
+    let gateway = Running::start(&[("PORTAL_LOGO", LOGO), ("PORTAL_ORIGINS", OWN)]);
+    let api = gateway.tenant();
+    let app = api.app();
+    let mut customer = Browser::new(&api);
+    let signed_in = customer.sign_in(&api.as_app(&app).token);
+    let cookie = signed_in.header("set-cookie").unwrap_or_default();
+    assert!(cookie.contains("; SameSite=None; Partitioned; Secure"), "{cookie}");
+    let page = customer.page(&format!("/dashboard/app/{app}"));
+    let policy = |page: &weir_tests::client::Reply| {
+        page.header("content-security-policy").unwrap_or_default().to_owned()
+    };
+    assert!(policy(&page).ends_with(&format!("frame-ancestors {OWN}")), "{}", policy(&page));
+    assert!(policy(&page).contains(LOGO) && page.text.contains(&format!("src=\"{LOGO}\"")), "{}", page.text);
+    let mut tenant = Browser::new(&api);
+    let signed_in = tenant.sign_in(&api.token);
+    assert!(
+        signed_in.header("set-cookie").is_some_and(|cookie| cookie.contains("; SameSite=Lax")),
+        "{signed_in:?}"
+    );
+    let page = tenant.page("/dashboard");
+    assert!(
+        policy(&page).ends_with("frame-ancestors 'none'") && !page.text.contains(LOGO),
+        "{}",
+        policy(&page)
+    );
+
+    let path = format!("/api/v1/app/{app}/endpoint");
+    let allowed = |method: &str, origin: &str| {
+        let reply = api.call(method, &path, None, &[("origin", origin)]);
+        (reply.status, reply.header("access-control-allow-origin").map(str::to_owned))
+    };
+    assert_eq!(allowed("OPTIONS", OWN), (204, Some(OWN.to_owned())));
+    assert_eq!(allowed("GET", OWN), (200, Some(OWN.to_owned())));
+    assert_eq!(allowed("GET", "https://evil.example"), (200, None));
+    assert_eq!(allowed("OPTIONS", "https://evil.example").1, None);
+    let page = tenant.page("/dashboard");
+    assert_eq!(page.header("access-control-allow-origin"), None, "{page:?}");
+}
+
+#[test]
 fn a_test_event_and_a_replay_report_in_place() {
     let gateway = shared();
     let receiver = Receiver::start();

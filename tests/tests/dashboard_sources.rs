@@ -204,10 +204,7 @@ fn plugins_are_uploaded_rolled_back_tested_and_deleted_from_the_browser() {
     let second = text(&api.get("/api/v1/plugin/mine").1, "current");
     assert_ne!(first, second);
     let shown = browser.see(page);
-    assert!(
-        shown.contains(&first) && shown.contains(&second) && shown.contains("Make it current"),
-        "{shown}"
-    );
+    assert!(shown.contains(&first) && shown.contains(&second) && shown.contains("Roll back"), "{shown}");
     let bad = upload(&api, &browser, "/dashboard/new-plugin", "mine", b"no module");
     assert!(bad.status == 422 && bad.text.contains("role=\"alert\""), "{} {}", bad.status, bad.text);
     let large = upload(&api, &browser, "/dashboard/new-plugin", "mine", &vec![0; 1024 * 1024 + 1]);
@@ -292,7 +289,7 @@ fn a_customer_sees_none_of_the_tenants_pages_and_its_own_tasks_only() {
     let page = format!("{own_page}/endpoint/{endpoint}");
     for (seen, absent) in [
         (customer.see(&own_page), ["Link to the customer portal", "Delete application"]),
-        (customer.see(&page), ["Send test event", "Available plugins"]),
+        (customer.see(&page), ["Attach a plugin", "Available plugins"]),
         (customer.see("/dashboard/event-types"), ["New event type", "event-type/a.b"]),
         (customer.see("/dashboard/event-type/a.b"), ["<nothing>", "<none>"]),
     ] {

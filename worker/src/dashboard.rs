@@ -11,7 +11,7 @@ use weir_core::error::ApiError;
 use weir_core::id;
 use weir_dashboard::live::{self, Tail};
 use weir_dashboard::session::{Keeper, Session, cookie};
-use weir_dashboard::{Answer, Api, Brand, COOKIE, PREFIX, Page, Request};
+use weir_dashboard::{Answer, Api, Brand, COOKIE, Lang, PREFIX, Page, Request};
 
 /// What a session's id begins with.
 const SESSION: &str = "ses";
@@ -87,7 +87,13 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
         return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET")
             .into();
     }
-    let brand = Rc::new(Brand::new(deployment.portal_name.as_deref(), deployment.portal_color));
+    let brand = Brand::new(deployment.portal_name.as_deref(), deployment.portal_color);
+    let brand = Rc::new(brand.with(deployment.portal_logo.as_deref(), &deployment.portal_origins));
+    // A link may say in which language it is read; a form may change that.
+    let asked = query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::of);
+    let asked = asked.or_else(|| request.field("lang").and_then(Lang::of));
+    let kept = cookie(&parts.cookie, LANG).and_then(Lang::of);
+    request.lang = asked.or(kept).unwrap_or_else(|| Lang::choose(None, &parts.languages));
     if request.path == ["brand.css"] {
         return Page::styles(brand.css()).into();
     }
@@ -101,19 +107,27 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     if login && request.method == "POST" {
         let token = request.field("token").unwrap_or_default();
         return match bearer(token) {
-            Err(error) => weir_dashboard::login(Some(&sentence(&error)), &brand).into(),
+            Err(error) => weir_dashboard::login(Some(&sentence(&error)), &brand, request.lang).into(),
             Ok((claims, token)) => {
                 let session = keeper.begin(&id::new(SESSION, now(), &mut Random), &token, &claims, now());
+                let cookies = Cookies::of(parts, &session);
                 Page::go(PREFIX)
-                    .with("set-cookie", set_cookie(parts, &keeper.seal(&session), session.ends_at))
-                    .with("set-cookie", set_marker(parts, "1", session.ends_at))
+                    .with("set-cookie", cookies.session(&keeper.seal(&session), session.ends_at))
+                    .with("set-cookie", cookies.marker("1", session.ends_at))
                     .into()
             }
         };
     }
     let sealed = cookie(&parts.cookie, COOKIE).unwrap_or_default();
     let opened = keeper.open(sealed, now(), |token| bearer(token).ok().map(|(claims, _)| (*claims).clone()));
-    let Some(session) = opened else { return signed_out(login, &request, &brand).into() };
+    let Some(session) = opened else {
+        let page = signed_out(login, &request, &brand);
+        let stranger = Cookies { secure: is_secure(parts), embedded: !brand.origins.is_empty() };
+        return match asked {
+            Some(lang) if login => page.with("set-cookie", stranger.language(lang)).into(),
+            _ => page.into(),
+        };
+    };
     let Ok((claims, token)) = bearer(&session.token) else {
         return signed_out(login, &request, &brand).into();
     };
@@ -121,7 +135,8 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     match caller.is_session_over(&session.key()).await {
         Ok(false) => {}
         Ok(true) => {
-            return signed_out(login, &request, &brand).with("set-cookie", set_cookie(parts, "", 0)).into();
+            let over = Cookies::of(parts, &session).session("", 0);
+            return signed_out(login, &request, &brand).with("set-cookie", over).into();
         }
         Err(error) => return Page::refused(error.http_status(), &sentence(&error)).into(),
     }
@@ -130,6 +145,17 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     }
     if request.path == ["logout"] && request.method == "POST" {
         return sign_out(parts, &caller, &session, &request).await.into();
+    }
+    if request.path == ["language"] && request.method == "POST" {
+        return if request.is_proved(&session) {
+            let cookies = Cookies::of(parts, &session);
+            Page::go(PREFIX).with("set-cookie", cookies.language(request.lang)).into()
+        } else {
+            Page::refused(403, "This form is from another session. Reload the page and try again.").into()
+        };
+    }
+    if session.app.is_none() {
+        request.lang = Lang::En; // the tenant's own pages are in English
     }
     let own = Own { env, token: session.token.clone(), origin: api::origin(&parts.url).to_owned() };
     if live::is_stream(&request) {
@@ -144,7 +170,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
 /// Where a browser without a session goes.
 fn signed_out(login: bool, request: &Request, brand: &Brand) -> Page {
     if login || request.method == "POST" {
-        weir_dashboard::login(None, brand)
+        weir_dashboard::login(None, brand, request.lang)
     } else {
         Page::go(&format!("{PREFIX}/login"))
     }
@@ -154,10 +180,11 @@ async fn sign_out(parts: &Parts, caller: &Caller, session: &Session, request: &R
     if !request.is_proved(session) {
         return Page::refused(403, "This form is from another session. Reload the page and try again.");
     }
+    let cookies = Cookies::of(parts, session);
     match caller.end_session(&session.key(), session.ends_at).await {
         Ok(()) => Page::go(&format!("{PREFIX}/login"))
-            .with("set-cookie", set_cookie(parts, "", 0))
-            .with("set-cookie", set_marker(parts, "", 0)),
+            .with("set-cookie", cookies.session("", 0))
+            .with("set-cookie", cookies.marker("", 0)),
         Err(error) => Page::refused(error.http_status(), &sentence(&error)),
     }
 }
@@ -166,19 +193,54 @@ fn sentence(error: &ApiError) -> String {
     Answer::read(error.http_status(), error.body().as_bytes()).sentence()
 }
 
-fn set_cookie(parts: &Parts, value: &str, ends_at: i64) -> String {
-    format!("{COOKIE}={value}; Path={PREFIX}{}", attributes(parts, ends_at))
+/// How long the choice of a language is kept: a year.
+const LANG_MS: i64 = 365 * 86_400_000;
+/// The cookie that holds it.
+const LANG: &str = "weir_lang";
+
+fn is_secure(parts: &Parts) -> bool {
+    parts.url.starts_with("https://")
 }
 
-/// By this cookie, which holds no secret, `worker/welcome.mjs` knows at `/` that the browser is signed in.
-fn set_marker(parts: &Parts, value: &str, ends_at: i64) -> String {
-    format!("weir_here={value}; Path=/{}", attributes(parts, ends_at))
+/// The cookies of a session, as they are set.
+struct Cookies {
+    secure: bool,
+    /// Whether the pages may be embedded by pages of another site.
+    embedded: bool,
 }
 
-fn attributes(parts: &Parts, ends_at: i64) -> String {
-    let seconds = ends_at.saturating_sub(now()).max(0).checked_div(1_000).unwrap_or_default();
-    let secure = if parts.url.starts_with("https://") { "; Secure" } else { "" };
-    format!("; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+impl Cookies {
+    fn of(parts: &Parts, session: &Session) -> Self {
+        let embedded = session.app.is_some() && !session.brand.origins.is_empty();
+        Self { secure: is_secure(parts), embedded }
+    }
+
+    /// The session itself.
+    fn session(&self, value: &str, ends_at: i64) -> String {
+        format!("{COOKIE}={value}; Path={PREFIX}{}", self.attributes(ends_at))
+    }
+
+    /// By this cookie, which holds no secret, `worker/welcome.mjs` knows at `/` that the browser is signed in.
+    fn marker(&self, value: &str, ends_at: i64) -> String {
+        format!("weir_here={value}; Path=/{}", self.attributes(ends_at))
+    }
+
+    fn language(&self, lang: Lang) -> String {
+        let until = now().saturating_add(LANG_MS);
+        format!("{LANG}={}; Path={PREFIX}{}", lang.code(), self.attributes(until))
+    }
+
+    /// A page of another site embeds the portal only where the operator named its origin; a cookie that its frame gets is
+    /// kept apart for that site. Changes need the session's proof in any case.
+    fn attributes(&self, ends_at: i64) -> String {
+        let seconds = ends_at.saturating_sub(now()).max(0).checked_div(1_000).unwrap_or_default();
+        let site = match (self.embedded, self.secure) {
+            (true, _) => "; SameSite=None; Partitioned; Secure",
+            (false, true) => "; SameSite=Lax; Secure",
+            (false, false) => "; SameSite=Lax",
+        };
+        format!("; HttpOnly; Max-Age={seconds}{site}")
+    }
 }
 
 /// The API, as the session's token sees it.

@@ -348,6 +348,8 @@ pub(crate) struct Parts {
     pub(crate) partial: String,
     /// Where a browser says that it comes from (`sec-fetch-site`).
     pub(crate) from_site: String,
+    /// The languages that the browser prefers.
+    pub(crate) languages: String,
 }
 
 impl Parts {
@@ -364,6 +366,7 @@ impl Parts {
             proof: line(),
             partial: line(),
             from_site: line(),
+            languages: line(),
         }
     }
 }

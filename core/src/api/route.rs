@@ -144,6 +144,8 @@ operations! {
         UsageApps "stats.usage.app" Org Directory: POST "stats/usage/app";
         UsageEventTypes "stats.usage.event-types" Org Directory: PUT "stats/usage/event-types";
 
+        TenantOverview "overview.get" Org Directory: GET "overview";
+
         AppList "app.list" Org Directory: GET "app";
         AppCreate "app.create" Org Directory: POST "app";
         AppGet "app.get" Any Directory: GET "app/{app_id}";
@@ -181,7 +183,7 @@ operations! {
         AttemptStats "endpoint.attempt-stats" Any App:
             GET "app/{app_id}/endpoint/{endpoint_id}/attempt-stats";
         Overview "app.overview" Any App: GET "app/{app_id}/overview";
-        SendExample "endpoint.send-example" Org App:
+        SendExample "endpoint.send-example" Any App:
             POST "app/{app_id}/endpoint/{endpoint_id}/send-example";
         Precheck "message.precheck" Org App: POST "app/{app_id}/msg/precheck/active";
 
@@ -277,6 +279,7 @@ operations! {
         Resolve "directory.resolve";
         CheckEventTypes "directory.check-event-types";
         TaskNote "directory.note-task";
+        StandingNote "directory.note-standing";
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
         TaskStop "app.stop-task";

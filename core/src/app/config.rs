@@ -226,7 +226,7 @@ impl<S: Sql> App<S> {
                     self.tell_gave_up(now, report.event_id(), &report.endpoint_id, since, reason)?;
                     None
                 }
-                ReportKind::Gone | ReportKind::FailingSince { .. } => None,
+                ReportKind::Gone | ReportKind::FailingSince { .. } | ReportKind::Stands { .. } => None,
                 ReportKind::Exhausted { msg_id, attempt_id, code } => {
                     Some((operational::ATTEMPT_EXHAUSTED, msg_id, attempt_id, code))
                 }
@@ -248,6 +248,9 @@ impl<S: Sql> App<S> {
                     None
                 }
             };
+            if let Some(note) = self.standing_note(report) {
+                effects.operational.push(note);
+            }
             if let Some((event_type, msg_id, attempt_id, code)) = attempt
                 && !self.is_operational()
             {

@@ -39,6 +39,7 @@ mod scale;
 mod schedule;
 mod schema;
 mod secrets;
+mod standing;
 mod standings;
 mod tagged;
 mod tasks;
@@ -54,6 +55,7 @@ pub(crate) use handle::MAX_ENDPOINTS;
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
+pub use standing::{Route, route};
 pub use tasks::TaskEffect;
 pub use usage::UsagePlan;
 

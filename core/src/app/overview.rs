@@ -6,7 +6,7 @@ use super::App;
 use super::destinations::{AskPlan, Then};
 use super::handle::{Handled, Outcome};
 use crate::api::call::{Call, Reply};
-use crate::api::model::overview::{HourOut, OverviewEndpointOut, OverviewOut};
+use crate::api::model::overview::{CodeOut, HourOut, LatencyOut, OverviewEndpointOut, OverviewOut};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame::{self, StatsAnswer, StatsAsk, StatsHour};
@@ -67,7 +67,15 @@ impl<S: Sql> App<S> {
             let key = |of: &OverviewEndpointOut| (of.oldest_pending.is_none(), of.oldest_pending.clone());
             key(a).cmp(&key(b))
         });
+        let mut all = StatsHour::default();
+        for hour in hours.values() {
+            all.add(hour);
+        }
+        let spread = all.spread.unwrap_or_default();
+        let codes = spread.codes.iter().map(|(code, count)| CodeOut { code: *code, count: *count });
         let overview = OverviewOut {
+            latency: LatencyOut::new(&spread, all.longest),
+            codes: codes.collect(),
             since: rfc3339(ask.since),
             until: rfc3339(ask.until),
             hours: hours.into_values().map(HourOut::from).collect(),
@@ -140,7 +148,15 @@ mod tests {
         world.crash_endpoint(&endpoint);
         let seen = overview(&mut world, "");
         assert_eq!((&seen["hours"][0]["meanMs"], &seen["hours"][0]["longestMs"]), (&json!(250), &json!(250)));
+        assert_eq!(
+            (&seen["latency"]["p50Ms"], &seen["latency"]["p95Ms"]),
+            (&json!(250), &json!(250)),
+            "{seen}"
+        );
+        assert_eq!(seen["codes"], json!([{ "code": 200, "count": 1 }]));
         world.pass(1_000);
-        assert_eq!(overview(&mut world, "")["hours"], seen["hours"], "and what was written counts once");
+        let again = overview(&mut world, "");
+        assert_eq!(again["hours"], seen["hours"], "and what was written counts once");
+        assert_eq!((&again["latency"], &again["codes"]), (&seen["latency"], &seen["codes"]));
     }
 }

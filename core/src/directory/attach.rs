@@ -280,9 +280,11 @@ impl<S: Sql> Directory<S> {
 
     /// An application that is deleted has no endpoints.
     pub(super) fn forget_app(&self, app_id: &str) -> Result<(), SqlError> {
-        for statement in
-            ["DELETE FROM plugin_use WHERE app_id = ?1", "DELETE FROM plugin_notice WHERE app_id = ?1"]
-        {
+        for statement in [
+            "DELETE FROM plugin_use WHERE app_id = ?1",
+            "DELETE FROM plugin_notice WHERE app_id = ?1",
+            "DELETE FROM trouble WHERE app_id = ?1",
+        ] {
             self.sql.exec(statement, &[Value::Text(app_id)])?;
         }
         Ok(())

@@ -139,6 +139,7 @@ impl<S: Sql> Directory<S> {
             "DELETE FROM plugin_module",
             "DELETE FROM plugin_use",
             "DELETE FROM plugin_notice",
+            "DELETE FROM trouble",
             "DELETE FROM usage_task",
             "DELETE FROM usage_part",
         ] {

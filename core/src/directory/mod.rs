@@ -16,6 +16,7 @@ mod event_types;
 mod plugins;
 mod schema;
 mod sources;
+mod standing;
 mod tasks;
 mod tokens;
 mod usage;
@@ -228,6 +229,8 @@ impl<S: Sql> Directory<S> {
             Some(Op::EventTypeImport) => self.import_event_types(now, call).map(Answer::from),
             Some(Op::PresetEventTypes) => self.make_event_types(now, call).map(Answer::from),
             Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
+            Some(Op::StandingNote) => self.note_standing(now, call).map(Answer::from),
+            Some(Op::TenantOverview) => self.overview(call).map(Answer::from),
             Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
             Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
             Some(Op::TaskGet) => self.get_task(call).map(Answer::from),

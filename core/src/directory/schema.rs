@@ -4,7 +4,8 @@ use crate::idempotency;
 use crate::sql::Migration;
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[FIRST, PLUGINS, SOURCES, USAGE, idempotency::migration(5)];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[FIRST, PLUGINS, SOURCES, USAGE, idempotency::migration(5), TROUBLE];
 
 const FIRST: Migration = Migration {
     id: 1,
@@ -149,5 +150,27 @@ const USAGE: Migration = Migration {
             data TEXT NOT NULL,
             PRIMARY KEY (task_id, place)
         ) STRICT, WITHOUT ROWID",
+    ],
+};
+
+const TROUBLE: Migration = Migration {
+    id: 6,
+    statements: &[
+        // Endpoints in trouble, as their App objects report. `rank`: how bad it is, 0 where it is over; `since`: since when;
+        // `standing` was told at `told_at`; `disabled` is of the configuration's `version`.
+        "CREATE TABLE trouble (
+            app_id TEXT NOT NULL,
+            endpoint_id TEXT NOT NULL,
+            rank INTEGER NOT NULL,
+            since INTEGER NOT NULL,
+            standing INTEGER NOT NULL,
+            stands_since INTEGER NOT NULL,
+            told_at INTEGER NOT NULL,
+            disabled INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            changed_at INTEGER NOT NULL,
+            PRIMARY KEY (app_id, endpoint_id)
+        ) STRICT, WITHOUT ROWID",
+        "CREATE INDEX trouble_by_rank ON trouble (rank DESC, since)",
     ],
 };

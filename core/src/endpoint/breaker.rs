@@ -64,6 +64,11 @@ impl Breaker {
         (!self.is_closed()).then_some(if self.until > now { self.until } else { 0 })
     }
 
+    /// Whether the two latest attempts failed.
+    pub(super) fn failed_twice(&self) -> bool {
+        self.latest & 0b11 == 0b11
+    }
+
     fn note(&mut self, failed: bool) {
         self.latest = (self.latest.wrapping_shl(1) | u32::from(failed)) & (1u32 << LATEST).wrapping_sub(1);
     }

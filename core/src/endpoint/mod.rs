@@ -23,6 +23,7 @@ mod purge;
 mod record;
 mod schema;
 mod sender;
+mod standing;
 mod stats;
 mod summary;
 #[cfg(test)]
@@ -182,6 +183,8 @@ pub struct Endpoint<S> {
     windows: Vec<Window>,
     breaker: Breaker,
     failing_since: Option<i64>,
+    /// How the endpoint stands, as it was reported last.
+    told: standing::Told,
     /// The App was told "enough".
     told_enough: bool,
     /// No due row is earlier than this.
@@ -277,6 +280,7 @@ impl<S: Sql> Endpoint<S> {
             windows: Vec::new(),
             breaker: Breaker::default(),
             failing_since: None,
+            told: standing::Told::default(),
             told_enough: false,
             earliest: None,
             reports_at: None,
@@ -316,6 +320,7 @@ impl<S: Sql> Endpoint<S> {
                 }
                 "hold" => self.breaker = frame::decode(&value).map_err(SqlError)?,
                 "failing" => self.failing_since = frame::decode(&value).map_err(SqlError)?,
+                "told" => self.told = frame::decode(&value).map_err(SqlError)?,
                 "counted" => self.stats.counted_to = frame::decode(&value).map_err(SqlError)?,
                 _ => {}
             }
@@ -452,7 +457,10 @@ impl<S: Sql> Endpoint<S> {
         }
         self.purge(now)?;
         self.earliest = self.query_earliest()?;
-        self.settled(now, rng)
+        let mut effects = Effects::default();
+        self.tell_standing(now, &mut effects)?;
+        self.settle(now, rng, &mut effects)?;
+        Ok(effects)
     }
 
     /// The timer of an earlier call's effects went off.

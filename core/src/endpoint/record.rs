@@ -354,6 +354,7 @@ impl<S: Sql> Endpoint<S> {
         for part in others {
             self.record_one(now, rng, &part, &mut holders, &mut effects)?;
         }
+        self.tell_standing(now, &mut effects)?;
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
     }
@@ -400,7 +401,7 @@ impl<S: Sql> Endpoint<S> {
             let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
             let (code, _, response) = describe(&result.outcome);
             let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);
-            self.stats.success(result.started_at, result.duration_ms, attempt_id.clone());
+            self.stats.success(result.started_at, result.duration_ms, code, attempt_id.clone());
             let said = Said::next(&response, holders.get(*request).and_then(Option::as_ref));
             let row = (
                 delivery.slot,
@@ -475,7 +476,7 @@ impl<S: Sql> Endpoint<S> {
             let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
             note_holder(holders, request, attempt_id.clone());
             self.recovered(std::iter::once(result.started_at).filter(|_| ours && !result.rode))?;
-            self.stats.success(result.started_at, result.duration_ms, self.attempt_ids_last());
+            self.stats.success(result.started_at, result.duration_ms, code, self.attempt_ids_last());
             if ended && is_recovery(delivery) {
                 let msg_id = delivery.msg_id.clone();
                 self.report(now, ReportKind::Recovered { msg_id, attempt_id, code }, effects)?;
@@ -542,7 +543,7 @@ impl<S: Sql> Endpoint<S> {
                 self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
             }
         }
-        self.stats.fail(result.started_at, result.duration_ms, self.attempt_ids_last());
+        self.stats.fail(result.started_at, result.duration_ms, code, self.attempt_ids_last());
         Ok(())
     }
 
@@ -668,7 +669,7 @@ impl<S: Sql> Endpoint<S> {
         let said = Said::Here(&response);
         let record = Record { status: FAIL, code, response: said, next_at: None, held: false };
         let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;
-        self.stats.fail(now, 0, self.attempt_ids_last());
+        self.stats.fail(now, 0, code, self.attempt_ids_last());
         if !manual {
             self.stats.exhausted(now);
             self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;

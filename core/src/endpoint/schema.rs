@@ -23,6 +23,8 @@ const LATENCY: Migration = Migration {
     statements: &[
         "ALTER TABLE stat ADD COLUMN took INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE stat ADD COLUMN longest INTEGER NOT NULL DEFAULT 0",
+        // How they spread over times and status codes.
+        "ALTER TABLE stat ADD COLUMN spread BLOB",
     ],
 };
 

@@ -2,6 +2,7 @@
 
 use super::{Planned, Shows, Step, call, chosen, go, json_field, lines_field, nothing, number, show, wrong};
 use crate::data::{base, items, link, moment, text, words};
+use crate::scope::t;
 use crate::session::Session;
 use crate::view::{self, hidden};
 use crate::{PREFIX, Page, Request};
@@ -61,7 +62,7 @@ pub(super) fn planned<'a>(
             body.extend(json_field(request, "payload")?.map(|payload| ("payload".to_owned(), payload)));
             show("POST", format!("{own}/send-example"), Some(Value::Object(body)), move |sent| {
                 let message = link(&["app", app, "message", text(sent, "id")]);
-                html! { div.note.ok.i-check role="status" { div.grow { p { "Sent. " a href=(message) { "See what comes of it" } } } } }
+                html! { div.note.ok.i-check role="status" { div.grow { p { (t("Sent.")) " " a href=(message) { (t("See what comes of it")) } } } } }
             })
         }
         // How many messages would be sent again.
@@ -121,7 +122,8 @@ fn rearranged(request: &Request, what: &str, mut plugins: Vec<Value>) -> Result<
         ("plugin-off", Some(at)) => drop(plugins.remove(at)),
         ("plugin", at) => {
             let mut one = chosen(request, &["name", "version", "onError"]);
-            one.extend(json_field(request, "config")?.map(|config| ("config".to_owned(), config)));
+            let config = view::config::read(request).map_err(|why| wrong(422, &why))?;
+            one.extend(config.map(|config| ("config".to_owned(), config)));
             match at.and_then(|at| plugins.get_mut(at)) {
                 Some(place) => *place = Value::Object(one),
                 None => plugins.push(Value::Object(one)),

@@ -5,6 +5,7 @@
 
 use super::{Done, fault, nothing, wrong};
 use crate::data::{base, flag, link, rows, text};
+use crate::scope::phrase;
 use crate::session::Session;
 use crate::view::{self, hidden};
 use crate::{Answer, Api, Page, Request};
@@ -80,8 +81,8 @@ pub(super) async fn replay<A: Api>(api: &A, request: &Request, app: &str) -> Don
     }
     Ok(Page::piece(html! {
         div.task.note.ok.i-check role="status" { div.grow {
-            p { b { (done.len()) } " of " (answers.len()) " are resent." }
-            @if let Some(first) = refused.first() { p.fault { (refused.len()) " are not: " (first.sentence()) } }
+            p { b { (done.len()) } " " (phrase("of {} are resent.", answers.len())) }
+            @if let Some(first) = refused.first() { p.fault { (phrase("{} are not:", refused.len())) " " (first.sentence()) } }
         } }
     }))
 }

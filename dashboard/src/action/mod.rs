@@ -9,6 +9,7 @@ mod source;
 mod tenant;
 
 use crate::data::{base, link, path, text};
+use crate::scope::t;
 use crate::session::Session;
 use crate::view;
 use crate::{Answer, Api, Page, Request};
@@ -181,7 +182,7 @@ fn wrong(status: u16, sentence: &str) -> Page {
 
 /// What was done.
 fn said(sentence: &str) -> Markup {
-    html! { div.note.ok.i-check role="status" { div.grow { p { (sentence) } } } }
+    html! { div.note.ok.i-check role="status" { div.grow { p { (t(sentence)) } } } }
 }
 
 /// The fields of a form that have a value, as a JSON object.

@@ -1,7 +1,7 @@
 //! What is done with plugins: uploads, versions, test runs.
 
-use super::{Call, Planned, Shows, Step, go, json_field, lines_field, nothing, show, wrong};
-use crate::data::{link, path};
+use super::{Call, Planned, Shows, Step, call, go, json_field, lines_field, nothing, wrong};
+use crate::data::{link, path, text};
 use crate::{Page, Request, view};
 use serde_json::{Value, json};
 
@@ -20,7 +20,21 @@ pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<
             let force = if request.ticked("force") { "?force=true" } else { "" };
             go("DELETE", format!("{own}{force}"), None, link(&["plugins"]))
         }
-        "test" => show("POST", format!("{own}/test"), Some(test(request)?), view::tested),
+        "test" => {
+            let body = test(request)?;
+            // A run is shown beside what it may cost.
+            let run = move |settings: &Value| {
+                let limit = settings
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .find(|setting| text(setting, "name") == "MAX_PLUGIN_FUEL")
+                    .and_then(|setting| text(setting, "value").parse().ok());
+                let shows = Shows::Piece(Box::new(move |report: &Value| view::tested(report, limit)));
+                Ok(call("POST", format!("{own}/test"), Some(body), shows))
+            };
+            Ok(Step::After("settings".to_owned(), Box::new(run)))
+        }
         _ => Err(nothing()),
     }
 }
@@ -28,7 +42,7 @@ pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<
 fn test(request: &Request) -> Result<Value, Page> {
     let mut body = json!({
         "version": request.field("version"),
-        "config": json_field(request, "config")?,
+        "config": view::config::read(request).map_err(|why| wrong(422, &why))?,
     });
     let made = if let Some(message) = request.field("messageId") {
         json!({ "messageId": message, "appId": request.field("appId") })

@@ -1,7 +1,7 @@
 //! The overview, and the pages of applications.
 
 use super::{above, all, all_event_types, framed, get, listed};
-use crate::data::{base, next, query, rows, text};
+use crate::data::{base, items, next, query, rows, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
@@ -15,28 +15,54 @@ const ASKED_ENDPOINTS: usize = 20;
 const SEARCHED: usize = 4;
 const FOUND: usize = 50;
 
-/// How those applications do that are the newest, and what needs attention.
+/// How the endpoints of these rows do now, as their applications say. One that was deleted meanwhile says nothing.
+async fn now<A: Api>(api: &A, rows: &[Value]) -> Vec<Value> {
+    let asks = rows.iter().take(view::LISTED).map(|row| {
+        let only = query(&[("endpoint", Some(text(row, "endpointId")))]);
+        get(api, format!("{}?{only}", base(text(row, "appId"), &["overview"])))
+    });
+    join_all(asks).await.into_iter().map(Result::unwrap_or_default).collect()
+}
+
+/// What needs attention in the whole tenant, and how those applications do that are the newest.
 pub(super) async fn overview<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
     let hours = view::period(request.param("hours").as_deref());
-    let apps = get(api, listed("app", request, &[("order", Some("descending"))]));
-    let (apps, sources) = join(apps, get(api, "ingest/source?limit=50".to_owned())).await;
-    let (apps, sources) = (apps?, sources?);
+    let mut next = all(vec![
+        get(api, listed("app", request, &[("order", Some("descending"))])),
+        get(api, "ingest/source?limit=50".to_owned()),
+        get(api, format!("overview?limit={}", view::LISTED)),
+    ])
+    .await?;
+    let (apps, sources, tenant) = (next(), next(), next());
     let ask = |id: &str| {
         let path = format!("{}?hours={hours}&limit={ASKED_ENDPOINTS}", base(id, &["overview"]));
         get(api, path)
     };
-    let asks = rows(&apps).iter().take(ASKED).map(|app| ask(text(app, "id")));
+    let asks = join_all(rows(&apps).iter().take(ASKED).map(|app| ask(text(app, "id"))));
+    let (told, now) = join(asks, now(api, items(&tenant, "endpoints"))).await;
     // One that was deleted meanwhile does not take the page away.
-    let told: Vec<Value> = join_all(asks).await.into_iter().map(Result::unwrap_or_default).collect();
+    let told: Vec<Value> = told.into_iter().map(Result::unwrap_or_default).collect();
     let content = view::overview(&view::OverviewView {
         session,
         apps: &apps,
         told: &told,
         hours,
-        endpoints: ASKED_ENDPOINTS,
+        tenant: &tenant,
+        now: &now,
         sources: &sources,
     });
     Ok(framed(session, "Overview", Vec::new(), content))
+}
+
+/// Every endpoint in trouble.
+pub(super) async fn troubles<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
+    let state = request.param("state");
+    let tenant =
+        get(api, format!("overview?{}", query(&[("limit", Some("250")), ("state", state.as_deref())])))
+            .await?;
+    let now = now(api, items(&tenant, "endpoints")).await;
+    let content = view::troubles(&tenant, state.as_deref(), &now);
+    Ok(framed(session, "Endpoints in trouble", vec![("Overview", crate::PREFIX.to_owned())], content))
 }
 
 /// All applications, or those that fit what is looked for.

@@ -20,6 +20,12 @@ const FILTERS: [&str; 8] =
 /// The periods that are offered, by the name in the URL: milliseconds.
 const PERIODS: [(&str, i64); 3] = [("1h", 3_600_000), ("24h", 86_400_000), ("7d", 7 * 86_400_000)];
 
+/// When a period began.
+pub(super) fn after(period: Option<&str>, now: i64) -> Option<String> {
+    let (_, length) = PERIODS.iter().find(|(name, _)| Some(*name) == period)?;
+    Some(rfc3339(now.saturating_sub(*length)))
+}
+
 pub(super) async fn messages<A: Api>(
     api: &A,
     session: &Session,
@@ -35,8 +41,7 @@ pub(super) async fn messages<A: Api>(
     let endpoint = of("endpoint");
     // What waits for a retry fails, too, as far as anybody wants to know.
     let status = of("status").map(|status| if status == "failing" { "2,3" } else { status });
-    let period = PERIODS.iter().find(|(name, _)| Some(*name) == of("period"));
-    let after = of("after").map(moment).or_else(|| Some(rfc3339(request.at_ms.saturating_sub(period?.1))));
+    let after = of("after").map(moment).or_else(|| after(of("period"), request.at_ms));
     let before = of("before").map(moment);
     let mut pairs: Vec<_> = ["event_types", "channel", "tag"].iter().map(|name| (*name, of(name))).collect();
     pairs.extend([
@@ -57,11 +62,15 @@ pub(super) async fn messages<A: Api>(
         lists.map(|lists| merged(&asked, &lists))
     } else {
         pairs.push(("with_deliveries", Some("true")));
-        get(api, listed(&base(key, &["msg"]), request, &pairs)).await
+        let list = base(key, &["msg"]);
+        if let Some(format) = request.param("export") {
+            return super::exported(api, &list, &pairs, crate::export::MESSAGES, &format).await;
+        }
+        get(api, listed(&list, request, &pairs)).await
     };
     if let (Some(format), Ok(page)) = (request.param("export"), &page) {
-        let file = crate::export::messages(rows(page), &format);
-        return file.ok_or_else(|| Page::refused(404, "A list is exported as csv or ndjson."));
+        let complete = next(page).is_none();
+        return crate::export::file(&crate::export::MESSAGES, rows(page), &format, complete);
     }
     // What is wrong with a filter is said where it can be put right.
     let (page, status, fault) = match page {
@@ -79,7 +88,6 @@ pub(super) async fn messages<A: Api>(
         newest,
         endpoints: &endpoints,
         asked: ASKED,
-        iterator: iterator.as_deref(),
         fault: fault.as_deref(),
     });
     let page = framed(session, "Messages", above(session, &app, false), content);

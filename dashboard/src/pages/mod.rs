@@ -10,11 +10,12 @@ mod settings;
 mod source;
 mod task;
 
-use crate::data::{base, is_source, link, query, text};
+use crate::data::{base, is_source, link, next, query, rows, text};
+use crate::export;
 use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Api, PREFIX, Page, Request, done};
-use app::{app_page, apps, overview};
+use app::{app_page, apps, overview, troubles};
 use attempt::{attempt, payload};
 use endpoint::endpoint;
 use find::find;
@@ -37,6 +38,7 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["login"], None) => return Page::go(PREFIX),
         ([], None) => overview(api, session, request).await,
         (["apps"], None) => apps(api, session, request).await,
+        (["trouble"], None) => troubles(api, session, request).await,
         (["find"], _) => find(api, session, request).await,
         (["app", app], _) if is_source(app) => source_page(api, session, request, app).await,
         (["app", app], _) => app_page(api, session, request, app).await,
@@ -55,7 +57,7 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
         (["event-types"], _) => event_types(api, session, request).await,
         (["event-type", name], _) => event_type(api, session, name).await,
         (["plugins"], _) => plugins(api, session).await,
-        (["plugin", name], _) => plugin(api, session, name).await,
+        (["plugin", name], _) => plugin(api, session, request, name).await,
         (["tasks"], _) => tasks(api, session, request).await,
         (["task", id], _) => return task(api, id).await,
         (["settings"], None) => settings::settings(api, session).await,
@@ -74,6 +76,36 @@ type Ask<'a> = LocalBoxFuture<'a, Result<Value, Page>>;
 
 fn get<A: Api>(api: &A, path: String) -> Ask<'_> {
     Box::pin(async move { done(api.call("GET", &path, None).await) })
+}
+
+/// How many rows a file has at most, about how many bytes, and how many rows are asked for at once.
+const EXPORTED: usize = 2_000;
+const EXPORTED_BYTES: usize = 4 * 1024 * 1024;
+const EXPORTED_AT_ONCE: &str = "100";
+
+/// A list as a file: from its newest row on, as many as fit. The file says so where there is more.
+async fn exported<A: Api>(
+    api: &A,
+    list: &str,
+    filters: &[(&str, Option<&str>)],
+    what: export::Columns,
+    format: &str,
+) -> Result<Page, Page> {
+    let mut all: Vec<Value> = Vec::new();
+    let mut iterator: Option<String> = None;
+    let mut bytes = 0usize;
+    loop {
+        let mut pairs = vec![("limit", Some(EXPORTED_AT_ONCE)), ("iterator", iterator.as_deref())];
+        pairs.extend_from_slice(filters);
+        let page = get(api, format!("{list}?{}", query(&pairs))).await?;
+        bytes = rows(&page).iter().fold(bytes, |sum, row| sum.saturating_add(row.to_string().len()));
+        all.extend(rows(&page).iter().cloned());
+        iterator = next(&page).map(str::to_owned);
+        if iterator.is_none() || all.len() >= EXPORTED || bytes >= EXPORTED_BYTES {
+            break;
+        }
+    }
+    export::file(&what, &all, format, iterator.is_none())
 }
 
 /// What need not be asked.

@@ -1,10 +1,12 @@
 //! The pages of settings, event types and plugins: what a tenant has once.
 
 use super::{all, framed, get, listed};
-use crate::data::{link, path, text};
+use crate::data::{base, link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
+use futures_util::future::join;
+use serde_json::Value;
 
 pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
     let of = |path: &str| get(api, path.to_owned());
@@ -32,11 +34,40 @@ pub(super) async fn plugins<A: Api>(api: &A, session: &Session) -> Result<Page, 
     Ok(framed(session, "Plugins", Vec::new(), view::plugins(session, &page)))
 }
 
-pub(super) async fn plugin<A: Api>(api: &A, session: &Session, name: &str) -> Result<Page, Page> {
+/// How many messages can be picked.
+const PICKED: usize = 20;
+
+pub(super) async fn plugin<A: Api>(
+    api: &A,
+    session: &Session,
+    request: &Request,
+    name: &str,
+) -> Result<Page, Page> {
     let own = path(&["plugin", name]);
     let versions = get(api, format!("{own}/version?limit=250"));
-    let mut next = all(vec![get(api, own), versions]).await?;
+    let app = request.param("app");
+    let messages = async {
+        match &app {
+            Some(app) => get(api, format!("{}?limit={PICKED}&with_content=false", base(app, &["msg"]))).await,
+            None => Ok(Value::Null),
+        }
+    };
+    let (mut next, messages) = match join(all(vec![get(api, own), versions]), messages).await {
+        (Ok(next), messages) => (next, messages),
+        (Err(page), _) => return Err(page),
+    };
     let (plugin, versions) = (next(), next());
-    let content = view::plugin(session, &plugin, &versions);
+    let (messages, fault) = match messages {
+        Ok(messages) => (messages, None),
+        Err(page) => (Value::Null, Some(page.sentence.unwrap_or_default())),
+    };
+    let content = view::plugin(&view::PluginView {
+        session,
+        plugin: &plugin,
+        versions: &versions,
+        app: app.as_deref(),
+        messages: &messages,
+        fault: fault.as_deref(),
+    });
     Ok(framed(session, text(&plugin, "name"), vec![("Plugins", link(&["plugins"]))], content))
 }

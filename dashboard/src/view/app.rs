@@ -10,6 +10,7 @@ use super::parts::{
 use super::settings::portal_fields;
 use super::state::{State, name_of, waits};
 use crate::data::{int, is_source, items, link, next, query, rows, text, texts};
+use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -117,7 +118,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
         (head(text(about, "name"), html! {}, &[
             html! { @if !text(about, "uid").is_empty() { "uid " code.id { (text(about, "uid")) } } },
             id(app),
-            html! { @if !text(about, "createdAt").is_empty() { "Created " (time(text(about, "createdAt"))) } },
+            html! { @if !text(about, "createdAt").is_empty() { (phrase("Created {}", time(text(about, "createdAt")))) } },
         ], html! {
             @if own { (opener("portal", "i-external", "Portal link")) }
             @if own { (menu("More", html! { (edit) (delete) })) }
@@ -127,7 +128,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
         (sections(app, "Endpoints"))
         (endpoints(view))
         @if !rows(view.endpoints).is_empty() {
-            section.card { header { div.grow { h2 { "Deliveries, " (word(*hours)) } } (legend(&series.sum())) (periods(&here, *hours)) } div.body { (series.bars()) } }
+            section.card { header { div.grow { h2 { (phrase("Deliveries, {}", t(word(*hours)))) } } (legend(&series.sum())) (periods(&here, *hours)) } div.body { (series.bars()) } }
         }
         @if own {
             (dialog("portal", "Link to the customer portal", html! {
@@ -192,24 +193,24 @@ pub(super) fn endpoints(view: &AppView<'_>) -> Markup {
     html! {
         @if all.is_empty() {
             div.grid {
-                section.card.w6 { header { div.grow { h2 { "Add the first endpoint" } } } div.body.stack {
-                    @if is_source(app) { p.small.muted { "No endpoint yet. An endpoint is a URL that gets what this source takes in." } }
-                    @else { p.small.muted { "No endpoint yet. An endpoint is a URL that gets this application's messages." } }
+                section.card.w6 { header { div.grow { h2 { (t("Add the first endpoint")) } } } div.body.stack {
+                    @if is_source(app) { p.small.muted { (t("No endpoint yet. An endpoint is a URL that gets what this source takes in.")) } }
+                    @else { p.small.muted { (t("No endpoint yet. An endpoint is a URL that gets this application's messages.")) } }
                     (super::form::show(&form))
                 } }
                 @if !is_source(app) && session.app.is_none() {
-                    section.card.w6 { header { div.grow { h2 { "Then send an event" } } } div.body.stack { (shown(&super::live::curl(app))) } }
+                    section.card.w6 { header { div.grow { h2 { (t("Then send an event")) } } } div.body.stack { (shown(&super::live::curl(app))) } }
                 }
             }
         } @else {
-            (super::overview::stats(&series, &[overview], (failing, all.len()), "#endpoints"))
+            (super::overview::stats(&series, &[overview], (failing, all.len()), app))
             section.card id="endpoints" {
-                header { div.grow { h2 { "Endpoints" } } span.small.muted { "Worst first" } }
+                header { div.grow { h2 { (t("Endpoints")) } } span.small.muted { (t("Worst first")) } }
                 table.t.cards {
-                    thead { tr { th scope="col" { "Endpoint" } th scope="col" { "State" } th.hide-m scope="col" { "Events" } th.num scope="col" { "Succeeded" } th.num scope="col" { "Failed" } th.num scope="col" { "Waiting" } th.num scope="col" { "Oldest" } } }
+                    thead { tr { th scope="col" { (t("Endpoint")) } th scope="col" { (t("State")) } th.hide-m scope="col" { (t("Events")) } th.num scope="col" { (t("Succeeded")) } th.num scope="col" { (t("Failed")) } th.num scope="col" { (t("Waiting")) } th.num scope="col" { (t("Oldest")) } } }
                     tbody { @for (state, endpoint, told) in &all { (row(app, *state, endpoint, *told, session.app.is_some())) } }
                 }
-                @if asked < many { footer { "Numbers are of the newest " (asked) " of " (many) " endpoints." } }
+                @if asked < many { footer { (t("Numbers are of the newest endpoints:")) " " (asked) " / " (many) } }
                 (pager("", None, next(endpoints).map(|next| format!("{here}?iterator={next}"))))
             }
         }
@@ -227,10 +228,10 @@ fn row(app: &str, state: State, endpoint: &Value, told: Option<&Value>, portal: 
             td.main-cell { (row_link(&link(&["app", app, "endpoint", text(endpoint, "id")]), name, below)) }
             td.why.st2 { (state.pill(portal)) span.sub { @if portal { (state.says_to_customer(told)) } @else { (state.says(told)) } } }
             td.hide-m { (events_of(endpoint)) }
-            td.num data-l="Succeeded" { (percent(number("success"), attempts).map(|share| format!("{share} %")).unwrap_or_default()) }
-            td.num data-l="Failed" { @if told.is_some() { (grouped(number("fail"))) } }
-            td.num data-l="Waiting" { (told.map(|told| grouped(waits(told))).unwrap_or_default()) }
-            td.num data-l="Oldest" { (time(told.map(|told| text(told, "oldestPending")).unwrap_or_default())) }
+            td.num data-l=(t("Succeeded")) { (percent(number("success"), attempts).map(|share| format!("{share} %")).unwrap_or_default()) }
+            td.num data-l=(t("Failed")) { @if told.is_some() { (grouped(number("fail"))) } }
+            td.num data-l=(t("Waiting")) { (told.map(|told| grouped(waits(told))).unwrap_or_default()) }
+            td.num data-l=(t("Oldest")) { (time(told.map(|told| text(told, "oldestPending")).unwrap_or_default())) }
         }
     }
 }
@@ -239,7 +240,7 @@ fn row(app: &str, state: State, endpoint: &Value, told: Option<&Value>, portal: 
 pub(super) fn events_of(endpoint: &Value) -> Markup {
     let types = texts(endpoint, "eventTypes");
     html! {
-        @if types.is_empty() { span.muted { "All events" } }
+        @if types.is_empty() { span.muted { (t("All events")) } }
         @else { span.nw title=(types.join(", ")) { span.tag { (types.first().copied().unwrap_or_default()) } @if types.len() > 1 { span.faint { " +" (types.len().saturating_sub(1)) } } } }
     }
 }
@@ -249,9 +250,9 @@ pub(super) fn event_boxes(form: &str, event_types: &Value, chosen: &[&str]) -> M
     html! {
         @if !rows(event_types).is_empty() {
             fieldset.field.boxes {
-                legend { "Events" }
-                p.hint { "Choose none to get all events, new ones too." }
-                div.scroll tabindex="0" role="group" aria-label="Event types" {
+                legend { (t("Events")) }
+                p.hint { (t("Choose none to get all events, new ones too.")) }
+                div.scroll tabindex="0" role="group" aria-label=(t("Event types")) {
                     @for (group, members) in by_group(rows(event_types)) {
                         @if !group.is_empty() { label.check.all { input type="checkbox" data-group=(group); span { (group) } } }
                         @for event in members {

@@ -4,6 +4,7 @@ use super::form::button;
 use super::json::highlighted;
 use super::parts::{bytes, code, empty, excerpt, head, id, millis, short_id, status, time};
 use crate::data::{int, items, link, rows, text};
+use crate::scope::{phrase, portal, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ const PASTED: usize = 8_000;
 /// an opened one stays as it is when the list is fetched again.
 pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
     html! {
-        @if rows(page).is_empty() { (empty("clock", "No attempt yet", html! { "Each request that is made shows here at once." }, html! {})) }
+        @if rows(page).is_empty() { (empty("clock", "No attempt yet", html! { (t("Each request that is made shows here at once.")) }, html! {})) }
         div.attempts { @for attempt in rows(page) {
             @let (id, message) = (text(attempt, "id"), text(attempt, "msgId"));
             @let to = link(&["app", app, "message", message, "attempt", id]);
@@ -30,7 +31,7 @@ pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
                     span.num.muted.hide-s { (millis(int(attempt, "responseDurationMs"))) }
                     span.num.at.muted { (time(text(attempt, "timestamp"))) }
                 }
-                div.in-attempt hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { "What was sent, and what came back" } }
+                div.in-attempt hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { (t("What was sent, and what came back")) } }
             }
         } }
     }
@@ -42,14 +43,14 @@ fn what(attempt: &Value, of_endpoint: bool) -> Markup {
     let event_type = message.map(|message| text(message, "eventType")).unwrap_or_default();
     let answer = text(attempt, "response");
     let failed = text(attempt, "statusText") != "success" && answer != "{}";
-    let reason = items(attempt, "plugins")
+    let reason = told_plugins(attempt)
         .iter()
         .rev()
         .map(|plugin| text(plugin, "reason"))
         .find(|reason| !reason.is_empty());
     html! {
         @if of_endpoint { @if event_type.is_empty() { span.id { (short_id(text(attempt, "msgId"))) } } @else { b { (event_type) } } } @else { b { (text(attempt, "url")) } }
-        @if int(attempt, "triggerType") == 1 { span.muted { " by hand" } }
+        @if int(attempt, "triggerType") == 1 { span.muted { " " (t("by hand")) } }
         @if let Some(reason) = reason { span.muted { " " (excerpt(reason, 160).0) } }
         @else if failed && !answer.is_empty() { span.muted { " " (excerpt(answer.lines().next().unwrap_or_default(), 160).0) } }
     }
@@ -58,11 +59,11 @@ fn what(attempt: &Value, of_endpoint: bool) -> Markup {
 /// The page of an attempt.
 pub(crate) fn attempt_page(app: &str, one: &Value, payload: Option<&str>) -> Markup {
     html! {
-        (head("Attempt", status(one), &[
-            html! { "Began " (time(text(one, "timestamp"))) },
+        (head(&t("Attempt").text(), status(one), &[
+            html! { (phrase("Began {}", time(text(one, "timestamp")))) },
             id(text(one, "id")),
-            html! { a href=(link(&["app", app, "message", text(one, "msgId")])) { "Message " span.id { (short_id(text(one, "msgId"))) } } },
-            html! { a href=(link(&["app", app, "endpoint", text(one, "endpointId")])) { "Endpoint" } },
+            html! { a href=(link(&["app", app, "message", text(one, "msgId")])) { (t("Message")) " " span.id { (short_id(text(one, "msgId"))) } } },
+            html! { a href=(link(&["app", app, "endpoint", text(one, "endpointId")])) { (t("Endpoint")) } },
         ], html! {}))
         (attempt(app, one, payload))
     }
@@ -70,7 +71,7 @@ pub(crate) fn attempt_page(app: &str, one: &Value, payload: Option<&str>) -> Mar
 
 /// An attempt: both sides, and what plugins did.
 pub(crate) fn attempt(app: &str, attempt: &Value, payload: Option<&str>) -> Markup {
-    let plugins = items(attempt, "plugins");
+    let plugins = told_plugins(attempt);
     let answer = text(attempt, "response");
     let canceled = text(attempt, "statusText") == "canceled";
     let again = format!("again-{}", text(attempt, "id"));
@@ -78,24 +79,24 @@ pub(crate) fn attempt(app: &str, attempt: &Value, payload: Option<&str>) -> Mark
     html! {
         div.row.wrap {
             (button(&link(&["app", app, "message", text(attempt, "msgId"), "resend"]), "sm i-retry", "Resend", Some(&format!("#{again}")), &[("endpoint", text(attempt, "endpointId"))]))
-            @if let Some(payload) = payload.filter(|_| !canceled) { button.btn.sm.i-copy.copy-text type="button" data-copy=(curl(attempt, payload)) { "Copy as curl" } }
-            span.small.muted { @if int(attempt, "triggerType") == 1 { "Sent by hand. " } @if changed { "A plugin changed what was sent: the payload below is what it was before." } }
+            @if let Some(payload) = payload.filter(|_| !canceled) { button.btn.sm.i-copy.copy-text type="button" data-copy=(curl(attempt, payload)) { (t("Copy as curl")) } }
+            span.small.muted { @if int(attempt, "triggerType") == 1 { (t("Sent by hand.")) " " } @if changed { (t("A plugin changed what was sent: the payload below is what it was before.")) } }
         }
         div.out id=(again) aria-live="polite" {}
         @if !plugins.is_empty() {
-            section.card.flat { header { div.grow { h3 { "Plugins" } } } ol.list { @for plugin in plugins { (ran(plugin)) } } }
+            section.card.flat { header { div.grow { h3 { (t("Plugins")) } } } ol.list { @for plugin in plugins { (ran(plugin)) } } }
         }
         div.grid {
             section.card.flat.w6 {
-                header { div.grow { h3 { "Request" } } @if let Some(payload) = payload { span.tiny.faint { (bytes(i64::try_from(payload.len()).unwrap_or(i64::MAX))) } } }
+                header { div.grow { h3 { (t("Request")) } } @if let Some(payload) = payload { span.tiny.faint { (bytes(i64::try_from(payload.len()).unwrap_or(i64::MAX))) } } }
                 div.padc.mono.tiny.wrapw { b { "POST" } " " (text(attempt, "url")) }
                 (headers(attempt.get("requestHeaders")))
                 @if let Some(payload) = payload { (body(payload, "Payload")) }
             }
             section.card.flat.w6 {
-                header { div.grow.row { h3 { "Response" } (code(attempt)) } span.small { (millis(int(attempt, "responseDurationMs"))) } }
+                header { div.grow.row { h3 { (t("Response")) } (code(attempt)) } span.small { (millis(int(attempt, "responseDurationMs"))) } }
                 (headers(attempt.get("responseHeaders")))
-                @if answer.is_empty() { p.says { "The answer had no body." } } @else { (body(answer, "Response body")) }
+                @if answer.is_empty() { p.says { (t("The answer had no body.")) } } @else { (body(answer, "Response body")) }
             }
         }
     }
@@ -108,12 +109,12 @@ fn body(text: &str, label: &str) -> Markup {
     html! {
         @if is_json {
             @let (lines, cut) = highlighted(text, BODY);
-            pre.code tabindex="0" role="region" aria-label=(label) { (lines) }
-            @if cut { p.says { "This is its beginning; the API gives all that is kept." } }
+            pre.code tabindex="0" role="region" aria-label=(t(label)) { (lines) }
+            @if cut { p.says { (t("This is its beginning; the API gives all that is kept.")) } }
         } @else {
             @let (shown, cut) = excerpt(text, BODY);
-            pre.code.plain tabindex="0" role="region" aria-label=(label) { (shown) }
-            @if cut { p.says { "This is its beginning; the API gives all that is kept." } }
+            pre.code.plain tabindex="0" role="region" aria-label=(t(label)) { (shown) }
+            @if cut { p.says { (t("This is its beginning; the API gives all that is kept.")) } }
         }
     }
 }
@@ -147,13 +148,18 @@ fn ran(plugin: &Value) -> Markup {
         li.mob {
             span.ico.i-plugin {}
             div.grow {
-                b { (text(plugin, "name")) } " " span.id { (version.get(..12).unwrap_or(version)) } " " (text(plugin, "verdict")) " " (text(plugin, "reason"))
+                b { (text(plugin, "name")) } " " span.id { (version.get(..12).unwrap_or(version)) } " " (t(text(plugin, "verdict"))) " " (text(plugin, "reason"))
                 @if let Some(error) = plugin.get("error") { " " span.fault { (text(error, "message")) } }
-                div.tiny.muted { (int(plugin, "fuel")) " fuel, on " (text(plugin, "engine")) }
+                div.tiny.muted { (phrase("{} fuel", int(plugin, "fuel"))) ", " (text(plugin, "engine")) }
                 @if !log.is_empty() { pre.code.plain tabindex="0" { (excerpt(&log, LOG).0) } }
             }
         }
     }
+}
+
+/// What plugins did, where that is to be seen.
+pub(super) fn told_plugins(attempt: &Value) -> &[Value] {
+    if portal() { &[] } else { items(attempt, "plugins") }
 }
 
 /// One side's headers, as they were kept.

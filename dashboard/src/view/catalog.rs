@@ -6,6 +6,7 @@ use super::layout::{Question, ask};
 use super::parts::{dialog, empty, head, opener, pager, pill, time};
 use super::pretty;
 use crate::data::{flag, link, next, query, rows, text};
+use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -87,13 +88,13 @@ pub(crate) fn event_types(session: &Session, page: &Value, archived: bool) -> Ma
         more: html! {},
     };
     html! {
-        (head("Event types", html! {}, &[html! { "What happened, such as user.created. Endpoints choose by it." }], html! {
+        (head(&t("Event types").text(), html! {}, &[html! { (t("What happened, such as user.created. Endpoints choose by it.")) }], html! {
             @if own { (opener("import", "i-download", "Import")) (opener("new", "pri i-plus", "New event type")) }
         }))
         (result())
         @if own { nav.seg aria-label="Which" { a href=(here) aria-current=[(!archived).then_some("true")] { "Current" } a href={ (here) "?archived=true" } aria-current=[archived.then_some("true")] { "With archived" } } }
         @if rows(page).is_empty() {
-            section.card { (empty("types", "There are no event types yet", html! { "An event type says what happened, such as user.created. Endpoints choose by it." }, html! { @if own { (opener("new", "pri i-plus", "New event type")) } })) }
+            section.card { (empty("types", "There are no event types yet", html! { (t("An event type says what happened, such as user.created. Endpoints choose by it.")) }, html! { @if own { (opener("new", "pri i-plus", "New event type")) } })) }
         }
         @for (group, members) in grouped(rows(page)) {
             section.card {
@@ -115,10 +116,10 @@ fn one(event: &Value, own: bool) -> Markup {
                 @if flag(event, "deprecated") { (pill("warn", "clock", "Deprecated")) }
                 @if flag(event, "archived") { (pill("", "off", "Archived")) } }
             div.in-fold {
-                @if let Some(example) = example(event) { p.lbl { "Example" } (code_of(example)) }
+                @if let Some(example) = example(event) { p.lbl { (t("Example")) } (code_of(example)) }
                 @if let Some(schemas) = event.get("schemas").filter(|schemas| !schemas.is_null()) {
-                    p.lbl { "Schemas" } (code_of(schemas))
-                } @else { p.hint { "It has no schema." } }
+                    p.lbl { (t("Schemas")) } (code_of(schemas))
+                } @else { p.hint { (t("It has no schema.")) } }
                 @if own { p { a.btn.sm.i-edit href=(link(&["event-type", text(event, "name")])) { "Edit" } } }
             }
         }
@@ -127,7 +128,7 @@ fn one(event: &Value, own: bool) -> Markup {
 
 fn code_of(value: &Value) -> Markup {
     let (lines, cut) = highlighted(&value.to_string(), SHOWN);
-    html! { pre.code.box tabindex="0" role="region" aria-label="JSON" { (lines) } @if cut { p.hint { "This is its beginning." } } }
+    html! { pre.code.box tabindex="0" role="region" aria-label="JSON" { (lines) } @if cut { p.hint { (t("This is its beginning.")) } } }
 }
 
 /// One event type, to change it.
@@ -158,11 +159,13 @@ pub(crate) fn event_type(session: &Session, event: &Value) -> Markup {
     );
     html! {
         (head(name, html! { @if archived { (pill("", "off", "Archived")) } }, &[
-            html! { "Created " (time(text(event, "createdAt"))) }, html! { "Changed " (time(text(event, "updatedAt"))) },
+            html! { (phrase("Created {}", time(text(event, "createdAt")))) }, html! { (phrase("Changed {}", time(text(event, "updatedAt")))) },
         ], html! { @if session.app.is_none() { (archive) (delete) } }))
         (result())
-        section.card.wide-form { div.body { (super::form::show(&Form { id: "edit", to: to("edit"), proof: session.proof(), word: "Save", fields: fields(event), more: html! {} })) } }
-        (deletes)
+        @if session.app.is_none() {
+            section.card.wide-form { div.body { (super::form::show(&Form { id: "edit", to: to("edit"), proof: session.proof(), word: "Save", fields: fields(event), more: html! {} })) } }
+            (deletes)
+        } @else { section.card { (one(event, false)) } }
     }
 }
 

@@ -4,10 +4,12 @@
 use super::parts::{grouped, millis};
 use super::parts::{table, time};
 use crate::data::{int, items, text};
+use crate::scope::t;
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use weir_core::spread::{EDGES_MS, Spread};
 use weir_core::time::{parse_rfc3339, rfc3339};
 
 /// The periods that are offered: hours, word, and how many hours are one bar.
@@ -28,9 +30,9 @@ pub(crate) fn word(hours: i64) -> &'static str {
 /// Links to the periods.
 pub(crate) fn periods(here: &str, hours: i64) -> Markup {
     html! {
-        nav.seg aria-label="Period" {
+        nav.seg aria-label=(t("Period")) {
             @for (period, word, _) in PERIODS {
-                a href={ (here) "?hours=" (period) } aria-current=[(period == hours).then_some("true")] { (word) }
+                a href={ (here) "?hours=" (period) } aria-current=[(period == hours).then_some("true")] { (t(word)) }
             }
         }
     }
@@ -77,6 +79,8 @@ pub(crate) struct Series {
     /// When each bar's time began, in milliseconds, and what happened; hours without an attempt are there, too.
     points: Vec<(i64, Point)>,
     hours: i64,
+    /// How all attempts spread over times and status codes.
+    spread: Spread,
 }
 
 impl Series {
@@ -95,7 +99,12 @@ impl Series {
             let Some(at) = parse_rfc3339(text(hour, "at")) else { continue };
             points.entry(at.div_euclid(step)).or_default().add(hour);
         }
+        let mut spread = Spread::default();
+        for of in overviews {
+            spread.add(&spread_of(of));
+        }
         Self {
+            spread,
             points: points.into_iter().map(|(at, point)| (at.saturating_mul(step), point)).collect(),
             hours,
         }
@@ -112,6 +121,43 @@ impl Series {
             all.longest = all.longest.max(point.longest);
         }
         all
+    }
+
+    /// How long the faster half of the attempts took at most, and the fastest 95 %.
+    pub(crate) fn percentiles(&self) -> Option<(i64, i64)> {
+        let longest = self.sum().longest;
+        Some((self.spread.percentile(50, longest)?, self.spread.percentile(95, longest)?))
+    }
+
+    /// How many attempts took how long, as bars; with the same as words.
+    pub(crate) fn latency(&self) -> Markup {
+        let bars: Vec<(String, i64, &str)> = (0..=EDGES_MS.len())
+            .map(|at| (edge(at), self.spread.took.get(at).copied().unwrap_or(0), "acc"))
+            .collect();
+        let first = bars.iter().position(|(_, count, _)| *count > 0).unwrap_or(0);
+        let last = bars.iter().rposition(|(_, count, _)| *count > 0).unwrap_or(0);
+        let shown = bars.get(first..=last).unwrap_or_default();
+        let said = match self.percentiles() {
+            Some((half, most)) => format!("p50 {}, p95 {}", millis(half), millis(most)),
+            None => t("no attempt").text(),
+        };
+        histogram(shown, |_| None, &said)
+    }
+
+    /// How many attempts ended with which status code; `to` is the list of those with a code.
+    pub(crate) fn codes(&self, to: impl Fn(u16) -> String) -> Markup {
+        let class = |code: u16| match code {
+            200..=299 => "ok",
+            429 => "warn",
+            _ => "bad",
+        };
+        let word = |code: u16| if code == 0 { t("no answer").text() } else { code.to_string() };
+        let bars: Vec<(String, i64, &str)> =
+            self.spread.codes.iter().map(|(code, count)| (word(*code), *count, class(*code))).collect();
+        let said = bars.iter().map(|(word, count, _)| format!("{word}: {}", grouped(*count)));
+        let said = said.collect::<Vec<_>>().join(", ");
+        let codes: Vec<u16> = self.spread.codes.iter().map(|(code, _)| *code).collect();
+        histogram(&bars, |at| codes.get(at).map(|code| to(*code)), &said)
     }
 
     /// A small line of one of its numbers; `bad` where more of it is worse.
@@ -137,14 +183,11 @@ impl Series {
         let top = ceiling(peak);
         let sum = self.sum();
         let count = self.points.len();
-        let said = format!(
-            "The last {}: {} delivered, {} failed, {} filtered; at most {} in one bar",
-            word(self.hours),
-            grouped(sum.success),
-            grouped(sum.fail),
-            grouped(sum.filtered),
-            grouped(peak)
-        );
+        let numbers = [("delivered", sum.success), ("failed", sum.fail), ("filtered", sum.filtered)];
+        let numbers =
+            numbers.map(|(word, number)| format!("{} {}", grouped(number), t(word).text())).join(", ");
+        let most = t("at most {} in one bar").text().replace("{}", &grouped(peak));
+        let said = format!("{}: {numbers}; {most}", t(word(self.hours)).text());
         let first = self.points.first().map_or(0, |(at, _)| *at);
         let middle = self.points.get(count / 2).map_or(0, |(at, _)| *at);
         let rows: Vec<Vec<Markup>> = self
@@ -168,15 +211,15 @@ impl Series {
                 svg y="8" width="100%" height="170" viewBox={ "0 0 " (count) " 100" } preserveAspectRatio="none" {
                     (self.layers(top))
                     @for (nth, (at, point)) in self.points.iter().enumerate() {
-                        rect.hit x=(nth) width="1" height="100" { title { (rfc3339(*at).get(..16).unwrap_or_default().replace('T', " ")) " UTC\nDelivered " (grouped(point.success)) "\nFailed " (grouped(point.fail)) "\nFiltered " (grouped(point.filtered)) } }
+                        rect.hit x=(nth) width="1" height="100" { title { (rfc3339(*at).get(..16).unwrap_or_default().replace('T', " ")) " UTC\n" (t("Delivered")) " " (grouped(point.success)) "\n" (t("Failed")) " " (grouped(point.fail)) "\n" (t("Filtered")) " " (grouped(point.filtered)) } }
                     }
                 }
                 @for (x, anchor, at) in [("0%", "start", first), ("50%", "middle", middle)] {
                     text x=(x) y="198" text-anchor=(anchor) data-clock=(rfc3339(at)) { (self.label(at)) }
                 }
-                text x="100%" y="198" text-anchor="end" { "now" }
+                text x="100%" y="198" text-anchor="end" { (t("now")) }
             }
-            details.astable { summary { "As a table" }
+            details.astable { summary { (t("As a table")) }
                 (table(&["From", "#Delivered", "#Failed", "#Filtered", "#Mean", "#Longest"], &rows))
             }
         }
@@ -220,6 +263,57 @@ impl Series {
     }
 }
 
+/// What an overview says of times and codes.
+fn spread_of(overview: &Value) -> Spread {
+    let mut spread = Spread::default();
+    for bucket in overview.pointer("/latency/buckets").and_then(Value::as_array).into_iter().flatten() {
+        let edge = bucket.get("upToMs").and_then(Value::as_i64);
+        let at = edge.map_or(Some(EDGES_MS.len()), |edge| EDGES_MS.iter().position(|known| *known == edge));
+        let mut took = vec![0; at.unwrap_or(0)];
+        took.push(int(bucket, "count"));
+        spread.add(&Spread { took, codes: Vec::new() });
+    }
+    for code in items(overview, "codes") {
+        let number = u16::try_from(int(code, "code")).unwrap_or(0);
+        spread.add(&Spread { took: Vec::new(), codes: vec![(number, int(code, "count"))] });
+    }
+    spread
+}
+
+/// A bucket's name: up to how long.
+fn edge(at: usize) -> String {
+    let short = |ms: i64| if ms < 1_000 { format!("{ms} ms") } else { format!("{} s", millis_in_s(ms)) };
+    match (EDGES_MS.get(at), EDGES_MS.last()) {
+        (Some(ms), _) => format!("≤ {}", short(*ms)),
+        (None, Some(last)) => format!("> {}", short(*last)),
+        _ => String::new(),
+    }
+}
+
+fn millis_in_s(ms: i64) -> String {
+    let tenths = ms.div_euclid(100);
+    let rest = tenths.rem_euclid(10);
+    if rest == 0 { tenths.div_euclid(10).to_string() } else { format!("{}.{rest}", tenths.div_euclid(10)) }
+}
+
+/// Bars side by side, each a row: name, bar, number. As a list, it reads the same without the picture.
+fn histogram(bars: &[(String, i64, &str)], to: impl Fn(usize) -> Option<String>, said: &str) -> Markup {
+    let most = bars.iter().map(|(_, count, _)| *count).max().unwrap_or(0);
+    let width =
+        |count: i64| count.saturating_mul(100).checked_div(most).unwrap_or(0).max(i64::from(count > 0));
+    html! {
+        @if most == 0 { p.says { (t("no attempt")) } } @else {
+            ul.hb aria-label=(said) { @for (at, (word, count, class)) in bars.iter().enumerate() {
+                li {
+                    @match to(at) { Some(to) => a.nw href=(to) { (word) }, None => span.nw { (word) } }
+                    @if *count == 0 { span {} } @else { svg.ch height="10" width="100%" aria-hidden="true" { rect class={ "f-" (class) } width={ (width(*count)) "%" } height="10" rx="2" {} } }
+                    span.num { (grouped(*count)) }
+                }
+            } }
+        }
+    }
+}
+
 /// A number of tenths, as SVG writes it.
 struct Tenths(i64);
 
@@ -233,9 +327,9 @@ impl std::fmt::Display for Tenths {
 pub(crate) fn legend(sum: &Point) -> Markup {
     html! {
         div.legend {
-            span { i.sw.ok {} "Delivered " b { (grouped(sum.success)) } }
-            @if sum.filtered > 0 { span { i.sw.alt {} "Filtered " b { (grouped(sum.filtered)) } } }
-            span { i.sw.bad {} "Failed attempts " b { (grouped(sum.fail)) } }
+            span { i.sw.ok {} (t("Delivered")) " " b { (grouped(sum.success)) } }
+            @if sum.filtered > 0 { span { i.sw.alt {} (t("Filtered")) " " b { (grouped(sum.filtered)) } } }
+            span { i.sw.bad {} (t("Failed attempts")) " " b { (grouped(sum.fail)) } }
         }
     }
 }
@@ -290,6 +384,27 @@ mod tests {
         assert!(!page.contains("style="), "{page}");
         assert!(series.line(false, |point| point.success).into_string().contains("<path"));
         assert_eq!(Series::of(24, &[]).sum(), Point::default());
+    }
+
+    #[test]
+    fn times_and_codes_of_several_overviews_are_added_up_and_a_code_leads_to_its_list() {
+        let overview = json!({ "hours": [{ "at": "2026-11-22T03:00:00Z", "success": 3, "fail": 1, "longestMs": 900 }], "until": "2026-11-22T05:30:00Z",
+            "latency": { "buckets": [{ "upToMs": 10, "count": 0 }, { "upToMs": 25, "count": 3 }, { "upToMs": null, "count": 1 }] },
+            "codes": [{ "code": 200, "count": 3 }, { "code": 0, "count": 1 }] });
+        let series = Series::of(24, &[&overview, &overview]);
+        let (half, most) = series.percentiles().expect("percentiles");
+        assert!((10..=25).contains(&half) && most >= half, "{half} {most}");
+        let codes = series.codes(|code| format!("/list?code={code}")).into_string();
+        assert!(
+            codes.contains("href=\"/list?code=200\"") && codes.contains("no answer: 2, 200: 6"),
+            "{codes}"
+        );
+        let latency = series.latency().into_string();
+        assert!(
+            latency.contains("≤ 25 ms") && latency.contains("&gt; 30 s") && !latency.contains("≤ 10 ms"),
+            "{latency}"
+        );
+        assert!(Series::of(24, &[]).latency().into_string().contains("no attempt"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::parts::{
 use super::pretty;
 use super::state::{State, name_of, waits};
 use crate::data::{flag, int, items, lines, link, next, query, rows, text, texts};
+use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -66,10 +67,14 @@ pub(crate) struct EndpointView<'a> {
     pub(crate) event_types: &'a Value,
     /// The plugins that could be attached.
     pub(crate) store: &'a Value,
+    /// The one that is about to be.
+    pub(crate) attach: Option<&'a str>,
     /// The event by which the provider that it sends as tests endpoints.
     pub(crate) test_event: Option<&'a str>,
-    /// The status that attempts are limited to.
-    pub(crate) status: Option<&'a str>,
+    /// What attempts are limited to, by the names in the URL.
+    pub(crate) filters: &'a [(&'static str, Option<String>)],
+    /// Whether these attempts begin further down than at the newest.
+    pub(crate) paged: bool,
     /// Until when the secret before this one signs, too, if it does.
     pub(crate) old_secret_until: Option<&'a str>,
     /// Whether these are the newest attempts, which change by themselves.
@@ -132,7 +137,7 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         Question {
             id: "delete",
             title: "Delete this endpoint?",
-            says: html! { p { "What waits for it is deleted with it, and its attempts. This cannot be undone." } },
+            says: html! { p { (t("What waits for it is deleted with it, and its attempts. This cannot be undone.")) } },
             to: to("delete"),
             proof: session.proof(),
             word: "Delete endpoint",
@@ -154,14 +159,14 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
                         @if name != text(endpoint, "url") { span.mono.tiny.clip { (text(endpoint, "url")) } }
                         (id(text(endpoint, "id")))
                         (events_of(endpoint))
-                        @if !text(endpoint, "preset").is_empty() { span { "Sends as " (text(endpoint, "preset")) } }
-                        @if let Some(until) = view.old_secret_until { span.old-secret { "Old secret signs too, until " (time(until)) } }
+                        @if !text(endpoint, "preset").is_empty() { span { (phrase("Sends as {}", text(endpoint, "preset"))) } }
+                        @if let Some(until) = view.old_secret_until { span.old-secret { (phrase("Old secret signs too, until {}", time(until))) } }
                     }
                 }
             }
         }
         div.row.wrap.acts {
-            @if session.app.is_none() { (opener("test", "i-bolt", "Send test event")) }
+            (opener("test", "i-bolt", "Send test event"))
             @if text(endpoint, "preset").is_empty() { (opener("verify", "i-shield", "Verify signatures")) }
             (opener("again", "i-retry", "Resend…"))
             (pause(if paused { "i-play" } else { "i-pause" }))
@@ -170,14 +175,14 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> Markup {
         }
         (result())
         (trouble(view, state, told, &toggle("sm"), &pause("sm")))
-        (tabs("Sections", view.tab.word(), &[section(Tab::Activity, None), section(Tab::Settings, None), section(Tab::Plugins, None), section(Tab::Headers, None)]))
+        (tabs("Sections", view.tab.word(), &[section(Tab::Activity, None), section(Tab::Settings, None), section(Tab::Headers, None)].into_iter().chain(session.app.is_none().then(|| section(Tab::Plugins, None))).collect::<Vec<_>>()))
         @match view.tab {
             Tab::Activity => (activity(view, &here, told)),
             Tab::Settings => (settings(view, &here)),
             Tab::Plugins => (plugins(view, &here)),
             Tab::Headers => (headers(view, &to("header"))),
         }
-        @if session.app.is_none() { (dialog("test", "Send a test event", test(view, to("test")))) }
+        (dialog("test", "Send a test event", test(view, to("test"))))
         (dialog("again", "Resend messages", again(view, to("count"))))
         (dialog("rotate", "Rotate the secret", super::form::show(&Form { id: "rotate-form", to: to("rotate"), proof: session.proof(), word: "Rotate", fields: vec![
             field("grace", "The old secret goes on signing, beside the new one, for", Kind::Choice(&GRACE)).hint("Give the receiver the new secret in this time."),
@@ -197,12 +202,13 @@ fn trouble(
 ) -> Markup {
     let waiting = told.map_or(0, waits);
     let oldest = told.map(|told| text(told, "oldestPending")).unwrap_or_default();
-    let kept = html! { @if waiting > 0 { "Nothing is lost: " (count(waiting, "message waits", "messages wait")) @if !oldest.is_empty() { ", the oldest since " (time(oldest)) } "." } };
+    let many = html! { (count(waiting, "message waits", "messages wait")) };
+    let kept = html! { @if waiting > 0 { (t("Nothing is lost:")) " " (many) @if !oldest.is_empty() { ", " (phrase("the oldest since {}", time(oldest))) } "." } };
     let newest = rows(view.attempts).first().filter(|attempt| text(attempt, "statusText") == "fail");
     let answer = newest
         .map(|attempt| text(attempt, "response").lines().next().unwrap_or_default())
         .filter(|line| !line.is_empty() && *line != "{}");
-    let answer = html! { @if let Some(line) = answer { p { "Its last answer: " code { (super::parts::excerpt(line, 200).0) } } } };
+    let answer = html! { @if let Some(line) = answer { p { (t("Its last answer:")) " " code { (super::parts::excerpt(line, 200).0) } } } };
     match state {
         State::Open | State::HalfOpen | State::Failing => note(
             "bad",
@@ -213,53 +219,115 @@ fn trouble(
         State::Disabled => note(
             "warn",
             "off",
-            html! { p { b { "Disabled: new messages are skipped." } " " @if newest.is_some_and(|attempt| int(attempt, "responseStatusCode") == 410) { "Its last answer was 410 Gone, which disables an endpoint." } } (answer) },
+            html! { p { b { (t("Disabled: new messages are skipped.")) } " " @if newest.is_some_and(|attempt| int(attempt, "responseStatusCode") == 410) { (t("Its last answer was 410 Gone, which disables an endpoint.")) } } (answer) },
             toggle.clone(),
         ),
         State::Paused => note(
             "warn",
             "pause",
-            html! { p { b { "Paused: new messages are kept and sent later." } " " @if waiting > 0 { (count(waiting, "message waits", "messages wait")) "." } } },
+            html! { p { b { (t("Paused: new messages are kept and sent later.")) } " " @if waiting > 0 { (many) "." } } },
             pause.clone(),
         ),
         _ => html! {},
     }
 }
 
+impl EndpointView<'_> {
+    fn filter(&self, name: &str) -> Option<&str> {
+        self.filters.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref())
+    }
+
+    /// Where the attempts of this page are with these filters changed; relative, since there are many such links.
+    fn with(&self, changed: &[(&str, Option<&str>)]) -> String {
+        let kept = self.filters.iter().map(|(name, value)| (*name, value.as_deref()));
+        let mut pairs: Vec<_> =
+            kept.filter(|(name, _)| changed.iter().all(|(other, _)| other != name)).collect();
+        pairs.extend_from_slice(changed);
+        let query = query(&pairs);
+        format!("?{query}#attempts")
+    }
+}
+
+fn session_portal(view: &EndpointView<'_>) -> bool {
+    view.session.app.is_some()
+}
+
 fn activity(view: &EndpointView<'_>, here: &str, told: Option<&Value>) -> Markup {
     let series = Series::of(view.hours, &[view.overview]);
     let sum = series.sum();
     let number = |name: &str| told.map_or(0, |told| int(told, name));
-    let filter = |value: Option<&str>| {
-        let query = query(&[("status", value)]);
-        if query.is_empty() { here.to_owned() } else { format!("{here}?{query}") }
+    let filter = |value: Option<&str>| view.with(&[("status", value), ("code", None)]);
+    let waiting =
+        format!("{}?status=1,3&endpoint={}", link(&["app", view.app, "messages"]), text(view.endpoint, "id"));
+    let code = |code: u16| {
+        let class = code.saturating_sub(code.checked_rem(100).unwrap_or(0)).to_string();
+        view.with(&[("code", Some(class.as_str())), ("status", None)])
+    };
+    let times = html! {
+        @if let Some((half, most)) = series.percentiles() {
+            span.v { (grouped(half)) small { "ms" } }
+            (series.line(false, |point| point.mean().unwrap_or(0)))
+            span.d { "p50; p95 " (millis(most)) }
+        } @else { span.v { "–" } span.d { (t("no attempt")) } }
     };
     html! {
         div.stack id="numbers" hx-get=[view.newest.then_some(here)] hx-trigger=[view.newest.then_some("every 3s")]
             hx-select=[view.newest.then_some("#numbers")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             div.stats.facts {
-                a.stat href=(filter(Some("0"))) { span.l { "Delivered" } span.v { (grouped(sum.success)) } (series.line(false, |point| point.success)) span.d { "last " (word(view.hours)) } }
-                a.stat href=(filter(Some("2"))) { span.l { "Failed attempts" } span.v { (grouped(sum.fail)) } (series.line(true, |point| point.fail)) span.d { @match percent(sum.success, sum.attempts()) { Some(share) => { (share) " % of attempts succeeded" }, None => "no attempt" } } }
-                a.stat href=(filter(Some("4"))) { span.l { "Filtered" } span.v { (grouped(sum.filtered)) } span.d { "by plugins" } }
-                div.stat { span.l { "Time to answer" } span.v { @match sum.mean() { Some(mean) => { (grouped(mean)) small { "ms" } }, None => "–" } } (series.line(false, |point| point.mean().unwrap_or(0))) span.d { "on average; longest " (millis(sum.longest)) } }
-                div.stat { span.l { "Waiting" } span.v { (grouped(number("pending").saturating_add(number("sending")))) } span.d { (grouped(number("pending"))) " not tried yet, " (grouped(number("sending"))) " retried" } }
+                a.stat href=(filter(Some("0"))) { span.l { (t("Delivered")) } span.v { (grouped(sum.success)) } (series.line(false, |point| point.success)) span.d { (t(word(view.hours))) } }
+                a.stat href=(filter(Some("2"))) { span.l { (t("Failed attempts")) } span.v { (grouped(sum.fail)) } (series.line(true, |point| point.fail)) span.d { @match percent(sum.success, sum.attempts()) { Some(share) => { (phrase("{} % of attempts succeeded", share)) }, None => { (t("no attempt")) } } } }
+                a.stat href=(filter(Some("4"))) { span.l { (t("Filtered")) } span.v { (grouped(sum.filtered)) } span.d { @if session_portal(view) { (t("not sent")) } @else { (t("by plugins")) } } }
+                a.stat href=(filter(None)) { span.l { (t("Time to answer")) } (times) }
+                a.stat href=(waiting) { span.l { (t("Waiting")) } span.v { (grouped(number("pending").saturating_add(number("sending")))) } span.d { (phrase("{} not tried yet", grouped(number("pending")))) ", " (phrase("{} retried", grouped(number("sending")))) } }
             }
         }
-        section.card { header { div.grow { h2 { "Deliveries, " (word(view.hours)) } } (legend(&sum)) (periods(here, view.hours)) } div.body { (series.bars()) } }
+        section.card { header { div.grow { h2 { (phrase("Deliveries, {}", t(word(view.hours)))) } } (legend(&sum)) (periods(here, view.hours)) } div.body { (series.bars()) } }
+        div.grid {
+            div.w6 { (card("Time to answer", html! { @if let Some((half, most)) = series.percentiles() { span.small.muted { "p50 " (millis(half)) ", p95 " (millis(most)) ", " (phrase("longest {}", millis(sum.longest))) } } }, html! { div.body { (series.latency()) } })) }
+            div.w6 { (card("Status codes", html! {}, html! { div.body { (series.codes(code)) } })) }
+        }
         section.card id="attempts" hx-get=[view.newest.then_some(here)] hx-trigger=[view.newest.then_some("every 3s")]
             hx-select=[view.newest.then_some("#attempts")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
             header {
-                div.grow { h2 { "Attempts" } }
-                nav.seg aria-label="Attempts by outcome" {
+                div.grow { h2 { (t("Attempts")) } }
+                nav.seg aria-label=(t("Attempts by outcome")) {
                     @for (word, value) in [("All", None), ("Delivered", Some("0")), ("Failed", Some("2")), ("Filtered", Some("4"))] {
-                        a href=(filter(value)) aria-current=[(view.status == value).then_some("page")] { (word) }
+                        a href=(filter(value)) aria-current=[(view.filter("status") == value).then_some("page")] { (t(word)) }
                     }
                 }
+                details.menu { summary.btn.sm.i-download { (t("Export")) } div { @for (format, word) in [("csv", "As CSV"), ("ndjson", "As NDJSON")] {
+                    a.btn href=(view.with(&[("export", Some(format))]).replace("#attempts", "")) download { (t(word)) }
+                } } }
             }
+            (attempt_filters(view, here))
             (attempts(view.app, view.attempts, true))
-            (pager("Newest first", None, next(view.attempts).map(|next| {
-                format!("{here}?{}", query(&[("status", view.status), ("iterator", Some(next))]))
+            (pager("Newest first", view.paged.then(|| view.with(&[])).as_deref(), next(view.attempts).map(|next| {
+                view.with(&[("iterator", Some(next))])
             })))
+        }
+    }
+}
+
+/// What the attempts are limited to: periods, codes and events, each in the URL.
+fn attempt_filters(view: &EndpointView<'_>, here: &str) -> Markup {
+    html! {
+        div.chips.padg {
+            @for (value, word) in super::messages::PERIODS {
+                @let value = Some(value).filter(|value| !value.is_empty());
+                @let chosen = view.filter("period") == value;
+                a.chip.on[chosen] href=(view.with(&[("period", value)])) aria-current=[chosen.then_some("true")] { (t(word)) }
+            }
+            @for (value, word) in [("200", "2xx"), ("300", "3xx"), ("400", "4xx"), ("500", "5xx"), ("0", "no answer")] {
+                @let chosen = view.filter("code") == Some(value);
+                a.chip.on[chosen] href=(view.with(&[("code", (!chosen).then_some(value))])) aria-current=[chosen.then_some("true")] { (t(word)) }
+            }
+            @for (name, word) in [("event_types", "Event type"), ("tag", "Tag")] {
+                @if let Some(value) = view.filter(name) { a.chip.on.i-x href=(view.with(&[(name, None)])) title=(t("Remove this filter")) { (t(word)) " " b.clip { (value) } } }
+            }
+            form.row method="get" action=(here) {
+                @for (name, value) in view.filters.iter().filter(|(name, value)| *name != "event_types" && value.is_some()) { input type=(t("hidden")) name=(name) value=[value.as_deref()]; }
+                input.in type="search" name="event_types" value=[view.filter("event_types")] placeholder=(t("Event type")) aria-label=(t("Event type")) maxlength="256";
+            }
         }
     }
 }
@@ -267,13 +335,13 @@ fn activity(view: &EndpointView<'_>, here: &str, told: Option<&Value>) -> Markup
 /// The form that counts what would be resent.
 fn again(view: &EndpointView<'_>, to: String) -> Markup {
     html! {
-        p.small.muted { "First you see how many that are." }
+        p.small.muted { (t("First you see how many that are.")) }
         (super::form::show(&Form { id: "again-form", to, proof: view.session.proof(), word: "Preview", fields: vec![
             field("what", "What", Kind::Choice(&AGAIN)),
             field("since", "Accepted since", Kind::Moment).hint("In UTC.").required(),
             field("until", "Until", Kind::Moment).hint("In UTC; empty is now. At most 14 days."),
         ], more: html! {
-            details.more-fields { summary { "Choose among everything that was tried" }
+            details.more-fields { summary { (t("Choose among everything that was tried")) }
                 @for field in [
                     field("eventTypes", "Event types", Kind::Text).example("user.created, user.deleted"),
                     field("channel", "Channel", Kind::Text),
@@ -281,7 +349,7 @@ fn again(view: &EndpointView<'_>, to: String) -> Markup {
                     field("status", "Newest attempt", Kind::Choice(&ENDED)),
                 ] { (field.show("again-form")) }
             }
-            p.small { a href={ (link(&["app", view.app, "messages"])) "?status=failing&endpoint=" (text(view.endpoint, "id")) } { "Or select single messages" } }
+            p.small { a href={ (link(&["app", view.app, "messages"])) "?status=failing&endpoint=" (text(view.endpoint, "id")) } { (t("Or select single messages")) } }
         } }))
     }
 }
@@ -377,8 +445,9 @@ fn test(view: &EndpointView<'_>, to: String) -> Markup {
 fn headers(view: &EndpointView<'_>, to: &str) -> Markup {
     let shown = view.headers.get("headers").and_then(Value::as_object).into_iter().flatten();
     let shown = shown.map(|(name, value)| (name.as_str(), plain(value.as_str().unwrap_or_default())));
-    let secret =
-        texts(view.headers, "sensitive").into_iter().map(|name| (name, html! { span.muted { "hidden" } }));
+    let secret = texts(view.headers, "sensitive")
+        .into_iter()
+        .map(|name| (name, html! { span.muted { (t("hidden")) } }));
     let table_rows: Vec<_> = shown
         .chain(secret)
         .map(|(name, value)| {
@@ -393,7 +462,7 @@ fn headers(view: &EndpointView<'_>, to: &str) -> Markup {
         "Headers",
         opener("header", "sm i-plus", "Set a header"),
         html! {
-            @if table_rows.is_empty() { (empty("send", "No headers of its own", html! { "What you set here is sent with every request, besides the gateway's own headers." }, html! {})) }
+            @if table_rows.is_empty() { (empty("send", "No headers of its own", html! { (t("What you set here is sent with every request, besides the gateway's own headers.")) }, html! {})) }
             @else { (table(&["Name", "Value", "#"], &table_rows)) }
             (dialog("header", "Set a header", super::form::show(&Form { id: "header-form", to: to.to_owned(), proof: view.session.proof(), word: "Set", fields: vec![
                 field("name", "Name", Kind::Text).example("x-team").required(),
@@ -403,70 +472,77 @@ fn headers(view: &EndpointView<'_>, to: &str) -> Markup {
     )
 }
 
+/// What the manifest of a plugin of the store says that its configuration is.
+fn schema_of<'a>(store: &'a Value, name: &str) -> Option<&'a Value> {
+    let found = rows(store).iter().find(|plugin| text(plugin, "name") == name)?;
+    found.pointer("/manifest/configSchema")
+}
+
+/// The form of a plugin that is attached, or is to be.
+fn plugin_form(view: &EndpointView<'_>, id: &str, here: &str, plugin: &Value, at: &str) -> Markup {
+    let name = text(plugin, "name");
+    let null = Value::Null;
+    let config = plugin.get("config").unwrap_or(&null);
+    super::form::show(&Form {
+        id,
+        to: format!("{here}/plugin"),
+        proof: view.session.proof(),
+        word: if at.is_empty() { "Attach" } else { "Save" },
+        fields: vec![
+            hidden("at", at),
+            hidden("name", name),
+            field("version", "Version", Kind::Text)
+                .value(text(plugin, "version"))
+                .hint("Empty: always the current one."),
+            field("onError", "When it fails", Kind::Choice(&ON_ERROR)).value(text(plugin, "onError")),
+        ],
+        more: super::config::fields(id, schema_of(view.store, name), config),
+    })
+}
+
 fn plugins(view: &EndpointView<'_>, here: &str) -> Markup {
     let attached = items(view.plugins, "plugins");
     let last = attached.len().saturating_sub(1);
     let proof = view.session.proof();
-    let form = |id: &str, name: Field<'static>, plugin: &Value, at: String, word| {
-        super::form::show(&Form {
-            id,
-            to: format!("{here}/plugin"),
-            proof,
-            word,
-            fields: vec![
-                hidden("at", at),
-                name,
-                field("version", "Version", Kind::Text)
-                    .value(text(plugin, "version"))
-                    .hint("Empty: always the current one."),
-                field("onError", "When it fails", Kind::Choice(&ON_ERROR)).value(text(plugin, "onError")),
-                field("config", "Configuration", Kind::Area(4))
-                    .value(
-                        plugin
-                            .get("config")
-                            .filter(|config| !config.is_null())
-                            .map(pretty)
-                            .unwrap_or_default(),
-                    )
-                    .hint("As JSON; the plugin's page says what it takes."),
-            ],
-            more: html! {},
-        })
-    };
     let known = rows(view.store);
-    card(
-        "Plugins",
-        html! { @if view.session.app.is_none() { (opener("attach", "sm i-plus", "Attach a plugin")) } },
-        html! {
-            @if attached.is_empty() { (empty("plugin", "No plugin is attached", html! { "A plugin can change, redact or filter what is delivered here." }, html! {})) }
-            ol.list { @for (at, plugin) in attached.iter().enumerate() {
-                @let index = at.to_string();
-                @let one = |what: &str, word: &str| button(&format!("{here}/plugin-{what}"), "sm", word, None, &[("_proof", proof), ("at", &index)]);
-                @let edit = format!("plugin-{at}");
-                li.mob {
-                    span.ico.i-plugin {}
-                    div.grow {
-                        b { (text(plugin, "name")) } " " span.id { (text(plugin, "runningVersion").get(..12).unwrap_or(text(plugin, "runningVersion"))) }
-                        div.tiny.muted { @if text(plugin, "version").is_empty() { "Follows the current version; " } "when it fails: " (text(plugin, "onError")) }
+    let new = view.attach.filter(|name| known.iter().any(|plugin| text(plugin, "name") == *name));
+    html! {
+        @if let Some(name) = new {
+            section.card.wide-form id="attaching" { header { div.grow { h2 { "Attach " (name) } } a.btn.sm href={ (here) "/plugins" } { "Cancel" } }
+                div.body { (plugin_form(view, "attach-form", here, &serde_json::json!({ "name": name }), "")) } }
+        }
+        (card(
+            "Plugins",
+            opener("attach", "sm i-plus", "Attach a plugin"),
+            html! {
+                @if attached.is_empty() { (empty("plugin", "No plugin is attached", html! { "A plugin can change, redact or filter what is delivered here." }, html! {})) }
+                ol.list { @for (at, plugin) in attached.iter().enumerate() {
+                    @let index = at.to_string();
+                    @let one = |what: &str, word: &str| button(&format!("{here}/plugin-{what}"), "sm", word, None, &[("_proof", proof), ("at", &index)]);
+                    @let edit = format!("plugin-{at}");
+                    li.mob {
+                        span.ico.i-plugin {}
+                        div.grow {
+                            b { (text(plugin, "name")) } " " span.id { (text(plugin, "runningVersion").get(..12).unwrap_or(text(plugin, "runningVersion"))) }
+                            div.tiny.muted { @if text(plugin, "version").is_empty() { "Follows the current version; " } "when it fails: " (text(plugin, "onError")) }
+                        }
+                        @if at > 0 { (one("up", "Up")) }
+                        @if at < last { (one("down", "Down")) }
+                        (opener(&edit, "sm", "Edit")) (one("off", "Detach"))
+                        (dialog(&edit, text(plugin, "name"), plugin_form(view, &format!("{edit}-form"), here, plugin, &index)))
                     }
-                    @if at > 0 { (one("up", "Up")) }
-                    @if at < last { (one("down", "Down")) }
-                    (opener(&edit, "sm", "Edit")) (one("off", "Detach"))
-                    (dialog(&edit, text(plugin, "name"), form(&format!("{edit}-form"), hidden("name", text(plugin, "name")), plugin, index.clone(), "Save")))
-                }
-            } }
-            @if attached.len() > 1 { footer { "Each delivery passes them in this order." } }
-            @if view.session.app.is_none() {
-        (dialog("attach", "Attach a plugin", html! {
-                (form("attach-form", field("name", "Name", Kind::Of("plugin-names")).example("redact").required(), &Value::Null, String::new(), "Attach"))
-                datalist id="plugin-names" { @for plugin in known { option value=(text(plugin, "name")) {} } }
-            }))
-            }
-        @if !known.is_empty() {
-                footer { span { "Available plugins: " @for plugin in known { a href=(link(&["plugin", text(plugin, "name")])) { code { (text(plugin, "name")) } } " " } } }
-            }
-        },
-    )
+                } }
+                @if attached.len() > 1 { footer { "Each delivery passes them in this order." } }
+                (dialog("attach", "Attach a plugin", html! {
+                    ul.list { @for plugin in known { li { div.grow {
+                        a.t1 href={ (here) "/plugins?attach=" (text(plugin, "name")) "#attaching" } { (text(plugin, "name")) }
+                        div.tiny.muted { (plugin.pointer("/manifest/description").and_then(Value::as_str).unwrap_or_default()) }
+                    } } } }
+                    p.small { a href=(link(&["plugins"])) { "All plugins" } }
+                }))
+            },
+        ))
+    }
 }
 
 /// How much would be resent (`words`: one, several), and the button that does it.
@@ -482,9 +558,9 @@ pub(crate) fn counted(
     let [one, several] = words;
     html! {
         div.task.note.info role="status" { div.grow {
-            @if messages == 0 && complete { p { "There is nothing to resend." } } @else {
-                p { @if !complete { "At least " } b { (messages) } " " (if messages == 1 { one } else { several }) " would be resent."
-                    @if !complete { " There is more than is counted at once: the whole period is gone through." } }
+            @if messages == 0 && complete { p { (t("There is nothing to resend.")) } } @else {
+                p { @if !complete { (t("At least ")) } b { (messages) } " " (t(if messages == 1 { one } else { several })) (t(" would be resent."))
+                    @if !complete { " " (t("There is more than is counted at once: the whole period is gone through.")) } }
                 (super::form::show(&Form { id: "counted", to, proof: session.proof(), word: "Resend them", fields: asked, more: html! {} }))
             }
         } }
@@ -498,5 +574,5 @@ pub(crate) fn secret(answer: &Value) -> Markup {
 
 /// What is to be kept secret, with what to do with it.
 pub(crate) fn secret_of(key: &str, sentence: &str) -> Markup {
-    html! { div.note.info role="status" { div.grow { p { (sentence) } (super::parts::shown(key)) } } }
+    html! { div.note.info role="status" { div.grow { p { (t(sentence)) } (super::parts::shown(key)) } } }
 }

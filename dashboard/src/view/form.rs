@@ -1,6 +1,7 @@
 //! Forms from data: each of them is made here, once, and each field has its label, its hint and its place for what is
 //! wrong with it.
 
+use crate::scope::{self, t};
 use maud::{Markup, html};
 
 /// How a field is filled in.
@@ -84,19 +85,19 @@ impl<'a> Field<'a> {
         let id = format!("{form}-{name}");
         let about = (!hint.is_empty()).then(|| format!("{id}-hint"));
         let example = (!example.is_empty()).then_some(example);
-        let hint = html! { @if let Some(about) = &about { span.hint id=(about) { (hint) } } };
+        let hint = html! { @if let Some(about) = &about { span.hint id=(about) { (t(hint)) } } };
         match kind {
             Kind::Hidden => html! { input type="hidden" name=(name) value=(value); },
             Kind::Box => html! {
-                div.field { label.check for=(id) { input id=(id) type="checkbox" name=(name) value="true" checked[!value.is_empty()] aria-describedby=[about.as_ref()]; span { (label) } } (hint) }
+                div.field { label.check for=(id) { input id=(id) type="checkbox" name=(name) value="true" checked[!value.is_empty()] aria-describedby=[about.as_ref()]; span { (t(label)) } } (hint) }
             },
             _ => html! {
                 div.field {
-                    label for=(id) { (label) @if !required && !matches!(kind, Kind::Choice(_)) { " " span.opt aria-hidden="true" { "optional" } } }
+                    label for=(id) { (t(label)) @if !required && !matches!(kind, Kind::Choice(_)) { " " span.opt aria-hidden="true" { (t("optional")) } } }
                     @match kind {
                         Kind::Area(rows) => textarea.in id=(id) name=(name) rows=(rows) placeholder=[example] required[*required] spellcheck="false" aria-describedby=[about.as_ref()] { (value) },
                         Kind::Choice(options) => select.in id=(id) name=(name) required[*required] aria-describedby=[about.as_ref()] {
-                            @for (option, word) in *options { option value=(option) selected[option == value] { (word) } }
+                            @for (option, word) in *options { option value=(option) selected[option == value] { (t(word)) } }
                         },
                         Kind::File(accept) => input.in id=(id) type="file" name=(name) accept=(accept) required[*required] aria-describedby=[about.as_ref()];,
                         _ => {
@@ -109,7 +110,7 @@ impl<'a> Field<'a> {
                                 _ => ("text", None, None),
                             };
                             @let input = html! { input.in id=(id) type=(what) name=(name) value=(value) list=[list] inputmode=[mode] autocomplete="off" placeholder=[example] required[*required] aria-describedby=[about.as_ref()]; };
-                            @if unit.is_empty() { (input) } @else { div.group.w200 { (input) span.unit { (unit) } } }
+                            @if unit.is_empty() { (input) } @else { div.group.w200 { (input) span.unit { (t(unit)) } } }
                         }
                     }
                     (hint)
@@ -154,7 +155,7 @@ fn shown(form: &Form<'_>, class: &str) -> Markup {
             (hidden("_proof", form.proof).show(form.id))
             @for field in &form.fields { (field.show(form.id)) }
             (form.more)
-            div.row.end { button class={ "btn " (class) } type="submit" { (form.word) } }
+            div.row.end { button class={ "btn " (class) } type="submit" { (t(form.word)) } }
         }
         div.out aria-live="polite" {}
     }
@@ -170,9 +171,11 @@ pub(crate) fn button(
 ) -> Markup {
     html! {
         form.inline method="post" action=(to) hx-post=[target.map(|_| to)] hx-target=[target] hx-swap=[target.map(|_| "innerHTML")] {
-            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            // Without a script, no header says whose form it is.
+            input type="hidden" name="_proof" value=(scope::proof());
+            @for (name, value) in fields.iter().filter(|(name, _)| *name != "_proof") { input type="hidden" name=(name) value=(value); }
             // By its id it keeps the focus where its list is fetched again.
-            button class={ "btn " (class) } id={ (to) @for (_, value) in fields.iter().filter(|(name, _)| *name != "_proof") { "#" (value) } } type="submit" { (word) }
+            button class={ "btn " (class) } id={ (to) @for (_, value) in fields.iter().filter(|(name, _)| *name != "_proof") { "#" (value) } } type="submit" { (t(word)) }
         }
     }
 }

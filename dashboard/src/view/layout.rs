@@ -4,6 +4,8 @@ use super::parts::{note, opener};
 use crate::PREFIX;
 use crate::brand::Brand;
 use crate::data::link;
+use crate::lang::Lang;
+use crate::scope::{lang, t};
 use crate::session::Session;
 use maud::{DOCTYPE, Markup, html};
 
@@ -29,7 +31,7 @@ fn head(title: &str, brand: Option<&Brand>) -> Markup {
             meta name="robots" content="noindex";
             // No evaluated texts and no styles of its own: the page's policy forbids both.
             meta name="htmx-config" content=r#"{"allowEval":false,"includeIndicatorStyles":false,"responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}"#;
-            title { (title) @if let Some(brand) = brand { " · " (brand.name) } }
+            title { (t(title)) @if let Some(brand) = brand { " · " (brand.name) } }
             link rel="icon" href=(asset("icon.svg")) type="image/svg+xml";
             link rel="stylesheet" href=(asset("dashboard.css"));
             link rel="stylesheet" href=(asset("icons.css"));
@@ -74,19 +76,20 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
     let known = |word: &str| word == *title || word == root;
     let first = ways.first().and_then(|(_, ways)| ways.first()).map_or("", |(_, word, _)| *word);
     let foot = [("book", "API reference", "/docs".to_owned()), ("settings", "Settings", link(&["settings"]))];
+    let foot: Vec<Way> = foot.into_iter().filter(|_| session.app.is_none()).collect();
     let all = || ways.iter().flat_map(|(_, ways)| ways).chain(foot.iter());
     let current = all().map(|(_, word, _)| *word).find(|word| known(word)).unwrap_or(first);
-    let one = |(icon, word, to): &Way| html! { a class={ "n i-" (icon) } href=(to) title=(word) aria-current=[(*word == current).then_some("page")] { span.lab { (word) } } };
+    let one = |(icon, word, to): &Way| html! { a class={ "n i-" (icon) } href=(to) title=(t(word)) aria-current=[(*word == current).then_some("page")] { span.lab { (t(word)) } } };
     let home = session.app.as_ref().map_or_else(|| PREFIX.to_owned(), |app| link(&["app", app]));
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(lang().code()) {
             (head(title, Some(&session.brand)))
-            body hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
-                a.skip href="#main" { "Skip to content" }
+            body data-words=[script_words()] hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
+                a.skip href="#main" { (t("Skip to content")) }
                 div.shell {
-                    nav.side id="nav" popover aria-label="Main" {
-                        a.logo.brand href=(home) { span.mark.i-weir {} span.lab { (session.brand.name) } }
+                    nav.side id="nav" popover aria-label=(t("Main")) {
+                        a.logo.brand href=(home) { (mark(&session.brand, session.app.is_some())) span.lab { (session.brand.name) } }
                         @for (heading, ways) in &ways {
                             @if !heading.is_empty() { h2 { (heading) } }
                             @for way in ways { (one(way)) }
@@ -95,19 +98,20 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
                     }
                     div.main {
                         header.bar {
-                            button.btn.icon.ghost.menu-btn.i-menu type="button" popovertarget="nav" aria-label="Menu" {}
-                            nav.crumbs aria-label="Breadcrumb" {
-                                @for (word, to) in above { a href=(to) { (word) } }
-                                span aria-current="page" { (title) }
+                            button.btn.icon.ghost.menu-btn.i-menu type="button" popovertarget="nav" aria-label=(t("Menu")) {}
+                            nav.crumbs aria-label=(t("Breadcrumb")) {
+                                @for (word, to) in above { a href=(to) { (t(word)) } }
+                                span aria-current="page" { (t(title)) }
                             }
                             (search(session))
                             details.menu {
-                                summary.btn.ghost.icon.i-user aria-label="Account" {}
+                                summary.btn.ghost.icon.i-user aria-label=(t("Account")) {}
                                 div {
                                     span.who { (session.app.as_deref().unwrap_or(&session.org)) }
+                                    @if session.app.is_some() { (languages()) }
                                     form method="post" action=(link(&["logout"])) {
                                         input type="hidden" name="_proof" value=(session.proof());
-                                        button.i-external type="submit" { "Sign out" }
+                                        button.i-external type="submit" { (t("Sign out")) }
                                     }
                                 }
                             }
@@ -121,36 +125,72 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
     }
 }
 
+/// The sender's logo, or ours.
+fn mark(brand: &Brand, shown: bool) -> Markup {
+    html! { @if let Some(logo) = brand.logo.as_deref().filter(|_| shown) { img.mark.own src=(logo) alt=""; } @else { span.mark.i-weir {} } }
+}
+
 /// The field that finds whatever has a name or an id.
 fn search(session: &Session) -> Markup {
     html! {
         form.find.i-search method="get" action=(link(&["find"])) role="search" {
             @if let Some(app) = &session.app { input type="hidden" name="app" value=(app); }
-            input type="search" name="q" placeholder="Search or paste an id" aria-label="Search by name, uid, id or event id" maxlength="256" autocomplete="off" data-palette;
+            input type="search" name="q" placeholder=(t("Search or paste an id")) aria-label=(t("Search by name, uid, id or event id")) maxlength="256" autocomplete="off" data-palette;
             kbd { "Ctrl K" }
         }
-        a.btn.icon.ghost.find-btn.i-search href=(link(&["find"])) aria-label="Search" {}
+        a.btn.icon.ghost.find-btn.i-search href=(link(&["find"])) aria-label=(t("Search")) {}
     }
 }
 
 /// What Ctrl-K opens: the same search, and every page of the navigation.
 fn palette<'a>(session: &Session, ways: impl Iterator<Item = &'a Way>) -> Markup {
     html! {
-        dialog id="palette" aria-label="Search" {
+        dialog id="palette" aria-label=(t("Search")) {
             form.q.i-search method="get" action=(link(&["find"])) hx-get=(link(&["find"])) hx-trigger="input delay:250ms" hx-target="#found" {
                 @if let Some(app) = &session.app { input type="hidden" name="app" value=(app); }
-                input type="search" name="q" placeholder="Name, uid, id or event id" aria-label="Search by name, uid, id or event id" maxlength="256" autocomplete="off";
+                input type="search" name="q" placeholder=(t("Name, uid, id or event id")) aria-label=(t("Search by name, uid, id or event id")) maxlength="256" autocomplete="off";
             }
             ul id="found" {}
-            ul { li { h3 { "Go to" } } @for (icon, word, to) in ways { li { a class={ "i-" (icon) } href=(to) { (word) } } } }
+            ul { li { h3 { (t("Go to")) } } @for (icon, word, to) in ways { li { a class={ "i-" (icon) } href=(to) { (t(word)) } } } }
         }
     }
+}
+
+/// The languages to choose from, each as a button that works without a script.
+fn languages() -> Markup {
+    html! {
+        form method="post" action=(link(&["language"])) aria-label=(t("Language")) {
+            input type="hidden" name="_proof" value=(crate::scope::proof());
+            @for (code, name) in Lang::all() {
+                button type="submit" name="lang" value=(code) lang=(code) aria-current=[(code == lang().code()).then_some("true")] { (name) }
+            }
+        }
+    }
+}
+
+/// What the script says, where it is not English.
+fn script_words() -> Option<String> {
+    const WORDS: [&str; 10] = [
+        "Copied",
+        "Resend selected",
+        "{} chosen.",
+        "None chosen: it gets all events.",
+        "Connected.",
+        "Connecting…",
+        "The connection was lost. Trying again…",
+        "Paused: what comes meanwhile shows when it is resumed.",
+        "Pause",
+        "Resume",
+    ];
+    let words: serde_json::Map<String, serde_json::Value> =
+        WORDS.iter().map(|word| ((*word).to_owned(), t(word).text().into())).collect();
+    (lang() != Lang::En).then(|| serde_json::Value::Object(words).to_string())
 }
 
 fn bare(title: &str, brand: Option<&Brand>, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(lang().code()) {
             (head(title, brand))
             body.bare { main id="main" { (content) } }
         }
@@ -165,21 +205,21 @@ pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
         Some(brand),
         html! {
             div.signin {
-                div.logo.brand { span.mark.i-weir {} span { (brand.name) } }
-                h1 { "Sign in" }
+                div.logo.brand { (mark(brand, true)) span { (brand.name) } }
+                h1 { (t("Sign in")) }
                 form.form id="login" method="post" action=(link(&["login"])) {
                     div.field {
-                        label for="token" { "Token" }
+                        label for="token" { (t("Token")) }
                         input.in id="token" name="token" type="password" autocomplete="off" required autofocus
                             aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| "token-fault")];
                         @if let Some(fault) = fault { p.err.i-bad id="token-fault" role="alert" { (fault) } }
                     }
-                    button.btn.pri type="submit" { "Sign in" }
+                    button.btn.pri type="submit" { (t("Sign in")) }
                 }
                 @if own {
                     p.hint { "A token of your organisation shows everything; an application's shows that application. On your own machine, " code { "cargo xtask token" } " prints one." }
                 } @else {
-                    p.hint { "Use the link that you were given: it signs you in by itself. If it no longer works, ask for a new one." }
+                    p.hint { (t("Use the link that you were given: it signs you in by itself. If it no longer works, ask for a new one.")) }
                 }
             }
         },
@@ -217,10 +257,10 @@ pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
         None,
         html! {
             div.signin {
-                h1 { (title) }
-                p.fault role="alert" { (sentence) }
-                p.hint { (hint) }
-                p { a.btn href=(PREFIX) { "Go to the dashboard" } }
+                h1 { (t(title)) }
+                p.fault role="alert" { (t(sentence)) }
+                p.hint { (t(hint)) }
+                p { a.btn href=(PREFIX) { (t("Go to the dashboard")) } }
             }
         },
     )
@@ -228,22 +268,22 @@ pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
 
 /// Only the sentence, for a script that puts it in its place.
 pub(crate) fn fault(sentence: &str) -> Markup {
-    note("bad", "bad", html! { p.fault role="alert" { (sentence) } }, html! {})
+    note("bad", "bad", html! { p.fault role="alert" { (t(sentence)) } }, html! {})
 }
 
 /// The same within the frame, for whoever has a session: the way on stays in sight.
 pub(crate) fn refused_here(session: &Session, status: u16, sentence: &str) -> Markup {
     let (title, hint) = advice(status);
     let content = html! {
-        (super::parts::head(title, html! {}, &[], html! {}))
-        (note("bad", "bad", html! { p.fault role="alert" { (sentence) } p { (hint) } }, html! {}))
+        (super::parts::head(&t(title).text(), html! {}, &[], html! {}))
+        (note("bad", "bad", html! { p.fault role="alert" { (t(sentence)) } p { (t(hint)) } }, html! {}))
     };
     page(session, &Place { title, above: Vec::new() }, content)
 }
 
 /// What came of a form, on a page of its own.
 pub(crate) fn done(piece: impl maud::Render) -> Markup {
-    html! { (super::parts::head("Done", html! {}, &[], html! {})) (piece) }
+    html! { (super::parts::head(&t("Done").text(), html! {}, &[], html! {})) (piece) }
 }
 
 /// A question before something that cannot be taken back. `typed` is what has to be typed to confirm it.
@@ -261,7 +301,7 @@ pub(crate) struct Question<'a> {
 /// The button that asks it, and the question.
 pub(crate) fn ask(opens: &str, class: &str, question: Question<'_>) -> (Markup, Markup) {
     let Question { id, title, says, to, proof, word, typed, fields } = question;
-    let label = typed.map(|name| format!("Type {name} to confirm"));
+    let label = typed.map(|name| t("Type {} to confirm").text().replace("{}", name));
     let mut all = fields;
     if let Some(label) = &label {
         all.push(super::form::field("confirm", label, super::form::Kind::Text).required());

@@ -4,6 +4,7 @@ use super::app::sections;
 use super::parts::{code, head, millis, pill, short_id, shown, status, time};
 use crate::data::{int, is_source, link, next, rows, text, texts};
 use crate::filters::{ENDPOINTS, Filters};
+use crate::scope::{phrase, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -17,37 +18,37 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
         kinds.push(("rejected", "Rejected requests"));
     }
     html! {
-        (head("Live", html! {}, &[html! { span.row { span.dot id="tail-dot" {} span id="tail-state" role="status" { "Not connected: this page needs scripts." } } }], html! {
-            button.btn.i-pause id="tail-pause" type="button" { "Pause" }
+        (head(&t("Live").text(), html! {}, &[html! { span.row { span.dot id="tail-dot" {} span id="tail-state" role="status" { (t("Not connected: this page needs scripts.")) } } }], html! {
+            button.btn.i-pause id="tail-pause" type="button" { (t("Pause")) }
         }))
         (sections(app, "Live"))
         form.filters method="get" action=(here) role="search" {
-            label.field { span.lbl { "Show" } select.in name="what" {
-                @for (value, word) in kinds { option value=(value) selected[chosen(&filters.what, value)] { (word) } }
+            label.field { span.lbl { (t("Show")) } select.in name="what" {
+                @for (value, word) in kinds { option value=(value) selected[chosen(&filters.what, value)] { (t(word)) } }
             } }
             @for (word, name, value) in [("Event type", "event_types", &filters.event_types), ("Tag", "tag", &filters.tag), ("Channel", "channel", &filters.channel)] {
-                label.field { span.lbl { (word) } input.in name=(name) value=[value.as_deref()]; }
+                label.field { span.lbl { (t(word)) } input.in name=(name) value=[value.as_deref()]; }
             }
-            label.field { span.lbl { "Endpoint" } select.in name="endpoint" {
-                option value="" { "All" @if next(endpoints).is_some() { " (attempts of the first " (ENDPOINTS) ")" } }
+            label.field { span.lbl { (t("Endpoint")) } select.in name="endpoint" {
+                option value="" { (t("All")) @if next(endpoints).is_some() { " (" (phrase("attempts of the first {}", ENDPOINTS)) ")" } }
                 @for endpoint in rows(endpoints) {
                     option value=(text(endpoint, "id")) selected[chosen(&filters.endpoint, text(endpoint, "id"))] { (text(endpoint, "url")) }
                 }
             } }
-            label.field { span.lbl { "Attempts" } select.in name="status" {
+            label.field { span.lbl { (t("Attempts")) } select.in name="status" {
                 @for (value, word) in [("", "All"), ("0", "Delivered"), ("2", "Failed"), ("4", "Filtered")] {
-                    option value=(value) selected[chosen(&filters.status, value)] { (word) }
+                    option value=(value) selected[chosen(&filters.status, value)] { (t(word)) }
                 }
             } }
-            button.btn type="submit" { "Apply" }
+            button.btn type="submit" { (t("Apply")) }
         }
         section.card {
             div.empty id="tail-empty" {
-                span.ico.i-live {} h3 { "Nothing has come yet" } p { "What comes shows up here at once." }
+                span.ico.i-live {} h3 { (t("Nothing has come yet")) } p { (t("What comes shows up here at once.")) }
                 @if !is_source(app) { div.wide.left { (shown(&curl(app))) } }
             }
             table.t.dense.cards.rail id="tail" data-src=(stream) {
-                thead hidden { tr { th scope="col" { "Status" } th scope="col" { "Event" } th scope="col" { "Where" } th.num scope="col" { "Took" } th.num scope="col" { "When" } } }
+                thead hidden { tr { th scope="col" { (t("Status")) } th scope="col" { (t("Event")) } th scope="col" { (t("Where")) } th.num scope="col" { (t("Took")) } th.num scope="col" { (t("When")) } } }
                 tbody {}
             }
         }
@@ -94,8 +95,8 @@ pub(crate) fn row(app: &str, one: &Value) -> Markup {
 pub(crate) fn gap(to: &str, since: &str) -> Markup {
     html! {
         tr.gap { td colspan="5" {
-            "Something was missed here, since " (time(since)) ": more came than is shown live, or the page was away for too long. "
-            a href=(to) { "The messages of that time" }
+            (phrase("Something was missed here, since {}: more came than is shown live, or the page was away for too long.", time(since))) " "
+            a href=(to) { (t("The messages of that time")) }
         } }
     }
 }

@@ -1,11 +1,12 @@
 //! The page of a message: where it went and how that stands, its payload as it was sent, and why it did not go elsewhere.
 
-use super::attempt::attempts;
+use super::attempt::{attempts, told_plugins};
 use super::form::{button, result};
 use super::json::highlighted;
 use super::parts::{bytes, card, empty, head, id, next_time, pill, status, time};
 use super::state::name_of;
-use crate::data::{flag, int, items, link, next, rows, text, texts};
+use crate::data::{flag, int, link, next, rows, text, texts};
+use crate::scope::{phrase, portal, t};
 use maud::{Markup, html};
 use serde_json::Value;
 use weir_core::time::parse_rfc3339;
@@ -37,13 +38,17 @@ fn together(destinations: &[Value]) -> Markup {
     let (done, failed, retried, waits, filtered) =
         (many("success"), many("fail"), many("sending"), many("pending"), many("canceled"));
     let all = destinations.len().saturating_sub(filtered);
+    let of = |sentence: &str, many: usize| t(sentence).text().replace("{}", &many.to_string());
+    let share = |sentence: &str, many: usize| {
+        t(sentence).text().replacen("{}", &many.to_string(), 1).replacen("{}", &all.to_string(), 1)
+    };
     let word = match (failed, retried, waits) {
-        (1.., ..) => format!("{failed} of {all} failed"),
-        (_, 1.., _) => format!("{done} of {all} delivered, {retried} retrying"),
-        (.., 1..) => format!("{done} of {all} delivered, {waits} waiting"),
-        _ if all > 0 => format!("{done} of {all} delivered"),
-        _ if filtered > 0 => "Filtered".to_owned(),
-        _ => "Not sent".to_owned(),
+        (1.., ..) => share("{} of {} failed", failed),
+        (_, 1.., _) => format!("{}, {}", share("{} of {} delivered", done), of("{} retrying", retried)),
+        (.., 1..) => format!("{}, {}", share("{} of {} delivered", done), of("{} waiting", waits)),
+        _ if all > 0 => share("{} of {} delivered", done),
+        _ if filtered > 0 => t("Filtered").text(),
+        _ => t("Not sent").text(),
     };
     match (failed, retried, waits, all) {
         (1.., ..) => pill("bad", "bad", &word),
@@ -60,15 +65,15 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
     let MessageView { app, message, destinations, .. } = view;
     let here = link(&["app", app, "message", text(message, "id")]);
     let tags = |name: &str| html! { @for one in texts(message, name) { " " span.tag { (one) } } };
-    let of = |word: &str, value: Markup, there: bool| html! { @if there { (word) (value) } };
+    let of = |word: &str, value: Markup, there: bool| html! { @if there { (t(word)) " " (value) } };
     let payload = view.payload.unwrap_or_default();
     let (lines, cut) = highlighted(payload, PAYLOAD);
     html! {
         div id="live" hx-get=(here) hx-trigger="every 3s" hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
             (head(text(message, "eventType"), together(rows(destinations)), &[
-                html! { "Accepted " (time(text(message, "timestamp"))) },
+                html! { (phrase("Accepted {}", time(text(message, "timestamp")))) },
                 id(text(message, "id")),
-                of("Event id ", html! { code.id { (text(message, "eventId")) } }, !text(message, "eventId").is_empty()),
+                of("Event id", html! { code.id { (text(message, "eventId")) } }, !text(message, "eventId").is_empty()),
                 of("Tags", tags("tags"), !texts(message, "tags").is_empty()),
                 of("Channels", tags("channels"), !texts(message, "channels").is_empty()),
             ], html! {}))
@@ -77,27 +82,27 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
         div.grid {
             div.w7.stack { div.stack id="deliveries" hx-get=(here) hx-trigger="every 3s" hx-select="#deliveries" hx-swap="outerHTML" hx-disinherit="*" {
                 section.card {
-                    header { div.grow { h2 { "Deliveries" } } div.legend.small { span { i.sw.ok.rd {} "Accepted" } span { i.sw.bad.rd {} "Refused" } span { i.sw.rg {} "Next try" } } }
+                    header { div.grow { h2 { (t("Deliveries")) } } div.legend.small { span { i.sw.ok.rd {} (t("Accepted")) } span { i.sw.bad.rd {} (t("Refused")) } span { i.sw.rg {} (t("Next try")) } } }
                     @if rows(destinations).is_empty() {
-                        (empty("off", "It went to no endpoint", html! { "None had chosen this event type, or there was none. Create or change one, then resend what it missed on its page." }, html! { a.btn href=(link(&["app", app])) { "Endpoints" } }))
+                        (empty("off", "It went to no endpoint", html! { (t("None had chosen this event type, or there was none. Create or change one, then resend what it missed on its page.")) }, html! { a.btn href=(link(&["app", app])) { (t("Endpoints")) } }))
                     } @else { (deliveries(view, &here)) }
                 }
                 (elsewhere(view))
             } }
             div.w5 {
                 section.card {
-                    header { div.grow { h2 { "Payload" } } span.tiny.faint { (bytes(i64::try_from(payload.len()).unwrap_or(i64::MAX))) }
-                        @if view.payload.is_some() { button.btn.sm.i-copy.copy-text type="button" data-copy-from={ (here) "/payload" } { "Copy exact bytes" } } }
-                    @if view.payload.is_none() { (empty("clock", "The payload is no longer kept", html! { "Payloads are kept for a while, or were expunged on request." }, html! {})) }
-                    @else { pre.code tabindex="0" role="region" aria-label="Payload" { (lines) } }
-                    footer { span.grow { @if cut { "This is its beginning. " } "Only line breaks and spaces are added." } a href={ (here) "/payload" } { @if cut { "The whole payload" } @else { "As it was sent" } } }
+                    header { div.grow { h2 { (t("Payload")) } } span.tiny.faint { (bytes(i64::try_from(payload.len()).unwrap_or(i64::MAX))) }
+                        @if view.payload.is_some() { button.btn.sm.i-copy.copy-text type="button" data-copy-from={ (here) "/payload" } { (t("Copy exact bytes")) } } }
+                    @if view.payload.is_none() { (empty("clock", "The payload is no longer kept", html! { (t("Payloads are kept for a while, or were expunged on request.")) }, html! {})) }
+                    @else { pre.code tabindex="0" role="region" aria-label=(t("Payload")) { (lines) } }
+                    footer { span.grow { @if cut { (t("This is its beginning.")) " " } (t("Only line breaks and spaces are added.")) } a href={ (here) "/payload" } { @if cut { (t("The whole payload")) } @else { (t("As it was sent")) } } }
                 }
             }
         }
         section.card id="attempts" hx-get=(here) hx-trigger="every 3s" hx-select="#attempts" hx-swap="outerHTML" hx-disinherit="*" {
-            header { div.grow { h2 { "Attempts" } } }
+            header { div.grow { h2 { (t("Attempts")) } } }
             (attempts(app, view.attempts, false))
-            @if next(view.attempts).is_some() { footer { "The newest attempts. The others are on the endpoints' pages." } }
+            @if next(view.attempts).is_some() { footer { (t("The newest attempts. The others are on the endpoints' pages.")) } }
         }
     }
 }
@@ -130,7 +135,7 @@ fn outcome(endpoint: &Value, attempts: &[&Value]) -> Markup {
     let failed = attempts.iter().filter(|attempt| text(attempt, "statusText") == "fail").count();
     let newest = attempts.first();
     let reason = newest.and_then(|attempt| {
-        items(attempt, "plugins")
+        told_plugins(attempt)
             .iter()
             .rev()
             .map(|plugin| text(plugin, "reason"))
@@ -138,13 +143,13 @@ fn outcome(endpoint: &Value, attempts: &[&Value]) -> Markup {
     });
     html! {
         @match text(endpoint, "statusText") {
-            "success" => { @if failed > 0 { "after " (failed) " failed" } @else if let Some(attempt) = newest { "in " (super::parts::millis(int(attempt, "responseDurationMs"))) } }
-            "sending" => { (failed) " failed" @if text(endpoint, "nextAttempt").is_empty() { ", trying now or held back" } @else { ", next try " span.next { (next_time(text(endpoint, "nextAttempt"))) } } }
-            "pending" if flag(endpoint, "paused") => "The endpoint is paused: it is sent when it is resumed",
-            "pending" if flag(endpoint, "disabled") => "The endpoint is disabled",
-            "pending" => { "not tried yet" @if !text(endpoint, "nextAttempt").is_empty() { ", first try " (next_time(text(endpoint, "nextAttempt"))) } }
-            "fail" => { (failed) " failed, no more tries" }
-            "canceled" => { "Filtered by a plugin" @if let Some(reason) = reason { ": " (reason) } }
+            "success" => { @if failed > 0 { (phrase("after {} failed", failed)) } @else if let Some(attempt) = newest { (phrase("in {}", super::parts::millis(int(attempt, "responseDurationMs")))) } }
+            "sending" => { (phrase("{} failed", failed)) ", " @if text(endpoint, "nextAttempt").is_empty() { (t("trying now, or held back")) } @else { (phrase("next try {}", html! { span.next { (next_time(text(endpoint, "nextAttempt"))) } })) } }
+            "pending" if flag(endpoint, "paused") => { (t("The endpoint is paused: it is sent when it is resumed")) },
+            "pending" if flag(endpoint, "disabled") => { (t("The endpoint is disabled")) },
+            "pending" => { (t("not tried yet")) @if !text(endpoint, "nextAttempt").is_empty() { ", " (phrase("first try {}", next_time(text(endpoint, "nextAttempt")))) } }
+            "fail" => { (phrase("{} failed", failed)) ", " (t("no more tries")) }
+            "canceled" => { (t(if portal() { "Filtered" } else { "Filtered by a plugin" })) @if let Some(reason) = reason { ": " (reason) } }
             _ => {}
         }
     }
@@ -200,7 +205,7 @@ impl Axis {
             svg.ch.ax height="16" width="100%" aria-hidden="true" {
                 text x="3%" y="12" text-anchor="middle" { "0" }
                 @for (at, word) in fits { text x=(self.percent(self.began.saturating_add(at))) y="12" text-anchor="middle" { (word) } }
-                @if self.at(now) > 80 { text x=(self.percent(now)) y="12" text-anchor="middle" { "now" } }
+                @if self.at(now) > 80 { text x=(self.percent(now)) y="12" text-anchor="middle" { (t("now")) } }
             }
         }
     }
@@ -210,7 +215,7 @@ impl Axis {
         let drawn = attempts.iter().take(DRAWN).filter_map(|attempt| {
             Some((parse_rfc3339(text(attempt, "timestamp"))?, text(attempt, "statusText")))
         });
-        let said = format!("{} attempts", attempts.len());
+        let said = super::parts::count(i64::try_from(attempts.len()).unwrap_or(0), "attempt", "attempts");
         html! {
             svg.ch height="22" width="100%" role="img" aria-label=(said) {
                 line.track x1="3%" x2="97%" y1="11" y2="11" {}
@@ -245,7 +250,7 @@ fn elsewhere(view: &MessageView<'_>) -> Markup {
                     div.grow { a.t1 href=(link(&["app", view.app, "endpoint", text(endpoint, "id")])) { (name_of(endpoint)) } div.small.muted { (why) } }
                 }
             } }
-            @if others.len() > ELSEWHERE || !all { footer { "Shows " (others.len().min(ELSEWHERE)) " endpoints that it did not go to; there may be more." } }
+            @if others.len() > ELSEWHERE || !all { footer { (phrase("Shows {} endpoints that it did not go to; there may be more.", others.len().min(ELSEWHERE))) } }
         },
     )
 }
@@ -257,7 +262,7 @@ fn reason(message: &Value, endpoint: &Value) -> (&'static str, Markup) {
     let list = |all: &[&str]| {
         if all.len() > 3 {
             format!(
-                "{} and {} more",
+                "{} … (+{})",
                 all.iter().take(3).copied().collect::<Vec<_>>().join(", "),
                 all.len().saturating_sub(3)
             )
@@ -268,21 +273,24 @@ fn reason(message: &Value, endpoint: &Value) -> (&'static str, Markup) {
     if !types.is_empty() && !types.contains(&event_type) {
         return (
             "types",
-            html! { "Listens to " code { (list(&types)) } "; this event is " code { (event_type) } },
+            html! { (phrase("Listens to {}", html! { code { (list(&types)) } })) "; " (phrase("this event is {}", html! { code { (event_type) } })) },
         );
     }
     if !channels.is_empty() && !texts(message, "channels").iter().any(|channel| channels.contains(channel)) {
-        return ("filter", html! { "Only gets messages with the channel " code { (list(&channels)) } });
+        return (
+            "filter",
+            html! { (phrase("Only gets messages with the channel {}", html! { code { (list(&channels)) } })) },
+        );
     }
     if text(endpoint, "createdAt") > text(message, "timestamp") {
-        return ("clock", html! { "Was created after this message was accepted" });
+        return ("clock", html! { (t("Was created after this message was accepted")) });
     }
     if flag(endpoint, "disabled") {
-        return ("off", html! { "Is disabled: messages that come meanwhile are skipped" });
+        return ("off", html! { (t("Is disabled: messages that come meanwhile are skipped")) });
     }
     (
         "off",
-        html! { "It would go there now: when it was accepted, the endpoint was disabled or had other filters" },
+        html! { (t("It would go there now: when it was accepted, the endpoint was disabled or had other filters")) },
     )
 }
 

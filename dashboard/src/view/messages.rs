@@ -4,6 +4,7 @@ use super::app::{sections, status_word};
 use super::form::{Form, Kind, field, result};
 use super::parts::{dialog, empty, head, id, next_time, note, opener, pager, pill, status, time};
 use crate::data::{int, link, next, query, rows, text, texts};
+use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -20,8 +21,6 @@ pub(crate) struct MessagesView<'a> {
     pub(crate) endpoints: &'a Value,
     /// How many endpoints are asked for a status where none is named.
     pub(crate) asked: usize,
-    /// Where this page begins, if that is not at the newest.
-    pub(crate) iterator: Option<&'a str>,
     /// Why there is no list.
     pub(crate) fault: Option<&'a str>,
 }
@@ -29,7 +28,7 @@ pub(crate) struct MessagesView<'a> {
 /// How a delivery may stand, as the URL says it; a word for each is [`status_word`]'s.
 const STATUSES: [&str; 7] = ["", "failing", "3", "2", "1", "0", "4"];
 /// The periods that are offered.
-const PERIODS: [(&str, &str); 4] =
+pub(super) const PERIODS: [(&str, &str); 4] =
     [("", "Any time"), ("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days")];
 
 impl MessagesView<'_> {
@@ -50,11 +49,11 @@ impl MessagesView<'_> {
         if query.is_empty() { here } else { format!("{here}?{query}") }
     }
 
-    /// The rows of this page as a file.
+    /// The list as a file.
     fn export(&self, format: &str) -> String {
         let mut pairs: Vec<(&str, Option<&str>)> =
             self.filters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
-        pairs.extend([("iterator", self.iterator), ("export", Some(format))]);
+        pairs.push(("export", Some(format)));
         format!("{}?{}", link(&["app", self.app, "messages"]), query(&pairs))
     }
 
@@ -73,42 +72,42 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
         && view.value("endpoint").is_none()
         && rows(view.endpoints).len() > view.asked;
     html! {
-        (head("Messages", html! {}, &[], html! {
-            details.menu { summary.btn.i-download { "Export" } div { @for (format, word) in [("csv", "This page as CSV"), ("ndjson", "This page as NDJSON")] {
-                a.btn href=(view.export(format)) download { (word) }
+        (head(&t("Messages").text(), html! {}, &[], html! {
+            details.menu { summary.btn.i-download { (t("Export")) } div { @for (format, word) in [("csv", "As CSV"), ("ndjson", "As NDJSON")] {
+                a.btn href=(view.export(format)) download { (t(word)) }
             } } }
             (opener("filter", "i-filter", "Filter"))
         }))
         (sections(view.app, "Messages"))
         div.stack.s2 {
             form.filters method="get" action=(here) role="search" {
-                input.in type="search" name="q" placeholder="Open by message id or event id" aria-label="Id or event id" maxlength="256";
-                button.btn type="submit" { "Open" }
+                input.in type="search" name="q" placeholder=(t("Open by message id or event id")) aria-label=(t("Id or event id")) maxlength="256";
+                button.btn type="submit" { (t("Open")) }
             }
             (chips(view))
         }
         @if let Some(fault) = view.fault { (note("bad", "bad", html! { p role="alert" { (fault) } }, opener("filter", "sm", "Change the filter"))) }
         (result())
         section.card {
-            nav.tabs.padx aria-label="Status" {
+            nav.tabs.padx aria-label=(t("Status")) {
                 @for value in STATUSES {
                     a href=(view.with("status", Some(value).filter(|value| !value.is_empty()))) aria-current=[(view.value("status").unwrap_or_default() == value).then_some("page")] {
-                        (if value.is_empty() { "All" } else { status_word(value) })
+                        (t(if value.is_empty() { "All" } else { status_word(value) }))
                     }
                 }
             }
             div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 3s")]
                 hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
-                @if of_some { p.says { "These are of the newest " (view.asked) " endpoints. Choose an endpoint to see another's." } }
+                @if of_some { p.says { (phrase("These are of the newest {} endpoints. Choose an endpoint to see another's.", view.asked)) } }
                 @if rows(view.page).is_empty() { (nothing(view)) }
                 @else {
                     (super::form::show(&Form { id: "ticked", to: format!("{here}/count"), proof: view.session.proof(), word: "Resend selected", fields: Vec::new(), more: html! {
                         table.t.cards.ruled {
                             thead { tr {
-                                th scope="col" { label { span.sr { "Select all on this page" } input type="checkbox" data-group=""; } }
-                                th scope="col" { "Status" } th scope="col" { "Event" }
-                                @if all { th.num scope="col" { "Delivered to" } } @else { th.hide-m scope="col" { "Endpoint" } }
-                                th scope="col" { "Why" } th.hide-m scope="col" { "Id" } th.num scope="col" { "Accepted" }
+                                th scope="col" { label { span.sr { (t("Select all on this page")) } input type="checkbox" data-group=""; } }
+                                th scope="col" { (t("Status")) } th scope="col" { (t("Event")) }
+                                @if all { th.num scope="col" { (t("Delivered to")) } } @else { th.hide-m scope="col" { (t("Endpoint")) } }
+                                th scope="col" { (t("Why")) } th.hide-m scope="col" { (t("Id")) } th.num scope="col" { (t("Accepted")) }
                             } }
                             tbody { @for message in rows(view.page) { (row(view, message, all)) } }
                         }
@@ -133,7 +132,7 @@ fn chips(view: &MessagesView<'_>) -> Markup {
         .filter_map(|(name, value)| {
             let value = value.as_deref()?;
             Some(match *name {
-                "status" => ("Status", status_word(value).to_owned(), *name),
+                "status" => ("Status", t(status_word(value)).text(), *name),
                 "endpoint" => ("Endpoint", view.endpoint(value), *name),
                 "event_types" => ("Event type", value.to_owned(), *name),
                 "channel" => ("Channel", value.to_owned(), *name),
@@ -148,12 +147,12 @@ fn chips(view: &MessagesView<'_>) -> Markup {
         div.chips {
             @for (value, word) in PERIODS {
                 @let chosen = view.value("period").unwrap_or_default() == value;
-                a.chip.on[chosen] href=(view.with("period", Some(value).filter(|value| !value.is_empty()))) aria-current=[chosen.then_some("true")] { (word) }
+                a.chip.on[chosen] href=(view.with("period", Some(value).filter(|value| !value.is_empty()))) aria-current=[chosen.then_some("true")] { (t(word)) }
             }
             @for (word, value, name) in &set {
-                a.chip.on.i-x href=(view.with(name, None)) title="Remove this filter" { (word) " " b.clip { (value) } }
+                a.chip.on.i-x href=(view.with(name, None)) title=(t("Remove this filter")) { (t(word)) " " b.clip { (value) } }
             }
-            @if !set.is_empty() { a.small href=(link(&["app", view.app, "messages"])) { "Clear" } }
+            @if !set.is_empty() { a.small href=(link(&["app", view.app, "messages"])) { (t("Clear")) } }
         }
     }
 }
@@ -162,9 +161,9 @@ fn nothing(view: &MessagesView<'_>) -> Markup {
     let set = view.filters.iter().filter(|(_, value)| value.is_some()).count();
     html! {
         @if view.fault.is_some() {}
-        @else if set == 0 { (empty("send", "No message yet", html! { "New messages show up here by themselves." }, html! {})) }
-        @else { (empty("search", "No message fits these filters", html! { "New ones show up by themselves." @if next(view.page).is_some() { " Not all were looked at: older ones may fit." } },
-            html! { a.btn href=(link(&["app", view.app, "messages"])) { "Clear the filters" } })) }
+        @else if set == 0 { (empty("send", "No message yet", html! { (t("New messages show up here by themselves.")) }, html! {})) }
+        @else { (empty("search", "No message fits these filters", html! { (t("New ones show up by themselves.")) @if next(view.page).is_some() { " " (t("Not all were looked at: older ones may fit.")) } },
+            html! { a.btn href=(link(&["app", view.app, "messages"])) { (t("Clear the filters")) } })) }
     }
 }
 
@@ -196,7 +195,7 @@ fn filter(view: &MessagesView<'_>, here: &str) -> Markup {
     html! {
         form.form method="get" action=(here) id="filter-form" {
             @for field in &fields { (field.clone().show("filter-form")) }
-            div.row.end { a.btn href=(here) { "Clear" } button.btn.pri type="submit" { "Show" } }
+            div.row.end { a.btn href=(here) { (t("Clear")) } button.btn.pri type="submit" { (t("Show")) } }
         }
     }
 }
@@ -223,21 +222,23 @@ fn standing(message: &Value) -> (Markup, String, Markup) {
         _ => pill("", "off", "Not sent"),
     };
     let more = if of.get("complete").and_then(Value::as_bool) == Some(false) { "+" } else { "" };
+    let share = t("{} of {}").text().replacen("{}", &done.to_string(), 1);
+    let share = share.replacen("{}", &format!("{all}{more}"), 1);
     let told = html! {
         @if retried > 0 { (why("sending", text(of, "nextAttempt"))) }
-        @else if failed > 0 { "no more tries" }
-        @else if all == 0 && filtered == 0 { "no endpoint wanted it" }
-        @else if filtered > 0 && all > 0 { (filtered) " filtered" }
+        @else if failed > 0 { (t("no more tries")) }
+        @else if all == 0 && filtered == 0 { (t("no endpoint wanted it")) }
+        @else if filtered > 0 && all > 0 { (phrase("{} filtered", filtered)) }
     };
-    (shown, if all == 0 { String::new() } else { format!("{done} of {all}{more}") }, told)
+    (shown, if all == 0 { String::new() } else { share }, told)
 }
 
 fn why(status: &str, next: &str) -> Markup {
     html! {
         @match (status, next) {
-            ("sending", "") => "trying now, or held back",
-            ("sending", next) => { "next try " (next_time(next)) }
-            ("fail", _) => "no more tries",
+            ("sending", "") => { (t("trying now, or held back")) },
+            ("sending", next) => { (phrase("next try {}", next_time(next))) }
+            ("fail", _) => { (t("no more tries")) },
             _ => {}
         }
     }
@@ -249,7 +250,7 @@ fn row(view: &MessagesView<'_>, message: &Value, all: bool) -> Markup {
     let event_type = text(message, "eventType");
     html! {
         tr {
-            td { input type="checkbox" name="one" value={ (msg) "/" (endpoint) } data-of="" aria-label={ "Select " (msg) }; }
+            td { input type="checkbox" name="one" value={ (msg) "/" (endpoint) } data-of="" aria-label={ (t("Select")) " " (msg) }; }
             td { (shown) }
             td.main-cell {
                 a.r.clip href=(link(&["app", view.app, "message", msg])) { (event_type) }
@@ -257,7 +258,7 @@ fn row(view: &MessagesView<'_>, message: &Value, all: bool) -> Markup {
                     span.sub.clip { (text(message, "eventId")) @for tag in texts(message, "tags") { " " span.tag { (tag) } } }
                 }
             }
-            @if all { td.num data-l="Delivered to" { (done) } } @else { td.cap.hide-m { span.clip.blk.muted { @if !endpoint.is_empty() { (view.endpoint(endpoint)) } } } }
+            @if all { td.num data-l=(t("Delivered to")) { (done) } } @else { td.cap.hide-m { span.clip.blk.muted { @if !endpoint.is_empty() { (view.endpoint(endpoint)) } } } }
             td.cap2 { span.muted { (told) } }
             td.hide-m { (id(msg)) }
             td.num.at { (time(text(message, "timestamp"))) }

@@ -2,12 +2,13 @@
 //! carries its meaning in words: colour and icon only repeat them.
 
 use crate::data::{int, text};
+use crate::scope::t;
 use maud::{Markup, html};
 use serde_json::Value;
 
 /// A state: an icon and a word or two. `class` is its colour: `ok`, `bad`, `warn`, `alt`, or empty.
 pub(crate) fn pill(class: &str, icon: &str, word: &str) -> Markup {
-    html! { span class={ "pill " (class) " i-" (icon) } { (word) } }
+    html! { span class={ "pill " (class) " i-" (icon) } { (t(word)) } }
 }
 
 /// A pill of a status of the API: colour, icon, word.
@@ -38,8 +39,8 @@ pub(crate) fn code(attempt: &Value) -> Markup {
     };
     html! {
         @if code != 0 { span class={ "code-n " (class) } { (code) } }
-        @else if text(attempt, "statusText") == "canceled" { span.code-n { "not sent" } }
-        @else { span.code-n.bad { "no answer" } }
+        @else if text(attempt, "statusText") == "canceled" { span.code-n { (t("not sent")) } }
+        @else { span.code-n.bad { (t("no answer")) } }
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn grouped(number: i64) -> String {
 
 /// A number of things: `1 message`, `2 messages`.
 pub(crate) fn count(number: i64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+    format!("{} {}", grouped(number), t(if number == 1 { one } else { several }).text())
 }
 
 /// A share in per cent, with as many digits as say something; none of nothing.
@@ -109,7 +110,7 @@ pub(crate) fn id(id: &str) -> Markup {
 }
 
 fn copy_button(what: &str) -> Markup {
-    html! { button.copy.i-copy id={ "copy-" (what) } type="button" data-copy=(what) aria-label={ "Copy " (what) } title="Copy" {} }
+    html! { button.copy.i-copy id={ "copy-" (what) } type="button" data-copy=(what) aria-label={ (t("Copy")) " " (what) } title=(t("Copy")) {} }
 }
 
 /// The prefix of an id, its first four characters, and its last four.
@@ -123,7 +124,7 @@ pub(crate) fn short_id(id: &str) -> String {
 
 /// A text that is to be taken elsewhere: as a whole, with a button that copies it.
 pub(crate) fn shown(text: &str) -> Markup {
-    html! { div.take { pre.secret tabindex="0" { (text) } button.btn.sm.i-copy.copy-text type="button" data-copy=(text) { "Copy" } } }
+    html! { div.take { pre.secret tabindex="0" { (text) } button.btn.sm.i-copy.copy-text type="button" data-copy=(text) { (t("Copy")) } } }
 }
 
 /// The head of a page: its title, at most one pill, a line of facts, and what one does there.
@@ -143,12 +144,12 @@ pub(crate) fn head(title: &str, pill: Markup, facts: &[Markup], actions: Markup)
 
 /// A card with a heading and what stands beside it.
 pub(crate) fn card(title: &str, beside: Markup, content: Markup) -> Markup {
-    html! { section.card { header { div.grow { h2 { (title) } } (beside) } (content) } }
+    html! { section.card { header { div.grow { h2 { (t(title)) } } (beside) } (content) } }
 }
 
 /// A sentence where there is nothing, why, and one way on.
 pub(crate) fn empty(icon: &str, title: &str, why: Markup, way: Markup) -> Markup {
-    html! { div.empty { span class={ "ico i-" (icon) } {} h3 { (title) } p { (why) } (way) } }
+    html! { div.empty { span class={ "ico i-" (icon) } {} h3 { (t(title)) } p { (why) } (way) } }
 }
 
 /// A note below the head: what is the matter, and one thing to do.
@@ -158,15 +159,15 @@ pub(crate) fn note(class: &str, icon: &str, text: Markup, act: Markup) -> Markup
 
 /// A list of facts; those that are empty are left out.
 pub(crate) fn facts(all: &[(&str, Markup)]) -> Markup {
-    html! { dl.kv.facts { @for (word, value) in all { @if !value.0.is_empty() { div { dt { (word) } dd { (value) } } } } } }
+    html! { dl.kv.facts { @for (word, value) in all { @if !value.0.is_empty() { div { dt { (t(word)) } dd { (value) } } } } } }
 }
 
 /// The sections of a thing, one of which is shown: name, where, how many there are.
 pub(crate) fn tabs(label: &str, current: &str, all: &[(&str, String, Option<i64>)]) -> Markup {
     html! {
-        nav.tabs aria-label=(label) {
+        nav.tabs aria-label=(t(label)) {
             @for (word, to, many) in all {
-                a href=(to) aria-current=[(*word == current).then_some("page")] { (word) @if let Some(many) = many { span.n { (grouped(*many)) } } }
+                a href=(to) aria-current=[(*word == current).then_some("page")] { (t(word)) @if let Some(many) = many { span.n { (grouped(*many)) } } }
             }
         }
     }
@@ -174,14 +175,14 @@ pub(crate) fn tabs(label: &str, current: &str, all: &[(&str, String, Option<i64>
 
 /// A button that opens a dialog. It works without a script.
 pub(crate) fn opener(id: &str, class: &str, word: &str) -> Markup {
-    html! { button class={ "btn " (class) } type="button" popovertarget=(id) { (word) } }
+    html! { button class={ "btn " (class) } type="button" popovertarget=(id) { (t(word)) } }
 }
 
 /// A dialog. What has the attribute `autofocus` in it has the focus when it opens.
 pub(crate) fn dialog(id: &str, title: &str, content: Markup) -> Markup {
     html! {
         div.dialog popover id=(id) role="dialog" aria-labelledby={ (id) "-title" } {
-            div.dhead { h2 id={ (id) "-title" } { (title) } button.btn.ghost.icon.sm.i-x type="button" popovertarget=(id) popovertargetaction="hide" aria-label="Close" {} }
+            div.dhead { h2 id={ (id) "-title" } { (t(title)) } button.btn.ghost.icon.sm.i-x type="button" popovertarget=(id) popovertargetaction="hide" aria-label=(t("Close")) {} }
             div.body { (content) }
         }
     }
@@ -189,7 +190,7 @@ pub(crate) fn dialog(id: &str, title: &str, content: Markup) -> Markup {
 
 /// What else can be done: a menu of buttons.
 pub(crate) fn menu(label: &str, content: Markup) -> Markup {
-    html! { details.menu { summary.btn.icon.i-dots aria-label=(label) {} div { (content) } } }
+    html! { details.menu { summary.btn.icon.i-dots aria-label=(t(label)) {} div { (content) } } }
 }
 
 /// A table. The first head is the main one; a head that begins with `#` is a number's, one that is empty says nothing.
@@ -198,11 +199,11 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>]) -> Markup {
     let name = |head: &str| head.strip_prefix('#').unwrap_or(head).to_owned();
     html! {
         table.t.cards {
-            thead { tr { @for head in heads { th.num[head.starts_with('#')] scope="col" { @if name(head).is_empty() { span.sr { "Actions" } } @else { (name(head)) } } } } }
+            thead { tr { @for head in heads { th.num[head.starts_with('#')] scope="col" { @if name(head).is_empty() { span.sr { (t("Actions")) } } @else { (t(&name(head))) } } } } }
             tbody { @for row in rows { tr {
                 @for (at, cell) in row.iter().enumerate() {
                     @let head = heads.get(at).copied().unwrap_or_default();
-                    td.main-cell[at == 0] .num[head.starts_with('#')] data-l=[(at > 0 && head.starts_with('#')).then(|| name(head))] { (cell) }
+                    td.main-cell[at == 0] .num[head.starts_with('#')] data-l=[(at > 0 && head.starts_with('#')).then(|| t(&name(head)).text())] { (cell) }
                 }
             } } }
         }
@@ -218,10 +219,10 @@ pub(crate) fn row_link(to: &str, title: &str, below: &str) -> Markup {
 pub(crate) fn pager(says: &str, newest: Option<&str>, next: Option<String>) -> Markup {
     html! {
         @if next.is_some() || newest.is_some() || !says.is_empty() {
-            nav.pager aria-label="Pages" {
-                span.grow { (says) }
-                @if let Some(newest) = newest { a.btn.sm href=(newest) { "Newest" } }
-                @if let Some(next) = next { a.btn.sm.more href=(next) rel="next" { "Older" } }
+            nav.pager aria-label=(t("Pages")) {
+                span.grow { (t(says)) }
+                @if let Some(newest) = newest { a.btn.sm href=(newest) { (t("Newest")) } }
+                @if let Some(next) = next { a.btn.sm.more href=(next) rel="next" { (t("Older")) } }
             }
         }
     }

@@ -55,8 +55,68 @@ pub(crate) fn plugins(session: &Session, page: &Value) -> Markup {
     }
 }
 
+/// What the page of a plugin shows.
+pub(crate) struct PluginView<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) plugin: &'a Value,
+    pub(crate) versions: &'a Value,
+    /// The application whose messages can be picked, and the newest of them.
+    pub(crate) app: Option<&'a str>,
+    pub(crate) messages: &'a Value,
+    /// Why there are none.
+    pub(crate) fault: Option<&'a str>,
+}
+
+/// Where a plugin is tried: on a message that is picked, or on an event that is made up.
+fn playground(view: &PluginView<'_>, manifest: &Value, to: String) -> Markup {
+    let here = link(&["plugin", text(view.plugin, "name")]);
+    let words: Vec<(String, String)> = rows(view.messages)
+        .iter()
+        .map(|message| {
+            let at = text(message, "timestamp").get(..19).unwrap_or_default().replace('T', " ");
+            (text(message, "id").to_owned(), format!("{} · {at}", text(message, "eventType")))
+        })
+        .collect();
+    let mut picks = vec![("", "None: the event below")];
+    picks.extend(words.iter().map(|(id, word)| (id.as_str(), word.as_str())));
+    let versions: Vec<(&str, &str)> = std::iter::once(("", "The current one"))
+        .chain(rows(view.versions).iter().map(|version| (text(version, "id"), short(text(version, "id")))))
+        .collect();
+    let mut fields = Vec::new();
+    if let Some(app) = view.app.filter(|_| view.fault.is_none()) {
+        fields.push(hidden("appId", app));
+        fields.push(
+            field("messageId", "Message", Kind::Choice(&picks))
+                .value(words.first().map(|(id, _)| id.clone()).unwrap_or_default())
+                .hint("The newest of the application."),
+        );
+    }
+    fields.extend([
+        field("eventType", "Event type", Kind::Text).example("user.created"),
+        field("payload", "Payload", Kind::Area(5)).example("{\"id\": 1}").hint("As JSON."),
+        field("headers", "Headers", Kind::Area(2)).example("x-name: value").hint("One a line."),
+        field("version", "Version", Kind::Choice(&versions)),
+    ]);
+    html! {
+        form.filters method="get" action=(here) {
+            input.in type="search" name="app" value=[view.app] placeholder="Pick a message of an application: its id or uid" aria-label="Application" maxlength="256";
+            button.btn type="submit" { "Show its messages" }
+        }
+        @if let Some(fault) = view.fault { p.fault role="alert" { (fault) } }
+        (super::form::show(&Form {
+            id: "run",
+            to,
+            proof: view.session.proof(),
+            word: "Run",
+            fields,
+            more: super::config::fields("run", manifest.get("configSchema"), &Value::Null),
+        }))
+    }
+}
+
 /// A plugin.
-pub(crate) fn plugin(session: &Session, plugin: &Value, versions: &Value) -> Markup {
+pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
+    let PluginView { session, plugin, versions, .. } = view;
     let name = text(plugin, "name");
     let to = |what: &str| link(&["plugin", name, what]);
     let bundled = flag(plugin, "bundled");
@@ -69,6 +129,8 @@ pub(crate) fn plugin(session: &Session, plugin: &Value, versions: &Value) -> Mar
             let dialog = format!("delete-{at}");
             let id = text(version, "id");
             let current = flag(version, "current");
+            // Versions are listed newest first.
+            let older = rows(versions).iter().position(|one| flag(one, "current")).is_some_and(|now| at > now);
             let (delete, question) = ask("Delete", "sm", Question {
                 id: &dialog,
                 title: "Delete this version?",
@@ -85,7 +147,7 @@ pub(crate) fn plugin(session: &Session, plugin: &Value, versions: &Value) -> Mar
                 time(text(version, "createdAt")),
                 html! {
                     @if flag(version, "bundled") { span.muted { "comes with the gateway" } } @else {
-                        @if !current { (button(&to("current"), "sm", "Make it current", Some("#result"), &[proof, ("version", id)])) " " (delete) (question) }
+                        @if !current { (button(&to("current"), "sm", if older { "Roll back" } else { "Promote" }, Some("#result"), &[proof, ("version", id)])) " " (delete) (question) }
                     }
                 },
             ]
@@ -109,22 +171,7 @@ pub(crate) fn plugin(session: &Session, plugin: &Value, versions: &Value) -> Mar
             )],
         },
     );
-    let input = Form {
-        id: "run",
-        to: to("test"),
-        proof: session.proof(),
-        word: "Run",
-        fields: vec![
-            field("config", "Configuration", Kind::Area(4)).example("{}").hint("As JSON."),
-            field("messageId", "Message", Kind::Text).hint("Its id or event id; with its application."),
-            field("appId", "Application", Kind::Text).hint("Its id or uid."),
-            field("eventType", "Or an event type", Kind::Text).example("user.created"),
-            field("payload", "With a payload", Kind::Area(5)).hint("As JSON."),
-            field("headers", "And headers", Kind::Area(2)).example("x-name: value").hint("One a line."),
-            field("version", "Version", Kind::Text).hint("Empty: the current one."),
-        ],
-        more: html! {},
-    };
+    let play = playground(view, &manifest, to("test"));
     html! {
         (head(name, html! { @if bundled { (pill("", "plugin", "Bundled")) } }, &[
             plain(text(&manifest, "description")),
@@ -133,7 +180,7 @@ pub(crate) fn plugin(session: &Session, plugin: &Value, versions: &Value) -> Mar
         ], html! { @if !bundled { (delete) } (opener("upload", "pri i-plus", "Upload version")) }))
         (result())
         div.grid {
-            div.w5 { (card("Playground", html! { span.small.muted { "Nothing is sent" } }, html! { div.body { (super::form::show(&input)) } })) }
+            div.w5 { (card("Playground", html! { span.small.muted { "Nothing is sent" } }, html! { div.body.stack { (play) } })) }
             div.w7.stack {
                 (card("Versions", html! {}, html! {
                     @if table_rows.is_empty() { (empty("plugin", "No version", html! {}, html! {})) } @else { (table(&["Version", "#Size", "#Uploaded", "#"], &table_rows)) }
@@ -152,8 +199,22 @@ fn code_of(text: &str, label: &str) -> Markup {
     html! { pre.code tabindex="0" role="region" aria-label=(label) { (lines) } @if cut { p.says { "This is its beginning." } } }
 }
 
+/// The most memory of a plugin, in KiB.
+const MEMORY_KIB: i64 = 16_384;
+
+/// So much of what is allowed, as a bar and in words.
+fn meter(used: i64, limit: Option<i64>, unit: &str) -> Markup {
+    html! {
+        (grouped(used)) (unit)
+        @if let Some(limit) = limit.filter(|limit| *limit > 0) {
+            " of " (grouped(limit)) (unit) " "
+            progress max=(limit) value=(used.min(limit)) aria-label="Share of the limit" {}
+        }
+    }
+}
+
 /// What a test run told.
-pub(crate) fn tested(report: &Value) -> Markup {
+pub(crate) fn tested(report: &Value, limit: Option<i64>) -> Markup {
     let verdict = text(report, "verdict");
     let (class, icon) = match verdict {
         "failed" => ("bad", "bad"),
@@ -168,8 +229,8 @@ pub(crate) fn tested(report: &Value) -> Markup {
         div.task.card.flat role="status" {
             header { div.grow { (pill(class, icon, verdict)) " " (text(report, "reason")) @if let Some(fault) = fault { " " (text(fault, "message")) " " code { (text(fault, "code")) } } } }
             div.padc { (facts(&[
-                ("Fuel", plain(&grouped(int(report, "fuel")))),
-                ("Memory", plain(&format!("{} pages of 64 KiB", int(report, "memoryPages")))),
+                ("Fuel", meter(int(report, "fuel"), limit, "")),
+                ("Memory", meter(int(report, "memoryPages").saturating_mul(64), Some(MEMORY_KIB), " KiB")),
                 ("Engine", plain(text(report, "engine"))),
                 ("Version", mono(short(text(report, "version")))),
             ])) }

@@ -2,6 +2,7 @@
 
 use super::parts::{count, next_time, pill};
 use crate::data::{flag, int, text};
+use crate::scope::{phrase, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -78,12 +79,12 @@ impl State {
         let until = told.and_then(|told| told.pointer("/breaker/until")).and_then(Value::as_str);
         html! {
             @match self {
-                Self::Open => { "Your server did not take the last requests" @if let Some(until) = until { "; next try " (next_time(until)) } }
-                Self::HalfOpen => { "We are trying again with one request" }
-                Self::Failing => { "Your server did not take " (count(number("fail"), "request", "requests")) ". We keep trying" }
-                Self::Disabled => { "Disabled: new events are skipped" }
-                Self::Retrying => { "Your server did not take " (count(number("sending"), "event", "events")) ". We keep trying" }
-                Self::Paused => { "Paused: events are kept until you resume" }
+                Self::Open => { (t("Your server did not take the last requests")) @if let Some(until) = until { "; " (phrase("next try {}", next_time(until))) } }
+                Self::HalfOpen => { (t("We are trying again with one request")) }
+                Self::Failing => { (phrase("Your server did not take {}. We keep trying", count(number("fail"), "request", "requests"))) }
+                Self::Disabled => { (t("Disabled: new events are skipped")) }
+                Self::Retrying => { (phrase("Your server did not take {}. We keep trying", count(number("sending"), "event", "events"))) }
+                Self::Paused => { (t("Paused: events are kept until you resume")) }
                 Self::Waiting => { (count(number("pending"), "event waits", "events wait")) }
                 Self::Healthy | Self::Enabled => {}
             }

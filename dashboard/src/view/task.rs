@@ -3,6 +3,7 @@
 use super::form::button;
 use super::parts::{card, count, empty, head, id, pager, pill, time};
 use crate::data::{flag, int, items, link, next, query, rows, text};
+use crate::scope::{phrase, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -51,16 +52,16 @@ pub(crate) fn task(task: &Value) -> Markup {
         div.task id=(element) role="status" hx-get=[running.then_some(&here)] hx-trigger=[running.then_some("every 1s")] hx-swap="outerHTML" {
             span.st { (pill(class, icon, word)) }
             div.grow {
-                b { (what(text(task, "task"))) } " " code.tiny.faint { (text(task, "task")) }
+                b { (t(what(text(task, "task")))) } " " code.tiny.faint { (text(task, "task")) }
                 div.small.muted {
-                    @if data.get("messages").is_some() { (count(int(&data, "messages"), "message", "messages")) " looked at" }
-                    @if data.get("messagesSent").is_some() { ", " (count(int(&data, "messagesSent"), "message", "messages")) " resent" }
-                    @if !app.is_empty() && !endpoint.is_empty() { ", to " a href=(link(&["app", app, "endpoint", endpoint])) { "this endpoint" } }
-                    @if !text(&data, "since").is_empty() { ", accepted since " (time(text(&data, "since"))) }
+                    @if data.get("messages").is_some() { (phrase("{} looked at", count(int(&data, "messages"), "message", "messages"))) }
+                    @if data.get("messagesSent").is_some() { ", " (phrase("{} resent", count(int(&data, "messagesSent"), "message", "messages"))) }
+                    @if !app.is_empty() && !endpoint.is_empty() { ", " a href=(link(&["app", app, "endpoint", endpoint])) { (t("this endpoint")) } }
+                    @if !text(&data, "since").is_empty() { ", " (phrase("accepted since {}", time(text(&data, "since")))) }
                 }
                 @for fault in items(task, "errors") { p.fault { (fault) } }
             }
-            @if running || progress.is_some() { progress max="100" value=[progress] aria-label="Progress" {} }
+            @if running || progress.is_some() { progress max="100" value=[progress] aria-label=(t("Progress")) {} }
             (id(task_id))
             @if running { (button(&link(&["task", task_id, "cancel"]), "sm", "Cancel", Some(&format!("#{element}")), &[])) }
         }

@@ -1,5 +1,6 @@
 //! How whoever receives events checks that they come from here, in six languages.
 
+use crate::scope::t;
 use maud::{Markup, html};
 
 /// Language, and the code.
@@ -33,7 +34,7 @@ const CODE: [(&str, &str); 6] = [
 /// What the dialog says.
 pub(super) fn verify() -> Markup {
     html! {
-        p.small.muted { "Each request is signed with this endpoint's secret. Keep the secret on your server, and refuse what does not verify: verifying also refuses what is sent again later." }
+        p.small.muted { (t("Each request is signed with this endpoint's secret. Keep the secret on your server, and refuse what does not verify: verifying also refuses what is sent again later.")) }
         div.folds { @for (at, (language, code)) in CODE.iter().enumerate() {
             details.fold open[at == 0] { summary { (language) } (super::parts::shown(code)) }
         } }

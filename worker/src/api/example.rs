@@ -25,6 +25,9 @@ impl Caller {
         let call = Call {
             op: Op::EventTypeGet.name().to_owned(),
             params: vec![example.event_type.clone()],
+            // What a customer may not see, it gets no example of.
+            app_scope: self.claims.app.is_some(),
+            feature_flags: self.claims.feature_flags.clone(),
             ..Call::default()
         };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;

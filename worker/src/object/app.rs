@@ -10,6 +10,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
+use weir_core::api::route::Op;
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
@@ -314,6 +315,22 @@ impl Inner {
     /// no endpoint for such an event, nobody wants it.
     async fn operational(&self, event: Event) -> Result<(), String> {
         let Some((org, _)) = self.shell.name.split_once('/') else { return Ok(()) };
+        let app::Route { note, event } = app::route(event);
+        if let Some(note) = note {
+            let note = Call {
+                op: Op::StandingNote.name().to_owned(),
+                body: frame::encode(&note),
+                ..Call::default()
+            };
+            if event.is_some() {
+                self.shell.budget.count_call(); // the state machine has counted one
+            }
+            let told = self.shell.call("DIRECTORY", org, "api", &frame::encode(&note)).await?;
+            if frame::decode::<Reply>(&told)?.status != 204 {
+                return Err("the Directory did not take the note".to_owned());
+            }
+        }
+        let Some(event) = event else { return Ok(()) };
         let name = format!("{org}/{}", operational::APP_ID);
         let frame = frame::encode(&event.into_message());
         let answer = self.shell.call("APP", &name, "accept", &frame).await?;

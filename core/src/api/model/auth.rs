@@ -241,7 +241,7 @@ pub fn may(capabilities: &[String], op: Op, reads: bool) -> bool {
     match op {
         Op::SecretGet => one_of(&[VIEW_SECRET, MANAGE_SECRET, MANAGE]),
         Op::SecretRotate => one_of(&[MANAGE_SECRET, MANAGE]),
-        Op::Resend | Op::Recover | Op::ReplayMissing | Op::BulkReplay | Op::TaskCancel => {
+        Op::Resend | Op::SendExample | Op::Recover | Op::ReplayMissing | Op::BulkReplay | Op::TaskCancel => {
             one_of(&[CREATE_ATTEMPTS])
         }
         Op::EndpointCreate

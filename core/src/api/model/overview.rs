@@ -2,6 +2,7 @@
 
 use super::endpoint::Breaker;
 use crate::frame::{StatsAnswer, StatsHour};
+use crate::spread::{EDGES_MS, Spread};
 use crate::time::rfc3339;
 use serde::Serialize;
 
@@ -18,6 +19,10 @@ pub struct OverviewOut {
     pub until: String,
     /// Totals of these endpoints for each hour with at least one attempt.
     pub hours: Vec<HourOut>,
+    /// The durations of the attempts.
+    pub latency: LatencyOut,
+    /// The number of attempts by status code; 0 is no response.
+    pub codes: Vec<CodeOut>,
     /// The endpoints, the one with the longest backlog first.
     pub endpoints: Vec<OverviewEndpointOut>,
     /// The number of endpoints of the application. It may exceed the number in `endpoints`.
@@ -43,6 +48,58 @@ pub struct HourOut {
     pub mean_ms: i64,
     /// The duration of the longest attempt, in milliseconds.
     pub longest_ms: i64,
+    /// The median duration of an attempt, in milliseconds.
+    pub p50_ms: Option<i64>,
+    /// The 95th percentile of the duration, in milliseconds.
+    pub p95_ms: Option<i64>,
+}
+
+/// How long attempts took. Percentiles are exact to the bucket, and interpolated within it.
+#[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LatencyOut {
+    /// The median duration of an attempt, in milliseconds.
+    pub p50_ms: Option<i64>,
+    /// The 95th percentile of the duration, in milliseconds.
+    pub p95_ms: Option<i64>,
+    /// The number of attempts by duration.
+    pub buckets: Vec<BucketOut>,
+}
+
+/// The attempts that took so long.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BucketOut {
+    /// The upper edge of the bucket, in milliseconds; `null` is any longer time.
+    pub up_to_ms: Option<i64>,
+    /// The number of attempts.
+    pub count: i64,
+}
+
+/// The attempts that ended with a status code.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CodeOut {
+    /// The status code; 0 is no response.
+    pub code: u16,
+    /// The number of attempts.
+    pub count: i64,
+}
+
+impl LatencyOut {
+    /// Of what was counted; `longest` is the longest attempt.
+    pub fn new(spread: &Spread, longest: i64) -> Self {
+        let edges = EDGES_MS.iter().copied().map(Some).chain(std::iter::once(None));
+        let buckets = edges.zip(&spread.took).map(|(up_to_ms, count)| BucketOut { up_to_ms, count: *count });
+        Self {
+            p50_ms: spread.percentile(50, longest),
+            p95_ms: spread.percentile(95, longest),
+            buckets: buckets.collect(),
+        }
+    }
 }
 
 /// One endpoint.
@@ -50,7 +107,7 @@ pub struct HourOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OverviewEndpointOut {
-    /// The endpoint's id.
+    /// The id of the endpoint.
     pub id: String,
     /// The URL that receives the webhooks.
     pub url: String,
@@ -72,6 +129,43 @@ pub struct OverviewEndpointOut {
     pub breaker: Breaker,
 }
 
+/// The endpoints in trouble of all applications and sources.
+#[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TenantOverviewOut {
+    /// The number of applications. Here and below, 1000 stands for 1000 or more.
+    pub applications: i64,
+    /// The number of endpoints whose circuit breaker is open or half-open.
+    pub open: i64,
+    /// The number of endpoints that fail and have a closed circuit breaker.
+    pub failing: i64,
+    /// The number of disabled endpoints.
+    pub disabled: i64,
+    /// The number of endpoints that have a backlog and do not fail.
+    pub waiting: i64,
+    /// The endpoints, the worst first, then the ones that lasted longest.
+    pub endpoints: Vec<TroubleOut>,
+}
+
+/// An endpoint in trouble.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TroubleOut {
+    /// The id of the application or the source.
+    pub app_id: String,
+    /// The name of the application; empty for a source.
+    pub app_name: String,
+    /// The id of the endpoint.
+    pub endpoint_id: String,
+    /// The state: `open`, `failing`, `disabled` or `waiting`.
+    pub state: &'static str,
+    /// When this state began.
+    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
+    pub since: String,
+}
+
 impl From<StatsHour> for HourOut {
     fn from(hour: StatsHour) -> Self {
         let attempts = hour.success.saturating_add(hour.fail);
@@ -82,6 +176,8 @@ impl From<StatsHour> for HourOut {
             canceled: hour.filtered,
             mean_ms: hour.took.checked_div(attempts).unwrap_or(0),
             longest_ms: hour.longest,
+            p50_ms: hour.spread.as_ref().and_then(|spread| spread.percentile(50, hour.longest)),
+            p95_ms: hour.spread.as_ref().and_then(|spread| spread.percentile(95, hour.longest)),
         }
     }
 }

@@ -51,6 +51,8 @@ pub fn settings(of: &Settings) -> Vec<SettingOut> {
         of.portal_name.clone().unwrap_or_default(),
         of.portal_color.map(color).unwrap_or_default(),
         of.security_contact.clone().unwrap_or_default(),
+        of.portal_logo.clone().unwrap_or_default(),
+        of.portal_origins.join(","),
     ];
     NAMES.into_iter().zip(values).map(|(name, value)| SettingOut { name, value }).collect()
 }
@@ -87,6 +89,8 @@ mod tests {
             ("PORTAL_NAME", "Acme"),
             ("PORTAL_COLOR", "#0b5cad"),
             ("SECURITY_CONTACT", "https://example.com/security"),
+            ("PORTAL_LOGO", "https://acme.example/logo.svg"),
+            ("PORTAL_ORIGINS", "https://app.acme.example"),
         ];
         let var = |name: &str| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let shown = settings(&Settings::from_vars(var).expect("good"));

@@ -10,7 +10,7 @@ use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
 use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut};
 use crate::api::model::message::{MessageIn, MessageOut};
 use crate::api::model::openapi::{self, ImportOut};
-use crate::api::model::overview::OverviewOut;
+use crate::api::model::overview::{OverviewOut, TenantOverviewOut};
 use crate::api::model::plugin::{AttachmentsIn, AttachmentsOut};
 use crate::api::model::task::{BulkReplayIn, PeriodIn, TaskOut};
 use crate::api::page::ListOut;
@@ -80,6 +80,22 @@ fn application(op: Op) -> Option<Doc> {
             )
             .text("endpoint", "Only this endpoint, by id or uid.")
             .answers::<OverviewOut>(200, "The statistics of the period."),
+        Op::TenantOverview => named("weir.overview.get", "List the endpoints in trouble")
+            .about(
+                "Lists the endpoints of all applications and sources that fail, have an open circuit breaker, are disabled or \
+                 have a backlog, the worst first. Endpoints report this themselves.",
+            )
+            .query(
+                "limit",
+                "The maximum number of endpoints.",
+                json!({ "type": "integer", "minimum": 1, "maximum": 250, "default": 50 }),
+            )
+            .query(
+                "state",
+                "Only endpoints in this state.",
+                json!({ "type": "string", "enum": ["open", "failing", "disabled", "waiting"] }),
+            )
+            .answers::<TenantOverviewOut>(200, "The endpoints in trouble, and how many there are."),
         _ => return None,
     })
 }

@@ -1,0 +1,120 @@
+//! What holds while one request is answered: the language of its words, and the proof of its session's forms.
+//!
+//! Templates are plain functions, and a page is made of many of them. So both are kept beside them: [`Scoped`] sets them
+//! for the time of each poll, and no two requests ever see each other's.
+
+use crate::lang::{self, Lang};
+use maud::{Markup, Render, html};
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// What holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    pub(crate) lang: Lang,
+    pub(crate) proof: String,
+    /// Whether a customer asks: what is the sender's own business is not shown.
+    pub(crate) portal: bool,
+    /// What its pages may load, and who may embed them.
+    pub(crate) policy: Option<Rc<str>>,
+}
+
+thread_local! {
+    static NOW: RefCell<Scope> = RefCell::default();
+}
+
+/// A future that is polled within a scope.
+pub(crate) struct Scoped<F> {
+    pub(crate) scope: Scope,
+    pub(crate) future: F,
+}
+
+impl<F: Future + Unpin> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        within(&this.scope, || Pin::new(&mut this.future).poll(context))
+    }
+}
+
+/// Does something within a scope.
+pub(crate) fn within<T>(scope: &Scope, work: impl FnOnce() -> T) -> T {
+    let before = NOW.with_borrow_mut(|now| std::mem::replace(now, scope.clone()));
+    let done = work();
+    NOW.with_borrow_mut(|now| *now = before);
+    done
+}
+
+/// The language of the request.
+pub(crate) fn lang() -> Lang {
+    NOW.with_borrow(|now| now.lang)
+}
+
+/// The proof that a form of this request's page sends along.
+pub(crate) fn proof() -> String {
+    NOW.with_borrow(|now| now.proof.clone())
+}
+
+/// What the request's pages may load, and who may embed them; none where nobody may.
+pub(crate) fn policy() -> Option<Rc<str>> {
+    NOW.with_borrow(|now| now.policy.clone())
+}
+
+/// Whether a customer asks.
+pub(crate) fn portal() -> bool {
+    NOW.with_borrow(|now| now.portal)
+}
+
+/// A text of ours in the language of the request. What has no translation stays as it is: so does what others wrote.
+pub(crate) fn t(text: &str) -> Text<'_> {
+    Text(lang(), text)
+}
+
+/// A text of ours, translated where it is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'a>(Lang, &'a str);
+
+impl Text<'_> {
+    /// As a plain text.
+    pub(crate) fn text(self) -> String {
+        lang::translated(self.0, self.1)
+    }
+}
+
+impl Render for Text<'_> {
+    fn render_to(&self, buffer: &mut String) {
+        if self.0 == Lang::En { self.1.render_to(buffer) } else { self.text().render_to(buffer) }
+    }
+}
+
+/// A sentence of ours in the language of the request, with something in the place of `{}`.
+pub(crate) fn phrase(sentence: &str, part: impl Render) -> Markup {
+    let sentence = t(sentence).text();
+    let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));
+    html! { (before) (part) (after) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_take_turns_keep_their_own_language() {
+        let scope = |lang| Scope { lang, ..Scope::default() };
+        let said = || html! { (t("Endpoints")) }.into_string();
+        let (de, fr) = (scope(Lang::De), scope(Lang::Fr));
+        let (one, two) = within(&de, || (said(), within(&fr, said)));
+        assert_eq!(
+            (one.as_str(), two.as_str(), said().as_str()),
+            ("Endpunkte", "Points de terminaison", "Endpoints")
+        );
+        assert_eq!(
+            within(&de, || phrase("next try {}", html! { b { "x" } }).into_string()),
+            "nächster Versuch <b>x</b>"
+        );
+    }
+}

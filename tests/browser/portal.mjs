@@ -1,0 +1,147 @@
+// A customer in the portal: from nothing to a verified test event within a minute, in a language of their own, and within a
+// frame on a page of the sender's. WEIR_EMBEDDER is the origin of that page, as PORTAL_ORIGINS names it.
+
+import { createHmac } from "node:crypto";
+import { createServer } from "node:http";
+import { api, audit, button, copied, equal, expect, open, receiver, result, run, tab, test, until } from "./lib.mjs";
+
+const at = await receiver();
+const portal = async (app) => (await api("POST", `auth/app-portal-access/${app}`, {})).url;
+const customer = async () => {
+  const app = (await api("POST", "app", { name: "Acme" })).id;
+  return { app, link: await portal(app) };
+};
+
+for (const [name, description] of [["order.paid", "Paid"], ["order.lost", "Lost"]]) {
+  const schemas = { 1: { type: "object", examples: [{ id: "ord_1" }] } };
+  await api("POST", "event-type", { name, description, schemas });
+}
+
+test("within a minute: an endpoint, its events, its secret with code, and a test event that verifies", async () => {
+  const { app, link } = await customer();
+  const began = Date.now();
+  const here = await tab({ token: null });
+  const { page } = here;
+  await page.goto(link);
+  await page.getByLabel("URL", { exact: true }).fill(at.at("/customer"));
+  await page.locator("[name=event][value='order.paid']").check();
+  await button(page, "Create").click();
+  await page.getByText("Enabled", { exact: true }).waitFor();
+  const [{ id, eventTypes }] = (await api("GET", `app/${app}/endpoint`)).data;
+  equal(eventTypes, ["order.paid"], "the events");
+
+  await button(page, "Show secret").click();
+  const secret = await copied(here, result(page).locator(".secret"));
+  equal(secret, (await api("GET", `app/${app}/endpoint/${id}/secret`)).key, "the secret");
+  await open(page, "Verify signatures");
+  const dialog = page.locator("#verify");
+  const languages = await dialog.locator("summary").allInnerTexts();
+  equal(languages, ["Node.js", "Python", "Go", "Ruby", "PHP", "Rust"], "languages of the code");
+  equal(await audit(page, "#verify"), [], "what axe finds of the code");
+  await button(dialog, "Close").click();
+
+  await open(page, "Send test event");
+  await button(page, "Send").click();
+  await result(page).getByRole("link").waitFor();
+  await until(() => at.seen.some(({ path }) => path === "/customer"), "the test event");
+  const { headers, body } = at.seen.find(({ path }) => path === "/customer");
+  const key = Buffer.from(secret.replace("whsec_", ""), "base64");
+  const signed = createHmac("sha256", key).update(`${headers["svix-id"]}.${headers["svix-timestamp"]}.${body}`).digest("base64");
+  expect(headers["svix-signature"].split(" ").includes(`v1,${signed}`), "a signature that verifies");
+  equal(JSON.parse(body), { id: "ord_1" }, "the event type's example");
+  expect(Date.now() - began < 60_000, "less than a minute");
+  await here.close();
+});
+
+test("a link that lets look only sends nothing", async () => {
+  const { app } = await customer();
+  const id = (await api("POST", `app/${app}/endpoint`, { url: at.at("/looked-at") })).id;
+  const { token } = await api("POST", `auth/app-portal-access/${app}`, { readOnly: true });
+  await api("POST", `app/${app}/endpoint/${id}/send-example`, { eventType: "order.paid" }, { token, wanted: 403 });
+});
+
+for (const [code, word, button] of [["de", "Endpunkt hinzufügen", "Deutsch"], ["fr", "Ajouter un point de terminaison", "Français"], ["es", "Añadir endpoint", "Español"], ["ja", "エンドポイントを追加", "日本語"]]) {
+  test(`the portal speaks ${button}: as the browser asks, and as one chooses`, async () => {
+    const { app, link } = await customer();
+    await api("POST", `app/${app}/endpoint`, { url: at.at("/spoken") });
+    const here = await tab({ token: null, locale: code });
+    const { page } = here;
+    await page.goto(link);
+    await page.getByText(word, { exact: true }).first().waitFor();
+    equal(await page.locator("html").getAttribute("lang"), code, "the page's language");
+    equal(await audit(page), [], "what axe finds");
+    await page.locator("details.menu:has(.who) summary").click();
+    await page.getByRole("button", { name: "English", exact: true }).click();
+    await page.getByText("Add endpoint", { exact: true }).first().waitFor();
+    await page.locator("details.menu:has(.who) summary").click();
+    await page.getByRole("button", { name: button, exact: true }).click();
+    await page.getByText(word, { exact: true }).first().waitFor();
+    await here.close();
+  });
+}
+
+/// A page of the sender's, which embeds the portal and listens to its height as svix-react's AppPortal does.
+function embedder(port) {
+  const page = `<!doctype html><title>Sender</title><iframe width="900" height="100"></iframe><script>
+    const frame = document.querySelector("iframe");
+    addEventListener("message", ({ source, data }) => {
+      if (source === frame.contentWindow && data?.type === "svix.iframe-resizer-height" && typeof data.payload?.height === "number")
+        frame.style.height = (window.told = data.payload.height) + "px";
+    });
+    frame.src = decodeURIComponent(location.search.slice(1));
+  </script>`;
+  const server = createServer((request, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
+  return new Promise((done) => server.listen(port, "localhost", () => done(server)));
+}
+
+test("a page of the sender's embeds the portal, which says how high it is; a page of anybody else's does not", async () => {
+  const { app, link } = await customer();
+  await api("POST", `app/${app}/endpoint`, { url: at.at("/framed") });
+  const own = new URL(process.env.WEIR_EMBEDDER);
+  const servers = await Promise.all([embedder(Number(own.port)), embedder(0)]);
+  const here = await tab({ token: null, elsewhere: true });
+  const { page } = here;
+  const dark = link.replace("#", "?darkMode=true#");
+  await page.goto(`${own.origin}/?${encodeURIComponent(dark)}`);
+  const frame = page.frameLocator("iframe");
+  await frame.getByText("Add endpoint", { exact: true }).first().waitFor();
+  await page.waitForFunction(() => window.told > 200);
+  const inner = await page.frames()[1].evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight);
+  expect(inner <= 1, `no scroll bar in the frame, not ${inner} px`);
+  equal(await page.frames()[1].evaluate(() => document.documentElement.dataset.theme), "dark", "its theme");
+  // Its forms work there: the session is in the frame.
+  await frame.getByLabel("More").count();
+  await frame.getByRole("link", { name: "Messages", exact: true }).first().click();
+  await frame.getByRole("heading", { name: "Messages", level: 1 }).waitFor();
+  // Another site's page.
+  await page.goto(`http://localhost:${servers[1].address().port}/?${encodeURIComponent(link)}`);
+  await until(async () => page.frames()[1] && (await page.frames()[1].content().catch(() => "")).length > 0, "the frame");
+  equal(await page.frames()[1].getByText("Add endpoint").count(), 0, "what a stranger's page shows");
+  // The tenant's own pages are embedded by nobody.
+  const policy = (await (await fetch(new URL("/dashboard/nothing", process.env.WEIR_URL))).headers.get("content-security-policy")) ?? "";
+  expect(!policy.includes(own.origin), policy);
+  for (const server of servers) server.close();
+  await here.context.close();
+});
+
+test("a browser on the sender's page calls the API with a token, on a stranger's it does not", async () => {
+  const { app } = await customer();
+  const { token } = await api("POST", `auth/app-portal-access/${app}`, {});
+  const own = new URL(process.env.WEIR_EMBEDDER);
+  const servers = await Promise.all([embedder(Number(own.port)), embedder(0)]);
+  const here = await tab({ token: null, elsewhere: true });
+  const call = async (origin) => {
+    await here.page.goto(`${origin}/?about:blank`);
+    const request = { to: new URL(`/api/v1/app/${app}/endpoint`, process.env.WEIR_URL).href, token };
+    return here.page.evaluate(async ({ to, token }) => {
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+      return await fetch(to, { headers }).then((answer) => answer.status, () => "refused");
+    }, request);
+  };
+  equal(await call(own.origin), 200, "the sender's");
+  equal(await call(`http://localhost:${servers[1].address().port}`), "refused", "a stranger's");
+  for (const server of servers) server.close();
+  await here.context.close();
+});
+
+await run();
