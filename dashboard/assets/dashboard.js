@@ -2,19 +2,6 @@
 // what is wrong in a form. Every page can be read and used without it.
 "use strict";
 
-// A portal's link carries its token after the #, which browsers do not send: the form sends it. That is also so in a tab
-// that shows the form already.
-function signIn() {
-  const login = document.getElementById("login");
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!login || !key) return;
-  history.replaceState(null, "", location.pathname);
-  login.elements.token.value = key;
-  login.requestSubmit();
-}
-signIn();
-addEventListener("hashchange", signIn);
-
 // The script's few words in the language of the page.
 const words = JSON.parse(document.body.dataset.words ?? "{}");
 const t = (word) => words[word] ?? word;
@@ -36,6 +23,19 @@ if (parent !== window) {
   new ResizeObserver(tell).observe(document.body);
   addEventListener("load", tell);
 }
+
+// A portal's link carries its token after the #, which browsers do not send: the form sends it. That is also so in a tab
+// that shows the form already.
+function signIn() {
+  const login = document.getElementById("login");
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!login || !key) return;
+  history.replaceState(null, "", location.pathname);
+  login.elements.token.value = key;
+  login.requestSubmit();
+}
+signIn();
+addEventListener("hashchange", signIn);
 
 const units = [
   ["d", 86_400, "h", 3_600],
@@ -164,7 +164,8 @@ async function copy(button) {
       const text = fetch(copyFrom).then((answer) => answer.blob()).then((blob) => new Blob([blob], { type: "text/plain" }));
       await navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
     } else {
-      await navigator.clipboard.writeText(copy);
+      // A text that stands beside the button is not in the page twice.
+      await navigator.clipboard.writeText(copy || button.parentElement.querySelector("pre").textContent);
     }
   } catch {
     const shown = button.parentElement.querySelector("pre, .id");

@@ -118,8 +118,10 @@ test("a page of the sender's embeds the portal, which says how high it is; a pag
   await until(async () => page.frames()[1] && (await page.frames()[1].content().catch(() => "")).length > 0, "the frame");
   equal(await page.frames()[1].getByText("Add endpoint").count(), 0, "what a stranger's page shows");
   // The tenant's own pages are embedded by nobody.
-  const policy = (await (await fetch(new URL("/dashboard/nothing", process.env.WEIR_URL))).headers.get("content-security-policy")) ?? "";
-  expect(!policy.includes(own.origin), policy);
+  const tenant = await tab();
+  const policy = (await tenant.at("/dashboard")).headers()["content-security-policy"];
+  expect(policy.includes("frame-ancestors 'none'"), policy);
+  await tenant.close();
   for (const server of servers) server.close();
   await here.context.close();
 });

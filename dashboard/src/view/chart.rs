@@ -210,7 +210,7 @@ impl Series {
                 }
                 svg y="8" width="100%" height="170" viewBox={ "0 0 " (count) " 100" } preserveAspectRatio="none" {
                     (self.layers(top))
-                    @for (nth, (at, point)) in self.points.iter().enumerate() {
+                    @for (nth, (at, point)) in self.points.iter().enumerate().filter(|(_, (_, point))| point.all() > 0) {
                         rect.hit x=(nth) width="1" height="100" { title { (rfc3339(*at).get(..16).unwrap_or_default().replace('T', " ")) " UTC\n" (t("Delivered")) " " (grouped(point.success)) "\n" (t("Failed")) " " (grouped(point.fail)) "\n" (t("Filtered")) " " (grouped(point.filtered)) } }
                     }
                 }

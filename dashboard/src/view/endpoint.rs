@@ -326,7 +326,7 @@ fn attempt_filters(view: &EndpointView<'_>, here: &str) -> Markup {
             }
             form.row method="get" action=(here) {
                 @for (name, value) in view.filters.iter().filter(|(name, value)| *name != "event_types" && value.is_some()) { input type=(t("hidden")) name=(name) value=[value.as_deref()]; }
-                input.in type="search" name="event_types" value=[view.filter("event_types")] placeholder=(t("Event type")) aria-label=(t("Event type")) maxlength="256";
+                input.in type="search" name="event_types" value=[view.filter("event_types")] placeholder=(t("Event type")) aria-label=(t("Filter by event type")) maxlength="256";
             }
         }
     }

@@ -124,7 +124,7 @@ pub(crate) fn short_id(id: &str) -> String {
 
 /// A text that is to be taken elsewhere: as a whole, with a button that copies it.
 pub(crate) fn shown(text: &str) -> Markup {
-    html! { div.take { pre.secret tabindex="0" { (text) } button.btn.sm.i-copy.copy-text type="button" data-copy=(text) { (t("Copy")) } } }
+    html! { div.take { pre.secret tabindex="0" { (text) } button.btn.sm.i-copy.copy-text type="button" data-copy="" { (t("Copy")) } } }
 }
 
 /// The head of a page: its title, at most one pill, a line of facts, and what one does there.
