@@ -224,7 +224,7 @@ fn every_operation_refuses_whom_it_has_to() {
             assert_eq!(call(&nobody), 401, "{what}");
             if operation["description"]
                 .as_str()
-                .is_some_and(|text| text.contains("Needs the tenant's token."))
+                .is_some_and(|text| text.contains("Requires an organization token."))
             {
                 assert_eq!(call(&customer), 403, "{what}");
                 tenants += 1;
