@@ -172,6 +172,18 @@ fn whatever_a_page_of_the_portal_says_is_translated() {
 }
 
 #[test]
+fn only_attributes_that_people_read_are_translated() {
+    let made = made();
+    let session = session(&made, Some("app_3Mnb4Vl3lClJEJEsyq7Tz3Mnb4V"));
+    for path in pages() {
+        let page = page(&made, &session, &path, Lang::Marked).body;
+        for name in ["type", "name", "role", "method", "scope", "id", "for", "class"] {
+            assert!(!page.contains(&format!(" {name}=\"⟦")), "{path}: a translated `{name}`");
+        }
+    }
+}
+
+#[test]
 fn every_language_has_a_word_for_all_that_is_said() {
     let made = made();
     let session = session(&made, Some("app_3Mnb4Vl3lClJEJEsyq7Tz3Mnb4V"));

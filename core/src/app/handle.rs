@@ -231,7 +231,8 @@ impl<S: Sql> App<S> {
                 let shown = self.shown_secret(endpoint_id, &slot.record)?.ok_or_else(|| {
                     ApiError::new(
                         Code::PrivateKey,
-                                                "The endpoint signs with a private key, which the API never returns. Receivers verify with the public key.",
+                        "The endpoint signs with a private key, which the API never returns. Receivers verify with the public \
+                         key.",
                     )
                 })?;
                 Ok(Outcome::Reply(Reply::json(200, &shown)))

@@ -325,7 +325,7 @@ fn attempt_filters(view: &EndpointView<'_>, here: &str) -> Markup {
                 @if let Some(value) = view.filter(name) { a.chip.on.i-x href=(view.with(&[(name, None)])) title=(t("Remove this filter")) { (t(word)) " " b.clip { (value) } } }
             }
             form.row method="get" action=(here) {
-                @for (name, value) in view.filters.iter().filter(|(name, value)| *name != "event_types" && value.is_some()) { input type=(t("hidden")) name=(name) value=[value.as_deref()]; }
+                @for (name, value) in view.filters.iter().filter(|(name, value)| *name != "event_types" && value.is_some()) { input type="hidden" name=(name) value=[value.as_deref()]; }
                 input.in type="search" name="event_types" value=[view.filter("event_types")] placeholder=(t("Event type")) aria-label=(t("Filter by event type")) maxlength="256";
             }
         }
