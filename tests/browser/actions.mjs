@@ -68,7 +68,7 @@ test("an endpoint is disabled and enabled, changed, and deleted after a question
   const here = await tab();
   const { page } = here;
   await here.at(there.page);
-  await page.getByLabel("More").click();
+  await page.getByLabel("More", { exact: true }).click();
   await button(page, "Disable").click();
   await page.getByText("Disabled: new messages are skipped.").waitFor();
   equal((await api("GET", there.api)).disabled, true, "disabled");

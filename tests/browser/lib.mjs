@@ -119,11 +119,14 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
   });
   const at = async (path) => {
     // What was done just before may still be on its way to a page of its own: that comes first.
-    return await page.goto(url(path)).catch(async (fault) => {
-      if (!/interrupted by another navigation|ERR_ABORTED/.test(fault.message)) throw fault;
-      await page.waitForLoadState();
-      return await page.goto(url(path));
-    });
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await page.goto(url(path));
+      } catch (fault) {
+        if (tries === 5 || !/interrupted by another navigation|ERR_ABORTED/.test(fault.message)) throw fault;
+        await page.waitForLoadState();
+      }
+    }
   };
   const close = async () => {
     await context.close();

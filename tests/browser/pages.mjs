@@ -83,7 +83,7 @@ for (const [what, options, most] of [
       await unfold(here.page);
       const width = await here.page.evaluate(() => document.documentElement.scrollWidth);
       if (width > most) wide.push(`${name}: ${width}`);
-      const menu = here.page.getByLabel("Menu");
+      const menu = here.page.getByLabel("Menu", { exact: true });
       if (await menu.isVisible()) await menu.click();
       expect(await here.page.locator("nav.side a").first().isVisible(), `${name}: the navigation`);
     }

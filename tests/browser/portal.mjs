@@ -110,7 +110,7 @@ test("a page of the sender's embeds the portal, which says how high it is; a pag
   expect(inner <= 1, `no scroll bar in the frame, not ${inner} px`);
   equal(await page.frames()[1].evaluate(() => document.documentElement.dataset.theme), "dark", "its theme");
   // Its forms work there: the session is in the frame.
-  await frame.getByLabel("More").count();
+  await frame.getByLabel("More", { exact: true }).count();
   await frame.getByRole("link", { name: "Messages", exact: true }).first().click();
   await frame.getByRole("heading", { name: "Messages", level: 1 }).waitFor();
   // Another site's page.
