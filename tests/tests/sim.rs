@@ -75,8 +75,20 @@ fn seeds_that_once_broke_a_rule_hold() {
     // A start whose record was lost, and a clock that went back before the object was opened again. Then: a report
     // that only a dropped alarm knew of, at an endpoint that was disabled with a push under way. A clock that was ahead
     // when the object was opened, and went back. A filter that was changed when it was forgotten what had been offered.
-    // A lost alarm that a notice of the Directory did not repair.
-    for seed in [1_026_900, 1_047_545, 7_404, 21_116, 36_523, 579_667, 854_104, 111_577_484_863] {
+    // A lost alarm that a notice of the Directory did not repair. Tasks of deleted applications that were running for ever.
+    for seed in [
+        1_026_900,
+        1_047_545,
+        7_404,
+        21_116,
+        36_523,
+        579_667,
+        854_104,
+        111_577_484_863,
+        249_454_062_940,
+        523_015_632_270,
+        968_551_710_169,
+    ] {
         run(seed).unwrap_or_else(|violation| panic!("{violation}"));
     }
 }

@@ -80,6 +80,7 @@ impl<S: Sql> Directory<S> {
             ],
         )?;
         self.forget_app(app_id)?;
+        self.fail_tasks(now, app_id)?;
         self.refresh_due()?;
         Ok(vec![Effect::DeleteApp { app_id: app_id.to_owned() }])
     }

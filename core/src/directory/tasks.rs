@@ -2,10 +2,11 @@
 
 use super::{Directory, param};
 use crate::api::call::{Call, Reply};
-use crate::api::model::task::{BackgroundTaskOut, TaskOut, TaskQuery};
+use crate::api::model::task::{BackgroundTaskOut, TaskOut, TaskQuery, TaskStatus};
 use crate::error::ApiError;
 use crate::frame::{self, TaskNote};
 use crate::id;
+use crate::operational::APP_ID;
 use crate::sql::{Row, Sql, SqlError, Value};
 use crate::time::rfc3339;
 
@@ -18,10 +19,16 @@ const DESCENDING: &str =
     "SELECT id, task, status, updated_at, data FROM task WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 impl<S: Sql> Directory<S> {
-    /// Takes what an App object says of a task; older news than known is ignored.
+    /// Takes what an App object reports of a task; older reports than the newest are ignored. A task of an application that
+    /// was deleted runs no more, whatever a late report says.
     pub(super) fn note_task(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
-        let note: TaskNote = frame::decode(&call.body).map_err(ApiError::Internal)?;
+        let mut note: TaskNote = frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.prepare(now)?;
+        // The Directory has no row of the operational application.
+        let runs = note.status == TaskStatus::Running.text();
+        if runs && note.app_id != APP_ID && self.find_app(&note.app_id)?.is_none() {
+            TaskStatus::Failed.text().clone_into(&mut note.status);
+        }
         self.forget_old_tasks(now)?;
         self.sql.exec(
             "INSERT INTO task (id, app_id, task, status, data, updated_at, version)
@@ -40,6 +47,19 @@ impl<S: Sql> Directory<S> {
             ],
         )?;
         Ok(Reply::empty(204))
+    }
+
+    /// Ends the tasks of an application that is deleted: its object drops them with everything else.
+    pub(super) fn fail_tasks(&self, now: i64, app_id: &str) -> Result<(), SqlError> {
+        self.sql.exec(
+            "UPDATE task SET status = ?2, updated_at = ?3 WHERE app_id = ?1 AND status = ?4",
+            &[
+                Value::Text(app_id),
+                Value::Text(TaskStatus::Failed.text()),
+                Value::Int(now),
+                Value::Text(TaskStatus::Running.text()),
+            ],
+        )
     }
 
     pub(super) fn forget_old_tasks(&self, now: i64) -> Result<(), SqlError> {
@@ -104,9 +124,19 @@ mod tests {
 
     const NOW: i64 = 1_795_000_000_000;
 
-    struct World(Directory<Memory>);
+    /// A Directory, and the application whose tasks it is told of.
+    struct World(Directory<Memory>, String);
 
     impl World {
+        fn new() -> Self {
+            let mut world = Self(Directory::open(Memory::new(), NOW).expect("opens"), String::new());
+            let (status, app) =
+                world.ask(Op::AppCreate, &[], "", json!({ "name": "a" }).to_string().into_bytes());
+            assert_eq!(status, 201, "{app}");
+            world.1 = app["id"].as_str().expect("an id").to_owned();
+            world
+        }
+
         fn ask(&mut self, op: Op, params: &[&str], query: &str, body: Vec<u8>) -> (u16, Json) {
             let call = Call {
                 op: op.name().to_owned(),
@@ -123,7 +153,7 @@ mod tests {
         fn note(&mut self, id: &str, status: &str, messages: u32, version: i64) {
             let note = TaskNote {
                 id: id.to_owned(),
-                app_id: "app_1".to_owned(),
+                app_id: self.1.clone(),
                 task: "endpoint.recover".to_owned(),
                 status: status.to_owned(),
                 data: json!({ "messages": messages }).to_string(),
@@ -136,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_newest_news_of_a_task_count() {
-        let mut world = World(Directory::open(Memory::new(), NOW).expect("opens"));
+        let mut world = World::new();
         assert_eq!(world.ask(Op::TaskList, &[], "", vec![]).1["data"], json!([]));
         let task = id::new(id::TASK, NOW, &mut Seeded(2));
         assert_eq!(world.ask(Op::TaskGet, &[&task], "", vec![]).0, 404);
@@ -156,8 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn the_tasks_of_a_deleted_application_have_failed_whatever_is_reported_late() {
+        let mut world = World::new();
+        let [known, late, over] = [2, 3, 4].map(|seed| id::new(id::TASK, NOW, &mut Seeded(seed)));
+        world.note(&known, "running", 1, 1);
+        world.note(&over, "finished", 1, 2);
+        let app = world.1.clone();
+        assert_eq!(world.ask(Op::AppDelete, &[&app], "", vec![]).0, 204);
+        world.note(&known, "running", 2, 2);
+        world.note(&late, "running", 0, 1);
+        for (task, status) in [(&known, "failed"), (&late, "failed"), (&over, "finished")] {
+            assert_eq!(world.ask(Op::TaskGet, &[task], "", vec![]).1["status"], status);
+        }
+        // The operational application is in no list, and its tasks go on.
+        APP_ID.clone_into(&mut world.1);
+        world.note(&late, "running", 1, 2);
+        assert_eq!(world.ask(Op::TaskGet, &[&late], "", vec![]).1["status"], "running");
+    }
+
+    #[test]
     fn tasks_are_listed_newest_first_filtered_and_not_for_ever() {
-        let mut world = World(Directory::open(Memory::new(), NOW).expect("opens"));
+        let mut world = World::new();
         let old = id::new(id::TASK, NOW - KEEP_MS - 1000, &mut Seeded(2));
         let [a, b] = [NOW - 1000, NOW].map(|at| id::new(id::TASK, at, &mut Seeded(3)));
         world.note(&old, "finished", 1, 1);
