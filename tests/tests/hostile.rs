@@ -184,7 +184,8 @@ fn differences(engine: &str, outcomes: &Outcomes, expected: &Outcomes) -> Vec<St
 fn hostile_modules_end_the_same_by_every_engine_and_nobody_else_notices() {
     let in_the_interpreter = uploaded(&Running::start(&[("MAX_PLUGINS", "1000")]), "wasmi");
     assert!(in_the_interpreter.len() > 60, "{} ran", in_the_interpreter.len());
-    let mut options = Running::options(&[("MAX_PLUGINS", "1000")]);
+    // Each module has an isolate of its own here, and all of them are to be compared.
+    let mut options = Running::options(&[("MAX_PLUGINS", "1000"), ("LOADER_ISOLATES", "1000")]);
     options.loader = true;
     let apart = uploaded(&Running::with(options), "loader");
     let in_place = bundled();

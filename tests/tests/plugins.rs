@@ -169,6 +169,29 @@ fn with_a_loader_uploaded_plugins_run_in_an_isolate_of_their_own() {
     assert_eq!((&tested["engine"], &tested["verdict"]), (&json!("loader"), &json!("replaced")), "{tested}");
 }
 
+#[test]
+fn a_gateway_whose_runtime_frees_no_isolate_loads_few_and_runs_the_rest_in_the_interpreter() {
+    let mut options = Running::options(&[("LOADER_ISOLATES", "2")]);
+    options.loader = true;
+    let gateway = Running::with(options);
+    let api = gateway.tenant();
+    let event = json!({ "eventType": "a.b", "payload": { "card": "4111111111111111" } });
+    let engine_of = |name: &str, config: Value| {
+        let body = json!({ "config": config, "event": event });
+        let tested = api.post(&format!("/api/v1/plugin/{name}/test"), &body).1;
+        assert_eq!(tested["verdict"], "replaced", "{tested}");
+        text(&tested, "engine")
+    };
+    upload(&api, "mask", &shipped("redact"));
+    upload(&api, "stamp", &shipped("headers"));
+    upload(&api, "names", &shipped("rename"));
+    let mask = || engine_of("mask", json!({ "mask": ["card"] }));
+    let stamp = || engine_of("stamp", json!({ "set": { "x-tenant": "t" } }));
+    let names = || engine_of("names", json!({ "types": { "a.b": "a.c" } }));
+    assert_eq!([mask(), stamp(), names()], ["loader", "loader", "wasmi"]);
+    assert_eq!([names(), mask(), stamp()], ["wasmi", "loader", "loader"], "those that are loaded stay");
+}
+
 fn list_of(attempt: &Value) -> Vec<Value> {
     attempt["plugins"].as_array().unwrap_or_else(|| panic!("no plugins: {attempt}")).clone()
 }

@@ -19,7 +19,8 @@ Usage: cargo xtask <command>
   build [--release|--dev]  build the Worker for `wrangler deploy` into build/ (the default), or the
                            debug build into target/worker-debug/
   test [--only PART]       run everything that CI runs, or one part of it:
-                           fmt, lint, unit, build, e2e, deploy
+                           fmt, supply, lint, msrv, unit, build, e2e, deploy;
+                           quick is less than two minutes of them
   plugin build             build the plugins that ship into target/plugins/
   plugin new|check|inspect|run …
                            make, check and run plugins; `plugin help` tells more

@@ -14,6 +14,7 @@ pub mod local;
 pub mod plugins;
 pub mod release;
 pub mod sbom;
+pub mod supply;
 pub mod test;
 pub mod token;
 pub mod tools;

@@ -21,7 +21,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use weir_core::target::Cidr;
 
+/// The file that a running gateway holds in its data directory.
+const IN_USE: &str = "in-use";
 /// How long a gateway may take until it answers.
 const START: Duration = Duration::from_mins(1);
 /// How much of workerd's output is kept.
@@ -37,6 +40,12 @@ const OBJECTS: [(&str, &str, &str); 3] = [
     ("APP", "App", "weir-app"),
     ("ENDPOINT", "Endpoint", "weir-endpoint"),
 ];
+
+/// How many isolates uploaded plugins get where they have isolates of their own: workerd never frees one. What comes
+/// after runs in the interpreter.
+const ISOLATES: u32 = 64;
+/// The binding that says so. It is no setting: Cloudflare frees isolates itself.
+pub const LOADER_ISOLATES: &str = "LOADER_ISOLATES";
 
 /// What the emulator of production needs besides.
 const PRODUCTION_FLAG: &str = "nodejs_als";
@@ -321,6 +330,9 @@ fn config(options: &Options, data: &str, files: &[(String, PathBuf)]) -> String 
     }
     if options.loader {
         let _ = writeln!(bindings, "    (name = \"LOADER\", workerLoader = ()),");
+        if !options.vars.contains_key(LOADER_ISOLATES) {
+            let _ = writeln!(bindings, "    (name = \"{LOADER_ISOLATES}\", text = \"{ISOLATES}\"),");
+        }
     }
     for (name, value) in &options.vars {
         let _ = writeln!(bindings, "    (name = {}, text = {}),", quoted(name), quoted(value));
@@ -331,6 +343,7 @@ fn config(options: &Options, data: &str, files: &[(String, PathBuf)]) -> String 
         let _ = writeln!(bindings, "    (name = \"PRODUCTION\", text = {}),", quoted(&production.json()));
     }
     let flags = flags.join(", ");
+    let networks = networks(options).join(", ");
     let (port, data) = (options.port, quoted(data));
     format!(
         r#"# Written at every start of the local gateway.
@@ -340,9 +353,10 @@ const config :Workerd.Config = (
   services = [
     (name = "weir", worker = .worker),
     (name = "data", disk = (path = {data}, writable = true)),
-    # Receivers may be on this machine; which addresses an endpoint may have is for the gateway to say.
+    # Endpoints' addresses are chosen by strangers: whatever a name resolves to, only the public network is reached, and
+    # the networks in ALLOWED_NETWORKS.
     (name = "internet", network = (
-      allow = ["public", "private"],
+      allow = [{networks}],
       tlsOptions = (trustBrowserCas = true)
     )),
   ],
@@ -362,6 +376,15 @@ const worker :Workerd.Worker = (
 );
 "#
     )
+}
+
+/// The networks that the gateway may connect to, quoted. A setting that cannot be read opens none; the gateway itself
+/// says what is wrong with it.
+fn networks(options: &Options) -> Vec<String> {
+    let allowed = options.vars.get("ALLOWED_NETWORKS").map(String::as_str).unwrap_or_default();
+    let allowed = allowed.split(',').filter_map(|network| network.trim().parse::<Cidr>().ok());
+    let public = std::iter::once(quoted("public"));
+    public.chain(allowed.map(|network| quoted(&network.to_string()))).collect()
 }
 
 /// A string literal of Cap'n Proto.
@@ -418,8 +441,23 @@ pub fn scratch(name: &str) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
+/// Makes the data directory, which is its owner's alone: it holds secrets and payloads. One that was there is closed to
+/// others if it is a gateway's or empty, so that `--data /tmp` takes nothing from anybody.
 fn make_data_dir(data: &Path) -> Result<(), String> {
-    fs::create_dir_all(data).map_err(|error| {
+    let make = || {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(data)?;
+        let ours = data.join(IN_USE).exists() || fs::read_dir(data)?.next().is_none();
+        #[cfg(unix)]
+        if ours {
+            fs::set_permissions(data, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        }
+        Ok(())
+    };
+    make().map_err(|error: std::io::Error| {
         format!(
             "The data directory {} could not be made ({error}). Choose another by --data.",
             data.display()
@@ -430,7 +468,7 @@ fn make_data_dir(data: &Path) -> Result<(), String> {
 /// Takes the data directory for this process, as long as the file returned is open.
 fn claim(data: &Path) -> Result<File, String> {
     make_data_dir(data)?;
-    let file = File::create(data.join("in-use")).map_err(|error| {
+    let file = File::create(data.join(IN_USE)).map_err(|error| {
         format!(
             "The data directory {} cannot be written ({error}). Choose another by --data.",
             data.display()
@@ -607,21 +645,72 @@ export default {
     #[test]
     fn a_worker_reaches_a_receiver_on_this_machine() -> Result<(), String> {
         let dir = scratch("out")?;
+        let port = receiver()?;
+        let mut options = Options::new(dir.join("data")).var("RECEIVER", format!("http://127.0.0.1:{port}/"));
+        options.worker_dir = Some(worker(&dir)?);
+        let gateway = Gateway::start(&options)?;
+        assert_eq!(get(&gateway, "/out")?, "here");
+        drop(gateway);
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+
+    /// A receiver on loopback that answers every request.
+    fn receiver() -> Result<u16, String> {
         let receiver = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
         let port = receiver.local_addr().map_err(|e| e.to_string())?.port();
         thread::spawn(move || {
-            if let Ok((mut stream, _)) = receiver.accept() {
+            for stream in receiver.incoming() {
+                let Ok(mut stream) = stream else { return };
                 let mut request = [0; 1024];
                 let _ = stream.read(&mut request);
                 let _ = stream
                     .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nhere");
             }
         });
-        let mut options = Options::new(dir.join("data")).var("RECEIVER", format!("http://127.0.0.1:{port}/"));
+        Ok(port)
+    }
+
+    #[test]
+    fn a_name_that_resolves_to_a_private_address_is_not_connected_to_unless_its_network_is_allowed()
+    -> Result<(), String> {
+        let dir = scratch("names")?;
+        let port = receiver()?;
+        // No address is written anywhere: that `localhost` is this machine is only seen when the name is resolved.
+        let mut options = Options::new(dir.join("data")).var("RECEIVER", format!("http://localhost:{port}/"));
         options.worker_dir = Some(worker(&dir)?);
-        let gateway = Gateway::start(&options)?;
-        assert_eq!(get(&gateway, "/out")?, "here");
-        drop(gateway);
+        for (allowed, reached) in
+            [("", false), ("10.0.0.0/8", false), ("nonsense", false), ("127.0.0.0/8", true)]
+        {
+            let gateway = Gateway::start(&options.clone().var("ALLOWED_NETWORKS", allowed))?;
+            assert_eq!(get(&gateway, "/out")? == "here", reached, "with {allowed:?}: {}", gateway.log());
+        }
+        fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_data_directory_is_its_owners_alone_and_another_directory_is_left_as_it_is() -> Result<(), String> {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = scratch("private")?;
+        let mode = |path: &Path| -> Result<u32, String> {
+            Ok(fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o777)
+        };
+        let open = |path: &Path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(failed("open", path))
+        };
+        let data = dir.join("new/data");
+        drop(claim(&data)?);
+        assert_eq!(mode(&data)?, 0o700);
+        open(&data)?;
+        drop(claim(&data)?);
+        assert_eq!(mode(&data)?, 0o700, "a gateway's own directory is closed again");
+
+        let shared = dir.join("shared");
+        fs::create_dir(&shared).map_err(failed("create", &shared))?;
+        fs::write(shared.join("other"), "").map_err(failed("write", &shared))?;
+        open(&shared)?;
+        make_data_dir(&shared)?;
+        assert_eq!(mode(&shared)?, 0o755, "it is not a gateway's");
         fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
     }
 
@@ -674,6 +763,7 @@ export default {
         assert!(!text.contains("PRODUCTION") && !text.contains(PRODUCTION_FLAG), "it is asked for");
         let text = config(&Options { loader: true, ..Options::new("/d") }, "/d", &names);
         assert!(text.contains(r#"(name = "LOADER", workerLoader = ()),"#));
+        assert!(text.contains(r#"(name = "LOADER_ISOLATES", text = "64"),"#), "workerd frees no isolate");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The steps stop at the first that fails. The last line counts the tests of all `cargo test` runs, a step that fails in
 //! another way as one failed test, so that the line never looks better than the run was.
 
-use crate::{build, failed, local, root, say, tools};
+use crate::{build, failed, local, root, say, supply, tools};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::AddAssign;
@@ -27,29 +27,34 @@ impl AddAssign for Count {
 type Step = fn(&mut Count) -> Result<(), String>;
 
 /// The parts, in their order: the quick ones first.
-const PARTS: [(&str, &str, Step); 6] = [
+const PARTS: [(&str, &str, Step); 8] = [
     ("fmt", "Formatting", fmt),
+    ("supply", "Licences, duplicates and sources of dependencies", |_| supply::check()),
     ("lint", "Lints", lint),
+    ("msrv", "The oldest supported Rust", msrv),
     ("unit", "Unit tests and simulation", unit),
     ("build", "Build of the Worker", |_| build::ensure_built(true).map(|_| ())),
     ("e2e", "End-to-end tests on workerd", e2e),
     ("deploy", "Bundle for Cloudflare (wrangler deploy --dry-run)", deploy),
 ];
 
+/// What is not part of everything: a part of it that takes less than two minutes, for while one works.
+const EXTRA: [(&str, &str, Step); 1] =
+    [("quick", "Formatting, unit tests of the core, a short simulation", quick)];
+
 /// Runs all parts or one; whether everything passed.
 pub fn run(only: Option<&str>) -> Result<bool, String> {
-    if let Some(only) = only
-        && !PARTS.iter().any(|(part, ..)| *part == only)
-    {
-        let parts = PARTS.map(|(part, ..)| part).join(", ");
-        return Err(format!("There is no part `{only}`; the parts are {parts}."));
+    let chosen: Vec<(&str, &str, Step)> = match only {
+        None => PARTS.to_vec(),
+        Some(only) => PARTS.into_iter().chain(EXTRA).filter(|(part, ..)| *part == only).collect(),
+    };
+    if let (Some(only), true) = (only, chosen.is_empty()) {
+        let parts: Vec<&str> = PARTS.iter().chain(&EXTRA).map(|(part, ..)| *part).collect();
+        return Err(format!("There is no part `{only}`; the parts are {}.", parts.join(", ")));
     }
     let mut count = Count::default();
     let mut lines = Vec::new();
-    for (part, title, step) in PARTS {
-        if only.is_some_and(|only| only != part) {
-            continue;
-        }
+    for (part, title, step) in chosen {
         say(title);
         let start = Instant::now();
         let mut tests = Count::default();
@@ -96,6 +101,40 @@ fn lint(_: &mut Count) -> Result<(), String> {
         plugins.args(["--package", &package]);
     }
     tools::run(plugins.args(["--", "-Dwarnings"]), "`cargo clippy` of the plugins")
+}
+
+/// Checks the workspace with the oldest supported Rust, `rust-version` in `Cargo.toml`. Where that toolchain is not
+/// installed and cannot be, there is nothing to check with: the part says so and passes, and the workflow on GitHub,
+/// which can install it, has the last word.
+fn msrv(_: &mut Count) -> Result<(), String> {
+    let path = root().join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).map_err(failed("read", &path))?;
+    let version = rust_version(&manifest).ok_or("Cargo.toml names no rust-version.")?;
+    let toolchain = format!("{version}.0");
+    let Some(mut check) = tools::cargo_of(&toolchain) else {
+        println!("Rust {toolchain} is not installed and cannot be: nothing was checked.");
+        return Ok(());
+    };
+    check.args(["check", "--locked", "--workspace", "--exclude=weir-worker", "--exclude=weir-tests"]);
+    tools::run(&mut check, &format!("`cargo check` by Rust {toolchain}"))?;
+    let Some(mut check) = tools::cargo_of(&toolchain) else { return Ok(()) };
+    check.args(["check", "--locked", "--package=weir-worker", "--target", tools::WASM_TARGET]);
+    tools::run(&mut check, &format!("`cargo check` of the Worker by Rust {toolchain}"))
+}
+
+/// The `rust-version` in the text of a `Cargo.toml`.
+fn rust_version(manifest: &str) -> Option<&str> {
+    manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'))
+}
+
+/// How many seeds a short simulation takes.
+const QUICK_SEEDS: &str = "500";
+
+fn quick(count: &mut Count) -> Result<(), String> {
+    fmt(count)?;
+    cargo_test(&["--package=weir-core", "--lib"], count)?;
+    let simulation = ["--package=weir-tests", "--test=sim", "every_rule_holds_whatever_fails"];
+    cargo_test_with(&simulation, &[("WEIR_SIM_SEEDS", QUICK_SEEDS)], count)
 }
 
 fn unit(count: &mut Count) -> Result<(), String> {
@@ -159,8 +198,14 @@ fn check_size() -> Result<(), String> {
 
 /// Runs `cargo test` with `args`, passing its output on and counting its tests.
 fn cargo_test(args: &[&str], count: &mut Count) -> Result<(), String> {
+    cargo_test_with(args, &[], count)
+}
+
+/// The same with variables of the environment.
+fn cargo_test_with(args: &[&str], vars: &[(&str, &str)], count: &mut Count) -> Result<(), String> {
     let mut command = tools::cargo();
     command.args(["test", "--no-fail-fast"]).args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.envs(vars.iter().copied());
     command.env(build::WORKER_DIR, build::build_dir(true));
     let mut child =
         command.spawn().map_err(|error| format!("`cargo test` could not be started: {error}."))?;
@@ -204,6 +249,12 @@ mod tests {
     #[test]
     fn an_unknown_part_is_refused_with_the_parts_there_are() {
         let error = run(Some("nonsense")).err().unwrap_or_default();
-        assert!(error.contains("fmt, lint, unit, build, e2e, deploy"), "{error}");
+        assert!(error.contains("fmt, supply, lint, msrv, unit, build, e2e, deploy, quick"), "{error}");
+    }
+
+    #[test]
+    fn the_oldest_rust_is_the_manifests() {
+        assert_eq!(rust_version("[workspace.package]\nrust-version = \"1.91\"\n"), Some("1.91"));
+        assert_eq!(rust_version("rust-version.workspace = true"), None);
     }
 }

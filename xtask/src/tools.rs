@@ -45,6 +45,35 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The same of another toolchain, with the wasm32 target, if rustup has it or can install it.
+pub fn cargo_of(toolchain: &str) -> Option<Command> {
+    let rustc = || {
+        output(Command::new("rustup").args([
+            "run",
+            toolchain,
+            "rustc",
+            "--print",
+            "target-libdir",
+            "--target",
+            WASM_TARGET,
+        ]))
+        .is_some_and(|dir| Path::new(&dir).is_dir())
+    };
+    if !rustc() {
+        say(&format!("Installing Rust {toolchain}"));
+        let install = ["toolchain", "install", toolchain, "--profile", "minimal", "--target", WASM_TARGET];
+        let _ = Command::new("rustup").args(install).arg("--no-self-update").status();
+        if !rustc() {
+            return None;
+        }
+    }
+    let mut command = Command::new("rustup");
+    command.current_dir(root()).args(["run", toolchain, "cargo"]);
+    // Files of another compiler stay by themselves.
+    command.env("CARGO_TARGET_DIR", root().join("target").join(format!("rust-{toolchain}")));
+    Some(command)
+}
+
 /// Runs a command to its end, its output going where ours goes; `what` is told when it fails.
 pub fn run(command: &mut Command, what: &str) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();

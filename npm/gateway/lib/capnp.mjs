@@ -24,7 +24,8 @@ export const ENTRY = "entry.mjs";
 export function capnp(config, deployment) {
   const bindings = [
     ...deployment.objects.map(({ binding, className }) => `(name = ${quoted(binding)}, durableObjectNamespace = ${quoted(className)})`),
-    ...(config.loader ? ['(name = "LOADER", workerLoader = ())'] : []),
+    // workerd frees no isolate: plugins run in the interpreter once there are so many.
+    ...(config.loader ? ['(name = "LOADER", workerLoader = ())', '(name = "LOADER_ISOLATES", text = "64")'] : []),
     ...config.settings.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
   ];
   const namespaces = deployment.objects.map(

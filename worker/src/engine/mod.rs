@@ -65,8 +65,15 @@ pub(crate) async fn run(
             let Some(loader) = v8::loader(env) else { return Err("the loader is gone".to_owned()) };
             let modules = loadable(env, place.org, chain).await?;
             let index = modules.iter().position(|other| Rc::ptr_eq(other, &module));
-            let (modules, index) = index.map_or_else(|| (vec![module], 0), |index| (modules, index));
-            ran(v8::run_apart(&loader, &modules, index, &input, &limits).await, EngineName::Loader)
+            let (modules, index) =
+                index.map_or_else(|| (vec![Rc::clone(&module)], 0), |index| (modules, index));
+            match v8::run_apart(env, &loader, &modules, index, &input, &limits).await {
+                Some(outcome) => ran(outcome, EngineName::Loader),
+                None => match module.interpreted() {
+                    Ok(module) => ran(module.run(&input, &limits), EngineName::Wasmi),
+                    Err(why) => failed("host", why),
+                },
+            }
         }
         Found::Missing => missing(),
         Found::Broken(why) => failed("host", why),

@@ -63,11 +63,15 @@ pub(super) fn load(env: &JsValue, module: &PluginModule) -> Result<Module, Strin
     let loaded = if v8::loader(env).is_some() {
         Module::Loadable(Loadable::new(&module.bytes))
     } else {
-        let loaded = WASMI.with(|engine| engine.get_or_init(wasmi::Engine::new).load(&module.bytes))?;
-        Module::Interpreted(loaded)
+        Module::Interpreted(interpreted(&module.bytes)?)
     };
     keep(&module.version, module.bytes.len(), &loaded);
     Ok(loaded)
+}
+
+/// Loads a metered module into the interpreter.
+pub(super) fn interpreted(metered: &[u8]) -> Result<wasmi::Module, String> {
+    WASMI.with(|engine| engine.get_or_init(wasmi::Engine::new).load(metered))
 }
 
 fn kept(version: &str) -> Option<Module> {

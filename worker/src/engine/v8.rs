@@ -5,13 +5,14 @@
 use crate::js::text_of;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use sha2::{Digest, Sha256};
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use weir_core::directory::Bundled;
 use weir_plugin_host::run::{Limits, Outcome};
-use weir_plugin_host::transcript;
+use weir_plugin_host::{transcript, wasmi};
 
 #[wasm_bindgen(module = "/src/plugin.js")]
 extern "C" {
@@ -21,6 +22,7 @@ extern "C" {
     #[wasm_bindgen(js_name = runLoaded)]
     fn run_loaded(
         loader: &JsValue,
+        most: f64,
         id: &str,
         modules: &Array,
         index: u32,
@@ -50,16 +52,23 @@ pub(super) fn run_in_place(name: &str, input: &[u8], limits: &Limits) -> Option<
 }
 
 /// A module that an isolate can be loaded with.
-#[derive(Debug)]
 pub(super) struct Loadable {
     bytes: Uint8Array,
     hash: [u8; 32],
+    /// The module in the interpreter, once there are too many isolates.
+    interpreted: OnceCell<Result<wasmi::Module, String>>,
 }
 
 impl Loadable {
     /// Takes a metered module.
     pub(super) fn new(metered: &[u8]) -> Rc<Self> {
-        Rc::new(Self { bytes: Uint8Array::from(metered), hash: Sha256::digest(metered).into() })
+        let (bytes, hash) = (Uint8Array::from(metered), Sha256::digest(metered).into());
+        Rc::new(Self { bytes, hash, interpreted: OnceCell::new() })
+    }
+
+    /// The module for the interpreter.
+    pub(super) fn interpreted(&self) -> Result<wasmi::Module, String> {
+        self.interpreted.get_or_init(|| super::modules::interpreted(&self.bytes.to_vec())).clone()
     }
 }
 
@@ -69,14 +78,23 @@ pub(super) fn loader(env: &JsValue) -> Option<JsValue> {
     loader.is_object().then_some(loader)
 }
 
-/// Runs one of `modules` in the isolate that has them all, in an instance of its own.
+/// How many isolates may be loaded: any number on Cloudflare, which frees them.
+fn most(env: &JsValue) -> f64 {
+    let text =
+        Reflect::get(env, &JsValue::from_str("LOADER_ISOLATES")).ok().and_then(|most| most.as_string());
+    text.and_then(|text| text.parse().ok()).unwrap_or(f64::INFINITY)
+}
+
+/// Runs one of `modules` in the isolate that has them all, in an instance of its own; `None` where that would be an
+/// isolate too many.
 pub(super) async fn run_apart(
+    env: &JsValue,
     loader: &JsValue,
     modules: &[Rc<Loadable>],
     index: usize,
     input: &[u8],
     limits: &Limits,
-) -> Outcome {
+) -> Option<Outcome> {
     let mut all = Sha256::new();
     for module in modules {
         all.update(module.hash);
@@ -87,9 +105,10 @@ pub(super) async fn run_apart(
     });
     let bytes: Array = modules.iter().map(|module| JsValue::from(&module.bytes)).collect();
     let index = u32::try_from(index).unwrap_or(u32::MAX);
-    let made = run_loaded(loader, &id, &bytes, index, input, &transcript::numbers(limits));
+    let made = run_loaded(loader, most(env), &id, &bytes, index, input, &transcript::numbers(limits));
     match JsFuture::from(made).await {
-        Ok(made) => transcript::outcome(&Uint8Array::new(&made).to_vec(), input, limits),
-        Err(error) => Outcome::host_failure(text_of(&error)),
+        Ok(made) if made.is_undefined() => None,
+        Ok(made) => Some(transcript::outcome(&Uint8Array::new(&made).to_vec(), input, limits)),
+        Err(error) => Some(Outcome::host_failure(text_of(&error))),
     }
 }

@@ -24,6 +24,8 @@ type Machine = endpoint::Endpoint<crate::sql::DurableSql>;
 
 /// So many deliveries pass their plugins in one turn.
 const PASSED_AT_ONCE: usize = 16;
+/// After so much fuel of plugins other work goes on before the next one runs: some 50 ms in the interpreter.
+const FUEL_AT_ONCE: u64 = 1_500_000;
 
 /// One endpoint: see [`endpoint::Endpoint`].
 #[wasm_bindgen]
@@ -42,6 +44,8 @@ struct Inner {
     /// Deliveries on their way through plugins.
     passages: RefCell<VecDeque<Passage>>,
     passing: Cell<bool>,
+    /// Fuel that plugins have used in this turn.
+    fuel: Cell<u64>,
     erased: Cell<bool>,
 }
 
@@ -65,6 +69,7 @@ impl Endpoint {
             recording: Cell::new(false),
             passages: RefCell::new(VecDeque::new()),
             passing: Cell::new(false),
+            fuel: Cell::new(0),
             erased: Cell::new(false),
         });
         let weak = Rc::downgrade(&inner);
@@ -255,14 +260,25 @@ impl Inner {
                 for passage in batch {
                     // Where a module cannot be asked for, nothing is decided: the lease runs out, and the delivery is due.
                     passed.extend(this.logged(this.run_plugins(passage).await));
+                    if this.fuel.get() >= FUEL_AT_ONCE {
+                        // What was decided does not wait for a plugin that takes long.
+                        this.decided(std::mem::take(&mut passed)).await;
+                        this.give_way().await;
+                    }
                 }
                 this.decided(passed).await;
                 if !this.passages.borrow().is_empty() {
-                    js::pause(0).await; // other work goes on in between
+                    this.give_way().await;
                 }
             }
             this.passing.set(false);
         });
+    }
+
+    /// Ends the turn, so that other work of this object and of others in this isolate goes on.
+    async fn give_way(&self) {
+        js::pause(0).await;
+        self.fuel.set(0);
     }
 
     async fn run_plugins(&self, mut passage: Passage) -> Result<Passed, String> {
@@ -279,7 +295,11 @@ impl Inner {
         };
         let all = passage.chain.plugins();
         while let Step::Run(plugin, subject) = passage.chain.step() {
+            if self.fuel.get() >= FUEL_AT_ONCE {
+                self.give_way().await;
+            }
             let ran = engine::run(&self.shell.env, &place, &all, plugin, subject).await?;
+            self.fuel.set(self.fuel.get().saturating_add(ran.fuel));
             passage.chain.ran(ran);
         }
         Ok(passage.ended())
