@@ -1,9 +1,12 @@
 //! Identifiers: a prefix, an underscore and 27 characters that sort by time.
 //!
 //! The 27 characters are a KSUID with milliseconds, as in Svix's ids: 4 bytes of seconds since
-//! 2014-05-13T16:53:20Z, one byte of the second's 250ths (4 ms each), 15 random bytes; the 20 bytes in
+//! 2014-05-13T16:53:20Z, one byte of the second's 250ths (4 ms each), 15 more bytes; the 20 bytes in
 //! base 62, whose digits sort as ASCII does. So comparing two ids of one kind as text compares their times,
 //! and a time bounds the ids made after it ([`floor`]).
+//!
+//! Of the 15 bytes, a [`Generator`] uses the first 13 bits as a counter; the others are random. Time and counter
+//! together are the id's [`key`]: an integer that no two ids of one generator share.
 
 use crate::rng::Entropy;
 
@@ -26,14 +29,19 @@ pub const REJECTED: &str = "rej";
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 27;
-/// Where the nonce of an id begins.
-const NONCE_AT: usize = 12;
+/// How many bits of an id count the ids of one tick: with the 40 bits of the time, a key is below 2^53.
+const COUNTER_BITS: u32 = 13;
+/// How many bits of a key's last byte are random.
+const SPARE_BITS: u32 = 3;
+/// The highest key.
+pub(crate) const KEY_MAX: i64 = (1 << 53) - 1;
 /// The KSUID epoch in seconds since 1970.
 const EPOCH_S: i64 = 1_400_000_000;
 /// How finely an id tells the time, in milliseconds.
 pub const RESOLUTION_MS: i64 = 4;
 
-type Raw = [u8; 20];
+/// The bytes of an id.
+pub(crate) type Raw = [u8; 20];
 
 /// Makes ids that rise strictly, even when the clock stands still or steps back.
 ///
@@ -54,25 +62,13 @@ impl Generator {
     /// The next id: at `now` if that follows the last one, else right after the last one.
     pub fn next(&mut self, now: i64, rng: &mut impl Entropy) -> String {
         let mut fresh = stamp(now);
+        let mut key = raw_key(&fresh);
+        let last = raw_key(&self.last);
+        if self.last != [0; 20] && key <= last {
+            key = last.saturating_add(1).min(KEY_MAX); // where the counter is used up, it carries into the time
+        }
         rng.fill(&mut fresh[5..]);
-        if fresh <= self.last {
-            fresh = successor(self.last);
-        }
-        self.last = fresh;
-        text(self.prefix, &fresh)
-    }
-
-    /// The next id, as [`Generator::next`] makes it, but that it ends in these bytes, from which [`nonce`] reads them:
-    /// whoever asks for the same thing again is known by them, without a column or an index for it.
-    pub fn next_with(&mut self, now: i64, rng: &mut impl Entropy, nonce: u64) -> String {
-        let mut fresh = stamp(now);
-        rng.fill(&mut fresh[5..NONCE_AT]);
-        fresh[NONCE_AT..].copy_from_slice(&nonce.to_be_bytes());
-        if fresh <= self.last {
-            let mut head = [0; NONCE_AT];
-            head.copy_from_slice(&self.last[..NONCE_AT]);
-            fresh[..NONCE_AT].copy_from_slice(&successor(head));
-        }
+        set_key(&mut fresh, key);
         self.last = fresh;
         text(self.prefix, &fresh)
     }
@@ -102,9 +98,35 @@ pub fn millis(prefix: &str, id: &str) -> Option<i64> {
     Some(seconds.saturating_mul(1000).saturating_add(i64::from(ticks).saturating_mul(RESOLUTION_MS)))
 }
 
-/// The bytes in which an id ends that was made by [`Generator::next_with`]; of any other id, random ones.
-pub fn nonce(prefix: &str, id: &str) -> Option<u64> {
-    raw(prefix, id)?.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+/// The time and counter of an id, as an integer below 2^53 that rises with the ids of one [`Generator`]; `None` where it is
+/// not an id of this kind.
+pub fn key(prefix: &str, id: &str) -> Option<i64> {
+    raw(prefix, id).map(|raw| raw_key(&raw))
+}
+
+/// The least key of the ids that can be made at `at` (milliseconds, rounded down to 4 ms).
+pub fn key_floor(at: i64) -> i64 {
+    raw_key(&stamp(at))
+}
+
+/// When the ids with this key were made, in milliseconds (to 4 ms).
+pub fn key_millis(key: i64) -> i64 {
+    let ticks = key.max(0) >> COUNTER_BITS;
+    let seconds = (ticks >> 8).saturating_add(EPOCH_S);
+    seconds.saturating_mul(1000).saturating_add((ticks & 0xff).saturating_mul(RESOLUTION_MS))
+}
+
+pub(crate) fn raw_key(raw: &Raw) -> i64 {
+    let [a, b, c, d, e, f, g, ..] = *raw;
+    i64::from_be_bytes([0, a, b, c, d, e, f, g]) >> SPARE_BITS
+}
+
+fn set_key(raw: &mut Raw, key: i64) {
+    let spare = i64::from(raw[6]) & ((1 << SPARE_BITS) - 1);
+    let [_, bytes @ ..] = ((key << SPARE_BITS) | spare).to_be_bytes();
+    for (to, from) in raw.iter_mut().zip(bytes) {
+        *to = from;
+    }
 }
 
 /// Whether `id` is a well-formed id of this kind.
@@ -129,17 +151,7 @@ fn stamp(now: i64) -> Raw {
     out
 }
 
-fn successor<const N: usize>(mut bytes: [u8; N]) -> [u8; N] {
-    for byte in bytes.iter_mut().rev() {
-        *byte = byte.wrapping_add(1);
-        if *byte != 0 {
-            break;
-        }
-    }
-    bytes
-}
-
-fn text(prefix: &str, bytes: &Raw) -> String {
+pub(crate) fn text(prefix: &str, bytes: &Raw) -> String {
     let mut digits = [0u8; LENGTH];
     // Long division of the 160-bit number by 62, in 32-bit words, most significant first.
     let mut words = [0u32; 5];
@@ -164,7 +176,7 @@ fn text(prefix: &str, bytes: &Raw) -> String {
     out
 }
 
-fn raw(prefix: &str, id: &str) -> Option<Raw> {
+pub(crate) fn raw(prefix: &str, id: &str) -> Option<Raw> {
     let digits = id.strip_prefix(prefix)?.strip_prefix('_')?.as_bytes();
     if digits.len() != LENGTH {
         return None;
@@ -225,19 +237,22 @@ mod tests {
     }
 
     #[test]
-    fn an_id_says_by_which_nonce_it_was_made_and_rises_all_the_same() {
+    fn keys_rise_with_the_ids_of_a_generator_and_carry_into_the_time() {
         let mut rng = Seeded(4);
         let mut ids = Generator::new(MESSAGE, None);
-        let mut last = ids.next_with(NOW, &mut rng, u64::MAX);
-        assert_eq!(nonce(MESSAGE, &last), Some(u64::MAX));
-        for (now, n) in [(NOW, 0), (NOW, 7), (NOW - 60_000, u64::MAX), (NOW + 5, 1), (0, 1)] {
-            let next = ids.next_with(now, &mut rng, n);
-            assert!(next > last, "{next} must follow {last}");
-            assert_eq!(nonce(MESSAGE, &next), Some(n));
+        let mut last = key(MESSAGE, &ids.next(NOW, &mut rng)).expect("a key");
+        assert_eq!((last, key_millis(last)), (key_floor(NOW), NOW / 4 * 4));
+        for n in 0..20_000 {
+            let now = if n % 7 == 0 { NOW - 60_000 } else { NOW };
+            let id = ids.next(now, &mut rng);
+            let next = key(MESSAGE, &id).expect("a key");
+            assert_eq!(next, last + 1, "no key is used twice, and none is passed over");
+            assert!(millis(MESSAGE, &id).expect("a time") >= NOW / 4 * 4);
             last = next;
         }
-        assert!(ids.next(0, &mut rng) > last);
-        assert_eq!(nonce(APP, &last), None);
+        assert!(millis(MESSAGE, &ids.last()).expect("a time") > NOW, "the counter is used up twice");
+        assert!(key_floor(i64::MAX) <= KEY_MAX && key_floor(i64::MIN) == 0);
+        assert_eq!(key(APP, &ids.last()), None);
     }
 
     #[test]
@@ -263,6 +278,8 @@ mod tests {
         fn a_floor_bounds_every_id_made_from_then_on(at in 1_400_000_000_000i64..5_000_000_000_000, seed: u64) {
             prop_assert!(floor(MESSAGE, at) <= new(MESSAGE, at, &mut Seeded(seed)));
             prop_assert!(floor(MESSAGE, at + 4) > new(MESSAGE, at, &mut Seeded(seed)));
+            prop_assert!(key(MESSAGE, &floor(MESSAGE, at)) == Some(key_floor(at)));
+            prop_assert!(floor(MESSAGE, at) <= Generator::new(MESSAGE, None).next(at, &mut Seeded(seed)));
         }
 
         #[test]

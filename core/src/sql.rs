@@ -5,6 +5,8 @@
 //! they are keyed by anything but an integer, `WITHOUT ROWID`; flags are bound as 0/1; integers stay below
 //! 2^53, because the platform binds numbers as doubles; at most 100 parameters.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 /// A value bound to a statement.
@@ -176,6 +178,18 @@ pub fn check(sql: &str, params: &[Value<'_>]) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// A statement on one of several tables of the same kind: each `#` of the template stands for the table's number. The text
+/// is made once for each number, so there are at most 256 of a template.
+pub fn numbered(template: &'static str, number: u8) -> &'static str {
+    type Known = HashMap<(usize, usize, u8), &'static str>;
+    thread_local! {
+        static KNOWN: RefCell<Known> = RefCell::new(HashMap::new());
+    }
+    let key = (template.as_ptr() as usize, template.len(), number);
+    let make = || &*Box::leak(template.replace('#', &number.to_string()).into_boxed_str());
+    KNOWN.with_borrow_mut(|known| *known.entry(key).or_insert_with(make))
+}
+
 /// The storage of one object.
 ///
 /// Statements are `'static` so that an implementation can keep them prepared. What is written between two
@@ -255,14 +269,24 @@ pub mod memory {
     /// A database in memory. Clones share it, so that a test can drop an object and open another on what it
     /// left behind.
     #[derive(Clone)]
-    pub struct Memory(Rc<Connection>, Rc<RefCell<Option<BTreeSet<&'static str>>>>, Rc<Counter<u64>>);
+    pub struct Memory(
+        Rc<Connection>,
+        Rc<RefCell<Option<BTreeSet<&'static str>>>>,
+        Rc<Counter<u64>>,
+        Rc<Counter<u64>>,
+    );
 
     impl Memory {
         /// An empty database.
         pub fn new() -> Self {
             let connection = Connection::open_in_memory().expect("a database in memory");
             connection.set_prepared_statement_cache_capacity(128);
-            Self(Rc::new(connection), Rc::default(), Rc::default())
+            Self(Rc::new(connection), Rc::default(), Rc::default(), Rc::default())
+        }
+
+        /// A database that a test has opened, such as an object's file.
+        pub fn of(connection: Connection) -> Self {
+            Self(Rc::new(connection), Rc::default(), Rc::default(), Rc::default())
         }
 
         /// From now on, the statements that are run are remembered.
@@ -312,6 +336,11 @@ pub mod memory {
         /// tells whether more rows were read, whether they were found or passed over.
         pub fn steps(&self) -> u64 {
             self.2.get()
+        }
+
+        /// How many bytes of text and blobs queries have given so far.
+        pub fn bytes(&self) -> u64 {
+            self.3.get()
         }
 
         /// How many rows were inserted, updated and deleted so far: nearly what the platform bills, which
@@ -373,6 +402,13 @@ pub mod memory {
                 out.push(Row(cells.collect::<Result<_, SqlError>>()?));
             }
             drop(rows);
+            let cells = out.iter().flat_map(|row| &row.0).map(|cell| match cell {
+                Cell::Text(text) => text.len(),
+                Cell::Blob(bytes) => bytes.len(),
+                Cell::Null | Cell::Int(_) | Cell::Real(_) => 0,
+            });
+            let bytes = u64::try_from(cells.sum::<usize>()).unwrap_or(u64::MAX);
+            self.3.set(self.3.get().saturating_add(bytes));
             let steps = statement.reset_status(StatementStatus::VmStep);
             self.2.set(self.2.get().saturating_add(u64::try_from(steps).unwrap_or(0)));
             Ok(out)

@@ -2,10 +2,13 @@
 //! is more. (`core/src/app/scale.rs` and `core/src/directory/scale.rs` count on a million messages, natively.)
 
 use rusqlite::{Connection, params};
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+use weir_core::app::{backfill, inspect};
+use weir_core::sql::memory::Memory;
+use weir_core::sql::{Sql, Value};
 use weir_core::time::rfc3339;
 use weir_core::{frame, id};
 use weir_tests::browser::Browser;
@@ -89,7 +92,7 @@ fn a_list_of_thousands_reads_a_bounded_number_of_rows() {
         (&attempted, "event_types=none".to_owned(), MOST),
     ] {
         let before = read(api, app, endpoint);
-        let (status, page): (u16, Value) = api.get(&format!("{path}?{query}"));
+        let (status, page): (u16, Json) = api.get(&format!("{path}?{query}"));
         assert_eq!(status, 200, "{page}");
         let rows = read(api, app, endpoint) - before;
         println!(
@@ -160,17 +163,20 @@ fn costs(busy: &Busy) -> Vec<(&'static str, f64)> {
     pages(busy).into_iter().map(one).collect()
 }
 
-/// The database below this directory whose table has the most rows: the one object that is busy.
-fn busiest(dir: &Path, table: &str) -> Connection {
+/// How many segments the newest table of a log has.
+const SEGMENTS: &str = "SELECT count(*) FROM segment_0";
+
+/// The database below this directory with the most rows, of which there are so many at least: the one object that is busy.
+fn busiest(dir: &Path, count: &str, least: i64) -> Connection {
     let all = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let databases = all.filter(|path| path.extension().is_some_and(|ending| ending == "sqlite"));
     let open = |path| {
         let database = Connection::open(path).unwrap();
-        let rows = database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+        let rows = database.query_row(count, [], |row| row.get(0));
         (rows.unwrap_or(0), database)
     };
     let busiest: Option<(i64, _)> = databases.map(open).max_by_key(|(rows, _)| *rows);
-    busiest.filter(|(rows, _)| *rows >= i64::try_from(MESSAGES).unwrap()).expect("the busy one").1
+    busiest.filter(|(rows, _)| *rows >= least).expect("the busy one").1
 }
 
 impl Busy {
@@ -181,33 +187,32 @@ impl Busy {
         let data = self.gateway.data().to_owned();
         let now = unix_ms();
         let at = |n: usize| now - 3_600_000 - i64::try_from(n).unwrap() * 20;
-        let mut app = busiest(&data.join("weir-app"), "message");
-        let mut endpoint = busiest(&data.join("weir-endpoint"), "delivery");
-        let (log, attempts) = (app.transaction().unwrap(), endpoint.transaction().unwrap());
+        let app = busiest(&data.join("weir-app"), SEGMENTS, 100);
+        let enough = i64::try_from(MESSAGES).unwrap();
+        let mut endpoint = busiest(&data.join("weir-endpoint"), "SELECT count(*) FROM delivery", enough);
+        let attempts = endpoint.transaction().unwrap();
         // What both write down every few seconds, and were killed before, perhaps: that these were offered, and counted.
-        log.execute("UPDATE endpoint SET cursor = (SELECT max(id) FROM message)", []).unwrap();
+        let log = Memory::of(app);
+        let last = inspect(&log).pop().unwrap().id;
+        log.exec("UPDATE endpoint SET cursor = ?1", &[Value::Text(&last)]).unwrap();
         let newest: String =
             attempts.query_row("SELECT max(id) FROM delivery WHERE slot = 0", [], |row| row.get(0)).unwrap();
         let counted =
             "INSERT INTO meta (k, v) VALUES ('counted', ?1) ON CONFLICT (k) DO UPDATE SET v = excluded.v";
         attempts.execute(counted, params![frame::encode(&newest)]).unwrap();
         {
-            let message =
-                "INSERT INTO message (id, created_at, event_type, payload) VALUES (?1, ?2, 'usual', x'7b7d')";
-            let mut message = log.prepare(message).unwrap();
             let attempt = "INSERT INTO delivery (slot, id, msg_id, event_type, manual, attempt, leased, status, code, \
                            response, started_at, duration, url) \
                            VALUES (0, ?1, ?2, 'usual', 0, 1, 0, 0, 200, 'ok', ?3, 1, 'https://x')";
             let mut attempt = attempts.prepare(attempt).unwrap();
             for at in (0..many).rev().map(at) {
                 let id = id::floor(id::MESSAGE, at);
-                message.execute(params![id, at]).unwrap();
                 attempt.execute(params![id::floor(id::ATTEMPT, at + 8), id, at + 4]).unwrap();
             }
         }
-        log.commit().unwrap();
+        log.transaction(|| backfill(&log, (0..many).rev().map(|n| (at(n), None)))).unwrap();
         attempts.commit().unwrap();
-        drop((app, endpoint));
+        drop((log, endpoint));
         self.gateway.restart();
     }
 }

@@ -275,13 +275,13 @@ impl<S: Sql> App<S> {
 
     /// The type of a message's event; `None` where the message is gone.
     pub(super) fn event_type_of(&self, msg_id: &str) -> Result<Option<String>, SqlError> {
-        let rows = self.sql.query("SELECT event_type FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
-        rows.into_iter().next().map(|mut row| row.text(0)).transpose()
+        let header = self.log.get(&self.sql, msg_id)?;
+        Ok(header.map(|header| header.event_type().to_owned()))
     }
 
     fn event_id_of(&self, msg_id: &str) -> Result<Option<String>, SqlError> {
-        let rows = self.sql.query("SELECT event_id FROM message WHERE id = ?1", &[Value::Text(msg_id)])?;
-        rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_text(0))
+        let header = self.log.get(&self.sql, msg_id)?;
+        Ok(header.and_then(|header| header.event_id().map(str::to_owned)))
     }
 }
 

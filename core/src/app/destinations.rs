@@ -18,10 +18,9 @@ use crate::api::model::message::with_raw;
 use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::query::Query;
 use crate::error::ApiError;
-use crate::filter::parse_channels;
 use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk, StatsAsk};
 use crate::id;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::collections::HashMap;
 
 /// At most so many endpoints are asked in one round.
@@ -162,7 +161,8 @@ impl<S: Sql> App<S> {
         let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
         let mut ids = Vec::new();
         while list.found.len() < wanted && ids.is_empty() && !list.scan.is_over() {
-            ids = list.scan.next(&self.sql, &list.query.messages, MESSAGES_ROUND)?;
+            let next = list.scan.next(&self.log, &self.sql, &list.query.messages, MESSAGES_ROUND)?;
+            ids = next.into_iter().map(|header| header.id).collect();
         }
         if !ids.is_empty() {
             let asks = vec![(list.endpoint_id.clone(), "deliveries", frame::encode(&DeliveriesAsk { ids }))];
@@ -201,23 +201,15 @@ impl<S: Sql> App<S> {
     }
 
     pub(super) fn logged(&self, msg_id: &str) -> Result<Option<Logged>, SqlError> {
-        let rows = self.sql.query(
-            "SELECT event_type, channels, payload IS NOT NULL AND only_for IS NULL, deliver_at
-             FROM message WHERE id = ?1",
-            &[Value::Text(msg_id)],
-        )?;
-        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
-        let deliver_at = row.opt_int(3)?;
-        let waits_until = match deliver_at {
-            Some(at) if self.is_scheduled(msg_id, at)? => Some(at),
-            _ => None,
-        };
+        let Some(header) = self.log.get(&self.sql, msg_id)? else { return Ok(None) };
+        let waits_until = header.waits_until;
+        let is_for_all = header.has_payload && !header.is_for_one();
         Ok(Some(Logged {
-            id: msg_id.to_owned(),
-            event_type: row.text(0)?,
-            channels: parse_channels(row.opt_text(1)?.as_deref()),
-            is_offered: row.flag(2)? && (deliver_at.is_none() || waits_until.is_some()),
+            event_type: header.event_type().to_owned(),
+            channels: header.channels(),
+            is_offered: is_for_all && (header.deliver_at().is_none() || waits_until.is_some()),
             waits_until,
+            id: header.id,
         }))
     }
 
@@ -225,9 +217,7 @@ impl<S: Sql> App<S> {
     /// attempt that says why. What is in an Endpoint object's memory already is still sent.
     pub(super) fn expunge(&mut self, now: i64, msg_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
-        self.sql
-            .exec("UPDATE message SET payload = NULL, raw = NULL WHERE id = ?1", &[Value::Text(&msg_id)])?;
-        self.forget_tail();
+        self.expunge_all_of(now, &[msg_id])?;
         self.changed(now, Reply::empty(204))
     }
 

@@ -23,9 +23,8 @@ impl<S: Sql> App<S> {
 
     /// Forgets everything but the endpoints' ids. `DROP TABLE` costs nothing by the row, however many messages there are.
     pub(super) fn erase_content(&mut self) -> Result<(), SqlError> {
+        self.log.erase(&self.sql)?;
         for statement in [
-            "DROP TABLE IF EXISTS message",
-            "DROP TABLE IF EXISTS scheduled",
             "DROP TABLE IF EXISTS rejected",
             "DROP TABLE IF EXISTS task",
             "DROP TABLE IF EXISTS event",

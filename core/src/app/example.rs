@@ -1,15 +1,16 @@
 //! Trying an endpoint out: a message for it alone, delivered once, now.
 
 use super::handle::{Handled, Outcome, ResendPlan};
+use super::log::New;
 use super::secrets::preset_of;
 use super::{App, Effects};
 use crate::api::call::{Call, Reply};
 use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
 use crate::api::model::message::{MessageFields, Payload, message_out_json};
 use crate::error::ApiError;
-use crate::frame::{Outgoing, Resend};
+use crate::frame::{NewMessage, Outgoing, Resend};
 use crate::rng::Entropy;
-use crate::sql::{Sql, Value};
+use crate::sql::Sql;
 
 impl<S: Sql> App<S> {
     /// Puts an example into the log for one endpoint, and delivers it there as a resend does. Fan-out passes it
@@ -35,17 +36,14 @@ impl<S: Sql> App<S> {
         let payload = own.or(of_preset.as_ref().map(|(_, now)| now.as_str()));
         let payload = payload.ok_or_else(|| ApiError::not_found("Event type"))?;
         let id = self.message_ids.next(now, rng);
-        self.sql.exec(
-            "INSERT INTO message (id, created_at, event_type, payload, only_for) VALUES (?1, ?2, ?3, ?4, ?5)",
-            &[
-                Value::Text(&id),
-                Value::Int(now),
-                Value::Text(&example.event_type),
-                Value::Blob(payload.as_bytes()),
-                Value::Text(&endpoint_id),
-            ],
-        )?;
-        self.note_retention(now, None);
+        let stored = NewMessage {
+            event_type: example.event_type.clone(),
+            payload: payload.as_bytes().to_vec().into(),
+            ..NewMessage::default()
+        };
+        let new = New { id: &id, message: &stored, only_for: Some(&endpoint_id) };
+        let forgets_at = self.log.append(&self.sql, now, &[new])?;
+        self.note_purge(forgets_at);
         let fields = MessageFields {
             event_type: &example.event_type,
             event_id: None,

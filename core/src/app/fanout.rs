@@ -3,11 +3,10 @@
 //! What is on its way is bounded ([`Open`]), and endpoints take turns. A push that is not answered soon stops counting,
 //! so that objects that hang do not hold up the others.
 
-use super::accept::read_headers;
+use super::log::{Log, Span};
 use super::{App, Effects, Entry, Pushing, Slot};
-use crate::filter::parse_channels;
 use crate::frame::{Outgoing, Pull, Push, PushAnswer};
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 
@@ -15,8 +14,8 @@ use std::ops::Bound;
 const PUSH_MAX: usize = 64;
 /// A push ends with the message that takes it over so many bytes.
 const PUSH_MAX_BYTES: usize = 1024 * 1024;
-/// How many rows of the log are looked at in one step, where memory does not hold them.
-const PAGE: i64 = 200;
+/// How many messages of the log are looked at in one step, where memory does not hold them.
+const PAGE: usize = 200;
 /// Memory for messages that some endpoint was not offered yet; beyond it the log is read.
 const TAIL_MAX_BYTES: usize = 8 * 1024 * 1024;
 const TAIL_MAX: usize = 4096;
@@ -122,7 +121,7 @@ struct Found {
 
 impl<S: Sql> App<S> {
     pub(super) fn fan_out(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
-        let Self { sql, slots, tail, tail_after, last, open, share, .. } = self;
+        let Self { sql, log, slots, tail, tail_after, last, open, share, .. } = self;
         let turn = open.last.clone();
         let after = (Bound::Excluded(turn.as_str()), Bound::Unbounded);
         let before = (Bound::Unbounded, Bound::Included(turn.as_str()));
@@ -138,8 +137,11 @@ impl<S: Sql> App<S> {
                         _ if !share.may_call() => return Ok(()),
                         _ => {}
                     }
-                    let found =
-                        if slot.cursor >= *tail_after { from_tail(slot, tail) } else { from_log(slot, sql)? };
+                    let found = if slot.cursor >= *tail_after {
+                        from_tail(slot, tail)
+                    } else {
+                        from_log(slot, log, sql)?
+                    };
                     if found.batch.is_empty() {
                         let moved = slot.cursor != found.upto;
                         slot.cursor = found.upto;
@@ -288,36 +290,31 @@ fn from_tail(slot: &Slot, tail: &VecDeque<Entry>) -> Found {
     found
 }
 
-fn from_log(slot: &Slot, sql: &impl Sql) -> Result<Found, SqlError> {
-    let mut found = Found { batch: Vec::new(), upto: slot.cursor.clone(), more: false };
+fn from_log(slot: &Slot, log: &Log, sql: &impl Sql) -> Result<Found, SqlError> {
+    let span = Span { after: &slot.cursor, before: "~", ascending: true };
+    let page = log.offered(sql, span, PAGE)?;
+    let mut found = Found { batch: Vec::new(), upto: slot.cursor.clone(), more: !page.end };
     let mut bytes: usize = 0;
-    let rows = sql.query(
-        "SELECT id, event_type, channels FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
-        &[Value::Text(&slot.cursor), Value::Int(PAGE)],
-    )?;
-    found.more = i64::try_from(rows.len()).unwrap_or(0) >= PAGE;
-    for mut row in rows {
-        let (id, event_type, channels) = (row.text(0)?, row.text(1)?, row.opt_text(2)?);
-        if slot.wants(&id, &event_type, &parse_channels(channels.as_deref())) {
+    for header in page.headers {
+        // What is for one endpoint alone was brought there already.
+        let is_offered = header.has_payload && !header.is_for_one();
+        if is_offered && slot.wants(&header.id, header.event_type(), &header.channels()) {
             if found.batch.len() >= PUSH_MAX || bytes >= PUSH_MAX_BYTES {
                 found.more = true;
                 break;
             }
-            // What is for one endpoint alone was brought there already; what has a time of its own will be.
-            let payload = sql.query(
-                "SELECT payload, headers FROM message WHERE id = ?1 AND only_for IS NULL AND deliver_at IS NULL",
-                &[Value::Text(&id)],
-            )?;
-            if let Some(mut row) = payload.into_iter().next()
-                && let Some(payload) = row.opt_blob(0)?
-            {
+            if let Some((payload, headers)) = log.content(sql, &header)? {
                 bytes = bytes.saturating_add(payload.len());
-                let headers = read_headers(row.opt_text(1)?);
-                let payload = payload.into();
-                found.batch.push(Outgoing { id: id.clone(), event_type, channels, payload, headers });
+                found.batch.push(Outgoing {
+                    id: header.id.clone(),
+                    event_type: header.event_type().to_owned(),
+                    channels: header.channels_text().cloned(),
+                    payload: payload.into(),
+                    headers,
+                });
             }
         }
-        found.upto = id;
+        found.upto = header.id;
     }
     Ok(found)
 }

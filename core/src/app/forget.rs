@@ -2,6 +2,7 @@
 
 use super::App;
 use super::handle::Handled;
+use super::log::Span;
 use super::tasks::TaskRecord;
 use crate::api::call::{Call, Reply};
 use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut, BulkExpungeStatus};
@@ -9,24 +10,21 @@ use crate::api::model::task::TaskKind;
 use crate::error::ApiError;
 use crate::id;
 use crate::rng::Entropy;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::collections::BTreeMap;
 
-/// How many messages of the log a turn of the task goes through.
-const BATCH: i64 = 256;
+/// When the next payloads follow, where there are too many to forget at once.
+const NEXT_MS: i64 = 1_000;
 
 impl<S: Sql> App<S> {
     /// Forgets the payloads of the messages with these ids or event ids.
     pub(super) fn bulk_expunge(&mut self, now: i64, call: &Call) -> Handled {
         let expunge = BulkExpungeIn::parse(&call.body)?;
-        let mut results = BTreeMap::new();
+        let (mut results, mut ids) = (BTreeMap::new(), Vec::new());
         for key in expunge.ids() {
             let status = match self.message_id(key) {
                 Ok(msg_id) => {
-                    self.sql.exec(
-                        "UPDATE message SET payload = NULL, raw = NULL WHERE id = ?1",
-                        &[Value::Text(&msg_id)],
-                    )?;
+                    ids.push(msg_id);
                     BulkExpungeStatus::Expunged
                 }
                 Err(error @ (ApiError::Internal(_) | ApiError::Unavailable(..))) => return Err(error),
@@ -34,44 +32,35 @@ impl<S: Sql> App<S> {
             };
             results.insert(key.clone(), status);
         }
-        self.forget_tail();
+        self.expunge_all_of(now, &ids)?;
         self.changed(now, Reply::json(200, &BulkExpungeOut { results }))
     }
 
     /// Starts to forget the payload of every message that is there now.
     pub(super) fn expunge_all(&mut self, now: i64, rng: &mut impl Entropy) -> Handled {
-        let rows = self.sql.query("SELECT id FROM message ORDER BY id LIMIT 1", &[])?;
-        let first = rows.into_iter().next().map(|mut row| row.text(0)).transpose()?;
-        let since = first.and_then(|first| id::millis(id::MESSAGE, &first)).unwrap_or(now);
+        let span = Span { after: "", before: "~", ascending: true };
+        let page = self.log.page(&self.sql, span, 1)?;
+        let first = page.headers.first().and_then(|first| id::millis(id::MESSAGE, &first.id));
+        let since = first.into_iter().chain(self.log.begins_at()).min().unwrap_or(now);
         self.add_task(now, rng, TaskRecord::new(TaskKind::Purge, String::new(), (since, now), now))
     }
 
     /// Forgets the next payloads after `place`, up to what was accepted until then. How many, how far, and whether
     /// that is all.
     pub(super) fn forget_batch(&mut self, place: &str, until: i64) -> Result<(i64, String, bool), SqlError> {
-        let highest = id::floor(id::MESSAGE, until.saturating_add(id::RESOLUTION_MS));
-        let rows = self.sql.query(
-            "SELECT id, payload IS NOT NULL, created_at FROM message WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-            &[Value::Text(place), Value::Text(&highest), Value::Int(BATCH)],
-        )?;
-        let mut is_end = i64::try_from(rows.len()).is_ok_and(|count| count < BATCH);
-        let mut at = place.to_owned();
-        let mut forgotten: i64 = 0;
-        for mut row in rows {
-            // An id tells the time to a few milliseconds.
-            if row.int(2)? > until {
-                is_end = true;
-                break;
-            }
-            at = row.text(0)?;
-            forgotten = forgotten.saturating_add(row.int(1)?);
-        }
-        self.sql.exec(
-            "UPDATE message SET payload = NULL, raw = NULL WHERE id > ?1 AND id <= ?2 AND payload IS NOT NULL",
-            &[Value::Text(place), Value::Text(&at)],
-        )?;
+        let forgotten = self.log.expunge_span(&self.sql, place, until)?;
         self.forget_tail();
-        Ok((forgotten, at, is_end))
+        Ok(forgotten)
+    }
+
+    /// Forgets the payloads of these messages.
+    pub(super) fn expunge_all_of(&mut self, now: i64, ids: &[String]) -> Result<(), SqlError> {
+        self.log.expunge(&self.sql, ids)?;
+        if self.log.is_expunging() {
+            self.note_purge(Some(now.saturating_add(NEXT_MS)));
+        }
+        self.forget_tail();
+        Ok(())
     }
 }
 
@@ -148,7 +137,7 @@ mod tests {
             }
         };
         let ids = [store(&mut world), store(&mut world), store(&mut world)];
-        let kept = |world: &World| world.count("SELECT count(*) FROM message WHERE raw IS NOT NULL");
+        let kept = |world: &World| world.stored().iter().filter(|message| message.has_content).count();
         world.call(Op::MessageExpunge, &[&ids[0]], "", &Value::Null);
         assert_eq!(kept(&world), 2);
         world.call(Op::BulkExpunge, &[], "", &json!({ "ids": [&ids[1]] }));

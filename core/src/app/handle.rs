@@ -1,8 +1,7 @@
 //! The part of the API that an App object answers: endpoints, messages, attempts.
 
-use super::accept::read_headers;
 use super::destinations::AskPlan;
-use super::log::Scan;
+use super::log::{Header, Scan};
 use super::secrets::preset_of;
 use super::{App, Effects, EndpointRecord, Slot};
 use crate::api::body;
@@ -19,14 +18,13 @@ use crate::api::page::{self, Keys, Order, Page, Rows, raw};
 use crate::api::query::Query;
 use crate::api::route::Op;
 use crate::error::{ApiError, Code};
-use crate::filter::parse_channels;
 use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
 use crate::idempotency;
 use crate::operational;
 use crate::rng::Entropy;
 use crate::source;
-use crate::sql::{Row, Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use crate::target;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -181,6 +179,7 @@ impl<S: Sql> App<S> {
         if !self.exists(call.app_uid.as_deref()) {
             return Ok(None);
         }
+        self.log.set_now(now);
         body::forget_unknown();
         let known = idempotency::recall(&self.sql, now, call);
         let outcome = match known {
@@ -637,8 +636,7 @@ impl<S: Sql> App<S> {
     /// The id of the message with this id or event id.
     pub(super) fn message_id(&self, key: &str) -> Result<String, ApiError> {
         let found = if id::is(id::MESSAGE, key) {
-            let rows = self.sql.query("SELECT id FROM message WHERE id = ?1", &[Value::Text(key)])?;
-            rows.into_iter().next().map(|mut row| row.text(0)).transpose()?
+            self.log.get(&self.sql, key)?.map(|header| header.id)
         } else {
             self.find_by_event_id(key)?
         };
@@ -654,44 +652,51 @@ impl<S: Sql> App<S> {
 
     /// A message as the API shows it.
     pub fn shown_message(&self, id: &str, with_content: bool) -> Result<Option<String>, SqlError> {
-        let rows = if with_content {
-            self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at,
-                    origin, payload
-                 FROM message WHERE id = ?1",
-                &[Value::Text(id)],
-            )?
-        } else {
-            self.sql.query(
-                "SELECT id, created_at, event_type, event_id, channels, tags, payload IS NOT NULL, deliver_at,
-                    origin
-                 FROM message WHERE id = ?1",
-                &[Value::Text(id)],
-            )?
+        let header = self.log.get(&self.sql, id)?;
+        header.map(|header| self.shown(&header, with_content)).transpose()
+    }
+
+    fn shown(&self, header: &Header, with_content: bool) -> Result<String, SqlError> {
+        let (channels, tags) = (header.channels(), header.tags());
+        let ingest = self.log.origin(&self.sql, header)?;
+        let wanted = with_content && header.has_payload;
+        let payload = if wanted { self.log.payload(&self.sql, header)? } else { None };
+        let text = String::from_utf8_lossy(payload.as_deref().unwrap_or_default());
+        let payload = if header.has_payload { Payload::of(&text) } else { Payload::Expired };
+        let fields = MessageFields {
+            event_type: header.event_type(),
+            event_id: header.event_id(),
+            channels: header.has_channels().then_some(&channels),
+            tags: header.has_tags().then_some(&tags),
+            deliver_at: header.deliver_at(),
+            ingest: ingest.as_deref(),
+            payload,
         };
-        rows.into_iter().next().map(|row| shown(row, with_content)).transpose()
+        Ok(message_out_json(&header.id, header.at, &fields, with_content))
     }
 
     pub(super) fn list_messages(&self, call: &Call) -> Handled {
         let query = MessageQuery::parse(&call.query)?;
         let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
         let mut scan = Scan::new(&query);
-        let mut found: Vec<String> = Vec::new();
+        let mut found: Vec<Header> = Vec::new();
         let mut stopped = None;
         if let Some(event_id) = &query.event_id {
             // There is one at most, and it is found without looking at others.
-            if let Some(msg_id) = self.find_by_event_id(event_id)? {
-                found.extend(scan.only(&self.sql, &query, &msg_id)?);
+            if let Some(msg_id) = self.find_by_event_id(event_id)?
+                && let Some(header) = self.log.get(&self.sql, &msg_id)?
+            {
+                found.extend(scan.finds(&query, &header).then_some(header));
             }
         } else {
             while found.len() < wanted && !scan.is_over() {
                 let missing = wanted.saturating_sub(found.len());
-                found.extend(scan.next(&self.sql, &query, missing)?);
+                found.extend(scan.next(&self.log, &self.sql, &query, missing)?);
             }
             stopped = if found.len() < wanted { scan.stopped_at() } else { None };
         }
-        let write = |id: &String| Ok(self.shown_message(id, query.with_content)?.and_then(with_raw));
-        let reply = query.page.answer_with(Rows { rows: found, stopped }, |id| id, write)?;
+        let write = |header: &Header| Ok(with_raw(self.shown(header, query.with_content)?));
+        let reply = query.page.answer_with(Rows { rows: found, stopped }, |header| &header.id, write)?;
         Ok(Outcome::Reply(reply))
     }
 
@@ -720,20 +725,16 @@ impl<S: Sql> App<S> {
     fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
         let (endpoint_id, slot) = self.enabled_endpoint(endpoint_key)?;
-        let rows = self.sql.query(
-            "SELECT event_type, channels, payload, headers FROM message WHERE id = ?1",
-            &[Value::Text(&msg_id)],
-        )?;
-        let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
-        let payload = row.opt_blob(2)?.ok_or_else(|| {
+        let header = self.log.get(&self.sql, &msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
+        let payload = self.log.payload(&self.sql, &header)?.ok_or_else(|| {
             ApiError::new(Code::MissingPayload, "The message's payload is no longer stored.")
         })?;
         let message = Outgoing {
             id: msg_id,
-            event_type: row.text(0)?,
-            channels: row.opt_text(1)?,
+            event_type: header.event_type().to_owned(),
+            channels: header.channels_text().cloned(),
             payload: payload.into(),
-            headers: read_headers(row.opt_text(3)?),
+            headers: self.log.delivered_headers(&self.sql, &header)?,
         };
         Ok(Outcome::Resend(Box::new(ResendPlan {
             endpoint_id: endpoint_id.to_owned(),
@@ -757,28 +758,6 @@ fn plan(
     let ask = AttemptsAsk { query: raw.to_owned(), msg_id, attempt_id, bytes };
     let (rows, stopped) = (Vec::new(), None);
     Outcome::Attempts(Box::new(AttemptsPlan { endpoints, ask, query, one, rows, stopped }))
-}
-
-fn shown(mut row: Row, with_content: bool) -> Result<String, SqlError> {
-    let (id, at) = (row.text(0)?, row.int(1)?);
-    let (event_type, event_id) = (row.text(2)?, row.opt_text(3)?);
-    let list = |text: Option<String>| text.map(|text| parse_channels(Some(&text)));
-    let (channels, tags) = (list(row.opt_text(4)?), list(row.opt_text(5)?));
-    let (stored, deliver_at) = (row.flag(6)?, row.opt_int(7)?);
-    let ingest = row.opt_text(8)?;
-    let payload = if with_content { row.opt_blob(9)?.unwrap_or_default() } else { Vec::new() };
-    let text = String::from_utf8_lossy(&payload);
-    let payload = if stored { Payload::of(&text) } else { Payload::Expired };
-    let fields = MessageFields {
-        event_type: &event_type,
-        event_id: event_id.as_deref(),
-        channels: channels.as_deref(),
-        tags: tags.as_deref(),
-        deliver_at,
-        ingest: ingest.as_deref(),
-        payload,
-    };
-    Ok(message_out_json(&id, at, &fields, with_content))
 }
 
 fn attempt_out(row: AttemptRow, with_content: bool, msg: Option<String>) -> MessageAttemptOut {

@@ -6,7 +6,7 @@ use crate::frame::{Accepted, IngestAsk, Ingested};
 use crate::pace::Pace;
 use crate::rng::Entropy;
 use crate::source::Gate;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 
 impl<S: Sql> App<S> {
     /// Stores the events of one request, and notes which rejected one it was, where somebody accepted it by hand.
@@ -64,14 +64,9 @@ impl<S: Sql> App<S> {
         if let Some(id) = group.id_of(event_id) {
             return Ok(Some(replayed(id.to_owned(), now)));
         }
-        let rows = self.sql.query(
-            "SELECT id, created_at FROM message WHERE event_id = ?1 ORDER BY id DESC LIMIT 1",
-            &[Value::Text(event_id)],
-        )?;
-        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
-        let at = row.int(1)?;
+        let Some((id, at)) = self.log.by_event_id(&self.sql, event_id)? else { return Ok(None) };
         let remembered = now.saturating_sub(at) < dedup_ms;
-        Ok(if remembered { Some(replayed(row.text(0)?, at)) } else { None })
+        Ok(remembered.then(|| replayed(id, at)))
     }
 }
 
@@ -265,7 +260,7 @@ mod tests {
         // One request of three events is one request; the next one in the same second is too many.
         let (told, _) = world.app.ingest(now + 1, &mut Seeded(2), ask(&["c", "d"])).expect("answered");
         assert!(told.answers.iter().all(|answer| matches!(answer, Accepted::Limited { wait_ms: 1_000 })));
-        assert_eq!(world.count("SELECT count(*) FROM message"), 2);
+        assert_eq!(world.stored().len(), 2);
         assert_eq!(world.accept(event("e", Some((1, 1_000)))), Accepted::Limited { wait_ms: 1_001 });
     }
 

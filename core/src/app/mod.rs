@@ -53,6 +53,8 @@ pub use destinations::{AskPlan, Told};
 #[cfg(test)]
 pub(crate) use handle::MAX_ENDPOINTS;
 pub use handle::{AttemptsPlan, Outcome, ResendPlan, StatsPlan};
+#[cfg(any(test, feature = "memory"))]
+pub use log::{Inspected, backfill, inspect};
 pub use record::{EndpointRecord, StoredSecret};
 pub use schema::MIGRATIONS;
 pub use standing::{Route, route};
@@ -163,6 +165,7 @@ pub struct App<S> {
     sql: S,
     deployment: Rc<Deployment>,
     info: Option<AppInit>,
+    log: log::Log,
     message_ids: Generator,
     recent: recent::Recent,
     /// The newest message's id; empty before the first.
@@ -183,7 +186,6 @@ pub struct App<S> {
     gate: Option<Gate>,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
-    purging: purge::Purging,
     alarm: Option<i64>,
     timer: Option<i64>,
     /// Pushes that wait for their answers.
@@ -201,6 +203,7 @@ impl<S: Sql> App<S> {
             sql,
             deployment,
             info: None,
+            log: log::Log::default(),
             message_ids: Generator::new(id::MESSAGE, None),
             recent: recent::Recent::default(),
             last: String::new(),
@@ -214,7 +217,6 @@ impl<S: Sql> App<S> {
             known_plugins: plugins::Known::default(),
             gate: None,
             purge_at: None,
-            purging: purge::Purging::default(),
             alarm,
             timer: None,
             open: fanout::Open::default(),
@@ -245,12 +247,11 @@ impl<S: Sql> App<S> {
             }
             return Ok(());
         }
-        let last = self.sql.query("SELECT id FROM message ORDER BY id DESC LIMIT 1", &[])?;
-        if let Some(mut row) = last.into_iter().next() {
-            self.last = row.text(0)?;
-            self.message_ids = Generator::new(id::MESSAGE, Some(&self.last));
-            self.tail_after.clone_from(&self.last);
-        }
+        self.log = log::Log::open(&self.sql, now, self.retention_ms())?;
+        let (last, newest) = self.log.newest(&self.sql)?;
+        self.message_ids = Generator::new(id::MESSAGE, Some(&newest));
+        self.tail_after.clone_from(&last);
+        self.last = last;
         let rows =
             self.sql.query("SELECT id, acknowledged, cursor, owes, deleted, record FROM endpoint", &[])?;
         for mut row in rows {
@@ -288,6 +289,9 @@ impl<S: Sql> App<S> {
             &[Value::Blob(&frame::encode(&init))],
         )?;
         let deleted = init.deleted;
+        if self.info.is_none() {
+            self.log = log::Log::open(&self.sql, now, self.retention_ms())?;
+        }
         self.info = Some(init);
         if deleted {
             self.erase_content()?;
@@ -372,6 +376,7 @@ impl<S: Sql> App<S> {
         if self.is_deleted() {
             return Ok(()); // what is left to do is the Directory's to ask for
         }
+        self.log.set_now(now);
         self.share_rate_anew()?;
         self.configure_all(now, effects);
         self.fan_out(now, effects)?;

@@ -1,43 +1,22 @@
 //! Forgetting: messages whose time is over go, and payloads that were to be kept for less.
 //!
-//! Driven by the alarm, in bounded steps. A message is kept for the deployment's retention and up to a day longer, so
-//! that an object that has little to forget wakes for it once a day at most; where there is much, steps grow until they keep up. Endpoint
-//! objects forget their attempts by themselves; a quiet one has no alarm of its own for that, and is woken once a day.
+//! Driven by the alarm, in bounded steps; the log knows what is over ([`super::log`]). Endpoint objects forget their
+//! attempts by themselves; a quiet one has no alarm of its own for that, and is woken once a day.
 
+use super::log::Purged;
 use super::{App, Effects, Pushing};
 use crate::frame::{self, Push};
 use crate::id;
-use crate::sql::{Row, Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError, Value};
 
 pub(super) const DAY_MS: i64 = 86_400_000;
-/// At most so many messages in the first step, and twice as many in each that follows at once, up to [`BATCH_MAX`]: what
-/// comes in can always be forgotten as fast.
-const BATCH: usize = 512;
-const BATCH_MAX: usize = 8192;
-/// A step ends with the message that takes it over so many bytes: their pages are freed one by one.
-const BATCH_BYTES: i64 = 64 * 1024 * 1024;
-/// At most so many payloads that expire before their messages, in one step.
-const EXPIRED_MAX: usize = 1024;
 /// The next step, where there is more to forget.
 const STEP_MS: i64 = 1_000;
-/// When to look again, where the oldest message has to stay.
+/// When to look again, where something that is over has to stay.
 const LATER_MS: i64 = 6 * 3_600_000;
 
-/// How purging goes on.
-#[derive(Debug, Default)]
-pub(super) struct Purging {
-    /// How many steps followed each other at once, each as large as it could be.
-    steps: u32,
-}
-
-impl Purging {
-    fn batch(&self) -> usize {
-        BATCH.checked_shl(self.steps.min(16)).unwrap_or(BATCH_MAX).min(BATCH_MAX)
-    }
-}
-
 impl<S: Sql> App<S> {
-    fn retention_ms(&self) -> i64 {
+    pub(super) fn retention_ms(&self) -> i64 {
         i64::from(self.deployment.retention_days).saturating_mul(DAY_MS)
     }
 
@@ -48,27 +27,17 @@ impl<S: Sql> App<S> {
 
     /// Finds out when something has to be forgotten next.
     pub(super) fn load_purge(&mut self) -> Result<(), SqlError> {
-        let millis = |prefix, rows: Vec<Row>| match rows.into_iter().next() {
-            Some(mut row) => Ok::<_, SqlError>(id::millis(prefix, &row.text(0)?)),
-            None => Ok(None),
-        };
-        let message = self.sql.query("SELECT id FROM message ORDER BY id LIMIT 1", &[])?;
         let rejected = self.sql.query("SELECT id FROM rejected ORDER BY id LIMIT 1", &[])?;
-        let oldest =
-            [millis(id::MESSAGE, message)?, millis(id::REJECTED, rejected)?].into_iter().flatten().min();
-        let expiry =
-            self.sql.query("SELECT min(expires_at) FROM message WHERE expires_at IS NOT NULL", &[])?;
-        let expiry = expiry.first().map_or(Ok(None), |row| row.opt_int(0))?;
-        let over = oldest.map(|at| self.over(at));
-        self.purge_at = over.into_iter().chain(expiry).chain(self.next_erasure()).min();
+        let rejected = rejected.into_iter().next().map(|mut row| row.text(0)).transpose()?;
+        let rejected = rejected.and_then(|id| id::millis(id::REJECTED, &id)).map(|at| self.over(at));
+        let log = self.log.purge_at(&self.sql)?;
+        self.purge_at = log.into_iter().chain(rejected).chain(self.next_erasure()).min();
         Ok(())
     }
 
-    /// Notes that a message was stored, which is to be kept so long.
-    pub(super) fn note_retention(&mut self, now: i64, expires_at: Option<i64>) {
-        let over = self.over(now);
-        let at = expires_at.map_or(over, |at| at.min(over));
-        self.purge_at = Some(self.purge_at.map_or(at, |before| before.min(at)));
+    /// Notes that something has to be forgotten at that time.
+    pub(super) fn note_purge(&mut self, at: Option<i64>) {
+        self.purge_at = self.purge_at.into_iter().chain(at).min();
     }
 
     /// One step, if it is time.
@@ -76,23 +45,15 @@ impl<S: Sql> App<S> {
         if self.purge_at.is_none_or(|at| at > now) {
             return Ok(());
         }
-        let before = now.saturating_sub(self.retention_ms());
-        let (is_full, any) = self.purge_messages(before)?;
-        let expired = self.sql.query(
-            "UPDATE message SET payload = NULL, raw = NULL, expires_at = NULL WHERE id IN (
-                SELECT id FROM message WHERE expires_at <= ?1 LIMIT ?2
-             ) RETURNING 1",
-            &[Value::Int(now), Value::Int(i64::try_from(EXPIRED_MAX).unwrap_or(i64::MAX))],
-        )?;
-        if !expired.is_empty() {
+        let Purged { any, payloads, more } = self.log.purge(&self.sql, now)?;
+        if any || payloads {
             self.forget_tail();
         }
-        let floor = id::floor(id::REJECTED, before);
+        let floor = id::floor(id::REJECTED, now.saturating_sub(self.retention_ms()));
         self.sql.exec("DELETE FROM rejected WHERE id < ?1", &[Value::Text(&floor)])?;
         self.erase_endpoints(now, effects);
         self.load_purge()?;
-        self.purging.steps = if is_full { self.purging.steps.saturating_add(1) } else { 0 };
-        if is_full || expired.len() >= EXPIRED_MAX {
+        if more {
             self.purge_at = Some(now.saturating_add(STEP_MS));
         } else if self.purge_at.is_some_and(|at| at <= now) {
             self.purge_at = Some(now.saturating_add(LATER_MS));
@@ -101,37 +62,6 @@ impl<S: Sql> App<S> {
             self.wake_endpoints(now, effects)?;
         }
         Ok(())
-    }
-
-    /// Forgets messages from before that time: whether there may be more, and whether there were any.
-    fn purge_messages(&mut self, before: i64) -> Result<(bool, bool), SqlError> {
-        let batch = self.purging.batch();
-        // What waits for its time stays until it has been delivered, and its payload with it.
-        let rows = self.sql.query(
-            "SELECT id, coalesce(length(payload), 0) + coalesce(length(raw), 0) FROM message
-             WHERE id < ?1 AND (deliver_at IS NULL OR deliver_at < ?2) ORDER BY id LIMIT ?3",
-            &[
-                Value::Text(&id::floor(id::MESSAGE, before)),
-                Value::Int(before),
-                Value::Int(i64::try_from(batch).unwrap_or(i64::MAX)),
-            ],
-        )?;
-        let mut is_full = rows.len() >= batch;
-        let (mut last, mut bytes) = (None, 0i64);
-        for mut row in rows {
-            if bytes >= BATCH_BYTES {
-                is_full = true;
-                break;
-            }
-            bytes = bytes.saturating_add(row.int(1)?);
-            last = Some(row.text(0)?);
-        }
-        let Some(last) = last else { return Ok((false, false)) };
-        self.sql.exec(
-            "DELETE FROM message WHERE id <= ?1 AND (deliver_at IS NULL OR deliver_at < ?2)",
-            &[Value::Text(&last), Value::Int(before)],
-        )?;
-        Ok((is_full, true))
     }
 
     /// Calls every Endpoint object, once a day at most: those that were quiet since have attempts to forget, and no alarm
@@ -161,12 +91,11 @@ impl<S: Sql> App<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::backfill;
     use super::super::world::World;
     use crate::api::route::Op;
     use crate::frame::{Accepted, NewMessage};
-    use crate::id::{self, Generator};
-    use crate::rng::Seeded;
-    use crate::sql::{Sql, SqlError, Value};
+    use crate::sql::Sql;
     use serde_json::{Value as Json, json};
 
     const HOUR: i64 = 3_600_000;
@@ -193,10 +122,10 @@ mod tests {
         (0..3).for_each(|_| drop(world.send("a.b")));
         days(&mut world, 3);
         world.send("a.b");
-        days(&mut world, 4);
+        days(&mut world, 3);
         assert_eq!(listed(&mut world, &endpoint), (4, 4), "not before");
         world.crash();
-        days(&mut world, 2);
+        days(&mut world, 3);
         assert_eq!(listed(&mut world, &endpoint), (1, 1));
         days(&mut world, 4);
         assert_eq!(listed(&mut world, &endpoint), (0, 0));
@@ -208,43 +137,28 @@ mod tests {
     /// So many messages of the application, as old as that.
     fn fill(world: &World, endpoint: &str, count: usize, age: i64) {
         let (app, _) = world.tables(endpoint);
-        let mut ids = Generator::new(id::MESSAGE, None);
-        app.transaction(|| {
-            for n in 0..i64::try_from(count).expect("small") {
-                let at = world.now - age + n / 2;
-                app.exec(
-                    "INSERT INTO message (id, created_at, event_type, payload) VALUES (?1, ?2, 'a', ?3)",
-                    &[Value::Text(&ids.next(at, &mut Seeded(3))), Value::Int(at), Value::Blob(b"{}")],
-                )?;
-            }
-            Ok::<_, SqlError>(())
-        })
-        .expect("filled");
+        let at = |n: usize| world.now - age + 4 * i64::try_from(n).expect("small");
+        app.transaction(|| backfill(&app, (0..count).map(|n| (at(n), None)))).expect("filled");
     }
 
     #[test]
-    fn purging_keeps_up_with_two_thousand_messages_a_second_and_wakes_nobody_for_it() {
+    fn any_number_of_messages_is_forgotten_at_once_and_nobody_is_woken_for_it() {
         let mut world = World::new(&[("RETENTION_DAYS", "1"), ("RETRY_SCHEDULE", "")]);
         let endpoint = world.add_endpoint(&json!({}));
         world.call(Op::EndpointDelete, &[&endpoint], "", &Json::Null);
         fill(&world, &endpoint, 60_000, 3 * 24 * HOUR);
         world.crash();
         let live = world.add_endpoint(&json!({}));
-        let count = |world: &World| world.count("SELECT count(*) FROM message");
-        let mut left = vec![count(&world)];
-        while left.last() != Some(&0) {
-            world.pass(1_000);
-            left.push(count(&world));
-            assert!(left.len() < 60, "{left:?}");
-        }
-        assert!(left.windows(2).all(|pair| pair[0] - pair[1] <= 8192), "a step is bounded: {left:?}");
-        assert!(left.len() <= 15, "60,000 in {} seconds", left.len());
+        let changes = world.changes();
+        world.pass(2_000);
+        assert_eq!(world.stored(), []);
+        assert!(world.changes() - changes < 10, "a table is dropped, whatever it has");
         assert_eq!(world.pokes, 1, "a quiet endpoint is woken once a day, a deleted one never");
         world.pass(60_000);
         fill(&world, &live, 1_000, 3 * 24 * HOUR);
         world.crash();
         world.pass(30_000);
-        assert_eq!((count(&world), world.pokes), (0, 1));
+        assert_eq!((world.stored().len(), world.pokes), (0, 1));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Messages of the last minutes, by the nonce of the request that brought them: a request that is sent again, because its
 //! answer was lost with this object's memory or with the connection, is answered with the message that it made.
 //!
-//! A nonce is stored in the message's id, so remembering it costs nothing: it is read again where this object opens.
+//! A nonce is stored with its message in the log, so remembering it costs no row: it is read again where this object opens.
 
 use super::App;
+use super::log::Span;
 use crate::frame::Accepted;
 use crate::id;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::collections::{HashMap, VecDeque};
 
 /// For how long a nonce is remembered. Whoever repeats a request does so within seconds.
@@ -48,14 +49,11 @@ impl<S: Sql> App<S> {
     /// Reads the nonces of the newest messages.
     pub(super) fn load_recent(&mut self, now: i64) -> Result<(), SqlError> {
         let from = id::floor(id::MESSAGE, now.saturating_sub(WINDOW_MS));
-        let rows = self.sql.query(
-            "SELECT id, created_at FROM message WHERE id > ?1 ORDER BY id DESC LIMIT ?2",
-            &[Value::Text(&from), Value::Int(i64::try_from(MOST).unwrap_or(i64::MAX))],
-        )?;
-        for mut row in rows.into_iter().rev() {
-            let (id, at) = (row.text(0)?, row.int(1)?);
-            if let Some(nonce) = id::nonce(id::MESSAGE, &id) {
-                self.recent.note(at, nonce, &id);
+        let span = Span { after: &from, before: "~", ascending: false };
+        let page = self.log.page(&self.sql, span, MOST)?;
+        for header in page.headers.iter().take(MOST).rev() {
+            if let Some(nonce) = header.nonce() {
+                self.recent.note(header.at, nonce, &header.id);
             }
         }
         Ok(())
@@ -98,7 +96,7 @@ mod tests {
         assert!(!id_of(&world.accept(message(8))).1, "another request is another message");
         world.pass(1_000);
         assert_eq!(world.got.len(), 2);
-        assert_eq!(world.count("SELECT count(*) FROM message"), 2);
+        assert_eq!(world.stored().len(), 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::id::{self, Generator};
 use crate::rng::Entropy;
 use crate::source::rejected::{MAX_LIST, Rejected, RejectedOut};
 use crate::sql::{Row, Sql, SqlError, Value};
+use serde::Deserialize;
 use serde_json::json;
 
 impl<S: Sql> App<S> {
@@ -37,7 +38,7 @@ impl<S: Sql> App<S> {
             "DELETE FROM rejected WHERE id <= (SELECT id FROM rejected ORDER BY id DESC LIMIT 1 OFFSET ?1)",
             &[Value::Int(MAX_LIST)],
         )?;
-        self.note_retention(now, None);
+        self.note_purge(Some(self.over(now)));
         self.arm(now, &mut effects);
         Ok(effects)
     }
@@ -100,17 +101,23 @@ impl<S: Sql> App<S> {
     /// The bytes of a message as they came in, with their content type.
     pub(super) fn raw_message(&self, key: &str) -> Handled {
         let msg_id = self.message_id(key)?;
-        let rows = self.sql.query(
-            "SELECT coalesce(raw, payload), origin ->> 'contentType' FROM message WHERE id = ?1",
-            &[Value::Text(&msg_id)],
-        )?;
-        let mut row = rows.into_iter().next().ok_or_else(|| ApiError::not_found("Message"))?;
-        let body = row.opt_blob(0)?.ok_or_else(|| {
+        let header = self.log.get(&self.sql, &msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
+        let body = self.log.raw(&self.sql, &header)?.ok_or_else(|| {
             ApiError::new(Code::MissingPayload, "The message's payload is no longer stored.")
         })?;
-        let content_type = row.opt_text(1)?.unwrap_or_else(|| "application/octet-stream".to_owned());
+        let origin = self.log.origin(&self.sql, &header)?;
+        let origin = origin.and_then(|text| serde_json::from_str::<Origin>(&text).ok());
+        let content_type = origin.and_then(|origin| origin.content_type);
+        let content_type = content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
         Ok(Outcome::Reply(Reply { status: 200, body, content_type: Some(content_type), ..Reply::default() }))
     }
+}
+
+/// What is known of the request that a message came with, as far as it matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Origin {
+    content_type: Option<String>,
 }
 
 fn read(row: &mut Row) -> Result<Rejected, SqlError> {

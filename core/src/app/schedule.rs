@@ -1,14 +1,13 @@
 //! Messages that are to be delivered later: accepted and stored at once, fanned out at their time.
 //!
-//! They are in the log like any other, but fan-out passes them over. A table says when each is due; its row goes
-//! when every endpoint that wants the message has it. Which endpoints want it is decided at its time. Endpoints are
+//! The log keeps them apart from those that are offered at once, and says when each is due, until every endpoint that wants
+//! the message has it. Which endpoints want it is decided at its time. Endpoints are
 //! asked as by a replay, which recognises a message that it has: so what a crash repeats is repeated without effect.
 
 use super::App;
 use super::Effects;
-use crate::filter::parse_channels;
 use crate::frame::{self, Owed, ReplayAsk, TaskAnswer};
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At most so many messages are handed to the endpoints at once.
@@ -29,8 +28,7 @@ pub(super) struct Schedule {
 
 #[derive(Debug)]
 struct Round {
-    /// Each with the time under which it is in the table.
-    messages: Vec<(i64, String)>,
+    messages: Vec<String>,
     /// The endpoints that are to be asked, and what they are asked to take.
     asks: BTreeMap<String, Vec<Owed>>,
     /// The endpoints that have not answered, and what they were asked to take.
@@ -41,8 +39,7 @@ struct Round {
 
 impl<S: Sql> App<S> {
     pub(super) fn load_schedule(&mut self) -> Result<(), SqlError> {
-        let rows = self.sql.query("SELECT min(due_at) FROM scheduled", &[])?;
-        self.schedule.next = rows.first().map_or(Ok(None), |row| row.opt_int(0))?;
+        self.schedule.next = self.log.next_due(&self.sql)?;
         Ok(())
     }
 
@@ -52,23 +49,9 @@ impl<S: Sql> App<S> {
         self.schedule.next
     }
 
-    /// Puts a message on the schedule.
-    pub(super) fn schedule(&mut self, msg_id: &str, deliver_at: i64) -> Result<(), SqlError> {
-        self.sql.exec(
-            "INSERT INTO scheduled (due_at, id) VALUES (?1, ?2)",
-            &[Value::Int(deliver_at), Value::Text(msg_id)],
-        )?;
+    /// Notes that a message was stored which is to be delivered at that time.
+    pub(super) fn note_scheduled(&mut self, deliver_at: i64) {
         self.schedule.next = Some(self.schedule.next.map_or(deliver_at, |next| next.min(deliver_at)));
-        Ok(())
-    }
-
-    /// Whether a message that is to be delivered at that time has still to be.
-    pub(super) fn is_scheduled(&self, msg_id: &str, deliver_at: i64) -> Result<bool, SqlError> {
-        let rows = self.sql.query(
-            "SELECT 1 FROM scheduled WHERE due_at = ?1 AND id = ?2",
-            &[Value::Int(deliver_at), Value::Text(msg_id)],
-        )?;
-        Ok(!rows.is_empty())
     }
 
     /// Gives messages whose time has come to the endpoints that want them.
@@ -101,26 +84,20 @@ impl<S: Sql> App<S> {
 
     /// The messages whose time has come, and who is to be asked to take them.
     fn next_round(&self, now: i64) -> Result<Round, SqlError> {
-        let rows = self.sql.query(
-            "SELECT s.due_at, s.id, m.event_type, m.channels, m.payload IS NOT NULL
-             FROM scheduled s LEFT JOIN message m ON m.id = s.id
-             WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2",
-            &[Value::Int(now), Value::Int(BATCH)],
-        )?;
         let mut round = Round {
             messages: Vec::new(),
             asks: BTreeMap::new(),
             waiting: BTreeMap::new(),
             failed: BTreeSet::new(),
         };
-        for mut row in rows {
-            let id = row.text(1)?;
-            round.messages.push((row.int(0)?, id.clone()));
-            if !row.flag(4)? {
+        for header in self.log.due(&self.sql, now, BATCH)? {
+            let id = header.id.clone();
+            round.messages.push(id.clone());
+            if !header.has_payload {
                 continue; // expunged meanwhile
             }
-            let (event_type, channels) = (row.text(2)?, row.opt_text(3)?);
-            let listed = parse_channels(channels.as_deref());
+            let (event_type, channels) = (header.event_type().to_owned(), header.channels_text().cloned());
+            let listed = header.channels();
             for (endpoint_id, slot) in &self.slots {
                 if slot.deleted || slot.record.content.disabled || !slot.filter.matches(&event_type, &listed)
                 {
@@ -159,19 +136,15 @@ impl<S: Sql> App<S> {
 
     fn end_round(&mut self, now: i64) -> Result<(), SqlError> {
         let Some(round) = self.schedule.round.take() else { return Ok(()) };
-        for (due_at, id) in &round.messages {
+        let mut forgets_at = None;
+        for id in &round.messages {
             if round.failed.contains(id) {
-                self.sql.exec(
-                    "UPDATE scheduled SET due_at = ?3 WHERE due_at = ?1 AND id = ?2",
-                    &[Value::Int(*due_at), Value::Text(id), Value::Int(now.saturating_add(RETRY_MS))],
-                )?;
+                self.log.put_off(&self.sql, id, now.saturating_add(RETRY_MS))?;
             } else {
-                self.sql.exec(
-                    "DELETE FROM scheduled WHERE due_at = ?1 AND id = ?2",
-                    &[Value::Int(*due_at), Value::Text(id)],
-                )?;
+                forgets_at = Some(self.log.delivered(&self.sql, now, id)?);
             }
         }
+        self.note_purge(forgets_at);
         self.load_schedule()
     }
 }

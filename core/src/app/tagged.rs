@@ -7,10 +7,9 @@ use super::handle::{AttemptsPlan, Handled, Outcome};
 use crate::api::model::attempt::AttemptQuery;
 use crate::api::page::MAX_LIMIT;
 use crate::error::ApiError;
-use crate::filter::parse_channels;
 use crate::frame::{self, AttemptRow, Attempts, AttemptsAsk};
-use crate::sql::{Sql, SqlError, Value};
-use std::collections::HashSet;
+use crate::sql::Sql;
+use std::collections::{BTreeSet, HashSet};
 
 /// At most so many attempts are looked at for one page; the page then ends early and says where to go on.
 const LOOK_MAX: usize = 4096;
@@ -79,16 +78,16 @@ impl<S: Sql> App<S> {
         ids: impl Iterator<Item = &'a str>,
         tag: &str,
     ) -> Result<HashSet<String>, ApiError> {
-        let ids: HashSet<&str> = ids.collect();
-        let ids = serde_json::to_string(&ids).map_err(|error| ApiError::Internal(error.to_string()))?;
-        let rows = self.sql.query(
-            "SELECT id, tags FROM message WHERE id IN (SELECT value FROM json_each(?1)) AND tags IS NOT NULL",
-            &[Value::Text(&ids)],
-        )?;
-        let read = |mut row: crate::sql::Row| Ok((row.text(0)?, row.opt_text(1)?));
-        let rows = rows.into_iter().map(read).collect::<Result<Vec<_>, SqlError>>()?;
-        let has = |tags: &Option<String>| parse_channels(tags.as_deref()).iter().any(|have| have == tag);
-        Ok(rows.into_iter().filter(|(_, tags)| has(tags)).map(|(id, _)| id).collect())
+        // In the order of the log, so that each segment is read once.
+        let ids: BTreeSet<&str> = ids.collect();
+        let mut tagged = HashSet::new();
+        for msg_id in ids {
+            let header = self.log.get(&self.sql, msg_id)?;
+            if header.is_some_and(|header| header.tags().iter().any(|have| have == tag)) {
+                tagged.insert(msg_id.to_owned());
+            }
+        }
+        Ok(tagged)
     }
 }
 

@@ -10,13 +10,13 @@
 //! acknowledged; in between it hears of progress now and then.
 
 use super::handle::Handled;
+use super::log::Span;
 use super::{App, Effects, Slot};
 use crate::api::call::{Call, Reply, to_bytes};
 use crate::api::model::task::{BackgroundTaskOut, BulkFilter, Period, TaskKind, TaskOut, TaskStatus};
 use crate::api::query::Query;
 use crate::api::route::Op;
 use crate::error::{ApiError, Code};
-use crate::filter::parse_channels;
 use crate::frame::{self, BulkAsk, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
 use crate::id;
 use crate::operational::{self, Event};
@@ -32,10 +32,10 @@ use std::collections::BTreeSet;
 const OPEN_MAX: usize = 20;
 /// At most so many messages in one batch of a replay.
 const BATCH_MAX: usize = 100;
-/// How many rows of the log are read at once.
-const PAGE: i64 = 256;
-/// At most so many rows of the log are looked at in one turn.
-const LOOK_MAX: i64 = 4096;
+/// How many messages of the log are read at once.
+const PAGE: usize = 256;
+/// At most so many messages of the log are looked at in one turn.
+const LOOK_MAX: usize = 4096;
 /// The Directory hears of progress this often.
 const NOTE_MS: i64 = 10_000;
 /// How long tasks that are over are kept.
@@ -471,44 +471,37 @@ impl<S: Sql> App<S> {
         let highest = id::floor(id::MESSAGE, record.until.saturating_add(id::RESOLUTION_MS));
         let mut place = record.place.clone();
         let mut found = Vec::new();
-        let mut looked: i64 = 0;
+        let mut looked: usize = 0;
         while found.is_empty() && looked < LOOK_MAX {
-            let rows = self.sql.query(
-                "SELECT id, event_type, channels, payload IS NOT NULL AND only_for IS NULL, tags, deliver_at
-                 FROM message
-                 WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-                &[Value::Text(&place), Value::Text(&highest), Value::Int(PAGE)],
-            )?;
-            let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-            looked = looked.saturating_add(count);
-            for mut row in rows {
-                if found.len() >= BATCH_MAX {
+            let span = Span { after: &place, before: &highest, ascending: true };
+            let page = self.log.page(&self.sql, span, PAGE)?;
+            for header in page.headers {
+                if found.len() >= BATCH_MAX || looked >= LOOK_MAX {
                     return Ok((found, place, false));
                 }
-                place = row.text(0)?;
-                let (event_type, channels) = (row.text(1)?, row.opt_text(2)?);
-                let listed = parse_channels(channels.as_deref());
-                let coming = match row.opt_int(5)? {
+                looked = looked.saturating_add(1);
+                place.clone_from(&header.id);
+                let (event_type, listed) = (header.event_type(), header.channels());
+                let coming = match header.deliver_at() {
                     Some(deliver_at) => deliver_at > now,
                     // After a crash the cursor lies before what the endpoint has had already: a bulk replay is about that,
                     // and the endpoint passes over what it has not.
                     None => {
                         record.kind == TaskKind::Replay
                             && place > slot.cursor
-                            && slot.wants(&place, &event_type, &listed)
+                            && slot.wants(&place, event_type, &listed)
                     }
                 };
                 let meant = match &record.filter {
-                    Some(filter) => {
-                        filter.matches(&event_type, &listed, &parse_channels(row.opt_text(4)?.as_deref()))
-                    }
-                    None => slot.filter.matches(&event_type, &listed),
+                    Some(filter) => filter.matches(event_type, &listed, &header.tags()),
+                    None => slot.filter.matches(event_type, &listed),
                 };
-                if row.flag(3)? && meant && !coming {
+                if header.has_payload && !header.is_for_one() && meant && !coming {
+                    let (event_type, channels) = (event_type.to_owned(), header.channels_text().cloned());
                     found.push(Owed { id: place.clone(), event_type, channels });
                 }
             }
-            if count < PAGE {
+            if page.end {
                 return Ok((found, place, true));
             }
         }

@@ -110,6 +110,16 @@ impl World {
         self.storage.query(sql, &[]).expect("rows")[0].int(0).expect("a number")
     }
 
+    /// How many rows the App object has inserted, updated and deleted.
+    pub(super) fn changes(&self) -> u64 {
+        self.storage.changes()
+    }
+
+    /// What the App object's log has stored.
+    pub(super) fn stored(&self) -> Vec<super::Inspected> {
+        super::inspect(&self.storage)
+    }
+
     /// How the statements are carried out that a call of the API leads to, in all objects.
     pub(super) fn plans(&mut self, op: Op, params: &[&str], query: &str) -> Vec<(&'static str, String)> {
         let all: Vec<Memory> = self.stores.values().chain([&self.storage]).cloned().collect();
@@ -124,14 +134,17 @@ impl World {
         Some((note.status.clone(), serde_json::from_str(&note.data).expect("json")))
     }
 
-    /// How many steps the tables' machines take for a call of the API, in all objects.
-    pub(super) fn steps(&mut self, op: Op, params: &[&str], query: &str) -> u64 {
+    /// How many steps the tables' machines take for a call of the API, in all objects, and how many bytes they give.
+    pub(super) fn steps(&mut self, op: Op, params: &[&str], query: &str) -> (u64, u64) {
         let all: Vec<Memory> = self.stores.values().chain([&self.storage]).cloned().collect();
-        let sum = || all.iter().map(Memory::steps).sum::<u64>();
+        let sum = || {
+            all.iter().map(|store| (store.steps(), store.bytes())).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        };
         let before = sum();
         let (status, body) = self.call(op, params, query, &Json::Null);
         assert_eq!(status, 200, "{body}");
-        sum() - before
+        let after = sum();
+        (after.0 - before.0, after.1 - before.1)
     }
 
     /// The tables of the App object and of an Endpoint object.

@@ -4,9 +4,10 @@ use super::forget::Forgetting;
 use super::form::deliveries;
 use super::plugin::{self, Habit};
 use super::storage::Disk;
-use super::world::{EndpointNode, Era, World};
+use super::world::{AppNode, EndpointNode, Era, World};
 use super::{Defect, Rule};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use weir_core::app::{Inspected, inspect};
 use weir_core::endpoint::{Attempt, AttemptResult, Endpoint, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
 use weir_core::frame::{Config, StatsAsk};
 use weir_core::settings::Settings;
@@ -302,10 +303,8 @@ impl World {
             return None;
         }
         let db = &self.apps[a].node.on.db;
-        let last = db
-            .query("SELECT coalesce(max(id), '') FROM message WHERE deliver_at IS NULL", &[])
-            .expect("messages");
-        let last = last.into_iter().next().expect("a row").text(0).expect("an id");
+        let offered = inspect(db).into_iter().filter(|message| message.is_offered).map(|message| message.id);
+        let last = offered.max().unwrap_or_default();
         let rows =
             db.query("SELECT id, cursor, acknowledged, deleted FROM endpoint", &[]).expect("endpoints");
         let behind = rows.into_iter().find_map(|mut row| {
@@ -400,8 +399,7 @@ impl World {
             if node.ever_lost || !self.exists(a) {
                 continue; // where the platform dropped the alarm, it is repaired by the next call
             }
-            let left = node.db.query("SELECT 1 FROM message LIMIT 1", &[]).expect("messages");
-            if !left.is_empty() {
+            if !inspect(&node.db).is_empty() {
                 self.violate(Rule::Forgotten, format!("app {a} still has messages"));
             }
             for e in 0..self.endpoints.len() {
@@ -435,25 +433,22 @@ impl World {
     fn check_accepted(&mut self) {
         let told: Vec<(usize, String)> =
             self.posts.iter().filter_map(|post| Some((post.app, post.told.clone()?))).collect();
+        let id = |message: Inspected| message.id;
+        let ids = |app: &AppNode| inspect(&app.node.on.db).into_iter().map(id).collect();
+        let stored: Vec<HashSet<String>> = self.apps.iter().map(ids).collect();
         for (a, id) in told.into_iter().filter(|(a, _)| !self.apps[*a].deleted).collect::<Vec<_>>() {
-            let found =
-                self.apps[a].node.on.db.query("SELECT 1 FROM message WHERE id = ?1", &[Value::Text(&id)]);
-            if found.expect("messages").is_empty() {
+            if !stored[a].contains(&id) {
                 self.violate(Rule::Accepted, format!("app {a} said that it stored {id}, and did not"));
             }
         }
         for a in (0..self.apps.len()).filter(|&a| !self.apps[a].source).collect::<Vec<_>>() {
-            for sql in [
-                "SELECT count(*) FROM message WHERE idempotency_key IS NOT NULL GROUP BY idempotency_key",
-                "SELECT count(*) FROM message WHERE event_id IS NOT NULL GROUP BY event_id",
-            ] {
-                if !self.exists(a) {
-                    continue;
-                }
-                let rows = self.apps[a].node.on.db.query(sql, &[]).expect("messages");
-                if rows.iter().any(|row| row.int(0).expect("a number") > 1) {
-                    self.violate(Rule::Idempotency, format!("app {a} stored a message twice"));
-                }
+            if !self.exists(a) {
+                continue;
+            }
+            let mut event_ids = HashSet::new();
+            let mut stored = inspect(&self.apps[a].node.on.db).into_iter();
+            if stored.any(|message| message.event_id.is_some_and(|event_id| !event_ids.insert(event_id))) {
+                self.violate(Rule::Idempotency, format!("app {a} stored a message twice"));
             }
         }
     }

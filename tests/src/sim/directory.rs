@@ -163,7 +163,10 @@ impl World {
 
     fn new_app(&mut self, id: String, source: bool) {
         let lies = self.defect == Some(Defect::LosesWhenFull);
-        let node = Node::new(&mut self.rng, self.plan.skew_ms, lies);
+        let mut node = Node::new(&mut self.rng, self.plan.skew_ms, lies);
+        if self.defect == Some(Defect::LosesSegments) {
+            node.on.db.lose_segments();
+        }
         self.apps.push(AppNode { node, id, source, deleted: false });
     }
 

@@ -11,6 +11,7 @@ use super::node::Object;
 use super::world::World;
 use serde_json::{Value as Json, json};
 use weir_core::api::route::Op;
+use weir_core::app::inspect;
 use weir_core::sql::{Sql, Value};
 
 /// Whether a message's payload is still there.
@@ -97,11 +98,8 @@ impl World {
             .collect();
         expunged.sort();
         for (a, id) in expunged {
-            let left = self.apps[a].node.on.db.query(
-                "SELECT 1 FROM message WHERE id = ?1 AND (payload IS NOT NULL OR raw IS NOT NULL)",
-                &[Value::Text(&id)],
-            );
-            if !left.expect("messages").is_empty() {
+            let stored = inspect(&self.apps[a].node.on.db);
+            if stored.iter().any(|message| message.id == id && message.has_content) {
                 self.violate(Rule::Expunged, format!("app {a} still stores {id}, which was expunged"));
             }
         }

@@ -241,6 +241,8 @@ pub enum Defect {
     LosesWhenFull,
     /// The full storage of an Endpoint object takes everything and keeps nothing.
     SendsWhenFull,
+    /// Every fifth segment of a message log is lost.
+    LosesSegments,
 }
 
 impl Defect {
@@ -290,6 +292,10 @@ impl Defect {
         (Defect::ForgetsNonces, &[Rule::Idempotency]),
         (Defect::RetriesAtOnce, &[Rule::Overload]),
         (Defect::LosesWhenFull, &[Rule::Accepted, Rule::Idempotency, Rule::Stuck, Rule::Storage]),
+        (
+            Defect::LosesSegments,
+            &[Rule::Accepted, Rule::Received, Rule::Stuck, Rule::Idempotency, Rule::Task],
+        ),
         (Defect::SendsWhenFull, &[Rule::Full, Rule::Attempts, Rule::Recorded, Rule::Statistics, Rule::Stuck]),
     ];
 }

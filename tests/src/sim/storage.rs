@@ -15,11 +15,18 @@ pub(super) struct Disk {
     full: Rc<Cell<bool>>,
     /// Of a broken world: what does not fit is dropped without a word.
     lies: bool,
+    /// Of another broken world: how many segments were written, of which every fifth is not.
+    segments: Option<Rc<Cell<u32>>>,
 }
 
 impl Disk {
     pub(super) fn new(lies: bool) -> Self {
-        Self { memory: Rc::new(RefCell::new(Memory::new())), full: Rc::default(), lies }
+        Self { memory: Rc::new(RefCell::new(Memory::new())), full: Rc::default(), lies, segments: None }
+    }
+
+    /// From now on, every fifth segment of a message log is dropped without a word.
+    pub(super) fn lose_segments(&mut self) {
+        self.segments = Some(Rc::default());
     }
 
     /// From now on, what would take room is refused (or no longer). `DELETE` and `DROP` still work.
@@ -39,6 +46,14 @@ impl Disk {
 
 impl Sql for Disk {
     fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        if let Some(segments) = &self.segments
+            && sql.starts_with("INSERT INTO segment_")
+        {
+            segments.set(segments.get() + 1);
+            if segments.get().is_multiple_of(5) {
+                return Ok(Vec::new());
+            }
+        }
         let frees = ["SELECT", "DELETE", "DROP"].iter().any(|word| sql.trim_start().starts_with(word));
         if frees || !self.full.get() {
             return self.memory.borrow().query(sql, params);

@@ -1,29 +1,29 @@
 //! Reading along the message log, as lists do: in pages, with filters, and never for too long at once.
 
+use super::{Header, Log, Span};
 use crate::api::model::message::MessageQuery;
-use crate::filter::parse_channels;
 use crate::id;
-use crate::sql::{Row, Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 
-/// How many rows are read in one step while filtering.
-const PAGE: i64 = 256;
-/// At most so many rows are looked at for one page; the page then ends early and says where to go on.
-const LOOK_MAX: i64 = 4096;
+/// How many messages are read in one step while filtering.
+const PAGE: usize = 256;
+/// At most so many messages are looked at for one page; the page then ends early and says where to go on.
+const LOOK_MAX: usize = 4096;
 
 /// A place in the log, and the way that a query reads it.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(in super::super) struct Scan {
     ascending: bool,
     /// The last message looked at.
     at: String,
     lowest: String,
     highest: String,
-    looked: i64,
+    looked: usize,
     ended: bool,
 }
 
 impl Scan {
-    pub(super) fn new(query: &MessageQuery) -> Self {
+    pub(in super::super) fn new(query: &MessageQuery) -> Self {
         let ascending = query.page.reads_ascending();
         let lowest = query.after.map_or_else(String::new, |after| id::floor(id::MESSAGE, after));
         // An id tells the time to 4 ms: the bound includes the tick of `before`, the exact time decides.
@@ -37,82 +37,62 @@ impl Scan {
     }
 
     /// Whether the log has ended, or enough of it was looked at.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in super::super) fn is_over(&self) -> bool {
         self.ended || self.looked >= LOOK_MAX
     }
 
     /// Where to go on another time, if the log has not ended.
-    pub(super) fn stopped_at(&self) -> Option<String> {
+    pub(in super::super) fn stopped_at(&self) -> Option<String> {
         (!self.ended).then(|| self.at.clone())
     }
 
-    /// This very message, if it lies ahead and passes the query's filters.
-    pub(super) fn only(
-        &self,
-        sql: &impl Sql,
-        query: &MessageQuery,
-        msg_id: &str,
-    ) -> Result<Option<String>, SqlError> {
-        let is_ahead = if self.ascending { *msg_id > *self.at } else { *msg_id < *self.at };
-        let rows = sql.query(
-            "SELECT id, created_at, event_type, channels, tags FROM message WHERE id = ?1",
-            &[Value::Text(msg_id)],
-        )?;
-        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
-        Ok((is_ahead && passes(query, &mut row)?).then(|| msg_id.to_owned()))
+    /// Whether this very message lies ahead and passes the query's filters.
+    pub(in super::super) fn finds(&self, query: &MessageQuery, header: &Header) -> bool {
+        let is_ahead = if self.ascending { *header.id > *self.at } else { *header.id < *self.at };
+        is_ahead && passes(query, header)
     }
 
-    /// The ids of up to `most` messages of the next step that pass the query's filters.
-    pub(super) fn next(
+    /// Up to `most` messages of the next step that pass the query's filters.
+    pub(in super::super) fn next(
         &mut self,
+        log: &Log,
         sql: &impl Sql,
         query: &MessageQuery,
         most: usize,
-    ) -> Result<Vec<String>, SqlError> {
-        let rows = if self.ascending {
-            sql.query(
-                "SELECT id, created_at, event_type, channels, tags FROM message
-                 WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-                &[Value::Text(&self.at), Value::Text(&self.highest), Value::Int(PAGE)],
-            )?
+    ) -> Result<Vec<Header>, SqlError> {
+        let span = if self.ascending {
+            Span { after: &self.at, before: &self.highest, ascending: true }
         } else {
-            sql.query(
-                "SELECT id, created_at, event_type, channels, tags FROM message
-                 WHERE id < ?1 AND id > ?2 ORDER BY id DESC LIMIT ?3",
-                &[Value::Text(&self.at), Value::Text(&self.lowest), Value::Int(PAGE)],
-            )?
+            Span { after: &self.lowest, before: &self.at, ascending: false }
         };
-        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let page = log.page(sql, span, PAGE.min(most))?;
         let mut found = Vec::new();
-        for mut row in rows {
-            if found.len() >= most {
+        for header in page.headers {
+            if found.len() >= most || self.looked >= LOOK_MAX {
                 return Ok(found);
             }
-            self.at = row.text(0)?;
+            self.at.clone_from(&header.id);
             self.looked = self.looked.saturating_add(1);
-            if passes(query, &mut row)? {
-                found.push(self.at.clone());
+            if passes(query, &header) {
+                found.push(header);
             }
         }
-        self.ended = count < PAGE;
+        self.ended = page.end;
         Ok(found)
     }
 }
 
-fn passes(query: &MessageQuery, row: &mut Row) -> Result<bool, SqlError> {
-    let (at, event_type) = (row.int(1)?, row.text(2)?);
-    let channels = parse_channels(row.opt_text(3)?.as_deref());
-    let tags = parse_channels(row.opt_text(4)?.as_deref());
-    Ok(query.before.is_none_or(|before| at < before)
-        && query.after.is_none_or(|after| at > after)
-        && (query.event_types.is_empty() || query.event_types.contains(&event_type))
-        && query.channel.as_ref().is_none_or(|channel| channels.contains(channel))
-        && query.tag.as_ref().is_none_or(|tag| tags.contains(tag)))
+fn passes(query: &MessageQuery, header: &Header) -> bool {
+    query.before.is_none_or(|before| header.at < before)
+        && query.after.is_none_or(|after| header.at > after)
+        && (query.event_types.is_empty() || query.event_types.iter().any(|kind| kind == header.event_type()))
+        && query.channel.as_ref().is_none_or(|channel| header.channels().contains(channel))
+        && query.tag.as_ref().is_none_or(|tag| header.tags().contains(tag))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::World;
+    use super::super::super::world::World;
     use crate::api::route::Op;
     use proptest::prelude::*;
     use serde_json::{Value as Json, json};
@@ -259,6 +239,7 @@ mod tests {
             for query in
                 ["", "limit=5", "event_types=rare", "channel=none", "tag=none", &format!("after={since}")]
             {
+                world.crash(); // what was read before is in memory no more
                 let plans = world.plans(op, &params, query);
                 assert!(!plans.is_empty(), "nothing was read for {op:?}");
                 for (sql, plan) in plans {
