@@ -6,6 +6,7 @@
 //! holds the frames of earlier releases and reads them.
 
 use crate::endpoint::{Batch, Order};
+use crate::idempotency::Idempotency;
 use crate::plugin::Attached;
 use crate::send_as::SendAs;
 use crate::spread::Spread;
@@ -152,6 +153,34 @@ pub struct IngestAsk {
 pub struct Ingested {
     /// One for each.
     #[n(0)]
+    pub answers: Vec<Accepted>,
+}
+
+/// Worker → App: the messages of one request of the API. Each is stored or refused for itself. Answered by [`BatchAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BatchAsk {
+    /// The messages, without idempotency keys of their own.
+    #[n(0)]
+    pub messages: Vec<NewMessage>,
+    /// The uid by which the caller named the application, if it did.
+    #[n(1)]
+    pub app_uid: Option<String>,
+    /// The idempotency key of the request.
+    #[n(2)]
+    pub idempotency: Option<Idempotency>,
+}
+
+/// App → Worker: what became of the messages of a [`BatchAsk`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct BatchAnswer {
+    /// This object is the application that was meant; else nothing was stored.
+    #[n(0)]
+    pub known: bool,
+    /// The idempotency key was used with another body; nothing was stored.
+    #[n(1)]
+    pub key_reused: bool,
+    /// One for each message, in their order.
+    #[n(2)]
     pub answers: Vec<Accepted>,
 }
 

@@ -1,6 +1,7 @@
 //! The API's front: finds the operation, checks the token, and asks the object that answers.
 
 mod auth;
+mod batch;
 mod docs;
 mod example;
 mod operational;
@@ -142,7 +143,8 @@ async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Re
         return Ok(public(&route));
     }
     // Events are taken in whatever is wrong with a setting; nobody looks away from it for long, since all else stops.
-    let deployment = if route.op == Op::MessageCreate { settings::of(&env) } else { settings::right(&env) };
+    let is_event = matches!(route.op, Op::MessageCreate | Op::MessageBatch);
+    let deployment = if is_event { settings::of(&env) } else { settings::right(&env) };
     let deployment = deployment.map_err(|sentence| ApiError::new(Code::InvalidSetting, sentence))?;
     let (claims, token) = authenticate(&parts.authorization, &deployment)?;
     let caller = Caller { env, claims, token, idempotency_key: parts.idempotency_key.clone() };
@@ -213,7 +215,7 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     if !body::take_unknown().is_empty() || enter(&caller, &deployment).is_err() {
         return None;
     }
-    let mut new = caller.new_message(parts, &message, body);
+    let mut new = caller.new_message(&parts.idempotency_key, &message, body);
     new.app_uid = uid;
     Some(Hot {
         object: caller.app_name(&app_id),
@@ -337,6 +339,7 @@ impl Caller {
             (_, Op::MessageCreate) => {
                 self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
             }
+            (_, Op::MessageBatch) => self.create_batch(&app_key.unwrap_or_default(), &body).await,
             (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
                 presets::answer(&self.env, &route, query, &body).await
             }
@@ -556,10 +559,10 @@ impl Caller {
     }
 
     /// The message as the App object gets it.
-    fn new_message(&self, parts: &Parts, message: &MessageIn<'_>, body: &[u8]) -> NewMessage {
+    fn new_message(&self, idempotency_key: &str, message: &MessageIn<'_>, body: &[u8]) -> NewMessage {
         let fields = message.fields();
         let list = |items: Option<&[String]>| items.and_then(|items| serde_json::to_string(items).ok());
-        let key = Some(&parts.idempotency_key).filter(|key| !key.is_empty());
+        let key = Some(idempotency_key).filter(|key| !key.is_empty());
         NewMessage {
             event_type: message.event_type.to_string(),
             payload: message.body().as_bytes().to_vec().into(),
@@ -597,7 +600,7 @@ impl Caller {
         let warnings = body::take_unknown();
         message.check_application(key)?;
         message.check_deliver_at(now())?;
-        let mut new = self.new_message(parts, &message, body);
+        let mut new = self.new_message(&parts.idempotency_key, &message, body);
         let fields = message.fields();
         for fresh in [false, true] {
             let (app_id, uid) = self.reach(key, fresh).await?;

@@ -133,6 +133,7 @@ operations! {
 
         // The calls of the hot path come first.
         MessageCreate "message.create" Org App: POST "app/{app_id}/msg";
+        MessageBatch "message.create-batch" Org App: POST "app/{app_id}/msg/batch";
         MessageList "message.list" Any App: GET "app/{app_id}/msg";
         MessageGet "message.get" Any App: GET "app/{app_id}/msg/{msg_id}";
 
@@ -341,7 +342,7 @@ impl Op {
     /// A route takes 64 KiB, unless what it takes is a message, a plugin or a document.
     pub const fn max_body(self) -> usize {
         match self {
-            Op::MessageCreate => message::MAX_BODY,
+            Op::MessageCreate | Op::MessageBatch => message::MAX_BODY,
             Op::PresetVerify | Op::PresetSign => preset::MAX_REQUEST,
             Op::PluginUpload => plugin::MAX_MODULE,
             Op::PluginTest => message::MAX_PAYLOAD.wrapping_add(plugin::MAX_CONFIG).wrapping_add(MAX_BODY),
@@ -360,6 +361,7 @@ impl Op {
         matches!(
             self,
             Op::AppCreate
+                | Op::MessageBatch
                 | Op::EventTypeCreate
                 | Op::EventTypeImport
                 | Op::PresetEventTypes
@@ -405,7 +407,7 @@ impl Op {
 
     /// Whether what an application answers, a source answers too, below its own path. Messages come in at its URL only.
     pub fn is_of_sources(self) -> bool {
-        !matches!(self, Op::MessageCreate | Op::SendExample | Op::Precheck)
+        !matches!(self, Op::MessageCreate | Op::MessageBatch | Op::SendExample | Op::Precheck)
     }
 
     /// What an operation on operational endpoints asks of the operational application: the same as of any other.
@@ -607,6 +609,7 @@ mod tests {
             larger,
             [
                 "message.create",
+                "message.create-batch",
                 "event-type.create",
                 "event-type.import-openapi",
                 "event-type.update",

@@ -16,6 +16,7 @@
 //! again.
 
 mod accept;
+mod batch;
 mod config;
 mod count;
 mod destinations;

@@ -6,7 +6,7 @@ use crate::api::call::{Call, Reply, from_bytes};
 use crate::api::route::Op;
 use crate::deployment::Deployment;
 use crate::endpoint::{self, AttemptOutcome, Endpoint};
-use crate::frame::{self, Accepted, AppInit, NewMessage, PayloadsAsk, TaskNote};
+use crate::frame::{self, Accepted, AppInit, BatchAnswer, BatchAsk, NewMessage, PayloadsAsk, TaskNote};
 use crate::operational::Event;
 use crate::rng::Seeded;
 use crate::settings::Settings;
@@ -405,6 +405,12 @@ impl World {
             Accepted::Stored { id, .. } => id,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(super) fn batch(&mut self, ask: BatchAsk) -> BatchAnswer {
+        let (answer, effects) = self.app.accept_batch(self.now, &mut self.rng, ask).expect("accepts");
+        self.carry_out(effects);
+        answer
     }
 
     pub(super) fn accept(&mut self, message: NewMessage) -> Accepted {

@@ -14,8 +14,8 @@ use weir_core::api::route::Op;
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
-    self, Accepted, AppInit, Done, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice, Pull, Report,
-    UsageAsk,
+    self, Accepted, AppInit, BatchAsk, Done, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice,
+    Pull, Report, UsageAsk,
 };
 use weir_core::operational::{self, Event};
 use weir_core::source::rejected::Rejected;
@@ -122,6 +122,11 @@ impl Inner {
             "ingest" => {
                 let ask: IngestAsk = frame::decode(frame)?;
                 let told: Ingested = self.step(|machine| machine.ingest(now(), &mut Random, ask))?;
+                Ok(bytes(&told))
+            }
+            "batch" => {
+                let ask: BatchAsk = frame::decode(frame)?;
+                let told = self.step(|machine| machine.accept_batch(now(), &mut Random, ask))?;
                 Ok(bytes(&told))
             }
             "rejected" => {

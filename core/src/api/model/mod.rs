@@ -3,6 +3,7 @@
 pub mod application;
 pub mod attempt;
 pub mod auth;
+pub mod batch;
 pub mod delivery;
 pub mod endpoint;
 pub mod event_type;

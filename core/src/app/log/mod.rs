@@ -30,6 +30,7 @@ pub(super) use segment::New;
 
 use crate::frame::Headers;
 use crate::id;
+use crate::idempotency::Idempotency;
 use crate::sql::{Sql, SqlError, Value, numbered};
 use period::Periods;
 use rings::{IDEMPOTENCY_MS, Rings};
@@ -489,6 +490,17 @@ impl Log {
         Ok(found.filter(|found| self.now.saturating_sub(found.at) < IDEMPOTENCY_MS))
     }
 
+    /// Remembers the reply to a request with several messages by the request's idempotency key.
+    pub(super) fn remember_reply(
+        &mut self,
+        sql: &impl Sql,
+        now: i64,
+        asked: &Idempotency,
+        reply: &[u8],
+    ) -> Result<(), SqlError> {
+        self.rings.note_reply(sql, now, asked, reply)
+    }
+
     /// Forgets everything at once.
     pub(super) fn erase(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
         self.periods.erase(sql)?;
@@ -518,6 +530,8 @@ pub(super) struct Keyed {
     pub(super) id: String,
     pub(super) at: i64,
     pub(super) body_hash: Option<Vec<u8>>,
+    /// The reply to a request with several messages.
+    pub(super) reply: Option<Vec<u8>>,
 }
 
 /// A key, and a part of a body as SQL counts.

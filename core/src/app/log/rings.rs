@@ -3,6 +3,7 @@
 
 use super::Keyed;
 use super::segment::New;
+use crate::idempotency::Idempotency;
 use crate::sql::{Sql, SqlError, Value, numbered};
 
 /// How long an idempotency key is remembered.
@@ -26,7 +27,8 @@ const KEYS: Kind = Kind {
         key BLOB PRIMARY KEY,
         body_hash BLOB,
         id TEXT NOT NULL,
-        at INTEGER NOT NULL
+        at INTEGER NOT NULL,
+        reply BLOB                 -- of a request with several messages
     ) STRICT, WITHOUT ROWID",
     drop: "DROP TABLE IF EXISTS key_#",
 };
@@ -195,11 +197,30 @@ impl Rings {
         Ok(())
     }
 
+    /// Remembers the reply to a request with several messages.
+    pub(super) fn note_reply(
+        &mut self,
+        sql: &impl Sql,
+        now: i64,
+        asked: &Idempotency,
+        reply: &[u8],
+    ) -> Result<(), SqlError> {
+        let table = self.keys.take(sql, KEYS, now)?;
+        sql.exec(
+            numbered(
+                "INSERT OR REPLACE INTO key_# (key, body_hash, id, at, reply) VALUES (?1, ?2, '', ?3, ?4)",
+                table,
+            ),
+            &[Value::Blob(&asked.key), Value::Blob(&asked.body), Value::Int(now), Value::Blob(reply)],
+        )
+    }
+
     pub(super) fn by_key(&self, sql: &impl Sql, key: &[u8]) -> Result<Option<Keyed>, SqlError> {
         for (table, _) in &self.keys.tables {
-            let select = numbered("SELECT id, at, body_hash FROM key_# WHERE key = ?1", *table);
+            let select = numbered("SELECT id, at, body_hash, reply FROM key_# WHERE key = ?1", *table);
             if let Some(mut row) = sql.query(select, &[Value::Blob(key)])?.into_iter().next() {
-                return Ok(Some(Keyed { id: row.text(0)?, at: row.int(1)?, body_hash: row.opt_blob(2)? }));
+                let (body_hash, reply) = (row.opt_blob(2)?, row.opt_blob(3)?);
+                return Ok(Some(Keyed { id: row.text(0)?, at: row.int(1)?, body_hash, reply }));
             }
         }
         Ok(None)

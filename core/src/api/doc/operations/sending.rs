@@ -3,6 +3,7 @@
 use super::{Doc, doc, kind};
 use crate::api::model::application::{ApplicationIn, ApplicationOut, ApplicationPatch};
 use crate::api::model::attempt::MessageAttemptOut;
+use crate::api::model::batch::{MessageBatchIn, MessageBatchOut};
 use crate::api::model::delivery::{EndpointMessageOut, MessageEndpointOut};
 use crate::api::model::endpoint::{EndpointAttemptStats, EndpointOut, EndpointPatch, EndpointStats};
 use crate::api::model::event_type::{self, EventTypeOut, EventTypePatch};
@@ -276,6 +277,14 @@ fn message(op: Op) -> Option<Doc> {
             .body::<MessageIn<'static>>(example())
             .answers::<MessageOut>(202, "The stored message.")
             .error(Code::Conflict),
+        Op::MessageBatch => named("v1.message.create-batch", "Create several messages")
+            .about(
+                "Stores up to 100 messages in one transaction. Each message has a result of its own. The statuses 429, 503 and \
+                 507 apply to the whole request, and so does the idempotency key.",
+            )
+            .idempotent()
+            .body::<MessageBatchIn<'static>>(json!({ "messages": [example()] }))
+            .answers::<MessageBatchOut>(200, "One result per message, in the order of the request."),
         Op::MessageList => named("v1.message.list", "List messages")
             .about("Returns an application's messages, newest first.")
             .messages()
