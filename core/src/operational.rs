@@ -32,6 +32,8 @@ pub const ATTEMPT_EXHAUSTED: &str = "message.attempt.exhausted";
 pub const ATTEMPT_RECOVERED: &str = "message.attempt.recovered";
 /// A plugin has failed several times in a row at an endpoint, and its circuit breaker is open.
 pub const PLUGIN_FAILING: &str = "endpoint.plugin.failing";
+/// An application's storage is nearly full.
+pub const STORAGE_HIGH: &str = "application.storage.high";
 /// A background task is over.
 pub const TASK_FINISHED: &str = "background_task.finished";
 
@@ -39,7 +41,7 @@ pub const TASK_FINISHED: &str = "background_task.finished";
 const OF_SOURCE: &str = "ingest.";
 
 /// Every type of operational event.
-pub const EVENT_TYPES: [&str; 20] = [
+pub const EVENT_TYPES: [&str; 22] = [
     ENDPOINT_CREATED,
     ENDPOINT_UPDATED,
     ENDPOINT_DELETED,
@@ -50,6 +52,7 @@ pub const EVENT_TYPES: [&str; 20] = [
     ATTEMPT_RECOVERED,
     TASK_FINISHED,
     PLUGIN_FAILING,
+    STORAGE_HIGH,
     "ingest.endpoint.created",
     "ingest.endpoint.updated",
     "ingest.endpoint.deleted",
@@ -60,6 +63,7 @@ pub const EVENT_TYPES: [&str; 20] = [
     "ingest.message.attempt.recovered",
     "ingest.background_task.finished",
     "ingest.endpoint.plugin.failing",
+    "ingest.application.storage.high",
 ];
 
 /// After so many failed attempts a delivery counts as failing; a success after that as recovered.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 29] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
@@ -31,6 +31,7 @@ pub const NAMES: [&str; 28] = [
     "HEADER_PROFILE",
     "DEFAULT_SIGNATURE",
     "RETENTION_DAYS",
+    "STORAGE_LIMIT_MB",
     "MAX_IN_FLIGHT",
     "BREAKER_FAILURES",
     "MAX_ENDPOINTS",
@@ -84,6 +85,8 @@ pub struct Settings {
     pub default_signature: Kind,
     /// `RETENTION_DAYS`: how long payloads and attempts are kept.
     pub retention_days: u32,
+    /// `STORAGE_LIMIT_MB`: how many megabytes one object may store.
+    pub storage_limit_mb: u32,
     /// `MAX_IN_FLIGHT`: how many requests of one endpoint may wait for their response at once.
     pub max_in_flight: u32,
     /// `BREAKER_FAILURES`: how many of its latest 20 attempts have to fail for an endpoint's breaker to open; 0: never.
@@ -160,6 +163,7 @@ impl Default for Settings {
             header_profile: HeaderProfile::Svix,
             default_signature: Kind::Hmac256,
             retention_days: 30,
+            storage_limit_mb: 10_000,
             max_in_flight: 6,
             breaker_failures: 14,
             max_endpoints: 50,
@@ -195,6 +199,7 @@ impl fmt::Debug for Settings {
             .field("header_profile", &self.header_profile)
             .field("default_signature", &self.default_signature)
             .field("retention_days", &self.retention_days)
+            .field("storage_limit_mb", &self.storage_limit_mb)
             .field("max_in_flight", &self.max_in_flight)
             .field("breaker_failures", &self.breaker_failures)
             .field("max_endpoints", &self.max_endpoints)
@@ -301,6 +306,9 @@ impl Settings {
                     whole(value).filter(|days| (1..=3650).contains(days))
                 })?
                 .unwrap_or(defaults.retention_days),
+            storage_limit_mb: vars
+                .count("STORAGE_LIMIT_MB", 1..=1_000_000)?
+                .unwrap_or(defaults.storage_limit_mb),
             max_in_flight: vars
                 .public(
                     "MAX_IN_FLIGHT",
@@ -623,6 +631,7 @@ mod tests {
             ("HEADER_PROFILE", "both"),
             ("DEFAULT_SIGNATURE", "ed25519"),
             ("RETENTION_DAYS", "7"),
+            ("STORAGE_LIMIT_MB", "1000"),
             ("MAX_IN_FLIGHT", "100"),
             ("BREAKER_FAILURES", "20"),
             ("MAX_ENDPOINTS", "7"),
@@ -655,6 +664,7 @@ mod tests {
             header_profile: HeaderProfile::Both,
             default_signature: Kind::Ed25519,
             retention_days: 7,
+            storage_limit_mb: 1000,
             max_in_flight: 100,
             breaker_failures: 20,
             max_endpoints: 7,

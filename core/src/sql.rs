@@ -204,6 +204,11 @@ pub trait Sql {
         self.query(sql, params).map(|_| ())
     }
 
+    /// How many bytes are stored; 0 where that is not known.
+    fn size(&self) -> Result<u64, SqlError> {
+        Ok(0)
+    }
+
     /// Runs `work`; where it fails, all that it wrote is undone. Must not be nested.
     fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
 }
@@ -412,6 +417,13 @@ pub mod memory {
             let steps = statement.reset_status(StatementStatus::VmStep);
             self.2.set(self.2.get().saturating_add(u64::try_from(steps).unwrap_or(0)));
             Ok(out)
+        }
+
+        fn size(&self) -> Result<u64, SqlError> {
+            let size = "SELECT ((SELECT * FROM pragma_page_count) - (SELECT * FROM pragma_freelist_count)) * \
+                        (SELECT * FROM pragma_page_size)";
+            let bytes: i64 = self.0.query_row(size, [], |row| row.get(0)).map_err(error)?;
+            Ok(u64::try_from(bytes).unwrap_or(0))
         }
 
         fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

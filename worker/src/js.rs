@@ -83,6 +83,8 @@ extern "C" {
     pub(crate) type SqlStorage;
     #[wasm_bindgen(method, catch, variadic)]
     pub(crate) fn exec(this: &SqlStorage, sql: &JsString, params: &Array) -> Result<Cursor, JsValue>;
+    #[wasm_bindgen(method, getter, js_name = databaseSize)]
+    pub(crate) fn database_size(this: &SqlStorage) -> f64;
 
     pub(crate) type Cursor;
     #[wasm_bindgen(method, catch)]

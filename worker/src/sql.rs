@@ -113,6 +113,11 @@ impl Sql for DurableSql {
         self.run(sql, params).map(|_| ())
     }
 
+    fn size(&self) -> Result<u64, SqlError> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a number of bytes
+        Ok(self.0.sql.database_size() as u64)
+    }
+
     fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         if self.0.in_transaction.replace(true) {
             return work(); // within a transaction already: undone with it

@@ -127,6 +127,8 @@ impl<S: Sql> App<S> {
         let new: Vec<_> = new.collect();
         let forgets_at = self.log.append(&self.sql, now, &new)?;
         self.note_purge(forgets_at);
+        let bytes = stored.iter().map(|(_, message)| message.payload.len());
+        self.note_bytes(now, bytes.fold(0, usize::saturating_add))?;
         for (id, message) in stored {
             if let Some(deliver_at) = message.deliver_at {
                 self.note_scheduled(deliver_at);

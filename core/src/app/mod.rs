@@ -35,6 +35,7 @@ mod purge;
 mod recent;
 mod record;
 mod rejected;
+mod room;
 #[cfg(test)]
 mod scale;
 mod schedule;
@@ -187,6 +188,7 @@ pub struct App<S> {
     gate: Option<Gate>,
     /// When something has to be forgotten next.
     purge_at: Option<i64>,
+    room: room::Room,
     alarm: Option<i64>,
     timer: Option<i64>,
     /// Pushes that wait for their answers.
@@ -218,6 +220,7 @@ impl<S: Sql> App<S> {
             known_plugins: plugins::Known::default(),
             gate: None,
             purge_at: None,
+            room: room::Room::default(),
             alarm,
             timer: None,
             open: fanout::Open::default(),
@@ -317,6 +320,7 @@ impl<S: Sql> App<S> {
             return Ok(effects);
         }
         self.purge(now, &mut effects)?;
+        self.watch_storage(now)?;
         for (endpoint_id, slot) in &mut self.slots {
             // What was just sent has usually arrived by now: asked before it is written down that it is owed, the
             // endpoint saves that row, the one that takes it back, and an alarm for each.

@@ -142,7 +142,7 @@ impl EndpointRecord {
     }
 }
 
-fn millis(seconds: f64) -> i64 {
+pub(super) fn millis(seconds: f64) -> i64 {
     #[allow(clippy::cast_possible_truncation)] // checked to be at most a week when it was saved
     let ms = (seconds * 1_000.0).round() as i64;
     ms.max(0)

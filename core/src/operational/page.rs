@@ -79,6 +79,15 @@ fn about() -> Vec<About> {
             OF_ATTEMPT,
         ),
         (
+            "application.storage.high",
+            text("An application uses 80 % or more of its storage. Sent at most once a day."),
+            false,
+            &[
+                ("bytes", "How many bytes it stores."),
+                ("limit", "How many bytes it may store."),
+            ],
+        ),
+        (
             "background_task.finished",
             text("A background task of an application finished, failed or was canceled."),
             false,

@@ -38,6 +38,7 @@ pub fn settings(of: &Settings) -> Vec<SettingOut> {
         }
         .to_owned(),
         of.retention_days.to_string(),
+        of.storage_limit_mb.to_string(),
         of.max_in_flight.to_string(),
         of.breaker_failures.to_string(),
         of.max_endpoints.to_string(),
@@ -76,6 +77,7 @@ mod tests {
             ("HEADER_PROFILE", "both"),
             ("DEFAULT_SIGNATURE", "ed25519"),
             ("RETENTION_DAYS", "7"),
+            ("STORAGE_LIMIT_MB", "1000"),
             ("MAX_IN_FLIGHT", "3"),
             ("BREAKER_FAILURES", "10"),
             ("MAX_ENDPOINTS", "9"),

@@ -220,6 +220,18 @@ impl Log {
         self.periods.begins_at()
     }
 
+    /// Of the oldest period that is closed, the id of the last message, and a time by which all of its messages had been
+    /// accepted.
+    pub(super) fn oldest_closed(&self, sql: &impl Sql) -> Result<Option<(String, i64)>, SqlError> {
+        self.periods.oldest_closed(sql)
+    }
+
+    /// Drops the oldest period, whether it has expired or not.
+    pub(super) fn drop_oldest(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
+        self.forget_recent();
+        self.periods.drop_oldest(sql)
+    }
+
     /// Stores messages, which have the newest ids: when something of the log has to be forgotten, at the earliest.
     pub(super) fn append(
         &mut self,

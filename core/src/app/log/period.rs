@@ -183,6 +183,15 @@ impl Periods {
         Ok((most > 0, self.expires_at(retention_ms).is_some_and(|at| at <= now)))
     }
 
+    /// See [`super::Log::oldest_closed`].
+    pub(super) fn oldest_closed(&self, sql: &impl Sql) -> Result<Option<(String, i64)>, SqlError> {
+        let (Some(first), Some(next)) = (self.list.first(), self.list.get(1)) else { return Ok(None) };
+        let newest = numbered("SELECT head FROM segment_# ORDER BY key DESC LIMIT 1", first.table);
+        let Some(mut row) = sql.query(newest, &[])?.into_iter().next() else { return Ok(None) };
+        let last = super::segment::read(&row.blob(0)?)?.entries.last().map(super::Entry::id);
+        Ok(last.map(|last| (last, id::key_millis(next.start).saturating_add(id::RESOLUTION_MS))))
+    }
+
     /// Drops the oldest period.
     pub(super) fn drop_oldest(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
         if self.list.is_empty() {
