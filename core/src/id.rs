@@ -31,7 +31,9 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const LENGTH: usize = 27;
 /// How many bits of an id count the ids of one tick: with the 40 bits of the time, a key is below 2^53.
 const COUNTER_BITS: u32 = 13;
-/// How many bits of a key's last byte are random.
+/// The bytes of an id that hold its key,
+const KEY_BYTES: usize = 7;
+/// and how many bits of the last of them are random.
 const SPARE_BITS: u32 = 3;
 /// The highest key.
 pub(crate) const KEY_MAX: i64 = (1 << 53) - 1;
@@ -117,8 +119,8 @@ pub fn key_millis(key: i64) -> i64 {
 }
 
 pub(crate) fn raw_key(raw: &Raw) -> i64 {
-    let [a, b, c, d, e, f, g, ..] = *raw;
-    i64::from_be_bytes([0, a, b, c, d, e, f, g]) >> SPARE_BITS
+    let bytes = raw.iter().take(KEY_BYTES);
+    bytes.fold(0, |key: i64, byte| (key << 8) | i64::from(*byte)) >> SPARE_BITS
 }
 
 fn set_key(raw: &mut Raw, key: i64) {

@@ -38,7 +38,7 @@ fn each_message_of_a_batch_has_its_own_result_and_those_that_are_stored_arrive()
     let got = receiver.wait_for("/batch", 3, SOON);
     let stored: BTreeSet<&str> =
         answer["results"].as_array().unwrap().iter().filter_map(|result| result["id"].as_str()).collect();
-    let got: BTreeSet<&str> = got.iter().filter_map(|request| request.header("webhook-id")).collect();
+    let got: BTreeSet<&str> = got.iter().filter_map(|request| request.header("svix-id")).collect();
     assert_eq!(got, stored);
     for id in stored {
         let (status, shown) = api.get(&format!("/api/v1/app/{app}/msg/{id}"));

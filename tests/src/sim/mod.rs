@@ -291,7 +291,11 @@ impl Defect {
         (Defect::CountsAnew, &[Rule::Subrequests]),
         (Defect::ForgetsNonces, &[Rule::Idempotency]),
         (Defect::RetriesAtOnce, &[Rule::Overload]),
-        (Defect::LosesWhenFull, &[Rule::Accepted, Rule::Idempotency, Rule::Stuck, Rule::Storage]),
+        (
+            Defect::LosesWhenFull,
+            // What was to be expunged then stays, too.
+            &[Rule::Accepted, Rule::Idempotency, Rule::Stuck, Rule::Storage, Rule::Expunged],
+        ),
         (
             Defect::LosesSegments,
             &[Rule::Accepted, Rule::Received, Rule::Stuck, Rule::Idempotency, Rule::Task],

@@ -228,7 +228,7 @@ impl Log {
         let expiry = sql.query("SELECT min(due) FROM expiry", &[])?;
         let expiry = expiry.first().map_or(Ok(None), |row| row.opt_int(0))?;
         let noted = (!self.expunging.is_empty()).then_some(self.now);
-        let scheduled = if self.any_scheduled { self.scheduled_over(sql)? } else { None };
+        let scheduled = self.scheduled_over(sql)?;
         Ok(self.forgets_at().into_iter().chain(expiry).chain(noted).chain(scheduled).min())
     }
 

@@ -547,7 +547,7 @@ pub(super) struct Keyed {
 }
 
 /// A key, and a part of a body as SQL counts.
-fn cut<'a>(key: i64, start: usize, length: usize) -> [Value<'a>; 3] {
+fn cut(key: i64, start: usize, length: usize) -> [Value<'static>; 3] {
     let int = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
     [Value::Int(key), int(start.saturating_add(1)), int(length)]
 }

@@ -154,13 +154,12 @@ impl Periods {
     /// When the oldest period has expired, at the latest.
     pub(super) fn expires_at(&self, retention_ms: i64) -> Option<i64> {
         let first = self.list.first()?;
-        let end = match self.list.get(1) {
-            Some(next) => id::key_millis(next.start),
+        let end = if let Some(next) = self.list.get(1) {
+            id::key_millis(next.start)
+        } else {
             // It may have more by then; and once the retention was longer.
-            None => {
-                let longest = id::key_millis(first.start).saturating_add(longest_ms(retention_ms));
-                longest.max(id::key_millis(self.last))
-            }
+            let longest = id::key_millis(first.start).saturating_add(longest_ms(retention_ms));
+            longest.max(id::key_millis(self.last))
         };
         // A segment's time may lie so much after its key's.
         Some(end.saturating_add(retention_ms).saturating_add(id::RESOLUTION_MS))

@@ -138,6 +138,9 @@ impl Log {
 
     /// When the next message is due.
     pub(in super::super) fn next_due(&self, sql: &impl Sql) -> Result<Option<i64>, SqlError> {
+        if !self.any_scheduled {
+            return Ok(None);
+        }
         let rows = sql.query("SELECT min(due_at) FROM scheduled WHERE due_at IS NOT NULL", &[])?;
         rows.first().map_or(Ok(None), |row| row.opt_int(0))
     }
@@ -170,12 +173,15 @@ impl Log {
 
     /// A message could not be delivered: it is due again at that time.
     pub(in super::super) fn put_off(&self, sql: &impl Sql, msg_id: &str, at: i64) -> Result<(), SqlError> {
-        let Some(key) = id::key(id::MESSAGE, msg_id) else { return Ok(()) };
+        let Some(key) = id::key(id::MESSAGE, msg_id).filter(|_| self.any_scheduled) else { return Ok(()) };
         sql.exec("UPDATE scheduled SET due_at = ?2 WHERE key = ?1", &[Value::Int(key), Value::Int(at)])
     }
 
     /// When the next one, or its payload, is to be forgotten.
     pub(super) fn scheduled_over(&self, sql: &impl Sql) -> Result<Option<i64>, SqlError> {
+        if !self.any_scheduled {
+            return Ok(None);
+        }
         let over = sql.query("SELECT min(over_at) FROM scheduled WHERE over_at IS NOT NULL", &[])?;
         let over = over.first().map_or(Ok(None), |row| row.opt_int(0))?;
         let expiry = sql.query("SELECT min(expires_at) FROM scheduled WHERE expires_at IS NOT NULL", &[])?;
@@ -204,6 +210,9 @@ impl Log {
 
     /// Forgets one's payload: whether there was any.
     pub(super) fn expunge_scheduled(&mut self, sql: &impl Sql, key: i64) -> Result<bool, SqlError> {
+        if !self.any_scheduled {
+            return Ok(false);
+        }
         let rows = sql.query("SELECT head, body FROM scheduled WHERE key = ?1", &[Value::Int(key)])?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(false) };
         let (head, body) = (segment::read(&row.blob(0)?)?, row.opt_blob(1)?.unwrap_or_default());
