@@ -83,6 +83,8 @@ fn about() -> Vec<About> {
             text("An application uses 80 % or more of its storage. Sent at most once a day."),
             false,
             &[
+                ("appId", "The application's id."),
+                ("appUid", "The application's uid, or `null`."),
                 ("bytes", "How many bytes it stores."),
                 ("limit", "How many bytes it may store."),
             ],
