@@ -209,6 +209,11 @@ pub trait Sql {
         Ok(0)
     }
 
+    /// How many bytes were stored when the platform last refused to store more, if it has lately.
+    fn full_at(&self) -> Option<u64> {
+        None
+    }
+
     /// Runs `work`; where it fails, all that it wrote is undone. Must not be nested.
     fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
 }

@@ -1,6 +1,6 @@
 //! An object's SQLite behind the core's trait.
 
-use crate::js::{Cursor, SqlStorage, Storage, array_from, text_of};
+use crate::js::{Cursor, SqlStorage, Storage, array_from, now, text_of};
 use js_sys::{Array, JsString, Uint8Array};
 use std::cell::{Cell as StdCell, RefCell};
 use std::collections::HashMap;
@@ -19,7 +19,12 @@ struct Inner {
     /// Counts rows written and read where a test asked for it: reading the counts costs host calls for each statement.
     rows_written: Option<StdCell<f64>>,
     rows_read: StdCell<f64>,
+    /// How many bytes were stored when the platform refused to store more, and when that was.
+    full: StdCell<Option<(u64, i64)>>,
 }
+
+/// For so long a refusal is remembered: the platform may allow more by then.
+const FULL_MS: i64 = 600_000;
 
 thread_local! {
     /// The statements as JavaScript strings, made once; by address and length, since all are `'static`.
@@ -69,6 +74,7 @@ impl DurableSql {
             in_transaction: StdCell::new(false),
             rows_written: count_rows.then(|| StdCell::new(0.0)),
             rows_read: StdCell::new(0.0),
+            full: StdCell::new(None),
         }))
     }
 
@@ -89,9 +95,21 @@ impl DurableSql {
         }
     }
 
+    fn failed(&self, text: String) -> SqlError {
+        if weir_core::sql::is_full(&text) {
+            self.0.full.set(Some((self.bytes(), now())));
+        }
+        SqlError(text)
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a number of bytes
+    fn bytes(&self) -> u64 {
+        self.0.sql.database_size() as u64
+    }
+
     fn run(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Cursor, SqlError> {
         weir_core::sql::check(sql, params)?;
-        let cursor = self.0.sql.exec(&statement(sql), &bind(params)).map_err(|e| SqlError(text_of(&e)))?;
+        let cursor = self.0.sql.exec(&statement(sql), &bind(params)).map_err(|e| self.failed(text_of(&e)))?;
         if self.0.rows_written.is_some() {
             self.count(cursor.rows_written());
         }
@@ -114,8 +132,12 @@ impl Sql for DurableSql {
     }
 
     fn size(&self) -> Result<u64, SqlError> {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a number of bytes
-        Ok(self.0.sql.database_size() as u64)
+        Ok(self.bytes())
+    }
+
+    fn full_at(&self) -> Option<u64> {
+        let (bytes, at) = self.0.full.get()?;
+        (now().saturating_sub(at) < FULL_MS).then_some(bytes)
     }
 
     fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

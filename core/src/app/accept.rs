@@ -49,6 +49,7 @@ impl<S: Sql> App<S> {
         messages: Vec<NewMessage>,
     ) -> Result<(Vec<Accepted>, Effects), SqlError> {
         self.log.set_now(now);
+        self.look_for_room(now)?;
         let mut answers = Vec::with_capacity(messages.len());
         let mut group = Group { at: now, ..Group::default() };
         for message in messages {
@@ -68,6 +69,7 @@ impl<S: Sql> App<S> {
         message: NewMessage,
     ) -> Result<(), SqlError> {
         self.log.set_now(now);
+        self.look_for_room(now)?;
         let mut group = Group { at: now, ..Group::default() };
         self.accept_one(now, rng, message, &mut group)?;
         self.insert(now, group.stored)
@@ -111,6 +113,9 @@ impl<S: Sql> App<S> {
             && (group.has_event_id(event_id) || self.find_by_event_id(event_id)?.is_some())
         {
             return Ok(Accepted::EventIdTaken);
+        }
+        if self.refuses_messages() {
+            return Ok(Accepted::Full);
         }
         let id = self.message_ids.next(now, rng);
         if let Some(nonce) = message.nonce {

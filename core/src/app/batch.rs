@@ -1,7 +1,7 @@
 //! The messages of one request: stored in one transaction, each accepted or refused for itself.
 
 use super::{App, Effects};
-use crate::frame::{self, BatchAnswer, BatchAsk};
+use crate::frame::{self, Accepted, BatchAnswer, BatchAsk};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError};
 
@@ -29,8 +29,10 @@ impl<S: Sql> App<S> {
             return Ok((answer, Effects::default()));
         }
         let (answers, effects) = self.accept(now, rng, ask.messages)?;
+        // A reply that the same request may not get later is not remembered.
+        let is_final = !answers.iter().any(|answer| matches!(answer, Accepted::Full | Accepted::Unknown));
         let answer = BatchAnswer { known: true, key_reused: false, answers };
-        if let Some(asked) = &ask.idempotency {
+        if let Some(asked) = ask.idempotency.as_ref().filter(|_| is_final) {
             self.log.remember_reply(&self.sql, now, asked, &frame::encode(&answer))?;
         }
         Ok((answer, effects))

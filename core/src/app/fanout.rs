@@ -177,6 +177,7 @@ impl<S: Sql> App<S> {
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
         self.open.ended(now, endpoint_id);
+        let jammed = self.is_jammed()?;
         if let Some(slot) = self.slots.get_mut(endpoint_id)
             && let Some(pushing) = slot.pushing.take()
         {
@@ -197,7 +198,7 @@ impl<S: Sql> App<S> {
                         slot.cursor = slot.cursor.clone().max(id.clone());
                     }
                     slot.owes = answer.owes || pushing.overtaken;
-                    if pushing.is_poke() {
+                    if pushing.is_poke() && !jammed {
                         slot.save(&self.sql, endpoint_id)?;
                     }
                     slot.enough = enough;

@@ -272,6 +272,7 @@ impl<S: Sql> App<S> {
         self.load_events()?;
         self.load_schedule()?;
         self.load_known_plugins()?;
+        self.load_room()?;
         self.load_purge()?;
         self.load_tasks()
     }
@@ -356,6 +357,9 @@ impl<S: Sql> App<S> {
     }
 
     fn save_cursors(&mut self) -> Result<(), SqlError> {
+        if self.is_jammed()? {
+            return Ok(()); // what is offered again, the endpoints know
+        }
         for (endpoint_id, slot) in &mut self.slots {
             // An endpoint that is being asked is written when it has answered.
             if !slot.pushing.as_ref().is_some_and(Pushing::is_poke) {
@@ -386,9 +390,11 @@ impl<S: Sql> App<S> {
         self.configure_all(now, effects);
         self.fan_out(now, effects)?;
         self.trim_tail();
-        self.drive_tasks(now, effects)?;
-        self.drive_events(now, effects)?;
-        self.drive_schedule(now, effects)?;
+        if !self.is_jammed()? {
+            self.drive_tasks(now, effects)?;
+            self.drive_events(now, effects)?;
+            self.drive_schedule(now, effects)?;
+        }
         self.arm(now, effects);
         Ok(())
     }

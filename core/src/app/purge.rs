@@ -45,7 +45,13 @@ impl<S: Sql> App<S> {
         if self.purge_at.is_none_or(|at| at > now) {
             return Ok(());
         }
-        let Purged { any, payloads, more } = self.log.purge(&self.sql, now)?;
+        let Purged { any, payloads, more } = self.log.drop_expired(&self.sql, now)?;
+        let Purged { any, payloads, more } = if self.is_jammed()? {
+            Purged { any, payloads, more }
+        } else {
+            let rest = self.log.purge(&self.sql, now)?;
+            Purged { any, payloads: payloads || rest.payloads, more: more || rest.more }
+        };
         if any || payloads {
             self.forget_tail();
         }
@@ -58,7 +64,7 @@ impl<S: Sql> App<S> {
         } else if self.purge_at.is_some_and(|at| at <= now) {
             self.purge_at = Some(now.saturating_add(LATER_MS));
         }
-        if any {
+        if any && !self.is_jammed()? {
             self.wake_endpoints(now, effects)?;
         }
         Ok(())

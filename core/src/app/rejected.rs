@@ -23,7 +23,7 @@ impl<S: Sql> App<S> {
         kept: &Rejected,
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
-        if !self.exists(None) {
+        if !self.exists(None) || self.refuses_messages() {
             return Ok(effects);
         }
         // Those of one moment stay in their order.

@@ -1,8 +1,12 @@
 //! Full storage is loud, and nothing that anybody still needs goes for it.
 //!
-//! From [`HIGH_PERCENT`] of the limit on, the tenant is told once a day, and the oldest periods of the log are dropped early:
-//! only what every endpoint has taken, what is older than any retry of it can be, and never what waits for its time. Where
-//! that is not enough, the platform refuses to store more, and whoever sends is answered with 507.
+//! From [`HIGH_PERCENT`] of the limit on, the tenant is notified once a day, and the oldest periods of the log are dropped
+//! early: only what every endpoint has taken, what is older than any retry of it can be, and never what waits for its time.
+//! From [`FULL_PERCENT`] on, messages are refused with 507. What is left is for everything that goes on: cursors, tasks,
+//! scheduled messages, changes of endpoints.
+//!
+//! Where the platform allows less than the setting says, its refusal is the limit from then on. Until there is room again, the
+//! object stores nothing: deliveries go on from memory, and after a restart endpoints recognize what they are offered again.
 
 use super::{App, Slot};
 use crate::frame;
@@ -12,6 +16,8 @@ use serde_json::json;
 
 /// From so much of the limit on, storage counts as nearly full.
 const HIGH_PERCENT: u64 = 80;
+/// From so much on, no message is accepted.
+const FULL_PERCENT: u64 = 95;
 /// How many bytes of payloads are stored between two looks, at most, in parts of the limit.
 const LOOKS: u64 = 1_000;
 /// At most so many periods are dropped at once.
@@ -27,11 +33,36 @@ const FAILING_MS: i64 = 5 * DAY_MS;
 pub(super) struct Room {
     /// Bytes that were stored since the last look.
     unseen: u64,
+    /// Messages are refused.
+    refuses: bool,
 }
 
 impl<S: Sql> App<S> {
     fn storage_limit(&self) -> u64 {
-        u64::from(self.deployment.storage_limit_mb).saturating_mul(1_000_000)
+        let limit = u64::from(self.deployment.storage_limit_mb).saturating_mul(1_000_000);
+        self.sql.full_at().map_or(limit, |bytes| bytes.min(limit))
+    }
+
+    /// Looks how full the storage is.
+    pub(super) fn load_room(&mut self) -> Result<(), SqlError> {
+        self.room.refuses = self.uses(FULL_PERCENT)?;
+        Ok(())
+    }
+
+    /// Whether the storage is so full that messages are refused, by the last look.
+    pub(super) fn refuses_messages(&self) -> bool {
+        self.room.refuses
+    }
+
+    /// Where messages are refused, or the platform has refused to store something, looks whether there is room again.
+    pub(super) fn look_for_room(&mut self, now: i64) -> Result<(), SqlError> {
+        if self.room.refuses || self.sql.full_at().is_some() { self.watch_storage(now) } else { Ok(()) }
+    }
+
+    /// Whether the platform refuses to store anything.
+    pub(super) fn is_jammed(&self) -> Result<bool, SqlError> {
+        let Some(full_at) = self.sql.full_at() else { return Ok(false) };
+        Ok(self.sql.size()? >= full_at)
     }
 
     /// Notes that so many bytes were stored; looks at the storage now and then.
@@ -44,22 +75,24 @@ impl<S: Sql> App<S> {
     /// Where storage is nearly full, tells of it and makes room.
     pub(super) fn watch_storage(&mut self, now: i64) -> Result<(), SqlError> {
         self.room.unseen = 0;
-        if !self.is_high()? {
+        self.room.refuses = false;
+        if !self.uses(HIGH_PERCENT)? {
             return Ok(());
         }
         for _ in 0..STEP {
-            if !self.is_high()? || !self.drop_period(now)? {
+            if !self.uses(HIGH_PERCENT)? || !self.drop_period(now)? {
                 break;
             }
         }
-        self.tell_high(now)?;
+        self.room.refuses = self.uses(FULL_PERCENT)?;
         self.note_purge(Some(now.saturating_add(AGAIN_MS)));
-        Ok(())
+        if self.is_jammed()? { Ok(()) } else { self.tell_high(now) }
     }
 
-    fn is_high(&self) -> Result<bool, SqlError> {
+    /// Whether that much of the limit is used.
+    fn uses(&self, percent: u64) -> Result<bool, SqlError> {
         let limit = self.storage_limit();
-        Ok(self.sql.size()?.saturating_mul(100) >= limit.saturating_mul(HIGH_PERCENT))
+        Ok(self.sql.size()?.saturating_mul(100) >= limit.saturating_mul(percent))
     }
 
     /// Drops the oldest period, if nobody needs it any more.
@@ -129,7 +162,8 @@ impl Slot {
 mod tests {
     use super::super::world::World;
     use crate::api::route::Op;
-    use crate::frame::{Accepted, NewMessage};
+    use crate::frame::{Accepted, BatchAsk, NewMessage};
+    use crate::idempotency::Idempotency;
     use serde_json::{Value as Json, json};
 
     const HOUR: i64 = 3_600_000;
@@ -199,6 +233,35 @@ mod tests {
         days(&mut world, 1);
         assert_eq!(world.got.len(), 8, "everything is delivered");
         assert!(!is_there(&mut world, &old[0]), "and then makes room");
+    }
+
+    #[test]
+    fn messages_are_refused_before_it_is_full_and_everything_else_goes_on() {
+        let mut world = World::new(&[("STORAGE_LIMIT_MB", "2")]);
+        world.add_endpoint(&json!({}));
+        let payload = || json!({ "x": "x".repeat(50_000) }).to_string().into_bytes().into();
+        let message = || NewMessage { event_type: "a".into(), payload: payload(), ..NewMessage::default() };
+        let mut stored = Vec::new();
+        while let Accepted::Stored { id, .. } = world.accept(message()) {
+            stored.push(id);
+        }
+        assert!((36..=39).contains(&stored.len()), "95 % of 2 MB: {}", stored.len());
+        world.crash();
+        assert_eq!(world.accept(message()), Accepted::Full, "after a restart, too");
+        let key = Idempotency::new("org_1", "message.create-batch", "key", &[], b"");
+        let batch = BatchAsk { messages: vec![message()], app_uid: None, idempotency: Some(key) };
+        assert_eq!(world.batch(batch.clone()).answers, [Accepted::Full]);
+        world.pass(60_000);
+        assert_eq!(world.got.iter().map(|(id, _)| id).collect::<Vec<_>>(), stored.iter().collect::<Vec<_>>());
+        world.add_endpoint(&json!({}));
+        let ids = json!({ "ids": stored.iter().take(10).collect::<Vec<_>>() });
+        assert_eq!(world.call(Op::BulkExpunge, &[], "", &ids).0, 200);
+        assert!(matches!(world.accept(message()), Accepted::Stored { .. }), "freed space is used again");
+        let answers = world.batch(batch).answers;
+        assert!(
+            matches!(answers.as_slice(), [Accepted::Stored { .. }]),
+            "the refusal is not remembered: {answers:?}"
+        );
     }
 
     #[test]

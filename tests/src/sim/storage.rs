@@ -13,6 +13,8 @@ pub(super) const FULL: &str = "database or disk is full: SQLITE_FULL";
 pub(super) struct Disk {
     memory: Rc<RefCell<Memory>>,
     full: Rc<Cell<bool>>,
+    /// Something was refused since it is full.
+    refused: Rc<Cell<bool>>,
     /// Of a broken world: what does not fit is dropped without a word.
     lies: bool,
     /// Of another broken world: how many segments were written, of which every fifth is not.
@@ -21,7 +23,8 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(lies: bool) -> Self {
-        Self { memory: Rc::new(RefCell::new(Memory::new())), full: Rc::default(), lies, segments: None }
+        let memory = Rc::new(RefCell::new(Memory::new()));
+        Self { memory, full: Rc::default(), refused: Rc::default(), lies, segments: None }
     }
 
     /// From now on, every fifth segment of a message log is dropped without a word.
@@ -32,6 +35,7 @@ impl Disk {
     /// From now on, what would take room is refused (or no longer). `DELETE` and `DROP` still work.
     pub(super) fn fill(&self, full: bool) {
         self.full.set(full);
+        self.refused.set(false);
     }
 
     /// Nothing is left of it.
@@ -65,7 +69,15 @@ impl Sql for Disk {
         let memory = self.memory.borrow();
         let before = memory.changes();
         let rows = memory.query(sql, params)?;
-        if memory.changes() == before { Ok(rows) } else { Err(SqlError(FULL.to_owned())) }
+        if memory.changes() == before {
+            return Ok(rows);
+        }
+        self.refused.set(true);
+        Err(SqlError(FULL.to_owned()))
+    }
+
+    fn full_at(&self) -> Option<u64> {
+        self.refused.get().then_some(0)
     }
 
     fn transaction<T, E: From<SqlError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

@@ -164,16 +164,23 @@ impl Log {
         Ok((count, at, is_end))
     }
 
-    /// One bounded step of forgetting what is over by then; whether any message went, and whether there is more to do.
-    pub(in super::super) fn purge(&mut self, sql: &impl Sql, now: i64) -> Result<Purged, SqlError> {
+    /// Drops periods that have expired, a bounded number, and what is remembered of them. It stores nothing.
+    pub(in super::super) fn drop_expired(&mut self, sql: &impl Sql, now: i64) -> Result<Purged, SqlError> {
         self.now = now;
         self.forget_recent();
         let (any, more) = self.periods.purge(sql, now, self.retention_ms, STEP_PERIODS)?;
         self.rings.purge(sql, now, self.retention_ms)?;
+        Ok(Purged { any, payloads: false, more })
+    }
+
+    /// One bounded step of forgetting what goes without its period.
+    pub(in super::super) fn purge(&mut self, sql: &impl Sql, now: i64) -> Result<Purged, SqlError> {
+        self.now = now;
+        self.forget_recent();
         let expired = self.purge_expired(sql, now)?;
         let noted = self.purge_noted(sql)?;
         let scheduled = self.purge_scheduled(sql, now)?;
-        Ok(Purged { any, payloads: expired.0, more: more || expired.1 || noted || scheduled })
+        Ok(Purged { any: false, payloads: expired.0, more: expired.1 || noted || scheduled })
     }
 
     /// Forgets payloads that are kept for less than their messages; whether there were any, and whether there may be more.

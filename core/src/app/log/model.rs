@@ -275,6 +275,7 @@ impl World {
                 self.log.set_now(self.now);
             }
             Step::Purge => {
+                while self.log.drop_expired(&self.sql, self.now).expect("dropped").more {}
                 while self.log.purge(&self.sql, self.now).expect("purged").more {}
                 let next = self.log.purge_at(&self.sql).expect("read");
                 assert!(next.is_none_or(|at| at > self.now), "nothing is left that is over");
