@@ -131,6 +131,19 @@ fn set_key(raw: &mut Raw, key: i64) {
     }
 }
 
+/// A [`key`] that bounds those of the ids before or after a text, which may be no id: at least that of every id before it
+/// (`up`), or at most that of every id after it.
+pub fn bound(prefix: &str, text: &str, up: bool) -> i64 {
+    let head = format!("{prefix}_");
+    let Some(digits) = text.strip_prefix(&head) else {
+        return if text > head.as_str() { KEY_MAX } else { 0 };
+    };
+    let digits: String = digits.chars().take_while(char::is_ascii_alphanumeric).take(LENGTH).collect();
+    let pad = if up { 'z' } else { '0' };
+    let padded: String = digits.chars().chain(std::iter::repeat(pad)).take(LENGTH).collect();
+    key(prefix, &format!("{prefix}_{padded}")).unwrap_or(KEY_MAX)
+}
+
 /// Whether `id` is a well-formed id of this kind.
 pub fn is(prefix: &str, id: &str) -> bool {
     raw(prefix, id).is_some()
@@ -282,6 +295,20 @@ mod tests {
             prop_assert!(floor(MESSAGE, at + 4) > new(MESSAGE, at, &mut Seeded(seed)));
             prop_assert!(key(MESSAGE, &floor(MESSAGE, at)) == Some(key_floor(at)));
             prop_assert!(floor(MESSAGE, at) <= Generator::new(MESSAGE, None).next(at, &mut Seeded(seed)));
+        }
+
+        #[test]
+        fn a_bound_leaves_out_no_id(at in 1_400_000_000_000i64..5_000_000_000_000, seed: u64, cut in 0usize..34, tail in ".{0,3}") {
+            let id = new(ATTEMPT, at, &mut Seeded(seed));
+            let text = format!("{}{tail}", id.get(..cut).unwrap_or(&id));
+            let known = key(ATTEMPT, &id).unwrap();
+            if id < text {
+                prop_assert!(bound(ATTEMPT, &text, true) >= known, "{text} {id}");
+            } else {
+                prop_assert!(bound(ATTEMPT, &text, false) <= known, "{text} {id}");
+            }
+            prop_assert_eq!(bound(ATTEMPT, &id, true), known);
+            prop_assert_eq!(bound(ATTEMPT, &id, false), known);
         }
 
         #[test]

@@ -291,7 +291,7 @@ pub mod memory {
         pub fn new() -> Self {
             let connection = Connection::open_in_memory().expect("a database in memory");
             connection.set_prepared_statement_cache_capacity(128);
-            Self(Rc::new(connection), Rc::default(), Rc::default(), Rc::default())
+            Self::of(connection)
         }
 
         /// A database that a test has opened, such as an object's file.

@@ -64,7 +64,7 @@ const QUIET: Duration = Duration::from_secs(90);
 /// How long all that follows may take.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Tables that are dropped as a whole when their retention ends, by how their names start: `DROP TABLE` is not billed.
-const DROPPED: &[&str] = &["segment_", "key_", "event_"];
+const DROPPED: &[&str] = &["segment_", "key_", "event_", "attempts_", "late_"];
 
 /// A kind of traffic.
 #[derive(Debug, Clone, Copy)]

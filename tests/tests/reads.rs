@@ -1,16 +1,17 @@
 //! What a list reads, counted by the platform itself: rows read are billed, and a list must not read more because there
 //! is more. (`core/src/app/scale.rs` and `core/src/directory/scale.rs` count on a million messages, natively.)
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-use weir_core::app::{backfill, inspect};
+use weir_core::app::{backfill, inspect as inspect_log};
+use weir_core::endpoint::inspect;
+use weir_core::id;
 use weir_core::sql::memory::Memory;
 use weir_core::sql::{Sql, Value};
 use weir_core::time::rfc3339;
-use weir_core::{frame, id};
 use weir_tests::browser::Browser;
 use weir_tests::client::{Api, list, text};
 use weir_tests::gateway::Running;
@@ -110,6 +111,8 @@ const MOST_CPU_US: u64 = 50_000;
 const TIMES: u64 = 20;
 /// How many messages there are after thousands.
 const MANY: usize = 1_000_000;
+/// So many of their attempts are recorded together.
+const TOGETHER: usize = 6;
 /// More than a page of anything else that there may be many of.
 const MORE: usize = 60;
 
@@ -163,8 +166,9 @@ fn costs(busy: &Busy) -> Vec<(&'static str, f64)> {
     pages(busy).into_iter().map(one).collect()
 }
 
-/// How many segments the newest table of a log has.
+/// How many segments the newest table of a log has, and the newest table of attempts.
 const SEGMENTS: &str = "SELECT count(*) FROM segment_0";
+const ATTEMPTS: &str = "SELECT count(*) FROM attempts_0";
 
 /// The database below this directory with the most rows, of which there are so many at least: the one object that is busy.
 fn busiest(dir: &Path, count: &str, least: i64) -> Connection {
@@ -188,30 +192,15 @@ impl Busy {
         let now = unix_ms();
         let at = |n: usize| now - 3_600_000 - i64::try_from(n).unwrap() * 20;
         let app = busiest(&data.join("weir-app"), SEGMENTS, 100);
-        let enough = i64::try_from(MESSAGES).unwrap();
-        let mut endpoint = busiest(&data.join("weir-endpoint"), "SELECT count(*) FROM delivery", enough);
-        let attempts = endpoint.transaction().unwrap();
-        // What both write down every few seconds, and were killed before, perhaps: that these were offered, and counted.
+        let enough = i64::try_from(MESSAGES / 128).unwrap();
+        let endpoint = Memory::of(busiest(&data.join("weir-endpoint"), ATTEMPTS, enough));
+        // What it writes down every few seconds, and was killed before, perhaps: that these were offered.
         let log = Memory::of(app);
-        let last = inspect(&log).pop().unwrap().id;
+        let last = inspect_log(&log).pop().unwrap().id;
         log.exec("UPDATE endpoint SET cursor = ?1", &[Value::Text(&last)]).unwrap();
-        let newest: String =
-            attempts.query_row("SELECT max(id) FROM delivery WHERE slot = 0", [], |row| row.get(0)).unwrap();
-        let counted =
-            "INSERT INTO meta (k, v) VALUES ('counted', ?1) ON CONFLICT (k) DO UPDATE SET v = excluded.v";
-        attempts.execute(counted, params![frame::encode(&newest)]).unwrap();
-        {
-            let attempt = "INSERT INTO delivery (slot, id, msg_id, event_type, manual, attempt, leased, status, code, \
-                           response, started_at, duration, url) \
-                           VALUES (0, ?1, ?2, 'usual', 0, 1, 0, 0, 200, 'ok', ?3, 1, 'https://x')";
-            let mut attempt = attempts.prepare(attempt).unwrap();
-            for at in (0..many).rev().map(at) {
-                let id = id::floor(id::MESSAGE, at);
-                attempt.execute(params![id::floor(id::ATTEMPT, at + 8), id, at + 4]).unwrap();
-            }
-        }
+        let delivered = (0..many).rev().map(at).map(|at| (id::floor(id::MESSAGE, at), at + 8));
+        endpoint.transaction(|| inspect::grow(&endpoint, TOGETHER, delivered)).unwrap();
         log.transaction(|| backfill(&log, (0..many).rev().map(|n| (at(n), None)))).unwrap();
-        attempts.commit().unwrap();
         drop((log, endpoint));
         self.gateway.restart();
     }

@@ -3,13 +3,16 @@
 
 use super::world::{START, World};
 use crate::api::route::Op;
+use crate::endpoint::inspect;
 use crate::id;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::Sql;
 use crate::time::rfc3339;
 use serde_json::json;
 
 /// Between two messages.
 const APART_MS: i64 = 20;
+/// So many attempts are recorded together.
+const TOGETHER: usize = 6;
 
 /// A world with that many messages, each delivered once, all of them before it begins.
 fn world(messages: i64) -> (World, String) {
@@ -22,22 +25,9 @@ fn world(messages: i64) -> (World, String) {
     log.transaction(|| super::backfill(&log, (0..messages).map(at).zip(ids.iter().map(Option::as_deref))))
         .expect("messages");
     world.crash();
-    attempts
-        .transaction(|| {
-            for n in 0..messages {
-                attempts.exec(
-                    "INSERT INTO delivery (slot, id, msg_id, event_type, manual, attempt, leased, status, code, response,
-                        started_at, duration, url) VALUES (0, ?1, ?2, 'usual', 0, 1, 0, 0, 200, 'ok', ?3, 1, 'https://x')",
-                    &[
-                        Value::Text(&id::floor(id::ATTEMPT, at(n) + 8)),
-                        Value::Text(&id::floor(id::MESSAGE, at(n))),
-                        Value::Int(at(n) + 4),
-                    ],
-                )?;
-            }
-            Ok::<_, SqlError>(())
-        })
-        .expect("attempts");
+    let delivered = (0..messages).map(|n| (id::floor(id::MESSAGE, at(n)), at(n) + 8));
+    attempts.transaction(|| inspect::grow(&attempts, TOGETHER, delivered)).expect("attempts");
+    world.crash_endpoint(&endpoint);
     (world, endpoint)
 }
 

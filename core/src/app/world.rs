@@ -28,6 +28,8 @@ pub(super) struct World {
     endpoints: BTreeMap<String, Endpoint<Memory>>,
     /// What receivers answer.
     pub(super) code: u16,
+    /// How long they take to answer, in milliseconds.
+    pub(super) took: i64,
     /// What receivers got: the message, and whether by hand.
     pub(super) got: Vec<(String, bool)>,
     /// The headers of each.
@@ -66,6 +68,7 @@ impl World {
             stores: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             code: 200,
+            took: 0,
             got: Vec::new(),
             sent: Vec::new(),
             pushes: true,
@@ -214,7 +217,7 @@ impl World {
                     }
                     for id in &round {
                         let endpoint = self.endpoints.get(id).expect("an endpoint");
-                        let told = endpoint.attempts(&plan.ask).expect("attempts");
+                        let told = endpoint.attempts(self.now, &plan.ask).expect("attempts");
                         plan.add(told);
                     }
                 }
@@ -254,7 +257,7 @@ impl World {
             }
             "attempts" => {
                 let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoints.get(id).expect("it").attempts(&ask).expect("attempts"))
+                frame::encode(&self.endpoints.get(id).expect("it").attempts(now, &ask).expect("attempts"))
             }
             "deliveries" => {
                 let ask = frame::decode(ask).expect("an ask");
@@ -312,7 +315,7 @@ impl World {
             self.got.push((attempt.delivery.msg_id.clone(), attempt.delivery.manual));
             self.sent.push(attempt.headers.clone());
             let answer = AttemptOutcome::Answer { code: self.code, retry_after: None, body: b"said".into() };
-            results.push(attempt.ended(now, answer));
+            results.push(attempt.ended(now + self.took, answer));
         }
         if !results.is_empty() {
             self.endpoint(id, |endpoint, rng| Ok(((), endpoint.record(now, rng, results)?)));

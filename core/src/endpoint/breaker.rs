@@ -9,11 +9,9 @@
 //! when so many of the latest [`LATEST`] attempts failed, whatever with, as `BREAKER_FAILURES` says. Requests that were under way when it
 //! opened speak of the same moment: they neither close it nor open it further.
 //!
-//! That it is open is stored, and so are its pauses. The latest attempts are in memory alone: what was lost is soon learnt
-//! again.
+//! All of this is stored with the attempts: see `history/mod.rs`.
 
 use super::Endpoint;
-use crate::frame;
 use crate::retry::doubled;
 use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};
@@ -25,7 +23,7 @@ const PAUSE_MS: i64 = 1_000;
 const PAUSE_MAX_MS: i64 = 60_000;
 
 /// See the module's description.
-#[derive(Debug, Default, Encode, Decode)]
+#[derive(Debug, Default, Clone, Encode, Decode)]
 pub(super) struct Breaker {
     /// No request is started before this time.
     #[n(0)]
@@ -40,7 +38,7 @@ pub(super) struct Breaker {
     #[n(3)]
     asked: Option<bool>,
     /// A bit for each of the latest attempts, the newest first; set where it failed.
-    #[cbor(skip)]
+    #[n(4)]
     latest: u32,
 }
 
@@ -73,43 +71,32 @@ impl Breaker {
         self.latest = (self.latest.wrapping_shl(1) | u32::from(failed)) & (1u32 << LATEST).wrapping_sub(1);
     }
 
-    /// A request that was started then got through. Whether this changed what is stored.
-    pub(super) fn succeeded(&mut self, started_at: i64) -> bool {
+    /// A request that was started then got through.
+    pub(super) fn succeeded(&mut self, started_at: i64) {
         self.note(false);
-        let closes = !self.is_closed() && started_at >= self.until;
-        if closes {
+        if !self.is_closed() && started_at >= self.until {
             *self = Self { until: self.until, ..Self::default() };
         }
-        closes
     }
 
     /// A request that was started then failed; `asked` is how long the receiver asked to wait, and `most` how many of the
-    /// latest attempts may fail. Whether this changed what is stored.
-    pub(super) fn failed(
-        &mut self,
-        now: i64,
-        most: u32,
-        started_at: i64,
-        code: u16,
-        asked: Option<i64>,
-    ) -> bool {
+    /// latest attempts may fail.
+    pub(super) fn failed(&mut self, now: i64, most: u32, started_at: i64, code: u16, asked: Option<i64>) {
         self.note(true);
         let overloaded = matches!(code, 429 | 502 | 504);
         let asked = asked.filter(|_| overloaded).map(|pause| now.saturating_add(pause));
         if started_at < self.until {
-            let longer = asked.filter(|until| *until > self.until);
-            self.until = longer.unwrap_or(self.until);
-            return longer.is_some();
+            self.until = asked.map_or(self.until, |until| until.max(self.until));
+            return;
         }
         let often = most > 0 && self.latest.count_ones() >= most;
         if self.is_closed() && !overloaded && !often {
-            return false;
+            return;
         }
         self.opened = self.opened.saturating_add(1);
         self.until =
             asked.unwrap_or_else(|| now.saturating_add(doubled(PAUSE_MS, self.opened, PAUSE_MAX_MS)));
         (self.at, self.asked) = (Some(now), Some(overloaded));
-        true
     }
 
     /// Someone asks for an attempt by hand: the best probe there is, unless the receiver itself wants its rest. At most one
@@ -125,13 +112,9 @@ impl Breaker {
 }
 
 impl<S: Sql> Endpoint<S> {
-    pub(super) fn save_breaker(&self) -> Result<(), SqlError> {
-        self.set_meta("hold", &frame::encode(&self.breaker))
-    }
-
     /// Closes it: whoever changed the endpoint says that it is well, or it is another receiver.
     pub(super) fn reset_breaker(&mut self) -> Result<(), SqlError> {
         self.breaker = Breaker::default();
-        self.save_breaker()
+        self.save_checkpoint()
     }
 }

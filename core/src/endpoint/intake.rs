@@ -1,14 +1,14 @@
 //! What comes in: configuration, messages, payloads, resends.
 
+use super::due::{Due, Member};
 use super::{
     Delivery, Effects, Endpoint, FETCH_RETRY_MAX_MS, FETCH_RETRY_MS, MIGRATIONS, QUEUE_MAX, QUEUE_MAX_BYTES,
     Queued,
 };
 use crate::frame::{self, Config, ConfigAnswer, Headers, Outgoing, Payloads, Push, PushAnswer, Resend};
-use crate::id;
 use crate::retry::doubled;
 use crate::rng::Entropy;
-use crate::sql::{Sql, SqlError, Value, migrate};
+use crate::sql::{Sql, SqlError, migrate};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ impl<S: Sql> Endpoint<S> {
         let could_send = self.can_send();
         self.set_meta("config", &frame::encode(&config))?;
         if config.deleted {
-            self.sql.exec("DELETE FROM delivery WHERE slot > 0", &[])?;
+            self.due.clear(&self.sql)?;
             self.forget_queue();
             self.in_flight.clear();
             self.answered = 0;
@@ -51,9 +51,8 @@ impl<S: Sql> Endpoint<S> {
             self.release_queue(now)?;
         } else if !could_send && self.can_send() {
             // Whoever enables an endpoint says that it is well again.
-            self.reset_breaker()?;
             self.failing_since = None;
-            self.set_meta("failing", &frame::encode(&None::<i64>))?;
+            self.reset_breaker()?;
             self.earliest = self.query_earliest()?;
         }
         Ok((ConfigAnswer { version }, self.settled(now, rng)?))
@@ -94,15 +93,12 @@ impl<S: Sql> Endpoint<S> {
             return Ok((answer, self.settled(now, rng)?));
         }
         if push.messages.is_empty() && self.active.is_some() {
-            self.purge(now)?; // it was called because something may have to be forgotten
+            self.purge(now, true)?; // it was called because something may have to be forgotten
             // The App wants to know what is owed, and memory notes what was added, not what was done.
             self.earliest = self.query_earliest()?;
         }
         let deleted = self.active.as_ref().is_some_and(|a| a.config.deleted);
-        let known = match push.messages.first() {
-            Some(first) if !deleted => self.known_from(&first.id)?,
-            _ => HashSet::new(),
-        };
+        let known = if deleted { HashSet::new() } else { self.known(&push.messages)? };
         let room = self.room_for_queue(now);
         let mut accepted: u32 = 0;
         let mut enough = false;
@@ -136,16 +132,24 @@ impl<S: Sql> Endpoint<S> {
 
     /// Stores messages, leased: they go to memory and from there to the receiver without another write.
     fn store(&mut self, now: i64, messages: Vec<Outgoing>) -> Result<(), SqlError> {
-        let slot = self.lease(now).saturating_add(self.slack());
-        let leased = self.can_send();
-        let slot = if leased { slot } else { now };
-        if messages.len() > 1 {
-            self.insert_many(slot, leased, &messages)?;
+        if messages.is_empty() {
+            return Ok(());
         }
-        let single = messages.len() == 1;
+        let leased = self.can_send();
+        let slot = if leased { self.lease(now).saturating_add(self.slack()) } else { now };
+        if leased {
+            let member = |message: &Outgoing| Member {
+                id: message.id.clone(),
+                event_type: message.event_type.clone(),
+                channels: message.channels.clone(),
+            };
+            let members = messages.iter().map(member).collect();
+            self.due.store_group(&self.sql, slot, self.history.newest(), members)?;
+            self.note_due(slot);
+        }
         for message in messages {
             let Outgoing { id, event_type, channels, payload, headers } = message;
-            let delivery = Delivery {
+            let due = Due {
                 slot,
                 key: id.clone(),
                 msg_id: id,
@@ -153,47 +157,21 @@ impl<S: Sql> Endpoint<S> {
                 channels,
                 manual: false,
                 made: 0,
-                plugins: None,
+                leased,
             };
-            if single {
-                self.insert(&delivery, leased)?;
-            }
-            self.note_newest(&delivery.msg_id);
+            self.note_newest(&due.msg_id);
             if leased {
-                self.enqueue(now, delivery, payload.into(), headers);
+                self.enqueue(now, Delivery::of(due, slot), payload.into(), headers);
+            } else {
+                self.insert(&due)?;
             }
         }
         Ok(())
     }
 
-    /// Several rows in one statement: each statement costs a call of the platform.
-    fn insert_many(&mut self, slot: i64, leased: bool, messages: &[Outgoing]) -> Result<(), SqlError> {
-        let rows: Vec<_> = messages.iter().map(|m| (&m.id, &m.event_type, &m.channels)).collect();
-        let rows = serde_json::to_string(&rows).map_err(|e| SqlError(e.to_string()))?;
-        self.sql.exec(
-            "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased)
-             SELECT ?1, value->>0, value->>0, value->>1, value->>2, 0, 0, ?2 FROM json_each(?3)",
-            &[Value::Int(slot), Value::flag(leased), Value::Text(&rows)],
-        )?;
-        self.note_due(slot);
-        Ok(())
-    }
-
-    pub(super) fn insert(&mut self, delivery: &Delivery, leased: bool) -> Result<(), SqlError> {
-        self.sql.exec(
-            "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
-            &[
-                Value::Int(delivery.slot),
-                Value::Text(&delivery.key),
-                Value::Text(&delivery.msg_id),
-                Value::Text(&delivery.event_type),
-                Value::opt_text(delivery.channels.as_deref()),
-                Value::flag(delivery.manual),
-                Value::flag(leased),
-            ],
-        )?;
-        self.note_due(delivery.slot);
+    pub(super) fn insert(&mut self, due: &Due) -> Result<(), SqlError> {
+        self.due.insert(&self.sql, due)?;
+        self.note_due(due.slot);
         Ok(())
     }
 
@@ -213,27 +191,22 @@ impl<S: Sql> Endpoint<S> {
         }
     }
 
-    /// Which messages from `first` on are here already. Pushes come in the log's order, so only a repeated
-    /// push, or the first one after a start, has to search.
-    ///
-    /// Attempts are recorded under ids no earlier than their message's, which bounds the search.
-    fn known_from(&mut self, first: &str) -> Result<HashSet<String>, SqlError> {
-        if self.newest.as_deref().is_some_and(|newest| newest < first) {
+    /// Which of a push's messages are here already. Pushes come in the log's order, so only a repeated push has to search.
+    fn known(&mut self, messages: &[Outgoing]) -> Result<HashSet<String>, SqlError> {
+        let Some(first) = messages.first() else { return Ok(HashSet::new()) };
+        if self.newest.is_none() {
+            // The first push after a start may be an old one, come late: what the tables hold beyond it counts.
+            let tried = self.history.newest_message().map(str::to_owned);
+            self.newest = self.due.last_scheduled(&self.sql)?.into_iter().chain(tried).max();
+        }
+        if self.newest.as_ref().is_none_or(|newest| *newest < first.id) {
             return Ok(HashSet::new());
         }
-        let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, first).unwrap_or(0));
-        let rows = self.sql.query(
-            "SELECT msg_id FROM delivery WHERE slot > 0 AND manual = 0 AND msg_id >= ?1
-             UNION ALL
-             SELECT msg_id FROM delivery WHERE slot = 0 AND id >= ?2 AND manual = 0 AND msg_id >= ?1",
-            &[Value::Text(first), Value::Text(&from)],
-        )?;
-        let known = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<HashSet<_>, _>>()?;
-        // The first push after a start may be an old one, come late: what the table holds beyond it counts.
-        if let Some(newest) = known.iter().max() {
-            self.note_newest(newest);
-        }
-        Ok(known)
+        let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
+        let due = self.due.of_messages(&self.sql, &ids)?.into_iter().filter(|due| !due.manual);
+        let tried = self.history.of_messages(&self.sql, &ids)?.into_iter();
+        let tried = tried.filter(|attempt| !attempt.of.manual).map(|attempt| attempt.of.msg_id);
+        Ok(due.map(|due| due.msg_id).chain(tried).collect())
     }
 
     /// Delivers one message once more. Answers `false` where the endpoint does not deliver at all or holds an
@@ -251,9 +224,9 @@ impl<S: Sql> Endpoint<S> {
         self.manual_count = self.manual_count.wrapping_add(1);
         let key = format!("{msg_id}#{now}-{}", self.manual_count);
         let slot = self.lease(now).saturating_add(self.slack());
-        let delivery =
-            Delivery { slot, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
-        self.insert(&delivery, true)?;
+        let due = Due { slot, key, msg_id, event_type, channels, manual: true, made: 0, leased: true };
+        self.insert(&due)?;
+        let delivery = Delivery::of(due, slot);
         if self.breaker.asked_by_hand(now) {
             self.enqueue_first(now, delivery, payload.into(), headers);
         } else {

@@ -118,10 +118,7 @@ impl<S: Sql> Endpoint<S> {
         if !self.is_fifo() {
             return Ok(Turn::Anyones);
         }
-        let rows = self
-            .sql
-            .query("SELECT id FROM delivery WHERE slot > 0 AND manual = 0 ORDER BY msg_id LIMIT 1", &[])?;
-        Ok(Turn::Only(rows.into_iter().next().map(|mut row| row.text(0)).transpose()?))
+        Ok(Turn::Only(self.due.first_scheduled(&self.sql)?))
     }
 
     fn unqueued(&mut self, queued: Queued) -> Queued {

@@ -14,7 +14,11 @@
 //! again.
 
 mod breaker;
+mod due;
 mod exchange;
+mod history;
+#[cfg(any(test, feature = "memory"))]
+pub mod inspect;
 mod intake;
 mod line;
 mod list;
@@ -45,6 +49,8 @@ use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value, migrate, schema_version};
 use breaker::Breaker;
+use due::Due;
+use history::History;
 use line::{Next, Together};
 use plugins::{PluginBreaker, Ready};
 use sender::{Draft, Sender};
@@ -70,8 +76,7 @@ const PULL_RETRY_MAX_MS: i64 = 60_000;
 /// Payloads that could not be fetched are asked for again after this time, doubling up to [`FETCH_RETRY_MAX_MS`].
 const FETCH_RETRY_MS: i64 = 500;
 const FETCH_RETRY_MAX_MS: i64 = 60_000;
-/// Statistics are written with an alarm, but not more often than this.
-const FLUSH_MS: i64 = 30_000;
+const HOUR_MS: i64 = 3_600_000;
 /// How long to wait before a report is sent again.
 const REPORT_RETRY_MS: i64 = 15_000;
 
@@ -121,12 +126,12 @@ pub struct Attempt {
     kept: String,
 }
 
-/// A delivery in memory: a row of the table that is leased to this object.
+/// A delivery in memory: one that is due, leased to this object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The row's place.
+    /// When its lease ends: by this and its key the tables know it.
     pub slot: i64,
-    /// The row's key: the message's id, with a suffix for one asked for by hand.
+    /// Its key: the message's id, with a suffix for one asked for by hand.
     pub key: String,
     /// The message.
     pub msg_id: String,
@@ -140,6 +145,14 @@ pub struct Delivery {
     pub made: u32,
     /// What plugins did to it on its way to this attempt: the text of a JSON array.
     pub plugins: Option<String>,
+}
+
+impl Delivery {
+    /// A delivery that memory takes, leased until then.
+    fn of(due: Due, slot: i64) -> Self {
+        let Due { key, msg_id, event_type, channels, manual, made, .. } = due;
+        Self { slot, key, msg_id, event_type, channels, manual, made, plugins: None }
+    }
 }
 
 struct Queued {
@@ -161,6 +174,8 @@ struct Active {
 /// The Endpoint object. See the module's description.
 pub struct Endpoint<S> {
     sql: S,
+    due: due::Store,
+    history: History,
     deployment: Rc<Deployment>,
     active: Option<Active>,
     attempt_ids: Generator,
@@ -183,8 +198,8 @@ pub struct Endpoint<S> {
     windows: Vec<Window>,
     breaker: Breaker,
     failing_since: Option<i64>,
-    /// How the endpoint stands, as it was reported last.
-    told: standing::Told,
+    /// The standing that was reported last.
+    reported: standing::Reported,
     /// The App was told "enough".
     told_enough: bool,
     /// No due row is earlier than this.
@@ -196,8 +211,6 @@ pub struct Endpoint<S> {
     alarm: Option<i64>,
     timer: Option<i64>,
     stats: stats::Stats,
-    /// When statistics were written last.
-    flushed_at: Option<i64>,
     throughput: Throughput,
     manual_count: u64,
     share: Share,
@@ -248,23 +261,14 @@ struct InFlight {
     answered: bool,
 }
 
-/// A statement about what is due, that passes over what is not in turn where the order is kept.
-macro_rules! in_turn {
-    ($head:literal, $tail:literal) => {
-        concat!(
-            $head,
-            " AND (manual = 1 OR msg_id = (SELECT min(msg_id) FROM delivery WHERE slot > 0 AND manual = 0))",
-            $tail
-        )
-    };
-}
-
 impl<S: Sql> Endpoint<S> {
     /// Opens the object over its storage. `alarm` is what the platform's alarm is set to: where it does not
     /// fit the table, the next call's effects repair it.
     pub fn open(sql: S, deployment: Rc<Deployment>, now: i64, alarm: Option<i64>) -> Result<Self, SqlError> {
         let mut this = Self {
             sql,
+            due: due::Store::default(),
+            history: History::default(),
             deployment,
             active: None,
             attempt_ids: Generator::new(id::ATTEMPT, None),
@@ -280,7 +284,7 @@ impl<S: Sql> Endpoint<S> {
             windows: Vec::new(),
             breaker: Breaker::default(),
             failing_since: None,
-            told: standing::Told::default(),
+            reported: standing::Reported::default(),
             told_enough: false,
             earliest: None,
             reports_at: None,
@@ -288,7 +292,6 @@ impl<S: Sql> Endpoint<S> {
             alarm,
             timer: None,
             stats: stats::Stats::default(),
-            flushed_at: None,
             throughput: Throughput::default(),
             manual_count: 0,
             share: Share::default(),
@@ -311,25 +314,17 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn load(&mut self, now: i64) -> Result<(), SqlError> {
-        for mut row in self.sql.query("SELECT k, v FROM meta", &[])? {
-            let (key, value) = (row.text(0)?, row.blob(1)?);
-            match key.as_str() {
-                "config" => {
-                    let config = frame::decode(&value).map_err(SqlError)?;
-                    self.activate(config, now)?;
-                }
-                "hold" => self.breaker = frame::decode(&value).map_err(SqlError)?,
-                "failing" => self.failing_since = frame::decode(&value).map_err(SqlError)?,
-                "told" => self.told = frame::decode(&value).map_err(SqlError)?,
-                "counted" => self.stats.counted_to = frame::decode(&value).map_err(SqlError)?,
-                _ => {}
-            }
+        let (history, last, checkpoint) = History::open(&self.sql)?;
+        self.history = history;
+        self.attempt_ids = Generator::new(id::ATTEMPT, last.as_deref());
+        self.due = due::Store::open(&self.sql, &self.history, &checkpoint.ended)?;
+        self.stats = stats::Stats::restore(&checkpoint.hours);
+        (self.breaker, self.failing_since) = (checkpoint.breaker, checkpoint.failing_since);
+        self.reported = checkpoint.reported;
+        for mut row in self.sql.query("SELECT v FROM meta WHERE k = 'config'", &[])? {
+            let config = frame::decode(&row.blob(0)?).map_err(SqlError)?;
+            self.activate(config, now)?;
         }
-        let last = self.sql.query("SELECT id FROM delivery WHERE slot = 0 ORDER BY id DESC LIMIT 1", &[])?;
-        if let Some(mut row) = last.into_iter().next() {
-            self.attempt_ids = Generator::new(id::ATTEMPT, Some(&row.text(0)?));
-        }
-        self.stats.catch_up(&self.sql)?;
         self.earliest = self.query_earliest()?;
         if !self.sql.query("SELECT 1 FROM report LIMIT 1", &[])?.is_empty() {
             self.reports_at = Some(now);
@@ -348,33 +343,20 @@ impl<S: Sql> Endpoint<S> {
         };
         // A clock that is ahead may go back. Whatever it does, no request starts before the newest start: what can
         // share a window with the next one is counted from there.
-        let newest = self.sql.query(
-            "SELECT started_at FROM delivery WHERE slot = 0 AND held = 0 ORDER BY id DESC LIMIT 1",
-            &[],
-        )?;
-        let newest = newest.first().map(|row| row.int(0)).transpose()?;
+        let newest = self.history.newest_start(&self.sql)?;
         let since = newest.map_or(now, |newest| newest.min(now)).saturating_sub(span);
-        // An attempt is recorded after it was started, so the id's time bounds the search.
-        let rows = self.sql.query(
-            "SELECT started_at FROM delivery WHERE slot = 0 AND id >= ?1 AND started_at >= ?2 AND held = 0
-             UNION ALL
-             SELECT CASE WHEN slot > ?5 THEN slot - ?3 ELSE min(slot - ?3, ?4) END
-             FROM delivery WHERE slot > 0 AND leased = 1",
-            &[
-                Value::Text(&id::floor(id::ATTEMPT, since)),
-                Value::Int(since),
-                // The timeout may have been another one when the lease was taken.
-                Value::Int(LEASE_MARGIN_MS),
-                Value::Int(now),
-                // No lease taken by this clock ends later: the clock went back, and the start lies in its future.
-                Value::Int(
-                    now.saturating_add(active.sender.timeout_ms)
-                        .saturating_add(LEASE_MARGIN_MS)
-                        .saturating_add(active.slack()),
-                ),
-            ],
-        )?;
-        let mut starts = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+        let mut starts = self.history.starts_since(&self.sql, since)?;
+        // No lease taken by this clock ends later: the clock went back, and the start lies in its future.
+        let latest = now
+            .saturating_add(active.sender.timeout_ms)
+            .saturating_add(LEASE_MARGIN_MS)
+            .saturating_add(active.slack());
+        let leases = self.due.leases(&self.sql)?.into_iter();
+        starts.extend(leases.map(|until| {
+            // The timeout may have been another one when the lease was taken.
+            let start = until.saturating_sub(LEASE_MARGIN_MS);
+            if until > latest { start } else { start.min(now) }
+        }));
         for mut row in self.sql.query("SELECT v FROM meta WHERE k = 'starts'", &[])? {
             let saved: Vec<i64> = frame::decode(&row.blob(0)?).map_err(SqlError)?;
             starts.extend(saved);
@@ -401,15 +383,7 @@ impl<S: Sql> Endpoint<S> {
 
     /// When the next of those is due that may go.
     fn query_earliest(&self) -> Result<Option<i64>, SqlError> {
-        let rows = self.sql.query(
-            if self.is_fifo() {
-                in_turn!("SELECT slot FROM delivery WHERE slot > 0", " ORDER BY slot LIMIT 1")
-            } else {
-                "SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1"
-            },
-            &[],
-        )?;
-        rows.first().map(|row| row.int(0)).transpose()
+        self.due.earliest(&self.sql, self.is_fifo())
     }
 
     fn set_meta(&self, key: &'static str, value: &[u8]) -> Result<(), SqlError> {
@@ -451,14 +425,10 @@ impl<S: Sql> Endpoint<S> {
         if self.active.is_none() {
             return Ok(Effects::default());
         }
-        if self.flushed_at.is_none_or(|at| now.saturating_sub(at) >= FLUSH_MS || at > now) {
-            self.flushed_at = Some(now);
-            self.stats.flush(&self.sql)?;
-        }
-        self.purge(now)?;
+        self.purge(now, false)?;
         self.earliest = self.query_earliest()?;
         let mut effects = Effects::default();
-        self.tell_standing(now, &mut effects)?;
+        self.report_standing(now, &mut effects)?;
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
     }
@@ -485,6 +455,14 @@ impl<S: Sql> Endpoint<S> {
             self.arm(now, &mut effects);
         }
         Ok(effects)
+    }
+
+    /// Whether recording this result may wait a moment for those of other requests in flight: nothing waits for it.
+    pub fn may_wait(&self, result: &AttemptResult) -> bool {
+        self.succeeded(&result.outcome)
+            && !self.is_fifo()
+            && self.breaker.is_closed()
+            && self.in_flight.len() > self.answered
     }
 
     /// A report was acknowledged, or could not be delivered.
@@ -530,6 +508,7 @@ impl<S: Sql> Endpoint<S> {
 
     fn settle(&mut self, now: i64, rng: &mut impl Entropy, effects: &mut Effects) -> Result<(), SqlError> {
         let _ = rng;
+        self.commit_attempts()?;
         if self.reports_at.is_some_and(|at| at <= now) && self.share.may_call() {
             self.resend_reports(now, effects)?;
         }
@@ -670,34 +649,13 @@ impl<S: Sql> Endpoint<S> {
         if free == 0 || !self.share.may_call() {
             return Ok(());
         }
-        let rows = self.sql.query(
-            if self.is_fifo() {
-                in_turn!(
-                    "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
-                     WHERE slot > 0 AND slot <= ?1",
-                    " ORDER BY slot, id LIMIT ?2"
-                )
-            } else {
-                "SELECT slot, id, msg_id, event_type, channels, manual, attempt, leased FROM delivery
-                 WHERE slot > 0 AND slot <= ?1 ORDER BY slot, id LIMIT ?2"
-            },
-            &[Value::Int(now), Value::Int(i64::try_from(free).unwrap_or(i64::MAX))],
-        )?;
+        let rows = self.due.due_by(&self.sql, now, self.is_fifo(), free)?;
         let slot = self.lease(now).saturating_add(self.slack());
         let mut lost = false;
-        for mut row in rows {
-            let leased = row.flag(7)?;
-            let delivery = Delivery {
-                slot,
-                key: row.text(1)?,
-                msg_id: row.text(2)?,
-                event_type: row.text(3)?,
-                channels: row.opt_text(4)?,
-                manual: row.flag(5)?,
-                made: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
-                plugins: None,
-            };
-            self.move_row(row.int(0)?, &delivery.key, slot, true)?;
+        for due in rows {
+            let (from, leased) = (due.slot, due.leased);
+            let delivery = Delivery::of(due, slot);
+            self.move_row(from, &delivery.key, slot, true)?;
             if let Some(queued) = self.queue.iter_mut().find(|q| q.delivery.key == delivery.key) {
                 queued.delivery.slot = slot; // it waits in memory longer than its lease: renewed
                 continue;
@@ -728,11 +686,8 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    fn move_row(&self, from: i64, key: &str, to: i64, leased: bool) -> Result<(), SqlError> {
-        self.sql.exec(
-            "UPDATE delivery SET slot = ?3, leased = ?4 WHERE slot = ?1 AND id = ?2",
-            &[Value::Int(from), Value::Text(key), Value::Int(to), Value::flag(leased)],
-        )
+    fn move_row(&mut self, from: i64, key: &str, to: i64, leased: bool) -> Result<(), SqlError> {
+        self.due.move_to(&self.sql, (from, key), to, leased)
     }
 
     /// Sees to it that the lease lasts for a request that starts now.

@@ -12,13 +12,14 @@
 //! passes meanwhile, so that what waits does not use up its schedule. Else it counts as failed without being run; an error
 //! that it answers itself is then no such failure, since it works, and may well take the next event.
 
-use super::record::{FILTERED, Failed, Record, Said};
+use super::due;
+use super::record::{FILTERED, Failed, Record};
 use super::{AttemptOutcome, AttemptResult, Delivery, Effects, Endpoint, Failure, Queued};
 use crate::frame::ReportKind;
 use crate::plugin::{Attached, Chain, Decision, Fault, OnError, Outcome, Subject};
 use crate::retry::doubled;
 use crate::rng::Entropy;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::rc::Rc;
 
 /// After so many failures in a row a plugin rests.
@@ -173,25 +174,26 @@ impl<S: Sql> Endpoint<S> {
             self.note_ran(now, &plugins, ran, &mut effects)?;
             match decision {
                 Decision::Deliver(subject) => {
-                    if self.can_send() {
+                    // What passed plugins that are others now is to pass these.
+                    let same = self.active.as_ref().is_some_and(|active| *active.plugins == *plugins);
+                    if self.can_send() && same {
                         self.ready.push_back(Ready { delivery, subject, since: now });
                     } else {
-                        self.move_row(delivery.slot, &delivery.key, now, false)?;
-                        self.note_due(now);
+                        self.release(now, &delivery)?;
                     }
                 }
                 Decision::Filtered(reason) => {
                     let result = self.unsent(now, delivery, reason);
-                    let response = Said::Here(result.text());
+                    let response = result.text().into();
                     let record = Record { status: FILTERED, code: 0, response, next_at: None, held: true };
-                    self.finish(now, rng, &result, &record, true)?;
-                    self.stats.filtered(now, self.attempt_ids_last());
+                    self.finish(now, rng, &result, record, true)?;
+                    self.stats.filtered(now);
                 }
                 Decision::Held(why) => {
                     let result = self.unsent(now, delivery, why);
-                    let response = Said::Here(result.text());
+                    let response = result.text().into();
                     let failed = Failed { code: 0, response, asked: None, held: true, unit: None };
-                    self.record_failure(now, rng, &result, &failed, true, &mut effects)?;
+                    self.record_failure(now, rng, &result, failed, true, &mut effects)?;
                 }
             }
         }
@@ -206,13 +208,21 @@ impl<S: Sql> Endpoint<S> {
         AttemptResult::unsent(now, delivery, url, outcome)
     }
 
-    /// The plugins were changed: what they held is due now.
+    /// Gives a delivery's lease back: it is due now.
+    fn release(&mut self, now: i64, delivery: &Delivery) -> Result<(), SqlError> {
+        self.move_row(delivery.slot, &delivery.key, now, false)?;
+        self.note_due(now);
+        Ok(())
+    }
+
+    /// The plugins were changed: what they held is due now, and what has passed them is to pass the others.
     pub(super) fn release_held(&mut self, now: i64) -> Result<(), SqlError> {
         self.plugin_breakers.clear();
-        self.sql.exec(
-            "UPDATE delivery SET slot = ?1, held = 0 WHERE slot > ?1 AND held = 1 AND leased = 0",
-            &[Value::Int(now)],
-        )?;
+        let passed: Vec<Delivery> = self.ready.drain(..).map(|ready| ready.delivery).collect();
+        for delivery in passed {
+            self.release(now, &delivery)?;
+        }
+        due::Store::release_held(&self.sql, now)?;
         self.earliest = self.query_earliest()?;
         Ok(())
     }

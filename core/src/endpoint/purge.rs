@@ -1,63 +1,85 @@
 //! Forgetting attempts whose time is over.
 //!
-//! A step goes with every alarm. An object that is quiet when its attempts' time is over has no alarm then, since one
-//! for that alone would cost every lone delivery a row: the App, whose messages are older, calls it, and only then it
-//! sets an alarm for what remains. Where the endpoint sends as a provider that keeps its history for a shorter time, an
-//! alarm is set for that: nobody else would come.
+//! Attempts are kept for a day longer than promised, as messages are. A step goes with every alarm: it drops the periods that
+//! are over. An object that is quiet when its attempts' time is over
+//! has no alarm then, since one for that alone would cost every lone delivery a row: the App, whose messages are older, calls
+//! it, and only then it sets an alarm for what remains. Where the endpoint sends as a provider that keeps its history for a
+//! shorter time, an alarm is set for that: nobody else would come.
 
-use super::Endpoint;
-use crate::id;
-use crate::sql::{Sql, SqlError, Value};
+use super::history::{self, History};
+use super::stats::Stats;
+use super::{Endpoint, HOUR_MS};
+use crate::sql::{Sql, SqlError};
 
 const DAY_MS: i64 = 86_400_000;
-/// At most so many attempts in one step: more than an endpoint can make in a second.
-const BATCH: usize = 4096;
 /// The next step, where there is more to forget.
 const STEP_MS: i64 = 1_000;
-/// An alarm is set for what is to be forgotten within this time.
-const SOON_MS: i64 = 3 * DAY_MS;
+/// An object without an attempt for this time is quiet.
+const QUIET_MS: i64 = DAY_MS;
 /// Statistics are kept for so many hours.
 const STATS_HOURS: i64 = 90 * 24;
 
 impl<S: Sql> Endpoint<S> {
-    /// One step, and when the next is.
-    pub(super) fn purge(&mut self, now: i64) -> Result<(), SqlError> {
-        let days = self.deployment.retention_days;
-        let own =
-            self.active.as_ref().and_then(|active| active.sender.retention_days).filter(|own| *own < days);
-        let retention = i64::from(own.unwrap_or(days)).saturating_mul(DAY_MS);
-        let soon = |at: &i64| own.is_some() || *at <= now.saturating_add(SOON_MS);
-        let over = |at: i64| at.saturating_add(retention).saturating_add(DAY_MS);
-        let Some(oldest) = self.oldest_attempt()? else {
-            self.purge_at = None;
-            return Ok(());
-        };
-        if over(oldest) > now {
-            self.purge_at = Some(over(oldest)).filter(soon);
-            return Ok(());
+    /// For how long attempts are kept.
+    pub(super) fn retention_ms(&self) -> i64 {
+        let days = self.own_retention_days().unwrap_or(self.deployment.retention_days);
+        i64::from(days).saturating_mul(DAY_MS)
+    }
+
+    /// The days for which the provider keeps its history that the endpoint sends as, where they are fewer.
+    fn own_retention_days(&self) -> Option<u32> {
+        let days = self.active.as_ref().and_then(|active| active.sender.retention_days);
+        days.filter(|own| *own < self.deployment.retention_days)
+    }
+
+    /// One step, and when the next is. `asked`: somebody called because something may have to be forgotten.
+    pub(super) fn purge(&mut self, now: i64, asked: bool) -> Result<(), SqlError> {
+        let kept = self.retention_ms().saturating_add(DAY_MS);
+        let before = history::floor(now.saturating_sub(kept));
+        if self.history.first_end(&self.sql)?.is_some_and(|end| end < before) {
+            // What the attempts know beside themselves must outlive them.
+            self.save_checkpoint()?;
+            self.history.purge(&self.sql, before)?;
+            let hour = now.div_euclid(HOUR_MS).saturating_sub(STATS_HOURS);
+            Stats::forget(&self.sql, hour)?;
         }
-        let before = id::floor(id::ATTEMPT, now.saturating_sub(retention));
-        let gone = self.sql.query(
-            "DELETE FROM delivery WHERE slot = 0 AND id IN (
-                SELECT id FROM delivery WHERE slot = 0 AND id < ?1 ORDER BY id LIMIT ?2
-             ) RETURNING 1",
-            &[Value::Text(&before), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))],
-        )?;
-        let hour = now.div_euclid(3_600_000).saturating_sub(STATS_HOURS);
-        self.sql.exec("DELETE FROM stat WHERE hour < ?1", &[Value::Int(hour)])?;
-        self.purge_at = if gone.len() >= BATCH {
-            Some(now.saturating_add(STEP_MS))
-        } else {
-            self.oldest_attempt()?.map(over).filter(soon)
-        };
+        let quiet = history::time_of(self.history.newest()).saturating_add(QUIET_MS) <= now;
+        let wanted = asked || quiet || self.purge_at.is_some() || self.own_retention_days().is_some();
+        let over = |end: i64| history::time_of(end).saturating_add(kept);
+        let next = self.history.first_end(&self.sql)?.map(over).filter(|_| wanted);
+        self.purge_at = next.map(|at| at.max(now.saturating_add(STEP_MS)));
         Ok(())
     }
 
-    fn oldest_attempt(&self) -> Result<Option<i64>, SqlError> {
-        let rows = self.sql.query("SELECT id FROM delivery WHERE slot = 0 ORDER BY id LIMIT 1", &[])?;
-        match rows.into_iter().next() {
-            Some(mut row) => Ok(id::millis(id::ATTEMPT, &row.text(0)?)),
-            None => Ok(None),
+    /// Writes what otherwise is written with attempts.
+    pub(super) fn save_checkpoint(&self) -> Result<(), SqlError> {
+        self.history.save(&self.sql, self.checkpoint())
+    }
+
+    /// Writes the attempts that this turn recorded.
+    pub(super) fn commit_attempts(&mut self) -> Result<(), SqlError> {
+        if !self.history.is_pending() {
+            return Ok(());
         }
+        self.stats.flush(&self.sql)?;
+        let checkpoint = self.checkpoint();
+        let retention = self.retention_ms();
+        self.history.commit(&self.sql, retention, checkpoint)
+    }
+
+    fn checkpoint(&self) -> history::Checkpoint {
+        history::Checkpoint {
+            hours: self.stats.fresh(),
+            breaker: self.breaker.clone(),
+            failing_since: self.failing_since,
+            ended: self.due.ended(),
+            reported: self.reported,
+            ..history::Checkpoint::default()
+        }
+    }
+
+    /// Attempts up to this id are older than they are kept, though they may still be stored.
+    pub(super) fn hidden_up_to(&self, now: i64) -> String {
+        History::floor_id(now.saturating_sub(self.retention_ms()).saturating_sub(DAY_MS))
     }
 }

@@ -1,6 +1,7 @@
 //! What comes back from a receiver, and what follows from it.
 
 use super::exchange::kept_lines;
+use super::history::segment::{Detail, How, Of, Recorded, Request};
 use super::{Attempt, Delivery, Effects, Endpoint};
 use crate::frame::{self, ReportKind};
 use crate::id;
@@ -8,22 +9,19 @@ use crate::operational::FAILING_AT;
 use crate::platform;
 use crate::retry::{self, doubled};
 use crate::rng::Entropy;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// At most so many bytes of an answer's body are kept.
 pub const RESPONSE_MAX: usize = 16 * 1024;
-/// At most so many bytes of results are recorded with one statement.
-const STATEMENT_MAX: usize = 256 * 1024;
 /// After the platform refused a request none is started for this time, doubling up to [`REFUSED_MAX_MS`].
 const REFUSED_MS: i64 = 250;
 const REFUSED_MAX_MS: i64 = 60_000;
 /// So often a delivery is given back for an internal error of the platform before that is taken for the receiver's.
 const INTERNAL_MAX: u32 = 2;
-/// Attempts recorded so soon after their message's acceptance are found by time, without an index entry.
-pub(super) const PROMPT_MS: i64 = 5_000;
 
 /// Status of an attempt, with Svix's numbers.
 pub(super) const SUCCESS: i64 = 0;
@@ -31,18 +29,6 @@ pub(super) const SUCCESS: i64 = 0;
 pub(super) const FAIL: i64 = 2;
 /// See [`SUCCESS`]: taken back before it was sent.
 pub(super) const FILTERED: i64 = 4;
-
-macro_rules! finish {
-    () => {
-        "UPDATE delivery SET slot = 0, id = ?3, attempt = ?4, leased = 0, late = ?5, status = ?6,
-            code = ?7, response = ?8, started_at = ?9, duration = ?10, next_at = NULL, url = ?11,
-            plugins = ?12, held = ?13, headers = ?14, shared = ?15
-         WHERE slot = ?1 AND id = ?2"
-    };
-}
-
-const FINISH: &str = finish!();
-const FINISH_RETURNING: &str = concat!(finish!(), " RETURNING 1");
 
 /// Why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,19 +197,10 @@ impl AttemptResult {
         Self { answered: Some(kept_lines(lines)), ..self }
     }
 
-    /// What the column `headers` says of it.
+    /// What is kept of the headers: the text of a JSON array.
     fn headers(&self) -> Option<String> {
         let sent = self.sent.as_ref()?;
         Some(format!("[{sent},{}]", self.answered.as_deref().unwrap_or("{}")))
-    }
-
-    /// What the column `held` says of it: that no request was made, or that it was another delivery's.
-    fn held(&self, held: bool) -> i64 {
-        match (held, self.rode) {
-            (true, _) => 1,
-            (false, true) => 2,
-            (false, false) => 0,
-        }
     }
 
     /// Why it was not sent, or the platform's words; empty for an answer.
@@ -254,33 +231,12 @@ impl Attempt {
     }
 }
 
-/// What the receiver said, or why it said nothing: stored once for all deliveries of a request.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Said<'a> {
-    Here(&'a str),
-    /// The attempt with this id has it.
-    With(&'a str),
-}
-
-impl<'a> Said<'a> {
-    /// What the next of a request's deliveries has: the text, or who has it already.
-    fn next(text: &'a str, holder: Option<&'a String>) -> Self {
-        holder.map_or(Self::Here(text), |holder| Self::With(holder))
-    }
-
-    fn text(self) -> Option<&'a str> {
-        match self {
-            Self::Here(text) => Some(text),
-            Self::With(_) => None,
-        }
-    }
-
-    fn holder(self) -> Option<&'a str> {
-        match self {
-            Self::Here(_) => None,
-            Self::With(holder) => Some(holder),
-        }
-    }
+/// What an answer comes to, the same for all deliveries of a request.
+struct Said {
+    code: u16,
+    retry_after: Option<String>,
+    /// The body, or why there is none.
+    response: Rc<str>,
 }
 
 /// One delivery's part of a request's result.
@@ -288,24 +244,23 @@ struct Part {
     result: AttemptResult,
     /// The jitter's number, where those that failed together are to meet again.
     unit: Option<f64>,
-    /// Which of the results it is of.
-    request: usize,
+    said: Rc<Said>,
 }
 
-/// What an attempt's row says.
-pub(super) struct Record<'a> {
+/// What an attempt's record says.
+pub(super) struct Record {
     pub(super) status: i64,
     pub(super) code: u16,
-    pub(super) response: Said<'a>,
+    pub(super) response: Rc<str>,
     pub(super) next_at: Option<i64>,
     /// Plugins kept it: it was not sent.
     pub(super) held: bool,
 }
 
 /// How an attempt failed.
-pub(super) struct Failed<'a> {
+pub(super) struct Failed {
     pub(super) code: u16,
-    pub(super) response: Said<'a>,
+    pub(super) response: Rc<str>,
     /// How long the receiver asked to wait.
     pub(super) asked: Option<i64>,
     /// A plugin holds it: it was not sent.
@@ -323,38 +278,23 @@ impl<S: Sql> Endpoint<S> {
         results: Vec<AttemptResult>,
     ) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
-        let mut each = Vec::with_capacity(results.len());
-        let mut holders: Vec<Option<String>> = Vec::with_capacity(results.len());
+        let (mut succeeded, mut others) = (Vec::new(), Vec::new());
         for result in results {
             if self.refusals.is_platforms(now, &result) {
                 self.give_back(now, result)?;
                 continue;
             }
             let unit = if result.riders.is_empty() { None } else { Some(rng.unit()) };
-            let request = holders.len();
-            holders.push(None);
-            each.extend(result.each().map(|result| Part { result, unit, request }));
+            let said = Rc::new(describe(&result.outcome));
+            // Successes first: what a failure says of the receiver (not now, not any more) is the last word.
+            let parts = if self.succeeded(&result.outcome) { &mut succeeded } else { &mut others };
+            parts.extend(result.each().map(|result| Part { result, unit, said: Rc::clone(&said) }));
         }
-        self.throughput.ended(now, each.len());
-        let together = each.len() > 1;
-        let (mut succeeded, mut others) = (Vec::new(), Vec::new());
-        for part in each {
-            let usual = self.succeeded(&part.result.outcome) && !is_recovery(&part.result.delivery);
-            if together && usual && self.is_under_way(&part.result.delivery) {
-                self.forget_in_flight(&part.result.delivery.key);
-                succeeded.push(part);
-            } else {
-                others.push(part);
-            }
+        self.throughput.ended(now, succeeded.len().saturating_add(others.len()));
+        for part in succeeded.into_iter().chain(others) {
+            self.record_one(now, rng, &part, &mut effects)?;
         }
-        // Successes first: what a failure says of the receiver (not now, not any more) is the last word.
-        if !succeeded.is_empty() {
-            self.record_successes(now, rng, &succeeded, &mut holders)?;
-        }
-        for part in others {
-            self.record_one(now, rng, &part, &mut holders, &mut effects)?;
-        }
-        self.tell_standing(now, &mut effects)?;
+        self.report_standing(now, &mut effects)?;
         self.settle(now, rng, &mut effects)?;
         Ok(effects)
     }
@@ -387,114 +327,43 @@ impl<S: Sql> Endpoint<S> {
         self.in_flight.get(&delivery.key).is_some_and(|request| request.until == delivery.slot)
     }
 
-    /// The usual case, several in one statement: each statement costs a call of the platform.
-    fn record_successes(
-        &mut self,
-        now: i64,
-        rng: &mut impl Entropy,
-        parts: &[Part],
-        holders: &mut [Option<String>],
-    ) -> Result<(), SqlError> {
-        let mut rows = String::new();
-        for Part { result, request, .. } in parts {
-            let delivery = &result.delivery;
-            let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
-            let (code, _, response) = describe(&result.outcome);
-            let late = is_late(&attempt_id, &delivery.msg_id).then_some(&delivery.msg_id);
-            self.stats.success(result.started_at, result.duration_ms, code, attempt_id.clone());
-            let said = Said::next(&response, holders.get(*request).and_then(Option::as_ref));
-            let row = (
-                delivery.slot,
-                &delivery.key,
-                &attempt_id,
-                delivery.made.saturating_add(1),
-                late,
-                code,
-                said.text(),
-                result.started_at,
-                result.duration_ms,
-                &result.url,
-                &delivery.plugins,
-                result.held(false),
-                said.holder(),
-            );
-            let row = serde_json::to_string(&row).map_err(|error| SqlError(error.to_string()))?;
-            // The headers are JSON already. Where there are none, the place after the last is NULL.
-            let headers = result.headers().unwrap_or_default();
-            if !rows.is_empty()
-                && rows.len().saturating_add(row.len()).saturating_add(headers.len()) > STATEMENT_MAX
-            {
-                self.finish_successes(&mut rows)?;
-            }
-            let before = if rows.is_empty() { "[" } else { "," };
-            rows.extend([before, row.strip_suffix(']').unwrap_or_default()]);
-            if !headers.is_empty() {
-                rows.extend([",", &headers]);
-            }
-            rows.push(']');
-            note_holder(holders, *request, attempt_id);
-        }
-        self.finish_successes(&mut rows)?;
-        self.recovered(parts.iter().map(|part| &part.result).filter(|r| !r.rode).map(|r| r.started_at))
-    }
-
-    /// Records what was gathered: rows of a JSON array that has no end yet.
-    fn finish_successes(&self, rows: &mut String) -> Result<(), SqlError> {
-        rows.push(']');
-        self.sql.exec(
-            "UPDATE delivery SET slot = 0, id = r.value->>2, attempt = r.value->>3, leased = 0,
-                late = r.value->>4, status = 0, code = r.value->>5, response = r.value->>6,
-                started_at = r.value->>7, duration = r.value->>8, next_at = NULL, url = r.value->>9,
-                plugins = r.value->>10, held = r.value->>11, shared = r.value->>12, headers = r.value->>13
-             FROM json_each(?1) AS r
-             WHERE delivery.slot = r.value->>0 AND delivery.id = r.value->>1",
-            &[Value::Text(rows)],
-        )?;
-        rows.clear();
-        Ok(())
-    }
-
     fn record_one(
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
         part: &Part,
-        holders: &mut [Option<String>],
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
-        let &Part { ref result, unit, request } = part;
-        let delivery = &result.delivery;
+        let Part { result, unit, said } = part;
+        let (delivery, code, response) = (&result.delivery, said.code, Rc::clone(&said.response));
         let ours = self.is_under_way(delivery);
         if ours {
             self.forget_in_flight(&delivery.key);
         }
-        let (code, retry_after, response) = describe(&result.outcome);
-        let holder = holders.get(request).cloned().flatten();
-        let response = Said::next(&response, holder.as_ref());
         if self.succeeded(&result.outcome) {
             let record = Record { status: SUCCESS, code, response, next_at: None, held: false };
-            let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
-            note_holder(holders, request, attempt_id.clone());
-            self.recovered(std::iter::once(result.started_at).filter(|_| ours && !result.rode))?;
-            self.stats.success(result.started_at, result.duration_ms, code, self.attempt_ids_last());
+            let (attempt_id, ended) = self.finish(now, rng, result, record, ours)?;
+            if ours && !result.rode {
+                self.failing_since = None;
+                self.breaker.succeeded(result.started_at);
+            }
+            self.stats.success(result.started_at, result.duration_ms, code);
             if ended && is_recovery(delivery) {
                 let msg_id = delivery.msg_id.clone();
                 self.report(now, ReportKind::Recovered { msg_id, attempt_id, code }, effects)?;
             }
             return Ok(());
         }
-        let asked = retry_after.as_deref().and_then(|text| retry::retry_after(text, now));
+        let asked = said.retry_after.as_deref().and_then(|text| retry::retry_after(text, now));
         // What was not sent says nothing of the receiver, and all that went in one request say one thing.
         let speaks =
             ours && !result.rode && !matches!(result.outcome, AttemptOutcome::Failed(Failure::Refused(_)));
-        if speaks
-            && self.breaker.failed(now, self.deployment.breaker_failures, result.started_at, code, asked)
-        {
-            self.save_breaker()?;
+        if speaks {
+            let most = self.deployment.breaker_failures;
+            self.breaker.failed(now, most, result.started_at, code, asked);
         }
-        let failed = Failed { code, response, asked, held: false, unit };
-        self.record_failure(now, rng, result, &failed, ours, effects)?;
-        note_holder(holders, request, self.attempt_ids_last());
+        let failed = Failed { code, response, asked, held: false, unit: *unit };
+        self.record_failure(now, rng, result, failed, ours, effects)?;
         self.failed(now, code, effects)
     }
 
@@ -504,11 +373,11 @@ impl<S: Sql> Endpoint<S> {
         now: i64,
         rng: &mut impl Entropy,
         result: &AttemptResult,
-        failed: &Failed<'_>,
+        failed: Failed,
         ours: bool,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
-        let (delivery, &Failed { code, response, asked, held, unit }) = (&result.delivery, failed);
+        let (delivery, Failed { code, response, asked, held, unit }) = (&result.delivery, failed);
         let made = delivery.made.saturating_add(1);
         let delay = match &self.active {
             Some(active) if !delivery.manual && !active.config.deleted => {
@@ -519,128 +388,80 @@ impl<S: Sql> Endpoint<S> {
         let next_at = delay.map(|delay| now.saturating_add(delay.max(asked.unwrap_or(0))).max(1));
         let record = Record { status: FAIL, code, response, next_at, held };
         if let Some(next_at) = next_at {
-            self.insert_attempt(now, rng, result, &record)?;
-            self.sql.exec(
-                "UPDATE delivery SET slot = ?3, attempt = ?4, leased = 0, held = ?5 WHERE slot = ?1 AND id = ?2",
-                &[
-                    Value::Int(delivery.slot),
-                    Value::Text(&delivery.key),
-                    Value::Int(next_at),
-                    Value::Int(i64::from(made)),
-                    Value::flag(held),
-                ],
-            )?;
+            let attempt_id = self.add_attempt(now, rng, result, record);
+            self.due.retry(&self.sql, (delivery.slot, &delivery.key), next_at, made, held)?;
             self.note_due(next_at);
             if made == FAILING_AT {
-                let (msg_id, attempt_id) = (delivery.msg_id.clone(), self.attempt_ids_last());
+                let msg_id = delivery.msg_id.clone();
                 self.report(now, ReportKind::Failing { msg_id, attempt_id, code }, effects)?;
             }
         } else {
-            let (attempt_id, ended) = self.finish(now, rng, result, &record, ours)?;
+            let (attempt_id, ended) = self.finish(now, rng, result, record, ours)?;
             if ended && !delivery.manual {
                 self.stats.exhausted(result.started_at);
                 let msg_id = delivery.msg_id.clone();
                 self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
             }
         }
-        self.stats.fail(result.started_at, result.duration_ms, code, self.attempt_ids_last());
+        self.stats.fail(result.started_at, result.duration_ms, code);
         Ok(())
     }
 
-    pub(super) fn attempt_ids_last(&self) -> String {
-        self.attempt_ids.last()
-    }
-
-    /// The row of the delivery becomes the row of its last attempt. Gives the attempt's id, and whether the delivery has
-    /// ended with it.
+    /// The last attempt of a delivery. Gives the attempt's id, and whether the delivery has ended with it.
     pub(super) fn finish(
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
         result: &AttemptResult,
-        record: &Record<'_>,
+        record: Record,
         ours: bool,
     ) -> Result<(String, bool), SqlError> {
-        let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
-        let late = is_late(&attempt_id, &result.delivery.msg_id);
-        let headers = result.headers();
-        let values = [
-            Value::Int(result.delivery.slot),
-            Value::Text(&result.delivery.key),
-            Value::Text(&attempt_id),
-            Value::Int(i64::from(result.delivery.made.saturating_add(1))),
-            if late { Value::Text(&result.delivery.msg_id) } else { Value::Null },
-            Value::Int(record.status),
-            Value::Int(i64::from(record.code)),
-            Value::opt_text(record.response.text()),
-            Value::Int(result.started_at),
-            Value::Int(result.duration_ms),
-            Value::Text(&result.url),
-            Value::opt_text(result.delivery.plugins.as_deref()),
-            Value::Int(result.held(record.held)),
-            Value::opt_text(headers.as_deref()),
-            Value::opt_text(record.response.holder()),
-        ];
-        // The row of a request under way is where it was put. One that is not known to be under way may have been
-        // taken up again, or dropped: then this attempt gets a row of its own.
-        if ours {
-            self.sql.exec(FINISH, &values)?;
-        } else if self.sql.query(FINISH_RETURNING, &values)?.is_empty() {
-            // The delivery goes on elsewhere: this was not its last attempt, whatever its number.
-            let record = Record { next_at: (record.status == FAIL).then_some(now), ..*record };
-            self.insert_attempt_as(&attempt_id, result, &record)?;
-            return Ok((attempt_id, false));
-        }
-        Ok((attempt_id, true))
+        let there = self.due.end(&self.sql, result.delivery.slot, &result.delivery.key)?;
+        // A delivery under way is where it was put. One that is not known to be under way may have been taken up again, or
+        // dropped: then it goes on elsewhere, and this was not its last attempt, whatever its number.
+        let ended = there || ours;
+        let record =
+            if ended { record } else { Record { next_at: (record.status == FAIL).then_some(now), ..record } };
+        Ok((self.add_attempt(now, rng, result, record), ended))
     }
 
-    fn insert_attempt(
+    /// Records an attempt; its id.
+    fn add_attempt(
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
         result: &AttemptResult,
-        record: &Record<'_>,
-    ) -> Result<(), SqlError> {
-        let attempt_id = self.next_attempt_id(now, rng, &result.delivery.msg_id);
-        self.insert_attempt_as(&attempt_id, result, record)
-    }
-
-    fn insert_attempt_as(
-        &mut self,
-        attempt_id: &str,
-        result: &AttemptResult,
-        record: &Record<'_>,
-    ) -> Result<(), SqlError> {
-        let (delivery, headers) = (&result.delivery, result.headers());
-        self.sql.exec(
-            "INSERT INTO delivery (slot, id, msg_id, event_type, channels, manual, attempt, leased, late,
-                status, code, response, started_at, duration, next_at, url, plugins, held, headers, shared)
-             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-            &[
-                Value::Text(attempt_id),
-                Value::Text(&delivery.msg_id),
-                Value::Text(&delivery.event_type),
-                Value::opt_text(delivery.channels.as_deref()),
-                Value::flag(delivery.manual),
-                Value::Int(i64::from(delivery.made.saturating_add(1))),
-                if is_late(attempt_id, &delivery.msg_id) {
-                    Value::Text(&delivery.msg_id)
-                } else {
-                    Value::Null
-                },
-                Value::Int(record.status),
-                Value::Int(i64::from(record.code)),
-                Value::opt_text(record.response.text()),
-                Value::Int(result.started_at),
-                Value::Int(result.duration_ms),
-                Value::opt_int(record.next_at),
-                Value::Text(&result.url),
-                Value::opt_text(delivery.plugins.as_deref()),
-                Value::Int(result.held(record.held)),
-                Value::opt_text(headers.as_deref()),
-                Value::opt_text(record.response.holder()),
-            ],
-        )
+        record: Record,
+    ) -> String {
+        let delivery = &result.delivery;
+        let attempt_id = self.next_attempt_id(now, rng, &delivery.msg_id);
+        let request = match (record.held, result.rode) {
+            (true, _) => Request::None,
+            (false, true) => Request::Shared,
+            (false, false) => Request::Own,
+        };
+        let recorded = Recorded {
+            id: attempt_id.clone(),
+            of: Of {
+                msg_id: delivery.msg_id.clone(),
+                event_type: delivery.event_type.clone(),
+                channels: delivery.channels.clone(),
+                manual: delivery.manual,
+            },
+            number: delivery.made.saturating_add(1),
+            how: How {
+                status: record.status,
+                code: record.code,
+                started_at: result.started_at,
+                duration_ms: result.duration_ms,
+                next_at: record.next_at,
+                request,
+            },
+            url: result.url.clone(),
+        };
+        let (headers, plugins) = (result.headers(), delivery.plugins.clone());
+        self.history.add(recorded, Detail { response: record.response, headers, plugins });
+        attempt_id
     }
 
     /// An attempt's id is never earlier than its message's, whatever this object's clock says: searches by
@@ -665,28 +486,15 @@ impl<S: Sql> Endpoint<S> {
             "The message's payload is no longer stored, so it could not be delivered.".to_owned(),
         ));
         let result = AttemptResult::unsent(now, delivery, url, outcome);
-        let (code, _, response) = describe(&result.outcome);
-        let said = Said::Here(&response);
-        let record = Record { status: FAIL, code, response: said, next_at: None, held: false };
-        let (attempt_id, _) = self.finish(now, rng, &result, &record, false)?;
-        self.stats.fail(now, 0, code, self.attempt_ids_last());
+        let Said { code, response, .. } = describe(&result.outcome);
+        let record = Record { status: FAIL, code, response, next_at: None, held: false };
+        let (attempt_id, _) = self.finish(now, rng, &result, record, false)?;
+        self.stats.fail(now, 0, code);
         if !manual {
             self.stats.exhausted(now);
             self.report(now, ReportKind::Exhausted { msg_id, attempt_id, code }, effects)?;
         }
         Ok(())
-    }
-
-    /// Requests that were started then got through.
-    fn recovered(&mut self, started_at: impl Iterator<Item = i64>) -> Result<(), SqlError> {
-        if self.failing_since.take().is_some() {
-            self.set_meta("failing", &frame::encode(&None::<i64>))?;
-        }
-        let mut closed = false;
-        for at in started_at {
-            closed |= self.breaker.succeeded(at);
-        }
-        if closed { self.save_breaker() } else { Ok(()) }
     }
 
     fn failed(&mut self, now: i64, code: u16, effects: &mut Effects) -> Result<(), SqlError> {
@@ -701,7 +509,7 @@ impl<S: Sql> Endpoint<S> {
         match self.failing_since {
             None => {
                 self.failing_since = Some(now);
-                self.set_meta("failing", &frame::encode(&Some(now)))
+                Ok(())
             }
             Some(since) => {
                 let limit = self.deployment.endpoint_disable_after_ms;
@@ -726,41 +534,25 @@ impl<S: Sql> Endpoint<S> {
     }
 }
 
-/// The first delivery of a request that is recorded has what the receiver said.
-fn note_holder(holders: &mut [Option<String>], request: usize, attempt_id: String) {
-    if let Some(holder) = holders.get_mut(request) {
-        holder.get_or_insert(attempt_id);
-    }
-}
-
 /// Whether a success of this attempt is one after failures that were reported.
 fn is_recovery(delivery: &Delivery) -> bool {
     !delivery.manual && delivery.made >= FAILING_AT
 }
 
-fn is_late(attempt_id: &str, msg_id: &str) -> bool {
-    attempt_id >= prompt_limit(msg_id).as_str()
-}
-
-/// Attempts of the message with smaller ids than this are found by time; see [`PROMPT_MS`].
-pub(super) fn prompt_limit(msg_id: &str) -> String {
-    let at = id::millis(id::MESSAGE, msg_id).unwrap_or(0);
-    id::floor(id::ATTEMPT, at.saturating_add(PROMPT_MS))
-}
-
-fn describe(outcome: &AttemptOutcome) -> (u16, Option<String>, String) {
+fn describe(outcome: &AttemptOutcome) -> Said {
     match outcome {
         AttemptOutcome::Answer { code, retry_after, body } => {
             let body = body.get(..body.len().min(RESPONSE_MAX)).unwrap_or(body);
-            (*code, retry_after.clone(), response_text(body))
+            let response = response_text(body).into();
+            Said { code: *code, retry_after: retry_after.clone(), response }
         }
         AttemptOutcome::Failed(failure) => {
             let text = match failure {
-                Failure::Timeout => "The receiver did not answer in time.".to_owned(),
-                Failure::Network(text) | Failure::Internal(text) | Failure::Refused(text) => text.clone(),
-                Failure::Platform => "The platform did not send the request.".to_owned(),
+                Failure::Timeout => "The receiver did not answer in time.",
+                Failure::Network(text) | Failure::Internal(text) | Failure::Refused(text) => text,
+                Failure::Platform => "The platform did not send the request.",
             };
-            (0, None, text)
+            Said { code: 0, retry_after: None, response: text.into() }
         }
     }
 }

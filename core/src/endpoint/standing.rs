@@ -2,11 +2,11 @@
 //! asking any of them.
 //!
 //! It guarantees: a healthy endpoint never reports. Trouble is reported once it lasts, at most once per [`PAUSE_MS`]; its
-//! end is reported at once, and only if the trouble was. What was reported last is stored with the report, so a crash
-//! repeats nothing and forgets nothing.
+//! end is reported at once, and only if the trouble was. What was reported last is part of the checkpoint (see
+//! `history/mod.rs`) and written with the report, so a crash repeats nothing and forgets nothing.
 
 use super::{Effects, Endpoint};
-use crate::frame::{self, ReportKind, Standing};
+use crate::frame::{ReportKind, Standing};
 use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};
 
@@ -19,7 +19,7 @@ const PAUSE_MS: i64 = 60_000;
 
 /// What was reported last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Told {
+pub(super) struct Reported {
     #[n(0)]
     standing: Standing,
     /// When trouble was reported last, in milliseconds.
@@ -45,7 +45,7 @@ impl<S: Sql> Endpoint<S> {
     }
 
     /// Reports how the endpoint stands, if that has changed.
-    pub(super) fn tell_standing(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
+    pub(super) fn report_standing(&mut self, now: i64, effects: &mut Effects) -> Result<(), SqlError> {
         let Some(active) = &self.active else { return Ok(()) };
         // Of a disabled endpoint the App knows more.
         if active.config.deleted || active.config.disabled {
@@ -57,13 +57,15 @@ impl<S: Sql> Endpoint<S> {
             self.earliest = self.query_earliest()?;
             (standing, since) = self.stands(now);
         }
-        let rests = (0..PAUSE_MS).contains(&now.saturating_sub(self.told.at));
-        if standing == self.told.standing || (standing != Standing::Well && rests) {
+        let rests = (0..PAUSE_MS).contains(&now.saturating_sub(self.reported.at));
+        if standing == self.reported.standing || (standing != Standing::Well && rests) {
             return Ok(());
         }
-        let at = if standing == Standing::Well { self.told.at } else { now };
-        self.told = Told { standing, at };
-        self.set_meta("told", &frame::encode(&self.told))?;
+        let at = if standing == Standing::Well { self.reported.at } else { now };
+        self.reported = Reported { standing, at };
+        if !self.history.is_pending() {
+            self.save_checkpoint()?;
+        }
         self.report(now, ReportKind::Stands { standing, since }, effects)
     }
 }

@@ -1,24 +1,26 @@
 //! What the object knows of messages rather than of attempts: how their deliveries stand, which failed for
 //! good, which were never tried.
 //!
-//! Nothing is kept for this: it is worked out from the attempts, which are found as
-//! [`super::schema`] says, and from what is due.
+//! Nothing is kept for this: it is worked out from the attempts, and from what is due.
 
-use super::record::{FAIL, SUCCESS, prompt_limit};
-use super::{Delivery, Effects, Endpoint};
+use super::due::Due;
+use super::history::Range;
+use super::history::segment::{Of, Recorded};
+use super::record::{FAIL, SUCCESS};
+use super::{Effects, Endpoint};
 use crate::api::model::attempt::Status;
 use crate::frame::{
     BulkAsk, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk, RecoverAsk, ReplayAsk, TaskAnswer,
 };
 use crate::id;
 use crate::rng::Entropy;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError};
 use std::collections::{HashMap, HashSet};
 
 /// What stands where an answer was expunged.
 const EXPUNGED: &str = "EXPUNGED";
 /// At most so many attempts are looked at in one batch of a recovery.
-const LOOK_MAX: i64 = 500;
+const LOOK_MAX: usize = 500;
 /// At most so many deliveries are made due by one batch of a recovery.
 const BATCH_MAX: u32 = 100;
 
@@ -32,18 +34,38 @@ struct Tried {
     /// There was an attempt that nobody had asked for by hand.
     scheduled: bool,
     newest_manual: Option<String>,
+    all: Vec<String>,
 }
 
-/// A message's row that is due.
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    slot: i64,
-    made: i64,
-    leased: bool,
+impl Tried {
+    fn add(&mut self, attempt: Recorded) {
+        let Recorded { id, of, how, .. } = attempt;
+        self.succeeded |= how.status == SUCCESS;
+        self.scheduled |= !of.manual;
+        if of.manual && self.newest_manual.as_ref().is_none_or(|newest| *newest < id) {
+            self.newest_manual = Some(id.clone());
+        }
+        if self.newest < id {
+            self.newest.clone_from(&id);
+            self.newest_status = how.status;
+            self.newest_code = how.code.into();
+        }
+        self.all.push(id);
+    }
+
+    /// Whether nothing came of the message after this failed attempt: none got through, none followed until `upto`, none
+    /// was made by hand since.
+    fn ends_with(&self, attempt_id: &str, upto: &str) -> bool {
+        if self.succeeded || self.newest_manual.as_deref().is_some_and(|manual| manual > upto) {
+            return false;
+        }
+        // An attempt of the schedule may have come since: the newest one before that counts.
+        !self.all.iter().any(|id| id.as_str() > attempt_id && id.as_str() <= upto)
+    }
 }
 
-/// A message's rows that are due: one by the schedule, and any by hand.
-#[derive(Debug, Clone, Copy, Default)]
+/// A message's deliveries that are due: one by the schedule, and any by hand.
+#[derive(Debug, Clone, Default)]
 struct Dues {
     scheduled: Option<Due>,
     manual: bool,
@@ -52,12 +74,11 @@ struct Dues {
 impl<S: Sql> Endpoint<S> {
     /// How the deliveries of messages stand.
     pub fn deliveries(&self, ask: &DeliveriesAsk) -> Result<Deliveries, SqlError> {
-        let (Some(first), Some(last), true) = (ask.ids.iter().min(), ask.ids.iter().max(), self.knows())
-        else {
+        if !self.knows() {
             return Ok(Deliveries::default());
-        };
-        let tried = self.tried(first, last)?;
-        let due = self.due(first, last)?;
+        }
+        let ids: Vec<&str> = ask.ids.iter().map(String::as_str).collect();
+        let (tried, due) = (self.tried(&ids)?, self.dues(&ids)?);
         let row = |msg_id: &String| {
             let (status, next_at) = self.standing(tried.get(msg_id), due.get(msg_id))?;
             Some(DeliveryRow { msg_id: msg_id.clone(), status: status.number(), next_at })
@@ -66,15 +87,14 @@ impl<S: Sql> Endpoint<S> {
     }
 
     fn standing(&self, tried: Option<&Tried>, dues: Option<&Dues>) -> Option<(Status, Option<i64>)> {
-        let dues = dues.copied().unwrap_or_default();
-        if let Some(due) = dues.scheduled {
+        if let Some(due) = dues.and_then(|dues| dues.scheduled.as_ref()) {
             let status = if due.made > 0 { Status::Sending } else { Status::Pending };
             // What is leased is about to be sent, or on its way; what cannot be sent has no time.
             return Some((status, (!due.leased && self.can_send()).then_some(due.slot)));
         }
         match tried {
             Some(tried) => Some((Status::from_number(tried.newest_status).unwrap_or(Status::Fail), None)),
-            None => dues.manual.then_some((Status::Pending, None)),
+            None => dues.is_some_and(|dues| dues.manual).then_some((Status::Pending, None)),
         }
     }
 
@@ -92,48 +112,24 @@ impl<S: Sql> Endpoint<S> {
         }
     }
 
-    /// The attempts of the messages from `first` to `last`.
-    fn tried(&self, first: &str, last: &str) -> Result<HashMap<String, Tried>, SqlError> {
-        let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, first).unwrap_or(0));
-        let rows = self.sql.query(
-            "SELECT msg_id, id, status, manual, code FROM delivery
-             WHERE slot = 0 AND id >= ?3 AND id < ?4 AND late IS NULL AND msg_id >= ?1 AND msg_id <= ?2
-             UNION ALL
-             SELECT msg_id, id, status, manual, code FROM delivery WHERE late >= ?1 AND late <= ?2",
-            &[Value::Text(first), Value::Text(last), Value::Text(&from), Value::Text(&prompt_limit(last))],
-        )?;
+    /// The attempts of these messages.
+    fn tried(&self, ids: &[&str]) -> Result<HashMap<String, Tried>, SqlError> {
         let mut found: HashMap<String, Tried> = HashMap::new();
-        for mut row in rows {
-            let (attempt_id, status, manual, code) = (row.text(1)?, row.int(2)?, row.flag(3)?, row.int(4)?);
-            let tried = found.entry(row.text(0)?).or_default();
-            tried.succeeded |= status == SUCCESS;
-            tried.scheduled |= !manual;
-            if manual && tried.newest_manual.as_ref().is_none_or(|newest| *newest < attempt_id) {
-                tried.newest_manual = Some(attempt_id.clone());
-            }
-            if tried.newest < attempt_id {
-                tried.newest = attempt_id;
-                tried.newest_status = status;
-                tried.newest_code = code;
-            }
+        for attempt in self.history.of_messages(&self.sql, ids)? {
+            found.entry(attempt.of.msg_id.clone()).or_default().add(attempt);
         }
         Ok(found)
     }
 
-    /// What is due of the messages from `first` to `last`.
-    fn due(&self, first: &str, last: &str) -> Result<HashMap<String, Dues>, SqlError> {
-        let rows = self.sql.query(
-            "SELECT msg_id, slot, attempt, leased, manual FROM delivery
-             WHERE slot > 0 AND msg_id >= ?1 AND msg_id <= ?2",
-            &[Value::Text(first), Value::Text(last)],
-        )?;
+    /// What is due of these messages.
+    fn dues(&self, ids: &[&str]) -> Result<HashMap<String, Dues>, SqlError> {
         let mut found: HashMap<String, Dues> = HashMap::new();
-        for mut row in rows {
-            let dues = found.entry(row.text(0)?).or_default();
-            if row.flag(4)? {
+        for due in self.due.of_messages(&self.sql, ids)? {
+            let dues = found.entry(due.msg_id.clone()).or_default();
+            if due.manual {
                 dues.manual = true;
             } else {
-                dues.scheduled = Some(Due { slot: row.int(1)?, made: row.int(2)?, leased: row.flag(3)? });
+                dues.scheduled = Some(due);
             }
         }
         Ok(found)
@@ -144,11 +140,8 @@ impl<S: Sql> Endpoint<S> {
         if !self.knows() {
             return Ok(Done { done: false });
         }
-        let rows = self.sql.query(
-            "UPDATE delivery SET response = ?3, headers = NULL WHERE slot = 0 AND id = ?1 AND msg_id = ?2 RETURNING 1",
-            &[Value::Text(&ask.attempt_id), Value::Text(&ask.msg_id), Value::Text(EXPUNGED)],
-        )?;
-        Ok(Done { done: !rows.is_empty() })
+        let attempt = (ask.attempt_id.as_str(), ask.msg_id.as_str());
+        Ok(Done { done: self.history.expunge(&self.sql, attempt, EXPUNGED)? })
     }
 
     /// One batch of a recovery: walks along the attempts that failed. Where the schedule is not over, its
@@ -172,39 +165,33 @@ impl<S: Sql> Endpoint<S> {
             return Ok((TaskAnswer { upto, ..TaskAnswer::default() }, Effects::default()));
         };
         let after = ask.after.max(id::floor(id::ATTEMPT, ask.since));
-        let rows = self.sql.query(
-            "SELECT id, msg_id, event_type, channels, status FROM delivery
-             WHERE slot = 0 AND id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
-            &[Value::Text(&after), Value::Text(&upto), Value::Int(LOOK_MAX)],
-        )?;
-        let mut answer = TaskAnswer {
-            after,
-            upto: Some(upto.clone()),
-            end: i64::try_from(rows.len()).unwrap_or(i64::MAX) < LOOK_MAX,
-            ..TaskAnswer::default()
+        let before = format!("{upto}0"); // right after it
+        let range = Range { after: after.clone(), before, ascending: true };
+        let (attempts, all) = self.history.range(&self.sql, &range, LOOK_MAX)?;
+        let mut answer = TaskAnswer { after, upto: Some(upto.clone()), end: all, ..TaskAnswer::default() };
+        let meant = |attempt: &Recorded| {
+            let at = id::millis(id::MESSAGE, &attempt.of.msg_id).unwrap_or(0);
+            attempt.how.status == FAIL && at.saturating_add(id::RESOLUTION_MS) > ask.since && at <= ask.until
         };
-        let mut failed = Vec::new();
-        for mut row in rows {
-            let (attempt_id, msg_id) = (row.text(0)?, row.text(1)?);
-            let at = id::millis(id::MESSAGE, &msg_id).unwrap_or(0);
-            let meant =
-                row.int(4)? == FAIL && at.saturating_add(id::RESOLUTION_MS) > ask.since && at <= ask.until;
-            failed.push((attempt_id, meant.then_some((msg_id, row.text(2)?, row.opt_text(3)?))));
-        }
-        let ids = || failed.iter().filter_map(|(_, message)| message.as_ref()).map(|(msg_id, ..)| msg_id);
-        let dues = match (ids().min(), ids().max()) {
-            (Some(first), Some(last)) => self.due(first, last)?,
-            _ => HashMap::new(),
-        };
+        let failed: Vec<(String, Option<Of>)> = attempts
+            .into_iter()
+            .map(|attempt| {
+                let meant = meant(&attempt);
+                (attempt.id, meant.then_some(attempt.of))
+            })
+            .collect();
+        let ids: Vec<&str> =
+            failed.iter().filter_map(|(_, of)| of.as_ref()).map(|of| of.msg_id.as_str()).collect();
+        let (tried, dues) = (self.tried(&ids)?, self.dues(&ids)?);
         for (attempt_id, message) in failed {
             if answer.count >= BATCH_MAX {
                 answer.end = false;
                 break;
             }
-            if let Some((msg_id, event_type, channels)) = message
-                && self.is_the_last_word(&msg_id, &attempt_id, &upto)?
+            if let Some(Of { msg_id, event_type, channels, .. }) = message
+                && tried.get(&msg_id).is_some_and(|tried| tried.ends_with(&attempt_id, &upto))
             {
-                let dues = dues.get(&msg_id).copied().unwrap_or_default();
+                let dues = dues.get(&msg_id).cloned().unwrap_or_default();
                 match dues.scheduled {
                     _ if dues.manual => {}
                     Some(due) if due.leased || due.slot <= now => {}
@@ -247,9 +234,8 @@ impl<S: Sql> Endpoint<S> {
     ) -> Result<(), SqlError> {
         self.manual_count = self.manual_count.wrapping_add(1);
         let key = format!("{msg_id}#{now}-{}", self.manual_count);
-        let delivery =
-            Delivery { slot: now, key, msg_id, event_type, channels, manual: true, made: 0, plugins: None };
-        self.insert(&delivery, false)
+        let due = Due { slot: now, key, msg_id, event_type, channels, manual: true, made: 0, leased: false };
+        self.insert(&due)
     }
 
     /// One batch of a bulk replay: one more attempt by hand for each message that was tried here, however that
@@ -270,11 +256,8 @@ impl<S: Sql> Endpoint<S> {
             answer.upto = Some(self.attempt_ids.last());
             return Ok((answer, Effects::default()));
         };
-        let ids = || ask.messages.iter().map(|message| message.id.as_str());
-        let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
-            return Ok((answer, Effects::default()));
-        };
-        let (tried, due) = (self.tried(first, last)?, self.due(first, last)?);
+        let ids: Vec<&str> = ask.messages.iter().map(|message| message.id.as_str()).collect();
+        let (tried, due) = (self.tried(&ids)?, self.dues(&ids)?);
         for message in ask.messages {
             let Some(tried) = tried.get(&message.id).filter(|_| !due.contains_key(&message.id)) else {
                 continue;
@@ -293,27 +276,6 @@ impl<S: Sql> Endpoint<S> {
         self.batch_done(now, rng, answer, dry)
     }
 
-    /// Whether nothing came of a message after this failed attempt: none got through, none followed until
-    /// `upto`, none was made by hand since.
-    fn is_the_last_word(&self, msg_id: &str, attempt_id: &str, upto: &str) -> Result<bool, SqlError> {
-        let tried = self.tried(msg_id, msg_id)?;
-        let Some(tried) = tried.get(msg_id) else { return Ok(false) };
-        if tried.succeeded || tried.newest_manual.as_deref().is_some_and(|manual| manual > upto) {
-            return Ok(false);
-        }
-        if tried.newest.as_str() <= upto {
-            return Ok(tried.newest == attempt_id);
-        }
-        // An attempt of the schedule came since: the newest one before that counts.
-        let from = id::floor(id::ATTEMPT, id::millis(id::MESSAGE, msg_id).unwrap_or(0));
-        let later = self.sql.query(
-            "SELECT 1 FROM delivery WHERE slot = 0 AND id > ?2 AND id <= ?3 AND id >= ?4 AND msg_id = ?1
-             LIMIT 1",
-            &[Value::Text(msg_id), Value::Text(attempt_id), Value::Text(upto), Value::Text(&from)],
-        )?;
-        Ok(later.is_empty())
-    }
-
     /// One batch of a replay: makes due, with the whole schedule before them, those messages of which nothing
     /// is known here. So a batch that is repeated repeats nothing.
     pub fn replay(
@@ -327,16 +289,13 @@ impl<S: Sql> Endpoint<S> {
         }
         let dry = ask.dry == Some(true);
         let mut answer = TaskAnswer::default();
-        let ids = || ask.messages.iter().map(|message| message.id.as_str());
-        let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
-            return Ok((answer, Effects::default()));
-        };
+        let ids: Vec<&str> = ask.messages.iter().map(|message| message.id.as_str()).collect();
         // Where its time has come, what was sent by hand before does not count, unless it got through.
         let on_time = ask.on_time == Some(true);
-        let tried = self.tried(first, last)?.into_iter();
+        let tried = self.tried(&ids)?.into_iter();
         let tried = tried.filter(|(_, tried)| !on_time || tried.scheduled || tried.succeeded);
         let mut known: HashSet<String> = tried.map(|(msg_id, _)| msg_id).collect();
-        let due = self.due(first, last)?.into_iter();
+        let due = self.dues(&ids)?.into_iter();
         known.extend(due.filter(|(_, dues)| !on_time || dues.scheduled.is_some()).map(|(msg_id, _)| msg_id));
         for message in ask.messages {
             if known.contains(&message.id) {
@@ -346,7 +305,7 @@ impl<S: Sql> Endpoint<S> {
             if dry {
                 continue;
             }
-            let delivery = Delivery {
+            let due = Due {
                 slot: now,
                 key: message.id.clone(),
                 msg_id: message.id,
@@ -354,13 +313,13 @@ impl<S: Sql> Endpoint<S> {
                 channels: message.channels,
                 manual: false,
                 made: 0,
-                plugins: None,
+                leased: false,
             };
-            self.insert(&delivery, false)?;
+            self.insert(&due)?;
             // A push that is repeated after a crash of the App finds it. Just after a start the tables may hold newer
             // ones: then the next push looks there.
             if self.newest.is_some() {
-                self.note_newest(&delivery.msg_id);
+                self.note_newest(&due.msg_id);
             }
         }
         self.batch_done(now, rng, answer, dry)

@@ -8,7 +8,7 @@ use super::world::{AppNode, EndpointNode, Era, World};
 use super::{Defect, Rule};
 use std::collections::{HashMap, HashSet};
 use weir_core::app::{Inspected, inspect};
-use weir_core::endpoint::{Attempt, AttemptResult, Endpoint, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
+use weir_core::endpoint::{self, Attempt, AttemptResult, Endpoint, LEASE_MARGIN_MS, QUEUE_SLACK_MS};
 use weir_core::frame::{Config, StatsAsk};
 use weir_core::settings::Settings;
 use weir_core::signature;
@@ -240,6 +240,22 @@ impl World {
         }
     }
 
+    /// All attempts on record.
+    pub(super) fn recorded_attempts(&self, e: usize) -> Vec<endpoint::inspect::Seen> {
+        if self.endpoints[e].held.is_none() {
+            return Vec::new(); // no tables yet
+        }
+        endpoint::inspect::attempts(&self.endpoints[e].node.on.db).expect("the tables are readable")
+    }
+
+    /// All deliveries that are due.
+    pub(super) fn waiting(&self, e: usize) -> Vec<endpoint::inspect::Waiting> {
+        if self.endpoints[e].held.is_none() {
+            return Vec::new();
+        }
+        endpoint::inspect::due(&self.endpoints[e].node.on.db).expect("the tables are readable")
+    }
+
     fn endpoint_rows(&self, e: usize, sql: &'static str) -> Vec<Row> {
         let db = &self.endpoints[e].node.on.db;
         if self.endpoints[e].held.is_none() {
@@ -264,8 +280,7 @@ impl World {
         if !self.is_enabled(e) {
             return;
         }
-        let due = self.endpoint_rows(e, "SELECT slot FROM delivery WHERE slot > 0 ORDER BY slot LIMIT 1");
-        let Some(due) = due.first().map(|row| row.int(0).expect("a time")) else { return };
+        let Some(due) = self.waiting(e).first().map(|due| due.slot) else { return };
         let node = &endpoint.node.on;
         let excused = node.lost_at.is_some_and(|at| clock < at + OVERDUE_MS);
         let formed = self.batch(e).is_some() || self.is_in_order(e);
@@ -333,15 +348,16 @@ impl World {
         }
         let ask = StatsAsk { since: 0, until: 1 << 50, hours: None };
         let done = self.step_endpoint(e, false, |m, now, _| {
-            m.statistics(now, &ask).map(|stats| (stats, weir_core::endpoint::Effects::default()))
+            m.statistics(now, &ask).map(|stats| (stats, endpoint::Effects::default()))
         });
         let Some(stats) = done.and_then(|done| self.finish_reading::<Endpoint<Disk>, _>(e, done)) else {
             return;
         };
-        let success = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 0");
-        let fail = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 2");
-        let filtered = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0 AND status = 4");
-        let waiting = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot > 0");
+        let attempts = self.recorded_attempts(e);
+        let number = |count: usize| i64::try_from(count).expect("not that many");
+        let count = |status| number(attempts.iter().filter(|attempt| attempt.status == status).count());
+        let (success, fail, filtered) = (count(0), count(2), count(4));
+        let waiting = number(self.waiting(e).len());
         let counted = (stats.success, stats.fail, stats.filtered, stats.pending + stats.sending);
         if counted != (success, fail, filtered, waiting) {
             let text = format!(
@@ -357,7 +373,7 @@ impl World {
         (0..self.apps.len()).find_map(|a| self.app_behind(a).map(|what| format!("app {a}: {what}"))).or_else(
             || {
                 (0..self.endpoints.len()).find_map(|e| {
-                    let waiting = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot > 0");
+                    let waiting = self.waiting(e).len();
                     let reports = self.endpoint_count(e, "SELECT count(*) FROM report");
                     if self.is_enabled(e) && waiting > 0 {
                         Some(format!("endpoint {e} has {waiting} deliveries waiting"))
@@ -407,7 +423,7 @@ impl World {
                 if endpoint.app == a && endpoint.deleted && !endpoint.erased {
                     self.violate(Rule::Forgotten, format!("endpoint {e} was deleted, and is not erased"));
                 } else if endpoint.app == a && !endpoint.node.on.ever_lost {
-                    let left = self.endpoint_count(e, "SELECT count(*) FROM delivery WHERE slot = 0");
+                    let left = self.recorded_attempts(e).len();
                     if left > 0 {
                         self.violate(Rule::Forgotten, format!("endpoint {e} still has {left} attempts"));
                     }
@@ -473,20 +489,16 @@ impl World {
         if self.endpoints[e].erased {
             return;
         }
-        let rows = self.endpoint_rows(
-            e,
-            // Not those of deliveries that were given up because their payload is gone.
-            "SELECT msg_id, started_at, code = 0 AND coalesce(response, '') = 'EXPUNGED'
-             FROM delivery WHERE slot = 0 AND held <> 1
-                    AND NOT (code = 0 AND coalesce(response, '') LIKE 'The message''s payload is no longer stored%')",
-        );
         let endpoint = &self.endpoints[e];
         let mut recorded = 0;
         let mut counts: HashMap<(String, i64), u32> = HashMap::new();
-        for mut row in rows {
-            let key = (row.text(0).expect("an id"), row.int(1).expect("a time"));
-            // Nor those whose reason was expunged, too.
-            if row.flag(2).expect("a flag") && !endpoint.made.contains_key(&key) {
+        for attempt in self.recorded_attempts(e).into_iter().filter(|attempt| attempt.sent) {
+            let key = (attempt.msg_id, attempt.started_at);
+            // Not those of deliveries that were given up because their payload is gone, nor those whose reason was
+            // expunged, too.
+            let given_up = attempt.response.starts_with("The message's payload is no longer stored");
+            let expunged = attempt.response == "EXPUNGED" && !endpoint.made.contains_key(&key);
+            if attempt.code == 0 && (given_up || expunged) {
                 continue;
             }
             recorded += 1;
@@ -508,26 +520,17 @@ impl World {
     }
 
     fn check_received(&mut self, e: usize) {
-        let exhausted: HashMap<String, i64> = self
-            .endpoint_rows(
-                e,
-                "SELECT msg_id, max(attempt) FROM delivery
-                 WHERE slot = 0 AND status = 2 AND next_at IS NULL AND manual = 0 GROUP BY msg_id",
-            )
-            .into_iter()
-            .map(|mut row| (row.text(0).expect("an id"), row.int(1).expect("a number")))
-            .collect();
+        let attempts = self.recorded_attempts(e);
+        let mut exhausted: HashMap<String, i64> = HashMap::new();
+        let for_good = |it: &&endpoint::inspect::Seen| it.status == 2 && it.next_at.is_none() && !it.manual;
+        for attempt in attempts.iter().filter(for_good) {
+            let most = exhausted.entry(attempt.msg_id.clone()).or_default();
+            *most = (*most).max(attempt.number.into());
+        }
         self.summary.exhausted += exhausted.len() as u64;
-        let filtered: Vec<String> = self
-            .endpoint_rows(e, "SELECT msg_id FROM delivery WHERE slot = 0 AND status = 4")
-            .into_iter()
-            .map(|mut row| row.text(0).expect("an id"))
-            .collect();
-        let waiting: Vec<String> = self
-            .endpoint_rows(e, "SELECT msg_id FROM delivery WHERE slot > 0")
-            .into_iter()
-            .map(|mut row| row.text(0).expect("an id"))
-            .collect();
+        let filtered: Vec<&String> =
+            attempts.iter().filter(|attempt| attempt.status == 4).map(|attempt| &attempt.msg_id).collect();
+        let waiting: Vec<String> = self.waiting(e).into_iter().map(|due| due.msg_id).collect();
         let endpoint = &self.endpoints[e];
         if endpoint.deleted {
             return;

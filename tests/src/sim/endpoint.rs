@@ -11,13 +11,16 @@ use super::world::{Done, World};
 use std::rc::Rc;
 use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
-use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Endpoint, Passed};
+use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Endpoint, Passed, inspect};
 use weir_core::frame::{
     self, Config, ExpungeAsk, Outgoing, PayloadsAsk, Pull, Push, PushAnswer, ReportKind, TaskAnswer,
 };
 use weir_core::retry::Schedule;
 use weir_core::rng::Seeded;
-use weir_core::sql::{Sql, SqlError};
+use weir_core::sql::SqlError;
+
+/// How long results wait for others, where they do.
+const HELD_MS: i64 = 100;
 
 impl Machine for Endpoint<Disk> {
     type Effects = endpoint::Effects;
@@ -327,7 +330,9 @@ impl World {
     pub(super) fn ended(&mut self, e: usize, result: AttemptResult, opening: u32, process: u32) {
         if self.endpoints[e].node.on.process == process {
             if self.endpoints[e].results.is_empty() {
-                self.after(0, Event::Record(e, process));
+                // In some worlds results wait for others to be recorded with.
+                let held = if self.seed % 3 == 1 { HELD_MS } else { 0 };
+                self.after(held, Event::Record(e, process));
             }
             self.endpoints[e].results.push((result, opening));
         }
@@ -375,16 +380,15 @@ impl World {
                     held.disabled = true; // it stops by itself
                 }
             }
-            let harm = match self.defect {
-                Some(Defect::LosesAttempts) => "DELETE FROM delivery WHERE slot = 0 AND status = 2",
+            let db = &endpoint.node.on.db;
+            match self.defect {
+                Some(Defect::LosesAttempts) => inspect::harm(db, |status| (status != 2).then_some(status)),
                 Some(Defect::TurnsSuccesses) => {
-                    "UPDATE delivery SET status = 2 WHERE slot = 0 AND status = 0"
+                    inspect::harm(db, |status| Some(if status == 0 { 2 } else { status }))
                 }
-                _ => "",
-            };
-            if !harm.is_empty() {
-                endpoint.node.on.db.exec(harm, &[]).expect("rows are changed");
+                _ => Ok(()),
             }
+            .expect("attempts are changed");
         }
         self.finish_endpoint(e, done);
         self.check_successes(e, &made);

@@ -12,7 +12,6 @@ use super::world::World;
 use serde_json::{Value as Json, json};
 use weir_core::api::route::Op;
 use weir_core::app::inspect;
-use weir_core::sql::{Sql, Value};
 
 /// Whether a message's payload is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,19 +46,13 @@ impl World {
             return;
         }
         let e = *self.rng.pick(&own);
-        if self.endpoints[e].held.is_none() {
-            return;
-        }
-        let attempts = self.endpoints[e].node.on.db.query(
-            "SELECT msg_id, id FROM delivery WHERE slot = 0 AND response <> '' ORDER BY id DESC LIMIT 5",
-            &[],
-        );
-        let mut attempts = attempts.expect("the table is readable");
+        let attempts = self.recorded_attempts(e).into_iter().rev();
+        let attempts: Vec<_> = attempts.filter(|attempt| !attempt.response.is_empty()).take(5).collect();
         if attempts.is_empty() {
             return;
         }
-        let at = self.rng.below(attempts.len());
-        let params = (0..2).map(|i| attempts[at].text(i).expect("an id")).collect();
+        let attempt = &attempts[self.rng.below(attempts.len())];
+        let params = vec![attempt.msg_id.clone(), attempt.id.clone()];
         let call = api(Op::AttemptExpunge, params, Vec::new());
         self.call(Object::App(a), Ask::Api(call), Reply::Nobody);
     }
@@ -107,11 +100,8 @@ impl World {
             if self.endpoints[e].erased {
                 continue;
             }
-            let left = self.endpoints[e].node.on.db.query(
-                "SELECT 1 FROM delivery WHERE slot = 0 AND id = ?1 AND response <> 'EXPUNGED'",
-                &[Value::Text(&attempt_id)],
-            );
-            if !left.expect("attempts").is_empty() {
+            let mut attempts = self.recorded_attempts(e).into_iter();
+            if attempts.any(|attempt| attempt.id == attempt_id && attempt.response != "EXPUNGED") {
                 let text =
                     format!("endpoint {e} still stores the response of {attempt_id}, which was expunged");
                 self.violate(Rule::Expunged, text);

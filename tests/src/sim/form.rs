@@ -6,7 +6,6 @@ use super::world::World;
 use super::{Defect, Rule};
 use weir_core::endpoint::{Attempt, Batch, Delivery, Order};
 use weir_core::frame::Config;
-use weir_core::sql::{Sql, Value};
 
 /// The deliveries of a request, the first one first.
 pub(super) fn deliveries(attempt: &Attempt) -> impl Iterator<Item = &Delivery> {
@@ -40,12 +39,10 @@ impl World {
         if attempt.delivery.manual || !self.is_in_order(e) {
             return;
         }
-        let earlier = self.endpoints[e].node.on.db.query(
-            "SELECT msg_id FROM delivery WHERE slot > 0 AND manual = 0 AND msg_id < ?1 LIMIT 1",
-            &[Value::Text(&attempt.delivery.msg_id)],
-        );
-        if let Some(mut row) = earlier.expect("the table is readable").into_iter().next() {
-            let (started, earlier) = (&attempt.delivery.msg_id, row.text(0).expect("an id"));
+        let started = &attempt.delivery.msg_id;
+        let mut waiting = self.waiting(e).into_iter().filter(|due| !due.manual);
+        if let Some(earlier) = waiting.find(|due| due.msg_id < *started) {
+            let earlier = earlier.msg_id;
             self.violate(Rule::Order, format!("endpoint {e} sends {started}, and {earlier} is not over"));
         }
     }

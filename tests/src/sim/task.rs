@@ -3,16 +3,16 @@
 //! What must hold: every task comes to its end, and the tenant's list says so; what it was to send is sent, and each
 //! message by each task once at most; a task that was stopped asks for nothing more.
 
+use super::Rule;
 use super::dice::Dice;
 use super::forget::Forgetting;
 use super::world::{START, World};
-use super::{Rule, world::EndpointNode};
 use serde_json::{Value as Json, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use weir_core::api::call::{self, Call};
 use weir_core::api::route::Op;
-use weir_core::endpoint::Attempt;
-use weir_core::sql::{Sql, Value};
+use weir_core::endpoint::{Attempt, inspect};
+use weir_core::sql::Sql;
 use weir_core::time::rfc3339;
 
 /// A task as its owner sees it.
@@ -97,25 +97,23 @@ impl World {
 
     /// The messages that a task has to send again, from what is recorded now.
     fn due_for(&self, e: usize, op: Op) -> Vec<String> {
-        let sql = match op {
-            // Failed for good, and nothing since.
-            Op::Recover => {
-                "SELECT msg_id FROM delivery AS d WHERE slot = 0 AND status = 2 AND next_at IS NULL AND manual = 0
-                    AND NOT EXISTS (SELECT 1 FROM delivery WHERE msg_id = d.msg_id AND (slot > 0 OR status = 0))
-                 ORDER BY msg_id"
-            }
-            Op::BulkReplay => {
-                "SELECT DISTINCT msg_id FROM delivery AS d WHERE slot = 0
-                    AND NOT EXISTS (SELECT 1 FROM delivery WHERE msg_id = d.msg_id AND slot > 0)
-                 ORDER BY msg_id"
-            }
-            _ => return Vec::new(),
-        };
-        if self.endpoints[e].held.is_none() {
+        if !matches!(op, Op::Recover | Op::BulkReplay) {
             return Vec::new();
         }
-        let rows = self.endpoints[e].node.on.db.query(sql, &[]).expect("the table is readable");
-        rows.into_iter().map(|mut row| row.text(0).expect("an id")).collect()
+        let attempts = self.recorded_attempts(e);
+        let waiting: HashSet<String> = self.waiting(e).into_iter().map(|due| due.msg_id).collect();
+        let succeeded: HashSet<&String> =
+            attempts.iter().filter(|it| it.status == 0).map(|attempt| &attempt.msg_id).collect();
+        let is_due = |attempt: &&inspect::Seen| match op {
+            // Failed for good, and nothing since.
+            Op::Recover => {
+                let for_good = attempt.status == 2 && attempt.next_at.is_none() && !attempt.manual;
+                for_good && !succeeded.contains(&attempt.msg_id)
+            }
+            _ => true,
+        };
+        let due = attempts.iter().filter(is_due).map(|attempt| attempt.msg_id.clone());
+        due.filter(|msg_id| !waiting.contains(msg_id)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// An App object asks for a task's next batch.
@@ -253,7 +251,7 @@ impl World {
                 let came = it.deliver_at.is_none_or(|at| self.when(it.app, at) < task.started_at);
                 it.forgetting == Forgetting::Kept && came
             });
-            (there || !bulk) && !self.endpoints[e].was_sent_by_hand(msg_id, since)
+            (there || !bulk) && !self.was_sent_by_hand(e, msg_id, since)
         });
         let forgotten = forgotten.cloned();
         if let Some(msg_id) = forgotten {
@@ -268,14 +266,11 @@ impl World {
     }
 }
 
-impl EndpointNode {
+impl World {
     /// Whether an attempt by hand was recorded since then, or waits to be; or could not be, since its payload is gone.
-    fn was_sent_by_hand(&self, msg_id: &str, since: i64) -> bool {
-        let rows = self.node.on.db.query(
-            "SELECT 1 FROM delivery WHERE msg_id = ?1 AND manual = 1
-                AND (slot > 0 OR started_at + duration >= ?2) LIMIT 1",
-            &[Value::Text(msg_id), Value::Int(since)],
-        );
-        !rows.expect("the table is readable").is_empty()
+    fn was_sent_by_hand(&self, e: usize, msg_id: &str, since: i64) -> bool {
+        let mut attempts = self.recorded_attempts(e).into_iter();
+        attempts.any(|attempt| attempt.manual && attempt.msg_id == msg_id && attempt.ended_at >= since)
+            || self.waiting(e).iter().any(|due| due.manual && due.msg_id == msg_id)
     }
 }

@@ -22,6 +22,12 @@ use worker::console_error;
 
 type Machine = endpoint::Endpoint<crate::sql::DurableSql>;
 
+/// Results may wait so long for others to be recorded with, since they are then one row.
+const HOLD_MS: i64 = 100;
+/// In steps of this.
+const HOLD_STEP_MS: i64 = 20;
+/// So many results wait for no more.
+const HOLD_MAX: usize = 64;
 /// So many deliveries pass their plugins in one turn.
 const PASSED_AT_ONCE: usize = 16;
 /// After so much fuel of plugins other work goes on before the next one runs: some 50 ms in the interpreter.
@@ -41,6 +47,8 @@ struct Inner {
     /// Results that wait for the next commit.
     results: RefCell<Vec<AttemptResult>>,
     recording: Cell<bool>,
+    /// A result is there whose recording somebody waits for.
+    urgent: Cell<bool>,
     /// Deliveries on their way through plugins.
     passages: RefCell<VecDeque<Passage>>,
     passing: Cell<bool>,
@@ -67,6 +75,7 @@ impl Endpoint {
             tokens: Cell::new(0),
             results: RefCell::new(Vec::new()),
             recording: Cell::new(false),
+            urgent: Cell::new(false),
             passages: RefCell::new(VecDeque::new()),
             passing: Cell::new(false),
             fuel: Cell::new(0),
@@ -134,7 +143,7 @@ impl Inner {
             }
             "attempts" => {
                 let ask: AttemptsAsk = frame::decode(frame)?;
-                self.shell.light_step(|m| m.attempts(&ask)).map(|answer| bytes(&answer))
+                self.shell.light_step(|m| m.attempts(now(), &ask)).map(|answer| bytes(&answer))
             }
             "stats" => {
                 let ask: StatsAsk = frame::decode(frame)?;
@@ -339,6 +348,7 @@ impl Inner {
             Err(refusal) => {
                 let outcome = AttemptOutcome::Failed(Failure::Refused(refusal));
                 self.results.borrow_mut().push(attempt.ended(now(), outcome));
+                self.urgent.set(true);
                 self.record();
             }
         }
@@ -366,12 +376,27 @@ impl Inner {
         if let Some(effects) = self.logged(self.shell.light_step(|m| m.answered(now(), &result))) {
             self.carry_out(effects);
         }
+        let waits = self.logged(self.shell.light_step(|m| Ok(m.may_wait(&result))));
+        if waits != Some(true) {
+            self.urgent.set(true);
+        }
         self.results.borrow_mut().push(result);
         self.record();
     }
 
+    /// Waits a moment for further results, unless somebody waits for those that are there.
+    async fn hold(&self) {
+        let mut held: i64 = 0;
+        let more = || !self.sent.borrow().is_empty() && self.results.borrow().len() < HOLD_MAX;
+        while held < HOLD_MS && !self.urgent.get() && more() {
+            js::pause(HOLD_STEP_MS).await;
+            held = held.saturating_add(HOLD_STEP_MS);
+        }
+        self.urgent.set(false);
+    }
+
     /// Group commit, as for messages: results that come while a commit is under way are recorded together when it
-    /// has ended.
+    /// has ended. Where nobody waits for them, they wait a moment for those of other requests in flight.
     fn record(self: &Rc<Self>) {
         if self.recording.replace(true) {
             return;
@@ -379,6 +404,7 @@ impl Inner {
         let this = self.clone();
         spawn_local(async move {
             while !this.results.borrow().is_empty() {
+                this.hold().await;
                 if let Err(error) = this.ready().await {
                     console_error!("{}: {error}", this.shell.name);
                     this.results.take(); // their leases run out, and the deliveries are due again

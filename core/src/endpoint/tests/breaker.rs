@@ -89,8 +89,7 @@ fn a_probe_that_gets_through_closes_it_and_all_that_waits_goes_by_its_time() {
     let effects = sut.answer(effects.send[0].clone(), 200);
     assert_eq!((sut.open_until(), effects.send.len()), (None, 1));
     sut.answer(effects.send[0].clone(), 200);
-    let waiting = sut.sql.query("SELECT id FROM delivery WHERE slot > 0 ORDER BY slot, id", &[]).unwrap();
-    let waiting: Vec<String> = waiting.into_iter().map(|mut row| row.text(0).unwrap()).collect();
+    let waiting: Vec<String> = sut.waiting().into_iter().map(|due| due.key).collect();
     sut.now = NOW + 6_000;
     let mut effects = sut.alarm();
     let mut sent = VecDeque::new();
@@ -207,9 +206,13 @@ fn the_events_of_one_request_count_once() {
 }
 
 #[test]
-fn what_the_release_before_stored_is_understood() {
+fn the_latest_attempts_count_after_a_start_too() {
     let mut sut = Sut::new();
-    sut.endpoint.set_meta("hold", &frame::encode(&(NOW + 5_000, 2u32))).unwrap();
-    sut.crash();
-    assert_eq!(sut.open_until(), Some(NOW + 5_000));
+    for _ in 0..usize::try_from(sut.settings.breaker_failures).unwrap() {
+        assert_eq!(sut.open_until(), None);
+        let attempt = sut.sent();
+        sut.answer(attempt, 500);
+        sut.crash();
+    }
+    assert!(sut.open_until().is_some());
 }

@@ -17,7 +17,7 @@ impl Sut {
     /// Every attempt, as who asks for one alone is told.
     fn whole(&self) -> Vec<AttemptRow> {
         let list = AttemptsAsk { query: "limit=50".into(), msg_id: None, attempt_id: None, bytes: None };
-        let listed = self.endpoint.attempts(&list).unwrap().rows;
+        let listed = self.endpoint.attempts(self.now, &list).unwrap().rows;
         assert!(listed.iter().all(|row| row.headers.is_none()), "lists stay small");
         let one = |row: &AttemptRow| {
             let ask = AttemptsAsk {
@@ -26,7 +26,7 @@ impl Sut {
                 attempt_id: Some(row.id.clone()),
                 bytes: None,
             };
-            self.endpoint.attempts(&ask).unwrap().rows.remove(0)
+            self.endpoint.attempts(self.now, &ask).unwrap().rows.remove(0)
         };
         listed.iter().map(one).collect()
     }

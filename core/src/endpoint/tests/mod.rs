@@ -9,6 +9,7 @@ use crate::signature;
 use crate::sql::memory::Memory;
 
 mod breaker;
+mod due;
 mod headers;
 mod line;
 mod platform;
@@ -139,12 +140,22 @@ impl Sut {
         self.sql.query(sql, &[]).unwrap()[0].int(0).unwrap()
     }
 
+    /// What is due, by the tables.
+    fn waiting(&self) -> Vec<inspect::Waiting> {
+        inspect::due(&self.sql).unwrap()
+    }
+
     fn due(&self) -> i64 {
-        self.count("SELECT count(*) FROM delivery WHERE slot > 0")
+        i64::try_from(self.waiting().len()).unwrap()
+    }
+
+    /// When the first is due, by the tables.
+    fn first_due(&self) -> i64 {
+        self.waiting().first().expect("something is due").slot
     }
 
     fn recorded(&self) -> i64 {
-        self.count("SELECT count(*) FROM delivery WHERE slot = 0")
+        i64::try_from(inspect::attempts(&self.sql).unwrap().len()).unwrap()
     }
 
     fn stats(&self) -> (i64, i64, i64) {
@@ -160,7 +171,7 @@ impl Sut {
             attempt_id: None,
             bytes: None,
         };
-        self.endpoint.attempts(&ask).unwrap().rows.into_iter().map(|row| row.id).collect()
+        self.endpoint.attempts(self.now, &ask).unwrap().rows.into_iter().map(|row| row.id).collect()
     }
 }
 
@@ -268,9 +279,9 @@ fn retries_follow_the_schedule_until_it_is_used_up() {
     let mut attempt = sut.sent();
     for (made, pause) in [(1, 5_000), (2, 300_000)] {
         let effects = sut.answer(attempt, 500);
-        let at = effects.alarm.unwrap_or_else(|| sut.count("SELECT min(slot) FROM delivery WHERE slot > 0"));
+        let at = effects.alarm.unwrap_or_else(|| sut.first_due());
         assert!((at - sut.now - pause).abs() <= pause / 5, "{at}");
-        sut.now = sut.count("SELECT min(slot) FROM delivery WHERE slot > 0");
+        sut.now = sut.first_due();
         attempt = sut.due_at(sut.now).remove(0);
         assert_eq!(attempt.delivery.made, made);
     }
@@ -427,7 +438,7 @@ fn retry_after_holds_the_endpoint_back_also_after_a_start() {
     let mut sut = Sut::new();
     let (first, second) = (sut.sent(), sut.sent());
     sut.answer_after(first, 503, Some("3600"));
-    assert_eq!(sut.count("SELECT max(slot) FROM delivery"), NOW + HOUR, "this delivery waits as long");
+    assert_eq!(sut.waiting().last().unwrap().slot, NOW + HOUR, "this delivery waits as long");
     sut.now += 1;
     let third = sut.sent();
     sut.answer_after(third, 429, Some("60"));
@@ -520,7 +531,7 @@ fn a_resend_is_one_attempt_and_does_not_disturb_the_schedule() {
     let mut sut = Sut::new();
     let attempt = sut.sent();
     sut.answer(attempt.clone(), 500);
-    let next = sut.count("SELECT slot FROM delivery WHERE slot > 0");
+    let next = sut.first_due();
     let message = Outgoing {
         id: attempt.delivery.msg_id.clone(),
         event_type: "order.paid".into(),
@@ -533,7 +544,7 @@ fn a_resend_is_one_attempt_and_does_not_disturb_the_schedule() {
     let manual = effects.send.remove(0);
     assert!(taken && manual.delivery.manual);
     sut.answer(manual, 500);
-    assert_eq!((sut.due(), sut.count("SELECT slot FROM delivery WHERE slot > 0")), (1, next));
+    assert_eq!((sut.due(), sut.first_due()), (1, next));
     assert_eq!(sut.stats(), (0, 2, 0), "a failed resend exhausts nothing");
     sut.configure(Config { disabled: true, ..config(2) });
     assert!(!sut.endpoint.resend(sut.now, &mut sut.rng, resend).unwrap().0);
@@ -618,15 +629,61 @@ fn a_report_is_sent_until_it_is_acknowledged() {
 }
 
 #[test]
-fn a_message_that_is_delivered_at_once_costs_two_rows() {
+fn a_message_that_comes_alone_and_is_delivered_at_once_costs_two_rows() {
     let mut sut = Sut::new();
-    sut.sent(); // the alarm is set
+    let attempt = sut.sent(); // the alarm is set
+    sut.answer(attempt, 200); // the period begins
     let before = sut.sql.changes();
     for _ in 0..10 {
         let attempt = sut.sent();
         sut.answer(attempt, 200);
     }
     assert_eq!(sut.sql.changes() - before, 20);
+}
+
+#[test]
+fn messages_that_are_pushed_and_recorded_together_cost_two_rows_together() {
+    let mut sut = Sut::with(Config { max_in_flight: Some(50), ..config(1) });
+    sut.settings.max_in_flight = 50;
+    sut.crash();
+    let attempt = sut.sent();
+    sut.answer(attempt, 200);
+    let before = sut.sql.changes();
+    let messages = sut.messages(50);
+    let effects = sut.push(&messages).1;
+    let results = effects.send.into_iter().map(|attempt| {
+        attempt.ended(NOW, AttemptOutcome::Answer { code: 200, retry_after: None, body: b"ok".to_vec() })
+    });
+    let results: Vec<_> = results.collect();
+    assert_eq!(results.len(), 50);
+    sut.endpoint.record(sut.now, &mut sut.rng, results).unwrap();
+    assert_eq!((sut.sql.changes() - before, sut.due(), sut.stats().0), (2, 0, 51));
+}
+
+#[test]
+fn those_of_a_push_that_were_not_done_when_the_memory_was_lost_are_due_when_their_lease_ends() {
+    let mut sut = Sut::new();
+    let messages = sut.messages(5);
+    let mut sent = sut.push(&messages).1.send;
+    assert_eq!(sent.len(), 5);
+    let (done, failed) = (sent.remove(0), sent.remove(0));
+    let lease = done.delivery.slot;
+    sut.answer(done, 200);
+    sut.answer(failed, 500);
+    sut.crash();
+    let mut of_group: Vec<_> = sut.waiting().into_iter().filter(|due| due.slot == lease).collect();
+    of_group.sort_by(|a, b| a.key.cmp(&b.key));
+    let keys: Vec<_> = of_group.iter().map(|due| due.key.as_str()).collect();
+    assert_eq!(keys, [&messages[2].id, &messages[3].id, &messages[4].id]);
+    assert_eq!(sut.due(), 4, "and the one that failed, by its schedule");
+    // A result that comes now ends its delivery; the others are sent again.
+    let late = sent.remove(0);
+    sut.answer(late, 200);
+    let again: Vec<_> = sut.due_at(lease).into_iter().map(|attempt| attempt.delivery).collect();
+    assert_eq!(again.len(), 3, "with the retry: {again:?}");
+    assert!(again.iter().all(|delivery| delivery.msg_id != messages[2].id));
+    sut.crash();
+    assert_eq!(sut.due(), 3);
 }
 
 #[test]
@@ -643,8 +700,20 @@ fn statistics_are_exact_whatever_was_lost() {
     let attempt = sut.sent();
     sut.answer(attempt, 200);
     sut.crash();
-    assert_eq!(sut.stats(), (3, 1, 1), "written, and counted beyond");
-    assert_eq!(sut.count("SELECT sum(success) FROM stat"), 2);
+    assert_eq!(sut.stats(), (3, 1, 1));
+    assert_eq!(sut.count("SELECT count(*) FROM stat"), 0, "they are with the attempts");
+    for _ in 0..40 {
+        sut.now += HOUR;
+        let attempt = sut.sent();
+        sut.answer(attempt, 200);
+        sut.crash();
+    }
+    assert_eq!((sut.stats(), sut.count("SELECT count(*) FROM stat") >= 2), ((43, 1, 1), true));
+    let ask = |since, until| StatsAsk { since, until, hours: Some(true) };
+    let last = sut.endpoint.statistics(sut.now, &ask(sut.now - 9 * HOUR, sut.now)).unwrap();
+    assert_eq!((last.success, last.hours.unwrap().len()), (10, 10));
+    let first = sut.endpoint.statistics(sut.now, &ask(NOW, NOW + HOUR)).unwrap();
+    assert_eq!((first.success, first.fail, first.hours.unwrap().len()), (4, 1, 2));
 }
 
 #[test]
@@ -654,11 +723,11 @@ fn the_attempts_of_a_message_are_found_the_prompt_and_the_late() {
     let msg_id = attempt.delivery.msg_id.clone();
     sut.sent();
     sut.answer(attempt, 500);
-    let at = sut.count("SELECT min(slot) FROM delivery WHERE slot > 0 AND attempt = 1");
+    let at = sut.waiting().iter().find(|due| due.made == 1).unwrap().slot;
     let late = sut.due_at(at).remove(0);
     sut.now += 2_000;
     sut.answer(late, 200);
-    assert_eq!(sut.count("SELECT count(*) FROM delivery WHERE late IS NOT NULL"), 1);
+    assert_eq!(sut.count("SELECT count(*) FROM late_0"), 1);
     assert_eq!(sut.attempts("", Some(&msg_id)).len(), 2);
     let newest_first = sut.attempts("", Some(&msg_id));
     let ask = |attempt_id: &String, msg_id: &str| AttemptsAsk {
@@ -667,8 +736,8 @@ fn the_attempts_of_a_message_are_found_the_prompt_and_the_late() {
         attempt_id: Some(attempt_id.clone()),
         bytes: None,
     };
-    assert_eq!(sut.endpoint.attempts(&ask(&newest_first[0], &msg_id)).unwrap().rows.len(), 1);
-    assert_eq!(sut.endpoint.attempts(&ask(&newest_first[0], "msg_other")).unwrap().rows.len(), 0);
+    assert_eq!(sut.endpoint.attempts(sut.now, &ask(&newest_first[0], &msg_id)).unwrap().rows.len(), 1);
+    assert_eq!(sut.endpoint.attempts(sut.now, &ask(&newest_first[0], "msg_other")).unwrap().rows.len(), 0);
 }
 
 #[test]

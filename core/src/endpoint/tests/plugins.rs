@@ -61,14 +61,14 @@ impl Sut {
 
     /// Lets the alarm go off when the next delivery is due; what has to pass then.
     fn next_passage(&mut self) -> Vec<Passage> {
-        self.now = self.count("SELECT min(slot) FROM delivery WHERE slot > 0").max(self.now);
+        self.now = self.first_due().max(self.now);
         let asked = self.alarm().fetch_payloads;
         self.payloads(&asked).pass
     }
 
     fn last_attempt(&self) -> AttemptRow {
         let ask = AttemptsAsk { query: "limit=1".into(), msg_id: None, attempt_id: None, bytes: None };
-        self.endpoint.attempts(&ask).unwrap().rows.remove(0)
+        self.endpoint.attempts(self.now, &ask).unwrap().rows.remove(0)
     }
 
     fn filtered(&self) -> i64 {
@@ -297,4 +297,27 @@ fn a_disabled_endpoint_keeps_what_is_past_its_plugins() {
         sut.answer(attempt, 200);
     }
     assert_eq!((sut.due(), sut.recorded()), (2, 1));
+}
+
+#[test]
+fn what_passed_plugins_that_were_taken_away_is_sent_without_them_in_batches_too() {
+    let batch = Some(Batch { max_events: 2, max_wait_ms: 10_000 });
+    for late in [false, true] {
+        let mut sut = Sut::with(Config { batch, ..with_plugin(1) });
+        let messages = sut.messages(1);
+        let (_, mut effects) = sut.push(&messages);
+        let passages = std::mem::take(&mut effects.pass);
+        let without = Config { batch, plugins: None, ..config(2) };
+        let asked = if late {
+            sut.configure(without);
+            sut.run(passages, &Verdict::Unchanged).fetch_payloads
+        } else {
+            assert_eq!(sut.run(passages, &Verdict::Unchanged).send.len(), 0, "it waits for others");
+            sut.configure(without).1.fetch_payloads
+        };
+        assert_eq!(asked, [messages[0].id.clone()], "{late}");
+        sut.payloads(&asked);
+        sut.now += 10_000;
+        assert_eq!(sut.tick().send.len(), 1, "{late}");
+    }
 }

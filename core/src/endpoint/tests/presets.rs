@@ -149,7 +149,7 @@ fn loops_keeps_thirty_days_of_history_with_what_was_answered() {
         let mut alarm = sut.alarm().alarm;
         sut.now = NOW + kept * DAY - 1;
         let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None, bytes: None };
-        let shown = sut.endpoint.attempts(&ask).unwrap().rows;
+        let shown = sut.endpoint.attempts(sut.now, &ask).unwrap().rows;
         assert_eq!((shown.len(), shown[0].response.as_str()), (1, "ok"), "{days}");
         if kept < i64::from(days) {
             assert!(
