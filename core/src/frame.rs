@@ -327,7 +327,7 @@ pub struct Config {
     /// The endpoint's id.
     #[n(3)]
     pub endpoint_id: String,
-    /// Where deliveries go.
+    /// Where deliveries go, with credentials hidden.
     #[n(4)]
     pub url: String,
     /// Deliveries wait.
@@ -369,6 +369,9 @@ pub struct Config {
     /// In which order deliveries are made; none for no promise.
     #[n(17)]
     pub order: Option<Order>,
+    /// The whole URL as the vault sealed it, where `url` hides something.
+    #[n(18)]
+    pub sealed_url: Option<String>,
 }
 
 /// Endpoint → App: answer to a [`Config`].
@@ -619,6 +622,9 @@ pub struct AppInit {
     /// How many requests a second may go to all of its endpoints together; none for no limit.
     #[n(5)]
     pub rate: Option<u16>,
+    /// As which provider its new endpoints send.
+    #[n(6)]
+    pub send_as: Option<SendAs>,
 }
 
 /// App → Endpoint: attempts, as the API lists them.
@@ -1046,6 +1052,14 @@ pub struct PluginModuleAsk {
     /// The version; none for the current one.
     #[n(1)]
     pub version: Option<String>,
+}
+
+/// Directory → Worker: endpoints that follow a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginFollowers {
+    /// Applications and their endpoints, the first of them where they are many.
+    #[n(0)]
+    pub endpoints: Vec<(String, String)>,
 }
 
 /// Directory → Endpoint or Worker: a module as engines run it.

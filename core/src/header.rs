@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 
 /// How many custom headers an endpoint may have.
 pub const MAX_HEADERS: usize = 50;
@@ -195,6 +196,53 @@ fn check_line(name: &str, value: &str) -> Result<(), HeaderFault> {
     Ok(())
 }
 
+/// Headers of a request or a response. No name and no value can end its line and begin another: there is no other way to make
+/// one, and nothing else is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Headers of a request; one that would break its line is refused.
+    pub fn checked(headers: Vec<(String, String)>) -> Result<Self, HeaderFault> {
+        for (name, value) in &headers {
+            check_name(name)?;
+            if value.chars().any(|c| c.is_control() && c != '\t') {
+                return Err(HeaderFault::ValueControl(name.clone()));
+            }
+        }
+        Ok(Self(headers))
+    }
+
+    /// Headers of a response, which is sent whatever is in them: what would break a line is left out of it.
+    pub fn cleaned<N: AsRef<str>, V: AsRef<str>>(headers: impl IntoIterator<Item = (N, V)>) -> Self {
+        let clean = |text: &str| text.replace(|c: char| c.is_control() && c != '\t', " ");
+        let headers = headers.into_iter().map(|(name, value)| (clean(name.as_ref()), clean(value.as_ref())));
+        Self(headers.filter(|(name, _)| is_name(name)).collect())
+    }
+
+    /// As one text, a line each: name, colon, value.
+    pub fn lines(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(name);
+            text.push(':');
+            text.push_str(value);
+        }
+        text
+    }
+}
+
+impl Deref for Fields {
+    type Target = [(String, String)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
 /// Checks all custom headers of an endpoint together.
 pub fn check_all(headers: &BTreeMap<String, String>) -> Result<(), HeaderFault> {
     if headers.len() > MAX_HEADERS {
@@ -306,6 +354,23 @@ mod tests {
         ] {
             assert_eq!(check(name, value), Ok(()), "{name}");
         }
+    }
+
+    #[test]
+    fn no_header_breaks_its_line() {
+        let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        for (name, value) in
+            [("x-a", "1\r\nx-b: 2"), ("x-a", "1\n"), ("x-a\nx-b", "1"), ("x-a", "\u{85}"), ("", "1")]
+        {
+            assert!(Fields::checked(pair(name, value)).is_err(), "{name:?}: {value:?}");
+            assert!(
+                !Fields::cleaned(pair(name, value)).lines().contains(['\r', '\n']),
+                "{name:?}: {value:?}"
+            );
+        }
+        let two =
+            [("x-a", "1\t2"), ("x-b", "\u{fc}")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(Fields::checked(two.to_vec()).expect("right").lines(), "x-a:1\t2\nx-b:\u{fc}");
     }
 
     #[test]

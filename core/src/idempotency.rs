@@ -3,11 +3,17 @@
 //! A message has its key in its own row ([`crate::app`]); this is for everything else. The answer is stored in the
 //! transaction of the change itself, so there is never one without the other. A key belongs to the tenant (not to the token,
 //! which may have been renewed between two tries) and to the operation.
+//!
+//! Some answers grant access (a rotated secret, a URL with a token in it): an object that has a vault seals them.
 
 use crate::api::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::frame;
+use crate::rng::Entropy;
 use crate::sql::{Migration, Sql, SqlError, Value};
+use crate::vault::{Place, Vault};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
@@ -43,6 +49,32 @@ pub struct Idempotency {
     pub body: ByteVec,
 }
 
+/// How an object keeps the answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keeping<'v> {
+    /// As they are: none of them grants access.
+    Plain,
+    /// Sealed, each bound to its key.
+    Sealed(&'v Vault),
+}
+
+impl Keeping<'_> {
+    fn write(self, key: &[u8], reply: &[u8], rng: &mut impl Entropy) -> Result<Vec<u8>, SqlError> {
+        let Self::Sealed(vault) = self else { return Ok(reply.to_vec()) };
+        let of = BASE64.encode(key);
+        let sealed = vault.seal(Place::reply(&of), &BASE64.encode(reply), rng);
+        sealed.map(String::into_bytes).map_err(|error| SqlError(error.to_string()))
+    }
+
+    /// `None` where it cannot be opened (its key was lost): the request is then carried out again.
+    fn read(self, key: &[u8], kept: &[u8]) -> Option<Vec<u8>> {
+        let Self::Sealed(vault) = self else { return Some(kept.to_vec()) };
+        let of = BASE64.encode(key);
+        let text = vault.open(Place::reply(&of), std::str::from_utf8(kept).ok()?).ok()?;
+        BASE64.decode(text).ok()
+    }
+}
+
 impl Idempotency {
     /// Of a request with this key.
     pub fn new(org: &str, op: &str, key: &str, params: &[String], body: &[u8]) -> Self {
@@ -71,7 +103,12 @@ pub fn reused() -> ApiError {
 }
 
 /// The answer that the same call was given before, if it was.
-pub(crate) fn recall<S: Sql>(sql: &S, now: i64, call: &Call) -> Result<Option<Reply>, ApiError> {
+pub(crate) fn recall<S: Sql>(
+    sql: &S,
+    now: i64,
+    call: &Call,
+    keeping: Keeping<'_>,
+) -> Result<Option<Reply>, ApiError> {
     let Some(asked) = &call.idempotency else { return Ok(None) };
     let since = now.saturating_sub(REMEMBERED_MS);
     let rows = sql.query(
@@ -82,16 +119,25 @@ pub(crate) fn recall<S: Sql>(sql: &S, now: i64, call: &Call) -> Result<Option<Re
     if row.blob(0)? != asked.body.as_slice() {
         return Err(reused());
     }
-    frame::decode(&row.blob(1)?).map(Some).map_err(ApiError::Internal)
+    let Some(reply) = keeping.read(&asked.key, &row.blob(1)?) else { return Ok(None) };
+    frame::decode(&reply).map(Some).map_err(ApiError::Internal)
 }
 
 /// Keeps the answer of a call that has changed something; forgets what is old.
-pub(crate) fn remember<S: Sql>(sql: &S, now: i64, call: &Call, reply: &Reply) -> Result<(), SqlError> {
+pub(crate) fn remember<S: Sql>(
+    sql: &S,
+    now: i64,
+    rng: &mut impl Entropy,
+    call: &Call,
+    reply: &Reply,
+    keeping: Keeping<'_>,
+) -> Result<(), SqlError> {
     let Some(asked) = &call.idempotency else { return Ok(()) };
     let kept = frame::encode(reply);
     if !(200..300).contains(&reply.status) || kept.len() > MAX_REPLY {
         return Ok(());
     }
+    let kept = keeping.write(&asked.key, &kept, rng)?;
     sql.exec(
         "DELETE FROM idempotent WHERE created_at <= ?1",
         &[Value::Int(now.saturating_sub(REMEMBERED_MS))],

@@ -37,6 +37,7 @@ pub mod pace;
 pub mod platform;
 pub mod plugin;
 pub mod preset;
+pub mod redact;
 pub mod retry;
 pub mod rng;
 pub mod scheme;

@@ -8,6 +8,9 @@
 
 use std::collections::VecDeque;
 
+/// By how much longer than a receiver's window the window of starts is: a twentieth of it, and no more than this.
+const MARGIN_MAX_MS: i64 = 250;
+
 /// At most `limit` requests started in any window of `window_ms` milliseconds.
 ///
 /// Excess waits and is never refused, so a limit of 0 counts as 1.
@@ -23,6 +26,15 @@ impl Pace {
     /// So many a second.
     pub const fn per_second(limit: u32) -> Self {
         Self { limit, window_ms: 1000 }
+    }
+
+    /// The pace that starts have to keep for *arrivals* to keep this one. Requests take unequal times to arrive, so starts that
+    /// are a whole window apart may arrive within one. With a longer window of starts, arrivals keep the limit as long as
+    /// those times differ by less than what it is longer.
+    #[must_use]
+    pub fn for_arrivals(self) -> Self {
+        let margin = self.window().div_euclid(20).min(MARGIN_MAX_MS);
+        Self { window_ms: self.window().saturating_add(margin), ..self }
     }
 
     fn limit(self) -> usize {
@@ -132,6 +144,22 @@ mod tests {
         }
         assert_eq!(window.ready_at(31), 1011, "at 1010 the window [10, 1010] would hold four");
         assert_eq!(window.ready_at(5000), 5000);
+    }
+
+    #[test]
+    fn arrivals_keep_the_limit_while_latencies_differ_by_less_than_the_margin() {
+        for (limit, window_ms, margin) in [(1, 1_000, 50), (10, 1_000, 50), (50, 1_000, 50), (5, 60_000, 250)]
+        {
+            let mut starts = Window::new(Pace { limit, window_ms }.for_arrivals());
+            let (mut arrivals, mut now) = (Vec::new(), 0);
+            for n in 0i64..2_000 {
+                now = starts.ready_at(now);
+                starts.start(now);
+                // The first of a window is slow, and the last is fast.
+                arrivals.push(now + 10 + (n * 7919).rem_euclid(margin));
+            }
+            assert!(fullest(&arrivals, window_ms) <= limit as usize, "{limit} in {window_ms} ms");
+        }
     }
 
     #[test]

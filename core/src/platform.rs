@@ -34,6 +34,11 @@ pub fn is_refusal(message: &str) -> bool {
     REFUSALS.iter().any(|part| message.contains(part))
 }
 
+/// Whether the platform refused a call because what its object did for its latest event is used up: another event may do it.
+pub fn is_used_up(message: &str) -> bool {
+    ["Too many subrequests", "Subrequest depth limit exceeded"].iter().any(|part| message.contains(part))
+}
+
 /// What an exception of `fetch` says of a request to this URL.
 pub fn fault(url: &str, message: &str) -> Fault {
     let secure = url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 mod event;
 
+use event::first_item;
 pub use event::{EventId, Several, batch_items};
 pub(crate) use event::{body_id, shortened, without_mark};
 
@@ -418,9 +419,9 @@ impl Preset {
     /// What a request says of its event, once it is verified. `body` is the request's, or that of one of its events.
     pub fn event(&self, request: &Request<'_>) -> Event {
         // Several events that stay together are not the first of them: its id is not theirs.
-        let whole = self.event.batch.count(request.body).is_some_and(|events| events > 1);
-        let first = if self.event.batch == Several::Body { batch_items(request.body) } else { None };
-        let first = first.as_ref().and_then(|items| items.first()).map(|item| item.get().as_bytes());
+        let whole = self.event.batch.count(request.body, 1).is_some_and(|events| events > 1);
+        let first = if self.event.batch == Several::Body { first_item(request.body) } else { None };
+        let first = first.map(|item| item.get().as_bytes());
         let place = Request { body: first.unwrap_or(request.body), ..*request };
         let (place, bytes) = (&place, request.body);
         let time = self.event.time.as_ref();
@@ -428,7 +429,7 @@ impl Preset {
         Event {
             kind: self.event.kind.as_ref().and_then(|kind| read(kind, place)),
             id,
-            at_ms: time.and_then(|time| time.unit.read_event(&read(&time.at, place)?)),
+            at_ms: time.and_then(|time| time.unit.read_any(&read(&time.at, place)?)),
         }
     }
 

@@ -1,8 +1,9 @@
 //! When a failed delivery is tried again: the schedule, its jitter, and what `Retry-After` asks for.
 //!
 //! A schedule is the list of pauses between attempts, so a schedule of seven gives eight attempts, and an
-//! empty one gives a single attempt. Every pause is moved at random by up to a fifth either way, so that
-//! deliveries that failed together do not come back together.
+//! empty one gives a single attempt. Every pause is moved at random, so that deliveries that failed together do not come
+//! back together: by up to a fifth either way, or by what the setting `RETRY_JITTER` says. A schedule that a provider has
+//! documented is kept: a retry of it is never early, and at most 2 % late.
 
 use crate::time;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 
 /// The most pauses a schedule may have.
-pub const MAX_STEPS: usize = 100;
+pub const MAX_STEPS: usize = 50;
 /// The longest pause: 30 days.
 pub const MAX_DELAY_MS: i64 = 30 * 86_400_000;
 /// The longest that a receiver's `Retry-After` is followed: a day.
@@ -20,7 +21,24 @@ pub const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
 ///
 /// As text it is seconds separated by commas (`5,300,0.5`); the empty text is the empty schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule(Vec<i64>);
+pub struct Schedule {
+    delays: Vec<i64>,
+    jitter: Jitter,
+}
+
+/// How pauses are moved at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jitter {
+    /// By up to so many percent, either way.
+    Either(u32),
+    /// Only to later times, by up to [`LATE`].
+    Late,
+}
+
+/// By what part of itself a pause of a documented schedule may be longer. The object's alarm may add a little.
+const LATE: f64 = 0.015;
+/// By how many percent a pause is moved where nobody has said otherwise.
+pub const JITTER_PERCENT: u32 = 20;
 
 /// Why a text is no schedule; a sentence that says what to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +74,7 @@ impl std::error::Error for ScheduleError {}
 impl Default for Schedule {
     /// 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h: eight attempts over about 28 hours.
     fn default() -> Self {
-        Self(
+        Self::from_ms(
             [5, 300, 1800, 7200, 18_000, 36_000, 36_000]
                 .map(|seconds: i64| seconds.saturating_mul(1000))
                 .to_vec(),
@@ -66,26 +84,33 @@ impl Default for Schedule {
 
 impl Schedule {
     /// One attempt and no more.
-    pub const NONE: Self = Self(Vec::new());
+    pub const NONE: Self = Self { delays: Vec::new(), jitter: Jitter::Either(JITTER_PERCENT) };
 
     /// A schedule of pauses that are checked already, in milliseconds.
     pub fn from_ms(delays: Vec<i64>) -> Self {
-        Self(delays)
+        Self { delays, jitter: Jitter::Either(JITTER_PERCENT) }
     }
 
-    /// A schedule of pauses in whole seconds, as presets have them.
-    pub fn from_seconds(delays: &[u32]) -> Self {
-        Self(delays.iter().map(|&seconds| i64::from(seconds).saturating_mul(1000)).collect())
+    /// A schedule of pauses in whole seconds that a provider has documented: it is kept.
+    pub fn documented(delays: &[u32]) -> Self {
+        let delays = delays.iter().map(|&seconds| i64::from(seconds).saturating_mul(1000)).collect();
+        Self { delays, jitter: Jitter::Late }
+    }
+
+    /// The same with pauses that are moved by up to so many percent, either way.
+    #[must_use]
+    pub fn with_jitter(self, percent: u32) -> Self {
+        Self { jitter: Jitter::Either(percent.min(100)), ..self }
     }
 
     /// The pauses in milliseconds.
     pub fn delays(&self) -> &[i64] {
-        &self.0
+        &self.delays
     }
 
     /// How many attempts the schedule gives, with the first.
     pub fn attempts(&self) -> u32 {
-        u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1)
+        u32::try_from(self.delays.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// How long to wait after `attempts_made` failed attempts; `None` when there is no further one.
@@ -93,8 +118,8 @@ impl Schedule {
     /// `unit_random` is uniform in `[0, 1)` and decides the jitter. Before the first attempt the wait is 0.
     pub fn next(&self, attempts_made: u32, unit_random: f64) -> Option<i64> {
         let Some(step) = attempts_made.checked_sub(1) else { return Some(0) };
-        let delay = self.0.get(usize::try_from(step).ok()?)?;
-        Some(jitter(*delay, unit_random))
+        let delay = self.delays.get(usize::try_from(step).ok()?)?;
+        Some(self.jitter.moved(*delay, unit_random))
     }
 }
 
@@ -114,13 +139,13 @@ impl FromStr for Schedule {
             Some(ms) if ms > MAX_DELAY_MS => Err(ScheduleError::TooLong(entry.to_owned())),
             Some(ms) => Ok(ms),
         });
-        entries.collect::<Result<_, _>>().map(Self)
+        entries.collect::<Result<_, _>>().map(Self::from_ms)
     }
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, delay) in self.0.iter().enumerate() {
+        for (i, delay) in self.delays.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             write!(f, "{comma}{}", time::seconds(*delay))?;
         }
@@ -128,13 +153,22 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// `delay` moved by up to a fifth either way; `unit` in `[0, 1)` decides: 0 is a fifth less.
-pub fn jitter(delay: i64, unit: f64) -> i64 {
-    let unit = if unit.is_finite() { unit.clamp(0.0, 1.0) } else { 0.5 };
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-    // pauses are far below 2^53, and the cast back saturates
-    let moved = (delay.max(0) as f64 * (0.8 + 0.4 * unit)).round() as i64;
-    moved
+impl Jitter {
+    /// `delay` moved; `unit` in `[0, 1)` decides: 0 is the earliest.
+    fn moved(self, delay: i64, unit: f64) -> i64 {
+        let unit = if unit.is_finite() { unit.clamp(0.0, 1.0) } else { 0.5 };
+        let (least, width) = match self {
+            Self::Either(percent) => {
+                let part = f64::from(percent) / 100.0;
+                (1.0 - part, 2.0 * part)
+            }
+            Self::Late => (1.0, LATE),
+        };
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+        // pauses are far below 2^53, and the cast back saturates
+        let moved = (delay.max(0) as f64 * (least + width * unit)).round() as i64;
+        moved
+    }
 }
 
 /// How long a `Retry-After` header asks to wait, in milliseconds from `now`: seconds (with a fraction, as
@@ -207,7 +241,7 @@ mod tests {
             ("1e3", "'1e3' is not"),
             ("NaN", "'NaN' is not"),
             ("2592001", "at most 2592000 seconds"),
-            (&"1,".repeat(100), "101 pauses are too many"),
+            (&"1,".repeat(50), "51 pauses are too many"),
         ] {
             let error = bad.parse::<Schedule>().unwrap_err().to_string();
             assert!(error.contains(says), "{bad}: {error}");
@@ -215,12 +249,21 @@ mod tests {
     }
 
     #[test]
-    fn jitter_is_a_fifth_either_way() {
-        assert_eq!(jitter(5000, 0.0), 4000);
-        assert_eq!(jitter(5000, 0.5), 5000);
-        assert_eq!(jitter(5000, 1.0), 6000);
-        assert_eq!(jitter(5000, f64::NAN), 5000);
-        assert_eq!(jitter(-1, 0.3), 0);
+    fn jitter_is_a_fifth_either_way_unless_something_else_is_said() {
+        let moved = |jitter: Jitter, unit| jitter.moved(5000, unit);
+        let fifth = Jitter::Either(JITTER_PERCENT);
+        assert_eq!([0.0, 0.5, 1.0, f64::NAN].map(|unit| moved(fifth, unit)), [4000, 5000, 6000, 5000]);
+        assert_eq!(fifth.moved(-1, 0.3), 0);
+        assert_eq!([0.0, 1.0].map(|unit| moved(Jitter::Either(0), unit)), [5000, 5000]);
+    }
+
+    #[test]
+    fn a_documented_schedule_is_never_early_and_at_most_two_percent_late() {
+        let schedule = Schedule::documented(&[10_000]);
+        for unit in [0.0, 0.3, 0.999] {
+            let delay = schedule.next(1, unit).expect("a retry");
+            assert!((10_000_000..10_200_000).contains(&delay), "{delay}");
+        }
     }
 
     #[test]
@@ -248,13 +291,13 @@ mod tests {
     proptest! {
         #[test]
         fn jitter_stays_within_its_bounds(delay in 0..=MAX_DELAY_MS, unit in 0.0f64..1.0) {
-            let moved = jitter(delay, unit);
+            let moved = Jitter::Either(JITTER_PERCENT).moved(delay, unit);
             prop_assert!(moved * 10 >= delay * 8 - 5 && moved * 10 <= delay * 12 + 5);
         }
 
         #[test]
         fn a_schedule_survives_its_text(delays in prop::collection::vec(0..=MAX_DELAY_MS, 0..=MAX_STEPS)) {
-            let schedule = Schedule(delays);
+            let schedule = Schedule::from_ms(delays);
             prop_assert_eq!(schedule.to_string().parse::<Schedule>(), Ok(schedule));
         }
 

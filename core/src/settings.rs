@@ -4,7 +4,7 @@
 //! allowed, and it stops the start: a gateway that guesses would deliver by rules that nobody chose. An empty
 //! value counts as none given, except for `RETRY_SCHEDULE`, where it means no retries.
 
-use crate::retry::Schedule;
+use crate::retry::{JITTER_PERCENT, Schedule};
 use crate::secret::Kind;
 use crate::signature::HeaderProfile;
 use crate::target::{self, Cidr, Policy};
@@ -17,10 +17,11 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The names of all settings.
-pub const NAMES: [&str; 29] = [
+pub const NAMES: [&str; 30] = [
     "JWT_SECRET",
     "MASTER_KEY",
     "RETRY_SCHEDULE",
+    "RETRY_JITTER",
     "REQUEST_TIMEOUT",
     "ENDPOINT_DISABLE_AFTER",
     "HTTPS_ONLY",
@@ -65,6 +66,8 @@ pub struct Settings {
     pub old_master_keys: Vec<[u8; 32]>,
     /// `RETRY_SCHEDULE`: the pauses between attempts.
     pub retry_schedule: Schedule,
+    /// `RETRY_JITTER`: by how many percent a retry is moved at random, either way.
+    pub retry_jitter: u32,
     /// `REQUEST_TIMEOUT`, in milliseconds: for the whole of one attempt.
     pub request_timeout_ms: i64,
     /// `ENDPOINT_DISABLE_AFTER`, in milliseconds: how long an endpoint may fail without a success before it is
@@ -154,6 +157,7 @@ impl Default for Settings {
             master_key: None,
             old_master_keys: Vec::new(),
             retry_schedule: Schedule::default(),
+            retry_jitter: JITTER_PERCENT,
             request_timeout_ms: 15_000,
             endpoint_disable_after_ms: Some(432_000_000),
             https_only: false,
@@ -190,6 +194,7 @@ impl fmt::Debug for Settings {
             .field("master_key", &self.master_key.map(|_| "set"))
             .field("old_master_keys", &self.old_master_keys.len())
             .field("retry_schedule", &self.retry_schedule)
+            .field("retry_jitter", &self.retry_jitter)
             .field("request_timeout_ms", &self.request_timeout_ms)
             .field("endpoint_disable_after_ms", &self.endpoint_disable_after_ms)
             .field("https_only", &self.https_only)
@@ -243,12 +248,15 @@ impl Settings {
         let vars = Vars(get);
         let mut jwt_secrets = vars.secret("JWT_SECRET", jwt_secrets)?.unwrap_or_default().into_iter();
         let mut master_keys = vars.secret("MASTER_KEY", master_keys)?.unwrap_or_default().into_iter();
+        let retry_jitter = vars.count("RETRY_JITTER", 0..=50)?.unwrap_or(defaults.retry_jitter);
+        let retry_schedule = vars.retry_schedule("RETRY_SCHEDULE")?.unwrap_or(defaults.retry_schedule);
         let this = Self {
             jwt_secret: jwt_secrets.next(),
             old_jwt_secrets: jwt_secrets.collect(),
             master_key: master_keys.next(),
             old_master_keys: master_keys.collect(),
-            retry_schedule: vars.retry_schedule("RETRY_SCHEDULE")?.unwrap_or(defaults.retry_schedule),
+            retry_schedule: retry_schedule.with_jitter(retry_jitter),
+            retry_jitter,
             request_timeout_ms: vars
                 .public(
                     "REQUEST_TIMEOUT",
@@ -621,6 +629,7 @@ mod tests {
             ("JWT_SECRET", "0123456789abcdef"),
             ("MASTER_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"),
             ("RETRY_SCHEDULE", "0.5,1"),
+            ("RETRY_JITTER", "0"),
             ("REQUEST_TIMEOUT", "2.5"),
             ("ENDPOINT_DISABLE_AFTER", "3600"),
             ("HTTPS_ONLY", "True"),
@@ -654,7 +663,8 @@ mod tests {
             old_jwt_secrets: Vec::new(),
             old_master_keys: Vec::new(),
             master_key: Some(std::array::from_fn(|i| u8::try_from(i).unwrap())),
-            retry_schedule: "0.5,1".parse().unwrap(),
+            retry_schedule: "0.5,1".parse::<Schedule>().unwrap().with_jitter(0),
+            retry_jitter: 0,
             request_timeout_ms: 2500,
             endpoint_disable_after_ms: Some(3_600_000),
             https_only: true,
@@ -688,6 +698,7 @@ mod tests {
     fn a_wrong_value_is_an_error_that_names_all_three() {
         for (setting, bad, allowed) in [
             ("RETRY_SCHEDULE", "5,x", "'x' is not a number of seconds"),
+            ("RETRY_JITTER", "51", "from 0 to 50"),
             ("REQUEST_TIMEOUT", "0.05", "from 0.1 to 120"),
             ("REQUEST_TIMEOUT", "120.5", "from 0.1 to 120"),
             ("REQUEST_TIMEOUT", "15s", "from 0.1 to 120"),

@@ -5,8 +5,9 @@
 //! a private network resolves, when it carries a user or password, or is not http(s). It is asked when an endpoint is
 //! saved and again at every attempt, because the settings may have changed since.
 //!
-//! Hosts that are not written in ASCII are spelled so by the platform's own parser of URLs ([`Policy::spell`]): the tables
-//! for that are a thirtieth of the Worker's size, and V8 has them. What it answers is checked as if it had been sent.
+//! Hosts that are not written in ASCII, and URLs with characters that parsers read differently, are normalized by the
+//! platform's own URL parser ([`Policy::spell`]): it has the Unicode tables, and it is the parser that later makes the request,
+//! so the URL that is signed is the URL that is requested. Its result is checked as if it had been sent.
 //!
 //! It is a pure function, so it does not resolve names: that a public name points to a private address is for the
 //! network it runs in to prevent (on Cloudflare's edge there is no private network to reach; workerd's own
@@ -155,13 +156,15 @@ pub fn check(url: &str, policy: &Policy) -> Result<Target, Refusal> {
     if let Some(c) = url.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
         return Err(Refusal::Character(c));
     }
-    let respelled = if is_spelled(url) {
-        None
-    } else {
-        let spell = policy.spell.ok_or_else(|| Refusal::Unreadable("its host is not in ASCII".to_owned()))?;
-        Some(spell(url).ok_or_else(|| Refusal::Unreadable("its host is no name".to_owned()))?)
+    let respelled = match policy.spell {
+        Some(spell) if !is_unambiguous(url) => {
+            Some(spell(url).ok_or_else(|| Refusal::Unreadable("its host is not a valid name".to_owned()))?)
+        }
+        None if !is_spelled(url) => return Err(Refusal::Unreadable("its host is not in ASCII".to_owned())),
+        _ => None,
     };
     let parsed = Url::parse(respelled.as_deref().unwrap_or(url))
+        .map(normalized)
         .map_err(|error| Refusal::Unreadable(error.to_string()))?;
     let secure = match parsed.scheme() {
         "https" => true,
@@ -189,6 +192,23 @@ pub fn check(url: &str, policy: &Policy) -> Result<Target, Refusal> {
 /// Whether a URL's host needs no table of Unicode to be read. Only such a URL may be given to the parser, which has none.
 pub fn is_spelled(url: &str) -> bool {
     url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !authority(url).contains('%')
+}
+
+/// Whether all versions of the URL standard read a URL in the same way: it has no character that some of them encode and others
+/// do not, and no host in Punycode, which has to be decoded to be judged.
+fn is_unambiguous(url: &str) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:?#@!$&()*+,;=%[]".contains(&byte);
+    let host = authority(url);
+    url.bytes().all(usual) && !host.contains('%') && !host.to_ascii_lowercase().contains("xn--")
+}
+
+/// A URL as the platform requests it: its standard encodes one character of paths that this parser leaves as it is.
+pub fn normalized(mut url: Url) -> Url {
+    if url.path().contains('^') {
+        let path = url.path().replace('^', "%5E");
+        url.set_path(&path);
+    }
+    url
 }
 
 /// What stands where a URL has its user, host and port.
@@ -469,6 +489,22 @@ mod tests {
         let inside = Policy { spell: Some(|_| Some("http://10.0.0.1/".to_owned())), ..Policy::default() };
         assert!(matches!(check("https://bücher.example.org/", &inside), Err(Refusal::Address { .. })));
         assert!(check("https://xn--bcher-kva.example.org/", &Policy::default()).is_ok());
+        assert!(matches!(check("https://xn--a.example.org/", &none), Err(Refusal::Unreadable(_))));
+    }
+
+    #[test]
+    fn what_parsers_read_differently_is_normalized_by_the_platform() {
+        let asked =
+            Policy { spell: Some(|_| Some("https://asked.example/".to_owned())), ..Policy::default() };
+        let url = |url: &str| check(url, &asked).expect("a URL").url;
+        for odd in ["^", "`", "{", "}", "|", "\"", "<", ">", "'", "\u{fc}"] {
+            assert_eq!(url(&format!("https://example.com/{odd}?a")), "https://asked.example/", "{odd}");
+        }
+        for usual in ["https://example.com/a-b_c.d~e/%41?x=1&y=(2)!*;,#f", "https://example.com:8443/@$+"] {
+            assert_eq!(url(usual), usual);
+        }
+        let alone = check("https://example.com/a^b?c^d", &Policy::default()).expect("a URL");
+        assert_eq!(alone.url, "https://example.com/a%5Eb?c^d");
     }
 
     #[test]

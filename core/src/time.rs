@@ -60,6 +60,42 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     (LEAST..=GREATEST).contains(&ms).then_some(ms)
 }
 
+/// Reads RFC 3339, and what programs print by default: `2026-11-29 23:06:34.783 UTC`,
+/// `2026-11-29 23:06:34 +0000`, `2026-11-29T23:06:34`, `2026-11-29`. Without an offset, a time is UTC. The plus sign of an
+/// offset may have become a space, as it does in a query that was not percent-encoded.
+pub fn parse_printed(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Some(ms) = parse_rfc3339(text) {
+        return Some(ms);
+    }
+    let (date, rest) = text.split_at_checked(10)?;
+    let rest = rest.strip_prefix(['T', 't', ' ']).or_else(|| rest.is_empty().then_some(rest))?;
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(rest.len());
+    let (time, rest) = rest.split_at_checked(end)?;
+    let time = match time.bytes().filter(|byte| *byte == b':').count() {
+        0 if time.is_empty() => "00:00:00".to_owned(),
+        1 => format!("{time}:00"),
+        _ => time.to_owned(),
+    };
+    let mut rest = rest.trim();
+    // Go prints both: `+0000 UTC`.
+    for zone in ["UTC", "GMT"] {
+        rest = rest.strip_suffix(zone).unwrap_or(rest).trim_end();
+    }
+    let (sign, digits) = match rest.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', rest.strip_prefix('+').unwrap_or(rest)),
+    };
+    let offset = match (digits.replace(':', ""), digits.len()) {
+        (_, 0) => "Z".to_owned(),
+        (z, 1) if z.eq_ignore_ascii_case("z") => "Z".to_owned(),
+        (hours, 2) => format!("{sign}{hours}:00"),
+        (digits, 4 | 5) => format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
+        _ => return None,
+    };
+    parse_rfc3339(&format!("{date}T{time}{offset}"))
+}
+
 /// Milliseconds from a decimal number of seconds: `5`, `0.5`, `300.25`. No sign, no exponent, at least one
 /// digit before the point; digits after the third are dropped. A number too great reads as the greatest.
 pub fn parse_seconds(text: &str) -> Option<i64> {

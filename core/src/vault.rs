@@ -1,5 +1,5 @@
-//! Encryption of what is stored and grants access: signing secrets, custom headers, plugins' configurations, parameters of
-//! sources.
+//! Encryption of what is stored and grants access: signing secrets, custom headers, URLs with credentials in them, plugins'
+//! configurations, parameters of sources, kept answers that show one of those.
 //!
 //! With a key, a text is stored as `v2:`, the id of the key, and the base64 of nonce and XChaCha20-Poly1305 ciphertext; its
 //! 24-byte nonces are long enough to be drawn at random for ever. What is sealed is bound to where it is stored
@@ -48,6 +48,16 @@ impl<'a> Place<'a> {
     /// A plugin's configuration.
     pub fn config(of: &'a str) -> Self {
         Self { of, what: "config" }
+    }
+
+    /// An endpoint's URL, where it holds credentials.
+    pub fn url(of: &'a str) -> Self {
+        Self { of, what: "url" }
+    }
+
+    /// The kept answer to a request with an idempotency key, which it belongs to.
+    pub fn reply(of: &'a str) -> Self {
+        Self { of, what: "reply" }
     }
 
     fn bytes(self, key: &str) -> Vec<u8> {

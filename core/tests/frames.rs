@@ -233,6 +233,7 @@ frames! {
             send_as: None,
             batch: None,
             order: None,
+            sealed_url: None,
         } => "8f03656f72675f31656170705f316465705f317468747470733a2f2f6578616d706c652e636f6d2ff4f581826c706c61696e3a77687365635f05818263782d61616264626f7468821913881a000493e0193a9881820a1903e806818566726564616374626162f5627b7d01",
         ConfigAnswer { version: 3 } => "8103";
     an_endpoint_that_sends_as_a_provider:
@@ -280,7 +281,7 @@ frames! {
             config_version: 3,
         } => "846465705f31820483656d73675f316761746d70745f3118c80703";
     an_applications_beginning:
-        AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false, rate: None } => "85656f72675f31656170705f31617502f4";
+        AppInit { org: text("org_1"), app_id: text("app_1"), uid: Some(text("u")), version: 2, deleted: false, rate: None, send_as: None } => "85656f72675f31656170705f31617502f4";
     attempts_asked_for_and_told:
         AttemptsAsk { query: text("limit=1"), msg_id: Some(text("msg_1")), attempt_id: None, bytes: None } => "82676c696d69743d31656d73675f31",
         Attempts {
@@ -389,6 +390,7 @@ frames! {
             skips: vec![(text("msg_1"), text("msg_2"))],
             disabled_from: Some(text("msg_3")),
             plugins: None,
+            url: None,
         } => "888b7468747470733a2f2f6578616d706c652e636f6d2f60f6f4f6f6f6a0820501f681fb3fe0000000000000a163782d61616281816c706c61696e3a77687365635f0102038182656d73675f31656d73675f32656d73675f33";
 }
 

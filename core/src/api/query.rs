@@ -5,7 +5,7 @@
 //! `["query", name]`.
 
 use crate::error::ApiError;
-use crate::time::parse_rfc3339;
+use crate::time::parse_printed;
 
 /// The decoded pairs of a query.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,7 @@ impl Query {
     pub fn time(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.text(name)
             .map(|text| {
-                parse_time(text).ok_or_else(|| {
+                parse_printed(text).ok_or_else(|| {
                     ApiError::invalid_kind(
                         &["query", name],
                         "Send a time in RFC 3339, such as 2026-01-31T12:00:00Z.",
@@ -97,45 +97,10 @@ fn is_item_of(key: &str, name: &str) -> bool {
             .is_some_and(|index| index.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Reads RFC 3339, and what languages print where nobody tells them how: `2026-11-29 23:06:34.783 UTC`,
-/// `2026-11-29 23:06:34 +0000`, `2026-11-29T23:06:34`, `2026-11-29`. Without an offset, a time is UTC. The plus sign of an
-/// offset may have become a space, as it does in a query that was not percent-encoded.
-pub(crate) fn parse_time(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Some(ms) = parse_rfc3339(text) {
-        return Some(ms);
-    }
-    let (date, rest) = text.split_at_checked(10)?;
-    let rest = rest.strip_prefix(['T', 't', ' ']).or_else(|| rest.is_empty().then_some(rest))?;
-    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(rest.len());
-    let (time, rest) = rest.split_at_checked(end)?;
-    let time = match time.bytes().filter(|byte| *byte == b':').count() {
-        0 if time.is_empty() => "00:00:00".to_owned(),
-        1 => format!("{time}:00"),
-        _ => time.to_owned(),
-    };
-    let mut rest = rest.trim();
-    // Go prints both: `+0000 UTC`.
-    for zone in ["UTC", "GMT"] {
-        rest = rest.strip_suffix(zone).unwrap_or(rest).trim_end();
-    }
-    let (sign, digits) = match rest.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', rest.strip_prefix('+').unwrap_or(rest)),
-    };
-    let offset = match (digits.replace(':', ""), digits.len()) {
-        (_, 0) => "Z".to_owned(),
-        (z, 1) if z.eq_ignore_ascii_case("z") => "Z".to_owned(),
-        (hours, 2) => format!("{sign}{hours}:00"),
-        (digits, 4 | 5) => format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
-        _ => return None,
-    };
-    parse_rfc3339(&format!("{date}T{time}{offset}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::parse_rfc3339;
     use proptest::prelude::*;
 
     #[test]
@@ -164,14 +129,14 @@ mod tests {
             "2026-11-29T23:06:34.783 Z",
             " 2026-11-29 23:06:34.783 GMT ",
         ] {
-            assert_eq!(parse_time(text), right, "{text}");
+            assert_eq!(parse_printed(text), right, "{text}");
         }
-        assert_eq!(parse_time("2026-11-29"), parse_rfc3339("2026-11-29T00:00:00Z"));
-        assert_eq!(parse_time("2026-11-29 23:06"), parse_rfc3339("2026-11-29T23:06:00Z"));
+        assert_eq!(parse_printed("2026-11-29"), parse_rfc3339("2026-11-29T00:00:00Z"));
+        assert_eq!(parse_printed("2026-11-29 23:06"), parse_rfc3339("2026-11-29T23:06:00Z"));
         for text in
             ["", "now", "2026-11-29X", "2026-11-29 UTC 5", "2026-13-01", "2026-11-29 23:06:34 +1", "20261129"]
         {
-            assert_eq!(parse_time(text), None, "{text}");
+            assert_eq!(parse_printed(text), None, "{text}");
         }
     }
 

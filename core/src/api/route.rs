@@ -214,6 +214,8 @@ operations! {
         RevokedList "auth.list-revoked" Org Directory: GET "auth/token/revoked";
         ResealAll "secrets.reseal" Org Worker: POST "secrets/reseal";
         SettingsGet "settings.get" Org Worker: GET "settings";
+        TenantGet "tenant.get" Org Directory: GET "tenant";
+        TenantPatch "tenant.patch" Org Directory: PATCH "tenant";
         TenantErase "tenant.erase" Org Worker: DELETE "tenant";
         Whoami "auth.whoami" Any Worker: GET "auth/whoami";
 
@@ -283,12 +285,14 @@ operations! {
         StandingNote "directory.note-standing";
         Revoke "directory.revoke";
         IsRevoked "directory.is-revoked";
+        Issue "directory.issue";
         TaskStop "app.stop-task";
         UsageStop "directory.stop-usage";
         PluginAttach "directory.attach-plugins";
         PluginSettle "directory.settle-plugins";
         PluginVerify "directory.verify-plugin";
         PluginModule "directory.plugin-module";
+        PluginFollowers "directory.plugin-followers";
         RejectedTake "app.take-rejected";
         Reseal "app.reseal";
     }
@@ -377,6 +381,13 @@ impl Op {
                 | Op::ExpungeAll
                 | Op::UsageApps
                 | Op::UsageEventTypes
+                | Op::PortalAccess
+                | Op::SourcePortal
+                | Op::SourceRotate
+                | Op::Resend
+                | Op::SendExample
+                // What the Worker asks to be told the same again: see `Caller::issue`.
+                | Op::Issue
         )
     }
 

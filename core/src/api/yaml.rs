@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 /// How deep a document may be nested.
 const MAX_DEPTH: usize = 100;
+/// The most values, keys included: reading one costs a thousand times what a byte of a text does.
+const MAX_VALUES: usize = 60_000;
 
 /// What is open while a document is read.
 enum Open {
@@ -19,10 +21,17 @@ enum Open {
 /// Reads a document; the error is a sentence.
 pub fn to_json(text: &str) -> Result<Value, String> {
     let mut open: Vec<Open> = Vec::new();
-    let mut whole = None;
+    let (mut whole, mut count) = (None, 0usize);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| format!("The YAML is not well formed: {error}."))?;
         let at = || format!("(line {})", span.start.line());
+        count = count.saturating_add(1);
+        if count > MAX_VALUES {
+            return Err(format!(
+                "The YAML has more than {MAX_VALUES} values {}. Send it in parts, or as JSON.",
+                at()
+            ));
+        }
         let done = match event {
             Event::Scalar(text, style, _, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
@@ -156,6 +165,9 @@ list:
         assert!(
             to_json(&format!("{}{}", "[".repeat(150), "]".repeat(150))).is_err_and(|e| e.contains("nested"))
         );
+        let many = |count: usize| format!("[{}]", "1,".repeat(count));
+        assert!(to_json(&many(70_000)).is_err_and(|error| error.contains("60000 values")));
+        assert!(to_json(&many(50_000)).is_ok());
         for bad in ["", "a: [", "a: 1\n---\nb: 2", "[a]: b"] {
             assert!(to_json(bad).is_err(), "{bad:?}");
         }

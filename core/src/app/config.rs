@@ -294,8 +294,15 @@ mod tests {
     use serde_json::{Value, json};
 
     fn rated(world: &mut World, version: i64, rate: Option<u16>) {
-        let init =
-            AppInit { org: "org_1".into(), app_id: "app_1".into(), uid: None, version, deleted: false, rate };
+        let init = AppInit {
+            org: "org_1".into(),
+            app_id: "app_1".into(),
+            uid: None,
+            version,
+            deleted: false,
+            rate,
+            send_as: None,
+        };
         world.init(init);
     }
 
@@ -334,6 +341,56 @@ mod tests {
         assert_eq!(world.got.len(), 12);
     }
 
+    #[test]
+    fn a_customers_endpoints_have_the_preset_of_the_application_and_cannot_loosen_it() {
+        let mut world = World::new(&[]);
+        let send_as = crate::send_as::SendAs { preset: "loops".into(), ..Default::default() };
+        world.init(AppInit {
+            org: "org_1".into(),
+            app_id: "app_1".into(),
+            uid: None,
+            version: 2,
+            deleted: false,
+            rate: None,
+            send_as: Some(send_as),
+        });
+        world.crash();
+        let portal = |op: Op, params: &[&str], body: &Value| Call {
+            op: op.name().to_owned(),
+            params: params.iter().map(|&param| param.to_owned()).collect(),
+            body: body.to_string().into_bytes(),
+            app_scope: true,
+            ..Call::default()
+        };
+        let url = "https://example.com/";
+        let (status, made) = world.make(&portal(Op::EndpointCreate, &[], &json!({ "url": url })));
+        assert_eq!((status, &made["preset"]), (201, &json!("loops")), "{made}");
+        let id = made["id"].as_str().expect("an id").to_owned();
+        for (op, params, body) in [
+            (Op::EndpointCreate, vec![], json!({ "url": url, "preset": "mailabl" })),
+            (Op::EndpointCreate, vec![], json!({ "url": url, "throttleRate": 11 })),
+            (Op::EndpointPatch, vec![&*id], json!({ "preset": null })),
+            (Op::EndpointPatch, vec![&id], json!({ "throttleRate": 100 })),
+            (Op::EndpointPatch, vec![&id], json!({ "throttle": { "limit": 11, "window": "second" } })),
+            (Op::EndpointPatch, vec![&id], json!({ "throttle": { "limit": 600, "window": "minute" } })),
+            (Op::EndpointUpdate, vec![&id], json!({ "url": url, "preset": "mailabl" })),
+        ] {
+            let (status, error) = world.make(&portal(op, &params, &body));
+            assert_eq!((status, &error["code"]), (403, &json!("insufficient access")), "{body}: {error}");
+        }
+        let stricter = json!({ "url": url, "throttleRate": 5 });
+        let (status, put) = world.make(&portal(Op::EndpointUpdate, &[&id], &stricter));
+        assert_eq!(
+            (status, &put["preset"], &put["throttleRate"]),
+            (200, &json!("loops"), &json!(5)),
+            "{put}"
+        );
+        let free = json!({ "preset": null, "throttleRate": 100 });
+        assert_eq!(world.call(Op::EndpointPatch, &[&id], "", &free).0, 200, "the tenant may");
+        let (status, _) = world.make(&portal(Op::EndpointPatch, &[&id], &json!({ "description": "d" })));
+        assert_eq!(status, 200);
+    }
+
     fn made_by(world: &mut World, call: Call, body: &Value) -> (u16, Value) {
         let body = body.to_string().into_bytes();
         world.make(&Call { op: Op::EndpointCreate.name().to_owned(), body, ..call })
@@ -369,6 +426,79 @@ mod tests {
         let other = json!({ "url": "https://example.org/" });
         assert_eq!(made_by(&mut world, keyed("k", &other), &other).0, 422, "the key was another request's");
         assert_eq!(made_by(&mut world, keyed("k2", &other), &other).0, 201);
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_sealed_sent_and_shown_to_nobody_who_only_looks() {
+        let mut world = World::new(&[("MASTER_KEY", &"07".repeat(32))]);
+        let url = "https://example.com/hook?token=sesame&n=1";
+        let endpoint = world.add_endpoint(&json!({ "url": url }));
+        let shown = "https://example.com/hook?token=***&n=1";
+        assert!(!format!("{:?}", world.app.slots[&endpoint].record).contains("sesame"));
+        world.crash();
+        world.crash_endpoint(&endpoint);
+        world.send("a.b");
+        assert_eq!(world.urls, [url], "it is requested whole");
+        let (_, attempts) = world.call(Op::AttemptsByEndpoint, &[&endpoint], "", &Value::Null);
+        assert_eq!(attempts["data"][0]["url"], shown, "{attempts}");
+        assert_eq!(world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1["url"], url);
+        for (op, params) in [(Op::EndpointGet, vec![endpoint.clone()]), (Op::EndpointList, Vec::new())] {
+            let call = Call { op: op.name().to_owned(), params, reads_only: true, ..Call::default() };
+            let (status, told) = world.make(&call);
+            assert!(status == 200 && told.to_string().contains(shown), "{told}");
+        }
+        // Whoever sends back what was shown changes nothing.
+        let (_, told) = world.call(Op::EndpointUpdate, &[&endpoint], "", &json!({ "url": shown }));
+        assert_eq!(told["url"], url);
+        world.send("a.b");
+        assert_eq!(world.urls, [url, url]);
+        let (_, told) =
+            world.call(Op::EndpointPatch, &[&endpoint], "", &json!({ "url": "https://example.com/b" }));
+        assert_eq!(told["url"], "https://example.com/b");
+        assert_eq!(world.app.slots[&endpoint].record.url, None);
+    }
+
+    #[test]
+    fn a_url_whose_key_was_lost_stays_and_nothing_is_sent_to_what_is_shown_of_it() {
+        let (old, new) = ("07".repeat(32), "08".repeat(32));
+        let mut world = World::new(&[("MASTER_KEY", &old)]);
+        let url = "https://example.com/hook?sig=sesame";
+        let endpoint = world.add_endpoint(&json!({ "url": url }));
+        world.set_vars(&[("MASTER_KEY", &new)]);
+        world.crash();
+        world.crash_endpoint(&endpoint);
+        let (_, told) = world.call(Op::EndpointPatch, &[&endpoint], "", &json!({ "description": "d" }));
+        assert!(told["problem"].is_string(), "{told}");
+        world.send("a.b");
+        assert_eq!(world.urls, [""; 0]);
+        world.set_vars(&[("MASTER_KEY", &format!("{new},{old}"))]);
+        world.crash();
+        world.crash_endpoint(&endpoint);
+        world.pass(60_000);
+        assert_eq!(world.urls, [url]);
+    }
+
+    #[test]
+    fn a_kept_answer_that_shows_a_secret_is_sealed() {
+        use crate::idempotency::Idempotency;
+        use crate::sql::Sql;
+        let mut world = World::new(&[("MASTER_KEY", &"07".repeat(32))]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let rotate = Call {
+            op: Op::SecretRotate.name().to_owned(),
+            params: vec![endpoint],
+            idempotency: Some(Idempotency::new("org_1", "rotate", "k", &[], b"")),
+            ..Call::default()
+        };
+        let (status, first) = world.make(&rotate);
+        assert_eq!(status, 200, "{first}");
+        let secret = first["key"].as_str().expect("a secret").to_owned();
+        let rows = world.app.sql.query("SELECT reply FROM idempotent", &[]).expect("rows");
+        for mut row in rows {
+            let kept = String::from_utf8_lossy(&row.blob(0).expect("a blob")).into_owned();
+            assert!(kept.starts_with("v2:") && !kept.contains(&secret), "{kept}");
+        }
+        assert_eq!(world.make(&rotate), (200, first), "the repeat is shown the same secret");
     }
 
     #[test]

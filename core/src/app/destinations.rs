@@ -55,8 +55,15 @@ pub(super) enum Then {
     Count(Box<Count>),
     Overview(StatsAsk),
     Standings(Box<Standings>),
-    AttemptExpunged,
+    AttemptExpunged {
+        ask: Vec<u8>,
+        /// Who was not asked yet.
+        rest: Vec<String>,
+    },
 }
+
+/// So many endpoints are asked at once whether an attempt was theirs.
+const EXPUNGE_ROUND: usize = 64;
 
 /// The list of a message's endpoints, so far.
 #[derive(Debug)]
@@ -139,7 +146,7 @@ impl<S: Sql> App<S> {
                 && let Some(standing) = slot.standing(&list.message, told.rows.first())
             {
                 list.found.push(MessageEndpointOut::new(
-                    slot.record.out(&endpoint_id, &self.deployment.vault),
+                    slot.record.out(&endpoint_id, &self.deployment.vault, false),
                     standing,
                 ));
             }
@@ -236,8 +243,7 @@ impl<S: Sql> App<S> {
             return Err(ApiError::not_found("Attempt"));
         }
         let ask = frame::encode(&ExpungeAsk { msg_id, attempt_id: attempt_id.to_owned() });
-        let asks = self.slots.keys().map(|endpoint_id| (endpoint_id.clone(), "expunge", ask.clone()));
-        Ok(Outcome::Ask(Box::new(AskPlan { asks: asks.collect(), then: Then::AttemptExpunged })))
+        expunge_at(ask, self.endpoints_of(attempt_id))
     }
 
     /// Goes on with what the Endpoint objects answered, in the order in which they were asked.
@@ -276,16 +282,22 @@ impl<S: Sql> App<S> {
                 let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
                 self.told_standings(&list, asked, decode_all(told)?)
             }
-            Then::AttemptExpunged => {
+            Then::AttemptExpunged { ask, rest } => {
                 let found = decode_all::<Done>(told)?.into_iter().any(|answer| answer.done);
-                if found {
-                    Ok(Outcome::Reply(Reply::empty(204)))
-                } else {
-                    Err(ApiError::not_found("Attempt"))
-                }
+                if found { Ok(Outcome::Reply(Reply::empty(204))) } else { expunge_at(ask, rest) }
             }
         }
     }
+}
+
+/// Asks the next of these endpoints to forget an attempt; there is none such where none is left.
+fn expunge_at(ask: Vec<u8>, mut endpoints: Vec<String>) -> Handled {
+    if endpoints.is_empty() {
+        return Err(ApiError::not_found("Attempt"));
+    }
+    let rest = endpoints.split_off(endpoints.len().min(EXPUNGE_ROUND));
+    let asks = endpoints.into_iter().map(|endpoint_id| (endpoint_id, "expunge", ask.clone())).collect();
+    Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::AttemptExpunged { ask, rest } })))
 }
 
 fn decode_all<T: for<'b> minicbor::Decode<'b, ()>>(frames: &[Vec<u8>]) -> Result<Vec<T>, ApiError> {
@@ -334,6 +346,32 @@ mod tests {
             (id, row["status"].as_i64().expect("a status"), row["nextAttempt"].is_string())
         })
         .collect()
+    }
+
+    #[test]
+    fn a_single_attempt_is_asked_for_only_where_it_can_be() {
+        let mut world = World::new(&[]);
+        for _ in 0..20 {
+            let endpoint = world.add_endpoint(&json!({}));
+            assert_eq!(world.call(Op::EndpointDelete, &[&endpoint], "", &NONE).0, 204);
+        }
+        world.pass(3_600_000);
+        let endpoint = world.add_endpoint(&json!({}));
+        let message = world.send("a.b");
+        let (_, page) = world.call(Op::AttemptsByMessage, &[&message], "", &NONE);
+        let attempt = page["data"][0]["id"].as_str().expect("an id").to_owned();
+        world.pass(3_600_000);
+        world.add_endpoint(&json!({}));
+        assert_eq!(world.app.endpoints_of(&attempt), std::slice::from_ref(&endpoint));
+        assert_eq!(world.call(Op::EndpointDelete, &[&endpoint], "", &NONE).0, 204);
+        assert_eq!(
+            world.call(Op::AttemptGet, &[&message, &attempt], "", &NONE).0,
+            200,
+            "its endpoint is deleted"
+        );
+        assert_eq!(world.call(Op::AttemptExpunge, &[&message, &attempt], "", &NONE).0, 204);
+        let nobody = crate::id::floor(crate::id::ATTEMPT, 1);
+        assert_eq!(world.call(Op::AttemptExpunge, &[&message, &nobody], "", &NONE).0, 404);
     }
 
     #[test]

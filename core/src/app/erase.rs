@@ -120,6 +120,7 @@ mod tests {
             version: i64::MAX,
             deleted: true,
             rate: None,
+            send_as: None,
         };
         let effects = world.app.init(world.now, init).expect("deleted");
         assert!(effects.configure.is_empty() && effects.push.is_empty() && effects.alarm.is_none());

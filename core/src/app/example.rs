@@ -24,7 +24,7 @@ impl<S: Sql> App<S> {
         call: &Call,
     ) -> Handled {
         let example = ExampleIn::parse(&call.body)?;
-        let (endpoint_id, slot) = self.enabled_endpoint(key)?;
+        let (endpoint_id, slot) = self.sending_endpoint(key)?;
         let (endpoint_id, config_version) = (endpoint_id.to_owned(), slot.record.version);
         let preset = preset_of(&slot.record.content);
         let of_preset = preset.as_ref().and_then(|preset| {
@@ -58,7 +58,13 @@ impl<S: Sql> App<S> {
         let message = Outgoing { id, event_type: example.event_type, channels: None, payload, headers: None };
         let resend = Resend { config_version, message };
         let effects = Effects::default();
-        Ok(Outcome::Resend(Box::new(ResendPlan { endpoint_id, resend, reply: Some(reply), effects })))
+        Ok(Outcome::Resend(Box::new(ResendPlan {
+            endpoint_id,
+            resend,
+            reply: Some(reply),
+            effects,
+            call: None,
+        })))
     }
 
     /// Whether such a message would be delivered to anyone.
@@ -78,6 +84,24 @@ mod tests {
     use super::super::world::World;
     use crate::api::route::Op;
     use serde_json::{Value, json};
+
+    #[test]
+    fn a_resend_or_an_example_to_a_paused_endpoint_is_refused_until_it_is_resumed() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let message = world.send("a.b");
+        let body = json!({ "eventType": "a.b", "payload": {} });
+        for (paused, answer) in [(true, [400, 400]), (false, [202, 200])] {
+            assert_eq!(world.call(Op::EndpointPatch, &[&endpoint], "", &json!({ "paused": paused })).0, 200);
+            world.pass(1_000);
+            let (resent, why) = world.call(Op::Resend, &[&message, &endpoint], "", &json!({}));
+            let (sent, _) = world.call(Op::SendExample, &[&endpoint], "", &body);
+            assert_eq!([resent, sent], answer, "{why}");
+            if paused {
+                assert!(why["detail"].as_str().is_some_and(|detail| detail.contains("paused")), "{why}");
+            }
+        }
+    }
 
     #[test]
     fn an_example_goes_to_its_endpoint_only_and_once() {
@@ -100,6 +124,33 @@ mod tests {
         world.pass(20_000);
         assert_eq!(world.got.len(), 2, "a replay to another endpoint passes it over");
         assert_eq!(world.call(Op::MessageGet, &[&id], "", &Value::Null).0, 200);
+    }
+
+    #[test]
+    fn a_resend_or_an_example_with_an_idempotency_key_goes_out_once() {
+        use crate::api::call::Call;
+        use crate::idempotency::Idempotency;
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let message = world.send("a.b");
+        let keyed = |op: Op, params: &[&str], body: &Value| Call {
+            op: op.name().to_owned(),
+            params: params.iter().map(|&param| param.to_owned()).collect(),
+            body: body.to_string().into_bytes(),
+            idempotency: Some(Idempotency::new("org_1", op.name(), "k", &[], body.to_string().as_bytes())),
+            ..Call::default()
+        };
+        let resend = keyed(Op::Resend, &[&message, &endpoint], &Value::Null);
+        let first = world.make(&resend);
+        assert_eq!((first.0, world.got.len()), (202, 2));
+        assert_eq!(world.make(&resend), first);
+        assert_eq!(world.got.len(), 2, "the repeat sends nothing");
+        let body = json!({ "eventType": "a.b", "payload": { "n": 1 } });
+        let example = keyed(Op::SendExample, &[&endpoint], &body);
+        let first = world.make(&example);
+        assert_eq!((first.0, world.got.len()), (200, 3));
+        assert_eq!(world.make(&example), first, "the same message");
+        assert_eq!(world.got.len(), 3);
     }
 
     #[test]

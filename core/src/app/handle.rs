@@ -23,16 +23,20 @@ use crate::id;
 use crate::idempotency;
 use crate::operational;
 use crate::rng::Entropy;
+use crate::send_as::SendAs;
 use crate::source;
 use crate::sql::{Sql, SqlError};
 use crate::target;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::rc::Rc;
 
 /// At most so many earlier secrets may still be valid.
 const MAX_OLD_SECRETS: usize = 10;
 /// The most endpoints of an application, whoever makes them. What an application's own token may have is a setting.
 pub(crate) const MAX_ENDPOINTS: u32 = 1_000;
+/// By how much the clocks of two objects may differ, with an attempt that was in flight.
+const CLOCKS_MS: i64 = 10 * 60_000;
 /// How far back statistics reach by default, and at most.
 const STATS_MS: i64 = 28 * 86_400_000;
 
@@ -120,6 +124,8 @@ pub struct ResendPlan {
     pub(super) reply: Option<Reply>,
     /// What goes out before it is told.
     pub effects: Effects,
+    /// The call, where it came with an idempotency key: [`App::resent`] keeps its answer.
+    pub call: Option<Call>,
 }
 
 /// Whose statistics to ask for.
@@ -181,7 +187,9 @@ impl<S: Sql> App<S> {
         }
         self.log.set_now(now);
         body::forget_unknown();
-        let known = idempotency::recall(&self.sql, now, call);
+        let deployment = Rc::clone(&self.deployment);
+        let keeping = idempotency::Keeping::Sealed(&deployment.vault);
+        let known = idempotency::recall(&self.sql, now, call, keeping);
         let outcome = match known {
             Ok(Some(reply)) => return Ok(Some(Outcome::Reply(reply))),
             Ok(None) => self.dispatch(now, rng, call),
@@ -190,18 +198,32 @@ impl<S: Sql> App<S> {
         match outcome {
             Ok(Outcome::Changed(reply, effects)) => {
                 let reply = reply.warned(body::take_unknown());
-                idempotency::remember(&self.sql, now, call, &reply)?;
+                idempotency::remember(&self.sql, now, rng, call, &reply, keeping)?;
                 Ok(Some(Outcome::Changed(reply, effects)))
             }
             Ok(Outcome::Resend(mut plan)) => {
                 self.note_debt(&plan.endpoint_id)?;
                 self.arm(now, &mut plan.effects);
+                plan.call = call.idempotency.as_ref().map(|_| Call { body: Vec::new(), ..call.clone() });
                 Ok(Some(Outcome::Resend(plan)))
             }
             Ok(outcome) => Ok(Some(outcome)),
             Err(ApiError::Internal(text) | ApiError::Unavailable(_, text)) => Err(SqlError(text)),
             Err(error) => Ok(Some(Outcome::Reply(error.into()))),
         }
+    }
+
+    /// The endpoint has taken what a call with an idempotency key told it: the answer is kept. Only now, since a repeat of a
+    /// call that was not carried out has to be.
+    pub fn resent(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        call: &Call,
+        reply: &Reply,
+    ) -> Result<(), SqlError> {
+        let keeping = idempotency::Keeping::Sealed(&self.deployment.vault);
+        idempotency::remember(&self.sql, now, rng, call, reply, keeping)
     }
 
     fn dispatch(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
@@ -213,7 +235,7 @@ impl<S: Sql> App<S> {
             Some(Op::EndpointCreate) => self.create_endpoint(now, rng, call),
             Some(Op::EndpointGet) => {
                 let (endpoint_id, slot) = self.endpoint(param(0))?;
-                let out = slot.record.out(endpoint_id, &self.deployment.vault);
+                let out = slot.record.out(endpoint_id, &self.deployment.vault, !call.reads_only);
                 Ok(Outcome::Reply(Reply::json(200, &out)))
             }
             Some(Op::EndpointUpdate) => self.put_endpoint(now, rng, param(0), call),
@@ -301,10 +323,7 @@ impl<S: Sql> App<S> {
                     return Err(ApiError::not_found("Attempt"));
                 }
                 let query = AttemptQuery::parse("")?;
-                // One that was made at an endpoint which is deleted can still be looked up.
-                let deleted = self.slots.iter().filter(|(_, slot)| slot.deleted);
-                let deleted = deleted.map(|(endpoint_id, _)| endpoint_id.clone());
-                let endpoints = self.live_endpoints().into_iter().chain(deleted).collect();
+                let endpoints = self.endpoints_of(param(1));
                 Ok(plan(endpoints, "", query, Some(msg_id), Some(param(1).to_owned())))
             }
             Some(Op::Resend) => self.resend(param(0), param(1)),
@@ -344,6 +363,20 @@ impl<S: Sql> App<S> {
         live.map(|(endpoint_id, _)| endpoint_id.clone()).collect()
     }
 
+    /// The endpoints that may have made an attempt: those that there were at its time. One that was made at an endpoint which
+    /// is deleted can still be looked up; the others that are deleted are not asked, however many there are.
+    pub(super) fn endpoints_of(&self, attempt_id: &str) -> Vec<String> {
+        let at = id::millis(id::ATTEMPT, attempt_id).unwrap_or(0);
+        let there = |slot: &Slot| {
+            let created = slot.record.created_at.saturating_sub(CLOCKS_MS);
+            let over = slot.record.updated_at.saturating_add(CLOCKS_MS);
+            created <= at && (!slot.deleted || at <= over)
+        };
+        let (deleted, live): (Vec<_>, Vec<_>) =
+            self.slots.iter().filter(|(_, slot)| there(slot)).partition(|(_, slot)| slot.deleted);
+        live.into_iter().chain(deleted).map(|(endpoint_id, _)| endpoint_id.clone()).collect()
+    }
+
     /// The endpoint with this id or uid.
     pub(super) fn endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
         self.slots
@@ -361,6 +394,18 @@ impl<S: Sql> App<S> {
             return Err(ApiError::new(
                 Code::EndpointDisabled,
                 "The endpoint is disabled. Enable it, then send the request again.",
+            ));
+        }
+        Ok((endpoint_id, slot))
+    }
+
+    /// The endpoint with this id or uid, which must be able to send at once: it is neither disabled nor paused.
+    pub(super) fn sending_endpoint(&self, key: &str) -> Result<(&str, &Slot), ApiError> {
+        let (endpoint_id, slot) = self.enabled_endpoint(key)?;
+        if !slot.record.content.sends() {
+            return Err(ApiError::new(
+                Code::EndpointDisabled,
+                "The endpoint is paused. Resume it (`\"paused\": false`), then send the request again.",
             ));
         }
         Ok((endpoint_id, slot))
@@ -444,23 +489,59 @@ impl<S: Sql> App<S> {
 
     fn create(&mut self, now: i64, rng: &mut impl Entropy, mut new: EndpointIn, call: &Call) -> Handled {
         self.check_room(call)?;
+        if new.content.send_as.is_none() {
+            new.content.send_as = self.inherited().cloned();
+        }
+        self.check_inherited(&new.content, call)?;
         self.check_content(&mut new.content, None)?;
         let preset = preset_of(&new.content);
         let endpoint_id = id::new(id::ENDPOINT, now, rng);
         let given = new.secret.as_deref();
         let secret = self.make_secret(given, "secret", preset.as_ref(), &endpoint_id, rng)?;
         let vault = &self.deployment.vault;
-        let record = EndpointRecord {
+        let url = std::mem::take(&mut new.content.url);
+        let mut record = EndpointRecord {
             content: new.content,
             headers: EndpointRecord::seal_headers(new.headers, &endpoint_id, vault, rng)?,
             secrets: vec![secret],
             ..EndpointRecord::default()
         };
+        record.put_url(url, &endpoint_id, vault, rng)?;
         self.add_endpoint(now, &endpoint_id, record)?;
         self.tell_created(now, &endpoint_id)?;
         let (_, slot) = self.endpoint(&endpoint_id)?;
-        let reply = Reply::json(201, &slot.record.out(&endpoint_id, &self.deployment.vault));
+        let reply = Reply::json(201, &slot.record.out(&endpoint_id, &self.deployment.vault, true));
         self.changed(now, reply)
+    }
+
+    /// As which provider the application's endpoints send.
+    fn inherited(&self) -> Option<&SendAs> {
+        self.info.as_ref().and_then(|info| info.send_as.as_ref())
+    }
+
+    /// Refuses what an application's own token would take away of the preset that its endpoints have from the application, or
+    /// loosen of its rate.
+    fn check_inherited(&self, content: &EndpointContent, call: &Call) -> Result<(), ApiError> {
+        let Some(inherited) = self.inherited().filter(|_| call.app_scope) else { return Ok(()) };
+        let refused = |detail: String| ApiError::new(Code::InsufficientAccess, detail);
+        if content.send_as.as_ref() != Some(inherited) {
+            return Err(refused(format!(
+                "The endpoints of this application send as {}. Only an organization token can change that.",
+                inherited.preset
+            )));
+        }
+        let delivery = inherited.resolve().and_then(|preset| preset.delivery);
+        let Some(most) = delivery.and_then(|delivery| delivery.per_second) else { return Ok(()) };
+        let throttled = content.throttle_rate.is_none_or(|rate| u32::from(rate) <= most);
+        // A longer window would allow more than that in one second.
+        let paced = content.pace.is_none_or(|pace| content.throttle_rate.is_some() || pace.limit <= most);
+        if throttled && paced {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "{} allows at most {most} requests per second. Only an organization token can raise that.",
+            inherited.preset
+        )))
     }
 
     /// Changes an endpoint's record; `work` makes the change and the reply.
@@ -498,7 +579,7 @@ impl<S: Sql> App<S> {
         let (endpoint_id, slot) = self.endpoint(key)?;
         match outcome {
             Outcome::Changed(_, effects) => {
-                let out = slot.record.out(endpoint_id, &self.deployment.vault);
+                let out = slot.record.out(endpoint_id, &self.deployment.vault, true);
                 Ok(Outcome::Changed(Reply::json(200, &out), effects))
             }
             other => Ok(other),
@@ -522,15 +603,36 @@ impl<S: Sql> App<S> {
         if new.content.uid.is_none() && key != endpoint_id {
             new.content.uid = Some(key.to_owned());
         }
-        self.check_content(&mut new.content, Some(&endpoint_id))?;
+        if call.app_scope && new.content.send_as.is_none() {
+            new.content.send_as = self.inherited().cloned();
+        }
+        self.check_inherited(&new.content, call)?;
         let mut record = self.endpoint(&endpoint_id)?.1.record.clone();
-        let before = std::mem::replace(&mut record.content, new.content);
+        let before = self.put_content(&mut record, new.content, &endpoint_id, rng)?;
         self.fit_secrets_after(&before, &mut record, &endpoint_id, rng)?;
         let outcome = self.change(now, rng, &endpoint_id, |old| {
             *old = record;
             Ok(Reply::empty(200))
         })?;
         self.answer_with(&endpoint_id, outcome)
+    }
+
+    /// Checks what an endpoint is to be and puts it into its record; gives what it was.
+    fn put_content(
+        &self,
+        record: &mut EndpointRecord,
+        mut content: EndpointContent,
+        endpoint_id: &str,
+        rng: &mut impl Entropy,
+    ) -> Result<EndpointContent, ApiError> {
+        let vault = &self.deployment.vault;
+        let stays = record.whole_url(&mut content, endpoint_id, vault);
+        self.check_content(&mut content, Some(endpoint_id))?;
+        let before = std::mem::replace(&mut record.content, content);
+        if !stays {
+            record.put_url(record.content.url.clone(), endpoint_id, vault, rng)?;
+        }
+        Ok(before)
     }
 
     fn create_from_put(
@@ -550,9 +652,16 @@ impl<S: Sql> App<S> {
         let patch = EndpointPatch::parse(&call.body)?;
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
-        let (before, secret) = (record.content.clone(), patch.secret.value().cloned());
-        record.content.apply(patch);
-        self.check_content(&mut record.content, Some(&endpoint_id))?;
+        let (mut content, secret) = (record.content.clone(), patch.secret.value().cloned());
+        content.apply(patch);
+        // What the tenant has made otherwise is not the customer's to answer for.
+        if content.send_as != record.content.send_as
+            || content.throttle_rate != record.content.throttle_rate
+            || content.pace != record.content.pace
+        {
+            self.check_inherited(&content, call)?;
+        }
+        let before = self.put_content(&mut record, content, &endpoint_id, rng)?;
         if let Some(text) = secret {
             let preset = preset_of(&record.content);
             let secret = self.make_secret(Some(&text), "secret", preset.as_ref(), &endpoint_id, rng)?;
@@ -603,15 +712,16 @@ impl<S: Sql> App<S> {
             .slots
             .iter()
             .filter(|(_, slot)| !slot.deleted && wanted_metadata.iter().all(|pair| has(slot, pair)));
-        let vault = &self.deployment.vault;
+        let (vault, whole) = (&self.deployment.vault, !call.reads_only);
         let wanted = usize::try_from(page.probe()).unwrap_or(usize::MAX);
         let rows: Vec<(&String, &Slot)> = if page.reads_ascending() {
             live.filter(|(endpoint_id, _)| endpoint_id.as_str() > page.from()).take(wanted).collect()
         } else {
             live.rev().filter(|(endpoint_id, _)| endpoint_id.as_str() < page.from()).take(wanted).collect()
         };
-        let write =
-            |(endpoint_id, slot): &(&String, &Slot)| raw(&slot.record.out(endpoint_id, vault)).map(Some);
+        let write = |(endpoint_id, slot): &(&String, &Slot)| {
+            raw(&slot.record.out(endpoint_id, vault, whole)).map(Some)
+        };
         Ok(Outcome::Reply(page.answer_with(rows, |(endpoint_id, _)| endpoint_id, write)?))
     }
 
@@ -724,7 +834,7 @@ impl<S: Sql> App<S> {
 
     fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
-        let (endpoint_id, slot) = self.enabled_endpoint(endpoint_key)?;
+        let (endpoint_id, slot) = self.sending_endpoint(endpoint_key)?;
         let header = self.log.get(&self.sql, &msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
         let payload = self.log.payload(&self.sql, &header)?.ok_or_else(|| {
             ApiError::new(Code::MissingPayload, "The message's payload is no longer stored.")
@@ -741,6 +851,7 @@ impl<S: Sql> App<S> {
             resend: Resend { config_version: slot.record.version, message },
             reply: None,
             effects: Effects::default(),
+            call: None,
         })))
     }
 }

@@ -315,13 +315,27 @@ impl<S: Sql> App<S> {
     /// The alarm went off: writes cursors, repeats what was not acknowledged, wakes the silent, and leaves
     /// a new alarm behind where one is needed.
     pub fn alarm(&mut self, now: i64) -> Result<Effects, SqlError> {
-        self.alarm = None;
+        let effects = self.forget(now)?;
+        self.wake(now, effects)
+    }
+
+    /// The first half of [`App::alarm`], in a transaction of its own: on a full disk it makes room, and that must not be
+    /// undone because what follows finds none. Gives what [`App::wake`] goes on with.
+    pub fn forget(&mut self, now: i64) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
+        if self.exists(None) {
+            self.purge(now, &mut effects)?;
+            self.watch_storage(now)?;
+        }
+        Ok(effects)
+    }
+
+    /// The second half of [`App::alarm`].
+    pub fn wake(&mut self, now: i64, mut effects: Effects) -> Result<Effects, SqlError> {
+        self.alarm = None;
         if !self.exists(None) {
             return Ok(effects);
         }
-        self.purge(now, &mut effects)?;
-        self.watch_storage(now)?;
         for (endpoint_id, slot) in &mut self.slots {
             // What was just sent has usually arrived by now: asked before it is written down that it is owed, the
             // endpoint saves that row, the one that takes it back, and an alarm for each.

@@ -5,6 +5,7 @@ use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::frame::{Config, SecretFrame};
 use crate::plugin::Attached;
+use crate::redact;
 use crate::rng::Entropy;
 use crate::vault::{Place, Vault, VaultError};
 use minicbor::{Decode, Encode};
@@ -23,7 +24,7 @@ pub struct StoredSecret {
 /// All that is known of one endpoint. Stored as CBOR with numbered fields, so that another release reads it.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 pub struct EndpointRecord {
-    /// What its owner set.
+    /// What its owner set. Of a URL that holds credentials, what may be seen by whoever may look.
     #[n(0)]
     pub content: EndpointContent,
     /// Sent with every delivery; each value as the vault sealed it.
@@ -51,6 +52,9 @@ pub struct EndpointRecord {
     /// The plugins that each delivery passes, in order; none for an empty chain.
     #[n(8)]
     pub plugins: Option<Vec<Attached>>,
+    /// The whole URL as the vault sealed it, where the content's hides something.
+    #[n(9)]
+    pub url: Option<String>,
 }
 
 impl EndpointRecord {
@@ -59,9 +63,13 @@ impl EndpointRecord {
         Filter::new(self.content.event_types.as_deref(), self.content.channels.as_deref())
     }
 
-    /// As the API shows it.
-    pub fn out(&self, id: &str, vault: &Vault) -> EndpointOut {
-        let out = EndpointOut::new(id.to_owned(), self.content.clone(), self.created_at, self.updated_at);
+    /// As the API shows it: the whole URL only to whoever may also change it.
+    pub fn out(&self, id: &str, vault: &Vault, whole: bool) -> EndpointOut {
+        let mut content = self.content.clone();
+        if whole && let Ok(url) = self.open_url(id, vault) {
+            content.url = url;
+        }
+        let out = EndpointOut::new(id.to_owned(), content, self.created_at, self.updated_at);
         let out = out.with_problem(self.lacks_key(vault).map(|error| error.to_string()));
         out.with_old_secret(self.secrets.iter().filter_map(|secret| secret.expires_at).max())
     }
@@ -97,6 +105,7 @@ impl EndpointRecord {
             send_as: content.send_as.clone(),
             batch: content.batch,
             order: content.order,
+            sealed_url: self.url.clone(),
         }
     }
 
@@ -110,6 +119,43 @@ impl EndpointRecord {
         let current = self.secrets.first();
         let current = current.ok_or_else(|| ApiError::Internal("the endpoint has no secret".to_owned()))?;
         Ok(vault.open(Place::secret(endpoint_id), &current.sealed)?)
+    }
+
+    /// Takes a URL to be stored: sealed, where it holds credentials.
+    pub fn put_url(
+        &mut self,
+        url: String,
+        endpoint_id: &str,
+        vault: &Vault,
+        rng: &mut impl Entropy,
+    ) -> Result<(), VaultError> {
+        let shown = redact::url(&url);
+        self.url = shown.as_ref().map(|_| vault.seal(Place::url(endpoint_id), &url, rng)).transpose()?;
+        self.content.url = shown.unwrap_or(url);
+        Ok(())
+    }
+
+    /// Puts the whole URL back where a change has the shown one, as whoever sends back what a list showed does. Gives whether
+    /// it has to stay as it is stored, because it cannot be opened.
+    pub fn whole_url(&self, content: &mut EndpointContent, endpoint_id: &str, vault: &Vault) -> bool {
+        if self.url.is_none() || content.url != self.content.url {
+            return false;
+        }
+        match self.open_url(endpoint_id, vault) {
+            Ok(url) => {
+                content.url = url;
+                false
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// The whole URL.
+    pub fn open_url(&self, endpoint_id: &str, vault: &Vault) -> Result<String, VaultError> {
+        match &self.url {
+            Some(sealed) => vault.open(Place::url(endpoint_id), sealed),
+            None => Ok(self.content.url.clone()),
+        }
     }
 
     /// Custom headers, to be stored: each value sealed.

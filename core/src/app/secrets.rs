@@ -105,8 +105,9 @@ impl EndpointRecord {
         let headers = self.headers.values_mut().map(|value| (Place::header(endpoint_id), value));
         let plugins = self.plugins.iter_mut().flatten().filter_map(|plugin| plugin.config.as_mut());
         let plugins = plugins.map(|config| (Place::config(endpoint_id), config));
+        let url = self.url.iter_mut().map(|sealed| (Place::url(endpoint_id), sealed));
         let mut count = 0usize;
-        for (place, sealed) in secrets.chain(headers).chain(plugins) {
+        for (place, sealed) in secrets.chain(headers).chain(plugins).chain(url) {
             if let Some(anew) = vault.reseal(place, sealed, rng)? {
                 *sealed = anew;
                 count = count.saturating_add(1);
@@ -120,7 +121,8 @@ impl EndpointRecord {
         let secrets = self.secrets.iter().map(|secret| secret.sealed.as_str());
         let headers = self.headers.values().map(String::as_str);
         let plugins = self.plugins.iter().flatten().filter_map(|plugin| plugin.config.as_deref());
-        secrets.chain(headers).chain(plugins).find_map(|sealed| vault.lacks_key(sealed))
+        let url = self.url.as_deref();
+        secrets.chain(headers).chain(plugins).chain(url).find_map(|sealed| vault.lacks_key(sealed))
     }
 }
 

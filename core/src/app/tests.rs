@@ -35,6 +35,7 @@ fn init(version: i64, deleted: bool) -> AppInit {
         version,
         deleted,
         rate: None,
+        send_as: None,
     }
 }
 

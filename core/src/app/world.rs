@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) got: Vec<(String, bool)>,
     /// The headers of each.
     pub(super) sent: Vec<Vec<(String, String)>>,
+    /// Where each went.
+    pub(super) urls: Vec<String>,
     /// Whether Endpoint objects take pushes.
     pub(super) pushes: bool,
     /// Whether answers to tasks' asks get lost.
@@ -71,6 +73,7 @@ impl World {
             took: 0,
             got: Vec::new(),
             sent: Vec::new(),
+            urls: Vec::new(),
             pushes: true,
             deaf: false,
             notes: Vec::new(),
@@ -86,6 +89,7 @@ impl World {
             version: 1,
             deleted: false,
             rate: None,
+            send_as: None,
         };
         let effects = world.app.init(START, init).expect("init");
         world.carry_out(effects);
@@ -207,7 +211,11 @@ impl World {
                 let (now, resend) = (self.now, plan.resend.clone());
                 let taken =
                     self.endpoint(&plan.endpoint_id, |endpoint, rng| endpoint.resend(now, rng, resend));
-                plan.reply(taken)
+                let reply = plan.reply(taken);
+                if let Some(call) = &plan.call {
+                    self.app.resent(self.now, &mut self.rng, call, &reply).expect("kept");
+                }
+                reply
             }
             Outcome::Attempts(mut plan) => {
                 loop {
@@ -313,7 +321,8 @@ impl World {
         let mut results = Vec::new();
         for attempt in effects.send {
             self.got.push((attempt.delivery.msg_id.clone(), attempt.delivery.manual));
-            self.sent.push(attempt.headers.clone());
+            self.sent.push(attempt.headers.to_vec());
+            self.urls.push(attempt.url.clone());
             let answer = AttemptOutcome::Answer { code: self.code, retry_after: None, body: b"said".into() };
             results.push(attempt.ended(now + self.took, answer));
         }

@@ -7,9 +7,11 @@ use crate::api::model::is_name;
 use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::query::Query;
 use crate::error::ApiError;
+use crate::frame;
 use crate::id;
 use crate::retry::doubled;
 use crate::rng::Entropy;
+use crate::send_as::SendAs;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 const LIVE: i64 = 1;
@@ -18,14 +20,15 @@ const DELETING: i64 = 2;
 /// the deletion once more.
 const DELETING_TWICE: i64 = 3;
 
-const BY_ID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
+const BY_ID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, send_as
     FROM app WHERE id = ?1 AND state < 2";
-const BY_UID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at
+const BY_UID: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, send_as
     FROM app WHERE uid = ?1 AND state < 2";
-const ASCENDING: &str = "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, state
+const ASCENDING: &str =
+    "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, send_as, state
     FROM app WHERE id > ?1 AND id < 'app_~' ORDER BY id LIMIT ?2";
 const DESCENDING: &str =
-    "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, state
+    "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, send_as, state
     FROM app WHERE id < ?1 AND id < 'app_~' ORDER BY id DESC LIMIT ?2";
 
 /// How long to wait before an App object is told again that was told so often in vain.
@@ -55,6 +58,7 @@ impl App {
                 rate: row.opt_int(3)?.and_then(|rate| u16::try_from(rate).ok()),
                 metadata: serde_json::from_str(&metadata)
                     .map_err(|error| SqlError(format!("the metadata of an application: {error}")))?,
+                send_as: read_send_as(row.opt_blob(9)?)?,
             },
             created_at: row.int(5)?,
             updated_at: row.int(6)?,
@@ -70,9 +74,17 @@ impl App {
     /// What its object has not acknowledged.
     pub(super) fn unacknowledged(&self) -> Vec<Effect> {
         let (app_id, uid, version) = (self.id.clone(), self.content.uid.clone(), self.version);
-        let rate = self.content.rate;
-        if self.acknowledged { Vec::new() } else { vec![Effect::InitApp { app_id, uid, version, rate }] }
+        let (rate, send_as) = (self.content.rate, self.content.send_as.clone());
+        if self.acknowledged {
+            Vec::new()
+        } else {
+            vec![Effect::InitApp { app_id, uid, version, rate, send_as }]
+        }
     }
+}
+
+fn read_send_as(stored: Option<Vec<u8>>) -> Result<Option<SendAs>, SqlError> {
+    stored.map(|bytes| frame::decode(&bytes).map_err(SqlError)).transpose()
 }
 
 fn metadata_json(content: &ApplicationContent) -> Result<String, ApiError> {
@@ -131,7 +143,7 @@ impl<S: Sql> Directory<S> {
                 return Ok(Vec::new());
             }
             let rows = self.sql.query(sql, &[Value::Text(from), Value::Int(count)])?;
-            rows.into_iter().map(|row| Ok((row.int(9)? < DELETING, App::read(row)?))).collect()
+            rows.into_iter().map(|row| Ok((row.int(10)? < DELETING, App::read(row)?))).collect()
         };
         // A tombstone is passed over.
         let apps = page.gather(read, |(_, app)| &app.id, |(is_live, _)| *is_live)?;
@@ -173,9 +185,12 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        content: ApplicationContent,
+        mut content: ApplicationContent,
     ) -> Result<Answer, ApiError> {
         self.prepare(now)?;
+        if content.send_as.is_none() {
+            content.send_as = self.default_send_as()?;
+        }
         let app = App {
             id: self.app_ids.next(now, rng),
             content,
@@ -204,9 +219,10 @@ impl<S: Sql> Directory<S> {
     }
 
     fn insert(&mut self, now: i64, app: &App) -> Result<(), ApiError> {
+        let send_as = app.content.send_as.as_ref().map(frame::encode);
         self.sql.exec(
             "INSERT INTO app (id, uid, name, rate, metadata, created_at, updated_at, state, version, due_at,
-                tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, ?7, ?8, 0)",
+                tries, send_as) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, ?7, ?8, 0, ?9)",
             &[
                 Value::Text(&app.id),
                 Value::opt_text(app.content.uid.as_deref()),
@@ -216,23 +232,27 @@ impl<S: Sql> Directory<S> {
                 Value::Int(now),
                 Value::Int(app.version),
                 Value::Int(now.saturating_add(LEASE_MS)),
+                Value::opt_blob(send_as.as_ref()),
             ],
         )?;
         self.refresh_due()?;
         Ok(())
     }
 
-    /// Stores changed content; a changed uid or rate is something that the App object must be told.
+    /// Stores changed content; a changed uid, rate or preset is something that the App object must be told.
     fn store_app(&mut self, now: i64, app: App, content: ApplicationContent) -> Result<Answer, ApiError> {
         self.check_uid_is_free(content.uid.as_deref(), Some(&app.id))?;
-        let renamed = content.uid != app.content.uid || content.rate != app.content.rate;
+        let renamed = content.uid != app.content.uid
+            || content.rate != app.content.rate
+            || content.send_as != app.content.send_as;
+        let send_as = content.send_as.as_ref().map(frame::encode);
         let version = app.version.saturating_add(i64::from(renamed));
         let due_at = renamed.then(|| now.saturating_add(LEASE_MS));
         let app =
             App { content, updated_at: now, version, acknowledged: app.acknowledged && !renamed, ..app };
         self.sql.exec(
             "UPDATE app SET uid = ?2, name = ?3, rate = ?4, metadata = ?5, updated_at = ?6, version = ?7,
-                due_at = coalesce(?8, due_at), tries = CASE WHEN ?8 IS NULL THEN tries ELSE 0 END
+                due_at = coalesce(?8, due_at), tries = CASE WHEN ?8 IS NULL THEN tries ELSE 0 END, send_as = ?9
                 WHERE id = ?1",
             &[
                 Value::Text(&app.id),
@@ -243,6 +263,7 @@ impl<S: Sql> Directory<S> {
                 Value::Int(now),
                 Value::Int(version),
                 Value::opt_int(due_at),
+                Value::opt_blob(send_as.as_ref()),
             ],
         )?;
         self.refresh_due()?;
@@ -284,7 +305,7 @@ impl<S: Sql> Directory<S> {
         let patch = ApplicationPatch::parse(&call.body)?;
         let app = self.app(param(call)?)?;
         let mut content = app.content.clone();
-        content.apply(patch);
+        content.apply(patch)?;
         self.store_app(now, app, content)
     }
 
@@ -367,7 +388,7 @@ impl<S: Sql> Directory<S> {
         let mut effects = Vec::new();
         if self.ready {
             let rows = self.sql.query(
-                "SELECT id, uid, version, state, rate FROM app WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2",
+                "SELECT id, uid, version, state, rate, send_as FROM app WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2",
                 &[Value::Int(now), Value::Int(ALARM_BATCH)],
             )?;
             for mut row in rows {
@@ -380,7 +401,8 @@ impl<S: Sql> Directory<S> {
                     Effect::DeleteApp { app_id }
                 } else {
                     let rate = row.opt_int(4)?.and_then(|rate| u16::try_from(rate).ok());
-                    Effect::InitApp { app_id, uid: row.opt_text(1)?, version: row.int(2)?, rate }
+                    let send_as = read_send_as(row.opt_blob(5)?)?;
+                    Effect::InitApp { app_id, uid: row.opt_text(1)?, version: row.int(2)?, rate, send_as }
                 });
             }
             effects.extend(self.due_notices(now, ALARM_BATCH)?);

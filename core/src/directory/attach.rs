@@ -17,7 +17,7 @@ use crate::api::body::Faults;
 use crate::api::call::{Call, Reply};
 use crate::api::model::plugin::{AttachmentsIn, check_config, config_schema};
 use crate::error::ApiError;
-use crate::frame::{self, PluginNotice, PluginUses, ResolvedPlugins};
+use crate::frame::{self, PluginFollowers, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::{Attached, BUNDLED};
 use crate::sql::{Sql, SqlError, Value};
 use serde_json::value::RawValue;
@@ -27,6 +27,8 @@ type Chosen = Result<(String, Option<Box<RawValue>>), (&'static str, &'static st
 
 /// How many Apps are told before a caller is answered; the alarm tells the others at once.
 const PROMPT: i64 = 20;
+/// How many endpoints a new version is tried on.
+const FOLLOWERS: i64 = 100;
 /// How many places a refusal names.
 const NAMED: usize = 10;
 
@@ -139,6 +141,21 @@ impl<S: Sql> Directory<S> {
             &[Value::Text(app_id), Value::Int(seq), Value::Int(now)],
         )?;
         Ok(Answer { reply: Reply::empty(204), effects: self.prompt_notices(now)? })
+    }
+
+    /// Where a plugin is followed: [`PluginFollowers`], the first of them where they are many.
+    pub(super) fn plugin_followers(&self, call: &Call) -> Result<Reply, ApiError> {
+        let mut endpoints = Vec::new();
+        if self.ready {
+            let rows = self.sql.query(
+                "SELECT app_id, endpoint_id FROM plugin_use WHERE plugin = ?1 AND pinned = '' AND doomed = 0 LIMIT ?2",
+                &[Value::Text(param(call)?), Value::Int(FOLLOWERS)],
+            )?;
+            for mut row in rows {
+                endpoints.push((row.text(0)?, row.text(1)?));
+            }
+        }
+        Ok(Reply::frame(200, &PluginFollowers { endpoints }))
     }
 
     /// Asks Apps where a plugin is attached, so that places that are none do not keep it from being deleted.

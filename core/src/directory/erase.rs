@@ -70,7 +70,7 @@ impl<S: Sql> Directory<S> {
         };
         let task_id = self.begin_erasure(now, rng, kind, &data)?;
         self.sql.exec(
-            "UPDATE app SET state = 2, uid = NULL, name = '', rate = NULL, metadata = '{}', updated_at = ?2,
+            "UPDATE app SET state = 2, uid = NULL, name = '', rate = NULL, send_as = NULL, metadata = '{}', updated_at = ?2,
                 due_at = ?3, tries = 0, erase_task = ?4 WHERE id = ?1",
             &[
                 Value::Text(app_id),
@@ -134,6 +134,7 @@ impl<S: Sql> Directory<S> {
         for statement in [
             "DELETE FROM task",
             "DELETE FROM source",
+            "DELETE FROM tenant",
             "DELETE FROM event_type",
             "DELETE FROM plugin",
             "DELETE FROM plugin_version",
@@ -154,7 +155,7 @@ impl<S: Sql> Directory<S> {
             &[Value::Text(APP_ID), Value::Int(now)],
         )?;
         self.sql.exec(
-            "UPDATE app SET state = 2, uid = NULL, name = '', rate = NULL, metadata = '{}', updated_at = ?1,
+            "UPDATE app SET state = 2, uid = NULL, name = '', rate = NULL, send_as = NULL, metadata = '{}', updated_at = ?1,
                 due_at = ?1, tries = 0, erase_task = NULL WHERE state < 2",
             &[Value::Int(now)],
         )?;

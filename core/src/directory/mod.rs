@@ -18,13 +18,15 @@ mod schema;
 mod sources;
 mod standing;
 mod tasks;
+mod tenant;
 mod tokens;
 mod usage;
 
 pub use bundled::Bundled;
 pub use erase::{Kept, restore};
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
-pub use sources::source_page;
+pub use sources::{SourceRows, source_page};
+pub use tokens::Issued;
 pub use usage::{UsageApp, UsageBatch};
 
 use crate::api::body;
@@ -33,8 +35,9 @@ use crate::api::route::Op;
 use crate::error::ApiError;
 use crate::frame::PluginNotice;
 use crate::id;
-use crate::idempotency;
+use crate::idempotency::{self, Keeping};
 use crate::rng::Entropy;
+use crate::send_as::SendAs;
 use crate::settings::PluginLimits;
 use crate::sql::{self, Sql, SqlError};
 use serde::{Deserialize, Serialize};
@@ -60,6 +63,8 @@ pub enum Effect {
         version: i64,
         /// How many requests a second may go to all of its endpoints together.
         rate: Option<u16>,
+        /// As which provider its new endpoints send.
+        send_as: Option<SendAs>,
     },
     /// The application exists no longer: the object has its endpoints erased, and is then erased itself. Told until it
     /// says that nothing is left.
@@ -199,13 +204,13 @@ impl<S: Sql> Directory<S> {
     /// As [`answer`](Self::answer); a request with an idempotency key is carried out once.
     fn answer_once(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
         if self.ready
-            && let Some(reply) = idempotency::recall(&self.sql, now, call)?
+            && let Some(reply) = idempotency::recall(&self.sql, now, call, Keeping::Plain)?
         {
             return Ok(reply.into());
         }
         let answer = self.answer(now, rng, call)?;
         if self.ready {
-            idempotency::remember(&self.sql, now, call, &answer.reply)?;
+            idempotency::remember(&self.sql, now, rng, call, &answer.reply, Keeping::Plain)?;
         }
         Ok(answer)
     }
@@ -218,6 +223,8 @@ impl<S: Sql> Directory<S> {
             Some(Op::AppUpdate) => self.update_app(now, rng, call),
             Some(Op::AppPatch) => self.patch_app(now, call),
             Some(Op::AppDelete) => self.delete_app(now, rng, call),
+            Some(Op::TenantGet) => self.get_tenant().map(Answer::from),
+            Some(Op::TenantPatch) => self.patch_tenant(now, call).map(Answer::from),
             Some(Op::TenantErase) => self.erase_tenant(now, rng),
             Some(Op::Resolve) => self.resolve(call),
             Some(Op::EventTypeList) => self.list_event_types(call).map(Answer::from),
@@ -228,6 +235,7 @@ impl<S: Sql> Directory<S> {
             Some(Op::EventTypeDelete) => self.delete_event_type(now, call).map(Answer::from),
             Some(Op::EventTypeImport) => self.import_event_types(now, call).map(Answer::from),
             Some(Op::PresetEventTypes) => self.make_event_types(now, call).map(Answer::from),
+            Some(Op::Issue) => self.issue(now, rng).map(Answer::from),
             Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
             Some(Op::StandingNote) => self.note_standing(now, call).map(Answer::from),
             Some(Op::TenantOverview) => self.overview(call).map(Answer::from),
@@ -248,6 +256,7 @@ impl<S: Sql> Directory<S> {
             Some(Op::PluginModule) => self.plugin_module(call).map(Answer::from),
             Some(Op::PluginAttach) => self.attach_plugins(now, call).map(Answer::from),
             Some(Op::PluginSettle) => self.settle_plugins(now, call),
+            Some(Op::PluginFollowers) => self.plugin_followers(call).map(Answer::from),
             Some(Op::PluginVerify) => self.verify_plugin(now, call),
             Some(Op::SourceList) => self.list_sources(call).map(Answer::from),
             Some(Op::SourceCreate) => self.create_source(now, rng, call),

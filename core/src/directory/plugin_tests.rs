@@ -104,6 +104,7 @@ impl World {
                 version: 1,
                 deleted: false,
                 rate: None,
+                send_as: None,
             };
             app.init(NOW, init).expect("init");
             let mut endpoints = Vec::new();

@@ -17,6 +17,7 @@ const FIRST: Migration = Migration {
             uid TEXT,
             name TEXT NOT NULL,
             rate INTEGER,
+            send_as BLOB,                  -- the preset of its endpoints
             metadata TEXT NOT NULL,
             created_at INTEGER NOT NULL,
             updated_at INTEGER NOT NULL,
@@ -26,6 +27,8 @@ const FIRST: Migration = Migration {
             tries INTEGER NOT NULL,
             erase_task TEXT                -- of a tombstone: the task that reports its erasure
         ) STRICT, WITHOUT ROWID",
+        // One row: the preset of new applications.
+        "CREATE TABLE tenant (id INTEGER PRIMARY KEY CHECK (id = 1), send_as BLOB) STRICT",
         "CREATE UNIQUE INDEX app_by_uid ON app (uid) WHERE uid IS NOT NULL",
         "CREATE INDEX app_by_due ON app (due_at) WHERE due_at IS NOT NULL",
         // `feature_flags` is a JSON array, `schemas` the JSON object as it came.

@@ -6,7 +6,7 @@
 
 use super::{Answer, Directory, param};
 use crate::api::call::{Call, Reply};
-use crate::api::page::{Keys, Order, Page};
+use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::query::Query;
 use crate::error::{ApiError, Code};
 use crate::frame;
@@ -14,10 +14,32 @@ use crate::id;
 use crate::rng::Entropy;
 use crate::source::{SourceRecord, SourceRow};
 use crate::sql::{Row, Sql, SqlError, Value};
+use minicbor::{Decode, Encode};
 
 const FIND: &str = "SELECT id, record FROM source WHERE id = ?1 OR uid = ?1";
 const ASCENDING: &str = "SELECT id, record FROM source WHERE id > ?1 ORDER BY id LIMIT ?2";
 const DESCENDING: &str = "SELECT id, record FROM source WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+
+/// The sources of a page.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct SourceRows {
+    /// In the order of the page, one more than it has where there are more.
+    #[n(0)]
+    pub rows: Vec<SourceRow>,
+    /// The last of them, where they were ended early.
+    #[n(1)]
+    pub stopped: Option<String>,
+}
+
+impl From<SourceRows> for Rows<SourceRow> {
+    fn from(told: SourceRows) -> Self {
+        Self { rows: told.rows, stopped: told.stopped }
+    }
+}
+
+/// The sources of an answer end after so many bytes of records, which are read so many at a time.
+const MAX_BYTES: usize = 2 << 20;
+const STEP: i64 = 16;
 
 /// The page of a list of sources that a query asks for.
 pub fn source_page(query: &str) -> Result<Page, ApiError> {
@@ -51,17 +73,33 @@ impl<S: Sql> Directory<S> {
         }
     }
 
-    /// The rows of a page ([`source_page`]), one more than asked for where there are more, as a CBOR array.
+    /// The rows of a page ([`source_page`]), one more than asked for where there are more: [`SourceRows`]. They end early where
+    /// they are large, so that an answer is never more than the platform takes.
     pub(super) fn list_sources(&self, call: &Call) -> Result<Reply, ApiError> {
         let page = source_page(&call.query)?;
         let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
-        let rows = if self.ready {
-            self.sql.query(sql, &[Value::Text(page.from()), Value::Int(page.probe())])?
-        } else {
-            Vec::new()
-        };
-        let rows = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Reply::frame(200, &rows))
+        let mut told = SourceRows { rows: Vec::new(), stopped: None };
+        let (mut at, mut missing, mut bytes) = (page.from().to_owned(), page.probe(), 0usize);
+        while self.ready && missing > 0 && told.stopped.is_none() {
+            let step = missing.min(STEP);
+            let rows = self.sql.query(sql, &[Value::Text(&at), Value::Int(step)])?;
+            let is_end = i64::try_from(rows.len()).is_ok_and(|count| count < step);
+            for mut row in rows {
+                let record = row.blob(1)?;
+                bytes = bytes.saturating_add(record.len());
+                at = row.text(0)?;
+                told.rows.push(SourceRow {
+                    id: at.clone(),
+                    record: frame::decode(&record).map_err(ApiError::Internal)?,
+                });
+                if bytes >= MAX_BYTES {
+                    told.stopped = Some(at.clone());
+                    break;
+                }
+            }
+            missing = if is_end { 0 } else { missing.saturating_sub(step) };
+        }
+        Ok(Reply::frame(200, &told))
     }
 
     /// A source by its id or uid; tells its App object again of its existence if that is not known to have arrived.
@@ -111,6 +149,7 @@ impl<S: Sql> Directory<S> {
         record.updated_at = now;
         record.version = record.version.wrapping_add(1);
         let row = SourceRow { id: known.id, record };
+        self.overwrite(&row.id)?;
         self.write_source(&row)?;
         Ok(Reply::frame(200, &row))
     }
@@ -123,14 +162,16 @@ impl<S: Sql> Directory<S> {
         call: &Call,
     ) -> Result<Answer, ApiError> {
         let row = self.source(param(call)?)?;
-        // Overwritten first: what is only deleted stays in the file until its place is needed.
-        self.sql.exec(
-            "UPDATE source SET uid = NULL, record = zeroblob(length(record)) WHERE id = ?1",
-            &[Value::Text(&row.id)],
-        )?;
+        self.overwrite(&row.id)?;
         self.sql.exec("DELETE FROM source WHERE id = ?1", &[Value::Text(&row.id)])?;
         let effects = self.bury_app(now, rng, &row.id)?;
         Ok(Answer { reply: Reply::empty(204), effects })
+    }
+
+    /// What is only deleted, or replaced by what is longer or shorter, stays in the file until its place is needed. A row of
+    /// the same size is written in the same place.
+    fn overwrite(&self, id: &str) -> Result<(), SqlError> {
+        self.sql.exec("UPDATE source SET record = zeroblob(length(record)) WHERE id = ?1", &[Value::Text(id)])
     }
 
     fn write_source(&self, row: &SourceRow) -> Result<(), SqlError> {
@@ -194,7 +235,8 @@ mod tests {
         assert!(id::is(id::SOURCE, &row.id));
         assert_eq!(tenant.get(&row.id), Some(row.clone()));
         let outcome = tenant.call(Op::SourceGet, &["mine"], "", Vec::new());
-        let init = Effect::InitApp { app_id: row.id.clone(), uid: None, version: 1, rate: None };
+        let init =
+            Effect::InitApp { app_id: row.id.clone(), uid: None, version: 1, rate: None, send_as: None };
         assert_eq!(outcome.before_reply, std::slice::from_ref(&init));
         tenant.0.done(NOW, &init, true).expect("noted");
         assert_eq!(tenant.call(Op::SourceGet, &["mine"], "", Vec::new()).before_reply, []);
@@ -236,6 +278,26 @@ mod tests {
         assert!(id::is(id::APP, &reopened.app_ids.last()));
     }
 
+    #[test]
+    fn an_answer_with_large_sources_ends_early_and_the_next_goes_on() {
+        let mut tenant = Tenant::new();
+        for _ in 0..60 {
+            let record = SourceRecord { secrets: vec!["s".repeat(100_000)], ..SourceRecord::default() };
+            assert_eq!(tenant.call(Op::SourceCreate, &[], "", frame::encode(&record)).reply.status, 201);
+        }
+        let (mut seen, mut answers, mut query) = (0, 0, "limit=250".to_owned());
+        loop {
+            let reply = tenant.call(Op::SourceList, &[], &query, Vec::new()).reply;
+            assert!(reply.body.len() < 4 << 20, "{} bytes", reply.body.len());
+            let told: SourceRows = frame::decode(&reply.body).expect("rows");
+            (seen, answers) = (seen + told.rows.len(), answers + 1);
+            let Some(stopped) = told.stopped else { break };
+            query = format!("limit=250&iterator={stopped}");
+        }
+        assert_eq!(seen, 60);
+        assert!(answers > 2, "{answers}");
+    }
+
     proptest! {
         #[test]
         fn pages_go_through_all_sources(count in 0usize..12, limit in 1usize..5, descending: bool) {
@@ -250,8 +312,8 @@ mod tests {
             loop {
                 let query = format!("limit={limit}&order={order}&iterator={iterator}");
                 let reply = tenant.call(Op::SourceList, &[], &query, Vec::new()).reply;
-                let rows: Vec<SourceRow> = frame::decode(&reply.body).expect("rows");
-                let page = source_page(&query).expect("a page").finish(rows, |row| &row.id);
+                let told: SourceRows = frame::decode(&reply.body).expect("rows");
+                let page = source_page(&query).expect("a page").finish(told.rows, |row| &row.id);
                 seen.extend(page.data.into_iter().map(|row| row.id));
                 match page.iterator {
                     Some(next) if !page.done => iterator = next,

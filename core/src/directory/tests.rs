@@ -194,7 +194,8 @@ fn an_app_object_is_told_before_the_reply_and_again_until_it_acknowledges() {
     let outcome = world.outcome(&create);
     assert_eq!(outcome.reply.status, 201);
     assert_eq!(outcome.alarm, Some(world.now + LEASE_MS));
-    let [init @ Effect::InitApp { app_id, uid: Some(_), version: 1, rate: None }] = &outcome.before_reply[..]
+    let [init @ Effect::InitApp { app_id, uid: Some(_), version: 1, rate: None, send_as: None }] =
+        &outcome.before_reply[..]
     else {
         panic!("{outcome:?}")
     };
@@ -225,10 +226,16 @@ fn only_a_changed_uid_is_news_to_an_app_object() {
     let id = world.app("a");
     assert!(world.outcome(&call(Op::AppPatch, "a", "", &json!({"name": "n"}))).before_reply.is_empty());
     let renamed = world.outcome(&call(Op::AppPatch, "a", "", &json!({"uid": "b"}))).before_reply;
-    let expected = [Effect::InitApp { app_id: id.clone(), uid: Some("b".into()), version: 2, rate: None }];
+    let expected = [Effect::InitApp {
+        app_id: id.clone(),
+        uid: Some("b".into()),
+        version: 2,
+        rate: None,
+        send_as: None,
+    }];
     assert_eq!(renamed, expected);
     // An acknowledgement of what was before does not count for what is now.
-    let old = Effect::InitApp { app_id: id, uid: Some("a".into()), version: 1, rate: None };
+    let old = Effect::InitApp { app_id: id, uid: Some("a".into()), version: 1, rate: None, send_as: None };
     assert!(world.directory.done(world.now, &old, true).expect("done").is_some());
     assert_eq!(world.directory.done(world.now, &renamed[0], true), Ok(None));
 }
@@ -245,7 +252,7 @@ fn a_deletion_is_remembered_until_the_app_object_has_heard_of_it() {
     let wake = world.directory.alarm(due).expect("wakes");
     assert_eq!(wake.effects, std::slice::from_ref(&deletion));
     // An init that was under way arrives late: the object may exist again, so it is deleted once more.
-    let late = Effect::InitApp { app_id: id, uid: None, version: 1, rate: None };
+    let late = Effect::InitApp { app_id: id, uid: None, version: 1, rate: None, send_as: None };
     world.directory.done(due, &late, true).expect("done");
     assert_eq!(world.directory.done(due, &deletion, true), Ok(Some(due)));
     assert_eq!(world.directory.alarm(due).expect("wakes").effects, std::slice::from_ref(&deletion));
@@ -318,6 +325,29 @@ fn lists_of_event_types_leave_out_what_was_not_asked_for() {
     let mut hidden = call(Op::EventTypeGet, "b", "", &Json::Null);
     hidden.app_scope = true;
     assert_eq!(world.send(&hidden).0, 404);
+}
+
+#[test]
+fn new_applications_get_the_tenants_preset_and_existing_ones_keep_theirs() {
+    let mut world = World::new();
+    let preset = |app: &Json| app["endpointPreset"].clone();
+    assert_eq!(world.ask(Op::TenantGet, "", "", &Json::Null).1["endpointPreset"], Json::Null);
+    let (_, before) = world.ask(Op::AppCreate, "", "", &json!({ "name": "a" }));
+    let (status, set) = world.ask(Op::TenantPatch, "", "", &json!({ "endpointPreset": "loops" }));
+    assert_eq!((status, &set["endpointPreset"]), (200, &json!("loops")), "{set}");
+    assert_eq!(world.ask(Op::TenantGet, "", "", &Json::Null).1, set);
+    let (_, inherits) = world.ask(Op::AppCreate, "", "", &json!({ "name": "b" }));
+    let (_, put) = world.ask(Op::AppUpdate, "c", "", &json!({ "name": "c" }));
+    let (_, own) = world.ask(Op::AppCreate, "", "", &json!({ "name": "d", "endpointPreset": "resend" }));
+    assert_eq!([&inherits, &put, &own].map(preset), ["loops", "loops", "resend"].map(Json::from));
+    let (_, before) = world.ask(Op::AppGet, before["id"].as_str().expect("an id"), "", &Json::Null);
+    assert_eq!(preset(&before), Json::Null);
+    for wrong in [json!({ "endpointPreset": "lops" }), json!({ "endpointPresetParams": { "x": "y" } })] {
+        assert_eq!(world.ask(Op::TenantPatch, "", "", &wrong).0, 422, "{wrong}");
+    }
+    assert_eq!(world.ask(Op::TenantPatch, "", "", &json!({ "endpointPreset": null })).0, 200);
+    let (_, free) = world.ask(Op::AppCreate, "", "", &json!({ "name": "e" }));
+    assert_eq!(preset(&free), Json::Null);
 }
 
 #[test]

@@ -10,8 +10,20 @@ use crate::api::model::auth::{RevokedOut, TOKEN_KEY};
 use crate::api::page::ListOut;
 use crate::error::ApiError;
 use crate::frame::{self, Revocation, RevokedAsk};
+use crate::id;
+use crate::rng::Entropy;
 use crate::sql::{Sql, Value};
 use crate::time::rfc3339;
+use serde::{Deserialize, Serialize};
+
+/// The answer of [`Op::Issue`](crate::api::route::Op::Issue), as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The token's id.
+    pub id: String,
+    /// When it was issued, in milliseconds.
+    pub at_ms: i64,
+}
 
 /// Later than any token: a double holds it exactly.
 const ALWAYS: i64 = (1 << 53) - 1;
@@ -44,6 +56,13 @@ impl<S: Sql> Directory<S> {
             )?;
         }
         Ok(Reply::empty(204))
+    }
+
+    /// Gives a new token its id and the time at which it was issued. A request with an idempotency key is given the same
+    /// again, so the token that the Worker signs is the same, and is stored nowhere.
+    pub(super) fn issue(&mut self, now: i64, rng: &mut impl Entropy) -> Result<Reply, ApiError> {
+        self.prepare(now)?;
+        Ok(Reply::json(200, &Issued { id: id::new("jti", now, rng), at_ms: now }))
     }
 
     /// The ids of tokens that were revoked one by one.

@@ -34,9 +34,9 @@ pub(super) struct Breaker {
     /// When it opened last.
     #[n(2)]
     at: Option<i64>,
-    /// The receiver asked for it, or said that it is overloaded.
+    /// Until when the receiver wants its rest. An attempt by hand may come before that; where it fails, the rest goes on.
     #[n(3)]
-    asked: Option<bool>,
+    rest: Option<i64>,
     /// A bit for each of the latest attempts, the newest first; set where it failed.
     #[n(4)]
     latest: u32,
@@ -86,7 +86,9 @@ impl Breaker {
         let overloaded = matches!(code, 429 | 502 | 504);
         let asked = asked.filter(|_| overloaded).map(|pause| now.saturating_add(pause));
         if started_at < self.until {
-            self.until = asked.map_or(self.until, |until| until.max(self.until));
+            let longer = asked.filter(|until| *until > self.until);
+            self.until = longer.unwrap_or(self.until);
+            self.rest = longer.or(self.rest);
             return;
         }
         let often = most > 0 && self.latest.count_ones() >= most;
@@ -96,14 +98,17 @@ impl Breaker {
         self.opened = self.opened.saturating_add(1);
         self.until =
             asked.unwrap_or_else(|| now.saturating_add(doubled(PAUSE_MS, self.opened, PAUSE_MAX_MS)));
-        (self.at, self.asked) = (Some(now), Some(overloaded));
+        self.rest = asked.or(self.rest);
+        self.until = self.until.max(self.rest.unwrap_or(self.until));
+        self.at = Some(now);
     }
 
-    /// Someone asks for an attempt by hand: the best probe there is, unless the receiver itself wants its rest. At most one
+    /// Someone asks for an attempt by hand: the best probe there is, also where the receiver wants its rest, since whoever
+    /// asks may know that it is well again. At most one
     /// in [`PAUSE_MS`] is let through so.
     pub(super) fn asked_by_hand(&mut self, now: i64) -> bool {
         let rested = self.at.is_some_and(|at| now.saturating_sub(at) >= PAUSE_MS);
-        let probes = !self.is_closed() && self.asked != Some(true) && rested;
+        let probes = !self.is_closed() && rested;
         if probes {
             self.until = self.until.min(now);
         }

@@ -2,8 +2,8 @@
 
 use super::due::{Due, Member};
 use super::{
-    Delivery, Effects, Endpoint, FETCH_RETRY_MAX_MS, FETCH_RETRY_MS, MIGRATIONS, QUEUE_MAX, QUEUE_MAX_BYTES,
-    Queued,
+    Active, Delivery, Effects, Endpoint, FETCH_RETRY_MAX_MS, FETCH_RETRY_MS, MIGRATIONS, QUEUE_MAX,
+    QUEUE_MAX_BYTES, Queued,
 };
 use crate::frame::{self, Config, ConfigAnswer, Headers, Outgoing, Payloads, Push, PushAnswer, Resend};
 use crate::retry::doubled;
@@ -26,6 +26,8 @@ impl<S: Sql> Endpoint<S> {
         migrate(&self.sql, MIGRATIONS, now)?;
         let version = config.version;
         let could_send = self.can_send();
+        // The one before may have credentials that must not stay in a freed part of the file.
+        self.sql.exec("UPDATE meta SET v = zeroblob(length(v)) WHERE k = 'config'", &[])?;
         self.set_meta("config", &frame::encode(&config))?;
         if config.deleted {
             self.due.clear(&self.sql)?;
@@ -36,9 +38,10 @@ impl<S: Sql> Endpoint<S> {
         }
         let plugins = self.active.as_ref().map(|active| Rc::clone(&active.plugins)).unwrap_or_default();
         let was_fifo = self.is_fifo();
-        let moves = self.active.as_ref().is_some_and(|active| active.config.url != config.url);
+        let before = self.active.as_ref().map(|active| active.sender.url.clone());
         self.activate(config, now)?;
-        if moves {
+        let moves = |active: &Active| before.is_some_and(|before| active.sender.url != before);
+        if self.active.as_ref().is_some_and(moves) {
             self.reset_breaker()?; // nothing is known of the new receiver
         }
         if self.is_fifo() != was_fifo {

@@ -42,6 +42,7 @@ pub use schema::MIGRATIONS;
 use crate::budget::{Budget, Share};
 use crate::deployment::{Deployment, is_overdue};
 use crate::frame::{self, Config, Report, ReportKind};
+use crate::header::Fields;
 use crate::id::{self, Generator};
 use crate::pace::{Pace, Window};
 use crate::plugin::{Attached, Subject};
@@ -111,10 +112,10 @@ pub struct Attempt {
     /// Where to.
     pub url: String,
     /// All headers but those that HTTP itself needs.
-    pub headers: Vec<(String, String)>,
+    pub headers: Fields,
     /// The body, byte for byte.
     pub body: Vec<u8>,
-    /// Milliseconds for head and body of the answer.
+    /// Milliseconds for the response. A body that takes longer is cut off.
     pub timeout_ms: i64,
     /// When it was started.
     pub started_at: i64,
@@ -727,7 +728,7 @@ impl<S: Sql> Endpoint<S> {
         active.sender.refresh(&active.config, &self.deployment.vault, now);
         let own: Vec<String> = subject.headers.iter().map(|(name, _)| name.clone()).collect();
         let draft = Draft {
-            url: &active.config.url,
+            url: &active.sender.url,
             headers: subject.headers,
             id: &id,
             event_type: &subject.event_type,
@@ -752,7 +753,7 @@ impl<S: Sql> Endpoint<S> {
             kept,
             delivery,
             riders,
-            url: active.config.url.clone(),
+            url: active.sender.url.clone(),
             headers: made.headers,
             body: made.body,
             timeout_ms: active.sender.timeout_ms,
@@ -778,7 +779,7 @@ impl<S: Sql> Endpoint<S> {
                 delivery,
                 riders: Vec::new(),
                 url: url.clone(),
-                headers: Vec::new(),
+                headers: Fields::default(),
                 body: Vec::new(),
                 timeout_ms,
                 started_at: now,
@@ -864,7 +865,7 @@ impl Active {
         QUEUE_SLACK_MS.saturating_add(wait)
     }
 
-    /// Whether the receiver took a delivery: a status of success, head and body within the timeout.
+    /// Whether the receiver took a delivery: a status of success within the timeout.
     fn succeeded(&self, outcome: &AttemptOutcome) -> bool {
         matches!(outcome, AttemptOutcome::Answer { code, .. } if self.sender.success.contains(code))
     }

@@ -7,6 +7,7 @@ use crate::frame::{self, ReportKind};
 use crate::id;
 use crate::operational::FAILING_AT;
 use crate::platform;
+use crate::redact;
 use crate::retry::{self, doubled};
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError};
@@ -62,12 +63,11 @@ pub enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// What a response comes to. `late`: the time was over before the body was complete. A status that was received
-    /// counts whatever became of the body; but to take an event includes ending the response in time.
-    pub fn of_response(code: u16, retry_after: Option<String>, body: Vec<u8>, late: bool) -> Self {
+    /// The outcome of a response. A status that was received counts whatever became of the body, also if that did not end in
+    /// time: the receiver has the event, and would get it twice.
+    pub fn of_response(code: u16, retry_after: Option<String>, body: Vec<u8>) -> Self {
         match platform::answered_for(code, &body) {
             Some(why) => Self::Failed(Failure::Network(why)),
-            None if late && (200..300).contains(&code) => Self::Failed(Failure::Timeout),
             None => Self::Answer { code, retry_after, body },
         }
     }
@@ -222,7 +222,8 @@ impl Attempt {
             delivery: self.delivery,
             riders: self.riders,
             rode: false,
-            url: self.url,
+            // A record shows no credentials.
+            url: redact::url(&self.url).unwrap_or(self.url),
             started_at: self.started_at,
             sent: self.refused.is_none().then_some(self.kept),
             answered: None,

@@ -5,7 +5,9 @@ use super::USER_AGENT;
 use super::line::{Batch, Order, PRESET_BATCH};
 use crate::deployment::Deployment;
 use crate::frame::Config;
+use crate::header::Fields;
 use crate::id;
+use crate::pace::Pace;
 use crate::plugin::Attached;
 use crate::preset::Preset;
 use crate::retry::Schedule;
@@ -14,6 +16,7 @@ use crate::secret::Secret;
 use crate::send_as::SendAs;
 use crate::signature::{self, HeaderProfile};
 use crate::source;
+use crate::target::normalized;
 use crate::vault::{Place, Vault, VaultError};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -22,11 +25,14 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The configuration, made ready for use.
 pub(super) struct Sender {
+    /// Where requests go: the whole URL. (The configuration has it with credentials hidden.)
+    pub(super) url: String,
     pub(super) schedule: Schedule,
     pub(super) timeout_ms: i64,
     /// The statuses that are a success.
     pub(super) success: RangeInclusive<u16>,
     /// Each: at most so many requests started in any window of so many milliseconds.
+    /// They are a little stricter than the configuration's, so that arrivals keep those.
     pub(super) paces: Vec<(u32, i64)>,
     /// How many go in one request.
     pub(super) batch: Option<Batch>,
@@ -61,7 +67,7 @@ enum Identity {
 /// A delivery's request, signed.
 #[derive(Debug, Default)]
 pub(super) struct Made {
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Fields,
     pub(super) body: Vec<u8>,
     /// The URL, where the signature stands in it.
     pub(super) signed_url: Option<String>,
@@ -85,8 +91,8 @@ impl Sender {
         let delivery = preset.iter().flatten().find_map(|preset| preset.delivery.clone());
         let delivery = delivery.as_ref();
         let schedule = match (&config.schedule_ms, delivery) {
-            (Some(delays), _) => Schedule::from_ms(delays.clone()),
-            (None, Some(delivery)) => Schedule::from_seconds(&delivery.schedule_s),
+            (Some(delays), _) => Schedule::from_ms(delays.clone()).with_jitter(deployment.retry_jitter),
+            (None, Some(delivery)) => Schedule::documented(&delivery.schedule_s),
             (None, None) => deployment.retry_schedule.clone(),
         };
         let documented = delivery.and_then(|delivery| delivery.timeout_s);
@@ -95,6 +101,11 @@ impl Sender {
             Some(limit) if config.paces.is_empty() => vec![(limit, 1_000)],
             _ => config.paces.clone(),
         };
+        let for_arrivals = |(limit, window_ms)| {
+            let pace = Pace { limit, window_ms }.for_arrivals();
+            (pace.limit, pace.window_ms)
+        };
+        let paces = paces.into_iter().map(for_arrivals).collect();
         let (first, last) = delivery.map_or((200, 299), |delivery| delivery.success);
         let batched = delivery.is_some_and(|delivery| delivery.batch);
         let identity = match preset {
@@ -111,6 +122,7 @@ impl Sender {
             },
         };
         let mut this = Self {
+            url: config.url.clone(),
             schedule,
             timeout_ms: timeout_ms.unwrap_or(deployment.request_timeout_ms),
             success: first..=last,
@@ -138,7 +150,7 @@ impl Sender {
         }
     }
 
-    /// Opens the custom headers and the plugins' configurations. Where a key is missing nothing is sent: without them, a
+    /// Opens the URL, the custom headers and the plugins' configurations. Where a key is missing nothing is sent: without them, a
     /// delivery would be another.
     fn open_texts(&mut self, config: &Config, vault: &Vault) {
         let place = Place::header(&config.endpoint_id);
@@ -147,7 +159,10 @@ impl Sender {
         let plugins = config.plugins.iter().flatten();
         let plugins: Result<Vec<_>, VaultError> =
             plugins.map(|plugin| plugin.opened(&config.endpoint_id, vault)).collect();
-        self.locked = headers.is_err() || plugins.is_err();
+        let sealed = config.sealed_url.as_deref();
+        let url = sealed.map(|sealed| vault.open(Place::url(&config.endpoint_id), sealed)).transpose();
+        self.locked = headers.is_err() || plugins.is_err() || url.is_err();
+        self.url = url.ok().flatten().unwrap_or_else(|| config.url.clone());
         self.headers = headers.unwrap_or_default();
         self.plugins = plugins.unwrap_or_default().into();
     }
@@ -237,7 +252,7 @@ impl Sender {
             Identity::Own { profile, secrets } => {
                 let signed = signature::headers(*profile, secrets, id, now.div_euclid(1000), &payload);
                 headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
-                Made { headers, body: payload, ..Made::default() }
+                Made { body: payload, ..Made::default() }.with(headers)
             }
             Identity::Preset { preset, params, secrets, .. } => {
                 let body = if preset.content_type == FORM { form(&payload) } else { Ok(payload) };
@@ -253,12 +268,9 @@ impl Sender {
                             |name: &str| signed.headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
                         headers.retain(|(name, _)| !set(name));
                         headers.extend(signed.headers);
-                        Made {
-                            headers,
-                            body: signed.body.unwrap_or(body),
-                            signed_url: Some(signed.url.unwrap_or(url)).filter(|url| url != typed),
-                            refused: None,
-                        }
+                        let signed_url = Some(signed.url.unwrap_or(url)).filter(|url| url != typed);
+                        let body = signed.body.unwrap_or(body);
+                        Made { body, signed_url, ..Made::default() }.with(headers)
                     }
                     Err(fault) => Made { refused: Some(fault.to_string()), ..Made::default() },
                 }
@@ -271,10 +283,20 @@ impl Sender {
     }
 }
 
+impl Made {
+    /// With these headers; refused where one would break its line.
+    fn with(self, headers: Vec<(String, String)>) -> Self {
+        match Fields::checked(headers) {
+            Ok(headers) => Self { headers, ..self },
+            Err(fault) => Self { refused: Some(fault.to_string()), ..Self::default() },
+        }
+    }
+}
+
 /// The URL that is requested, where this one was typed: what is signed has to be that one, to the letter. Whatever requests
 /// it reads it by the same standard, and leaves the fragment out.
 fn requested(typed: &str) -> String {
-    let Ok(mut url) = url::Url::parse(typed) else { return typed.to_owned() };
+    let Ok(mut url) = url::Url::parse(typed).map(normalized) else { return typed.to_owned() };
     url.set_fragment(None);
     url.into()
 }
@@ -316,6 +338,7 @@ mod tests {
             ("https://host.example/a#b", "https://host.example/a"),
             ("https://host.example?a=1", "https://host.example/?a=1"),
             ("https://host.example/%7Ea?%41=%zz", "https://host.example/%7Ea?%41=%zz"),
+            ("https://host.example/a^b?c^d", "https://host.example/a%5Eb?c^d"),
             ("https://host.example/?a=\"<>`{}|", "https://host.example/?a=%22%3C%3E`{}|"),
             ("  https://host.example/a\n/b ", "https://host.example/a/b"),
         ] {

@@ -65,8 +65,8 @@ codes! {
         "The endpoint signs with a private key, which the API never returns.",
         "Ask the receiver for the public key, or rotate the secret.";
     EndpointDisabled "endpoint_disabled" 400:
-        "The endpoint is disabled, so nothing can be sent to it.",
-        "Enable the endpoint, then send the request again.";
+        "The endpoint is disabled or paused, so nothing can be sent to it.",
+        "Enable or resume the endpoint, then send the request again.";
     InvalidRange "invalid_range" 400:
         "The period is longer than 28 days, or it ends before it starts.",
         "Send a shorter period, with `since` before `until`.";
@@ -103,6 +103,9 @@ codes! {
     ConcurrentUpdate "concurrent_update" 409:
         "Another request changed the resource at the same time.",
         "Send the request again.";
+    IncompatiblePlugin "incompatible_plugin" 409:
+        "The plugin's new version does not accept the configuration of an endpoint that follows the plugin.",
+        "Change the configurations that `detail` names, pin the version there, or repeat the request with `force=true`.";
     PayloadTooLarge "payload_too_large" 413:
         "The body, the payload or the module is too large, or it holds too many events.",
         "Send less. `detail` names the limit.";

@@ -1,6 +1,7 @@
 //! The order of an endpoint's plugins, and what follows from each verdict.
 
 use super::{Attached, OnError, Ran, Verdict};
+use crate::api::model::MAX_NAME;
 use crate::header::{self, HeaderFault};
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -114,6 +115,14 @@ impl Chain {
             && let Some(fault) = headers.iter().find_map(refused)
         {
             verdict = Verdict::Failed { code: "header".to_owned(), text: fault.to_string() };
+        }
+        // Providers say the type in a header.
+        if let Verdict::Replace { event_type: Some(event_type), .. } = &verdict
+            && (event_type.chars().any(char::is_control) || !(1..=MAX_NAME).contains(&event_type.len()))
+        {
+            let text =
+                "The plugin gave the event a type that no event can have: it is one line of 1 to 256 bytes.";
+            verdict = Verdict::Failed { code: "event_type".to_owned(), text: text.to_owned() };
         }
         let mut entry = json!({
             "name": plugin.name,

@@ -76,6 +76,17 @@ fn headers_are_set_and_removed_without_regard_to_case() {
 }
 
 #[test]
+fn a_type_that_would_break_a_header_is_a_failure() {
+    for event_type in ["a\r\nx-injected: 1", "", "a\u{7f}", &"a".repeat(257)] {
+        let verdict =
+            Verdict::Replace { body: None, headers: Vec::new(), event_type: Some(event_type.to_owned()) };
+        let (decision, trace, _) = run(&[OnError::Hold], vec![verdict]);
+        assert!(matches!(decision, Decision::Held(_)), "{event_type:?}");
+        assert_eq!(trace[0]["error"]["code"], "event_type", "{event_type:?}");
+    }
+}
+
+#[test]
 fn a_header_that_belongs_to_the_delivery_is_a_failure() {
     for name in ["webhook-signature", "host", "bad name", "content-length"] {
         let (decision, trace, _) = run(&[OnError::Hold], vec![replaced("1", &[(name, Some("x"))])]);

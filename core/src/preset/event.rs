@@ -6,11 +6,12 @@
 //! all, and a body that is delivered whole although it holds several events is identified by its bytes too.
 
 use crate::scheme::{Path, Place, Request, read};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write as _};
 
 /// The most parts of an id.
 const MAX_PARTS: usize = 8;
@@ -241,17 +242,21 @@ impl<'de> Deserialize<'de> for Several {
 }
 
 impl Several {
-    /// How many events a body holds; `None` where it is not such a body.
-    pub fn count(&self, body: &[u8]) -> Option<usize> {
+    /// How many events a body holds; `None` where it is not such a body. Counting ends after `most` and one more.
+    pub fn count(&self, body: &[u8], most: usize) -> Option<usize> {
+        let body = without_mark(body);
         match self {
             Self::No => None,
-            Self::Body => batch_items(body).map(|items| items.len()),
-            Self::At(path) => at(path, body).map(|(_, items)| items.len()),
+            Self::Body => count_items(body, most),
+            Self::At(path) => {
+                let list = path.find(serde_json::from_slice(body).ok()?)?;
+                count_items(list.get().as_bytes(), most)
+            }
         }
     }
 
-    /// The bodies of the events that a body holds; `None` where it is one event, or where the parts together would take
-    /// too much.
+    /// The bodies of the events that a body holds, of which there are [`count`](Self::count); `None` where it is one event, or
+    /// where the parts together would take too much.
     pub fn split<'a>(&self, body: &'a [u8]) -> Option<Vec<Cow<'a, [u8]>>> {
         match self {
             Self::No => None,
@@ -281,6 +286,37 @@ impl Several {
 fn at<'a>(path: &Path, body: &'a [u8]) -> Option<(&'a RawValue, Vec<&'a RawValue>)> {
     let list = path.find(serde_json::from_slice(without_mark(body)).ok()?)?;
     Some((list, serde_json::from_str(list.get()).ok()?))
+}
+
+/// How many items an array has, up to `most` and one more; `None` where it is no array. It keeps none of them, and does not read
+/// on once there are too many.
+fn count_items(array: &[u8], most: usize) -> Option<usize> {
+    struct Counter<'c>(&'c mut usize, usize);
+    impl<'de> Visitor<'de> for Counter<'_> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+            while items.next_element::<IgnoredAny>()?.is_some() {
+                *self.0 = self.0.saturating_add(1);
+                if *self.0 > self.1 {
+                    return Err(serde::de::Error::custom("too many items"));
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut count = 0;
+    let mut json = serde_json::Deserializer::from_slice(array);
+    let read = json.deserialize_seq(Counter(&mut count, most)).and_then(|()| json.end());
+    (read.is_ok() || count > most).then_some(count)
+}
+
+/// The first item of a body that is an array. It does not read on.
+pub(super) fn first_item(body: &[u8]) -> Option<&RawValue> {
+    let rest = without_mark(body).trim_ascii_start().strip_prefix(b"[")?;
+    serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>().next()?.ok()
 }
 
 /// The items of a body that is an array.
@@ -375,7 +411,27 @@ mod tests {
         // A thousand events with 10 KB around each are left together.
         let events = vec!["{}"; 1000].join(",");
         let large = format!(r#"{{"pad":"{}","a":{{"events":[{events}]}}}}"#, "x".repeat(10_000));
-        assert_eq!((several.split(large.as_bytes()), several.count(large.as_bytes())), (None, Some(1000)));
+        assert_eq!(
+            (several.split(large.as_bytes()), several.count(large.as_bytes(), 1000)),
+            (None, Some(1000))
+        );
+    }
+
+    #[test]
+    fn items_are_counted_no_further_than_asked_for() {
+        let at = Several::At(Path::parse("a").expect("a path"));
+        for (items, counted) in [(0, 0), (1, 1), (3, 3), (4, 4), (5, 4), (100_000, 4)] {
+            let list = format!("\u{feff} [{}]", vec!["{\"n\":[1,2]}"; items].join(" , "));
+            assert_eq!(Several::Body.count(list.as_bytes(), 3), Some(counted), "{items}");
+            let inside = format!("{{\"a\":{}}}", list.trim_start_matches('\u{feff}'));
+            assert_eq!(at.count(inside.as_bytes(), 3), Some(counted), "{items}");
+            let first = first_item(list.as_bytes()).map(RawValue::get);
+            assert_eq!(first, (items > 0).then_some("{\"n\":[1,2]}"), "{items}");
+        }
+        for none in ["{}", "[1,", "[1] 2", "1", "", "no JSON"] {
+            assert_eq!(Several::Body.count(none.as_bytes(), 3), None, "{none}");
+        }
+        assert!(first_item(b"{}").is_none());
     }
 
     proptest! {
@@ -391,7 +447,7 @@ mod tests {
         fn any_body_is_split_or_left(body: Vec<u8>, json in "[\\[\\]{}\",:a1 ]{0,40}") {
             for several in [Several::Body, Several::At(Path::parse("a").expect("a path"))] {
                 for body in [body.as_slice(), json.as_bytes()] {
-                    let _ = (several.split(body), several.count(body));
+                    let _ = (several.split(body), several.count(body, 3), first_item(body));
                 }
             }
         }

@@ -2,16 +2,21 @@
 
 use std::borrow::Cow;
 
-/// The most parts of a multipart body that are looked at.
+/// The most fields that are looked at.
 const MAX_PARTS: usize = 1_000;
+/// The longest head of a part that is read.
+const MAX_HEAD: usize = 4 * 1024;
 /// The longest boundary there is (RFC 2046).
 const MAX_BOUNDARY: usize = 70;
 
+/// Names and values.
+pub(super) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// The fields of a body; a multipart body's files are none.
-pub(crate) fn fields<'a>(content_type: Option<&str>, body: &'a [u8]) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+pub(crate) fn fields<'a>(content_type: Option<&str>, body: &'a [u8]) -> Pairs<'a> {
     match content_type.and_then(boundary) {
         Some(boundary) => multipart(body, boundary),
-        None => url::form_urlencoded::parse(body).collect(),
+        None => url::form_urlencoded::parse(body).take(MAX_PARTS).collect(),
     }
 }
 
@@ -54,7 +59,7 @@ fn multipart<'a>(body: &'a [u8], boundary: &str) -> Vec<(Cow<'a, str>, Cow<'a, s
 
 /// The name of a part that is a text field.
 fn name(head: &[u8]) -> Option<Cow<'_, str>> {
-    let head = std::str::from_utf8(head).ok()?;
+    let head = std::str::from_utf8(head).ok().filter(|head| head.len() <= MAX_HEAD)?;
     let disposition = head.split("\r\n").find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)

@@ -14,10 +14,12 @@ use super::published;
 use super::template::Piece;
 use super::verify::Secrets;
 use super::{Params, Request, verdict::Verdict};
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use subtle::ConstantTimeEq;
 
 /// One handshake of a provider.
@@ -159,7 +161,13 @@ pub fn answer(
     request: &Request<'_>,
     now_ms: i64,
 ) -> Option<Answer> {
-    handshakes.iter().find_map(|handshake| handshake.answer(scheme, secrets, params, request, now_ms))
+    let fits = |handshake: &&Handshake| handshake.method == request.method;
+    let memo = Memo::expecting(handshakes.iter().filter(fits).flat_map(Handshake::looks_at));
+    let view = View::of(request, &memo);
+    handshakes
+        .iter()
+        .filter(fits)
+        .find_map(|handshake| handshake.answer(scheme, secrets, params, view, now_ms))
 }
 
 impl Handshake {
@@ -233,6 +241,12 @@ impl Handshake {
         faults
     }
 
+    /// Every place that it looks at.
+    fn looks_at(&self) -> impl Iterator<Item = &Place> {
+        let single = self.challenge.iter().chain(&self.token);
+        self.when.keys().chain(self.params.keys()).chain(&self.lacks).chain(single)
+    }
+
     /// Whether its answer is made with the provider's secret.
     pub fn signs(&self) -> Option<Charset> {
         self.mac.as_ref().map(|mac| mac.allow)
@@ -243,14 +257,10 @@ impl Handshake {
         scheme: &Scheme,
         secrets: &Secrets,
         params: &Params,
-        request: &Request<'_>,
+        view: View<'_>,
         now_ms: i64,
     ) -> Option<Answer> {
-        if request.method != self.method {
-            return None;
-        }
-        let memo = Memo::default();
-        let view = View::of(request, &memo);
+        let request = view.request;
         let read = |place: &Place| view.read(place).ok().flatten();
         let fits = self
             .when
@@ -259,7 +269,7 @@ impl Handshake {
             && self.params.iter().all(|(place, name)| {
                 params.get(name).is_some_and(|value| read(place).is_some_and(|found| found == value.as_str()))
             })
-            && self.lacks.iter().all(|place| !is_there(place, request))
+            && self.lacks.iter().all(|place| !is_there(place, view))
             && (!self.alone || is_alone(request));
         let challenge = self.challenge.as_ref().map(read);
         if !fits || challenge == Some(None) {
@@ -343,18 +353,42 @@ impl Handshake {
 }
 
 /// Whether anything is at a place, also an object.
-fn is_there(place: &Place, request: &Request<'_>) -> bool {
+fn is_there(place: &Place, view: View<'_>) -> bool {
     match place {
-        Place::Json(path) => request.json().is_ok_and(|json| path.find(json).is_some()),
-        place => View::of(request, &Memo::default()).read(place).ok().flatten().is_some(),
+        Place::Json(path) => view.memo.has(view.request, path),
+        place => view.read(place).ok().flatten().is_some(),
     }
 }
 
 fn is_alone(request: &Request<'_>) -> bool {
     match request.json() {
-        Ok(json) => serde_json::from_str::<serde_json::Map<String, Value>>(json.get())
-            .is_ok_and(|body| body.len() == 1),
-        Err(_) => url::form_urlencoded::parse(request.body).count() == 1,
+        // Counted, not kept: a body may be large.
+        Ok(json) => serde_json::from_str::<Members>(json.get()).is_ok_and(|members| members.0 == 1),
+        Err(_) => url::form_urlencoded::parse(request.body).take(2).count() == 1,
+    }
+}
+
+/// How many members an object has.
+struct Members(usize);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut count = 0usize;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    count = count.saturating_add(1);
+                }
+                Ok(Members(count))
+            }
+        }
+        from.deserialize_map(Count)
     }
 }
 

@@ -47,8 +47,10 @@ pub use verdict::{Proof, Reason, Verdict};
 pub use verify::Secrets;
 
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// The most fields of a form.
+const MAX_FORM_FIELDS: usize = 10_000;
 
 /// Values of the receiver's account with a provider that its signature covers, by name (PayPal's `webhook_id`), and
 /// `header` where the receiver chose the header of a token.
@@ -82,9 +84,16 @@ impl<'a> Request<'a> {
         serde_json::from_slice(crate::preset::without_mark(self.body)).map_err(|_| Reason::Body("JSON"))
     }
 
-    /// The first field of a form with this name.
-    fn form_field(&self, name: &str) -> Result<Option<Cow<'a, str>>, Reason> {
+    /// The fields of a form.
+    fn form_fields(&self) -> Result<fields::Pairs<'a>, Reason> {
         let kind = self.header("content-type")?;
-        Ok(place::find(fields::fields(kind, self.body).into_iter(), name))
+        self.check_form()?;
+        Ok(fields::fields(kind, self.body))
+    }
+
+    /// Refuses a form of more fields than anybody sends: a field costs more memory than its two bytes.
+    fn check_form(&self) -> Result<(), Reason> {
+        let fields = self.body.iter().filter(|byte| **byte == b'&').take(MAX_FORM_FIELDS).count();
+        if fields >= MAX_FORM_FIELDS { Err(Reason::Body("a form of at most 10000 fields")) } else { Ok(()) }
     }
 }

@@ -85,6 +85,9 @@ pub struct Signature {
     pub reserved: Option<Charset>,
 }
 
+/// The most members of the body that signing a request writes.
+const MAX_WRITTEN: usize = 4;
+
 /// The longest time that a request may be old: some providers repeat one with its first time for days.
 const MAX_TOLERANCE_S: u32 = 7 * 86_400;
 
@@ -141,6 +144,17 @@ impl Unit {
                 i64::try_from(since.as_millis()).ok()
             }
         }
+    }
+
+    /// The time of an event in milliseconds, in any form in which programs print one: nothing depends on it but what is shown.
+    pub fn read_any(self, text: &str) -> Option<i64> {
+        let text = text.trim();
+        let seconds = matches!(self, Self::S | Self::Auto);
+        let number = if seconds { Self::Auto.read_event(text) } else { self.read_event(text) };
+        let printed = || crate::time::parse_printed(text).or_else(|| Self::HttpDate.read_event(text));
+        // As mail writes it: `Fri, 02 Jan 2026 03:04:05 +0000`.
+        let mailed = || Self::HttpDate.read_event(&format!("{} GMT", text.strip_suffix(" +0000")?));
+        number.or_else(printed).or_else(mailed)
     }
 
     /// A time in milliseconds, written.
@@ -522,6 +536,18 @@ impl Signature {
         self.binds_body.unwrap_or_else(|| self.content.covers_body() || self.body_hash.is_some())
     }
 
+    /// Every place that verifying may look at.
+    pub(super) fn looks_at(&self) -> impl Iterator<Item = &Place> {
+        let single = self.time.iter().map(|time| &time.at).chain(&self.id);
+        let single = single.chain(self.body_hash.iter().map(|hash| &hash.at));
+        self.at
+            .iter()
+            .chain(self.require.keys())
+            .chain(self.pin.keys())
+            .chain(single)
+            .chain(self.content.places())
+    }
+
     /// The places with numbers written out, or the one that the receiver has chosen.
     pub(super) fn places(&self, params: &Params) -> Vec<Place> {
         if let Some(name) = params.get("header").filter(|_| self.named_by_receiver) {
@@ -546,6 +572,14 @@ impl Signature {
         check(
             lists.iter().all(|length| *length <= MAX_LIST),
             "at, require, pin and send may have 16 entries each",
+        );
+        // Each of them is written into the body when a request is signed: that reads it and writes it once more.
+        let written = self.time.iter().map(|time| &time.at).chain(&self.id);
+        let written = written.chain(self.body_hash.iter().map(|hash| &hash.at));
+        let written = written.chain(&self.at).chain(self.require.keys());
+        check(
+            written.filter(|place| place.is_member()).count() <= MAX_WRITTEN,
+            "at, require, time, id and bodyHash may name 4 members of the body together",
         );
         check(
             self.at
@@ -674,8 +708,32 @@ mod tests {
             (Unit::S, "999999999999999e3", None),
         ] {
             assert_eq!(unit.read_event(text), ms, "{text}");
+            assert!(ms.is_none() || unit.read_any(text).is_some(), "{text}");
             let plain = text.bytes().all(|b| b.is_ascii_digit());
             assert_eq!(unit.read(text), ms.filter(|_| plain), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_read_as_programs_print_it() {
+        let at = crate::time::parse_rfc3339("2024-01-02T03:04:05Z");
+        for (unit, text) in [
+            (Unit::Iso, "2024-01-02 03:04:05"),
+            (Unit::Iso, "2024-01-02T05:04:05+0200"),
+            (Unit::Iso, "2024-01-02T03:04:05"),
+            (Unit::Iso, "2024-01-02 03:04:05 UTC"),
+            (Unit::Iso, "Tue, 02 Jan 2024 03:04:05 +0000"),
+            (Unit::HttpDate, "Tue, 02 Jan 2024 03:04:05 GMT"),
+            (Unit::S, "1704164645"),
+            (Unit::S, "1704164645000"),
+            (Unit::S, " 1704164645 "),
+            (Unit::Auto, "2024-01-02T03:04:05Z"),
+            (Unit::Ms, "1704164645000"),
+        ] {
+            assert_eq!(unit.read_any(text), at, "{text:?}");
+        }
+        for none in ["", "soon", "2024-13-01", "-1", "Tue, 02 Foo 2024 03:04:05 +0000"] {
+            assert_eq!(Unit::Iso.read_any(none), None, "{none:?}");
         }
     }
 }

@@ -9,6 +9,7 @@
 use super::Request;
 use super::verdict::Reason;
 use crate::header;
+use crate::preset::without_mark;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -140,6 +141,113 @@ impl Path {
         }
         *value = put;
         Some(())
+    }
+}
+
+/// Follows several ways into a text at once, `found` by their numbers: however many there are, each level of the text is gone
+/// through once.
+fn find_all<'a>(text: &'a str, wanted: &[(&[Step], usize)], found: &mut [Option<&'a RawValue>]) {
+    let mut next: Vec<(&Step, Option<&'a RawValue>)> = Vec::new();
+    for step in wanted.iter().filter_map(|(path, _)| path.first()) {
+        if !next.iter().any(|(known, _)| *known == step) {
+            next.push((step, None));
+        }
+    }
+    let list = text.trim_start().starts_with('[');
+    let mut reader = serde_json::Deserializer::from_str(text);
+    if (Many { list, next: &mut next }).deserialize(&mut reader).is_err() {
+        return;
+    }
+    for (step, value) in next {
+        let Some(value) = value else { continue };
+        let mut deeper = Vec::new();
+        for (path, number) in wanted {
+            match path.split_first() {
+                Some((first, [])) if first == step => {
+                    if let Some(slot) = found.get_mut(*number) {
+                        *slot = Some(value);
+                    }
+                }
+                Some((first, rest)) if first == step => deeper.push((rest, *number)),
+                _ => {}
+            }
+        }
+        if !deeper.is_empty() {
+            find_all(value.get(), &deeper, found);
+        }
+    }
+}
+
+/// Reads one step of several ways.
+struct Many<'s, 'p, 'a> {
+    list: bool,
+    next: &'s mut Vec<(&'p Step, Option<&'a RawValue>)>,
+}
+
+impl<'de> DeserializeSeed<'de> for Many<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        if self.list { from.deserialize_seq(self) } else { from.deserialize_map(self) }
+    }
+}
+
+impl<'de> Visitor<'de> for Many<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(at) = map.next_key_seed(OneOf(self.next))? {
+            match at.and_then(|at| self.next.get_mut(at)) {
+                Some((_, value)) => *value = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        for at in 0.. {
+            let wanted =
+                self.next.iter_mut().find(|(step, _)| matches!(step, Step::Item(index) if *index == at));
+            let more = match wanted {
+                Some((_, value)) => {
+                    *value = list.next_element()?;
+                    value.is_some()
+                }
+                None => list.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which of the steps a member's name is.
+struct OneOf<'s, 'p, 'a>(&'s [(&'p Step, Option<&'a RawValue>)]);
+
+impl<'de> DeserializeSeed<'de> for OneOf<'_, '_, '_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<usize>, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for OneOf<'_, '_, '_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|(step, _)| matches!(step, Step::Member(member) if member == name)))
     }
 }
 
@@ -339,32 +447,88 @@ pub(super) struct View<'a> {
     pub(super) memo: &'a Memo,
 }
 
-/// What was read of one request's body: whether it is JSON is found out once, and each path is followed once, however often a
-/// scheme names it. What was found is kept as its place in the body.
+/// What was read of one request's body: whether it is JSON is found out once, and so is all that a scheme will ask for, however
+/// much that is. What was found is kept as its place in the body.
 #[derive(Default)]
 pub(super) struct Memo {
     json: OnceCell<Result<(), Reason>>,
+    /// The paths that will be asked for.
+    expected: RefCell<Vec<Path>>,
     found: RefCell<Vec<(Path, Option<Range<usize>>)>>,
+    /// The fields of a form.
+    fields: OnceCell<Result<Vec<(String, String)>, Reason>>,
 }
 
 impl Memo {
+    /// For somebody who will ask for these places.
+    pub(super) fn expecting<'p>(places: impl Iterator<Item = &'p Place>) -> Self {
+        let memo = Self::default();
+        places.for_each(|place| memo.expect(place));
+        memo
+    }
+
+    fn expect(&self, place: &Place) {
+        match place {
+            Place::Json(path) => self.expected.borrow_mut().push(path.clone()),
+            Place::Any(places) => places.iter().for_each(|place| self.expect(place)),
+            _ => {}
+        }
+    }
+
+    /// Finds everything that is expected, in one go.
+    fn read_ahead(&self, body: &[u8]) {
+        let expected = self.expected.take();
+        let Ok(text) = std::str::from_utf8(without_mark(body)) else { return };
+        let wanted: Vec<(&[Step], usize)> =
+            expected.iter().enumerate().map(|(number, path)| (path.0.as_slice(), number)).collect();
+        let mut found = vec![None; wanted.len()];
+        if !wanted.is_empty() {
+            find_all(text, &wanted, &mut found);
+        }
+        let at = found.into_iter().map(|found| found.map(|found| place_in(body, found)));
+        self.found.borrow_mut().extend(expected.into_iter().zip(at));
+    }
+
+    /// The first field of a form with this name.
+    fn field(&self, request: &Request<'_>, name: &str) -> Result<Option<String>, Reason> {
+        let fields = self.fields.get_or_init(|| {
+            let fields = request.form_fields()?;
+            Ok(fields.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+        });
+        let fields = fields.as_ref().map_err(Clone::clone)?;
+        Ok(fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+    }
+
+    /// Whether anything is at a path of the body, also an object.
+    pub(super) fn has(&self, request: &Request<'_>, path: &Path) -> bool {
+        self.place_of(request, path).is_ok_and(|at| at.is_some())
+    }
+
     /// The text of the scalar at a path of the body.
     fn find<'a>(&self, request: &Request<'a>, path: &Path) -> Result<Option<Cow<'a, str>>, Reason> {
-        self.json.get_or_init(|| request.json().map(|_| ())).clone()?;
         let body: &'a [u8] = request.body;
-        let known = self.found.borrow().iter().find(|(known, _)| known == path).map(|(_, at)| at.clone());
-        let at = known.unwrap_or_else(|| {
-            let found = std::str::from_utf8(body).ok().and_then(|text| path.find_in(text));
-            let at = found.map(|found| {
-                let start = (found.get().as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
-                start..start.saturating_add(found.get().len())
-            });
-            self.found.borrow_mut().push((path.clone(), at.clone()));
-            at
-        });
+        let at = self.place_of(request, path)?;
         let text = at.and_then(|at| body.get(at)).and_then(|bytes| std::str::from_utf8(bytes).ok());
         Ok(text.and_then(scalar))
     }
+
+    fn place_of(&self, request: &Request<'_>, path: &Path) -> Result<Option<Range<usize>>, Reason> {
+        let body = request.body;
+        self.json.get_or_init(|| request.json().map(|_| self.read_ahead(body))).clone()?;
+        let known = self.found.borrow().iter().find(|(known, _)| known == path).map(|(_, at)| at.clone());
+        Ok(known.unwrap_or_else(|| {
+            let text = std::str::from_utf8(without_mark(body)).ok();
+            let at = text.and_then(|text| path.find_in(text)).map(|found| place_in(body, found));
+            self.found.borrow_mut().push((path.clone(), at.clone()));
+            at
+        }))
+    }
+}
+
+/// Where a value of the body is in it.
+fn place_in(body: &[u8], found: &RawValue) -> Range<usize> {
+    let start = found.get().as_ptr().addr().wrapping_sub(body.as_ptr().addr());
+    start..start.saturating_add(found.get().len())
 }
 
 impl<'a> View<'a> {
@@ -381,9 +545,9 @@ impl<'a> View<'a> {
                 Some(item) => path.find(item).and_then(|found| scalar(found.get())),
                 None => self.memo.find(self.request, path)?,
             },
-            Place::Form(name) => self.request.form_field(name)?,
+            Place::Form(name) => self.memo.field(self.request, name)?.map(Cow::Owned),
             Place::FormJson(field, path) => {
-                let text = self.request.form_field(field)?.unwrap_or_default();
+                let text = self.memo.field(self.request, field)?.unwrap_or_default();
                 let json: Option<&RawValue> = serde_json::from_str(&text).ok();
                 json.and_then(|json| path.find(json))
                     .and_then(|found| scalar(found.get()))
@@ -500,6 +664,56 @@ mod tests {
         assert_eq!(at("query:b").as_deref(), Some("x y"));
         let token = request(b"e30.eyJ0eXBlIjoiYSJ9.x");
         assert_eq!(read(&Place::parse("claim:type").unwrap(), &token).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_is_expected_is_found_in_one_go_and_is_the_same() {
+        let body = br#"{"a":{"b":[{"id":"x"},{"id":2}],"b2":3},"n":1,"n":4,"\u0061b":5,"l":[[1,2],[3]]}"#;
+        let request = request(body);
+        let paths = [
+            "a.b[0].id",
+            "a.b[1].id",
+            "a.b2",
+            "n",
+            "ab",
+            "l[1][0]",
+            "l[0][1]",
+            "l[2][0]",
+            "a.c",
+            "n.x",
+            "z",
+            "a",
+        ];
+        let places: Vec<Place> =
+            paths.iter().map(|path| Place::parse(&format!("json:{path}")).unwrap()).collect();
+        let memo = Memo::expecting(places.iter());
+        for place in &places {
+            let ahead = View::of(&request, &memo).read(place).unwrap();
+            assert_eq!(ahead.map(Cow::into_owned), read(place, &request), "{place}");
+        }
+        assert_eq!(
+            read(&places[3], &request).as_deref(),
+            Some("4"),
+            "of a name that is there twice, the last"
+        );
+        assert_eq!(
+            read(&places[4], &request).as_deref(),
+            Some("5"),
+            "a name is what it says, however it is written"
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_no_member() {
+        let body = b"\xef\xbb\xbf{\"a\":1}";
+        assert_eq!(read(&Place::parse("json:a").unwrap(), &request(body)).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_form_of_too_many_fields_is_refused() {
+        let form = vec!["a=b"; 20_000].join("&");
+        let place = Place::parse("form:a").unwrap();
+        assert!(View::of(&request(form.as_bytes()), &Memo::default()).read(&place).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use super::place::{Path, Place, View, host_and_target, query_of};
 use super::verdict::Reason;
-use super::{Params, crypto};
+use super::{Params, Request, crypto};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -205,6 +205,14 @@ impl Template {
         })
     }
 
+    /// The places that it reads.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.segments.iter().flat_map(|segment| &segment.parts).filter_map(|item| match &item.part {
+            Part::At(place) => Some(place),
+            _ => None,
+        })
+    }
+
     /// The field that lists the headers whose lines are signed.
     pub(super) fn header_list(&self) -> Option<&str> {
         self.segments.iter().flat_map(|segment| &segment.parts).find_map(|item| match &item.part {
@@ -369,8 +377,8 @@ impl Item {
             }
             Part::Crc32 => crypto::crc32(request.body).to_string().into(),
             Part::Sha256 => crypto::hex(&crypto::sha256(&[request.body])).into(),
-            Part::FormSorted => form(request.body, false).into(),
-            Part::FormSortedUnique => form(request.body, true).into(),
+            Part::FormSorted => form(request, false)?.into(),
+            Part::FormSortedUnique => form(request, true)?.into(),
             Part::HeaderPairs(list) => {
                 let names = view.need(&Place::Header(list.clone()))?;
                 let mut pairs = Vec::new();
@@ -402,7 +410,10 @@ impl Item {
                 }
                 lines.into()
             }
-            Part::PlivoUrl => plivo_url(request.url, request.body).into(),
+            Part::PlivoUrl => {
+                request.check_form()?;
+                plivo_url(request.url, request.body).into()
+            }
         };
         if self.line && text.contains('\n') {
             return Err(Reason::Body("a message whose fields are lines"));
@@ -416,15 +427,16 @@ impl Item {
 }
 
 /// The names and values of a form, one after the other, sorted by name.
-fn form(body: &[u8], unique: bool) -> String {
-    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = url::form_urlencoded::parse(body).collect();
+fn form(request: &Request<'_>, unique: bool) -> Result<String, Reason> {
+    request.check_form()?;
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = url::form_urlencoded::parse(request.body).collect();
     if unique {
         pairs.sort();
         pairs.dedup();
     } else {
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
     }
-    pairs.iter().fold(String::new(), |text, (name, value)| text + name + value)
+    Ok(pairs.iter().fold(String::new(), |text, (name, value)| text + name + value))
 }
 
 fn plivo_url(url: &str, body: &[u8]) -> String {

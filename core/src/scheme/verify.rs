@@ -13,8 +13,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use subtle::ConstantTimeEq;
 
 /// More signatures than this are not looked at: DocuSign may send a hundred.
@@ -137,9 +137,41 @@ fn repeats_a_name(request: &Request<'_>) -> bool {
     if let Ok(json) = request.json() {
         return serde_json::from_str::<NoRepeats>(json.get()).is_err();
     }
-    let mut seen = BTreeSet::new();
-    let kind = request.header("content-type").ok().flatten();
-    !super::fields::fields(kind, request.body).into_iter().all(|(name, _)| seen.insert(name.into_owned()))
+    let Ok(fields) = request.form_fields() else { return true };
+    repeats(fields.iter().map(|(name, _)| hash_of(name)).collect())
+}
+
+/// Whether a number is there twice.
+fn repeats(mut hashes: Vec<u64>) -> bool {
+    hashes.sort_unstable();
+    hashes.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+}
+
+/// Stands for a name: a body may have a hundred thousand of them, and two that have one hash cost a refusal at worst.
+fn hash_of(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name.as_bytes());
+    hasher.finish()
+}
+
+/// The hash of a member's name.
+struct NameHash(u64);
+
+impl<'de> Deserialize<'de> for NameHash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = NameHash;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_str<E>(self, name: &str) -> Result<NameHash, E> {
+                Ok(NameHash(hash_of(name)))
+            }
+        }
+        from.deserialize_str(Name)
+    }
 }
 
 /// JSON whose objects have each name once.
@@ -177,14 +209,16 @@ impl<'de> Deserialize<'de> for NoRepeats {
                 Ok(NoRepeats)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<NoRepeats, A::Error> {
-                let mut seen = BTreeSet::new();
-                while let Some(name) = members.next_key::<String>()? {
-                    if !seen.insert(name) {
-                        return Err(serde::de::Error::custom("a name is there twice"));
-                    }
+                let mut seen = Vec::new();
+                while let Some(NameHash(name)) = members.next_key()? {
+                    seen.push(name);
                     members.next_value::<NoRepeats>()?;
                 }
-                Ok(NoRepeats)
+                if repeats(seen) {
+                    Err(serde::de::Error::custom("a name is there twice"))
+                } else {
+                    Ok(NoRepeats)
+                }
             }
         }
         from.deserialize_any(Any)
@@ -239,7 +273,7 @@ impl Signature {
         request: &Request<'_>,
         now_ms: i64,
     ) -> Result<Proof, Reason> {
-        let memo = Memo::default();
+        let memo = Memo::expecting(self.looks_at());
         let view = View::of(request, &memo);
         if self.algorithm == Algorithm::Sha256 && std::str::from_utf8(request.body).is_err() {
             // Whoever knows one such hash can compute that of the same text with more behind it: but what is put between

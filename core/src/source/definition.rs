@@ -477,7 +477,7 @@ impl Definition {
         let batch = &self.preset.event.batch;
         let split = self.record.options.batch == Batch::Split;
         let alone = || Ok(vec![self.event(request, request.body, standing, None)?]);
-        match batch.count(request.body).filter(|_| split) {
+        match batch.count(request.body, MAX_EVENTS).filter(|_| split) {
             None => return alone(),
             Some(count) if count > MAX_EVENTS && *batch == Several::Body => {
                 let detail = format!("The limit is {MAX_EVENTS} events per request.");

@@ -3,6 +3,8 @@
 use super::{Metadata, check_metadata, check_rate, check_text, check_uid, null_is_default};
 use crate::api::body::{self, Faults, Patch};
 use crate::error::ApiError;
+use crate::scheme::Params;
+use crate::send_as::SendAs;
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,12 @@ pub struct ApplicationIn {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Option<u16>,
+    /// The preset that the application's endpoints send as. Endpoints inherit it, and application tokens cannot change it.
+    #[serde(default)]
+    endpoint_preset: Option<String>,
+    /// The values of the parameters that the preset declares.
+    #[serde(default)]
+    endpoint_preset_params: Option<Params>,
 }
 
 impl ApplicationIn {
@@ -54,12 +62,95 @@ impl ApplicationIn {
         }
         check_metadata(faults, &self.metadata);
         check_rate(faults, self.rate());
+        check_send_as(faults, self.send_as().as_ref());
+    }
+
+    fn send_as(&self) -> Option<SendAs> {
+        let params = self.endpoint_preset_params.clone().unwrap_or_default();
+        let preset = self.endpoint_preset.clone();
+        (preset.is_some() || !params.is_empty()).then(|| SendAs {
+            preset: preset.unwrap_or_default(),
+            params,
+            scheme: None,
+        })
+    }
+}
+
+fn check_send_as(faults: &mut Faults, send_as: Option<&SendAs>) {
+    if let Some(Err((field, sentence))) = send_as.map(SendAs::check) {
+        let field = if field == "presetParams" { "endpointPresetParams" } else { "endpointPreset" };
+        faults.add(&[field], sentence);
     }
 }
 
 fn check_name(faults: &mut Faults, name: &str) {
     faults.check(!name.trim().is_empty(), &["name"], "Give the application a name.");
     check_text(faults, "name", name);
+}
+
+/// Changes the preset of an application or a tenant, and checks the result. Another preset has other parameters.
+fn patch_send_as(
+    send_as: &mut Option<SendAs>,
+    preset: &Patch<String>,
+    params: &Patch<Params>,
+) -> Result<(), ApiError> {
+    match preset.clone() {
+        Patch::Absent => {}
+        Patch::Null => *send_as = None,
+        Patch::Set(preset) => {
+            let params = send_as.take().filter(|before| before.preset == preset);
+            let params = params.map(|before| before.params).unwrap_or_default();
+            *send_as = Some(SendAs { preset, params, scheme: None });
+        }
+    }
+    if params.is_present() {
+        params.clone().apply_or_default(&mut send_as.get_or_insert_default().params);
+    }
+    let mut faults = Faults::default();
+    check_send_as(&mut faults, send_as.as_ref());
+    faults.into_result()
+}
+
+/// The body of PATCH of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct TenantPatch {
+    /// The preset that new applications get unless their request names another. `null` removes it.
+    endpoint_preset: Patch<String>,
+    /// The values of the parameters that the preset declares.
+    endpoint_preset_params: Patch<Params>,
+}
+
+impl TenantPatch {
+    /// Reads a body.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        body::parse(bytes)
+    }
+
+    /// Changes what the patch names.
+    pub fn apply(&self, send_as: &mut Option<SendAs>) -> Result<(), ApiError> {
+        patch_send_as(send_as, &self.endpoint_preset, &self.endpoint_preset_params)
+    }
+}
+
+/// What applies to all of a tenant's applications, as it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TenantOut {
+    /// The preset that new applications get unless their request names another.
+    pub endpoint_preset: Option<String>,
+    /// The values of the parameters that the preset declares.
+    pub endpoint_preset_params: Option<Params>,
+}
+
+impl From<Option<SendAs>> for TenantOut {
+    fn from(send_as: Option<SendAs>) -> Self {
+        let (endpoint_preset, endpoint_preset_params) =
+            send_as.map(|send_as| (send_as.preset, send_as.params)).unzip();
+        Self { endpoint_preset, endpoint_preset_params }
+    }
 }
 
 /// The body of PATCH.
@@ -81,6 +172,10 @@ pub struct ApplicationPatch {
     /// The maximum number of messages per second, shared among the endpoints. `null` removes the limit.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Patch<u16>,
+    /// The preset that the application's endpoints send as. Endpoints inherit it, and application tokens cannot change it. `null` removes it.
+    endpoint_preset: Patch<String>,
+    /// The values of the parameters that the preset declares.
+    endpoint_preset_params: Patch<Params>,
 }
 
 impl ApplicationPatch {
@@ -127,6 +222,12 @@ pub struct ApplicationOut {
     pub throttle_rate: Option<u16>,
     /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     pub metadata: Metadata,
+    /// The preset that the application's endpoints send as. Endpoints inherit it, and application tokens cannot change it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_preset: Option<String>,
+    /// The values of the parameters that the preset declares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_preset_params: Option<Params>,
     /// When it was created.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Time"))]
     pub created_at: String,
@@ -138,7 +239,8 @@ pub struct ApplicationOut {
 impl ApplicationOut {
     /// Makes the answer of what is stored.
     pub fn new(id: String, content: ApplicationContent, created_ms: i64, updated_ms: i64) -> Self {
-        let ApplicationContent { uid, name, rate, metadata } = content;
+        let ApplicationContent { uid, name, rate, metadata, send_as } = content;
+        let (preset, params) = send_as.map(|send_as| (send_as.preset, send_as.params)).unzip();
         Self {
             id,
             uid,
@@ -146,6 +248,8 @@ impl ApplicationOut {
             rate_limit: rate,
             throttle_rate: rate,
             metadata,
+            endpoint_preset: preset,
+            endpoint_preset_params: params,
             created_at: rfc3339(created_ms),
             updated_at: rfc3339(updated_ms),
         }
@@ -163,22 +267,26 @@ pub struct ApplicationContent {
     pub rate: Option<u16>,
     /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     pub metadata: Metadata,
+    /// The preset that the application's endpoints send as. Endpoints inherit it, and application tokens cannot change it.
+    pub send_as: Option<SendAs>,
 }
 
 impl From<ApplicationIn> for ApplicationContent {
     fn from(new: ApplicationIn) -> Self {
-        let rate = new.rate();
-        Self { uid: new.uid, name: new.name, rate, metadata: new.metadata }
+        let (rate, send_as) = (new.rate(), new.send_as());
+        Self { uid: new.uid, name: new.name, rate, metadata: new.metadata, send_as }
     }
 }
 
 impl ApplicationContent {
     /// Changes what the patch names.
-    pub fn apply(&mut self, patch: ApplicationPatch) {
+    pub fn apply(&mut self, patch: ApplicationPatch) -> Result<(), ApiError> {
+        patch_send_as(&mut self.send_as, &patch.endpoint_preset, &patch.endpoint_preset_params)?;
         patch.rate().clone().apply(&mut self.rate);
         patch.name.apply_or_default(&mut self.name);
         patch.uid.apply(&mut self.uid);
         patch.metadata.apply_or_default(&mut self.metadata);
+        Ok(())
     }
 }
 
@@ -220,7 +328,8 @@ mod tests {
             ApplicationIn::parse(br#"{"name":"a","uid":"u","metadata":{"k":"v"},"throttleRate":3}"#)
                 .expect("ok")
                 .into();
-        app.apply(ApplicationPatch::parse(br#"{"uid":null,"throttleRate":null}"#).expect("ok"));
+        app.apply(ApplicationPatch::parse(br#"{"uid":null,"throttleRate":null}"#).expect("ok"))
+            .expect("fits");
         assert_eq!((app.name.as_str(), &app.uid, app.rate, app.metadata.len()), ("a", &None, None, 1));
         assert!(ApplicationPatch::parse(br#"{"name":null}"#).is_err());
     }

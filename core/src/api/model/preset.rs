@@ -15,6 +15,7 @@ use crate::preset::{self, Confidence, EventId, Preset, ReplayGuard};
 use crate::rng::Entropy;
 use crate::scheme::{Outgoing, Params, Reason, Request, Scheme, Secrets, Verdict};
 use crate::send_as::read_scheme;
+use crate::source::MAX_EVENTS;
 use crate::time::{parse_rfc3339, rfc3339};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -375,20 +376,27 @@ pub(crate) struct EventOut {
     timestamp: Option<String>,
 }
 
-/// The URL of the public keys that a call of `preset.verify` needs: where it gives no secret, and the provider publishes
-/// its keys.
-pub fn key_url(name: &str, bytes: &[u8], now: i64) -> Result<Option<String>, ApiError> {
-    Ok(Asked::read(name, bytes, now)?.key_url().and_then(Result::ok))
+/// A call of `preset.verify` that was read. It is read once: its body may be large.
+pub struct Verifying(Asked);
+
+impl Verifying {
+    /// Reads a call.
+    pub fn read(name: &str, bytes: &[u8], now: i64) -> Result<Self, ApiError> {
+        Asked::read(name, bytes, now).map(Self)
+    }
+
+    /// The URL of the public keys that it needs: where it gives no secret, and the provider publishes its keys.
+    pub fn key_url(&self) -> Option<String> {
+        self.0.key_url().and_then(Result::ok)
+    }
+
+    /// The answer; with what is at [`key_url`](Self::key_url), or why there is nothing.
+    pub fn answer(self, keys: Option<Result<String, String>>) -> Reply {
+        verified(self.0, keys)
+    }
 }
 
-/// Answers `preset.verify`; with what is at [`key_url`], or why there is nothing.
-pub fn verify(
-    name: &str,
-    bytes: &[u8],
-    now: i64,
-    keys: Option<Result<String, String>>,
-) -> Result<Reply, ApiError> {
-    let mut asked = Asked::read(name, bytes, now)?;
+fn verified(mut asked: Asked, keys: Option<Result<String, String>>) -> Reply {
     let lacking = match (asked.key_url(), keys) {
         (Some(Ok(_)), Some(Ok(keys))) => {
             asked.secrets.push(keys);
@@ -414,12 +422,14 @@ pub fn verify(
         preset.handshake(&ready, &asked.params, &request, asked.now)
     });
     let event = preset.filter(|_| verdict.is_good()).map(|preset| {
-        let items = preset.event.batch.split(&asked.body);
+        let batch = &preset.event.batch;
+        let few = batch.count(&asked.body, MAX_EVENTS).is_some_and(|count| count <= MAX_EVENTS);
+        let items = if few { batch.split(&asked.body) } else { None };
         let first = items.as_ref().and_then(|items| items.first()).map(AsRef::as_ref);
         let event = preset.event(&Request { body: first.unwrap_or(&asked.body), ..request });
         EventOut { kind: event.kind, id: event.id, timestamp: event.at_ms.map(rfc3339) }
     });
-    Ok(Reply::json(
+    Reply::json(
         200,
         &VerdictOut {
             verdict: verdict.word(),
@@ -436,7 +446,7 @@ pub fn verify(
             }),
             event,
         },
-    ))
+    )
 }
 
 #[derive(Debug, Serialize)]
@@ -497,6 +507,19 @@ mod tests {
     fn answer(reply: Result<Reply, ApiError>) -> (u16, Value) {
         let reply = Reply::from(reply);
         (reply.status, serde_json::from_slice(&reply.body).expect("JSON"))
+    }
+
+    fn verify(
+        name: &str,
+        bytes: &[u8],
+        now: i64,
+        keys: Option<Result<String, String>>,
+    ) -> Result<Reply, ApiError> {
+        Ok(Verifying::read(name, bytes, now)?.answer(keys))
+    }
+
+    fn key_url(name: &str, bytes: &[u8], now: i64) -> Result<Option<String>, ApiError> {
+        Ok(Verifying::read(name, bytes, now)?.key_url())
     }
 
     fn call(name: &str, body: &Value) -> (u16, Value) {

@@ -24,6 +24,7 @@ pub fn settings(of: &Settings) -> Vec<SettingOut> {
         secret(of.jwt_secret.is_some()),
         secret(of.master_key.is_some()),
         of.retry_schedule.to_string(),
+        of.retry_jitter.to_string(),
         seconds(of.request_timeout_ms),
         seconds(of.endpoint_disable_after_ms.unwrap_or(0)),
         of.https_only.to_string(),
@@ -67,6 +68,7 @@ mod tests {
         let given = [
             ("JWT_SECRET", "a very secret text"),
             ("RETRY_SCHEDULE", "1,2.5"),
+            ("RETRY_JITTER", "10"),
             ("REQUEST_TIMEOUT", "2.5"),
             ("ENDPOINT_DISABLE_AFTER", "0"),
             ("HTTPS_ONLY", "true"),

@@ -312,7 +312,17 @@ fn check_kind(
         faults.add(&["type"], format!("There is no provider '{}'.{near} {how}", shown(kind)));
         return None;
     };
-    if preset.scheme != Scheme::None {
+    if preset.scheme == Scheme::None {
+        faults.check(
+            secrets.is_empty(),
+            &["config", "secret"],
+            format!(
+                "{} signs nothing, so a secret would not be used. Remove it; to verify requests, choose a type that has a \
+                 signature or a token.",
+                preset.title
+            ),
+        );
+    } else {
         let mut wrong = false;
         for (at, secret) in secrets.iter_mut().enumerate() {
             match preset.accept_secret(secret) {

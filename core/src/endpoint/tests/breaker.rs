@@ -162,13 +162,20 @@ fn a_delivery_asked_for_by_hand_probes_at_once_but_not_more_often_than_once_a_se
 }
 
 #[test]
-fn not_even_by_hand_where_the_receiver_asked_for_its_rest() {
+fn by_hand_goes_out_where_the_receiver_asked_for_its_rest_which_goes_on_if_that_fails() {
     let mut sut = Sut::new();
     let attempt = sut.sent();
-    sut.answer_after(attempt, 429, Some("60"));
+    sut.answer_after(attempt, 429, Some("99999999999999999999"));
+    let rest = sut.open_until();
     sut.now += 30_000;
-    assert!(sut.resend().is_empty());
-    assert_eq!(sut.open_until(), Some(NOW + 60_000));
+    let by_hand = sut.resend();
+    assert!(by_hand.len() == 1 && by_hand[0].delivery.manual);
+    assert!(sut.answer(by_hand[0].clone(), 500).send.is_empty());
+    assert_eq!(sut.open_until(), rest, "nothing else goes before");
+    sut.now += 30_000;
+    let by_hand = sut.resend();
+    sut.answer(by_hand[0].clone(), 200);
+    assert_eq!(sut.open_until(), None, "it is well again");
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn config(version: i64) -> Config {
         send_as: None,
         batch: None,
         order: None,
+        sealed_url: None,
     }
 }
 
@@ -454,8 +455,8 @@ fn the_pace_is_kept_and_nothing_is_refused() {
     let mut sut = Sut::with(Config { paces: vec![(2, 1_000)], ..config(1) });
     let messages = sut.messages(5);
     let (answer, effects) = sut.push(&messages);
-    assert_eq!((answer.accepted, effects.send.len(), effects.alarm), (5, 2, Some(NOW + 1_001)));
-    sut.now += 1_001;
+    assert_eq!((answer.accepted, effects.send.len(), effects.alarm), (5, 2, Some(NOW + 1_051)));
+    sut.now += 1_051;
     assert_eq!(sut.alarm().send.len(), 2);
     sut.crash();
     let messages = sut.messages(1);
@@ -518,7 +519,7 @@ fn a_full_endpoint_says_enough_and_pulls_when_it_has_room() {
     let (answer, effects) = sut.push(&messages);
     assert!(answer.enough && answer.accepted < 12 && !effects.pull);
     for _ in 0..answer.accepted {
-        sut.now += 10_001;
+        sut.now += 10_251;
         if sut.endpoint.tick(sut.now, &mut sut.rng).unwrap().pull {
             return;
         }

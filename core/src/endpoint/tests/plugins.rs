@@ -278,8 +278,8 @@ fn past_its_plugins_a_delivery_waits_for_the_pace() {
     let (_, effects) = sut.push(&messages);
     assert_eq!(effects.pass.len(), 2);
     let effects = sut.run(effects.pass, &Verdict::Unchanged);
-    assert_eq!((effects.send.len(), effects.timer, effects.alarm), (1, None, Some(NOW + 10_001)));
-    sut.now += 10_001;
+    assert_eq!((effects.send.len(), effects.timer, effects.alarm), (1, None, Some(NOW + 10_251)));
+    sut.now += 10_251;
     assert_eq!(sut.alarm().send.len(), 1);
 }
 

@@ -106,6 +106,15 @@ impl Doc {
         self.flag("force", false, "Also delete it if endpoints use it. They stop using it.")
     }
 
+    fn anyway(self) -> Self {
+        self.flag(
+            "force",
+            false,
+            "Also if endpoints that follow the plugin have a configuration that the version does not accept.",
+        )
+        .error(Code::IncompatiblePlugin)
+    }
+
     fn idempotent(mut self) -> Self {
         self.parameters.push(json!({
             "name": "idempotency-key", "in": "header", "schema": { "type": "string" },

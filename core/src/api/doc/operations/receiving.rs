@@ -139,6 +139,7 @@ fn plugin(op: Op) -> Option<Doc> {
         Op::PluginUpload => named("weir.plugin.upload", "Upload a plugin")
             .about("Uploads a WebAssembly module. It becomes the plugin's current version.")
             .module()
+            .anyway()
             .answers::<VersionOut>(200, "The version, if this module was uploaded before.")
             .answers::<VersionOut>(201, "The new version.")
             .error(Code::LimitReached),
@@ -153,6 +154,7 @@ fn plugin(op: Op) -> Option<Doc> {
         Op::PluginCurrent => named("weir.plugin.set-current", "Set a plugin's current version")
             .about("Chooses the version that endpoints run unless they pin another.")
             .body::<CurrentIn>(json!({ "version": "bundled" }))
+            .anyway()
             .answers::<PluginOut>(200, "The changed plugin.")
             .error(Code::Conflict),
         Op::PluginTest => named("weir.plugin.test", "Test a plugin")

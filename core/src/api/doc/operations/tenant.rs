@@ -1,6 +1,7 @@
 //! Operations on the tenant as a whole: health, authentication, settings, tasks, statistics, operational endpoints.
 
 use super::{Doc, doc, kind};
+use crate::api::model::application::{TenantOut, TenantPatch};
 use crate::api::model::auth::{
     ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, RevokedOut, WhoamiOut,
 };
@@ -36,6 +37,16 @@ fn health(op: Op) -> Option<Doc> {
         Op::SettingsGet => doc("weir.settings.get", HEALTH, "List settings")
             .about("Returns the deployment's settings with the values in effect. Secrets only show whether they are set.")
             .answers::<Vec<SettingOut>>(200, "All settings, in the order of the documentation."),
+        Op::TenantGet => doc("weir.tenant.get", HEALTH, "Get the tenant's defaults")
+            .about("Returns what new applications of the tenant get.")
+            .answers::<TenantOut>(200, "The tenant's defaults."),
+        Op::TenantPatch => doc("weir.tenant.patch", HEALTH, "Change the tenant's defaults")
+            .about(
+                "Sets the preset that new applications get. Their endpoints inherit it, and application tokens cannot remove or \
+                 loosen it. Existing applications do not change. Omitted fields are unchanged; `null` clears a field.",
+            )
+            .body::<TenantPatch>(json!({ "endpointPreset": "loops" }))
+            .answers::<TenantOut>(200, "The tenant's defaults."),
         Op::TenantErase => doc("weir.tenant.erase", HEALTH, "Delete all data of the tenant")
             .about(
                 "Deletes all applications, sources, event types, plugins and operational endpoints, with their messages, \
