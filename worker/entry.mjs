@@ -163,23 +163,70 @@ async function bodyOf(request, limit) {
   }
 }
 
-// Read chunk by chunk, whatever its length is said to be: so it can be stopped, and never fills the memory.
+// Reads a body up to `limit` bytes, whatever its length is said to be: so it can be stopped, and never fills the memory. What is
+// left can still be read by others. Each read fills what there is of a buffer, so that a body in a million small chunks costs
+// no more than one in large ones.
 async function whole(stream, limit, reading) {
-  const chunks = [];
+  const reader = stream.getReader({ mode: "byob" });
+  let bytes = new Uint8Array(Math.min(limit + 1, FIRST_BYTES));
   let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.byteLength;
-    if (size > limit || reading.stopped) return undefined;
-    chunks.push(chunk);
+  try {
+    for (;;) {
+      const room = bytes.byteLength - size;
+      const { done, value } = await reader.readAtLeast(room, bytes.subarray(size));
+      if (value === undefined) return undefined; // it was given up
+      size += value.byteLength;
+      bytes = new Uint8Array(value.buffer); // the buffer has moved
+      if (size > limit || reading.stopped) return undefined;
+      if (done || value.byteLength < room) return bytes.subarray(0, size);
+      const larger = new Uint8Array(Math.min(limit + 1, bytes.byteLength * 4));
+      larger.set(bytes);
+      bytes = larger;
+    }
+  } finally {
+    reader.releaseLock();
   }
-  if (chunks.length === 1) return chunks[0];
-  const body = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.byteLength;
+}
+// Most bodies fit.
+const FIRST_BYTES = 16 * 1024;
+
+// A client that is still sending reads no answer, and where its connection is closed under it, it reports a broken pipe
+// instead of the refusal. So the answer is sent at once, and ends when the rest of the body was received and dropped: for
+// so long, and so many bytes.
+const LINGER_MS = 3_000;
+const LINGER_BYTES = 16 << 20;
+
+async function lingering(request, response) {
+  if (request.body === null || request.body.locked || response.body === null) return response;
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(bytes),
+    async pull(controller) {
+      await drop(request.body);
+      controller.close();
+    },
+  });
+  return new Response(body, response);
+}
+
+async function drop(stream) {
+  const reader = stream.getReader();
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve({ done: true }), LINGER_MS);
+  });
+  try {
+    for (let size = 0; size <= LINGER_BYTES; ) {
+      const { done, value } = await Promise.race([reader.read(), late]);
+      if (done) break;
+      size += value.byteLength;
+    }
+  } catch {
+    // The client has gone.
+  } finally {
+    clearTimeout(timer);
+    reader.cancel().catch(() => {});
   }
-  return body;
 }
 
 // One instance serves every request of the isolate: it keeps nothing of a request that has ended.
@@ -200,11 +247,14 @@ async function serve(request, env) {
   if (request.url.startsWith("/in/", path)) {
     const incoming = headersOf(request);
     const body = await bodyOf(request, await unlessStopped(front.admitIngest(incoming)));
-    return body === SLOW ? slow() : await unlessStopped(front.ingest(incoming, body));
+    if (body === SLOW) return slow();
+    const answered = await unlessStopped(front.ingest(incoming, body));
+    return body === undefined ? await lingering(request, answered) : answered;
   }
   const parts = partsOf(request);
   const body = await bodyOf(request, front.admit(parts));
   if (body === SLOW) return slow();
+  if (body === undefined) return await lingering(request, await unlessStopped(front.begin(parts, body)));
   const begun = front.begin(parts, body);
   if (!Array.isArray(begun)) return await unlessStopped(begun);
   const [called, ticket] = begun;

@@ -4,6 +4,7 @@ mod auth;
 mod batch;
 mod docs;
 mod example;
+mod followers;
 mod operational;
 mod plugin;
 mod presets;
@@ -365,6 +366,8 @@ impl Caller {
             (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
             (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
             (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
+            (_, Op::PluginUpload) => self.upload_plugin(route, query, body).await,
+            (_, Op::PluginCurrent) => self.choose_plugin(route, query, body).await,
             (Home::Worker, _) => self.auth(&parts.url, &route, query, &body).await,
             (Home::App | Home::Source, op) => {
                 if route.home == Home::App {
@@ -443,10 +446,12 @@ impl Caller {
 
     /// The request as its object gets it.
     fn call(&self, op: Op, route: Route, query: &str, body: Vec<u8>) -> Call {
-        let idempotency = self.idempotency(op, &route.params, &body);
+        // Without the name of an application, which may be its id in one try and its uid in the next: its object remembers.
+        let params = route.into_call_params();
+        let idempotency = self.idempotency(op, &params, &body);
         Call {
             op: op.name().to_owned(),
-            params: route.into_call_params(),
+            params,
             query: query.to_owned(),
             body,
             app_scope: self.claims.app.is_some(),

@@ -61,10 +61,10 @@ function idOf(namespace, kind, name) {
   return id;
 }
 
-// The requests of one object. `done(token, status, text, encoding, said, bytes, late)` is called when a request has ended:
-// with the response's Retry-After and Content-Encoding (or null), its headers, and what could be read of its body, `late`
-// where the time was over before that was complete; or with status 0 and why there was no response. A callback, not a promise
-// for each: a promise that Rust awaits costs two closures and their finalisation.
+// The requests of one object. `done(token, status, text, encoding, said, bytes)` is called when a request has ended: with the
+// response's Retry-After and Content-Encoding (or null), its headers, and what could be read of its body in time; or with
+// status 0 and why there was no response. A callback, not a promise for each: a promise that Rust awaits costs two closures
+// and their finalization.
 export class Sender {
   constructor(done) {
     this.done = done;
@@ -102,7 +102,7 @@ export class Sender {
     } finally {
       group.leave();
     }
-    this.done(token, status, text, encoding, said, read.bytes, !read.complete && group.signal.aborted);
+    this.done(token, status, text, encoding, said, read.bytes);
   }
 
   // Requests that start at about the same time share one timer: it fires up to a fiftieth of the timeout late.

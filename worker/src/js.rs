@@ -10,6 +10,8 @@ use wasm_bindgen_futures::JsFuture;
 use weir_core::encoding;
 use weir_core::endpoint::{AttemptOutcome, Failure};
 use weir_core::error::{ApiError, Trouble};
+use weir_core::header::Fields;
+use weir_core::platform;
 use weir_core::rng::Entropy;
 use weir_core::settings::Location;
 
@@ -199,9 +201,16 @@ pub(crate) async fn ask(
     frame: &[u8],
     repeat: Repeat,
 ) -> Result<Vec<u8>, CallError> {
-    let called = begin_call(env, binding, name, op, frame, repeat)?;
-    let answer = JsFuture::from(called).await.map_err(|e| CallError::of(&e))?;
-    Ok(Uint8Array::new(&answer).to_vec())
+    let mut spare = repeat == Repeat::Safe;
+    loop {
+        let called = begin_call(env, binding, name, op, frame, repeat)?;
+        match JsFuture::from(called).await {
+            Ok(answer) => return Ok(Uint8Array::new(&answer).to_vec()),
+            // The object had just been given an event from deep down, or that asked for much: this call is another.
+            Err(error) if spare && platform::is_used_up(&text_of(&error)) => spare = false,
+            Err(error) => return Err(CallError::of(&error)),
+        }
+    }
 }
 
 /// Sets where all objects are that are called from now on.
@@ -263,20 +272,18 @@ pub(crate) async fn fetch_text(url: &str, timeout_ms: i64, cap: usize) -> Result
     String::from_utf8(body).map_err(|_| "it is no text".to_owned())
 }
 
-/// What is called when a request has ended: its token, status, text, encoding, headers and bytes, and whether it was late;
-/// see `glue.js`.
-type Done = Closure<dyn FnMut(u32, u16, Option<String>, Option<String>, String, JsValue, bool)>;
+/// What is called when a request has ended: its token, status, text, encoding, headers and bytes; see `glue.js`.
+type Done = Closure<dyn FnMut(u32, u16, Option<String>, Option<String>, String, JsValue)>;
 
 /// What came of a request to a receiver.
 pub(crate) enum Posted {
-    /// `late`: the time was over before the body was complete.
+    /// The body may have ended early, or taken too long: it holds what came.
     Response {
         code: u16,
         retry_after: Option<String>,
         encoding: Option<String>,
         headers: String,
         body: Vec<u8>,
-        late: bool,
     },
     Timeout,
     /// The platform's words.
@@ -298,14 +305,13 @@ impl Posts {
                   text: Option<String>,
                   encoding: Option<String>,
                   headers: String,
-                  bytes: JsValue,
-                  late: bool| {
+                  bytes: JsValue| {
                 let posted = match (code, text) {
                     (0, Some(text)) if text == "timeout" => Posted::Timeout,
                     (0, text) => Posted::Error(text.unwrap_or_default()),
                     (code, retry_after) => {
                         let body = Uint8Array::new(&bytes).to_vec();
-                        Posted::Response { code, retry_after, encoding, headers, body, late }
+                        Posted::Response { code, retry_after, encoding, headers, body }
                     }
                 };
                 ended(token, posted);
@@ -319,13 +325,13 @@ impl Posts {
         &self,
         token: u32,
         url: &str,
-        headers: &[(String, String)],
+        headers: &Fields,
         body: &[u8],
         timeout_ms: i64,
         cap: usize,
     ) {
         // One text crosses to JavaScript more cheaply than many.
-        let mut fields = lines(headers);
+        let mut fields = headers.lines();
         // A receiver that compresses all the same is understood, but nothing is gained by it.
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept-encoding")) {
             fields.push_str(if fields.is_empty() { "" } else { "\n" });
@@ -399,33 +405,13 @@ pub(crate) fn answer_with<N: AsRef<str>, V: AsRef<str>>(
     headers: &[(N, V)],
     body: &str,
 ) -> web_sys::Response {
-    answer_with_js(status, &lines(headers), body)
+    answer_with_js(status, &Fields::cleaned(headers.iter().map(|(name, value)| (name, value))).lines(), body)
 }
 
 /// An answer that goes on: `live` has a method `next`, a promise of the next piece; it is asked every so many milliseconds.
 pub(crate) fn answer_live(headers: &[(&str, &str)], live: &JsValue, every_ms: i64) -> web_sys::Response {
     #[allow(clippy::cast_precision_loss)] // far below 2^53
-    answer_live_js(&lines(headers), live, every_ms as f64)
-}
-
-/// Headers as one text, a line each: whatever a name or a value holds, it stays within its line.
-fn lines<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> String {
-    const BREAKS: [char; 2] = ['\r', '\n'];
-    let mut text = String::new();
-    for (name, value) in headers {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        for (part, end) in [(name.as_ref(), ":"), (value.as_ref(), "")] {
-            if part.contains(BREAKS) {
-                text.push_str(&part.replace(BREAKS, " "));
-            } else {
-                text.push_str(part);
-            }
-            text.push_str(end);
-        }
-    }
-    text
+    answer_live_js(&Fields::cleaned(headers.iter().copied()).lines(), live, every_ms as f64)
 }
 
 /// A request at a source's URL, without its body.

@@ -4,7 +4,7 @@
 //! so that a gateway under development and the tests do not take each other's files. A build is skipped when no
 //! source has changed: their contents are compared, not their times, so a fresh checkout of the same tree is current too.
 
-use crate::{failed, plugins, root, say, tools};
+use crate::{failed, plugins, root, say, tools, vars};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,9 @@ pub fn build_dir(release: bool) -> PathBuf {
 
 /// Builds the Worker if a source has changed since it was built; the directory that holds it.
 pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
+    if release {
+        vars::check()?;
+    }
     let dir = build_dir(release);
     let _lock = tools::lock(if release { "build" } else { "build-debug" })?;
     let wanted = fingerprint(&root(), SOURCES)?;

@@ -18,6 +18,7 @@ pub mod supply;
 pub mod test;
 pub mod token;
 pub mod tools;
+pub mod vars;
 
 use std::path::{Path, PathBuf};
 

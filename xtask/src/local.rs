@@ -60,6 +60,8 @@ pub struct Production {
     pub profile: Profile,
     /// Rules that differ from the profile, by their names in `tests/production/rules.mjs`.
     pub rules: BTreeMap<String, serde_json::Value>,
+    /// Whether the App objects run in an isolate of their own, so that their memory can be measured.
+    pub apart: bool,
 }
 
 /// A plan of Cloudflare's.
@@ -74,7 +76,7 @@ pub enum Profile {
 impl Production {
     /// All rules of that plan.
     pub fn new(profile: Profile) -> Self {
-        Self { profile, rules: BTreeMap::new() }
+        Self { profile, rules: BTreeMap::new(), apart: false }
     }
 
     /// The same with another value for a rule.
@@ -82,6 +84,12 @@ impl Production {
     pub fn rule(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.rules.insert(name.into(), value.into());
         self
+    }
+
+    /// The same with the App objects in an isolate of their own.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { apart: true, ..self }
     }
 
     /// As `tests/production/rules.mjs` reads it.
@@ -321,13 +329,8 @@ fn config(options: &Options, data: &str, files: &[(String, PathBuf)]) -> String 
         let path = quoted(&file.to_string_lossy());
         let _ = writeln!(modules, "    (name = {}, {kind} = embed {path}),", quoted(name));
     }
-    let mut namespaces = String::new();
+    let apart = options.production.as_ref().is_some_and(|production| production.apart);
     let mut bindings = String::new();
-    for (binding, class, key) in OBJECTS {
-        let _ =
-            writeln!(namespaces, "    (className = \"{class}\", uniqueKey = \"{key}\", enableSql = true),");
-        let _ = writeln!(bindings, "    (name = \"{binding}\", durableObjectNamespace = \"{class}\"),");
-    }
     if options.loader {
         let _ = writeln!(bindings, "    (name = \"LOADER\", workerLoader = ()),");
         if !options.vars.contains_key(LOADER_ISOLATES) {
@@ -344,14 +347,37 @@ fn config(options: &Options, data: &str, files: &[(String, PathBuf)]) -> String 
     }
     let flags = flags.join(", ");
     let networks = networks(options).join(", ");
-    let (port, data) = (options.port, quoted(data));
+    let worker = |name: &str| {
+        let (namespaces, objects) = objects(name, apart);
+        format!(
+            r#"
+const {name} :Workerd.Worker = (
+  compatibilityDate = "{COMPATIBILITY_DATE}",
+  compatibilityFlags = [{flags}],
+  modules = [
+{modules}  ],
+  durableObjectNamespaces = [
+{namespaces}  ],
+  durableObjectStorage = (localDisk = "data"),
+  bindings = [
+{objects}{bindings}  ],
+);
+"#
+        )
+    };
+    let (second, apps) = if apart {
+        ("\n    (name = \"apps\", worker = .apps),", worker("apps"))
+    } else {
+        ("", String::new())
+    };
+    let (port, data, weir) = (options.port, quoted(data), worker("weir"));
     format!(
         r#"# Written at every start of the local gateway.
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
   services = [
-    (name = "weir", worker = .worker),
+    (name = "weir", worker = .weir),{second}
     (name = "data", disk = (path = {data}, writable = true)),
     # Endpoints' addresses are chosen by strangers: whatever a name resolves to, only the public network is reached, and
     # the networks in ALLOWED_NETWORKS.
@@ -362,19 +388,7 @@ const config :Workerd.Config = (
   ],
   sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "weir")],
 );
-
-const worker :Workerd.Worker = (
-  compatibilityDate = "{COMPATIBILITY_DATE}",
-  compatibilityFlags = [{flags}],
-  modules = [
-{modules}  ],
-  durableObjectNamespaces = [
-{namespaces}  ],
-  durableObjectStorage = (localDisk = "data"),
-  bindings = [
-{bindings}  ],
-);
-"#
+{weir}{apps}"#
     )
 }
 
@@ -385,6 +399,26 @@ fn networks(options: &Options) -> Vec<String> {
     let allowed = allowed.split(',').filter_map(|network| network.trim().parse::<Cidr>().ok());
     let public = std::iter::once(quoted("public"));
     public.chain(allowed.map(|network| quoted(&network.to_string()))).collect()
+}
+
+/// The classes of objects that a service has, and the bindings of all. With `apart`, the service `apps` has the App objects.
+fn objects(service: &str, apart: bool) -> (String, String) {
+    let (mut namespaces, mut bindings) = (String::new(), String::new());
+    for (binding, class, key) in OBJECTS {
+        let home = if apart && class == "App" { "apps" } else { "weir" };
+        let namespace = if home == service {
+            let line = format!("    (className = \"{class}\", uniqueKey = \"{key}\", enableSql = true),");
+            let _ = writeln!(namespaces, "{line}");
+            format!("\"{class}\"")
+        } else {
+            format!("(className = \"{class}\", serviceName = \"{home}\")")
+        };
+        let _ = writeln!(bindings, "    (name = \"{binding}\", durableObjectNamespace = {namespace}),");
+    }
+    if apart && service == "weir" {
+        bindings.push_str("    (name = \"APART\", service = \"apps\"),\n");
+    }
+    (namespaces, bindings)
 }
 
 /// A string literal of Cap'n Proto.
@@ -781,6 +815,16 @@ export default {
             "{text}"
         );
         assert!(text.contains(r#""nodejs_als"]"#));
+        let production = Production::new(Profile::Paid).apart();
+        let text = capnp(&Options { production: Some(production), ..options }, &worker)?;
+        let (weir, apps) = text.split_once("const apps").ok_or("no second service")?;
+        for (part, app, endpoint) in [
+            (weir, r#"(className = "App", serviceName = "apps")"#, r#""Endpoint""#),
+            (apps, r#""App""#, r#"(className = "Endpoint", serviceName = "weir")"#),
+        ] {
+            assert!(part.contains(&format!("(name = \"APP\", durableObjectNamespace = {app}),")), "{part}");
+            assert!(part.contains(&format!("(name = \"ENDPOINT\", durableObjectNamespace = {endpoint}),")));
+        }
         fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
     }
 

@@ -88,6 +88,7 @@ pub(super) async fn endpoint<A: Api>(
             && filters.iter().all(|(_, value)| value.is_none())
             && request.param("hours").is_none(),
     });
+    let content = view::with_problem(&endpoint, &content);
     Ok(framed(session, view::name_of(&endpoint), above(session, &app, false), content))
 }
 

@@ -10,9 +10,11 @@ use serde_json::Value;
 
 pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
     let of = |path: &str| get(api, path.to_owned());
-    let asks = ["auth/whoami", "settings", "operational-webhook/endpoint?limit=50"].map(of);
+    let asks =
+        ["auth/whoami", "settings", "operational-webhook/endpoint?limit=50", "auth/token/revoked"].map(of);
     let mut next = all(asks.into()).await?;
     let content = view::settings(session, &next(), &next(), &next());
+    let content = view::with_revoked(&content, &next());
     Ok(framed(session, "Settings", Vec::new(), content))
 }
 

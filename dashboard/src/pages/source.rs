@@ -56,6 +56,7 @@ pub(super) async fn source_page<A: Api>(
         messages: &messages,
         app: &own,
     });
+    let content = view::with_problem(&source, &content);
     let above = if session.app.is_some() { Vec::new() } else { vec![("Sources", link(&["sources"]))] };
     Ok(framed(session, text(&source, "name"), above, content))
 }

@@ -1,6 +1,7 @@
 // Settings from where a person may have put them: .dev.vars, the environment, files named by NAME_FILE.
 
 import { existsSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { Fault, messageOf } from "./fault.mjs";
 import { names } from "./deployment.mjs";
 
@@ -59,9 +60,17 @@ export function checkNames(vars) {
 }
 
 /**
- * The networks in `ALLOWED_NETWORKS`, for workerd's own rules.
+ * The networks in `ALLOWED_NETWORKS`, for workerd's own rules. What is no network opens none: the gateway runs without it, and
+ * says what is wrong with the setting.
  * @param {Vars} vars
  */
 export function networks(vars) {
-  return (vars.ALLOWED_NETWORKS ?? "").split(",").map((network) => network.trim()).filter(Boolean);
+  return (vars.ALLOWED_NETWORKS ?? "").split(",").map((network) => network.trim()).filter(isNetwork);
+}
+
+/** @param {string} text */
+function isNetwork(text) {
+  const [address, prefix, ...more] = text.split("/");
+  const bits = new Map([[4, 32], [6, 128]]).get(isIP(address));
+  return bits !== undefined && more.length === 0 && /^\d{1,3}$/.test(prefix ?? "") && Number(prefix) <= bits;
 }

@@ -33,26 +33,86 @@ const ONE: [&str; 9] = [
 const LIST: [&str; 4] = ["prefixItems", "allOf", "anyOf", "oneOf"];
 const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
 
-/// Whether a schema demands nothing but what is checked here.
+/// What each keyword is written as.
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+const NUMBERS: [&str; 5] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+const COUNTS: [&str; 8] = [
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minContains",
+    "maxContains",
+    "minProperties",
+    "maxProperties",
+];
+
+/// Whether a schema demands nothing but what is checked here, and is written as a schema is: what is wrong with it is found
+/// whatever the event is, also where it is attached.
 pub(crate) fn understood(schema: &Value<'_>) -> Result<()> {
-    match schema {
-        Value::Bool(_) => Ok(()),
-        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
-            let name = &*name.to_str();
-            if NOT_UNDERSTOOD.contains(&name) || name == "items" && value.as_array().is_some() {
-                return Err(Error::new(format!("the schema has `{name}`, which is not understood here")));
+    Checker::new(schema).understood(schema)
+}
+
+impl Checker<'_, '_> {
+    fn understood(&self, schema: &Value<'_>) -> Result<()> {
+        match schema {
+            Value::Bool(_) => Ok(()),
+            Value::Object(members) => {
+                members.iter().try_for_each(|(name, value)| self.keyword(&name.to_str(), value))
             }
-            match value {
-                _ if ONE.contains(&name) => understood(value),
-                Value::Array(schemas) if LIST.contains(&name) => schemas.iter().try_for_each(understood),
-                Value::Object(schemas) if NAMED.contains(&name) => {
-                    schemas.iter().try_for_each(|(_, schema)| understood(schema))
-                }
-                _ => Ok(()),
-            }
-        }),
-        other => Err(Error::new(format!("a schema is an object or a boolean, not {}", other.kind()))),
+            other => Err(Error::new(format!("a schema is an object or a boolean, not {}", other.kind()))),
+        }
     }
+
+    fn keyword(&self, name: &str, value: &Value<'_>) -> Result<()> {
+        if NOT_UNDERSTOOD.contains(&name) || name == "items" && value.as_array().is_some() {
+            return Err(Error::new(format!("the schema has `{name}`, which is not understood here")));
+        }
+        let texts = |value: &Value<'_>| {
+            value.as_array().is_some_and(|list| list.iter().all(|text| text.as_str().is_some()))
+        };
+        let wanted = match (name, value) {
+            ("type", _) if is_type(value) => return Ok(()),
+            ("type", _) => "one of array, boolean, integer, null, number, object, string, or a list of those",
+            ("$ref", _) => return self.resolve(value).map(drop),
+            ("pattern", _) => match value.as_str() {
+                Some(pattern) => return compiled(&pattern).map(drop),
+                None => "a text",
+            },
+            ("required", _) if !texts(value) => "a list of texts",
+            ("enum", _) if value.as_array().is_none() => "a list",
+            ("uniqueItems", _) if value.as_bool().is_none() => "true or false",
+            ("dependentRequired", Value::Object(lists)) if lists.iter().all(|(_, list)| texts(list)) => {
+                return Ok(());
+            }
+            ("dependentRequired", _) => "an object of lists of texts",
+            (name, _) if NUMBERS.contains(&name) && value.as_number().is_none() => "a number",
+            (name, _) if COUNTS.contains(&name) && !is_count(value) => "a whole number",
+            (name, _) if ONE.contains(&name) => return self.understood(value),
+            (name, Value::Array(schemas)) if LIST.contains(&name) => {
+                return schemas.iter().try_for_each(|schema| self.understood(schema));
+            }
+            (name, _) if LIST.contains(&name) => "a list of schemas",
+            (name, Value::Object(schemas)) if NAMED.contains(&name) => {
+                if name == "patternProperties" {
+                    schemas.iter().try_for_each(|(pattern, _)| compiled(&pattern.to_str()).map(drop))?;
+                }
+                return schemas.iter().try_for_each(|(_, schema)| self.understood(schema));
+            }
+            (name, _) if NAMED.contains(&name) => "an object of schemas",
+            _ => return Ok(()),
+        };
+        Err(Error::new(format!("the schema's `{name}` has to be {wanted}, not {value}")))
+    }
+}
+
+fn is_type(value: &Value<'_>) -> bool {
+    let is = |name: &Value<'_>| name.as_str().is_some_and(|name| TYPES.contains(&&*name));
+    value.as_array().map_or_else(|| is(value), |names| !names.is_empty() && names.iter().all(is))
+}
+
+fn is_count(value: &Value<'_>) -> bool {
+    value.as_number().is_some_and(|number| number.is_whole() && !number.as_text().starts_with('-'))
 }
 
 /// Checks bodies against a schema.

@@ -35,7 +35,7 @@ fn json_schema(event: Event<'_>) -> Result<Verdict> {
             return Err(Error::new(format!("configuration: `onInvalid` is drop or fail, not `{other}`")));
         }
     };
-    check::understood(schema)?;
+    check::understood(schema).map_err(|error| error.context("configuration"))?;
     // A body that is no JSON fits no schema.
     let misfit = match event.json() {
         Ok(body) => Checker::new(schema).check(&body)?,

@@ -144,16 +144,16 @@ fn what_is_not_understood_is_never_passed_over() {
     for (schema, error) in [
         (
             r#"{"unevaluatedProperties": false}"#,
-            "the schema has `unevaluatedProperties`, which is not understood here",
+            "configuration: the schema has `unevaluatedProperties`, which is not understood here",
         ),
-        (r#"{"items": [{}]}"#, "the schema has `items`, which is not understood here"),
+        (r#"{"items": [{}]}"#, "configuration: the schema has `items`, which is not understood here"),
         (
             r#"{"$ref": "https://example.com/x"}"#,
-            "the schema refers to `https://example.com/x`; references within it begin with `#`",
+            "configuration: the schema refers to `https://example.com/x`; references within it begin with `#`",
         ),
-        (r##"{"$ref": "#/$defs/x"}"##, "the schema refers to `#/$defs/x`, which is not there"),
-        (r#"{"allOf": [1]}"#, "a schema is an object or a boolean, not number"),
-        ("null", "a schema is an object or a boolean, not null"),
+        (r##"{"$ref": "#/$defs/x"}"##, "configuration: the schema refers to `#/$defs/x`, which is not there"),
+        (r#"{"allOf": [1]}"#, "configuration: a schema is an object or a boolean, not number"),
+        ("null", "configuration: a schema is an object or a boolean, not null"),
     ] {
         assert_eq!(run(schema, "{}").error().map(Error::text), Some(error), "{schema}");
     }
@@ -164,7 +164,35 @@ fn a_pattern_that_cannot_be_used_is_an_error() {
     for pattern in ["(?=a)", "(a)\\\\1", "a{1,100000}"] {
         let outcome = run(&format!(r#"{{"pattern": "{pattern}"}}"#), r#""a""#);
         let error = outcome.error().map(|error| error.text().to_owned()).unwrap_or_default();
-        assert!(error.starts_with("the schema's pattern `"), "{pattern}: {error}");
+        assert!(error.starts_with("configuration: the schema's pattern `"), "{pattern}: {error}");
+    }
+}
+
+#[test]
+fn a_schema_that_is_written_wrongly_is_refused_whatever_the_event_is() {
+    for schema in [
+        r#"{"type": "integr"}"#,
+        r#"{"type": []}"#,
+        r#"{"type": ["string", 1]}"#,
+        r#"{"properties": {"a": {"type": "strng"}}}"#,
+        r#"{"properties": []}"#,
+        r#"{"properties": {"a": {"pattern": "("}}}"#,
+        r#"{"patternProperties": {"(": true}}"#,
+        r#"{"items": {"minLength": "3"}}"#,
+        r#"{"maxItems": -1}"#,
+        r#"{"maxItems": 1.5}"#,
+        r#"{"minimum": "1"}"#,
+        r#"{"required": "id"}"#,
+        r#"{"required": [1]}"#,
+        r#"{"enum": "a"}"#,
+        r#"{"anyOf": {}}"#,
+        r#"{"uniqueItems": 1}"#,
+        r##"{"anyOf": [{"$ref": "#/$defs/missing"}]}"##,
+        r#"{"dependentRequired": {"a": "b"}}"#,
+    ] {
+        let outcome = run(schema, "{}");
+        let error = outcome.error().map(|error| error.text().to_owned()).unwrap_or_default();
+        assert!(error.starts_with("configuration: the schema"), "{schema}: {error:?}");
     }
 }
 

@@ -14,10 +14,11 @@ use weir_core::api::model::message::check_brought_application;
 use weir_core::api::query::Query;
 use weir_core::api::route::{Op, Route};
 use weir_core::cache::Cache;
-use weir_core::directory::source_page;
+use weir_core::directory::{Issued, SourceRows, source_page};
 use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, Revocation, RevokedAsk};
 use weir_core::id;
+use weir_core::idempotency;
 use weir_core::source::SourceRow;
 use weir_core::token::{self, Limits};
 
@@ -161,7 +162,7 @@ impl Caller {
     ) -> Result<Reply, ApiError> {
         let key = route.params.first().map_or("", String::as_str);
         match route.op {
-            Op::PortalAccess => self.portal_access(url, key, body).await,
+            Op::PortalAccess => self.portal_access(url, route, body).await,
             Op::Logout => self.logout().await,
             Op::ExpireAll => self.expire_all(key, body).await,
             Op::RevokeToken => self.revoke_token(key).await,
@@ -171,7 +172,8 @@ impl Caller {
         }
     }
 
-    async fn portal_access(&self, url: &str, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
+    async fn portal_access(&self, url: &str, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
+        let key = route.params.first().map_or("", String::as_str);
         let access = PortalAccessIn::parse(body)?;
         let app_id = match self.resolve(key, true).await?.0 {
             Some(app_id) => app_id,
@@ -181,7 +183,23 @@ impl Caller {
             }
             None => return Err(no_app()),
         };
-        self.portal_token(url, &app_id, &access)
+        let issued = self.issue(route, body).await?;
+        self.portal_token(url, &app_id, &access, issued)
+    }
+
+    /// The id and time of a new token: the same again for a request with an idempotency key that is sent again.
+    pub(super) async fn issue(&self, route: &Route, body: &[u8]) -> Result<Issued, ApiError> {
+        let Some(idempotency) = self.idempotency(route.op, &route.params, body) else {
+            return Ok(Issued { id: id::new("jti", now(), &mut Random), at_ms: now() });
+        };
+        let call =
+            Call { op: Op::Issue.name().to_owned(), idempotency: Some(idempotency), ..Call::default() };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
+        match reply.status {
+            200 => serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string())),
+            422 => Err(idempotency::reused()),
+            status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
+        }
     }
 
     /// A token with which somebody sees and changes what this application, or source, has, and nothing else.
@@ -190,19 +208,21 @@ impl Caller {
         url: &str,
         app_id: &str,
         access: &PortalAccessIn,
+        issued: Issued,
     ) -> Result<Reply, ApiError> {
         let deployment = settings::of(&self.env).map_err(internal)?;
         let secret =
             deployment.jwt_secret.as_ref().ok_or_else(|| internal("there is no JWT_SECRET".to_owned()))?;
         let limits = Limits {
-            id: id::new("jti", now(), &mut Random),
+            id: issued.id,
             capabilities: access.capabilities(),
             session: access.session_id.clone(),
             feature_flags: access.feature_flags.clone(),
         };
         let org = &self.claims.org;
-        let token = token::sign_portal(secret.as_bytes(), org, app_id, now(), access.ttl_ms(), &limits)
-            .map_err(|e| internal(e.to_string()))?;
+        let token =
+            token::sign_portal(secret.as_bytes(), org, app_id, issued.at_ms, access.ttl_ms(), &limits)
+                .map_err(|e| internal(e.to_string()))?;
         Ok(Reply::json(200, &PortalAccessOut::new(origin(url), token)))
     }
 
@@ -250,9 +270,10 @@ impl Caller {
         let call = Call { op: list.name().to_owned(), query: page.clone(), ..Call::default() };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
         let (ids, iterator, done) = if kind == "sources" {
-            let rows: Vec<SourceRow> = from_bytes(&reply.body)?;
+            let SourceRows { rows, stopped } = from_bytes(&reply.body)?;
             let page = source_page(&page)?.finish(rows, |row: &SourceRow| row.id.as_str());
-            (page.data.into_iter().map(|row| row.id).collect(), page.iterator, page.done)
+            let done = page.done && stopped.is_none();
+            (page.data.into_iter().map(|row| row.id).collect(), page.iterator, done)
         } else {
             let page: AppsPage = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
             (page.data.into_iter().map(|app| app.id).collect::<Vec<_>>(), page.iterator, page.done)

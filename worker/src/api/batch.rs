@@ -26,7 +26,7 @@ impl Caller {
             }
         }
         let warnings = body::take_unknown();
-        let idempotency = self.idempotency(Op::MessageBatch, &[key.to_owned()], body);
+        let idempotency = self.idempotency(Op::MessageBatch, &[], body);
         let answer = self.store_batch(key, BatchAsk { messages, app_uid: None, idempotency }).await?;
         let mut answers = answer.answers.into_iter();
         let mut all = Vec::with_capacity(results.len());

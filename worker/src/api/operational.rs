@@ -40,6 +40,7 @@ impl Caller {
                     version: 1,
                     deleted: false,
                     rate: None,
+                    send_as: None,
                 };
                 call_app(&self.env, &name, "init", &frame::encode(&init), Repeat::Safe).await?;
                 from_bytes(&call_app(&self.env, &name, "api", &call, repeat).await?)

@@ -19,11 +19,12 @@ pub(super) async fn answer(
         Op::PresetList => preset::list(query),
         Op::PresetGet => preset::get(name),
         Op::PresetVerify => {
-            let keys = match preset::key_url(name, body, now())? {
+            let asked = preset::Verifying::read(name, body, now())?;
+            let keys = match asked.key_url() {
                 Some(url) => Some(ingest::published(env, &url).await),
                 None => None,
             };
-            preset::verify(name, body, now(), keys)
+            Ok(asked.answer(keys))
         }
         _ => preset::sign(name, body, now(), &mut Random),
     }

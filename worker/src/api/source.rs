@@ -11,13 +11,14 @@ use weir_core::api::body;
 use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
 use weir_core::api::model::auth::PortalAccessIn;
 use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
+use weir_core::api::page::Rows;
 use weir_core::api::route::{Op, Route};
 use weir_core::deployment::Deployment;
-use weir_core::directory::source_page;
+use weir_core::directory::{SourceRows, source_page};
 use weir_core::error::{ApiError, Code};
 use weir_core::frame;
 use weir_core::id;
-use weir_core::idempotency::Idempotency;
+use weir_core::idempotency::{self, Idempotency};
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, SourceRecord, SourceRow};
@@ -42,9 +43,9 @@ impl Caller {
                 let call =
                     Call { query: query.to_owned(), ..Self::source_call(Op::SourceList, None, Vec::new()) };
                 let reply = self.ask(&call).await?;
-                let rows: Vec<SourceRow> = from_bytes(&reply.body)?;
+                let SourceRows { rows, stopped } = from_bytes(&reply.body)?;
                 let rows = rows.into_iter().map(|row| self.show(url, row)).collect::<Result<Vec<_>, _>>()?;
-                page.answer(rows, SourceOut::id)
+                page.answer(Rows { rows, stopped }, SourceOut::id)
             }
             Op::SourceCreate => {
                 body::forget_unknown();
@@ -69,8 +70,9 @@ impl Caller {
             Op::SourceRotate => {
                 let overlap_ms = overlap_ms(query)?;
                 let signer = self.signer()?;
+                let idempotency = self.idempotency(Op::SourceRotate, &route.params, query.as_bytes());
                 let row = self
-                    .change_source(key, |id, record| {
+                    .change_source_once(key, idempotency, |id, record| {
                         let tag = |generation| signer.tag(&self.claims.org, id, generation);
                         if record.rotate(now(), overlap_ms, tag) {
                             return Ok(());
@@ -88,7 +90,8 @@ impl Caller {
             Op::SourcePortal => {
                 let access = PortalAccessIn::parse(body)?;
                 let row = self.read_source(key).await?;
-                self.portal_token(url, &row.id, &access)
+                let issued = self.issue(route, body).await?;
+                self.portal_token(url, &row.id, &access, issued)
             }
             Op::RejectedAccept => self.accept_rejected(key, route).await,
             op => Err(internal(format!("the Worker does not answer {}", op.name()))),
@@ -106,6 +109,7 @@ impl Caller {
         match reply.status {
             200..=299 => Ok(reply),
             404 => Err(ApiError::not_found("Source")),
+            422 => Err(idempotency::reused()),
             409 if String::from_utf8_lossy(&reply.body).contains(Code::ConcurrentUpdate.name()) => {
                 Err(stale())
             }
@@ -159,11 +163,22 @@ impl Caller {
         key: &str,
         change: impl Fn(&str, &mut SourceRecord) -> Result<(), ApiError>,
     ) -> Result<SourceRow, ApiError> {
+        self.change_source_once(key, None, change).await
+    }
+
+    /// The same, once for an idempotency key.
+    async fn change_source_once(
+        &self,
+        key: &str,
+        idempotency: Option<Idempotency>,
+        change: impl Fn(&str, &mut SourceRecord) -> Result<(), ApiError>,
+    ) -> Result<SourceRow, ApiError> {
         let mut outcome = Err(stale());
         for _ in 0..TRIES {
             let SourceRow { id, mut record } = self.read_source(key).await?;
             change(&id, &mut record)?;
             let call = Self::source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
+            let call = Call { idempotency: idempotency.clone(), ..call };
             outcome = self.ask(&call).await.and_then(|reply| from_bytes(&reply.body));
             ingest::forget(&self.claims.org, &id);
             if !matches!(&outcome, Err(ApiError::Status { code: Code::ConcurrentUpdate, .. })) {

@@ -48,6 +48,9 @@ impl App {
         let open = |sql, deployment, budget, now, alarm| {
             let mut machine = app::App::open(sql, deployment, now, alarm)?;
             machine.set_budget(budget);
+            if let Some((endpoint_id, error)) = machine.lacks_key() {
+                console_error!("{endpoint_id} and perhaps others cannot send: {error}");
+            }
             Ok(machine)
         };
         let shell = Shell::new(context, env, open).map_err(|e| failed(&e))?;
@@ -81,11 +84,7 @@ impl App {
     pub async fn alarm(&self) {
         let inner = self.0.clone();
         inner.shell.budget.delivered(ALARM_DEPTH);
-        let done = match inner.shell.opened(true).await {
-            Ok(_) => inner.step(|machine| machine.alarm(now()).map(|effects| ((), effects))),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
+        if let Err(error) = inner.wake().await {
             console_error!("{}: alarm: {error}", inner.shell.name);
             inner.shell.set_alarm(now().saturating_add(app::RECONCILE_MS));
         }
@@ -178,6 +177,15 @@ impl Inner {
         Ok(false)
     }
 
+    /// What the alarm is for: two transactions, since what the first deletes makes room for the second.
+    async fn wake(self: &Rc<Self>) -> Result<(), String> {
+        self.shell.opened(true).await?;
+        // Where it fails, that is logged; the rest is done all the same.
+        let forgotten = self.shell.step(|machine| machine.forget(now())).unwrap_or_default();
+        self.shell.opened(true).await?;
+        self.step(|machine| machine.wake(now(), forgotten).map(|effects| ((), effects)))
+    }
+
     /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
     async fn ready(self: &Rc<Self>) -> Result<(), String> {
         if self.shell.opened(false).await? {
@@ -267,7 +275,12 @@ impl Inner {
                 self.carry_out(std::mem::take(&mut plan.effects));
                 let frame = frame::encode(&plan.resend);
                 let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
-                plan.reply(frame::decode(&taken)?)
+                let reply = plan.reply(frame::decode(&taken)?);
+                if let Some(call) = &plan.call {
+                    self.ready().await?;
+                    self.shell.step(|machine| machine.resent(now(), &mut Random, call, &reply))?;
+                }
+                reply
             }
             Some(Outcome::Stats(plan)) => {
                 let frame = frame::encode(&plan.ask);

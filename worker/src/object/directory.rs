@@ -66,7 +66,7 @@ impl Directory {
 }
 
 /// Judges a module, and rewrites it so that it counts its fuel.
-fn admit(bytes: &[u8]) -> Result<Admitted, Refused> {
+pub(crate) fn admit(bytes: &[u8]) -> Result<Admitted, Refused> {
     let limits = ModuleLimits { bytes: MAX_MODULE, metered_bytes: MAX_REWRITTEN, ..ModuleLimits::default() };
     let refused =
         |refusal: Refusal| Refused { code: refusal.code().to_owned(), sentence: refusal.to_string() };
@@ -136,16 +136,31 @@ impl Inner {
     }
 
     async fn tell(self: &Rc<Self>, effect: Effect) -> Result<(), String> {
-        let (app_id, uid, version, rate, deleted) = match &effect {
-            Effect::InitApp { app_id, uid, version, rate } => (app_id, uid.clone(), *version, *rate, false),
+        let org = self.shell.name.clone();
+        let init = match &effect {
+            Effect::InitApp { app_id, uid, version, rate, send_as } => AppInit {
+                org,
+                app_id: app_id.clone(),
+                uid: uid.clone(),
+                version: *version,
+                deleted: false,
+                rate: *rate,
+                send_as: send_as.clone(),
+            },
             // Nothing comes after a deletion.
-            Effect::DeleteApp { app_id } => (app_id, None, i64::MAX, None, true),
+            Effect::DeleteApp { app_id } => AppInit {
+                org,
+                app_id: app_id.clone(),
+                uid: None,
+                version: i64::MAX,
+                deleted: true,
+                rate: None,
+                send_as: None,
+            },
             Effect::TellOfPlugin { app_id, notice } => return self.tell_of_plugin(app_id, notice).await,
             Effect::AskUsage(batch) => return self.ask_usage(batch).await,
         };
-        let init =
-            AppInit { org: self.shell.name.clone(), app_id: app_id.clone(), uid, version, deleted, rate };
-        let told = self.call_app(app_id, "init", &frame::encode(&init)).await;
+        let told = self.call_app(&init.app_id, "init", &frame::encode(&init)).await;
         let done = told.is_some_and(|told| frame::decode::<Done>(&told).is_ok_and(|told| told.done));
         self.opened_step(|m| m.done(now(), &effect, done)).await?;
         if let Some(kept) = self.shell.light_step(Machine::to_wipe)? {

@@ -357,13 +357,13 @@ impl Inner {
     fn ended(self: &Rc<Self>, token: u32, posted: Posted) {
         let Some(attempt) = self.sent.borrow_mut().remove(&token) else { return };
         let (outcome, headers) = match posted {
-            Posted::Response { code, retry_after, encoding, headers, body, late } => {
+            Posted::Response { code, retry_after, encoding, headers, body } => {
                 let body = match &encoding {
                     Some(encoding) => encoding::decoded(encoding, body, RESPONSE_MAX)
                         .unwrap_or_else(|why| format!("The response is {why}.").into_bytes()),
                     None => body,
                 };
-                (AttemptOutcome::of_response(code, retry_after, body, late), Some(headers))
+                (AttemptOutcome::of_response(code, retry_after, body), Some(headers))
             }
             Posted::Timeout => (AttemptOutcome::Failed(Failure::Timeout), None),
             Posted::Error(message) => (AttemptOutcome::of_error(&attempt.url, &message), None),

@@ -9,6 +9,8 @@ pub(crate) mod app;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
 
+pub(crate) use directory::admit;
+
 use crate::js::{self, Context, Storage, Timer, now};
 use crate::sql::DurableSql;
 use js_sys::{Promise, Uint8Array};

@@ -1,0 +1,165 @@
+//! Endpoints that follow a plugin run its next version at once: before it is theirs, it is tried on their configurations.
+
+use super::{Caller, internal};
+use crate::directory;
+use crate::engine::{self, Place};
+use crate::js::now;
+use crate::object::admit;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use weir_core::api::body::Faults;
+use weir_core::api::call::{Call, Reply, from_bytes};
+use weir_core::api::model::plugin::{CurrentIn, check_config, config_schema};
+use weir_core::api::query::Query;
+use weir_core::api::route::{Op, Route};
+use weir_core::error::{ApiError, Code};
+use weir_core::frame::{PluginFollowers, PluginModule};
+use weir_core::plugin::{Attached, OnError, Subject, config_fault};
+
+/// So many endpoints are named in an answer.
+const NAMED: usize = 5;
+
+#[derive(serde::Deserialize)]
+struct Chain {
+    plugins: Vec<Link>,
+}
+
+#[derive(serde::Deserialize)]
+struct Link {
+    name: String,
+    version: Option<String>,
+    #[serde(default)]
+    config: Option<Box<RawValue>>,
+}
+
+impl Caller {
+    /// Stores a version, which becomes current: unless an endpoint that follows the plugin could not work with it.
+    pub(super) async fn upload_plugin(
+        &self,
+        route: Route,
+        query: &str,
+        body: Vec<u8>,
+    ) -> Result<Reply, ApiError> {
+        let name = route.params.first().cloned().unwrap_or_default();
+        // What is not admitted, is told by the Directory.
+        if !is_forced(query)?
+            && let followers = self.followers(&name).await?
+            && !followers.is_empty()
+            && let Ok(admitted) = admit(&body)
+        {
+            let hash = Sha256::digest(&body);
+            let version = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+            let (pass, manifest, bytes) = (admitted.pass, admitted.manifest, admitted.rewritten.into());
+            let module = PluginModule { version, pass, manifest, bytes };
+            self.try_followers(&name, &module, &followers).await?;
+        }
+        let call = self.call(Op::PluginUpload, route, query, body);
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+    }
+
+    /// Makes a version current, on the same condition.
+    pub(super) async fn choose_plugin(
+        &self,
+        route: Route,
+        query: &str,
+        body: Vec<u8>,
+    ) -> Result<Reply, ApiError> {
+        let name = route.params.first().cloned().unwrap_or_default();
+        if !is_forced(query)? {
+            let version = CurrentIn::parse(&body)?.version;
+            let followers = self.followers(&name).await?;
+            let module = directory::module(&self.env, &self.claims.org, &name, Some(&version));
+            if let Some(module) = module.await? {
+                self.try_followers(&name, &module, &followers).await?;
+            }
+        }
+        let call = self.call(Op::PluginCurrent, route, query, body);
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+    }
+
+    async fn followers(&self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
+        let call = Call {
+            op: Op::PluginFollowers.name().to_owned(),
+            params: vec![name.to_owned()],
+            ..Call::default()
+        };
+        let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
+        Ok(from_bytes::<PluginFollowers>(&reply.body)?.endpoints)
+    }
+
+    async fn try_followers(
+        &self,
+        name: &str,
+        module: &PluginModule,
+        followers: &[(String, String)],
+    ) -> Result<(), ApiError> {
+        engine::keep(&self.env, module);
+        let mut unfit = Vec::new();
+        for (app_id, endpoint_id) in followers {
+            let call = Call {
+                op: Op::PluginsGet.name().to_owned(),
+                params: vec![endpoint_id.clone()],
+                ..Call::default()
+            };
+            // One that cannot be asked, or is gone, keeps nobody from a new version.
+            let Ok(reply) = self.ask_app(app_id, &call).await else { continue };
+            let Ok(chain) = serde_json::from_slice::<Chain>(&reply.body) else { continue };
+            let follows = |link: &&Link| link.name == name && link.version.is_none();
+            for link in chain.plugins.iter().filter(follows) {
+                if let Some(why) = self.misfit(name, module, (app_id, endpoint_id), link).await? {
+                    unfit.push(format!("{endpoint_id} of {app_id} ({why})"));
+                }
+            }
+        }
+        if unfit.is_empty() {
+            return Ok(());
+        }
+        let (count, more) = (unfit.len(), if unfit.len() > NAMED { ", …" } else { "" });
+        unfit.truncate(NAMED);
+        Err(ApiError::new(
+            Code::IncompatiblePlugin,
+            format!(
+                "{count} endpoint{} this plugin with a configuration that the version does not take: {}{more}. Nothing was \
+                 changed. Change the configurations first, have the endpoints keep their version, or send ?force=true.",
+                if count == 1 { " follows" } else { "s follow" },
+                unfit.join(", "),
+            ),
+        ))
+    }
+
+    /// Why a version cannot work with a configuration.
+    async fn misfit(
+        &self,
+        name: &str,
+        module: &PluginModule,
+        (app_id, endpoint_id): (&str, &str),
+        link: &Link,
+    ) -> Result<Option<String>, ApiError> {
+        let config = link.config.as_ref().map(|config| config.get()).filter(|config| *config != "null");
+        let mut faults = Faults::default();
+        let schema = config_schema(module.manifest.as_deref())?;
+        check_config(&mut faults, &["config"], schema.as_ref(), config);
+        if let Err(ApiError::Invalid(faults)) = faults.into_result() {
+            let first = faults.into_iter().next();
+            return Ok(first.map(|fault| format!("{}: {}", fault.loc.join("."), fault.msg)));
+        }
+        let plugin = Attached {
+            name: name.to_owned(),
+            version: module.version.clone(),
+            pinned: true,
+            config: config.map(str::to_owned),
+            on_error: OnError::Hold,
+        };
+        let org = &self.claims.org;
+        let place = Place { org, app_id, endpoint_id, msg_id: "msg_test", accepted_at: now(), attempt: 1 };
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let subject = Subject { event_type: "test.event".to_owned(), headers, body: b"{}".to_vec() };
+        let chain = std::slice::from_ref(&plugin);
+        let ran = engine::run(&self.env, &place, chain, &plugin, &subject).await.map_err(internal)?;
+        Ok(config_fault(plugin, subject, ran))
+    }
+}
+
+fn is_forced(query: &str) -> Result<bool, ApiError> {
+    Ok(Query::parse(query).flag("force")?.unwrap_or(false))
+}
