@@ -31,9 +31,11 @@ export default {
 async function answer(request, env) {
   const route = new URL(request.url).pathname.split("/__prod/")[1];
   const body = request.method === "POST" ? await request.json().catch(() => ({})) : {};
+  // The service with the App objects has an isolate, and with it counts and rules, of its own.
+  const apart = env.APART && (await env.APART.fetch(request.url, { method: "POST", body: JSON.stringify(body) }));
   switch (route) {
     case "stats":
-      return Response.json({
+      return Response.json(withApart(await apart?.json(), {
         rules,
         at: realNow(),
         wasmBytes: wasmBytes(),
@@ -42,7 +44,7 @@ async function answer(request, env) {
         callsMost: traffic.callsMost,
         worker: { ...worker, heldMs: undefined, kind: "Worker" },
         objects: control.report(),
-      });
+      }));
     case "reset":
       worker.reset();
       traffic.most = traffic.bytes;
@@ -62,10 +64,17 @@ async function answer(request, env) {
       setCapacity(body.object ?? "", body.bytes ?? undefined);
       return new Response(null, { status: 204 });
     case "stored":
-      return Response.json(await control.stored(env));
+      return Response.json({ ...(await apart?.json()), ...(await control.stored(env)) });
     case "deploy":
       return Response.json({ objects: await control.deploy(env) });
     default:
       return new Response("no such route of the emulator\n", { status: 404 });
   }
+}
+
+/** What was counted here, with what the service of the App objects counted. */
+function withApart(apart, here) {
+  if (!apart) return here;
+  const callsMost = Math.max(here.callsMost, apart.callsMost);
+  return { ...here, callsMost, appsWasmBytes: apart.wasmBytes, objects: [...here.objects, ...apart.objects] };
 }

@@ -13,6 +13,8 @@ export const KINDS = {
   retryable: () => error("Network connection lost.", { retryable: true }),
   /** The call is delivered and done; its answer is lost. */
   lost: () => error("Network connection lost.", { retryable: true }),
+  /** What the object did for its latest event is used up: the call is not delivered. */
+  deep: () => error("Subrequest depth limit exceeded. This request recursed through Workers too many times."),
   /** The platform's own fault, of which nothing is known. */
   internal: () => error("internal error; reference = 0123456789abcdef0123456789abcdef"),
 };

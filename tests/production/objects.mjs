@@ -61,6 +61,7 @@ function tables(sql) {
 export function bindings(env) {
   const wrapped = { ...env };
   delete wrapped.PRODUCTION;
+  delete wrapped.APART;
   for (const [name, binding] of Object.entries(env)) {
     if (typeof binding?.idFromName === "function") wrapped[name] = namespace(binding, name);
   }

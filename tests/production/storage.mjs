@@ -14,12 +14,14 @@ export function setCapacity(object, bytes) {
 }
 
 const contexts = new WeakMap(); // by storage and by its sql
+const storages = new WeakMap(); // by its sql
 let patched = false;
 
 /** Binds an object's storage to its context. */
 export function watch(storage, context) {
   contexts.set(storage, context);
   contexts.set(storage.sql, context);
+  storages.set(storage.sql, storage);
   if (patched) return;
   patched = true;
   const sql = Object.getPrototypeOf(storage.sql);
@@ -28,8 +30,10 @@ export function watch(storage, context) {
     const context = contexts.get(this);
     if (!context) return exec.call(this, text, ...values);
     settle(context);
-    check(this, context, text, values);
-    const cursor = exec.call(this, text, ...values);
+    const kind = check(this, context, text, values);
+    const cursor = kind.table && bound(values) >= WATCHED_BYTES
+      ? storeRows(context, exec.bind(this), storages.get(this), kind, text, values)
+      : exec.call(this, text, ...values);
     context.account.rowsWritten += cursor.rowsWritten;
     keep(context, cursor, cursor.rowsWritten);
     return cursor;
@@ -70,7 +74,29 @@ function settle(context) {
 const WRITES = /(^|;)\s*(insert|replace|update|create|alter|with)\b/i;
 const statements = new Map();
 
-/** What a statement is, found out once: whether it stores anything, and how many rows it lists. */
+// A statement that binds less is not asked how large its rows became.
+const WATCHED_BYTES = 16_384;
+// Only what begins with its verb: the table is the first name after it, which no name of a CTE is.
+const STORES = /^\s*(?:(?:insert|replace)(?:\s+or\s+\w+)?\s+into|update(?:\s+or\s+\w+)?)\s+"?(\w+)"?/i;
+
+const bound = (values) => values.reduce((sum, value) => sum + size(value), 0);
+
+/** Runs a statement that stores rows, and undoes it if one of them, all columns together, is larger than a row may be. */
+function storeRows(context, exec, storage, kind, text, values) {
+  if (/\breturning\b/i.test(text)) return exec(text, ...values);
+  const columns = exec(`PRAGMA table_info("${kind.table}")`).toArray();
+  const bytes = columns.map(({ name }) => `iif(typeof("${name}") IN ('text', 'blob'), length(CAST("${name}" AS BLOB)), 0)`).join(" + ");
+  return storage.transactionSync(() => {
+    const cursor = exec(`${text.replace(/[;\s]+$/, "")} RETURNING ${bytes} AS bytes`, ...values);
+    for (const row of cursor) {
+      if (row.bytes <= rules.valueBytes) continue;
+      throw context.account.refuse("valueBytes", "string or blob too big: SQLITE_TOOBIG");
+    }
+    return cursor;
+  });
+}
+
+/** What a statement is, found out once: whether and where it stores anything, and how many rows it lists. */
 function kindOf(text) {
   let kind = statements.get(text);
   if (kind === undefined) {
@@ -81,7 +107,8 @@ function kindOf(text) {
       if (c === "(" && depth++ === 0) rows++;
       else if (c === ")") depth--;
     }
-    kind = { writes, rows: Math.max(rows, 1), bytes: size(text) };
+    const table = STORES.exec(text)?.[1];
+    kind = { writes, table, rows: Math.max(rows, 1), bytes: size(text) };
     if (statements.size > 10_000) statements.clear();
     statements.set(text, kind);
   }
@@ -115,6 +142,7 @@ function check(sql, context, text, values) {
   if (kind.writes && sql.databaseSize > capacityOf(context)) {
     throw account.refuse("storageBytes", "database or disk is full: SQLITE_FULL");
   }
+  return kind;
 }
 
 function capacityOf({ account }) {

@@ -68,6 +68,8 @@ pub struct Stats {
     pub at: u64,
     /// The wasm memory of the gateway.
     pub wasm_bytes: u64,
+    /// The wasm memory of the App objects alone, if they run in an isolate of their own.
+    pub apps_wasm_bytes: u64,
     /// The most bytes of calls between objects that were under way at the same time.
     pub in_flight_most: u64,
     /// Of them, the most in calls between objects.
@@ -92,6 +94,7 @@ impl Emulator {
             objects: objects.unwrap_or_default(),
             at: number(&all, "at"),
             wasm_bytes: number(&all, "wasmBytes"),
+            apps_wasm_bytes: number(&all, "appsWasmBytes"),
             in_flight_most: number(&all, "inFlightMost"),
             calls_most: number(&all, "callsMost"),
         }

@@ -4,6 +4,7 @@
 //! ([`Receiver::on`]); a path that was given none answers `200 ok`. Requests are recorded when their body is
 //! complete; waiting for them ([`Receiver::wait_for`]) sleeps on a condition variable and never polls.
 
+use base64::Engine as _;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::{Request, Response};
@@ -73,10 +74,19 @@ enum Reply {
     Drip { chunk: Bytes, every: Duration, times: usize },
 }
 
+/// 200 MiB of zeros, compressed.
+const BOMB: &str = "y///P/gnAOKxQCD3/o///3/wTwDEYRGA7v0f////4J8AiMMCAN37P/7//8E/ARCHBQC693/8//+DfwIgDgsAdO//+P//B/8EQBwWAOje//H//w/+CYA4LADQvf/j//8f/BMAcVgAoHv/x///P/gnAOKwAED3/o///3/wTwDEYQGA7v0f////4J8AiMMCAN37P/7//8E/ARCHBQC693/8//+DfwIgDgsAdO//+P//B/8EQBwWAOje//H//w/+CYA4LADQvf/j//8f/BMAcVgAoHv/x///P/gnAOKwAED3/o///3/wTwDEYQGA7v0f////4J8AiMMCAN37P/7//8E/ARCHBQC693/8//+DfwIgDgsAdO//+P//B/8EQBwWAOje//H//w/+CYA4LADQvf/j//8f/BMAcVgAoHv/l///f/gnAOKwAED3/g8=";
+
 impl Answer {
     /// `200 ok`.
     pub fn ok() -> Self {
         Self::status(200)
+    }
+
+    /// `200` with 317 bytes of Brotli that decompress to 200 MiB of zeros.
+    pub fn bomb() -> Self {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(BOMB).expect("base64");
+        Self::ok().header("content-encoding", "br").body(bytes)
     }
 
     /// A status with a short body that names it.

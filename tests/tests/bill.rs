@@ -5,6 +5,9 @@
 
 use weir_tests::bill::{SCENARIOS, measure};
 
+/// What a million log events cost.
+const LOG_LINE_DOLLARS: f64 = 0.60;
+
 /// Rows, requests, milliseconds in memory, bytes: at most that much for one delivery; and mebibytes of memory.
 struct Most {
     rows: f64,
@@ -24,6 +27,8 @@ fn holds(name: &str, most: &Most) {
     assert!(bill.requests <= most.requests, "{name}: {} requests, at most {}", bill.requests, most.requests);
     assert!(bill.held_ms <= most.held_ms, "{name}: {} ms in memory, at most {}", bill.held_ms, most.held_ms);
     assert!(bill.bytes <= most.bytes, "{name}: {} bytes, at most {}", bill.bytes, most.bytes);
+    let logs = bill.log_lines * LOG_LINE_DOLLARS;
+    assert!(logs <= 0.05, "{name}: ${logs} for the log lines of a million deliveries");
     assert!(
         bill.memory <= most.memory << 20,
         "{name}: {} bytes of memory, at most {} MiB",

@@ -323,18 +323,30 @@ fn a_receiver_that_never_answers_fails_at_the_timeout() {
 }
 
 #[test]
-fn the_timeout_covers_the_body_too() {
+fn a_body_that_does_not_end_is_cut_off_at_the_timeout_and_the_status_counts() {
     let gateway = shared();
     let receiver = Receiver::start();
-    receiver.always("/", Answer::ok().drip("drip ", Duration::from_millis(100), 1000));
     let api = gateway.tenant();
-    let app = api.app();
-    api.endpoint(&app, &receiver.url("/"));
-    let message = api.send(&app, "{}");
-    for attempt in api.attempts(&app, &message, 3, Duration::from_secs(20)) {
-        assert_eq!(attempt["status"], 2, "a body that never ends is no success: {attempt}");
-        let took = attempt["responseDurationMs"].as_u64().unwrap();
-        assert!((900..4000).contains(&took), "{attempt}");
+    for (path, status, outcome, attempts) in
+        [("/ok", 200, 0, 1), ("/failed", 500, 2, 3), ("/gone", 410, 2, 1)]
+    {
+        receiver.always(path, Answer::status(status).drip("drip ", Duration::from_millis(100), 1000));
+        let app = api.app();
+        let endpoint = api.endpoint(&app, &receiver.url(path));
+        let message = api.send(&app, "{}");
+        for attempt in api.attempts(&app, &message, attempts, Duration::from_secs(20)) {
+            assert_eq!(
+                (&attempt["status"], &attempt["responseStatusCode"]),
+                (&json!(outcome), &json!(status)),
+                "{path}: {attempt}"
+            );
+            let took = attempt["responseDurationMs"].as_u64().unwrap();
+            assert!((900..4000).contains(&took), "{path}: {attempt}");
+            assert!(text(&attempt, "response").starts_with("drip drip"), "{path}: {attempt}");
+        }
+        receiver.settles_at(path, attempts, QUIET);
+        let disabled = &api.get(&format!("/api/v1/app/{app}/endpoint/{endpoint}")).1["disabled"];
+        assert_eq!(disabled, &json!(status == 410), "{path}");
     }
 }
 

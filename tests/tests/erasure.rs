@@ -32,6 +32,20 @@ fn holding(dir: &Path, text: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Writes what is in the logs of all databases below `dir` into the databases.
+fn checkpoint(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            checkpoint(&path);
+        } else if path.extension().is_some_and(|extension| extension == "sqlite") {
+            let database = rusqlite::Connection::open(&path).expect("a database");
+            let done = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            assert_eq!(done.expect("a result"), 0, "{}", path.display());
+        }
+    }
+}
+
 fn task(api: &Api, kind: &str) -> Value {
     let path = format!("/api/v1/background-task?task={kind}");
     let over = |page: &Value| list(page).first().is_some_and(|task| task["status"] == "finished");
@@ -112,6 +126,46 @@ fn a_deleted_source_leaves_nothing_of_what_came_in() {
         assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
     }
     assert_eq!(source.send(b"{}", &[]).status, 404);
+}
+
+#[test]
+fn the_headers_of_an_endpoint_leave_all_databases_when_they_are_changed() {
+    let mut gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/headers");
+    for (n, value) in [(1, "the-first-header-marker"), (2, "marker-of-another-header")] {
+        assert_eq!(api.put(&path, &json!({ "headers": { "x-api-key": value } })).0, 204);
+        api.send(&app, "{}");
+        let got = receiver.wait_for("/", n, SOON);
+        assert_eq!(got[n - 1].header("x-api-key"), Some(value));
+    }
+    gateway.kill();
+    checkpoint(gateway.data());
+    assert!(!holding(gateway.data(), "marker-of-another-header").is_empty(), "it is stored");
+    assert_eq!(holding(gateway.data(), "the-first-header-marker"), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_secrets_of_a_source_leave_the_tenants_database_when_they_are_changed_and_when_it_is_deleted() {
+    let mut gateway = Running::start(&[]);
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let config = |secret: &str| json!({ "secret": secret });
+    let source = Source::new(&api, &receiver, "github", &config("the-first-secret-marker"), &json!({}));
+    let path = format!("{BASE}/{}", source.id);
+    let changed = json!({ "name": "a", "type": "github", "config": config("marker-of-the-second") });
+    assert_eq!(api.put(&path, &changed).0, 200);
+    gateway.kill();
+    checkpoint(gateway.data());
+    assert_eq!(holding(gateway.data(), "the-first-secret-marker"), Vec::<PathBuf>::new());
+    assert!(!holding(gateway.data(), "marker-of-the-second").is_empty(), "it is stored");
+    gateway.restart();
+    assert_eq!(api.delete(&path).0, 204);
+    task(&api, "ingest.source.erase");
+    gateway.kill();
+    checkpoint(gateway.data());
+    assert_eq!(holding(gateway.data(), "marker-of-the-second"), Vec::<PathBuf>::new());
 }
 
 #[test]

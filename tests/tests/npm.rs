@@ -125,6 +125,19 @@ fn the_gateway_runs_is_deployed_and_is_backed_up_without_rust() {
 }
 
 #[test]
+fn what_is_no_network_keeps_the_gateway_from_nothing() {
+    let script = r#"
+        import { networks } from "./npm/gateway/lib/vars.mjs";
+        const given = "localhost, 10.0.0.0/8,10.0.0.0/33,127.0.0.1,*,::1/128,::1/129,10.0.0.0/8/8,/8,fd00::/x, ";
+        console.log(networks({ ALLOWED_NETWORKS: given }).join(" "), networks({}).length);
+    "#;
+    let mut node = Command::new(tools::node_path());
+    let ran = node.current_dir(xtask::root()).args(["--input-type=module", "--eval", script]).output();
+    let ran = ran.expect("Node runs");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "10.0.0.0/8 ::1/128 0", "{ran:?}");
+}
+
+#[test]
 fn the_package_has_the_runtime_that_all_other_tests_have() {
     let run = run("deployment.mjs", &[]);
     let deployment = run.value("deployment");

@@ -406,3 +406,34 @@ fn an_endless_loop_ends_and_the_next_message_and_the_neighbour_never_notice() {
     api.send(&app, "{}");
     receiver.wait_for_one("/looping", SOON);
 }
+
+#[test]
+fn a_version_that_does_not_fit_a_followers_configuration_is_not_made_current_unless_it_is_forced() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, "https://example.com/");
+    let (good, picky) =
+        (plugin("i32.const 0", ""), plugin("i32.const 3", "configuration: no `mode` is given"));
+    upload(&api, "chosen", &good);
+    attach(&api, &app, &endpoint, &json!([{ "name": "chosen", "config": { "a": 1 } }]));
+    let current = || text(&api.get("/api/v1/plugin/chosen").1, "current");
+    let first = current();
+    let (status, error) = api.upload("chosen", &picky);
+    assert_eq!((status, &error["code"]), (409, &json!("incompatible_plugin")), "{error}");
+    assert!(
+        error["detail"].as_str().is_some_and(|why| why.contains(&endpoint) && why.contains("mode")),
+        "{error}"
+    );
+    assert_eq!(current(), first);
+    let (status, made) = api.upload("chosen?force=true", &picky);
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(current(), text(&made, "id"));
+    // Going back is possible, and forward again is not.
+    let choose = |version: &str| api.put("/api/v1/plugin/chosen/current", &json!({ "version": version })).0;
+    assert_eq!(choose(&first), 200);
+    assert_eq!(choose(&text(&made, "id")), 409);
+    // An endpoint that keeps to its version is not asked.
+    attach(&api, &app, &endpoint, &json!([{ "name": "chosen", "version": first, "config": { "a": 1 } }]));
+    assert_eq!(choose(&text(&made, "id")), 200);
+}

@@ -208,6 +208,7 @@ fn the_url_that_is_signed_is_the_one_that_is_requested() {
         ("/8/9#part", "/8/9"),
         ("/10?b=%7e%zz+c", "/10?b=%7e%zz+c"),
         ("?11", "/?11"),
+        ("/12^/{}`\"<>|?^|", "/12%5E/%7B%7D%60%22%3C%3E|?^|"),
     ] {
         let app = api.app();
         let url = format!("{}{typed}", base.trim_end_matches('/'));

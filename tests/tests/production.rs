@@ -25,7 +25,7 @@ impl Sample {
         let gateway = Running::with(local::Options {
             data: scratch("production"),
             port: 0,
-            vars: BTreeMap::new(),
+            vars: BTreeMap::from([("ALLOWED_NETWORKS".to_owned(), "127.0.0.0/8,::1/128".to_owned())]),
             verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
             loader: false,
             worker_dir: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("production/sample")),
@@ -191,6 +191,21 @@ fn values_rows_parameters_and_statements_have_limits() {
     assert_eq!(sql(two, json!([{ "fill": 1_000_000 }, { "fill": 1_000_000 }]), 0)["rows"], 0);
     says(&sql(two, json!([{ "fill": 1_000_000 }, { "fill": 1_000_001 }]), 0), TOO_BIG);
     assert_eq!(sql(rows, json!([{ "fill": 1_500_000 }, { "fill": 1_500_000 }]), 0)["rows"], 0, "two rows");
+
+    // A row is all of its columns, whichever statement stored them.
+    let ids = || sql("SELECT id FROM t", json!([]), 0)["rows"].as_u64().expect("a count");
+    let before = ids();
+    let large = json!([{ "fill": 600_000 }]);
+    let update = "UPDATE t SET b = ? WHERE id = (SELECT max(id) FROM t)";
+    says(&sql(update, large.clone(), 0), TOO_BIG);
+    assert_eq!(sql("SELECT id FROM t WHERE b IS NOT NULL", json!([]), 0)["rows"], 1, "nothing was changed");
+    assert_eq!(sql(update, json!([{ "fill": 500_000 }]), 0)["rows"], 0);
+    let listed =
+        "INSERT INTO t (a, b) SELECT value || value, value || value FROM json_each('[\"' || ? || '\"]')";
+    says(&sql(listed, large.clone(), 0), TOO_BIG);
+    let upsert = "INSERT INTO t (id, a) SELECT max(id), 'x' FROM t WHERE true ON CONFLICT DO UPDATE SET b = b || ? || 'y'";
+    says(&sql(upsert, large, 0), TOO_BIG);
+    assert_eq!(ids(), before);
 
     let list = |n: usize| format!("SELECT {}", vec!["?"; n].join(", "));
     assert_eq!(sql(&list(100), json!(vec![1; 100]), 0)["rows"], 1);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use weir_core::scheme::Params;
 use weir_tests::client::{Api, text};
 use weir_tests::gateway::Running;
+use weir_tests::process::resident_kb;
 use weir_tests::receiver::{Answer, Received, Receiver};
 use weir_tests::source::{BASE, Sent, Source, signed};
 
@@ -21,7 +22,7 @@ const MINE: &str = "arn:aws:sns:eu-west-1:123456789012:mine";
 
 /// A gateway, whoever answers for the providers, and a receiver of what sources deliver.
 struct World {
-    _gateway: Running,
+    gateway: Running,
     api: Api,
     providers: Receiver,
     receiver: Receiver,
@@ -31,7 +32,7 @@ impl World {
     fn new() -> Self {
         let (providers, receiver) = (Receiver::start(), Receiver::start());
         let gateway = Running::start(&[("KEY_SERVER", &providers.url("/"))]);
-        Self { api: gateway.tenant(), _gateway: gateway, providers, receiver }
+        Self { api: gateway.tenant(), gateway, providers, receiver }
     }
 
     /// A source that has no secret of its own.
@@ -157,6 +158,16 @@ fn where_keys_cannot_be_had_the_provider_is_asked_to_send_again() {
         assert_eq!(source.send_signed(&sns(&url, name, &json!({}))).status, 503, "{name}");
         assert_eq!(providers.count(&path), asked, "{name}: not at once again");
     }
+    let pid = world.gateway.pid().expect("it runs");
+    let before = resident_kb(pid).expect("its memory");
+    for n in 0..10 {
+        let (url, path) = cert(&format!("bomb{n}"));
+        providers.always(&path, Answer::bomb());
+        assert_eq!(source.send_signed(&sns(&url, &path, &json!({}))).status, 503, "{path}");
+        assert_eq!(providers.count(&path), 1);
+    }
+    let grown = resident_kb(pid).expect("its memory").saturating_sub(before);
+    assert!(grown < 10 * 2_048, "{grown} KiB for 10 bombs of 200 MiB");
     assert_eq!(providers.count("/elsewhere.pem"), 0, "redirects are not followed");
     assert!(source.messages().is_empty());
     // Nothing is lost: what was refused is listed, and can be accepted by hand.

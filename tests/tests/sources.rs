@@ -82,6 +82,22 @@ fn secret(text: &str) -> Value {
 type Case<'a> = (&'a str, &'a str, Value, &'a str, &'a str, Value, Vec<(String, String)>, &'a str);
 
 #[test]
+fn a_secret_is_refused_where_nothing_would_be_verified_with_it() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    for kind in ["generic-webhook", "azure-event-grid", "cloudevents", "mailchimp"] {
+        for config in
+            [json!({ "secret": "TheRealSecret-123456" }), json!({ "secrets": ["TheRealSecret-123456"] })]
+        {
+            let (status, error) = api.post(BASE, &json!({ "name": "a", "type": kind, "config": config }));
+            assert_eq!(status, 422, "{kind}: {error}");
+            assert!(error.to_string().contains("signs nothing"), "{kind}: {error}");
+        }
+        assert_eq!(api.post(BASE, &json!({ "name": "a", "type": kind })).0, 201, "{kind}");
+    }
+}
+
+#[test]
 fn what_providers_libraries_send_is_delivered_byte_for_byte_and_signed_anew() {
     let (gateway, receiver) = (shared(), Receiver::start());
     let api = gateway.tenant();

@@ -91,7 +91,15 @@ impl Machine for Directory<Disk> {
 }
 
 fn init(app_id: &str, uid: Option<String>, version: i64, deleted: bool) -> AppInit {
-    AppInit { org: ORG.to_owned(), app_id: app_id.to_owned(), uid, version, deleted, rate: None }
+    AppInit {
+        org: ORG.to_owned(),
+        app_id: app_id.to_owned(),
+        uid,
+        version,
+        deleted,
+        rate: None,
+        send_as: None,
+    }
 }
 
 impl World {
