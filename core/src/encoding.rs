@@ -1,9 +1,10 @@
-//! Bodies that come compressed though nobody asked for it.
+//! Bodies that arrive compressed: responses of endpoints, and events of providers.
 //!
 //! Weir asks for no compression, and has the platform decompress nothing: 300 bytes can become 200 MiB there, in a memory that
-//! all objects share. What comes compressed all the same is decompressed here, into a buffer of the size that is kept and no
+//! all objects share. What arrives compressed all the same is decompressed here, into a buffer of the size that is kept and no
 //! further.
 
+use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
 };
@@ -29,13 +30,65 @@ pub fn decoded(encoding: &str, raw: Vec<u8>, cap: usize) -> Result<Vec<u8>, Stri
     }
 }
 
+/// Why a compressed body cannot be used as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The `Content-Encoding` is not gzip or deflate, or there are several.
+    Encoding,
+    /// The bytes are not what the `Content-Encoding` says, or some are missing.
+    Broken,
+    /// It holds more than the cap.
+    TooLarge,
+}
+
+/// The whole body behind these bytes of a request, of at most `cap` bytes; `None` where it is not compressed. An empty body
+/// is an empty body whatever its encoding.
+pub fn whole(encoding: &str, raw: &[u8], cap: usize) -> Result<Option<Vec<u8>>, Unreadable> {
+    let encoding = encoding.trim();
+    let is = |name: &str| encoding.eq_ignore_ascii_case(name);
+    if encoding.is_empty() || is("identity") || raw.is_empty() {
+        return Ok(None);
+    }
+    if is("deflate") {
+        let zlib = inflated(raw, cap, TINFL_FLAG_PARSE_ZLIB_HEADER);
+        let body = if zlib == Err(Unreadable::Broken) { inflated(raw, cap, 0) } else { zlib };
+        return body.map(|(body, _)| Some(body));
+    }
+    if !is("gzip") && !is("x-gzip") {
+        return Err(Unreadable::Encoding);
+    }
+    // One member, as every HTTP client sends it, and after it the checksum and the length.
+    let deflated = gzip_content(raw).ok_or(Unreadable::Broken)?;
+    let (body, read) = inflated(deflated, cap, 0)?;
+    let length = u32::try_from(body.len()).map_err(|_| Unreadable::TooLarge)?;
+    let trailer = deflated.get(read..).unwrap_or_default();
+    match trailer {
+        [_, _, _, _, told @ ..] if *told == length.to_le_bytes() => Ok(Some(body)),
+        _ => Err(Unreadable::Broken),
+    }
+}
+
+/// What deflated bytes hold, and how many of them were read.
+fn inflated(deflated: &[u8], cap: usize, flags: u32) -> Result<(Vec<u8>, usize), Unreadable> {
+    let (status, read, out) = run(deflated, cap, flags);
+    match status {
+        TINFLStatus::Done => Ok((out, read)),
+        TINFLStatus::HasMoreOutput => Err(Unreadable::TooLarge),
+        _ => Err(Unreadable::Broken),
+    }
+}
+
 fn inflate(deflated: &[u8], cap: usize, flags: u32) -> Vec<u8> {
+    run(deflated, cap, flags).2
+}
+
+fn run(deflated: &[u8], cap: usize, flags: u32) -> (TINFLStatus, usize, Vec<u8>) {
     let mut out = vec![0; cap];
     let mut state = Box::<DecompressorOxide>::default();
     let flags = flags | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-    let (_, _, written) = decompress(&mut state, deflated, &mut out, 0, flags);
+    let (status, read, written) = decompress(&mut state, deflated, &mut out, 0, flags);
     out.truncate(written);
-    out
+    (status, read, out)
 }
 
 /// What stands behind the header of a gzip file; none where that is no header.
@@ -103,7 +156,48 @@ mod tests {
         }
     }
 
+    fn gzip_file(body: &[u8]) -> Vec<u8> {
+        let mut file = gzip(body, 0, &[]);
+        let length = file.len();
+        file[length - 4..].copy_from_slice(&u32::try_from(body.len()).expect("short").to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn a_body_is_read_whole_or_not_at_all() {
+        let body = b"hello, hello, hello, hello, hello";
+        let read = |encoding: &str, raw: &[u8]| whole(encoding, raw, 100);
+        for (encoding, raw) in [
+            ("gzip", gzip_file(body)),
+            (" X-GZIP", gzip_file(body)),
+            ("deflate", compress_to_vec_zlib(body, 6)),
+            ("deflate", compress_to_vec(body, 6)),
+        ] {
+            assert_eq!(read(encoding, &raw), Ok(Some(body.to_vec())), "{encoding}");
+            assert_eq!(whole(encoding, &raw, 33), Ok(Some(body.to_vec())), "exactly the cap");
+            assert_eq!(whole(encoding, &raw, 32), Err(Unreadable::TooLarge));
+        }
+        assert_eq!(read("", body), Ok(None));
+        assert_eq!(read("identity", body), Ok(None));
+        assert_eq!(read("gzip", b""), Ok(None));
+        for encoding in ["br", "zstd", "gzip, gzip", "gzip, identity", "\u{e9}"] {
+            assert_eq!(read(encoding, body), Err(Unreadable::Encoding), "{encoding}");
+        }
+        let file = gzip_file(body);
+        for broken in [&body[..], &file[..file.len() - 1], &file[..12], &[&file[..], b"more"].concat()] {
+            assert_eq!(read("gzip", broken), Err(Unreadable::Broken));
+        }
+        assert_eq!(read("deflate", &[255; 40]), Err(Unreadable::Broken));
+        assert_eq!(whole("gzip", &gzip_file(&vec![0; 64 << 20]), 1 << 20), Err(Unreadable::TooLarge));
+    }
+
     proptest! {
+        #[test]
+        fn a_compressed_body_comes_back(body: Vec<u8>, cap in 0usize..200) {
+            let expected = if body.len() <= cap { Ok(Some(body.clone())) } else { Err(Unreadable::TooLarge) };
+            prop_assert_eq!(whole("gzip", &gzip_file(&body), cap), expected);
+        }
+
         #[test]
         fn whatever_comes_is_bounded(encoding in "gzip|deflate|identity|br|.{0,60}", raw: Vec<u8>, gz: bool, cap in 0usize..200) {
             let raw = if gz { gzip(&raw, 0, &[]) } else { raw };

@@ -548,32 +548,36 @@ fn color(value: &str) -> Option<[u8; 3]> {
 /// The most values of a secret.
 const MAX_VALUES: usize = 8;
 
-/// One secret, or several between commas, newest first. A secret of before that has a comma itself is one.
+/// The values of a secret: one, or several separated by commas, newest first. White space around a value is not part of it,
+/// and neither is a comma at the end: files and secret stores add both.
+fn values(value: &str) -> Result<Vec<&str>, &'static str> {
+    let values: Vec<&str> = value.split(',').map(str::trim).filter(|value| !value.is_empty()).collect();
+    match values.len() {
+        1..=MAX_VALUES => Ok(values),
+        0 => Err("it is empty."),
+        _ => Err("it may have 8 values at most, separated by commas, newest first."),
+    }
+}
+
 fn jwt_secrets(value: &str) -> Result<Vec<String>, &'static str> {
-    if value.len() < MIN_JWT_SECRET {
+    let values = values(value)?;
+    if values.iter().any(|value| value.len() < MIN_JWT_SECRET) {
         return Err(
-            "it must have at least 16 bytes, better 32 random ones (openssl rand -base64 32 makes them). Several are \
-             separated by commas, newest first.",
+            "each value must have at least 16 bytes, better 32 random ones (openssl rand -base64 32 makes them). Several are \
+             separated by commas, newest first, so a value cannot contain a comma.",
         );
     }
-    let parts: Vec<String> = value.split(',').map(|part| part.trim().to_owned()).collect();
-    let several = (2..=MAX_VALUES).contains(&parts.len()) && parts.iter().all(|p| p.len() >= MIN_JWT_SECRET);
-    Ok(if several { parts } else { vec![value.to_owned()] })
+    Ok(values.into_iter().map(str::to_owned).collect())
 }
 
 fn master_keys(value: &str) -> Result<Vec<[u8; 32]>, &'static str> {
-    let keys = value.split(',').map(master_key).collect::<Result<Vec<_>, _>>()?;
-    if keys.len() > MAX_VALUES {
-        return Err("it may have 8 values at most, separated by commas, newest first.");
-    }
-    Ok(keys)
+    values(value)?.into_iter().map(master_key).collect()
 }
 
 /// 64 hexadecimal digits, or base64 of either alphabet, with or without padding.
 fn master_key(value: &str) -> Result<[u8; 32], &'static str> {
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let value = value.trim();
     let alphabet = if value.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
     hex(value).or_else(|| GeneralPurpose::new(alphabet, CONFIG).decode(value).ok()?.try_into().ok()).ok_or(
         "it must be 32 bytes, as base64 or as 64 hexadecimal digits (openssl rand -base64 32 makes them). Several are \
@@ -801,18 +805,22 @@ mod tests {
         let settings = read(&[("JWT_SECRET", &format!("{new}, {old}"))]).unwrap();
         assert_eq!(settings.jwt_secrets().collect::<Vec<_>>(), [new, old]);
         assert_eq!(settings.jwt_secret.as_deref(), Some(new));
-        let with_comma = "a secret, with a comma";
-        assert_eq!(read(&[("JWT_SECRET", with_comma)]).unwrap().jwt_secret.as_deref(), Some(with_comma));
+        for spelled in
+            [format!("{new}\n"), format!(" {new},"), format!("{new},, {old}\r\n"), format!(",{new}")]
+        {
+            let settings = read(&[("JWT_SECRET", &spelled)]).unwrap();
+            assert_eq!(settings.jwt_secret.as_deref(), Some(new), "{spelled:?}");
+        }
+        for bad in [&format!("{new},short"), "a secret, with a comma", " , ,", &[new; 9].join(",")] {
+            assert!(read(&[("JWT_SECRET", bad)]).is_err(), "{bad:?}");
+        }
         let keys = format!("{},{}", "01".repeat(32), "02".repeat(32));
         let settings = read(&[("MASTER_KEY", &keys)]).unwrap();
         assert_eq!(settings.master_keys().collect::<Vec<_>>(), [&[1; 32], &[2; 32]]);
-        for bad in [
-            &format!("{},", "01".repeat(32)),
-            &format!("{},x", "01".repeat(32)),
-            &[keys.as_str(); 5].join(","),
-        ] {
+        for bad in [&format!("{},x", "01".repeat(32)), &[keys.as_str(); 5].join(",")] {
             assert!(read(&[("MASTER_KEY", bad)]).is_err());
         }
+        assert!(read(&[("MASTER_KEY", &format!("{keys},\n"))]).is_ok());
     }
 
     #[test]

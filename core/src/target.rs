@@ -480,6 +480,23 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_written_as_the_platform_requests_it() {
+        let url = check("https://example.org/a^b/%5E?c^d", &any()).expect("allowed").url;
+        assert_eq!(url, "https://example.org/a%5Eb/%5E?c^d");
+        assert_eq!(check(&url, &any()).expect("allowed").url, url);
+    }
+
+    #[test]
+    fn punycode_that_is_no_name_is_refused_where_the_platform_refuses_it() {
+        let strict = Policy { spell: Some(|url| (!url.contains("xn--a.")).then(|| url.to_owned())), ..any() };
+        for url in ["https://xn--a.com/", "https://www.XN--A.com/", "https://user.xn--a.com/"] {
+            let spelled = check(&url.to_ascii_lowercase(), &strict).map_err(|refusal| refusal.code());
+            assert_eq!(spelled, Err("url_unreadable"), "{url}");
+        }
+        assert!(check("https://xn--bcher-kva.example.org/", &strict).is_ok());
+    }
+
+    #[test]
     fn a_host_that_is_not_in_ascii_is_spelled_by_the_platform_or_refused() {
         let refused = check("https://bücher.example.org/", &Policy::default());
         assert_eq!(refused, Err(Refusal::Unreadable("its host is not in ASCII".to_owned())));

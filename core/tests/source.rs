@@ -34,7 +34,9 @@ fn made(kind: &str, secrets: &[&str], options: &Value, custom: Option<&Value>) -
         options: serde_json::from_value::<Options>(options.clone()).expect("options"),
         ..SourceRecord::default()
     };
-    Definition::new(SourceRow { id: "src_1".into(), record }, &vault, DAY).expect("a definition")
+    let definition = Definition::new(SourceRow { id: "src_1".into(), record }, &vault, DAY);
+    assert_eq!(definition.locked(), None);
+    definition
 }
 
 fn source(kind: &str) -> Definition {
@@ -74,7 +76,7 @@ impl Sent {
     #[track_caller]
     fn refused(&self, source: &Definition) -> Refusal {
         match self.at(source) {
-            Receipt::Refused(refusal) | Receipt::Rejected(refusal, _) => refusal,
+            Receipt::Refused(refusal) | Receipt::Rejected(refusal, _) | Receipt::Unusable(refusal) => refusal,
             other => panic!("{other:?}"),
         }
     }
@@ -360,6 +362,124 @@ fn nothing_unsigned_comes_in_at_a_source_that_verifies() {
             _ => panic!("{name}: {receipt:?}"),
         }
     }
+}
+
+#[test]
+fn a_source_whose_secrets_cannot_be_decrypted_has_its_events_sent_again() {
+    let body = br#"{"action":"opened"}"#;
+    let record = source("github").record;
+    let locked = |vault: &Vault, kind: &str| {
+        let record = SourceRecord { kind: kind.into(), ..record.clone() };
+        Definition::new(SourceRow { id: "src_1".into(), record }, vault, DAY)
+    };
+    for source in [
+        locked(&Vault::new(Some([8; 32])), "github"),
+        locked(&Vault::new(None), "github"),
+        locked(&Vault::new(Some([7; 32])), "a-type-of-a-newer-release"),
+    ] {
+        assert!(source.locked().is_some());
+        for sent in [github(body, &[]), Sent::new("{}", &[]), Sent { method: "GET", ..Sent::new("", &[]) }] {
+            let Receipt::Rejected(refusal, reason) = sent.at(&source) else {
+                panic!("{:?}", sent.at(&source))
+            };
+            assert_eq!((refusal.status, refusal.code), (503, "not_configured"));
+            assert_eq!(refusal.header, Some(("retry-after", "60".to_owned())));
+            let kept = source.rejected(&sent.request(), &reason, 0, NOW);
+            assert_eq!((kept.code.as_str(), Some(kept.detail.as_str())), ("secrets_locked", source.locked()));
+            assert_eq!(source.accept(&kept).expect_err("not yet").code, "invalid_setting");
+            assert_eq!(source.key_url(&sent.request()), None);
+        }
+    }
+    let repaired = locked(&Vault::new(Some([7; 32])), "github");
+    assert_eq!(github(body, &[]).events(&repaired).len(), 1, "the repeat arrives once the key is back");
+}
+
+/// A body as gzip writes it.
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("short").to_le_bytes();
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    [&header[..], &miniz_oxide::deflate::compress_to_vec(body, 6), &[0; 4], &length].concat()
+}
+
+/// A compressed body under GitHub's signature of `signed`.
+fn compressed(encoding: &str, body: Vec<u8>, signed: &[u8]) -> Sent {
+    let more = [("content-encoding", encoding), ("content-type", "application/json")];
+    Sent { body, ..github(signed, &more) }
+}
+
+#[test]
+fn a_compressed_event_is_delivered_decompressed_whichever_form_was_signed() {
+    let body = br#"{"action":"opened","n":1.50}"#;
+    let (packed, zlib) = (gzip(body), miniz_oxide::deflate::compress_to_vec_zlib(body, 6));
+    for sent in [
+        compressed("gzip", packed.clone(), &packed),
+        compressed("GZip", packed.clone(), body),
+        compressed("deflate", zlib.clone(), &zlib),
+    ] {
+        let events = sent.events(&source("github"));
+        assert_eq!(payload(&events[0]).as_bytes(), body);
+        assert_eq!(events[0].headers, None, "JSON, and no longer compressed");
+        let ingest = events[0].ingest.as_ref().expect("of a source");
+        assert_eq!(ingest.raw.as_ref().map(|raw| raw.to_vec()), Some(sent.body.clone()), "as it came");
+        assert_eq!(origin(&events[0])["verdict"], "verified");
+    }
+    let other = compressed("gzip", packed, b"another body");
+    assert_eq!(other.refused(&source("github")).status, 401);
+}
+
+#[test]
+fn a_compressed_batch_is_split_and_a_rejected_one_can_be_accepted() {
+    let body = r#"[{"id":"m1","type":"a.b"},{"id":"m2","type":"a.c"}]"#;
+    let packed = gzip(body.as_bytes());
+    let signature = hex(&Sha256::digest([SECRET.as_bytes(), body.as_bytes()].concat()));
+    let headers = [("x-mailabl-signature", signature.as_str()), ("content-encoding", "gzip")];
+    let events = Sent::new(packed.clone(), &headers).events(&source("mailabl"));
+    let types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(types, ["a.b", "a.c"]);
+
+    let forged = Sent::new(packed, &[("x-mailabl-signature", "00"), ("content-encoding", "gzip")]);
+    let source = source("mailabl");
+    let Receipt::Rejected(_, reason) = forged.at(&source) else { panic!("{:?}", forged.at(&source)) };
+    let kept = source.rejected(&forged.request(), &reason, 0, NOW);
+    assert_eq!(source.accept(&kept).map(|events| events.len()).ok(), Some(2));
+}
+
+#[test]
+fn a_body_that_cannot_be_decompressed_is_refused_and_can_be_listed() {
+    let body = br#"{"action":"opened"}"#;
+    let refused = |encoding: &str, body: &[u8], status: u16, code: &str| {
+        let source = made("github", &[SECRET], &json!({ "maxBodyBytes": 65_536 }), None);
+        let sent = compressed(encoding, body.to_vec(), body);
+        let Receipt::Unusable(refusal) = sent.at(&source) else {
+            panic!("{encoding}: {:?}", sent.at(&source))
+        };
+        assert_eq!((refusal.status, refusal.code), (status, code), "{encoding}");
+        refusal
+    };
+    for encoding in ["br", "zstd", "gzip, br", "nonsense"] {
+        let refusal = refused(encoding, body, 415, "unsupported_media_type");
+        assert_eq!(refusal.header, Some(("accept-encoding", "gzip, deflate, identity".to_owned())));
+    }
+    refused("gzip", body, 415, "unsupported_media_type");
+    let packed = gzip(body);
+    refused("gzip", &packed[..packed.len() - 1], 415, "unsupported_media_type");
+    let bomb = gzip(&vec![b' '; 64 << 20]);
+    assert!(bomb.len() < 65_536 * 2, "small enough to be read");
+    refused("gzip", &gzip(&vec![b' '; 65_537]), 413, "payload_too_large");
+}
+
+#[test]
+fn a_form_of_an_unknown_charset_is_delivered_as_it_came() {
+    let form = |charset: &str, body: &[u8]| {
+        let kind = format!("application/x-www-form-urlencoded{charset}");
+        let source = made("generic-webhook", &[], &json!({}), None);
+        Sent::new(body, &[("content-type", &kind)]).events(&source).remove(0)
+    };
+    let event = form("; charset=Shift_JIS", b"a=%83e%83X%83g");
+    assert_eq!(payload(&event), "a=%83e%83X%83g");
+    let kind = event.headers.as_ref().and_then(|headers| headers.first()).map(|(_, value)| value.as_str());
+    assert_eq!(kind, Some("application/x-www-form-urlencoded; charset=Shift_JIS"));
+    assert_eq!(payload(&form("", "\u{feff}a=1".as_bytes())), r#"{"a":"1"}"#, "no byte order mark in a name");
 }
 
 /// A request as a preset signs it, at a source of that kind.
@@ -693,7 +813,7 @@ proptest! {
                 let kept = source.rejected(&sent.request(), &reason, 0, NOW);
                 prop_assert!(source.accept(&kept).is_ok());
             }
-            Receipt::Refused(refusal) => prop_assert!(refusal.status >= 400),
+            Receipt::Refused(refusal) | Receipt::Unusable(refusal) => prop_assert!(refusal.status >= 400),
             Receipt::Handshake(answer) => prop_assert!(answer.status >= 200),
         }
     }

@@ -49,7 +49,7 @@ thread_local! {
 /// What is known of a source, and what this isolate has seen of it.
 #[derive(Clone)]
 struct Known {
-    /// `None` where there is none (any more), or it cannot be used.
+    /// `None` where there is none (any more).
     definition: Option<Rc<Definition>>,
     until: i64,
     seen: Rc<RefCell<Seen>>,
@@ -186,6 +186,13 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
             }
             Ok(refusal.into())
         }
+        Receipt::Unusable(refusal) => {
+            let sampled = known.seen.borrow_mut().sampler.take(now());
+            if let Some(skipped) = sampled {
+                at.note(&definition.turned_away(&request, &refusal, skipped, now())).await;
+            }
+            Ok(refusal.into())
+        }
         Receipt::Events(events) => {
             let ingest = events.first().and_then(|event| event.ingest.as_ref());
             let origin = ingest.map(|ingest| ingest.origin.clone()).unwrap_or_default();
@@ -252,9 +259,12 @@ async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<K
         }
         (Err(error), None) => return Err(error.into()),
     };
-    let definition = row.and_then(|row| {
-        let opened = Definition::new(row, &deployment.vault, deployment.dedup_window_ms);
-        opened.map_err(|error| console_error!("{error}")).ok().map(Rc::new)
+    let definition = row.map(|row| {
+        let definition = Definition::new(row, &deployment.vault, deployment.dedup_window_ms);
+        if let Some(why) = definition.locked() {
+            console_error!("{}: {why}", definition.id);
+        }
+        Rc::new(definition)
     });
     let seen = before.map(|known| known.seen).unwrap_or_default();
     let known = Known { definition, until: now().saturating_add(BELIEF_MS), seen };

@@ -537,8 +537,21 @@ mod tests {
         let signer = Signer::new(&world.settings()).expect("a key");
         let tag = signer.tag("org_1", &source, 0);
         let token = Token { org: "org_1".into(), source, generation: 0, tag };
-        let body = json!({ "url": format!("https://gateway.example{PREFIX}{}", token.write()) });
-        let (status, error) = made_by(&mut world, Call::default(), &body);
-        assert_eq!((status, &error["detail"][0]["type"]), (422, &json!("url_own_source")), "{error}");
+        let token = token.write();
+        for path in [
+            format!("{PREFIX}{token}"),
+            format!("{PREFIX}{token}/?a#b"),
+            format!("/x/..{PREFIX}{token}"),
+            format!("/./x/%2e%2E{PREFIX}{token}"),
+            format!("{PREFIX}x/../{token}"),
+        ] {
+            let body = json!({ "url": format!("https://gateway.example{path}") });
+            let (status, error) = made_by(&mut world, Call::default(), &body);
+            assert_eq!(
+                (status, &error["detail"][0]["type"]),
+                (422, &json!("url_own_source")),
+                "{path}: {error}"
+            );
+        }
     }
 }

@@ -424,8 +424,9 @@ impl<S: Sql> App<S> {
         let target = target::check(&content.url, &self.deployment.policy).map_err(|refusal| {
             ApiError::invalid_kind(&["body", "url"], refusal.to_string(), refusal.code())
         })?;
+        // As it will be requested: `/x/../in/…` leads there, too.
         if let Some(path) =
-            content.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest.split_at(at).1))
+            target.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest.split_at(at).1))
             && source::url::is_own(path, &self.deployment)
         {
             let text = "This URL belongs to a source of this gateway, so events would loop. Use the receiver's own URL.";

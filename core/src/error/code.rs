@@ -109,6 +109,9 @@ codes! {
     PayloadTooLarge "payload_too_large" 413:
         "The body, the payload or the module is too large, or it holds too many events.",
         "Send less. `detail` names the limit.";
+    UnsupportedMediaType "unsupported_media_type" 415:
+        "The body is compressed in a way that cannot be read, or it is not what its `Content-Encoding` says.",
+        "Send the body uncompressed, or with the `Content-Encoding` gzip or deflate.";
     RateLimitExceeded "rate_limit_exceeded" 429:
         "The token or the source has made too many requests.",
         "Wait for the number of seconds in `Retry-After`, then send the request again.";

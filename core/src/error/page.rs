@@ -39,7 +39,7 @@ const FAULTS: [(&str, &str); 21] = [
 
 /// Why a signature is refused: the reasons of `POST /api/v1/preset/{name}/verify`, of rejected requests, and of the
 /// responses that a source returns.
-const REASONS: [(&str, &str); 30] = [
+const REASONS: [(&str, &str); 31] = [
     ("no_secret", "The source has no secret."),
     ("secret_unusable", "The secret does not have the format that the provider uses."),
     ("parameter_missing", "The scheme needs a value of your account that is not set."),
@@ -69,6 +69,10 @@ const REASONS: [(&str, &str); 30] = [
         "The signed content looks like a challenge of the provider's handshake, so it proves nothing.",
     ),
     ("key_url", "The request names a URL for the public key that is not the provider's."),
+    (
+        "secrets_locked",
+        "The source's secrets cannot be decrypted with the current `MASTER_KEY`. Status 503: the provider sends it again.",
+    ),
     (
         "keys_unavailable",
         "The provider's public keys could not be fetched. Status 503: the provider sends it again.",

@@ -96,6 +96,14 @@ pub enum KeyFault {
     Quoted,
     /// It is a line of settings: a name, and the secret.
     Labelled,
+    /// Something stands around it.
+    Around(&'static str),
+    /// It is how a page shows a secret that it hides.
+    Masked,
+    /// It is the text that stands for a secret in an example.
+    Placeholder,
+    /// It is more than one secret.
+    Several,
     /// It begins with what the provider puts before it.
     Prefixed,
     /// It does not begin as this provider's secrets do.
@@ -121,8 +129,16 @@ impl fmt::Display for KeyFault {
             }
             Self::LineBreak => f.write_str("it has a line break or control character in it. Remove it."),
             Self::Quoted => f.write_str("it stands in quotes. Remove them."),
-            Self::Labelled => {
-                f.write_str("it is a line of settings. Remove the name before the equals sign, and the sign.")
+            Self::Labelled => f.write_str(
+                "it is a line of settings. Remove the name before the equals sign or colon, and the sign.",
+            ),
+            Self::Around(what) => write!(f, "it has {what}. Remove that."),
+            Self::Masked => f.write_str(
+                "it is hidden or shortened. Reveal the secret on the provider's page, then copy it.",
+            ),
+            Self::Placeholder => f.write_str("it is the text from an example. Copy the secret itself."),
+            Self::Several => {
+                f.write_str("it is several secrets. Give each one alone, as an entry of 'secrets'.")
             }
             Self::Prefixed => f.write_str(
                 "it begins with 'Bearer ' or what else goes before it in the header. Remove that.",

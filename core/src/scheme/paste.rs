@@ -10,57 +10,86 @@ use std::borrow::Cow;
 /// The fewest bytes of a secret: fewer can be guessed.
 const MIN_BYTES: usize = 6;
 
-/// How API keys begin that are no signing secrets, with what they are.
-const API_KEYS: [(&str, &str); 22] = [
-    ("sk_live_", "a secret API key"),
-    ("sk_test_", "a secret API key"),
-    ("rk_live_", "a restricted API key"),
-    ("rk_test_", "a restricted API key"),
-    ("pk_live_", "a publishable API key"),
-    ("pk_test_", "a publishable API key"),
-    ("sk-", "an API key"),
-    ("ghp_", "a GitHub access token"),
-    ("gho_", "a GitHub access token"),
-    ("ghu_", "a GitHub access token"),
-    ("ghs_", "a GitHub access token"),
-    ("github_pat_", "a GitHub access token"),
-    ("glpat-", "a GitLab access token"),
-    ("xoxb-", "a Slack access token"),
-    ("xoxp-", "a Slack access token"),
-    ("xapp-", "a Slack access token"),
-    ("SG.", "a SendGrid API key"),
-    ("shpat_", "a Shopify access token"),
-    ("lin_api_", "a Linear API key"),
-    ("npm_", "an npm access token"),
-    ("re_", "a Resend API key"),
-    ("key-", "a Mailgun API key"),
+/// How API keys begin, what they are, and how many letters and digits follow at least. Short beginnings are also how people
+/// begin secrets of their own, so what follows has to look as the provider makes it.
+const API_KEYS: [(&str, &str, usize); 22] = [
+    ("sk_live_", "a secret API key", 8),
+    ("sk_test_", "a secret API key", 8),
+    ("rk_live_", "a restricted API key", 8),
+    ("rk_test_", "a restricted API key", 8),
+    ("pk_live_", "a publishable API key", 8),
+    ("pk_test_", "a publishable API key", 8),
+    ("sk-", "an API key", 32),
+    ("ghp_", "a GitHub access token", 16),
+    ("gho_", "a GitHub access token", 16),
+    ("ghu_", "a GitHub access token", 16),
+    ("ghs_", "a GitHub access token", 16),
+    ("github_pat_", "a GitHub access token", 16),
+    ("glpat-", "a GitLab access token", 16),
+    ("xoxb-", "a Slack access token", 16),
+    ("xoxp-", "a Slack access token", 16),
+    ("xapp-", "a Slack access token", 16),
+    ("SG.", "a SendGrid API key", 32),
+    ("shpat_", "a Shopify access token", 16),
+    ("lin_api_", "a Linear API key", 16),
+    ("npm_", "an npm access token", 36),
+    ("re_", "a Resend API key", 16),
+    ("key-", "a Mailgun API key", 32),
 ];
+
+/// Characters that no secret has and that pasting brings along: soft hyphens, zero-width characters, marks of direction and
+/// of byte order.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// A text without invisible characters and without white space around it.
+fn visible(text: &str) -> Cow<'_, str> {
+    if text.contains(is_invisible) {
+        let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        visible.trim().to_owned().into()
+    } else {
+        text.trim().into()
+    }
+}
 
 impl KeyFormat {
     /// The secret without what pasting put around it.
     pub fn clean(self, text: &str) -> Cow<'_, str> {
-        let trimmed = text.trim();
-        match self {
-            // Every other character could be part of it.
-            Self::Utf8 | Self::Sha1 | Self::Nfkd => trimmed.into(),
+        let seen = visible(text);
+        let bare = match self {
+            // Every visible character could be part of it.
+            Self::Utf8 | Self::Sha1 | Self::Nfkd => return seen,
             Self::Key => {
-                let bare = unquoted(trimmed);
+                let bare = unquoted(&seen);
                 // As it stands in the JSON of a configuration.
                 if bare.contains("-----BEGIN") && bare.contains("\\n") {
-                    bare.replace("\\r", "").replace("\\n", "\n").into()
+                    bare.replace("\\r", "").replace("\\n", "\n")
                 } else {
-                    bare.into()
+                    bare.to_owned()
                 }
             }
             Self::Base64 | Self::Hex | Self::Whsec | Self::Whpk => {
-                let bare = unquoted(trimmed);
+                let bare = encoded(&seen);
                 let bare = if self == Self::Whsec { unversioned(bare) } else { bare };
-                if bare.contains(char::is_whitespace) {
-                    bare.split_whitespace().collect::<String>().into()
-                } else {
-                    bare.into()
-                }
+                bare.split_whitespace().collect::<String>()
             }
+        };
+        if bare == text { text.into() } else { bare.into() }
+    }
+}
+
+/// What of a text is in an encoding: without quotes, brackets and the name of a setting around it, and without a comma or
+/// semicolon after it.
+fn encoded(text: &str) -> &str {
+    let mut bare = text;
+    loop {
+        let before = bare.len();
+        bare = unquoted(bare).trim_end_matches([',', ';']).trim();
+        bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare).trim();
+        bare = label(bare).map_or(bare, |(_, value)| value.trim());
+        if bare.len() == before {
+            return bare;
         }
     }
 }
@@ -77,19 +106,35 @@ impl KeyFormat {
 
 /// A text without the quotes around it.
 pub(crate) fn unquoted(text: &str) -> &str {
+    const QUOTES: [(char, char); 8] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('\u{201c}', '\u{201d}'),
+        ('\u{201e}', '\u{201c}'),
+        ('\u{201d}', '\u{201d}'),
+        ('\u{2018}', '\u{2019}'),
+        ('\u{ab}', '\u{bb}'),
+    ];
     let mut bare = text.trim();
     // A quote at both ends is taken off; how many there are is bounded by the text.
     while let Some(inner) =
-        ['"', '\'', '`'].into_iter().find_map(|quote| bare.strip_prefix(quote)?.strip_suffix(quote))
+        QUOTES.into_iter().find_map(|(open, close)| bare.strip_prefix(open)?.strip_suffix(close))
     {
         bare = inner.trim();
     }
     bare
 }
 
-/// `v1,whsec_…`, as Supabase shows secrets, without the version.
+/// `v1,whsec_…`, as Supabase shows secrets, without the version; and a prefix that was typed in capitals, or twice.
 pub(crate) fn unversioned(text: &str) -> &str {
-    text.strip_prefix("v1,").filter(|rest| rest.starts_with("whsec_")).unwrap_or(text)
+    const PREFIX: &str = "whsec_";
+    let begins = |text: &str| text.get(..PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(PREFIX));
+    let mut bare = text.strip_prefix("v1,").filter(|rest| begins(rest)).unwrap_or(text);
+    while let Some(inner) = bare.strip_prefix(PREFIX).filter(|inner| begins(inner)) {
+        bare = inner;
+    }
+    bare
 }
 
 impl Scheme {
@@ -106,9 +151,7 @@ impl Scheme {
         if clean.is_empty() {
             return Err(KeyFault::Empty);
         }
-        if let Some((_, what)) = API_KEYS.iter().find(|(prefix, _)| clean.starts_with(prefix))
-            && !may_be_api_key
-        {
+        if !may_be_api_key && let Some(what) = api_key(&clean) {
             return Err(KeyFault::ApiKey(what));
         }
         if format == KeyFormat::Key {
@@ -117,11 +160,13 @@ impl Scheme {
         if clean.chars().any(char::is_control) {
             return Err(KeyFault::LineBreak);
         }
-        if unquoted(&clean).len() < clean.len() {
-            return Err(KeyFault::Quoted);
+        let is_token = matches!(self, Self::Token(_) | Self::Basic(_));
+        if let Some(fault) = around(&clean).or_else(|| instead(&clean, is_token)) {
+            return Err(fault);
         }
-        if is_labelled(&clean) {
-            return Err(KeyFault::Labelled);
+        let is_text = matches!(format, KeyFormat::Utf8 | KeyFormat::Nfkd | KeyFormat::Sha1);
+        if !is_text && (clean.contains([',', ';']) || clean.matches("whsec_").count() > 1) {
+            return Err(KeyFault::Several);
         }
         let given = match self {
             Self::Token(token) if !token.prefix.is_empty() => clean.starts_with(&token.prefix),
@@ -134,10 +179,7 @@ impl Scheme {
             return Err(KeyFault::OtherPrefix);
         }
         let least = if format == KeyFormat::Whsec { *HMAC_BYTES.start() } else { MIN_BYTES };
-        let bytes = match format {
-            KeyFormat::Utf8 | KeyFormat::Nfkd | KeyFormat::Sha1 => clean.len(),
-            _ => decode(format, &clean)?.len(),
-        };
+        let bytes = if is_text { clean.len() } else { decode(format, &clean)?.len() };
         if bytes < least {
             return Err(KeyFault::Short { bytes, least });
         }
@@ -145,11 +187,85 @@ impl Scheme {
     }
 }
 
-/// Whether it is a line of a settings file: `WEBHOOK_SECRET=…`.
-fn is_labelled(text: &str) -> bool {
-    let Some((name, value)) = text.split_once('=') else { return false };
-    let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-    name.len() >= 3 && name.contains('_') && name.bytes().all(upper) && value.len() > MIN_BYTES
+/// Which API key a text is, as providers make them.
+fn api_key(text: &str) -> Option<&'static str> {
+    let (prefix, what, least) = API_KEYS.iter().find(|(prefix, ..)| text.starts_with(prefix))?;
+    let rest = text.get(prefix.len()..)?;
+    let random = rest.bytes().filter(u8::is_ascii_alphanumeric).count();
+    // Words that people write have no digits among their letters.
+    let made = rest.bytes().any(|b| b.is_ascii_digit())
+        && rest.split(['_', '-', '.']).any(|part| part.len() >= 8)
+        && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    (made && random >= *least).then_some(*what)
+}
+
+/// What stands around a secret that is a text and could, but hardly does, have it as a part.
+fn around(text: &str) -> Option<KeyFault> {
+    if unquoted(text).len() < text.len() {
+        return Some(KeyFault::Quoted);
+    }
+    if label(text).is_some() {
+        return Some(KeyFault::Labelled);
+    }
+    if text.starts_with("v1,") {
+        return Some(KeyFault::Around("'v1,' before it"));
+    }
+    text.ends_with([',', ';']).then_some(KeyFault::Around("a comma or semicolon after it"))
+}
+
+/// What a text is that was pasted instead of a secret.
+fn instead(text: &str, is_token: bool) -> Option<KeyFault> {
+    let dots = |text: &str| text.contains(['\u{2022}', '\u{25cf}', '\u{2219}', '\u{2026}']);
+    let same =
+        text.chars().next().is_some_and(|first| text.len() >= MIN_BYTES && text.chars().all(|c| c == first));
+    let cut = text.split_once("...").is_some_and(|(head, tail)| {
+        let part =
+            |part: &str| part.len() <= 12 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        part(head) && part(tail.trim_start_matches('.'))
+    });
+    if dots(text) || same || cut || text.contains("****") {
+        return Some(KeyFault::Masked);
+    }
+    let within = |open: &str, close: &str| text.starts_with(open) && text.ends_with(close);
+    let letters: String = text
+        .chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' ' | '.'))
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    let of_yours = letters.contains("your")
+        && ["secret", "key", "token", "here"].iter().any(|end| letters.ends_with(end));
+    let word = ["changeme", "webhooksecret", "signingsecret", "placeholder"].contains(&letters.as_str());
+    if within("<", ">") || within("${", "}") || within("{{", "}}") || of_yours || word {
+        return Some(KeyFault::Placeholder);
+    }
+    if text.starts_with("{\"") {
+        return Some(KeyFault::ApiKey("a JSON document"));
+    }
+    if text.starts_with("https://") || text.starts_with("http://") {
+        return Some(KeyFault::ApiKey("a URL"));
+    }
+    let is_jwt = text.starts_with("eyJ") && text.split('.').count() == 3 && !text.contains(' ');
+    (is_jwt && !is_token).then_some(KeyFault::ApiKey("a JSON Web Token"))
+}
+
+/// The name and the value of a line of settings: `WEBHOOK_SECRET=…`, `export SECRET="…"`, `Signing secret: …`.
+fn label(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix("export ").unwrap_or(text);
+    if let Some((name, value)) = text.split_once('=') {
+        let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        let named =
+            name.len() >= 3 && name.bytes().all(upper) && name.bytes().any(|b| b.is_ascii_uppercase());
+        let sure = name.contains('_') || unquoted(value).len() < value.len() || value.starts_with("whsec_");
+        if named && sure && value.len() > MIN_BYTES {
+            return Some((name, value));
+        }
+    }
+    let (name, value) = text.split_once(": ")?;
+    let lower = name.to_ascii_lowercase();
+    let named =
+        name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b' ' | b'_' | b'-'));
+    let says = ["secret", "key", "token"].iter().any(|word| lower.ends_with(word));
+    (named && says && value.trim().len() >= MIN_BYTES).then_some((name, value))
 }
 
 #[cfg(test)]
@@ -174,10 +290,21 @@ mod tests {
             format!("\"{WHSEC}\""),
             format!("'v1,{WHSEC}'\r\n"),
             WHSEC.replacen("GKY", "\n  GKY", 1),
+            format!("\u{201c}{WHSEC}\u{201d}"),
+            format!("\u{feff}{WHSEC}\u{200b}"),
+            WHSEC.replacen("GKY", "\u{ad}GKY", 1),
+            format!("export SVIX_SECRET={WHSEC}"),
+            format!("SECRET=\"{WHSEC}\""),
+            format!("Signing secret: {WHSEC}"),
+            format!("<{WHSEC}>"),
+            format!("{WHSEC},"),
+            format!("\"{WHSEC}\";"),
+            format!("whsec_{WHSEC}"),
         ] {
             assert_eq!(accept("svix", &text).as_deref(), Ok(WHSEC), "{text:?}");
         }
         assert_eq!(accept("github", " my secret text\n").as_deref(), Ok("my secret text"));
+        assert_eq!(accept("github", "\u{feff}my secret\u{200b} text").as_deref(), Ok("my secret text"));
         let pem = include_str!("../../tests/scheme/keys/rsa.pub.pem");
         let escaped = format!("\"{}\"", pem.trim().replace('\n', "\\n"));
         assert_eq!(accept("wise", &escaped).as_deref(), Ok(pem.trim()));
@@ -190,6 +317,28 @@ mod tests {
             ("github", "my secret\ntext", "line break"),
             ("github", "WEBHOOK_SECRET=my secret text", "before the equals sign"),
             ("github", "ghp_0123456789abcdef", "access token"),
+            ("github", "\u{201c}my secret text\u{201d}", "quotes"),
+            ("github", "export SECRET=\"my secret text\"", "before the equals sign"),
+            ("github", "Webhook secret: my secret text", "before the equals sign"),
+            ("github", "v1,my secret text", "'v1,'"),
+            ("github", "my secret text;", "semicolon"),
+            ("github", "<my secret text>", "example"),
+            ("github", "${WEBHOOK_SECRET}", "example"),
+            ("github", "your_webhook_secret", "example"),
+            ("github", "********************", "hidden"),
+            ("github", "\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}", "hidden"),
+            ("github", "abcd...WXYZ", "hidden"),
+            ("github", "xxxxxxxxxxxxxxxx", "hidden"),
+            ("github", "{\"secret\": \"my secret text\"}", "a JSON document"),
+            ("github", "https://example.com/hooks", "a URL"),
+            ("github", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "a JSON Web Token"),
+            ("svix", "whsec_YOUR_SECRET", "example"),
+            ("svix", "whsec_\u{2022}\u{2022}\u{2022}\u{2022}", "hidden"),
+            (
+                "svix",
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                "several",
+            ),
             ("github", "short", "5 bytes"),
             ("stripe", "sk_live_0123456789abcdef", "a secret API key"),
             ("stripe", "0123456789abcdef", "begin"),
@@ -203,6 +352,15 @@ mod tests {
         }
         assert!(accept("paystack", "sk_live_0123456789abcdef").is_ok(), "it signs with its API key");
         assert!(accept("github", "QUJDREVGR0g=").is_ok(), "the end of base64 is no label");
+        for own in [
+            "re_deploy_2026_secret",
+            "key-2026-deploy",
+            "npm_publish_hook_1",
+            "sk-my-own-secret",
+            "what is this: a pass phrase",
+        ] {
+            assert_eq!(accept("github", own).as_deref(), Ok(own), "a secret of one's own");
+        }
     }
 
     proptest! {

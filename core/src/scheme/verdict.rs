@@ -122,6 +122,8 @@ pub enum Reason {
     KeyUrl,
     /// The provider's public keys could not be fetched; why.
     KeysUnavailable(String),
+    /// The deployment cannot read the source's secrets; why.
+    Locked(String),
     /// One of the events in the body was refused: which, and why.
     Item(usize, Box<Reason>),
 }
@@ -163,6 +165,7 @@ impl Reason {
             Self::Handshake => "handshake",
             Self::KeyUrl => "key_url",
             Self::KeysUnavailable(_) => "keys_unavailable",
+            Self::Locked(_) => "secrets_locked",
             Self::Item(_, inner) => inner.code(),
         }
     }
@@ -270,6 +273,7 @@ impl fmt::Display for Reason {
                 "The public key is said to be at a URL that is not this provider's, so it is not asked. The request \
                  is not from this provider.",
             ),
+            Self::Locked(why) => f.write_str(why),
             Self::KeysUnavailable(why) => write!(
                 f,
                 "The provider's public keys could not be fetched ({why}), so nothing is known of the signature. The \

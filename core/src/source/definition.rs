@@ -2,11 +2,15 @@
 //!
 //! The order is fixed: a handshake is answered; the method has to be one that the provider uses; the raw bytes are
 //! verified; and only then is anything parsed, to find out which events there are.
+//!
+//! A body with a `Content-Encoding` is decompressed first, up to the source's limit. Either form may be the one that was
+//! signed. Events are taken from the decompressed body, and the bytes as they came are kept beside the event.
 
 use super::kind::Kind;
 use super::rejected::{self, DUPLICATE, Rejected};
 use super::{Batch, DedupBy, Form, HOPS, MAX_BODY, MAX_HOPS, SourceRecord, SourceRow, Unverified, form};
 use crate::api::model::{MAX_NAME, is_name};
+use crate::encoding::{self, Unreadable};
 use crate::error::{ApiError, Code};
 use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
@@ -102,6 +106,8 @@ pub struct Definition {
     texts: Vec<String>,
     params: Params,
     dedup_ms: i64,
+    /// Why nothing can be verified, through no fault of the sender.
+    locked: Option<String>,
 }
 
 /// What a request comes to.
@@ -113,6 +119,8 @@ pub enum Receipt {
     Refused(Refusal),
     /// Its signature is not right: it is refused with this, and may be kept for a look.
     Rejected(Refusal, Reason),
+    /// It is verified, and its events cannot be stored: it is refused with this, and may be kept for a look.
+    Unusable(Refusal),
     /// These events are to be stored; the answer is [`Definition::answer`].
     Events(Vec<NewMessage>),
 }
@@ -224,26 +232,45 @@ impl Standing<'_> {
 }
 
 impl Definition {
-    /// Opens the source's secrets and reads its preset; the error is a text for the log.
-    pub fn new(row: SourceRow, vault: &Vault, default_dedup_ms: i64) -> Result<Self, String> {
-        let SourceRow { id, record } = row;
+    /// Opens the source's secrets and reads its preset. Where that fails, the source answers every request with 503 until
+    /// the deployment is repaired ([`locked`](Self::locked)), so that providers send their events again.
+    pub fn new(row: SourceRow, vault: &Vault, default_dedup_ms: i64) -> Self {
+        let dedup_ms = row.record.options.dedup_window_seconds;
+        let dedup_ms = dedup_ms.map_or(default_dedup_ms, |s| i64::from(s).saturating_mul(1_000));
+        Self::opened(&row, vault, dedup_ms).unwrap_or_else(|why| Self {
+            preset: Preset::custom(Scheme::None),
+            secrets: Secrets::default(),
+            texts: Vec::new(),
+            params: Params::new(),
+            dedup_ms,
+            locked: Some(why),
+            id: row.id,
+            record: row.record,
+        })
+    }
+
+    fn opened(row: &SourceRow, vault: &Vault, dedup_ms: i64) -> Result<Self, String> {
+        let (id, record) = (row.id.clone(), row.record.clone());
         let preset = Kind::of(&record.kind).preset(record.custom.as_deref());
-        let preset =
-            preset.ok_or_else(|| format!("{id}: there is no preset for the kind '{}'", record.kind))?;
-        let open = |at: VaultPlace<'_>, sealed: &String| {
-            vault.open(at, sealed).map_err(|error| format!("{id}: {error}"))
-        };
+        let preset = preset.ok_or_else(|| {
+            format!("This release has no source type '{}'. Deploy the newer release again.", record.kind)
+        })?;
+        let open =
+            |at: VaultPlace<'_>, sealed: &String| vault.open(at, sealed).map_err(|error| error.to_string());
         let secret = |sealed| open(VaultPlace::secret(&id), sealed);
         let texts = record.secrets.iter().map(secret).collect::<Result<Vec<_>, _>>()?;
         let params = match &record.params {
             Some(sealed) => serde_json::from_str(&open(VaultPlace::params(&id), sealed)?)
-                .map_err(|error| format!("{id}: {error}"))?,
+                .map_err(|error| error.to_string())?,
             None => Params::new(),
         };
         let secrets = preset.scheme.verifying(&texts);
-        let dedup_ms = record.options.dedup_window_seconds;
-        let dedup_ms = dedup_ms.map_or(default_dedup_ms, |s| i64::from(s).saturating_mul(1_000));
-        Ok(Self { id, record, preset, secrets, texts, params, dedup_ms })
+        Ok(Self { id, record, preset, secrets, texts, params, dedup_ms, locked: None })
+    }
+
+    /// Why the source cannot verify anything, if its secrets cannot be decrypted or this release does not know its type.
+    pub fn locked(&self) -> Option<&str> {
+        self.locked.as_deref()
     }
 
     /// The most bytes of a request.
@@ -282,8 +309,8 @@ impl Definition {
     /// that may be asked. `None` where the source has a secret of its own, the provider publishes no keys, or the request
     /// is none that would be verified.
     pub fn key_url(&self, request: &Request<'_>) -> Option<Result<String, Reason>> {
-        let keys =
-            self.preset.keys.as_ref().filter(|_| self.texts.is_empty() && self.takes(request.method))?;
+        let needed = self.texts.is_empty() && self.locked.is_none() && self.takes(request.method);
+        let keys = self.preset.keys.as_ref().filter(|_| needed)?;
         Some(keys.locate(request, &self.params))
     }
 
@@ -311,11 +338,16 @@ impl Definition {
         match self.look_at(request, keys, now) {
             Receipt::Refused(refusal) => Receipt::Refused(self.shaped(refusal)),
             Receipt::Rejected(refusal, reason) => Receipt::Rejected(self.shaped(refusal), reason),
+            Receipt::Unusable(refusal) => Receipt::Unusable(self.shaped(refusal)),
             receipt => receipt,
         }
     }
 
     fn look_at(&self, request: &Request<'_>, keys: Option<Result<String, Reason>>, now: i64) -> Receipt {
+        if let Some(why) = &self.locked {
+            let reason = Reason::Locked(why.clone());
+            return Receipt::Rejected(self.refusal(&reason), reason);
+        }
         let published;
         let (secrets, lacking) = match keys {
             None => (&self.secrets, None),
@@ -330,9 +362,14 @@ impl Definition {
             }
             Some(Err(reason)) => (&self.secrets, Some(reason)),
         };
+        let unpacked = self.unpacked(request);
+        let plain = match &unpacked {
+            Ok(Some(body)) => Request { body, ..*request },
+            _ => *request,
+        };
         // Without its keys, nothing is known of who sends it.
         if lacking.is_none()
-            && let Some(answer) = self.preset.handshake(secrets, &self.params, request, now)
+            && let Some(answer) = self.preset.handshake(secrets, &self.params, &plain, now)
         {
             return Receipt::Handshake(answer);
         }
@@ -354,7 +391,17 @@ impl Definition {
         }
         let verdict = match lacking {
             Some(reason) => Verdict::Failed(reason),
-            None => self.preset.scheme.verify(secrets, &self.params, request, now),
+            None => {
+                let verify = |request| self.preset.scheme.verify(secrets, &self.params, request, now);
+                match verify(request) {
+                    // What compresses after signing leaves a signature of the body before.
+                    Verdict::Failed(reason) if matches!(unpacked, Ok(Some(_))) => match verify(&plain) {
+                        Verdict::Failed(_) => Verdict::Failed(reason),
+                        verdict => verdict,
+                    },
+                    verdict => verdict,
+                }
+            }
         };
         if let Verdict::Failed(reason) = &verdict
             && self.record.options.unverified == Unverified::Reject
@@ -363,12 +410,45 @@ impl Definition {
         }
         match self.events(request, &Standing::of(&verdict)) {
             Ok(events) => Receipt::Events(events),
-            Err(refusal) => Receipt::Refused(refusal),
+            Err(refusal) => Receipt::Unusable(refusal),
         }
+    }
+
+    /// The body of a compressed request, `None` where it is not compressed.
+    fn unpacked(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+        let mut names =
+            request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+        let encoding = names.next().map_or("", |(_, value)| value.as_str());
+        let most = self.max_body();
+        let body = match names.next() {
+            Some(_) => Err(Unreadable::Encoding),
+            None => encoding::whole(encoding, request.body, usize::try_from(most).unwrap_or(usize::MAX)),
+        };
+        body.map_err(|fault| match fault {
+            Unreadable::TooLarge => {
+                let detail = format!("The limit of this source is {most} bytes per request, decompressed.");
+                Refusal::new(Code::PayloadTooLarge, detail)
+            }
+            Unreadable::Encoding => Refusal {
+                header: Some(("accept-encoding", "gzip, deflate, identity".to_owned())),
+                ..Refusal::new(
+                    Code::UnsupportedMediaType,
+                    "Send the body uncompressed, or with the Content-Encoding gzip or deflate.",
+                )
+            },
+            Unreadable::Broken => Refusal::new(
+                Code::UnsupportedMediaType,
+                "The body is not what its Content-Encoding says, or it is incomplete. Send it uncompressed, or compress it \
+                 as one gzip or deflate stream.",
+            ),
+        })
     }
 
     /// The events of a request that was rejected, for whoever accepts it by hand.
     pub fn accept(&self, kept: &Rejected) -> Result<Vec<NewMessage>, Refusal> {
+        if let Some(why) = &self.locked {
+            return Err(Refusal::new(Code::InvalidSetting, why));
+        }
         let request = Request {
             method: &kept.method,
             url: &kept.url,
@@ -401,6 +481,7 @@ impl Definition {
         // Looked at once more, for a guess at why.
         let secrets: Vec<&str> = self.texts.iter().map(String::as_str).collect();
         let explained = match &self.preset.keys {
+            _ if self.locked.is_some() => None,
             // By keys that are not at hand any more.
             Some(_) if secrets.is_empty() => None,
             _ => Some(self.preset.scheme.explain(&secrets, &self.params, request, now)),
@@ -460,6 +541,12 @@ impl Definition {
             let text = "The provider's public keys could not be fetched. Send the request again.";
             return Refusal { header, ..Refusal::unverified(503, reason.code(), text) };
         }
+        if let Reason::Locked(_) = reason {
+            // Repairing the deployment takes its operator longer than a restart.
+            let header = Some(("retry-after", "60".to_owned()));
+            let text = "The source cannot verify requests at the moment. Send the request again.";
+            return Refusal { header, ..Refusal::unverified(503, "not_configured", text) };
+        }
         // What is missing or old is no secret; what is wrong with the source's own settings is nobody else's business.
         let code = match reason {
             Reason::NoSecret | Reason::SecretUnusable(..) | Reason::Parameter(_) => "not_configured",
@@ -474,10 +561,13 @@ impl Definition {
     }
 
     fn events(&self, request: &Request<'_>, standing: &Standing<'_>) -> Result<Vec<NewMessage>, Refusal> {
+        let unpacked = self.unpacked(request)?;
+        let came = request.body;
+        let request = &unpacked.as_ref().map_or(*request, |body| Request { body, ..*request });
         let batch = &self.preset.event.batch;
         let split = self.record.options.batch == Batch::Split;
-        let alone = || Ok(vec![self.event(request, request.body, standing, None)?]);
-        match batch.count(request.body, MAX_EVENTS).filter(|_| split) {
+        let alone = || Ok(vec![self.event(request, request.body, came, standing, None)?]);
+        match batch.count(request.body).filter(|_| split) {
             None => return alone(),
             Some(count) if count > MAX_EVENTS && *batch == Several::Body => {
                 let detail = format!("The limit is {MAX_EVENTS} events per request.");
@@ -491,15 +581,16 @@ impl Definition {
         items
             .iter()
             .enumerate()
-            .map(|(n, item)| self.event(request, item, standing, several.then_some(n)))
+            .map(|(n, item)| self.event(request, item, came, standing, several.then_some(n)))
             .collect()
     }
 
-    /// One event: `body` is the request's, or one item of it.
+    /// One event: `body` is the request's, or one item of it; `came` is the request's before it was decompressed.
     fn event(
         &self,
         request: &Request<'_>,
         body: &[u8],
+        came: &[u8],
         standing: &Standing<'_>,
         index: Option<usize>,
     ) -> Result<NewMessage, Refusal> {
@@ -519,7 +610,9 @@ impl Definition {
             _ => id,
         });
         let content_type = header(request, "content-type");
-        let (payload, kind, raw) = self.payload(request, body, content_type, body.len() < request.body.len());
+        let item = body.len() < request.body.len();
+        let (payload, kind, raw) = self.payload(request, body, content_type, item);
+        let raw = if item || came == request.body { raw } else { Some(came.to_vec()) };
         let mut headers: Vec<(String, String)> =
             kind.map(|kind| ("content-type".to_owned(), kind.into_owned())).into_iter().collect();
         headers.extend(options.forward_headers.iter().filter_map(|name| {
@@ -531,7 +624,13 @@ impl Definition {
             headers.push((HOPS.to_owned(), hops.saturating_add(1).to_string()));
         }
         if payload.len().saturating_add(raw.as_ref().map_or(0, Vec::len)) > MAX_STORED {
-            let detail = "As JSON the form takes too much. Set the source's option 'form' to 'raw'.";
+            let detail = if came == request.body {
+                "As JSON the form takes too much. Set the source's option 'form' to 'raw'.".to_owned()
+            } else {
+                format!(
+                    "The body and its compressed bytes take more than {MAX_STORED} bytes. Send it uncompressed."
+                )
+            };
             return Err(Refusal::new(Code::PayloadTooLarge, detail));
         }
         let origin = Origin {
@@ -580,7 +679,7 @@ impl Definition {
         }
         if is_form
             && self.record.options.form == Form::Json
-            && let Some(json) = form::to_json(body, content_type.and_then(charset))
+            && let Some(json) = form::to_json(without_mark(body), content_type.and_then(charset))
         {
             return (json.into_bytes(), None, Some(body.to_vec()));
         }

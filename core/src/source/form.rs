@@ -1,8 +1,9 @@
 //! Forms as JSON: an object with a member for each field, in the order of the first of its name; a name that is there
 //! several times has the list of its values.
 //!
-//! Text is UTF-8, or what the content type says, and Latin-1 (as browsers read it: Windows-1252) where it is no UTF-8: no
-//! character is lost. The bytes as they came are kept beside the JSON in any case.
+//! Text is UTF-8 or, where the content type says so or the bytes are not UTF-8, Latin-1 (as browsers read it: Windows-1252), so
+//! that no character is lost. A form in any other charset is not converted: reading it as Latin-1 would change its text. The
+//! bytes as they came are kept beside the JSON in any case.
 
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
@@ -11,17 +12,39 @@ use std::collections::HashMap;
 /// The most fields: a form with more is delivered as it came.
 pub(crate) const MAX_FIELDS: usize = 1_000;
 
-/// The fields of a form (or of a query) as a JSON object; `None` where it has too many.
+/// Whether text of this charset is read as Windows-1252, by the names that browsers know for it; `None` where the charset is
+/// not one that is read here.
+fn is_latin(charset: &str) -> Option<bool> {
+    const UTF_8: [&str; 2] = ["utf-8", "utf8"];
+    const LATIN: [&str; 12] = [
+        "windows-1252",
+        "cp1252",
+        "x-cp1252",
+        "iso-8859-1",
+        "iso8859-1",
+        "iso_8859-1",
+        "iso88591",
+        "latin1",
+        "latin-1",
+        "l1",
+        "us-ascii",
+        "ascii",
+    ];
+    let is = |name: &&str| charset.trim().eq_ignore_ascii_case(name);
+    if UTF_8.iter().any(|name| is(name)) {
+        Some(false)
+    } else {
+        LATIN.iter().any(|name| is(name)).then_some(true)
+    }
+}
+
+/// The fields of a form (or of a query) as a JSON object; `None` where it has too many, or its charset is unknown.
 pub(super) fn to_json(form: &[u8], charset: Option<&str>) -> Option<String> {
+    let latin = charset.map_or(Some(false), is_latin)?;
     let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
     if pairs.clone().take(MAX_FIELDS.saturating_add(1)).count() > MAX_FIELDS {
         return None;
     }
-    let latin = charset.is_some_and(|charset| {
-        ["iso-8859-1", "latin1", "windows-1252", "us-ascii"]
-            .iter()
-            .any(|name| charset.eq_ignore_ascii_case(name))
-    });
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut fields: Vec<(String, Vec<String>)> = Vec::new();
     for pair in pairs {
@@ -98,6 +121,15 @@ mod tests {
         assert_eq!(read(b"a=%FC%80", Some("ISO-8859-1")), r#"{"a":"ü€"}"#);
         assert_eq!(read(b"a=%C3%BC", Some("windows-1252")), r#"{"a":"Ã¼"}"#);
         assert_eq!(read(b"a=%C3%BC", Some("utf-8")), r#"{"a":"ü"}"#);
+        assert_eq!(read(b"a=%C3%BC", Some("UTF8")), r#"{"a":"ü"}"#);
+        assert_eq!(read(b"a=%FC", Some("cp1252")), r#"{"a":"ü"}"#);
+    }
+
+    #[test]
+    fn a_form_of_another_charset_is_left_as_it_is() {
+        for charset in ["Shift_JIS", "utf-16", "gb2312", "euc-kr", "koi8-r", "iso-8859-2", "nonsense", ""] {
+            assert_eq!(to_json(b"a=%83e%83X%83g", Some(charset)), None, "{charset}");
+        }
     }
 
     #[test]

@@ -7,16 +7,13 @@ import { Fault } from "./fault.mjs";
 export const ORG = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
 const DAYS = 3650;
 
-/** The least length of a secret, as the gateway has it. */
-const MIN_SECRET = 16;
-
 /**
  * The secret that signs: of several between commas, the newest, which is the first.
  * @param {string} value
  */
 function signing(value) {
-  const parts = value.split(",").map((part) => part.trim());
-  return parts.every((part) => part.length >= MIN_SECRET) ? (parts[0] ?? value) : value;
+  const values = value.split(",").map((part) => part.trim());
+  return values.find((part) => part !== "") ?? value;
 }
 
 /**

@@ -200,8 +200,7 @@ impl Caller {
             return if reply.status == 0 { Err(ApiError::not_found("Rejected request")) } else { Ok(reply) };
         }
         let kept: Rejected = from_bytes(&reply.body)?;
-        let definition =
-            Definition::new(row, &deployment.vault, deployment.dedup_window_ms).map_err(internal)?;
+        let definition = Definition::new(row, &deployment.vault, deployment.dedup_window_ms);
         let events = definition.accept(&kept).map_err(ApiError::from)?;
         let answers = place.store(events, Some(rejected)).await?;
         let stored = answers.iter().filter_map(|answer| match answer {
