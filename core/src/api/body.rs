@@ -40,6 +40,42 @@ pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Re
     }
 }
 
+/// Reads a JSON body in which an unknown field is an error: where a misspelled field leaves a default that allows more than
+/// was meant.
+pub fn parse_exact<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    let before = take_unknown();
+    let read = parse(bytes);
+    let unknown = take_unknown();
+    put_unknown(before);
+    match unknown.into_iter().next() {
+        Some(sentence) if read.is_ok() => {
+            Err(ApiError::invalid(&["body"], sentence.replace(" and was ignored", "")))
+        }
+        _ => read,
+    }
+}
+
+/// The same of a body that may be left out, or be null.
+pub fn parse_exact_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    match bytes.trim_ascii() {
+        b"" | b"null" => Ok(T::default()),
+        _ => parse_exact(bytes),
+    }
+}
+
+/// Reads a part of a JSON body whose other fields somebody else reads: [`note_unknown_of`] then says which nobody does.
+pub fn parse_part<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    let before = take_unknown();
+    let read = parse(bytes);
+    put_unknown(before);
+    read
+}
+
+/// Notes which members of a body are in none of these lists of fields.
+pub fn note_unknown_of(bytes: &[u8], known: &[&'static [&'static str]]) {
+    note_unknown(bytes, &known.concat());
+}
+
 /// The most fields that are told to be unknown.
 const MAX_UNKNOWN: usize = 10;
 
@@ -60,12 +96,21 @@ pub fn take_unknown() -> Vec<String> {
     UNKNOWN.with_borrow_mut(std::mem::take)
 }
 
+/// Adds a sentence about the body that was read: the caller gets it as a warning.
+pub(super) fn note(sentence: &str) {
+    UNKNOWN.with_borrow_mut(|all| {
+        if all.len() < MAX_UNKNOWN {
+            all.push(sentence.to_owned());
+        }
+    });
+}
+
 /// Puts back what was taken.
 pub(super) fn put_unknown(sentences: Vec<String>) {
     UNKNOWN.with_borrow_mut(|all| *all = sentences);
 }
 
-fn note_unknown(bytes: &[u8], known: &'static [&'static str]) {
+fn note_unknown(bytes: &[u8], known: &[&'static str]) {
     if known.is_empty() {
         return;
     }
@@ -91,10 +136,10 @@ pub fn unknown_field(name: &str, known: &[&str]) -> String {
 }
 
 /// The members of an object that are none of these.
-struct Known(&'static [&'static str]);
+struct Known<'k>(&'k [&'static str]);
 struct Unknown(Vec<String>);
 
-impl<'de> DeserializeSeed<'de> for Known {
+impl<'de> DeserializeSeed<'de> for Known<'_> {
     type Value = Unknown;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Unknown, D::Error> {
@@ -102,7 +147,7 @@ impl<'de> DeserializeSeed<'de> for Known {
     }
 }
 
-impl<'de> Visitor<'de> for Known {
+impl<'de> Visitor<'de> for Known<'_> {
     type Value = Unknown;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,9 +167,9 @@ impl<'de> Visitor<'de> for Known {
 }
 
 /// A member's name, where it is none of these.
-struct Name(&'static [&'static str]);
+struct Name<'k>(&'k [&'static str]);
 
-impl<'de> DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Option<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<String>, D::Error> {
@@ -132,7 +177,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl Visitor<'_> for Name {
+impl Visitor<'_> for Name<'_> {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -286,7 +286,7 @@ impl<S: Sql> App<S> {
                     Ok(Reply::empty(204))
                 })
             }
-            Some(Op::PluginsGet) => self.get_plugins(param(0)),
+            Some(Op::PluginsGet) => self.get_plugins(param(0), call),
             Some(Op::PluginsPut) => self.put_plugins(now, rng, param(0), call),
             Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
             Some(Op::AttemptStats) => self.stats(now, param(0), call, true),

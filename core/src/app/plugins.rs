@@ -51,10 +51,10 @@ impl<S: Sql> App<S> {
         )
     }
 
-    pub(super) fn get_plugins(&self, key: &str) -> Handled {
+    pub(super) fn get_plugins(&self, key: &str, call: &Call) -> Handled {
         let (endpoint_id, slot) = self.endpoint(key)?;
         let plugins = slot.record.open_plugins(endpoint_id, &self.deployment.vault)?;
-        Ok(Outcome::Reply(Reply::json(200, &AttachmentsOut::new(plugins.as_deref()))))
+        Ok(Outcome::Reply(Reply::json(200, &AttachmentsOut::new(plugins.as_deref(), !call.without_plugins))))
     }
 
     /// Stores an endpoint's plugins as the Directory has resolved them ([`ResolvedPlugins`]).
@@ -76,7 +76,7 @@ impl<S: Sql> App<S> {
             let known = self.known_plugins.of.entry(plugin.name.clone()).or_default();
             *known = resolved.seq.max(*known);
         }
-        let reply = Reply::json(200, &AttachmentsOut::new(Some(&resolved.plugins)));
+        let reply = Reply::json(200, &AttachmentsOut::new(Some(&resolved.plugins), true));
         let sealed: Result<Vec<Attached>, VaultError> = resolved
             .plugins
             .into_iter()

@@ -282,6 +282,7 @@ impl<S: Sql> App<S> {
             TaskKind::BulkReplay => Some(BulkFilter::parse(&call.body)?),
             _ => None,
         };
+        BulkFilter::note_unknown(&call.body, filter.is_some());
         let period = (period.since, period.until);
         let record = TaskRecord { filter, ..TaskRecord::new(kind, endpoint_id, period, now) };
         if dry { self.count_task(now, record) } else { self.add_task(now, rng, record) }

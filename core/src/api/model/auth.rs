@@ -46,7 +46,8 @@ pub struct PortalAccessIn {
 impl PortalAccessIn {
     /// Reads and checks a body, which may be empty.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let access: Self = body::parse_or_default(bytes)?;
+        // A capability that is misspelled would be all of them.
+        let access: Self = body::parse_exact_or_default(bytes)?;
         let mut faults = Faults::default();
         if let Some(application) = &access.application {
             let mut inner = Faults::default();
@@ -137,7 +138,8 @@ pub struct ExpireAllIn {
 impl ExpireAllIn {
     /// Reads and checks a body, which may be empty.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let expire: Self = body::parse_or_default(bytes)?;
+        // A session that is misspelled would be all of them.
+        let expire: Self = body::parse_exact_or_default(bytes)?;
         let mut faults = Faults::default();
         faults.check(
             expire.expiry.is_none_or(|s| (0..=DEFAULT_EXPIRY_S).contains(&s)),
@@ -278,6 +280,21 @@ mod tests {
             assert!(refused(PortalAccessIn::parse(bad.as_bytes())), "{bad}");
         }
         assert!(refused(PortalAccessIn::parse(br#"{"application":{"name":""}}"#)));
+    }
+
+    #[test]
+    fn a_misspelled_field_is_refused_and_does_not_allow_more() {
+        for bad in [
+            r#"{"capabilites":["ViewBase"]}"#,
+            r#"{"Capabilities":["ViewBase"]}"#,
+            r#"{"readonly":true}"#,
+            r#"{"expiresIn":60}"#,
+        ] {
+            assert!(refused(PortalAccessIn::parse(bad.as_bytes())), "{bad}");
+        }
+        let why = PortalAccessIn::parse(br#"{"capabilites":["ViewBase"]}"#).expect_err("refused");
+        assert!(format!("{why:?}").contains("Did you mean capabilities?"), "{why:?}");
+        assert!(refused(ExpireAllIn::parse(br#"{"sessionIDs":["a"]}"#)));
     }
 
     #[test]

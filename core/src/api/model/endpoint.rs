@@ -14,6 +14,7 @@ use crate::send_as::SendAs;
 pub use crate::signature::HeaderProfile;
 use crate::time::rfc3339;
 use minicbor::{Decode, Encode};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -367,6 +368,11 @@ pub(crate) struct Fields {
     /// Custom headers that every request carries. Used only when the endpoint is created.
     #[serde(default)]
     headers: Option<Headers>,
+    /// Svix's SDKs of 1.x always send it, and nothing reads it.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(skip))]
+    #[allow(dead_code)] // so that it is not an unknown field
+    version: IgnoredAny,
 }
 
 impl Fields {
@@ -432,7 +438,16 @@ pub struct EndpointUpdate {
 impl EndpointUpdate {
     /// Reads and checks a body.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let (content, ..) = body::parse::<Fields>(bytes)?.split();
+        let fields = body::parse::<Fields>(bytes)?;
+        if fields.secret.is_some() {
+            body::note(
+                "The field secret was ignored: use endpoint/{id}/secret/rotate, or PATCH, to change the secret.",
+            );
+        }
+        if fields.headers.is_some() {
+            body::note("The field headers was ignored: use endpoint/{id}/headers to change custom headers.");
+        }
+        let (content, ..) = fields.split();
         let mut faults = Faults::default();
         content.check(&mut faults);
         faults.into_result()?;

@@ -20,7 +20,7 @@ pub struct BulkExpungeIn {
 impl BulkExpungeIn {
     /// Reads and checks a body.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let expunge: Self = body::parse(bytes)?;
+        let expunge: Self = body::parse_exact(bytes)?;
         let mut faults = Faults::default();
         let msg = format!("Send up to {MAX_IDS} messages.");
         faults.check(expunge.ids().len() <= MAX_IDS, &["ids"], msg);

@@ -5,6 +5,7 @@ use crate::error::{ApiError, Code, Fault};
 use crate::header;
 use crate::plugin::{Attached, OnError, Subject};
 use crate::time::rfc3339;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -143,7 +144,7 @@ impl CurrentIn {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EndpointPluginIn"))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AttachmentIn {
     /// The plugin's name.
     #[cfg_attr(test, schemars(with = "crate::api::doc::kind::PluginName"))]
@@ -159,6 +160,11 @@ pub struct AttachmentIn {
     /// What to do with a delivery when the plugin fails.
     #[serde(default)]
     pub on_error: Option<OnError>,
+    /// Ignored: it is in the response, which may be sent again as it is.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(skip))]
+    #[allow(dead_code)] // so that it is not an unknown field
+    running_version: IgnoredAny,
 }
 
 impl AttachmentIn {
@@ -181,7 +187,7 @@ pub struct AttachmentsIn {
 impl AttachmentsIn {
     /// Reads a body, and checks what can be checked without the store.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let attachments: Self = body::parse(bytes)?;
+        let attachments: Self = body::parse_exact(bytes)?;
         let mut faults = Faults::default();
         faults.check(
             attachments.plugins.len() <= MAX_CHAIN,
@@ -217,6 +223,9 @@ pub struct AttachmentOut {
     pub config: Option<Box<RawValue>>,
     /// What to do with a delivery when the plugin fails.
     pub on_error: OnError,
+    /// Whether there is a configuration that this token may not see: it needs the capability `ManageTransformations`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub config_hidden: bool,
 }
 
 /// An endpoint's plugins, as they are answered.
@@ -229,14 +238,20 @@ pub struct AttachmentsOut {
 }
 
 impl AttachmentsOut {
-    /// Makes the answer of what is stored.
-    pub fn new(plugins: Option<&[Attached]>) -> Self {
+    /// Makes the answer of what is stored. Configurations can hold credentials: they are left out where the token does not
+    /// extend to plugins.
+    pub fn new(plugins: Option<&[Attached]>, with_config: bool) -> Self {
         let out = |plugin: &Attached| AttachmentOut {
             name: plugin.name.clone(),
             version: plugin.pinned.then(|| plugin.version.clone()),
             running_version: plugin.version.clone(),
-            config: plugin.config.clone().and_then(|config| RawValue::from_string(config).ok()),
+            config: plugin
+                .config
+                .clone()
+                .filter(|_| with_config)
+                .and_then(|config| RawValue::from_string(config).ok()),
             on_error: plugin.on_error,
+            config_hidden: !with_config && plugin.config.is_some(),
         };
         Self { plugins: plugins.unwrap_or_default().iter().map(out).collect() }
     }
@@ -287,7 +302,7 @@ pub struct TestEvent {
 impl TestIn {
     /// Reads and checks a body.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let test: Self = body::parse(bytes)?;
+        let test: Self = body::parse_exact(bytes)?;
         let mut faults = Faults::default();
         match (&test.message_id, &test.event) {
             (Some(_), None) => faults.check(
@@ -403,6 +418,13 @@ mod tests {
             fault(&json!({ "plugins": [{ "name": "a", "onError": "retry" }] })),
             "body.plugins.0.onError"
         );
+        for misspelled in ["onEror", "verson", "config_"] {
+            assert_eq!(
+                fault(&json!({ "plugins": [{ "name": "a", misspelled: null }] })),
+                format!("body.plugins.0.{misspelled}")
+            );
+        }
+        assert_eq!(fault(&json!({ "plugins": [], "Plugins": [] })), "body");
         let many = vec![json!({ "name": "a" }); MAX_CHAIN + 1];
         assert_eq!(fault(&json!({ "plugins": many })), "body.plugins");
         let long = json!({ "plugins": [{ "name": "a", "config": "x".repeat(MAX_CONFIG) }] });
@@ -418,12 +440,21 @@ mod tests {
             config: Some(r#"{ "x": 1.0 }"#.to_owned()),
             on_error: OnError::Deliver,
         };
-        let out =
-            serde_json::to_string(&AttachmentsOut::new(Some(&[plugin(false), plugin(true)]))).expect("json");
+        let out = serde_json::to_string(&AttachmentsOut::new(Some(&[plugin(false), plugin(true)]), true))
+            .expect("json");
         let again = AttachmentsIn::parse(out.as_bytes()).expect("a chain").plugins;
         assert_eq!((again[0].version.as_deref(), again[1].version.as_deref()), (None, Some("v")));
         assert_eq!((again[0].config(), again[0].on_error), (Some(r#"{ "x": 1.0 }"#), Some(OnError::Deliver)));
-        assert_eq!(serde_json::to_value(AttachmentsOut::new(None)).expect("json"), json!({ "plugins": [] }));
+        assert_eq!(
+            serde_json::to_value(AttachmentsOut::new(None, true)).expect("json"),
+            json!({ "plugins": [] })
+        );
+        let hidden = serde_json::to_value(AttachmentsOut::new(Some(&[plugin(true)]), false)).expect("json");
+        assert_eq!(
+            (&hidden["plugins"][0]["config"], &hidden["plugins"][0]["configHidden"]),
+            (&json!(null), &json!(true)),
+            "a configuration can hold credentials"
+        );
     }
 
     #[test]

@@ -246,7 +246,7 @@ struct Asked {
 impl Asked {
     fn read(name: &str, bytes: &[u8], now: i64) -> Result<Self, ApiError> {
         let preset = if name == CUSTOM { None } else { Some(find(name)?) };
-        let given: RequestIn = body::parse(bytes)?;
+        let given: RequestIn = body::parse_exact(bytes)?;
         let mut faults = Faults::default();
         let body = BASE64.decode(&given.body);
         faults.check(body.is_ok(), &["body"], "Send the request's body in base64.");

@@ -105,16 +105,7 @@ impl<'a> ConfigIn<'a> {
         if text == "null" {
             return Ok(Self::default());
         }
-        let before = body::take_unknown();
-        let read = body::parse::<Self>(text.as_bytes()).map_err(within);
-        let unknown = body::take_unknown();
-        body::put_unknown(before);
-        match unknown.into_iter().next() {
-            Some(sentence) if read.is_ok() => {
-                Err(ApiError::invalid(&["body", "config"], sentence.replace(" and was ignored", "")))
-            }
-            _ => read,
-        }
+        body::parse_exact::<Self>(text.as_bytes()).map_err(within)
     }
 }
 

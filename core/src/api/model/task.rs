@@ -116,7 +116,7 @@ pub struct Period {
 impl Period {
     /// Reads and checks a body; without `until` the period ends `now`.
     pub fn parse(bytes: &[u8], now: i64) -> Result<Self, ApiError> {
-        let fields: PeriodIn = body::parse(bytes)?;
+        let fields: PeriodIn = body::parse_part(bytes)?;
         let mut faults = Faults::default();
         let mut read = |name: &str, text: &str| {
             let time = parse_rfc3339(text);
@@ -181,7 +181,7 @@ pub(crate) struct BulkReplayIn {
 impl BulkFilter {
     /// Reads and checks the filter in the body of bulk-replay.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let mut filter: Self = body::parse(bytes)?;
+        let mut filter: Self = body::parse_part(bytes)?;
         filter.event_types = none_if_empty(filter.event_types);
         let mut faults = Faults::default();
         for (index, name) in filter.event_types.iter().flatten().enumerate() {
@@ -199,6 +199,13 @@ impl BulkFilter {
         );
         faults.into_result()?;
         Ok(filter)
+    }
+
+    /// Notes which fields of a task's body nobody reads: a filter is only in that of a bulk replay.
+    pub fn note_unknown(bytes: &[u8], filtered: bool) {
+        let period = body::fields_of::<PeriodIn>();
+        let filter = body::fields_of::<Self>();
+        body::note_unknown_of(bytes, &[period, if filtered { filter } else { &[] }]);
     }
 
     /// Whether a message passes, as far as the log tells.
@@ -313,6 +320,22 @@ mod tests {
         for body in ["{}", "", r#"{"since":"yesterday"}"#, r#"{"since":5}"#] {
             assert_eq!(Period::parse(body.as_bytes(), NOW).expect_err(body).http_status(), 422);
         }
+    }
+
+    #[test]
+    fn only_what_nobody_reads_is_unknown() {
+        let unknown = |text: &str, filtered: bool| {
+            body::forget_unknown();
+            let _ = Period::parse(text.as_bytes(), 0);
+            let _ = BulkFilter::parse(text.as_bytes());
+            BulkFilter::note_unknown(text.as_bytes(), filtered);
+            body::take_unknown().join(" ")
+        };
+        let bulk = r#"{"since":"2026-01-01T00:00:00Z","eventTypes":["a"],"tag":"t"}"#;
+        assert_eq!(unknown(bulk, true), "");
+        assert!(unknown(bulk, false).contains("eventTypes"), "recover has no filter");
+        let misspelled = unknown(r#"{"since":"2026-01-01T00:00:00Z","eventType":["a"]}"#, true);
+        assert!(misspelled.contains("Did you mean eventTypes?"), "{misspelled}");
     }
 
     #[test]
