@@ -4,8 +4,9 @@ use super::{Number, Text, Value, number};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Arrays and objects may be nested this deep: a plugin's stack is small.
-pub const MAX_DEPTH: usize = 128;
+/// Arrays and objects may be nested this deep: a plugin's stack is small. (The deepest JSON that a sender is expected to make
+/// has some 200 levels.)
+pub const MAX_DEPTH: usize = 256;
 
 /// Why a text is no JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,9 +31,10 @@ fn cloudevents(event: Event<'_>) -> Result<Patch> {
     let config = event.config()?;
     let mode = text_of(&config, "mode")?;
     let prefix = text_of(&config, "typePrefix")?.unwrap_or_default();
+    let subject = text_of(&config, "subject")?.map(|subject| Reference::parse(&subject)).transpose()?;
     let attributes = match mode.as_deref() {
         Some("unwrap") => return unwrap::unwrap(event, &prefix),
-        None | Some("structured" | "binary") => attributes(event, &config, &prefix)?,
+        None | Some("structured" | "binary") => attributes(event, &config, &prefix, subject)?,
         Some(other) => {
             return Err(Error::new(format!(
                 "configuration: `mode` is structured, binary or unwrap, not `{other}`"
@@ -50,7 +51,12 @@ fn cloudevents(event: Event<'_>) -> Result<Patch> {
 }
 
 /// The attributes in the order of the specification.
-fn attributes(event: Event<'_>, config: &Value<'_>, prefix: &str) -> Result<Vec<(&'static str, String)>> {
+fn attributes(
+    event: Event<'_>,
+    config: &Value<'_>,
+    prefix: &str,
+    subject: Option<Reference>,
+) -> Result<Vec<(&'static str, String)>> {
     let source =
         text_of(config, "source")?.map_or_else(|| format!("/weir/{}", event.app_id()), Cow::into_owned);
     let mut attributes = vec![
@@ -60,10 +66,10 @@ fn attributes(event: Event<'_>, config: &Value<'_>, prefix: &str) -> Result<Vec<
         ("type", format!("{prefix}{}", event.event_type())),
         ("time", time::format(event.timestamp(), 3)),
     ];
-    if let Some(subject) = text_of(config, "subject")? {
+    if let Some(subject) = subject {
         let found = Source::new(event);
         // An attribute that is there is not empty.
-        let subject = Reference::parse(&subject)?.first(&found)?.map(|value| as_text(&value));
+        let subject = subject.first(&found)?.map(|value| as_text(&value));
         attributes.extend(subject.filter(|subject| !subject.is_empty()).map(|subject| ("subject", subject)));
     }
     if let Some(schema) = text_of(config, "dataschema")? {

@@ -80,13 +80,14 @@ impl Reference {
     pub fn parse_with_item(text: &str) -> Result<Self> {
         match text.strip_prefix("item") {
             Some(path) if path.is_empty() || path.starts_with(['.', '[']) => {
-                Ok(Self::Item(Path::parse(path.strip_prefix('.').unwrap_or(path))?))
+                Ok(Self::Item(self::path(path.strip_prefix('.').unwrap_or(path))?))
             }
             _ => Self::parse(text),
         }
     }
 
-    /// Reads a reference.
+    /// Reads a reference. It stands in a configuration, so an error says that: attaching the plugin then fails, and not every
+    /// delivery.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(match text {
             "id" => Self::Id,
@@ -105,11 +106,11 @@ impl Reference {
                     text.strip_prefix("body").filter(|path| path.is_empty() || path.starts_with(['.', '[']));
                 let Some(path) = path else {
                     return Err(Error::new(format!(
-                        "`{text}` names no part of an event; there are id, type, app, endpoint, attempt, timestamp, \
+                        "configuration: `{text}` names no part of an event; there are id, type, app, endpoint, attempt, timestamp, \
                          time, text, header.NAME, body and body.PATH"
                     )));
                 };
-                Self::Body(Path::parse(path.strip_prefix('.').unwrap_or(path))?)
+                Self::Body(self::path(path.strip_prefix('.').unwrap_or(path))?)
             }
         })
     }
@@ -144,6 +145,11 @@ impl Reference {
         };
         Ok(Some(Cow::Owned(value)))
     }
+}
+
+/// A path that stands in a configuration.
+pub fn path(text: &str) -> Result<Path> {
+    Path::parse(text).map_err(|error| error.context("configuration"))
 }
 
 /// A value as part of a text: a string without its quotes, everything else as JSON.

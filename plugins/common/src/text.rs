@@ -60,7 +60,7 @@ impl Text {
             }
             let (inner, after) = after
                 .split_once("}}")
-                .ok_or_else(|| Error::new(format!("`{{{{{after}` has no closing braces")))?;
+                .ok_or_else(|| Error::new(format!("configuration: `{{{{{after}` has no closing braces")))?;
             parts.push(Part::Placeholder(Placeholder::parse(inner, reference)?));
             rest = after;
         }
@@ -140,7 +140,9 @@ impl Step {
                 let text =
                     text.strip_prefix("default").map(str::trim_start).and_then(|text| json::parse(text).ok());
                 let Some(text) = text.as_ref().and_then(Value::as_str) else {
-                    return Err(Error::new("after `|` stands one of: default \"text\", upper, lower, json"));
+                    return Err(Error::new(
+                        "configuration: after `|` stands one of: default \"text\", upper, lower, json",
+                    ));
                 };
                 Self::Default(text.into_owned())
             }

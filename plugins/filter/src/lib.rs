@@ -41,7 +41,11 @@ fn filter(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let when = required(&config, "when")?;
     let when = when.as_str().ok_or_else(|| Error::new("configuration: `when` has to be a text"))?;
-    let expression = syntax::parse(&when).map_err(|error| error.context("configuration: `when`"))?;
+    let expression =
+        syntax::parse(&when).map_err(|error| match error.text().strip_prefix("configuration: ") {
+            Some(why) => Error::new(why.to_owned()).context("configuration: `when`"),
+            None => error.context("configuration: `when`"),
+        })?;
     let source = Source::new(event);
     if eval::holds(&expression, &source)? {
         return Ok(Verdict::Deliver);

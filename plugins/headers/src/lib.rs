@@ -28,13 +28,22 @@ fn headers(event: Event<'_>) -> Result<Patch> {
             let value = value
                 .as_str()
                 .ok_or_else(|| Error::new(format!("configuration: the header `{name}` has to be a text")))?;
+            if name.is_empty() || name.len() > 256 || !name.bytes().all(is_token) {
+                return Err(Error::new(format!("configuration: `{name}` is not the name of a header")));
+            }
+            let text = Text::parse(&value)?;
             if replaces || event.header(&name).is_none() {
-                let value = Text::parse(&value)?.render(&source, plain)?;
+                let value = text.render(&source, plain)?;
                 patch = patch.header(name, value.replace(|char| char != '\t' && char::is_control(char), " "));
             }
         }
     }
     Ok(patch)
+}
+
+/// A character of a header's name (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -80,10 +89,14 @@ mod tests {
         for (config, error) in [
             (r#"{"set": {"x-a": 1}}"#, "configuration: the header `x-a` has to be a text"),
             (r#"{"remove": [1]}"#, "configuration: `remove` has to be a list of names"),
-            (r#"{"set": {"x-a": "{{id"}}"#, "`{{id` has no closing braces"),
+            (r#"{"set": {"x-a": "{{id"}}"#, "configuration: `{{id` has no closing braces"),
+            (r#"{"default": {"x-old": "{{id"}}"#, "configuration: `{{id` has no closing braces"),
+            (r#"{"set": {"x a": "1"}}"#, "configuration: `x a` is not the name of a header"),
+            (r#"{"set": {"": "1"}}"#, "configuration: `` is not the name of a header"),
+            (r#"{"set": {"x-é": "1"}}"#, "configuration: `x-é` is not the name of a header"),
             (
                 r#"{"set": {"x-a": "{{id | shout}}"}}"#,
-                "after `|` stands one of: default \"text\", upper, lower, json",
+                "configuration: after `|` stands one of: default \"text\", upper, lower, json",
             ),
         ] {
             assert_eq!(run(config).error().map(Error::text), Some(error), "{config}");

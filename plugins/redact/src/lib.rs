@@ -55,7 +55,10 @@ fn paths(config: &Value<'_>, name: &str) -> Result<Vec<Path>> {
     let Some(paths) = config.get(name) else { return Ok(Vec::new()) };
     let wrong = || Error::new(format!("configuration: `{name}` has to be a list of paths"));
     let paths = paths.as_array().ok_or_else(wrong)?;
-    paths.iter().map(|path| Path::parse(&path.as_str().ok_or_else(wrong)?)).collect()
+    let read = |path: &Value<'_>| {
+        Path::parse(&path.as_str().ok_or_else(wrong)?).map_err(|error| error.context("configuration"))
+    };
+    paths.iter().map(read).collect()
 }
 
 impl Rules<'_> {

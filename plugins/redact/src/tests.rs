@@ -110,7 +110,7 @@ fn what_cannot_be_read_is_not_let_through() {
     let outcome = run(r#"{"mask": "data"}"#, "{}");
     assert_eq!(outcome.error().map(Error::text), Some("configuration: `mask` has to be a list of paths"));
     let outcome = run(r#"{"mask": ["a..b"]}"#, "{}");
-    assert_eq!(outcome.error().map(Error::text), Some("`a..b` is no path: a name is missing"));
+    assert_eq!(outcome.error().map(Error::text), Some("configuration: `a..b` is no path: a name is missing"));
 }
 
 #[test]

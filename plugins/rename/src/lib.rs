@@ -15,6 +15,11 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let types = config.get("types").and_then(Value::as_object);
     let types = types.ok_or_else(|| Error::new("configuration: `types` has to be an object of names"))?;
+    types.iter().try_for_each(|(_, new)| check(new))?;
+    let field = match config.get("field").and_then(Value::as_str) {
+        Some(field) => Some(Path::parse(&field).map_err(|error| error.context("configuration"))?),
+        None => None,
+    };
     let old = event.event_type();
     let Some(new) = renamed(old, types)? else {
         return Ok(match config.get("others").and_then(Value::as_str).as_deref() {
@@ -26,10 +31,10 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
     if new != old {
         patch = patch.event_type(&*new);
     }
-    if let Some(field) = config.get("field").and_then(Value::as_str) {
+    if let Some(field) = field {
         let mut body = event.json()?;
         let mut changed = false;
-        Path::parse(&field)?.each_mut(&mut body, &mut |value| {
+        field.each_mut(&mut body, &mut |value| {
             if value.as_str().is_some_and(|have| *have != *new) {
                 *value = new.clone().into();
                 changed = true;
@@ -40,6 +45,19 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
         }
     }
     Ok(patch.into_verdict())
+}
+
+/// A new name has the characters of an event type, and perhaps a star.
+fn check(new: &Value<'_>) -> Result<()> {
+    let name =
+        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` has to be a text"))?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
+    if matches!(&*name, "" | "." | "..") || name.len() > 256 || !name.bytes().all(allowed) {
+        return Err(Error::new(format!(
+            "configuration: the new name `{name}` has to have 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and ."
+        )));
+    }
+    Ok(())
 }
 
 /// The new name of a type, if it has one.

@@ -30,6 +30,9 @@ fn template(event: Event<'_>) -> Result<Patch> {
         _ => Patch::new().json(&filled),
     };
     if let Some(content_type) = text_of(&config, "contentType")? {
+        if content_type.is_empty() || !content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(Error::new("configuration: `contentType` has to be a media type"));
+        }
         patch = patch.header("content-type", content_type);
     }
     Ok(patch)
@@ -52,7 +55,12 @@ fn fill<'a>(part: &Value<'a>, source: &Source<'a>, item: Option<&Value<'a>>) -> 
             }
             if let Some(condition) = part.get("$if") {
                 let there = lookup(condition, source, item)?.iter().any(|value| !value.is_null());
-                return if there { fill(required(part, "$then")?, source, item) } else { Ok(None) };
+                let then = required(part, "$then")?;
+                if there {
+                    return fill(then, source, item);
+                }
+                check(then)?;
+                return Ok(None);
             }
             let mut filled = Vec::with_capacity(members.len());
             for (name, part) in members {
@@ -79,11 +87,41 @@ fn list<'a>(
     source: &Source<'a>,
     item: Option<&Value<'a>>,
 ) -> Result<Value<'a>> {
+    let found = lookup(each, source, item)?;
+    if found.is_empty() {
+        check(part)?;
+    }
     let mut values = Vec::new();
-    for found in lookup(each, source, item)? {
+    for found in found {
         values.extend(fill(part, source, Some(found))?);
     }
     Ok(Value::Array(values))
+}
+
+/// Reads a part of the template that this event does not need, so that a mistake in it is found when the plugin is attached.
+fn check(part: &Value<'_>) -> Result<()> {
+    match part {
+        Value::String(text) => Text::parse_with_item(&text.to_str()).map(drop),
+        Value::Array(parts) => parts.iter().try_for_each(check),
+        Value::Object(members) => {
+            for (name, keyword) in [("$each", "$do"), ("$if", "$then")] {
+                if let Some(reference) = part.get(name) {
+                    let text = reference.as_str().ok_or_else(wrong_reference)?;
+                    Reference::parse_with_item(&text)?;
+                    return check(required(part, keyword)?);
+                }
+            }
+            members.iter().try_for_each(|(name, part)| {
+                Text::parse_with_item(&name.to_str())?;
+                check(part)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong_reference() -> Error {
+    Error::new("configuration: `$each` and `$if` have to be texts")
 }
 
 /// What `$each` and `$if` name: places in the body or in the item.
@@ -92,13 +130,13 @@ fn lookup<'s, 'a>(
     source: &'s Source<'a>,
     item: Option<&'s Value<'a>>,
 ) -> Result<Vec<&'s Value<'a>>> {
-    let text = reference.as_str().ok_or_else(|| Error::new("`$each` and `$if` have to be texts"))?;
+    let text = reference.as_str().ok_or_else(wrong_reference)?;
     match (Reference::parse_with_item(&text)?, item) {
         (Reference::Item(path), Some(item)) => Ok(path.all(item)),
         (Reference::Body(path), _) => Ok(path.all(source.body()?)),
-        _ => {
-            Err(Error::new(format!("`{text}`: `$each` and `$if` look into `body` or, within a list, `item`")))
-        }
+        _ => Err(Error::new(format!(
+            "configuration: `{text}`: `$each` and `$if` look into `body` or, within a list, `item`"
+        ))),
     }
 }
 

@@ -36,6 +36,107 @@ fn cases(package: &str) -> Vec<Case> {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+#[test]
+fn a_body_of_200_levels_passes_every_plugin() {
+    let nested =
+        |open: &str, close: &str, levels: usize| format!("{}1{}", open.repeat(levels), close.repeat(levels));
+    for (package, config) in [
+        ("filter", r#"{"when": "exists(body.a)"}"#),
+        ("redact", r#"{"mask": ["**.card"], "emails": true, "cards": true}"#),
+        ("template", r#"{"template": {"all": "{{ body }}", "text": "a {{ body.a | json }}"}}"#),
+        ("json-schema", r#"{"schema": {"type": "object"}}"#),
+        ("sample", r#"{"percent": 100, "by": "body.a"}"#),
+        ("rename", r#"{"types": {"a.b": "c.d"}, "field": "a.type"}"#),
+        ("headers", r#"{"set": {"x-a": "{{ body.b }}"}}"#),
+        ("chat", r#"{"service": "slack", "text": "{{ body.a }}"}"#),
+        ("cloudevents", r#"{"subject": "body.b"}"#),
+    ] {
+        let plugin = Plugin::load(&bytes_of(package));
+        for body in [nested("{\"a\":", "}", 200), format!("{{\"a\":{}}}", nested("[", "]", 199))] {
+            let outcome = plugin.run(&Event { config, body: body.as_bytes(), ..event() });
+            let verdict =
+                outcome.result.unwrap_or_else(|error| panic!("{package}: {}: {error}", error.code()));
+            assert!(
+                !matches!(verdict, Verdict::Error { .. } | Verdict::Drop { .. }),
+                "{package}: {verdict:?}"
+            );
+        }
+        // The deepest that is read, and a level more: refused, and nothing overflows.
+        let deepest = plugin.run(&Event { config, body: nested("{\"a\":", "}", 256).as_bytes(), ..event() });
+        assert!(
+            !matches!(deepest.result, Ok(Verdict::Error { .. }) | Err(_)),
+            "{package}: {:?}",
+            deepest.result
+        );
+        for levels in [257, 100_000] {
+            let outcome =
+                plugin.run(&Event { config, body: nested("{\"a\":", "}", levels).as_bytes(), ..event() });
+            assert!(
+                !matches!(outcome.result, Ok(Verdict::Drop { .. }) | Err(_)),
+                "{package}: {:?}",
+                outcome.result
+            );
+        }
+    }
+}
+
+/// What each plugin refuses as a configuration, whatever the event is.
+#[test]
+fn a_configuration_that_can_never_work_is_called_one() {
+    for (package, configs) in [
+        (
+            "redact",
+            &[
+                r#"{"mask": ["a..b["]}"#,
+                r#"{"mask": ["a["]}"#,
+                r#"{"mask": ["a[x]"]}"#,
+                r#"{"remove": ["."]}"#,
+            ][..],
+        ),
+        (
+            "headers",
+            &[
+                r#"{"set": {"x a": "1"}}"#,
+                r#"{"default": {"x-a": "{{body."}}"#,
+                r#"{"set": {"x-a": "{{nope.x}}"}}"#,
+            ],
+        ),
+        (
+            "template",
+            &[
+                r#"{"template": "{{"}"#,
+                r#"{"template": {"a": "{{body..a}}"}}"#,
+                r#"{"template": {"$if": "body.none", "$then": "{{unknown}}"}}"#,
+                r#"{"template": {"$each": "body.none", "$do": {"a": ["{{ item"]}}}"#,
+                r#"{"template": 1, "contentType": "text/plain\r\nx: 1"}"#,
+            ],
+        ),
+        (
+            "rename",
+            &[
+                r#"{"types": {}, "field": "x..y"}"#,
+                r#"{"types": {"other": "c d"}}"#,
+                r#"{"types": {"other": ".."}}"#,
+            ],
+        ),
+        ("sample", &[r#"{"percent": 1, "by": "nope.x"}"#, r#"{"percent": 1, "by": "body..x"}"#]),
+        ("chat", &[r#"{"service": "slack", "title": "{{"}"#]),
+        ("cloudevents", &[r#"{"subject": "nope"}"#, r#"{"mode": "unwrap", "subject": "body..x"}"#]),
+        ("filter", &[r#"{"when": "payload.a == 1"}"#, r#"{"when": "body.a >="}"#]),
+    ] {
+        let plugin = Plugin::load(&bytes_of(package));
+        for config in configs {
+            let outcome = plugin.run(&Event { config, ..event() });
+            match outcome.result {
+                Ok(Verdict::Error { message, .. }) => {
+                    assert!(message.starts_with("configuration"), "{package} {config}: {message}");
+                }
+                other => panic!("{package} {config}: {other:?}"),
+            }
+        }
+    }
+}
+
 /// Runs a case; the fuel that it took.
 fn check(package: &str, plugin: &Plugin, case: &Case) -> u64 {
     let Case { event_type, body, expect, .. } = case;
