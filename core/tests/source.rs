@@ -759,6 +759,47 @@ fn secrets_are_taken_as_they_are_pasted_or_refused_with_what_to_do() {
 }
 
 #[test]
+fn parameters_that_are_not_sent_again_stay_as_secrets_do() {
+    let vault = Vault::new(Some([7; 32]));
+    let put = |body: &Value, before: Option<SourceRecord>| {
+        let new = SourceIn::parse(body.to_string().as_bytes()).map_err(|error| error.body())?;
+        new.record("src_1", before, &vault, &mut Seeded(1)).map_err(|error| error.body())
+    };
+    let params = |record: &SourceRecord| {
+        record.params.as_ref().map(|sealed| vault.open(Place::params("src_1"), sealed).expect("opened"))
+    };
+    let created = |kind: &str, config: Value| {
+        put(&json!({ "name": "a", "type": kind, "config": config }), None).expect("created")
+    };
+    let renamed = |kind: &str| json!({ "name": "b", "type": kind });
+    for (kind, config, kept) in [
+        (
+            "hmac-sha256",
+            json!({ "secret": SECRET, "params": { "header": "x-my-sig" } }),
+            r#"{"header":"x-my-sig"}"#,
+        ),
+        ("token", json!({ "secret": SECRET, "params": { "header": "x-door" } }), r#"{"header":"x-door"}"#),
+        ("meta", json!({ "secret": SECRET, "verifyToken": "tok" }), r#"{"verify_token":"tok"}"#),
+        ("paypal", json!({ "params": { "webhook_id": "W" } }), r#"{"webhook_id":"W"}"#),
+    ] {
+        let before = created(kind, config);
+        let after = put(&renamed(kind), Some(before.clone())).expect("renamed");
+        assert_eq!((params(&after).as_deref(), &after.secrets), (Some(kept), &before.secrets), "{kind}");
+        // Another key does not lose them either.
+        let other = Vault::new(Some([8; 32]));
+        let new = SourceIn::parse(renamed(kind).to_string().as_bytes()).expect("read");
+        let after = new.record("src_1", Some(before.clone()), &other, &mut Seeded(1)).expect("renamed");
+        assert_eq!(after.params, before.params, "{kind}");
+    }
+    let before = created("hmac-sha256", json!({ "secret": SECRET, "params": { "header": "x-my-sig" } }));
+    let cleared = json!({ "name": "b", "type": "hmac-sha256", "config": { "params": {} } });
+    assert_eq!(params(&put(&cleared, Some(before.clone())).expect("cleared")), None);
+    assert_eq!(params(&put(&renamed("github"), Some(before)).expect("another type")), None);
+    let fault = put(&renamed("paypal"), None).expect_err("it needs a parameter");
+    assert!(fault.contains("webhook_id"), "{fault}");
+}
+
+#[test]
 fn a_repeat_is_listed_and_can_be_taken_all_the_same() {
     let source = source("mailabl");
     let sent = mailabl(r#"[{"id":"1","type":"a"},{"id":"2","type":"b"}]"#);

@@ -56,9 +56,11 @@ impl Caller {
             }
             Op::SourceGet => show(200, self.read_source(key).await?),
             Op::SourceUpdate => {
+                body::forget_unknown();
                 let mut new = SourceIn::parse(body)?;
+                let warnings = body::take_unknown();
                 let (status, row) = self.put_source(key, &mut new).await?;
-                show(status, row)
+                Ok(show(status, row)?.warned(warnings))
             }
             Op::SourceDelete => {
                 let row = self.read_source(key).await?;

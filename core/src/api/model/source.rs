@@ -115,7 +115,8 @@ pub struct SourceIn {
     record: SourceRecord,
     /// `None` keeps those of before.
     secrets: Option<Vec<String>>,
-    params: Params,
+    /// The same of parameters: they are as secret, so no client can send them again.
+    params: Option<Params>,
 }
 
 impl SourceIn {
@@ -141,12 +142,14 @@ impl SourceIn {
             (Patch::Null, None, None) => Some(Vec::new()),
             (Patch::Absent, None, None) => None,
         };
-        let mut params = config.params.unwrap_or_default();
-        params.extend(config.verify_token.map(|token| ("verify_token".to_owned(), token)));
+        let mut params = config.params;
+        if let Some(token) = config.verify_token {
+            params.get_or_insert_default().insert("verify_token".to_owned(), token);
+        }
         let mut secrets = secrets;
         let mut none = Vec::new();
         let given = secrets.as_mut().unwrap_or(&mut none);
-        let custom = check_kind(&mut faults, &kind, config.custom, given, &params);
+        let custom = check_kind(&mut faults, &kind, config.custom, given, params.as_ref());
         faults.into_result()?;
         let record = SourceRecord { name, uid, metadata, kind, custom, options, ..SourceRecord::default() };
         Ok(Self { record, secrets, params })
@@ -166,7 +169,8 @@ impl SourceIn {
         Ok(())
     }
 
-    /// The record to store. Of the one of `before`, its secrets stay where none are given and the kind is the same.
+    /// The record to store. Of the one of `before`, its secrets and parameters stay where none are given and the kind is the
+    /// same.
     pub fn record(
         &self,
         id: &str,
@@ -185,11 +189,17 @@ impl SourceIn {
             None if before.kind == self.record.kind => before.secrets,
             None => Vec::new(),
         };
-        let params = if self.params.is_empty() {
-            None
-        } else {
-            Some(seal(Place::params(id), &serde_json::to_string(&self.params).unwrap_or_default())?)
+        let params = match &self.params {
+            Some(params) if params.is_empty() => None,
+            Some(params) => {
+                Some(seal(Place::params(id), &serde_json::to_string(params).unwrap_or_default())?)
+            }
+            None if before.kind == self.record.kind => before.params,
+            None => None,
         };
+        if self.params.is_none() {
+            self.check_kept(id, params.as_deref(), secrets.is_empty(), vault)?;
+        }
         Ok(SourceRecord {
             secrets,
             params,
@@ -201,6 +211,29 @@ impl SourceIn {
             version: before.version,
             ..self.record.clone()
         })
+    }
+}
+
+impl SourceIn {
+    /// Whether parameters that were not given are there, where the kind needs them. What cannot be opened is not looked at.
+    fn check_kept(
+        &self,
+        id: &str,
+        sealed: Option<&str>,
+        no_secret: bool,
+        vault: &Vault,
+    ) -> Result<(), ApiError> {
+        let Some(preset) = Kind::of(&self.record.kind).preset(self.record.custom.as_deref()) else {
+            return Ok(());
+        };
+        let text = match sealed.map(|sealed| vault.open(Place::params(id), sealed)) {
+            Some(Ok(text)) => text,
+            Some(Err(_)) => return Ok(()),
+            None => "{}".to_owned(),
+        };
+        let mut faults = Faults::default();
+        check_needed(&mut faults, &preset, no_secret, &serde_json::from_str(&text).unwrap_or_default());
+        faults.into_result()
     }
 }
 
@@ -259,13 +292,15 @@ fn check_kind(
     kind: &str,
     custom: Option<&RawValue>,
     secrets: &mut [String],
-    params: &Params,
+    params: Option<&Params>,
 ) -> Option<String> {
     let many = secrets.len() > MAX_SECRETS;
     faults.check(!many, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
     let long = secrets.iter().any(|secret| secret.len() > MAX_SECRET);
     faults.check(!long, &["config", "secret"], format!("A secret may take {MAX_SECRET} bytes."));
-    check_params(faults, params);
+    if let Some(params) = params {
+        check_params(faults, params);
+    }
     if many || long {
         return None;
     }
@@ -333,8 +368,16 @@ fn check_kind(
     for (at, fault) in ready.faults() {
         faults.add(&["config", "secrets", &at.to_string()], format!("The secret cannot be used: {fault}"));
     }
+    if let Some(params) = params {
+        check_needed(faults, &preset, secrets.is_empty(), params);
+    }
+    custom
+}
+
+/// Checks that the parameters are there that a kind needs.
+fn check_needed(faults: &mut Faults, preset: &Preset, no_secret: bool, params: &Params) {
     // Without a secret, the keys that the provider publishes are fetched.
-    let published = preset.keys.as_ref().filter(|_| secrets.is_empty());
+    let published = preset.keys.as_ref().filter(|_| no_secret);
     for param in published.iter().flat_map(|keys| keys.params()) {
         faults.check(
             params.get(&param).is_some_and(|value| !value.is_empty()),
@@ -360,8 +403,11 @@ fn check_kind(
             "Send the name of a header.",
         );
     }
-    custom
 }
+
+/// What is said of a secret that nothing is verified with.
+const UNUSED_SECRET: &str = "This type of source has no signature, so the secret is never checked: everyone who knows the URL can \
+                             send. To verify requests, use the type 'token', 'basic' or 'custom'.";
 
 /// A source, as it is answered.
 #[derive(Debug, Serialize)]
@@ -428,8 +474,13 @@ impl SourceOut {
     /// Makes the answer of what is stored.
     pub fn new(id: String, record: SourceRecord, ingest_url: String, vault: &Vault) -> Self {
         let kind = Kind::of(&record.kind);
-        let lacking = kind.preset(record.custom.as_deref()).filter(|_| record.secrets.is_empty());
-        let warnings = lacking.as_ref().and_then(Preset::lacks_secret).into_iter().collect();
+        let preset = kind.preset(record.custom.as_deref());
+        let of_secret = match &preset {
+            Some(preset) if record.secrets.is_empty() => preset.lacks_secret(),
+            Some(preset) if preset.scheme == Scheme::None => Some(UNUSED_SECRET),
+            _ => None,
+        };
+        let warnings = of_secret.into_iter().collect();
         let preset = match kind {
             Kind::Preset(name) => Some(name.to_owned()),
             Kind::Generic | Kind::Custom => None,
