@@ -176,6 +176,9 @@ pub fn check(url: &str, policy: &Policy) -> Result<Target, Refusal> {
     if !parsed.username().is_empty() || parsed.password().is_some() || authority(url).contains('@') {
         return Err(Refusal::Userinfo);
     }
+    if parsed.port() == Some(0) {
+        return Err(Refusal::Unreadable("nothing listens on port 0".to_owned()));
+    }
     match parsed.host() {
         None => return Err(Refusal::Host(String::new())),
         Some(Host::Domain(name)) => check_name(name, policy)?,
@@ -224,9 +227,29 @@ pub fn is_plain(target: &Target) -> bool {
     !target.secure && public()
 }
 
-/// Names that no public resolver answers (RFC 6761, 6762, 8375, 9476), and those of common private networks.
-const LOCAL_SUFFIXES: [&str; 10] =
-    ["local", "internal", "intranet", "private", "corp", "home", "lan", "localdomain", "home.arpa", "alt"];
+/// Names that no public resolver answers (RFC 6761, 6762, 7686, 8375, 9476), those of addresses, and those of common private
+/// networks: Kubernetes, Consul, Docker, routers at home.
+const LOCAL_SUFFIXES: [&str; 19] = [
+    "local",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "localdomain",
+    "arpa",
+    "alt",
+    "test",
+    "invalid",
+    "onion",
+    "default",
+    "svc",
+    "consul",
+    "docker",
+    "fritz.box",
+    "localnet",
+];
 
 /// `name` is in lower case and ASCII: the parser has seen to that.
 fn check_name(name: &str, policy: &Policy) -> Result<(), Refusal> {
@@ -484,6 +507,29 @@ mod tests {
         let url = check("https://example.org/a^b/%5E?c^d", &any()).expect("allowed").url;
         assert_eq!(url, "https://example.org/a%5Eb/%5E?c^d");
         assert_eq!(check(&url, &any()).expect("allowed").url, url);
+    }
+
+    #[test]
+    fn names_of_private_networks_and_port_0_are_refused() {
+        for host in [
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "web.team.svc",
+            "a.test",
+            "a.invalid",
+            "a.onion",
+            "1.0.0.127.in-addr.arpa",
+            "web.service.consul",
+            "host.docker",
+            "fritz.box",
+            "nas.fritz.box",
+        ] {
+            assert_eq!(code(&format!("https://{host}/")), "url_local_name", "{host}");
+        }
+        for host in ["default.example.com", "arpa.example.com", "box.example.org", "test.com"] {
+            assert_eq!(code(&format!("https://{host}/")), "ok", "{host}");
+        }
+        assert_eq!(code("https://example.com:0/"), "url_unreadable");
     }
 
     #[test]

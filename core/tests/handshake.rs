@@ -198,3 +198,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_handshake_of_ones_own_that_can_never_work_is_refused() {
+    let faults = |handshake: serde_json::Value| {
+        let custom = serde_json::json!({ "scheme": { "kind": "none" }, "handshakes": [handshake] });
+        let body = serde_json::json!({ "name": "a", "type": "custom", "config": { "custom": custom } });
+        let read = weir_core::api::model::source::SourceIn::parse(body.to_string().as_bytes());
+        read.err().map(|error| error.body()).unwrap_or_default()
+    };
+    let of = |method: &str, answer: serde_json::Value| {
+        faults(serde_json::json!({ "method": method, "challenge": "query:challenge", "answer": answer }))
+    };
+    let good =
+        serde_json::json!({ "json": { "challenge": "{challenge}", "of": "{param:team}", "set": "{a, b}" } });
+    assert_eq!(of("GET", good.clone()), "", "this one works");
+    for method in ["get", "TRACE", "", "CONNECT", "PO ST"] {
+        assert!(of(method, good.clone()).contains("'method' is"), "{method}: {}", of(method, good.clone()));
+    }
+    for text in ["{secret}", "your {challenge}", "{mac}", "{digest}", "{Challenge}"] {
+        let fault = of("GET", serde_json::json!({ "text": text }));
+        assert!(fault.contains("stands for nothing"), "{text}: {fault}");
+        let header = of("GET", serde_json::json!({ "headers": [["x-a", text]] }));
+        assert!(header.contains("stands for nothing"), "{text}: {header}");
+    }
+}

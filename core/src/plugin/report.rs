@@ -1,12 +1,24 @@
 //! What a test run tells: what the plugin made of one event, and what it changed.
 
 use super::{Attached, Chain, Decision, Outcome, Ran, Subject, Verdict, diff};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 
+/// What a test run returns.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+    /// The payload, byte for byte as it would be delivered, where there is one; a text where it is not JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+}
+
 /// Describes a run of `plugin` on `subject`. The verdict is judged as in a delivery: a header that a plugin may not
 /// set is a failure here, too.
-pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Value {
+pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Report {
     let logs: Vec<Value> =
         ran.logs.iter().map(|(level, text)| json!({ "level": level, "message": text })).collect();
     let replaced = matches!(ran.verdict, Verdict::Replace { .. });
@@ -31,6 +43,7 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Value {
         _ => subject.clone(),
     };
     out.insert("diff".to_owned(), changes(&subject, &after));
+    let mut payload = None;
     if out
         .get("verdict")
         .and_then(Value::as_str)
@@ -40,9 +53,9 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Value {
             after.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         out.insert("eventType".to_owned(), json!(after.event_type));
         out.insert("headers".to_owned(), Value::Object(headers));
-        out.insert("payload".to_owned(), shown(&after.body));
+        payload = shown(&after.body);
     }
-    Value::Object(out)
+    Report { fields: out, payload }
 }
 
 /// What is wrong with a plugin's configuration by a run on a made-up event; `None` where nothing can be told from that.
@@ -81,8 +94,9 @@ fn changes(before: &Subject, after: &Subject) -> Value {
 }
 
 /// A body as JSON where it is, else as text.
-fn shown(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)))
+fn shown(body: &[u8]) -> Option<Box<RawValue>> {
+    let text = || serde_json::value::to_raw_value(&String::from_utf8_lossy(body)).ok();
+    serde_json::from_slice(body).ok().or_else(text)
 }
 
 #[cfg(test)]
@@ -101,11 +115,34 @@ mod tests {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let subject = Subject { event_type: "t".to_owned(), headers, body: br#"{"a":1,"b":2}"#.to_vec() };
         let logs = vec![("info".to_owned(), "x".repeat(5_000))];
-        report(
-            plugin,
-            subject,
-            Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None },
-        )
+        let ran = Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None };
+        serde_json::to_value(report(plugin, subject, ran)).expect("json")
+    }
+
+    #[test]
+    fn the_payload_is_what_would_be_delivered_byte_for_byte() {
+        let of = |body: &str| {
+            let plugin = Attached {
+                name: "a".to_owned(),
+                version: "v".to_owned(),
+                pinned: true,
+                config: None,
+                on_error: OnError::Deliver,
+            };
+            let subject = Subject { event_type: "t".to_owned(), headers: Vec::new(), body: body.into() };
+            let (verdict, logs) = (Verdict::Unchanged, Vec::new());
+            let ran = Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None };
+            serde_json::to_string(&report(plugin, subject, ran)).expect("json")
+        };
+        for body in [
+            r#"{"a":1,"b":2,"a":3}"#,
+            r#"{ "z": 1.50, "a": 1e400, "n": 123456789012345678901234567890 }"#,
+            r#"{"$serde_json::private::RawValue":"1"}"#,
+            r#"["\ud800"]"#,
+        ] {
+            assert!(of(body).ends_with(&format!(r#""payload":{body}}}"#)), "{}", of(body));
+        }
+        assert!(of("<a/>").contains(r#""payload":"<a/>""#));
     }
 
     #[test]

@@ -110,6 +110,25 @@ pub struct AnswerForm {
     pub headers: Vec<(String, String)>,
 }
 
+impl AnswerForm {
+    /// Every text in which something may be filled in.
+    fn texts(&self) -> Vec<&str> {
+        fn within<'j>(json: &'j Value, texts: &mut Vec<&'j str>) {
+            match json {
+                Value::String(text) => texts.push(text),
+                Value::Object(members) => members.values().for_each(|value| within(value, texts)),
+                _ => {}
+            }
+        }
+        let headers = self.header.iter().chain(&self.headers).map(|(_, value)| value.as_str());
+        let mut texts: Vec<&str> = headers.chain(self.text.as_deref()).collect();
+        if let Some(json) = &self.json {
+            within(json, &mut texts);
+        }
+        texts
+    }
+}
+
 fn ok() -> u16 {
     200
 }
@@ -222,6 +241,20 @@ impl Handshake {
         );
         check((200..=299).contains(&self.answer.status), "'answer.status' is from 200 to 299");
         if own {
+            check(
+                ["GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS"].contains(&self.method.as_str()),
+                "'method' is GET, HEAD, POST, PUT, PATCH or OPTIONS",
+            );
+            let texts = self.answer.texts();
+            if let Some(unknown) = texts.iter().find_map(|text| self.unknown_placeholder(text)) {
+                check(
+                    false,
+                    &format!(
+                        "the answer has {{{unknown}}}, which stands for nothing. There are {{challenge}} (a text of its own, with \
+                         'challenge'), {{mac}} (with 'mac'), {{digest}} (with 'digest') and {{param:NAME}}"
+                    ),
+                );
+            }
             check(self.visit.is_empty(), "a scheme of one's own visits no URL");
             check(
                 self.challenge.is_some() || !self.when.is_empty() || self.method != "POST",
@@ -245,6 +278,18 @@ impl Handshake {
     fn looks_at(&self) -> impl Iterator<Item = &Place> {
         let single = self.challenge.iter().chain(&self.token);
         self.when.keys().chain(self.params.keys()).chain(&self.lacks).chain(single)
+    }
+
+    /// What is written as a placeholder in a text of the answer, and is none that is filled in.
+    fn unknown_placeholder<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '.');
+        let names = text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+        names.filter(|name| !name.is_empty() && name.chars().all(word)).find(|name| match *name {
+            "challenge" => self.challenge.is_none() || text != "{challenge}",
+            "mac" => self.mac.is_none(),
+            "digest" => !self.digest,
+            name => !name.starts_with("param:"),
+        })
     }
 
     /// Whether its answer is made with the provider's secret.

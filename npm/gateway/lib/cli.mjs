@@ -25,7 +25,7 @@ const USAGE = `Usage: npx weir-gateway <command>
   token [options]        print a bearer token for the API
       --org ORG          the tenant (${ORG})
       --data DIR         sign with the secret of this data directory (.weir), unless JWT_SECRET is set
-      --days N           how long it is valid (3650)
+      --days N           how long it is valid (30)
   secret                 print a random secret, as JWT_SECRET and MASTER_KEY want it
 
   serve [options]        run the gateway as a service; settings come from the environment

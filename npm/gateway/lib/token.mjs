@@ -1,11 +1,12 @@
 // Bearer tokens: JSON Web Tokens signed with HMAC-SHA256, as the gateway's API takes them.
 
-import { createHmac } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { Fault } from "./fault.mjs";
 
 /** The tenant that tokens are for when none is named. */
 export const ORG = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
-const DAYS = 3650;
+/** How long a token is valid unless it is asked for another time. */
+const DAYS = 30;
 
 /**
  * The secret that signs: of several between commas, the newest, which is the first.
@@ -28,7 +29,9 @@ export function tokenFor(secret, org, days = DAYS) {
   if (!(days > 0 && days <= 36500)) throw new Fault("--days takes a number above 0, at most 36500.");
   const now = Math.floor(Date.now() / 1000);
   const encoded = (/** @type {object} */ part) => Buffer.from(JSON.stringify(part)).toString("base64url");
-  const claims = { sub: org, iat: now, exp: now + Math.ceil(days * 86400) };
+  // By its id it can be revoked.
+  const jti = `jti_${now.toString(16)}${randomBytes(8).toString("hex")}`;
+  const claims = { sub: org, jti, iat: now, exp: now + Math.ceil(days * 86400) };
   const signed = `${encoded({ alg: "HS256", typ: "JWT" })}.${encoded(claims)}`;
   return `${signed}.${createHmac("sha256", signing(secret)).update(signed).digest("base64url")}`;
 }
