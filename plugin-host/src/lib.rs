@@ -38,6 +38,7 @@ pub mod manifest;
 pub mod meter;
 mod module;
 pub mod names;
+mod origin;
 mod refusal;
 pub mod run;
 pub mod transcript;

@@ -16,6 +16,7 @@ use crate::calls::Graph;
 use crate::flow::Flow;
 use crate::limits::ModuleLimits;
 use crate::manifest;
+use crate::origin;
 use crate::refusal::Refusal;
 
 /// The custom section of a metered module: the version of the pass and the memory's maximum in pages, little-endian u32s.
@@ -188,8 +189,17 @@ impl From<Refusal> for Stop {
     }
 }
 
+/// How many imports are looked at for a sign of where a module came from.
+const MAX_IMPORTS: usize = 1_000;
+
 /// Whether an invalid module is broken, or only uses what plugins may not.
 fn judge(bytes: &[u8], error: &wasmparser::BinaryReaderError) -> Refusal {
+    if !bytes.starts_with(b"\0asm") {
+        let what = origin::file_kind(bytes);
+        return Refusal::NotWasm {
+            what: what.unwrap_or("it does not begin as one (\\0asm); send the .wasm file unchanged"),
+        };
+    }
     let why = error.to_string();
     // The parser is built without the SIMD operators, and says only this of them.
     let simd = error.message().contains("SIMD");
@@ -228,14 +238,24 @@ impl<'a> Reader<'_, 'a> {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 Err(Refusal::Feature { why: "it is a component, not a core module".to_owned() }.into())
             }
-            Payload::ImportSection(section) => match section.clone().into_imports().next() {
-                Some(import) => {
+            Payload::ImportSection(section) => {
+                // The one that says most of where the module came from; what follows many others adds nothing.
+                let mut best: Option<(usize, wasmparser::Import<'_>)> = None;
+                for import in section.clone().into_imports().take(MAX_IMPORTS) {
                     let import = import?;
-                    Err(Refusal::Import { module: import.module.to_owned(), name: import.name.to_owned() }
-                        .into())
+                    let (rank, _) = origin::toolchain(import.module, import.name);
+                    if best.is_none_or(|(least, _)| rank < least) {
+                        best = Some((rank, import));
+                    }
                 }
-                None => Ok(()),
-            },
+                match best {
+                    Some((_, import)) => {
+                        let (module, name) = (import.module.to_owned(), import.name.to_owned());
+                        Err(Refusal::Import { module, name }.into())
+                    }
+                    None => Ok(()),
+                }
+            }
             Payload::StartSection { .. } => Err(Refusal::Start.into()),
             Payload::CodeSectionStart { count, .. } => {
                 self.count("functions", u64::from(*count), self.limits.functions)

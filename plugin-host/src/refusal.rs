@@ -1,5 +1,6 @@
 //! Why a module is not admitted: a stable code for programs, a sentence that says what to do for people.
 
+use crate::origin;
 use std::fmt;
 
 /// Why a module is not admitted.
@@ -19,6 +20,11 @@ pub enum Refusal {
     Malformed {
         /// What the validator says.
         why: String,
+    },
+    /// Something else than a WebAssembly module.
+    NotWasm {
+        /// What it is, and what to do.
+        what: &'static str,
     },
     /// Valid WebAssembly, of a kind that plugins may not use.
     Feature {
@@ -127,7 +133,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "too_large",
-            Self::Malformed { .. } => "malformed",
+            Self::Malformed { .. } | Self::NotWasm { .. } => "malformed",
             Self::Feature { .. } => "feature",
             Self::Import { .. } => "import",
             Self::Start => "start",
@@ -160,6 +166,7 @@ impl fmt::Display for Refusal {
                 f,
                 "with metering the module has {bytes} bytes, {limit} are allowed; make its code smaller"
             ),
+            Self::NotWasm { what } => write!(f, "this is not a WebAssembly module: {what}"),
             Self::Malformed { why } => write!(f, "this is not a valid WebAssembly module: {why}"),
             Self::Feature { why } => write!(
                 f,
@@ -168,48 +175,9 @@ impl fmt::Display for Refusal {
                  values, memory64 or components"
             ),
             Self::Import { module, name } => {
-                write!(f, "the module imports `{name}` from `{module}`; a plugin imports nothing. ")?;
-                f.write_str(match module.as_str() {
-                    "wasi_snapshot_preview1" | "wasi_unstable" => {
-                        "It was built for WASI (Rust's wasm32-wasip1, wasi-sdk, TinyGo's -target=wasi, Go's GOOS=wasip1, Javy). \
-                         Build for wasm32-unknown-unknown instead, and leave out clocks, files and output; in TinyGo, use \
-                         -target=wasm-unknown"
-                    }
-                    module if module.starts_with("wasi:") => {
-                        "It was built for WASI 0.2 (a component). Build a plain module for wasm32-unknown-unknown instead"
-                    }
-                    "gojs" | "go" => {
-                        "It was built by Go for JavaScript (GOOS=js), whose runtime needs a browser. Use TinyGo with \
-                         -target=wasm-unknown; the guide for other languages has an example"
-                    }
-                    module if module.starts_with("extism") => {
-                        "It was built with a plugin kit of Extism, which calls Extism's host. Write the plugin with Weir's SDK, \
-                         or against ABI v1 as the guide for other languages shows"
-                    }
-                    module if module.starts_with("javy") || module == "quickjs-provider" => {
-                        "It was built by Javy, which links the engine at run time. JavaScript cannot be a plugin so; \
-                         AssemblyScript can"
-                    }
-                    "env" if name == "memory" || name == "__memory_base" || name == "__indirect_function_table" => {
-                        "It was linked to get its memory from outside, as Emscripten does. Pass -sSTANDALONE_WASM --no-entry, or \
-                         link without --import-memory"
-                    }
-                    "a" if name.len() <= 2 => {
-                        "It was built by Emscripten with names made short (-O3). Pass -sSTANDALONE_WASM --no-entry"
-                    }
-                    "env" if name.starts_with("emscripten_") || name.starts_with("__syscall") || name.starts_with("_emscripten") => {
-                        "It was built by Emscripten for JavaScript. Pass -sSTANDALONE_WASM --no-entry, and leave out files, \
-                         clocks and output"
-                    }
-                    "env" if name.starts_with("runtime.") || name.starts_with("syscall/js.") => {
-                        "It was built by TinyGo for JavaScript (-target=wasm). Use -target=wasm-unknown"
-                    }
-                    "env" if name == "abort" => "AssemblyScript: pass `--use abort=` with a function of your own",
-                    "__wbindgen_placeholder__" | "wbg" => {
-                        "A dependency wants JavaScript (wasm-bindgen): switch off its `js` or `wasm-bindgen` feature"
-                    }
-                    _ => "Find the dependency that declares it, or link without --allow-undefined",
-                })
+                let (_, advice) = origin::toolchain(module, name);
+                let (module, name) = (origin::shown(module), origin::shown(name));
+                write!(f, "the module imports `{name}` from `{module}`; a plugin imports nothing. {advice}")
             }
             Self::Start => f.write_str(
                 "the module has a start function; export what has to run first as `_initialize` instead",
