@@ -76,7 +76,7 @@ impl Sent {
     #[track_caller]
     fn refused(&self, source: &Definition) -> Refusal {
         match self.at(source) {
-            Receipt::Refused(refusal) | Receipt::Rejected(refusal, _) | Receipt::Unusable(refusal) => refusal,
+            Receipt::Rejected(refusal, _) | Receipt::Unusable(refusal) => refusal,
             other => panic!("{other:?}"),
         }
     }
@@ -243,7 +243,12 @@ fn an_array_is_split_byte_for_byte_or_kept() {
     assert!(mailabl("[]").events(&source("mailabl")).is_empty(), "nothing has happened");
     let many = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
     assert_eq!(mailabl(&many(MAX_EVENTS)).events(&source("mailabl")).len(), MAX_EVENTS);
-    assert_eq!(mailabl(&many(MAX_EVENTS + 1)).refused(&source("mailabl")).status, 413);
+    let too_many = many(MAX_EVENTS + 1);
+    let whole = mailabl(&too_many).events(&source("mailabl"));
+    assert_eq!((whole.len(), payload(&whole[0])), (1, too_many.as_str()), "delivered whole, and not lost");
+    let first_alike = |last: &str| format!(r#"[{{"id":"1"}},{}{{"id":"{last}"}}]"#, "{},".repeat(MAX_EVENTS));
+    let id = |last: &str| mailabl(&first_alike(last)).events(&source("mailabl"))[0].event_id.clone();
+    assert_ne!(id("a"), id("b"), "it is not its first event");
 }
 
 #[test]
@@ -392,6 +397,49 @@ fn a_source_whose_secrets_cannot_be_decrypted_has_its_events_sent_again() {
     }
     let repaired = locked(&Vault::new(Some([7; 32])), "github");
     assert_eq!(github(body, &[]).events(&repaired).len(), 1, "the repeat arrives once the key is back");
+}
+
+#[test]
+fn whatever_is_refused_can_be_listed_with_the_reason() {
+    let unusable = |source: &Definition, sent: &Sent| match sent.at(source) {
+        Receipt::Unusable(refusal) => {
+            (refusal.status, refusal.code, source.turned_away(&sent.request(), &refusal, 0, NOW).detail)
+        }
+        other => panic!("{other:?}"),
+    };
+    let slack = Sent::new(
+        r#"{"type":"url_verification","challenge":"c"}"#,
+        &[("x-slack-signature", "v0=00"), ("x-slack-request-timestamp", "1795000000")],
+    );
+    let (status, code, detail) = unusable(&source("slack"), &slack);
+    assert_eq!((status, code), (401, "handshake"));
+    assert!(detail.contains("signing secret"), "{detail}");
+    let token = Sent {
+        method: "GET",
+        url: format!("{URL}&hub.mode=subscribe&hub.challenge=1&hub.verify_token=other"),
+        ..Sent::new("", &[])
+    };
+    let (status, _, detail) = unusable(&source("meta"), &token);
+    assert_eq!(status, 403);
+    assert!(detail.contains("token"), "{detail}");
+    assert_eq!(unusable(&source("github"), &Sent { method: "GET", ..Sent::new("", &[]) }).0, 405);
+    assert_eq!(unusable(&source("github"), &Sent::new("{}", &[("weir-hops", "3")])).0, 508);
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_is_not_adopted() {
+    let notion = made("notion", &[], &json!({}), None);
+    for token in ["a", "  ", "your_token_here", "********"] {
+        let body = json!({ "verification_token": token }).to_string();
+        assert!(
+            matches!(Sent::new(body, &[]).at(&notion), Receipt::Unusable(refusal) if refusal.status == 400),
+            "{token}"
+        );
+    }
+    let body =
+        json!({ "verification_token": "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl" }).to_string();
+    let Receipt::Handshake(answer) = Sent::new(body, &[]).at(&notion) else { panic!("adopted") };
+    assert!(answer.adopt.is_some());
 }
 
 /// A body as gzip writes it.
@@ -854,7 +902,7 @@ proptest! {
                 let kept = source.rejected(&sent.request(), &reason, 0, NOW);
                 prop_assert!(source.accept(&kept).is_ok());
             }
-            Receipt::Refused(refusal) | Receipt::Unusable(refusal) => prop_assert!(refusal.status >= 400),
+            Receipt::Unusable(refusal) => prop_assert!(refusal.status >= 400),
             Receipt::Handshake(answer) => prop_assert!(answer.status >= 200),
         }
     }

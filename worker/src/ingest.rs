@@ -21,7 +21,7 @@ use weir_core::scheme::{Reason, Request};
 use weir_core::source::keyring::{self, KeyRing, Known as KnownKeys};
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
-use weir_core::source::{Definition, Gate, Receipt, Refusal, Sampler, SourceRow};
+use weir_core::source::{Definition, Gate, MAX_STORED_AT_ONCE, Receipt, Refusal, Sampler, SourceRow};
 use weir_core::vault::Place as VaultPlace;
 use worker::console_error;
 
@@ -178,7 +178,6 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
             }
             Ok(Answer { status: answer.status, headers: answer.headers, body: answer.body })
         }
-        Receipt::Refused(refusal) => Ok(refusal.into()),
         Receipt::Rejected(refusal, reason) => {
             let sampled = known.seen.borrow_mut().sampler.take(now());
             if let Some(skipped) = sampled {
@@ -364,8 +363,31 @@ impl Place<'_> {
         }
     }
 
-    /// Stores the events of one request: all, or none. By their nonces they are stored once, whatever has to be repeated.
+    /// Stores the events of one request: all, or none of each [`MAX_STORED_AT_ONCE`]. Where the request counts against a rate
+    /// limit, it counts once.
     pub(crate) async fn store(
+        &self,
+        mut events: Vec<NewMessage>,
+        rejected: Option<String>,
+    ) -> Result<Vec<Accepted>, CallError> {
+        let mut answers = Vec::with_capacity(events.len());
+        while events.len() > MAX_STORED_AT_ONCE {
+            let mut later = events.split_off(MAX_STORED_AT_ONCE);
+            later.iter_mut().filter_map(|event| event.ingest.as_mut()).for_each(|ingest| ingest.rate = None);
+            let stored = self.store_some(events, None).await?;
+            let limited = stored.iter().any(|answer| matches!(answer, Accepted::Limited { .. }));
+            answers.extend(stored);
+            if limited {
+                return Ok(answers);
+            }
+            events = later;
+        }
+        answers.extend(self.store_some(events, rejected).await?);
+        Ok(answers)
+    }
+
+    /// Stores events: all, or none. By their nonces they are stored once, whatever has to be repeated.
+    async fn store_some(
         &self,
         mut events: Vec<NewMessage>,
         rejected: Option<String>,

@@ -347,6 +347,10 @@ impl Handshake {
         if known && !secrets.are_read_from(scheme, &challenge) {
             return Some(Answer::refuse(403));
         }
+        // What can be guessed is no secret, whoever sends it first.
+        if self.adopt && !known && scheme.accept_secret(&challenge, &[], true).is_err() {
+            return Some(Answer::refuse(400));
+        }
         let mac = match &self.mac {
             None => String::new(),
             Some(mac) => {

@@ -102,6 +102,8 @@ pub enum KeyFault {
     Masked,
     /// It is the text that stands for a secret in an example.
     Placeholder,
+    /// It is not a user name, a colon and a password.
+    NoPassword,
     /// It is more than one secret.
     Several,
     /// It begins with what the provider puts before it.
@@ -137,6 +139,7 @@ impl fmt::Display for KeyFault {
                 "it is hidden or shortened. Reveal the secret on the provider's page, then copy it.",
             ),
             Self::Placeholder => f.write_str("it is the text from an example. Copy the secret itself."),
+            Self::NoPassword => f.write_str("it has no colon. Give it as user:password."),
             Self::Several => {
                 f.write_str("it is several secrets. Give each one alone, as an entry of 'secrets'.")
             }

@@ -179,12 +179,25 @@ impl Scheme {
             return Err(KeyFault::OtherPrefix);
         }
         let least = if format == KeyFormat::Whsec { *HMAC_BYTES.start() } else { MIN_BYTES };
-        let bytes = if is_text { clean.len() } else { decode(format, &clean)?.len() };
+        if let Self::Basic(_) = self
+            && let Some(fault) = basic(&clean)
+        {
+            return Err(fault);
+        }
+        // What every secret of the provider begins with is no part that has to be guessed.
+        let prefix = prefixes.iter().find(|prefix| clean.starts_with(prefix.as_str())).map_or(0, String::len);
+        let bytes = if is_text { clean.len().saturating_sub(prefix) } else { decode(format, &clean)?.len() };
         if bytes < least {
             return Err(KeyFault::Short { bytes, least });
         }
         Ok(clean.into_owned())
     }
+}
+
+/// Why a text is not a user name and a password.
+fn basic(text: &str) -> Option<KeyFault> {
+    let Some((_, password)) = text.split_once(':') else { return Some(KeyFault::NoPassword) };
+    (password.len() < MIN_BYTES).then_some(KeyFault::Short { bytes: password.len(), least: MIN_BYTES })
 }
 
 /// Which API key a text is, as providers make them.
@@ -346,6 +359,12 @@ mod tests {
             ("svix", "whsec_c2hvcnQ=", "5 bytes"),
             ("brevo", "Bearer 0123456789abcdef", "'Bearer '"),
             ("github", "  ", "empty"),
+            ("github", "\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}", "empty"),
+            ("stripe", "whsec_", "0 bytes"),
+            ("stripe", "whsec_a", "1 bytes"),
+            ("basic", "admin:", "0 bytes"),
+            ("basic", "admin:1", "1 bytes"),
+            ("basic", "nocolon-at-all", "user:password"),
         ] {
             let fault = accept(name, text).expect_err(text).to_string();
             assert!(fault.contains(says), "{name}, {text}: {fault}");

@@ -14,7 +14,7 @@ use crate::encoding::{self, Unreadable};
 use crate::error::{ApiError, Code};
 use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
-use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses, Several, without_mark};
+use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses, without_mark};
 use crate::scheme::handshake::{Answer, Handshake};
 use crate::scheme::{Params, Proof, Reason, Request, Scheme, Secrets, Verdict, parameter};
 use crate::time::rfc3339;
@@ -23,8 +23,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// The most events of one request.
-pub const MAX_EVENTS: usize = 1_000;
+/// The most events of one request. A body with more is delivered whole, as one event: refused, it would be lost.
+pub const MAX_EVENTS: usize = 10_000;
+/// The most events that are stored at once.
+pub const MAX_STORED_AT_ONCE: usize = 1_000;
 /// The most bytes that a message takes in its row: a form is kept as it came and as JSON.
 const MAX_STORED: usize = 1_900_000;
 
@@ -115,11 +117,9 @@ pub struct Definition {
 pub enum Receipt {
     /// It was a handshake: this is the answer, and nothing is stored. (The text to adopt as the secret is.)
     Handshake(Answer),
-    /// It is refused for what it is, and not kept.
-    Refused(Refusal),
     /// Its signature is not right: it is refused with this, and may be kept for a look.
     Rejected(Refusal, Reason),
-    /// It is verified, and its events cannot be stored: it is refused with this, and may be kept for a look.
+    /// It is refused for what it is, signed or not, and may be kept for a look.
     Unusable(Refusal),
     /// These events are to be stored; the answer is [`Definition::answer`].
     Events(Vec<NewMessage>),
@@ -165,6 +165,23 @@ impl Refusal {
         let detail = format!("Rate limit exceeded for this source. Try again in {seconds} s.");
         let header = Some(("retry-after", seconds.to_string()));
         Self { header, ..Self::new(Code::RateLimitExceeded, detail) }
+    }
+
+    /// A handshake that is not what it should be. Its sender is told no more than the status.
+    fn handshake(status: u16) -> Self {
+        let detail = match status {
+            401 => {
+                "This is the provider's handshake, and its signature is not valid. Check the signing secret."
+            }
+            403 => {
+                "This is the provider's handshake, and its token or secret is not the source's. A source that has adopted a secret \
+                 takes no other: create another source for a second subscription, or clear the secret."
+            }
+            _ => {
+                "This is the provider's handshake, and its challenge does not have the form that it should have."
+            }
+        };
+        Self { bare: true, ..Self::unverified(status, "handshake", detail) }
     }
 
     /// Nothing was stored, through no fault of the sender.
@@ -336,7 +353,6 @@ impl Definition {
         now: i64,
     ) -> Receipt {
         match self.look_at(request, keys, now) {
-            Receipt::Refused(refusal) => Receipt::Refused(self.shaped(refusal)),
             Receipt::Rejected(refusal, reason) => Receipt::Rejected(self.shaped(refusal), reason),
             Receipt::Unusable(refusal) => Receipt::Unusable(self.shaped(refusal)),
             receipt => receipt,
@@ -371,7 +387,11 @@ impl Definition {
         if lacking.is_none()
             && let Some(answer) = self.preset.handshake(secrets, &self.params, &plain, now)
         {
-            return Receipt::Handshake(answer);
+            return if answer.status < 400 {
+                Receipt::Handshake(answer)
+            } else {
+                Receipt::Unusable(Refusal::handshake(answer.status))
+            };
         }
         // A look whether anything is there. It says no more than the 405 that follows from any other method.
         if request.method == "HEAD" {
@@ -381,13 +401,13 @@ impl Definition {
             let allowed = self.preset.methods.join(", ");
             let detail = format!("Events come with {allowed}.");
             let header = Some(("allow", allowed));
-            return Receipt::Refused(Refusal { header, ..Refusal::new(Code::MethodNotAllowed, detail) });
+            return Receipt::Unusable(Refusal { header, ..Refusal::new(Code::MethodNotAllowed, detail) });
         }
         if hops(request) >= MAX_HOPS {
             let detail = format!(
                 "This event has passed through {MAX_HOPS} sources: an endpoint leads back to where it came from."
             );
-            return Receipt::Refused(Refusal::new(Code::LoopDetected, detail));
+            return Receipt::Unusable(Refusal::new(Code::LoopDetected, detail));
         }
         let verdict = match lacking {
             Some(reason) => Verdict::Failed(reason),
@@ -567,12 +587,8 @@ impl Definition {
         let batch = &self.preset.event.batch;
         let split = self.record.options.batch == Batch::Split;
         let alone = || Ok(vec![self.event(request, request.body, came, standing, None)?]);
-        match batch.count(request.body).filter(|_| split) {
+        match batch.count(request.body, MAX_EVENTS).filter(|_| split) {
             None => return alone(),
-            Some(count) if count > MAX_EVENTS && *batch == Several::Body => {
-                let detail = format!("The limit is {MAX_EVENTS} events per request.");
-                return Err(Refusal::new(Code::PayloadTooLarge, detail));
-            }
             Some(count) if count > MAX_EVENTS => return alone(),
             Some(_) => {}
         }

@@ -21,7 +21,7 @@ mod limit;
 pub mod rejected;
 pub mod url;
 
-pub use definition::{Custom, Definition, MAX_EVENTS, Receipt, Refusal};
+pub use definition::{Custom, Definition, MAX_EVENTS, MAX_STORED_AT_ONCE, Receipt, Refusal};
 #[cfg(test)]
 pub(crate) use form::MAX_FIELDS;
 pub use kind::{Kind, similar, unsupported};
