@@ -530,6 +530,39 @@ mod tests {
     }
 
     #[test]
+    fn a_put_of_a_client_that_knows_svixs_fields_alone_takes_nothing_else_away() {
+        let mut world = World::new(&[]);
+        let own = json!({
+            "preset": "github", "secret": "a secret of github's", "retrySchedule": [1.0, 2.0], "timeoutSeconds": 9,
+            "maxInFlight": 3, "headerProfile": "both", "paused": true, "throttle": { "limit": 5, "window": "minute" },
+        });
+        let endpoint = world.add_endpoint(&own);
+        let secret = |world: &mut World| world.call(Op::SecretGet, &[&endpoint], "", &Value::Null).1;
+        let (before, key) =
+            (world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1, secret(&mut world));
+        let svix = json!({ "url": "https://example.org/other", "description": "new" });
+        assert_eq!(world.call(Op::EndpointUpdate, &[&endpoint], "", &svix).0, 200);
+        let after = world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1;
+        assert_eq!((&after["url"], &after["description"]), (&svix["url"], &svix["description"]));
+        for field in [
+            "preset",
+            "retrySchedule",
+            "timeoutSeconds",
+            "maxInFlight",
+            "headerProfile",
+            "paused",
+            "throttle",
+        ] {
+            assert_eq!(after[field], before[field], "{field}");
+        }
+        assert_eq!(secret(&mut world), key, "the receiver goes on verifying");
+        let named = json!({ "url": "https://example.org/other", "retrySchedule": null, "paused": false });
+        assert_eq!(world.call(Op::EndpointUpdate, &[&endpoint], "", &named).0, 200);
+        let after = world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1;
+        assert_eq!((&after["retrySchedule"], &after["paused"]), (&Value::Null, &json!(false)));
+    }
+
+    #[test]
     fn the_url_of_an_own_source_is_no_endpoints() {
         use crate::source::url::{PREFIX, Signer, Token};
         let mut world = World::new(&[("JWT_SECRET", "0123456789abcdef")]);

@@ -604,6 +604,7 @@ impl<S: Sql> App<S> {
         if new.content.uid.is_none() && key != endpoint_id {
             new.content.uid = Some(key.to_owned());
         }
+        new.keep(&self.endpoint(&endpoint_id)?.1.record.content);
         if call.app_scope && new.content.send_as.is_none() {
             new.content.send_as = self.inherited().cloned();
         }

@@ -242,7 +242,7 @@ mod tests {
         assert_eq!((status, &shown["presetParams"]["header"]), (200, &json!("x-a")), "{shown}");
         let (_, shown) = patch(&mut world, json!({ "preset": "mailabl" }));
         assert_eq!(shown["presetParams"], json!({}), "another preset begins without");
-        let put = json!({ "url": "https://example.com/" });
+        let put = json!({ "url": "https://example.com/", "preset": null });
         assert_eq!(world.call(Op::EndpointUpdate, &[&endpoint], "", &put).1["preset"], Value::Null);
     }
 

@@ -15,7 +15,7 @@ pub use crate::signature::HeaderProfile;
 use crate::time::rfc3339;
 use minicbor::{Decode, Encode};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest URL.
@@ -428,11 +428,40 @@ impl EndpointIn {
     }
 }
 
-/// The body of PUT: neither the secret nor the custom headers are set by it.
+/// The body of PUT: neither the secret nor the custom headers are set by it. What only Weir's endpoints have stays where the
+/// body does not name it: Svix's SDKs cannot send it, and would otherwise take it away.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointUpdate {
     /// What can be set.
     pub content: EndpointContent,
+    named: Named,
+}
+
+/// Which of Weir's own fields a body names.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Named {
+    throttle: Present,
+    max_in_flight: Present,
+    retry_schedule: Present,
+    header_profile: Present,
+    timeout_seconds: Present,
+    preset: Present,
+    preset_params: Present,
+    scheme: Present,
+    batch: Present,
+    order: Present,
+    paused: Present,
+}
+
+/// Whether a field is there, be it null.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(from).map(|_| Self(true))
+    }
 }
 
 impl EndpointUpdate {
@@ -447,11 +476,44 @@ impl EndpointUpdate {
         if fields.headers.is_some() {
             body::note("The field headers was ignored: use endpoint/{id}/headers to change custom headers.");
         }
+        let named = serde_json::from_slice(bytes).unwrap_or_default();
         let (content, ..) = fields.split();
         let mut faults = Faults::default();
         content.check(&mut faults);
         faults.into_result()?;
-        Ok(Self { content })
+        Ok(Self { content, named })
+    }
+
+    /// Takes from the endpoint as it is what the body does not name and Svix's endpoints do not have.
+    pub fn keep(&mut self, known: &EndpointContent) {
+        let (new, named) = (&mut self.content, &self.named);
+        if !named.throttle.0 {
+            new.pace = known.pace;
+        }
+        if !named.max_in_flight.0 {
+            new.max_in_flight = known.max_in_flight;
+        }
+        if !named.retry_schedule.0 {
+            new.retry_schedule.clone_from(&known.retry_schedule);
+        }
+        if !named.header_profile.0 {
+            new.header_profile = known.header_profile;
+        }
+        if !named.timeout_seconds.0 {
+            new.timeout_s = known.timeout_s;
+        }
+        if !(named.preset.0 || named.preset_params.0 || named.scheme.0) {
+            new.send_as.clone_from(&known.send_as);
+        }
+        if !named.batch.0 {
+            new.batch.clone_from(&known.batch);
+        }
+        if !named.order.0 {
+            new.order = known.order;
+        }
+        if !named.paused.0 {
+            new.paused = known.paused;
+        }
     }
 }
 
