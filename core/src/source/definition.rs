@@ -409,18 +409,17 @@ impl Definition {
             );
             return Receipt::Unusable(Refusal::new(Code::LoopDetected, detail));
         }
-        let verdict = match lacking {
-            Some(reason) => Verdict::Failed(reason),
-            None => {
-                let verify = |request| self.preset.scheme.verify(secrets, &self.params, request, now);
-                match verify(request) {
-                    // What compresses after signing leaves a signature of the body before.
-                    Verdict::Failed(reason) if matches!(unpacked, Ok(Some(_))) => match verify(&plain) {
-                        Verdict::Failed(_) => Verdict::Failed(reason),
-                        verdict => verdict,
-                    },
+        let verdict = if let Some(reason) = lacking {
+            Verdict::Failed(reason)
+        } else {
+            let verify = |request| self.preset.scheme.verify(secrets, &self.params, request, now);
+            match verify(request) {
+                // What compresses after signing leaves a signature of the body before.
+                Verdict::Failed(reason) if matches!(unpacked, Ok(Some(_))) => match verify(&plain) {
+                    Verdict::Failed(_) => Verdict::Failed(reason),
                     verdict => verdict,
-                }
+                },
+                verdict => verdict,
             }
         };
         if let Verdict::Failed(reason) = &verdict

@@ -31,11 +31,7 @@ fn is_latin(charset: &str) -> Option<bool> {
         "ascii",
     ];
     let is = |name: &&str| charset.trim().eq_ignore_ascii_case(name);
-    if UTF_8.iter().any(|name| is(name)) {
-        Some(false)
-    } else {
-        LATIN.iter().any(|name| is(name)).then_some(true)
-    }
+    if UTF_8.iter().any(is) { Some(false) } else { LATIN.iter().any(is).then_some(true) }
 }
 
 /// The fields of a form (or of a query) as a JSON object; `None` where it has too many, or its charset is unknown.
