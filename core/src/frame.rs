@@ -6,6 +6,7 @@
 //! holds the frames of earlier releases and reads them.
 
 use crate::endpoint::{Batch, Order};
+use crate::error::Trouble;
 use crate::idempotency::Idempotency;
 use crate::plugin::Attached;
 use crate::send_as::SendAs;
@@ -244,12 +245,25 @@ pub enum Accepted {
     /// The object's storage is full; nothing was stored.
     #[n(6)]
     Full,
+    /// The object has more to store than it can; nothing was stored.
+    #[n(7)]
+    Overloaded,
 }
 
 impl Accepted {
     /// What a message comes to whose step failed.
     pub fn failed(error: &str) -> Self {
         if crate::sql::is_full(error) { Self::Full } else { Self::Failed }
+    }
+
+    /// Why nothing was stored, where that is nothing about the message.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Failed | Self::Limited { .. } => Some(Trouble::Failed),
+            Self::Full => Some(Trouble::Full),
+            Self::Overloaded => Some(Trouble::Overloaded),
+            Self::Stored { .. } | Self::EventIdTaken | Self::KeyReused | Self::Unknown => None,
+        }
     }
 }
 

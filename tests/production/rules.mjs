@@ -28,6 +28,8 @@ const PAID = {
   storageBytes: 10_000_000_000,
   /** The largest message of a call. */
   messageBytes: 32 * 1024 * 1024,
+  /** How much longer than here a commit takes, in milliseconds: writes are replicated before they count as durable. */
+  commitMs: 0,
   /** Time stands still during a turn, and a timer's callback runs at its scheduled time. */
   frozenClock: true,
   /** `fetch` of an IP address is refused. */

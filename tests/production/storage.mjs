@@ -48,7 +48,10 @@ export function watch(storage, context) {
         context.alarmAt = Number(args[0]);
       }
       if (context && (name === "deleteAlarm" || name === "deleteAll")) context.alarmAt = undefined;
-      const result = real.apply(this, args);
+      let result = real.apply(this, args);
+      if (context && name === "sync" && rules.commitMs > 0) {
+        result = result.then(() => new Promise((done) => setTimeout(done, rules.commitMs)));
+      }
       return context ? context.io(undefined, result) : result;
     };
   }

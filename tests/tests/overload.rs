@@ -2,9 +2,11 @@
 //! stored once.
 
 use serde_json::{Value, json};
-use std::time::Duration;
-use weir_tests::client::{Api, list};
+use std::thread;
+use std::time::{Duration, Instant};
+use weir_tests::client::{Api, Reply, list};
 use weir_tests::faults::{self, calls, overloaded, retryable, spoil, tell};
+use weir_tests::gateway::Running;
 use weir_tests::json::message;
 use weir_tests::receiver::Receiver;
 use weir_tests::source::Source;
@@ -250,4 +252,42 @@ fn without_the_settings_objects_are_where_they_are_first_asked_for() {
     let (status, body) = gateway.tenant().get("/api/v1/app");
     assert_eq!(status, 500);
     assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("eu, us or fedramp")), "{body}");
+}
+
+#[test]
+fn an_application_that_is_sent_more_than_it_can_store_refuses_early_and_delivers_what_it_accepted() {
+    const CLIENTS: usize = 96;
+    const BYTES: usize = 400_000;
+    let (gateway, receiver) = (Running::start(&[]), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    assert_eq!(post_message(&api, &app, 0).0, 202);
+    // A storage that is much slower than messages come.
+    gateway.emulator().rules(&json!({ "commitMs": 4_000 }));
+    let body = message("a.b", &json!({ "x": "x".repeat(BYTES) }).to_string());
+    let path = format!("/api/v1/app/{app}/msg?with_content=false");
+    let begun = Instant::now();
+    let replies: Vec<(Reply, Duration)> = thread::scope(|scope| {
+        let client = || {
+            let reply = api.at(api.url()).call("POST", &path, Some(body.as_bytes()), &[]);
+            (reply, begun.elapsed())
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        clients.into_iter().map(|client| client.join().expect("an answer")).collect()
+    });
+    gateway.emulator().rules(&json!({ "commitMs": 0 }));
+    let (stored, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|(reply, _)| reply.status == 202);
+    assert!(stored.len() >= 24 * 1024 * 1024 / BYTES - 1, "{} were stored", stored.len());
+    assert!(refused.len() >= 20, "{} were refused", refused.len());
+    for (reply, _) in &refused {
+        assert_eq!((reply.status, &reply.json()["code"]), (503, &json!("overloaded")), "{}", reply.text);
+        assert_eq!(reply.header("retry-after"), Some("5"));
+    }
+    let early = refused.iter().map(|(_, after)| *after).min().expect("some");
+    assert!(early < Duration::from_secs(4), "before the commit under way has ended: {early:?}");
+    assert!(receiver.wait_count("/", stored.len() + 1, SOON), "what was accepted is delivered");
+    receiver.settles_at("/", stored.len() + 1, Duration::from_secs(1));
+    let memory = gateway.emulator().stats().wasm_bytes;
+    assert!(memory < 128 << 20, "{memory} bytes of memory");
 }

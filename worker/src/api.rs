@@ -80,6 +80,11 @@ pub(crate) async fn answer(parts: Parts, body: Option<Vec<u8>>, env: JsValue) ->
 }
 
 /// The answer to a request whose App object did not answer.
+/// The response where an App object has more to store than it can: it is not asked again.
+pub(crate) fn overloaded() -> web_sys::Response {
+    respond(&not_stored(Trouble::Overloaded).into())
+}
+
 pub(crate) fn failed(error: CallError) -> web_sys::Response {
     console_error!("POST msg: {error}");
     respond(&ApiError::from(error).into())
@@ -626,9 +631,11 @@ impl Caller {
                     return Err(ApiError::conflict("A message with this eventId already exists."));
                 }
                 Accepted::KeyReused => return Err(idempotency::reused()),
-                Accepted::Failed | Accepted::Limited { .. } => return Err(not_stored(Trouble::Failed)),
-                Accepted::Full => return Err(not_stored(Trouble::Full)),
-                Accepted::Unknown => {}
+                other => {
+                    if let Some(trouble) = other.trouble() {
+                        return Err(not_stored(trouble));
+                    }
+                }
             }
         }
         Err(no_app())

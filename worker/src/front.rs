@@ -92,6 +92,7 @@ impl Front {
         let waiting = waiting.ok_or_else(|| failed("the request began in an instance that has stopped"))?;
         match frame::decode(answer) {
             Ok(Accepted::Stored { id, at, .. }) => Ok(js::answer(202, &waiting.answer.fill(&id, at)).into()),
+            Ok(Accepted::Overloaded) => Ok(api::overloaded().into()),
             // Nothing was stored: said again from the start, it gets its sentence, or works.
             _ => Ok(self.answer(waiting.parts, Some(waiting.body))),
         }

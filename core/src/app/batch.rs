@@ -30,7 +30,8 @@ impl<S: Sql> App<S> {
         }
         let (answers, effects) = self.accept(now, rng, ask.messages)?;
         // A reply that the same request may not get later is not remembered.
-        let is_final = !answers.iter().any(|answer| matches!(answer, Accepted::Full | Accepted::Unknown));
+        let is_final =
+            !answers.iter().any(|answer| *answer == Accepted::Unknown || answer.trouble().is_some());
         let answer = BatchAnswer { known: true, key_reused: false, answers };
         if let Some(asked) = ask.idempotency.as_ref().filter(|_| is_final) {
             self.log.remember_reply(&self.sql, now, asked, &frame::encode(&answer))?;

@@ -281,7 +281,7 @@ impl World {
                 self.resolve(a);
             }
             Accepted::Full if self.apps[a].node.on.db.is_full() => {}
-            Accepted::Full | Accepted::Failed | Accepted::Limited { .. } => {
+            Accepted::Full | Accepted::Failed | Accepted::Limited { .. } | Accepted::Overloaded => {
                 self.violate(Rule::Accepted, format!("app {a} answers {answer:?}"));
             }
         }

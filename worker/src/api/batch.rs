@@ -72,9 +72,7 @@ fn result_of(answer: Option<Accepted>) -> Result<MessageResultOut, ApiError> {
             Ok(MessageResultOut::refused(&error))
         }
         Some(Accepted::KeyReused) => Err(idempotency::reused()),
-        Some(Accepted::Full) => failed(Trouble::Full),
-        Some(Accepted::Unknown | Accepted::Failed | Accepted::Limited { .. }) | None => {
-            failed(Trouble::Failed)
-        }
+        Some(other) => failed(other.trouble().unwrap_or(Trouble::Failed)),
+        None => failed(Trouble::Failed),
     }
 }

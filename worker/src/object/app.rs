@@ -24,6 +24,9 @@ use worker::console_error;
 
 type Machine = app::App<crate::sql::DurableSql>;
 
+/// So many messages wait for the next commit, and so many bytes of their payloads.
+const WAITING_MAX: usize = 2_000;
+const WAITING_MAX_BYTES: usize = 24 * 1024 * 1024;
 /// How many endpoints are asked for their statistics at once.
 const ASKED_AT_ONCE: usize = 64;
 /// In how many rounds the endpoints of a deleted application are erased before the Directory is told that it goes on.
@@ -37,6 +40,8 @@ struct Inner {
     shell: Shell<Machine>,
     /// Messages that wait for the next commit, with who waits for the answer.
     waiting: RefCell<Vec<(NewMessage, Function)>>,
+    /// How many bytes of payload they have.
+    waiting_bytes: Cell<usize>,
     committing: Cell<bool>,
 }
 
@@ -54,7 +59,12 @@ impl App {
             Ok(machine)
         };
         let shell = Shell::new(context, env, open).map_err(|e| failed(&e))?;
-        let inner = Rc::new(Inner { shell, waiting: RefCell::new(Vec::new()), committing: Cell::new(false) });
+        let inner = Rc::new(Inner {
+            shell,
+            waiting: RefCell::new(Vec::new()),
+            waiting_bytes: Cell::new(0),
+            committing: Cell::new(false),
+        });
         let weak = Rc::downgrade(&inner);
         inner.shell.timer.runs(move || {
             if let Some(inner) = weak.upgrade() {
@@ -212,8 +222,15 @@ impl Inner {
     }
 
     /// Group commit: a message that comes while no commit is under way is stored at once; those that come while
-    /// one is, are stored together when it has ended.
+    /// one is, are stored together when it has ended. Where too much waits, it is refused at once: whoever sends it is told when
+    /// to try again, and what was accepted is delivered meanwhile.
     fn accept(self: &Rc<Self>, message: NewMessage, reply: Function) {
+        let waiting = self.waiting_bytes.get().saturating_add(message.payload.len());
+        if self.waiting.borrow().len() >= WAITING_MAX || waiting > WAITING_MAX_BYTES {
+            let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&Accepted::Overloaded));
+            return;
+        }
+        self.waiting_bytes.set(waiting);
         self.waiting.borrow_mut().push((message, reply));
         if self.committing.replace(true) {
             return;
@@ -232,6 +249,7 @@ impl Inner {
 
     fn commit(self: &Rc<Self>) -> usize {
         let (messages, replies): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
+        self.waiting_bytes.set(0);
         let count = replies.len();
         let accepted = self.step(|machine| machine.accept(now(), &mut Random, messages));
         let failed = accepted.as_ref().err().map_or(Accepted::Failed, |error| Accepted::failed(error));
@@ -353,7 +371,7 @@ impl Inner {
         let frame = frame::encode(&event.into_message());
         let answer = self.shell.call("APP", &name, "accept", &frame).await?;
         match frame::decode(&answer)? {
-            Accepted::Failed | Accepted::Full => Err("the operational event was not stored".to_owned()),
+            answer if answer.trouble().is_some() => Err("the operational event was not stored".to_owned()),
             _ => Ok(()),
         }
     }
