@@ -24,6 +24,8 @@ const DAY_MS: i64 = 86_400_000;
 const PERIOD_BYTES: u64 = 100_000_000;
 /// or, once it has so many, after a day.
 const BUSY_BYTES: u64 = 1_000_000;
+/// Where messages are kept for longer than a hundred days, after one part of so many: there are 256 tables at most.
+const BUSY_PARTS: i64 = 100;
 /// Any other is at most one part of so many of the retention.
 const PARTS: i64 = 10;
 
@@ -111,7 +113,8 @@ impl Periods {
     fn is_over(&self, period: Period, key: i64, retention_ms: i64) -> bool {
         let age = id::key_millis(key).saturating_sub(id::key_millis(period.start));
         let longest = longest_ms(retention_ms);
-        let longest = if self.total >= BUSY_BYTES { longest.min(DAY_MS) } else { longest };
+        let busy = retention_ms.checked_div(BUSY_PARTS).unwrap_or(0).max(DAY_MS);
+        let longest = if self.total >= BUSY_BYTES { longest.min(busy) } else { longest };
         self.total >= PERIOD_BYTES || age >= longest
     }
 
