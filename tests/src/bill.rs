@@ -161,6 +161,17 @@ pub struct Bill {
     pub memory: u64,
     /// Calls and requests that the platform's rules refused, in all.
     pub refused: u64,
+    /// What of it was the App objects' part.
+    pub apps: Part,
+}
+
+/// What objects of one class cost for one delivery.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// Rows written, alarms and later deletions included.
+    pub rows: f64,
+    /// Bytes that their databases have grown by.
+    pub bytes: f64,
 }
 
 impl Bill {
@@ -192,6 +203,8 @@ impl Bill {
             "logLines": tidy(self.log_lines),
             "heldMs": tidy(self.held_ms),
             "bytes": self.bytes.round(),
+            "appRows": tidy(self.apps.rows),
+            "appBytes": self.apps.bytes.round(),
             "dollars": (self.dollars() * 100.0).round() / 100.0,
         })
     }
@@ -292,16 +305,23 @@ fn bill(stats: &Stats, before: &[Stored], after: &[Stored], deliveries: f64) -> 
     let object_requests = stats.sum(|object| object.requests);
     let worker_requests = stats.worker.requests;
     let lines = stats.sum(|object| object.log_lines) + stats.worker.log_lines;
-    let (mut bytes, mut deleted) = (0, 0);
-    for object in after {
-        let old = before.iter().find(|old| old.name == object.name).cloned().unwrap_or_default();
-        bytes += object.bytes.saturating_sub(old.bytes);
-        for (table, rows) in &object.rows {
-            if !DROPPED.iter().any(|dropped| table.starts_with(dropped)) {
-                deleted += rows.saturating_sub(old.rows.get(table).copied().unwrap_or_default());
+    let stored = |objects: &dyn Fn(&str) -> bool| {
+        let (mut bytes, mut deleted) = (0, 0);
+        for object in after.iter().filter(|object| objects(&object.name)) {
+            let old = before.iter().find(|old| old.name == object.name).cloned().unwrap_or_default();
+            bytes += object.bytes.saturating_sub(old.bytes);
+            for (table, rows) in &object.rows {
+                if !DROPPED.iter().any(|dropped| table.starts_with(dropped)) {
+                    deleted += rows.saturating_sub(old.rows.get(table).copied().unwrap_or_default());
+                }
             }
         }
-    }
+        (bytes, deleted)
+    };
+    let (bytes, deleted) = stored(&|_| true);
+    let is_app = |name: &str| name.starts_with("App:");
+    let (app_bytes, app_deleted) = stored(&is_app);
+    let app_rows = stats.sum(|object| if is_app(&object.name) { object.rows_written } else { 0 });
     let logs = Logs::configured();
     let invocations = if logs.invocations { worker_requests + object_requests } else { 0 };
     Bill {
@@ -315,6 +335,7 @@ fn bill(stats: &Stats, before: &[Stored], after: &[Stored], deliveries: f64) -> 
         bytes: each(bytes),
         memory: stats.wasm_bytes + stats.in_flight_most,
         refused: stats.refused().iter().map(|(_, times)| times).sum(),
+        apps: Part { rows: each(app_rows + app_deleted), bytes: each(app_bytes) },
     }
 }
 
@@ -436,6 +457,7 @@ mod tests {
             bytes: 5_000.0,
             memory: 0,
             refused: 0,
+            apps: Part { rows: 0.0, bytes: 0.0 },
         };
         // 0.30 + 0.02 + 0.45 + 0.32 + 0.01 + 4.00 + 1.00 + 0.60
         assert!((bill.dollars() - 6.70).abs() < 1e-9, "{}", bill.dollars());
