@@ -125,7 +125,7 @@ fn three_deployments_under_load_lose_nothing_and_repeat_nothing() {
     let app = api.app();
     api.endpoint(&app, &receiver.url("/"));
     let (senders, each) = (8usize, 60usize);
-    let accepted: Vec<String> = std::thread::scope(|scope| {
+    let accepted: Vec<String> = thread::scope(|scope| {
         let threads: Vec<_> = (0..senders)
             .map(|sender| {
                 let (api, app) = (api.at(api.url()), &app);
@@ -137,7 +137,7 @@ fn three_deployments_under_load_lose_nothing_and_repeat_nothing() {
                             let (status, body, _) = post_message(&api, app, sender * each + n);
                             match status {
                                 202 => break accepted.push(body["id"].as_str().expect("an id").to_owned()),
-                                503 => std::thread::sleep(Duration::from_millis(20)),
+                                503 => thread::sleep(Duration::from_millis(20)),
                                 other => panic!("{other}: {body}"),
                             }
                         }
@@ -248,7 +248,7 @@ fn without_the_settings_objects_are_where_they_are_first_asked_for() {
     let (_, told) = api.get("/__faults");
     let places: Vec<&String> = told["places"].as_object().expect("places").keys().collect();
     assert!(places.iter().all(|place| place.ends_with(" - -")), "{places:?}");
-    let gateway = weir_tests::gateway::Running::start(&[("JURISDICTION", "mars")]);
+    let gateway = Running::start(&[("JURISDICTION", "mars")]);
     let (status, body) = gateway.tenant().get("/api/v1/app");
     assert_eq!(status, 500);
     assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("eu, us or fedramp")), "{body}");
