@@ -370,9 +370,11 @@ impl Inner {
         let name = format!("{org}/{}", operational::APP_ID);
         let frame = frame::encode(&event.into_message());
         let answer = self.shell.call("APP", &name, "accept", &frame).await?;
-        match frame::decode(&answer)? {
-            answer if answer.trouble().is_some() => Err("the operational event was not stored".to_owned()),
-            _ => Ok(()),
+        let answer: Accepted = frame::decode(&answer)?;
+        if answer.trouble().is_some() {
+            Err("the operational event was not stored".to_owned())
+        } else {
+            Ok(())
         }
     }
 

@@ -1,6 +1,6 @@
 //! The log against a plain map: random operations, and after each of them the log reads as the map says.
 
-use super::{Header, Log, New, Newest, Span};
+use super::{Header, Log, New, Span};
 use crate::frame::{Ingest, NewMessage};
 use crate::id::{self, Generator};
 use crate::rng::{Entropy, Seeded};
@@ -303,7 +303,7 @@ impl World {
             }
             Step::Reopen => {
                 self.log = Log::open(&self.sql, self.now, RETENTION).expect("a log");
-                let Newest { last: offered, of_all: newest, .. } = self.log.newest(&self.sql).expect("read");
+                let (offered, newest) = self.log.newest(&self.sql).expect("read");
                 assert!(offered <= newest && newest <= self.ids.last());
             }
             Step::Page(a, b, ascending, least) => {
