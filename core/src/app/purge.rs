@@ -190,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn a_message_before_a_quiet_time_is_forgotten_after_its_own_retention() {
+        let mut world = World::new(&[("RETENTION_DAYS", "10")]);
+        world.add_endpoint(&json!({}));
+        let old = world.send("a.b");
+        days(&mut world, 9);
+        world.send("a.b");
+        let kept = |world: &World| world.stored().iter().any(|message| message.id == old);
+        world.crash();
+        assert!(kept(&world));
+        days(&mut world, 3);
+        assert!(!kept(&world), "though its period was followed by another only nine days later");
+    }
+
+    #[test]
     fn what_waits_for_its_time_longer_than_the_retention_is_delivered_all_the_same() {
         let mut world = World::new(&[("RETENTION_DAYS", "1")]);
         let endpoint = world.add_endpoint(&json!({}));

@@ -42,6 +42,8 @@ pub(super) struct Periods {
 struct Period {
     table: u8,
     start: i64,
+    /// Once it is closed, the key of its last segment; of those that are not the oldest, perhaps a later one.
+    end: i64,
 }
 
 /// A table and the keys that are wanted of it.
@@ -51,10 +53,14 @@ impl Periods {
     pub(super) fn open(sql: &impl Sql) -> Result<Self, SqlError> {
         let rows =
             sql.query("SELECT number, start FROM log_table WHERE kind = 'segment' ORDER BY start", &[])?;
-        let mut list = Vec::with_capacity(rows.len());
+        let mut list: Vec<Period> = Vec::with_capacity(rows.len());
         for row in rows {
             let table = u8::try_from(row.int(0)?).map_err(|_| SqlError("no such period".to_owned()))?;
-            list.push(Period { table, start: row.int(1)? });
+            let start = row.int(1)?;
+            if let Some(before) = list.last_mut() {
+                before.end = start;
+            }
+            list.push(Period { table, start, end: start });
         }
         let mut this = Self { list, total: 0, last: 0 };
         if let Some(table) = this.open_table() {
@@ -64,7 +70,19 @@ impl Periods {
                 this.total = super::segment::read(&row.blob(1)?)?.total;
             }
         }
+        this.learn_end(sql)?;
         Ok(this)
+    }
+
+    /// Finds out where the oldest period ends, if it is closed. After a quiet time that is long before the next one begins.
+    fn learn_end(&mut self, sql: &impl Sql) -> Result<(), SqlError> {
+        if self.list.len() > 1
+            && let Some(first) = self.list.first_mut()
+        {
+            let rows = sql.query(numbered("SELECT max(key) FROM segment_#", first.table), &[])?;
+            first.end = rows.first().map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(first.start);
+        }
+        Ok(())
     }
 
     /// When the oldest period begins.
@@ -97,6 +115,9 @@ impl Periods {
         let Some(table) = free.or(self.open_table()) else {
             return Err(SqlError("there is no period".to_owned()));
         };
+        if let Some(before) = self.list.last_mut().filter(|_| free.is_some()) {
+            before.end = self.last;
+        }
         self.last = key;
         self.total = if free.is_some() { bytes } else { self.total.saturating_add(bytes) };
         if free.is_some() {
@@ -105,7 +126,7 @@ impl Periods {
                 "INSERT INTO log_table (kind, number, start, version) VALUES ('segment', ?1, ?2, ?3)",
                 &[Value::Int(i64::from(table)), Value::Int(key), Value::Int(VERSION)],
             )?;
-            self.list.push(Period { table, start: key });
+            self.list.push(Period { table, start: key, end: key });
         }
         Ok((table, self.total))
     }
@@ -157,8 +178,8 @@ impl Periods {
     /// When the oldest period has expired, at the latest.
     pub(super) fn expires_at(&self, retention_ms: i64) -> Option<i64> {
         let first = self.list.first()?;
-        let end = if let Some(next) = self.list.get(1) {
-            id::key_millis(next.start)
+        let end = if self.list.len() > 1 {
+            id::key_millis(first.end)
         } else {
             // It may have more by then; and once the retention was longer.
             let longest = id::key_millis(first.start).saturating_add(longest_ms(retention_ms));
@@ -187,11 +208,11 @@ impl Periods {
 
     /// See [`super::Log::oldest_closed`].
     pub(super) fn oldest_closed(&self, sql: &impl Sql) -> Result<Option<(String, i64)>, SqlError> {
-        let (Some(first), Some(next)) = (self.list.first(), self.list.get(1)) else { return Ok(None) };
+        let Some(first) = self.list.first().filter(|_| self.list.len() > 1) else { return Ok(None) };
         let newest = numbered("SELECT head FROM segment_# ORDER BY key DESC LIMIT 1", first.table);
         let Some(mut row) = sql.query(newest, &[])?.into_iter().next() else { return Ok(None) };
         let last = super::segment::read(&row.blob(0)?)?.entries.last().map(super::Entry::id);
-        Ok(last.map(|last| (last, id::key_millis(next.start).saturating_add(id::RESOLUTION_MS))))
+        Ok(last.map(|last| (last, id::key_millis(first.end).saturating_add(id::RESOLUTION_MS))))
     }
 
     /// Drops the oldest period.
@@ -205,7 +226,8 @@ impl Periods {
         }
         sql.exec(numbered("DROP TABLE segment_#", table), &[])?;
         let number = Value::Int(i64::from(table));
-        sql.exec("DELETE FROM log_table WHERE kind = 'segment' AND number = ?1", &[number])
+        sql.exec("DELETE FROM log_table WHERE kind = 'segment' AND number = ?1", &[number])?;
+        self.learn_end(sql)
     }
 
     /// Drops all of them.
