@@ -88,7 +88,10 @@ fn what_is_wrong_is_told() {
         ("{}", "configuration: `template` is missing"),
         (r#"{"template": "{{ nothing }}"}"#, "configuration: `nothing` names no part of an event"),
         (r#"{"template": {"$each": "body.items[*]"}}"#, "configuration: `$do` is missing"),
-        (r#"{"template": {"$each": "type", "$do": 1}}"#, "configuration: `type`: `$each` and `$if` look into `body`"),
+        (
+            r#"{"template": {"$each": "type", "$do": 1}}"#,
+            "configuration: `type`: `$each` and `$if` look into `body`",
+        ),
         (r#"{"template": {"$if": 1, "$then": 1}}"#, "configuration: `$each` and `$if` have to be texts"),
     ] {
         let outcome = run(config);
