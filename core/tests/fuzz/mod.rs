@@ -191,6 +191,7 @@ pub fn frames(bytes: &[u8]) {
         frame::PluginUses,
         frame::PluginModuleAsk,
         frame::PluginModule,
+        frame::StandingNote,
         Call,
         Reply,
         SourceRow,
