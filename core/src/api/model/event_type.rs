@@ -60,7 +60,7 @@ impl EventTypeContent {
     }
 
     /// Notes schemas that are none.
-    fn check_schemas(&self, faults: &mut Faults) {
+    pub(super) fn check_schemas(&self, faults: &mut Faults) {
         let Some(schemas) = self.schemas.as_ref().filter(|schemas| schemas.get().len() <= MAX_SCHEMAS) else {
             return;
         };

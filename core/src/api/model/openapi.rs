@@ -5,6 +5,7 @@ use super::{check_event_type, none_if_empty};
 use crate::api::body::{self, Faults};
 use crate::api::yaml;
 use crate::error::ApiError;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -80,17 +81,28 @@ impl ImportIn {
                 faults.add(&[field], format!("A document may have {MAX_IMPORTED} webhooks."));
             }
             Some(webhooks) => {
-                let mut room = Room { values: MAX_VALUES, bytes: MAX_WRITTEN };
+                let mut writer = Writer::new(&spec);
                 for (name, item) in webhooks {
                     let mut inner = Faults::default();
                     check_event_type(&mut inner, &[field, "webhooks", name], name);
-                    if let Some(content) = content(&mut inner, &spec, item, &mut room) {
+                    if let Some(content) = content(&mut inner, item, &mut writer) {
                         found.push((name.clone(), content));
+                    }
+                    for dead in std::mem::take(&mut writer.dead) {
+                        inner.add(
+                            &[field, "webhooks", name],
+                            format!("The reference {dead} leads to nothing in this document."),
+                        );
+                    }
+                    for outside in std::mem::take(&mut writer.outside) {
+                        body::note(&format!(
+                            "{name}: the reference {outside} was not followed: it has to lead to a part of the document, as `#/components/…` does."
+                        ));
                     }
                     if let Err(error) = inner.into_result() {
                         faults.merge(error)?;
                     }
-                    if room.is_used_up() {
+                    if writer.is_used_up() {
                         faults.add(
                             &[field],
                             format!(
@@ -109,30 +121,17 @@ impl ImportIn {
 }
 
 /// What a webhook says of its event type.
-fn content(faults: &mut Faults, spec: &Value, item: &Value, room: &mut Room) -> Option<EventTypeContent> {
-    let item = target(spec, item)?;
+fn content<'a>(faults: &mut Faults, item: &'a Value, writer: &mut Writer<'a>) -> Option<EventTypeContent> {
+    let item = writer.target(item)?;
     // A webhook has one operation, usually a POST.
     let operation = ["post", "put", "patch", "get", "delete"].iter().find_map(|method| item.get(*method))?;
     let text = |field: &str| operation.get(field).or_else(|| item.get(field)).and_then(Value::as_str);
-    let body = operation.get("requestBody").and_then(|body| target(spec, body));
+    let body = operation.get("requestBody").and_then(|body| writer.target(body));
     let media = body.and_then(|body| {
         let content = body.get("content")?.as_object()?;
         content.get("application/json").or_else(|| content.values().next())
     });
-    let schema = media.and_then(|media| {
-        let schema = target(spec, media.get("schema")?)?;
-        // An example beside the schema is one of the schema's.
-        let example = media.get("example").filter(|_| schema.get("examples").is_none());
-        let mut text = String::from("{\"1\":");
-        write(spec, schema, 0, room, &mut text);
-        if let (Some(example), true) = (example, text.ends_with('}')) {
-            text.pop();
-            let comma = if text.ends_with('{') { "" } else { "," };
-            let _ = write!(text, "{comma}\"examples\":[{example}]}}");
-        }
-        text.push('}');
-        Some(text)
-    });
+    let schema = media.and_then(|media| Some(schemas(media.get("schema")?, media.get("example"), writer)));
     let flags = operation.get("x-svix-feature-flags").and_then(Value::as_array);
     let flags = flags.map(|flags| flags.iter().filter_map(Value::as_str).map(str::to_owned).collect());
     let flag = operation.get("x-svix-feature-flag").and_then(Value::as_str).map(|flag| vec![flag.to_owned()]);
@@ -145,26 +144,83 @@ fn content(faults: &mut Faults, spec: &Value, item: &Value, room: &mut Room) -> 
         group_name: text("x-svix-group-name").map(str::to_owned),
     };
     content.check(faults);
+    content.check_schemas(faults);
     Some(content)
 }
 
-/// What a reference within the document stands for; anything else is itself.
-fn target<'a>(spec: &'a Value, value: &'a Value) -> Option<&'a Value> {
-    let mut value = value;
-    for _ in 0..MAX_DEPTH {
-        let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Some(value) };
-        value = spec.pointer(reference.strip_prefix('#')?)?;
+/// The schemas of an event type: one, as version 1.
+fn schemas<'a>(schema: &'a Value, example: Option<&Value>, writer: &mut Writer<'a>) -> String {
+    writer.root = None;
+    let found = writer.resolve(schema).ok().unwrap_or(schema);
+    writer.root = Some(found);
+    // An example beside the schema is one of the schema's.
+    let example = example.filter(|_| found.is_object() && found.get("examples").is_none());
+    let mut text = String::from("{\"1\":");
+    writer.write(schema, Holds::Schema, 0, &mut text);
+    if let (Some(example), true) = (example, text.ends_with('}')) {
+        text.pop();
+        let comma = if text.ends_with('{') { "" } else { "," };
+        let _ = write!(text, "{comma}\"examples\":[{example}]}}");
     }
-    None
+    text.push('}');
+    text
 }
 
-/// What may still be written.
-struct Room {
+/// Why a reference is not followed.
+enum Unresolved {
+    /// It names another document, or an anchor.
+    Outside,
+    /// It names a part of its own schema, which is the whole document once it is stored.
+    Own,
+    /// What it names is not there, or only refers to itself.
+    Dead,
+}
+
+/// What a value is, as far as references go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// A schema, or a list of schemas.
+    Schema,
+    /// An object whose members are schemas, whatever they are called.
+    Members,
+    /// Data: what looks like a reference is none.
+    Data,
+}
+
+impl Holds {
+    /// What a member of a schema holds.
+    fn of(name: &str) -> Self {
+        match name {
+            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
+                Self::Members
+            }
+            "example" | "examples" | "default" | "const" | "enum" => Self::Data,
+            _ => Self::Schema,
+        }
+    }
+}
+
+/// The most references of each kind that are told.
+const MAX_TOLD: usize = 5;
+
+/// Writes schemas with their references written out, and notes the references that could not be followed.
+struct Writer<'a> {
+    spec: &'a Value,
+    /// The schema that is written.
+    root: Option<&'a Value>,
+    /// What may still be written.
     values: usize,
     bytes: usize,
+    dead: Vec<String>,
+    outside: Vec<String>,
 }
 
-impl Room {
+impl<'a> Writer<'a> {
+    fn new(spec: &'a Value) -> Self {
+        let (dead, outside) = (Vec::new(), Vec::new());
+        Self { spec, root: None, values: MAX_VALUES, bytes: MAX_WRITTEN, dead, outside }
+    }
+
     fn is_used_up(&self) -> bool {
         self.values == 0 || self.bytes == 0
     }
@@ -174,56 +230,104 @@ impl Room {
         self.bytes = self.bytes.saturating_sub(bytes);
         !self.is_used_up()
     }
+
+    /// What a reference stands for; anything else is itself.
+    fn resolve(&self, value: &'a Value) -> Result<&'a Value, Unresolved> {
+        let mut value = value;
+        for _ in 0..MAX_DEPTH {
+            let Some(reference) = reference(value) else { return Ok(value) };
+            let pointer = reference.strip_prefix('#').ok_or(Unresolved::Outside)?;
+            if !pointer.is_empty() && !pointer.starts_with('/') {
+                return Err(Unresolved::Outside);
+            }
+            // A fragment of a URL is percent-encoded.
+            let pointer = percent_decode_str(pointer).decode_utf8().map_err(|_| Unresolved::Dead)?;
+            let own = || self.root.is_some_and(|root| root.pointer(&pointer).is_some());
+            value = match self.spec.pointer(&pointer) {
+                Some(found) => found,
+                None if own() => return Err(Unresolved::Own),
+                None => return Err(Unresolved::Dead),
+            };
+        }
+        Err(Unresolved::Dead)
+    }
+
+    /// The same; a reference that cannot be followed is noted.
+    fn target(&mut self, value: &'a Value) -> Option<&'a Value> {
+        let list = match self.resolve(value) {
+            Ok(found) => return Some(found),
+            Err(Unresolved::Own) => return None,
+            Err(Unresolved::Outside) => &mut self.outside,
+            Err(Unresolved::Dead) => &mut self.dead,
+        };
+        let shown: String = reference(value).unwrap_or_default().chars().take(200).collect();
+        if list.len() < MAX_TOLD && !list.contains(&shown) {
+            list.push(shown);
+        }
+        None
+    }
+
+    /// Writes a value. A reference that leads outside of the document stays; one that leads in a circle ends somewhere. Where
+    /// there is no more room, the rest is empty.
+    fn write(&mut self, value: &'a Value, holds: Holds, depth: usize, to: &mut String) {
+        if depth > MAX_DEPTH || self.is_used_up() {
+            to.push_str("{}");
+            return;
+        }
+        let deeper = depth.saturating_add(1);
+        match value {
+            Value::Object(_) if holds == Holds::Schema && reference(value).is_some() => {
+                match self.target(value) {
+                    Some(found) => self.write(found, holds, deeper, to),
+                    None => self.plain(value, to),
+                }
+            }
+            Value::Object(entries) => {
+                self.take(2);
+                to.push('{');
+                for (at, (name, inner)) in entries.iter().enumerate() {
+                    if at > 0 {
+                        to.push(',');
+                    }
+                    self.bytes = self.bytes.saturating_sub(name.len());
+                    let _ = write!(to, "{}:", Value::from(name.as_str()));
+                    let inner_holds = match holds {
+                        Holds::Schema => Holds::of(name),
+                        Holds::Members => Holds::Schema,
+                        Holds::Data => Holds::Data,
+                    };
+                    self.write(inner, inner_holds, deeper, to);
+                }
+                to.push('}');
+            }
+            Value::Array(items) => {
+                self.take(2);
+                to.push('[');
+                for (at, inner) in items.iter().enumerate() {
+                    if at > 0 {
+                        to.push(',');
+                    }
+                    self.write(inner, holds, deeper, to);
+                }
+                to.push(']');
+            }
+            other => self.plain(other, to),
+        }
+    }
+
+    fn plain(&mut self, value: &Value, to: &mut String) {
+        let length = value.as_str().map_or(8, str::len);
+        if self.take(length) {
+            let _ = write!(to, "{value}");
+        } else {
+            to.push_str("{}");
+        }
+    }
 }
 
-/// Writes a schema with its references written out, as far as they can be: one that leads in a circle, or outside of the
-/// document, stays. Where there is no more room, the rest is empty.
-fn write(spec: &Value, value: &Value, depth: usize, room: &mut Room, to: &mut String) {
-    if depth > MAX_DEPTH || room.is_used_up() {
-        to.push_str("{}");
-        return;
-    }
-    let deeper = depth.saturating_add(1);
-    match value {
-        Value::Object(entries) if entries.contains_key("$ref") => match target(spec, value) {
-            Some(found) => write(spec, found, deeper, room, to),
-            None => plain(value, room, to),
-        },
-        Value::Object(entries) => {
-            room.take(2);
-            to.push('{');
-            for (at, (name, inner)) in entries.iter().enumerate() {
-                if at > 0 {
-                    to.push(',');
-                }
-                room.bytes = room.bytes.saturating_sub(name.len());
-                let _ = write!(to, "{}:", Value::from(name.as_str()));
-                write(spec, inner, deeper, room, to);
-            }
-            to.push('}');
-        }
-        Value::Array(items) => {
-            room.take(2);
-            to.push('[');
-            for (at, inner) in items.iter().enumerate() {
-                if at > 0 {
-                    to.push(',');
-                }
-                write(spec, inner, deeper, room, to);
-            }
-            to.push(']');
-        }
-        other => plain(other, room, to),
-    }
-}
-
-fn plain(value: &Value, room: &mut Room, to: &mut String) {
-    let length = value.as_str().map_or(8, str::len);
-    if room.take(length) {
-        let _ = write!(to, "{value}");
-    } else {
-        to.push_str("{}");
-    }
+/// The reference that a value is.
+fn reference(value: &Value) -> Option<&str> {
+    value.get("$ref").and_then(Value::as_str)
 }
 
 /// The answer of an import.
@@ -352,9 +456,88 @@ mod tests {
         spec["components"]["schemas"]["Customer"] = json!({ "anyOf": [
             { "$ref": "#/components/schemas/Customer" }, { "$ref": "#/components/schemas/Invoice" },
         ] });
+        assert_eq!(import(&json!({ "spec": spec })).expect("ok").found.len(), 2);
         spec["components"]["pathItems"]["Plain"] = json!({ "$ref": "#/components/pathItems/Plain" });
-        let found = import(&json!({ "spec": spec })).expect("ok").found;
-        assert_eq!(found.len(), 1, "a path item that is only itself is nothing");
+        let error = import(&json!({ "spec": spec })).expect_err("a path item that is only itself is nothing");
+        assert!(error.to_string().contains("#/components/pathItems/Plain"), "{error}");
+    }
+
+    /// A document with one webhook whose body has this schema.
+    fn of_schema(schema: &Value) -> Value {
+        let body = json!({ "content": { "application/json": { "schema": schema } } });
+        json!({ "openapi": "3.1.0", "webhooks": { "a": { "post": { "requestBody": body } } }, "components": { "schemas": {
+            "a/b c": { "title": "found" },
+            "chain": { "$ref": "#/components/schemas/No" },
+        } } })
+    }
+
+    fn schema_of(schema: &Value) -> Result<Value, ApiError> {
+        let found = import(&json!({ "spec": of_schema(schema) }))?.found;
+        let schemas = found[0].1.schemas.as_ref().expect("a schema");
+        Ok(serde_json::from_str::<Value>(schemas.get()).expect("JSON")["1"].take())
+    }
+
+    #[test]
+    fn what_is_no_schema_is_refused_as_it_is_where_an_event_type_is_created() {
+        for schema in
+            [json!({ "type": 5 }), json!({ "readOnly": 15 }), json!({ "properties": { "a": [] } }), json!(7)]
+        {
+            let error = schema_of(&schema).expect_err("refused");
+            assert_eq!(error.http_status(), 422, "{schema}: {error}");
+        }
+        assert_eq!(schema_of(&json!(true)).expect("a schema"), json!(true));
+    }
+
+    #[test]
+    fn a_reference_that_leads_to_nothing_is_named_and_nothing_is_imported() {
+        let dead = json!({ "$ref": "#/components/schemas/No" });
+        for schema in [
+            dead.clone(),
+            json!({ "properties": { "a": dead } }),
+            json!({ "anyOf": [dead] }),
+            json!({ "$ref": "#/components/schemas/chain" }),
+            json!({ "$ref": "#/%ff" }),
+        ] {
+            let error = schema_of(&schema).expect_err("refused");
+            assert_eq!(error.http_status(), 422, "{schema}: {error}");
+            assert!(error.to_string().contains('#'), "{schema}: {error}");
+        }
+        let mut spec = of_schema(&json!({}));
+        spec["webhooks"]["a"]["post"]["requestBody"] = json!({ "$ref": "#/components/requestBodies/No" });
+        assert!(import(&json!({ "spec": spec })).is_err());
+    }
+
+    #[test]
+    fn a_reference_is_percent_decoded_and_one_that_leads_elsewhere_stays_with_a_warning() {
+        let found = schema_of(&json!({ "$ref": "#/components/schemas/a~1b%20c" })).expect("found");
+        assert_eq!(found, json!({ "title": "found" }));
+        let own =
+            json!({ "$defs": { "x": { "type": "string" } }, "properties": { "a": { "$ref": "#/$defs/x" } } });
+        assert_eq!(schema_of(&own).expect("it stays"), own, "in the schema itself");
+        for elsewhere in ["https://x.example/y.json#/a", "./x.yaml", "#anchor"] {
+            body::forget_unknown();
+            let schema = json!({ "$ref": elsewhere });
+            assert_eq!(schema_of(&schema).expect("it stays"), schema);
+            let warnings = body::take_unknown();
+            assert!(warnings.len() == 1 && warnings[0].contains(elsewhere), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_reference_is_kept() {
+        let schema = json!({
+            "properties": {
+                "$ref": { "type": "string" },
+                "default": { "$ref": "#/components/schemas/a~1b%20c" },
+                "enum": { "type": "string" },
+            },
+            "default": { "$ref": "#/nowhere" },
+            "enum": [{ "$ref": "#/nowhere" }],
+            "examples": [{ "a": { "$ref": "#/nowhere" } }],
+        });
+        let mut expected = schema.clone();
+        expected["properties"]["default"] = json!({ "title": "found" });
+        assert_eq!(schema_of(&schema).expect("a schema"), expected);
     }
 
     #[test]
