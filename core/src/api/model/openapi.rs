@@ -17,6 +17,8 @@ pub const MAX_IMPORTED: usize = 1_000;
 pub const MAX_SPEC: usize = 1024 * 1024;
 /// How deep references are followed.
 const MAX_DEPTH: usize = 40;
+/// How deep what is written may be nested: references, and a document within them.
+const MAX_NESTED: usize = 256;
 /// How many values the schemas of a document may have together once their references are written out, and how many bytes: a
 /// reference of 30 bytes may stand for a hundred kilobytes, and be there a thousand times.
 const MAX_VALUES: usize = 100_000;
@@ -270,12 +272,16 @@ impl<'a> Writer<'a> {
     /// Writes a value. A reference that leads outside of the document stays; one that leads in a circle ends somewhere. Where
     /// there is no more room, the rest is empty.
     fn write(&mut self, value: &'a Value, holds: Holds, depth: usize, to: &mut String) {
-        if depth > MAX_DEPTH || self.is_used_up() {
+        if depth > MAX_NESTED || self.is_used_up() {
             to.push_str("{}");
             return;
         }
         let deeper = depth.saturating_add(1);
         match value {
+            // Where it is too deep to go on, any value is right.
+            Value::Object(_) if holds == Holds::Schema && reference(value).is_some() && depth > MAX_DEPTH => {
+                to.push_str("{}");
+            }
             Value::Object(_) if holds == Holds::Schema && reference(value).is_some() => {
                 match self.target(value) {
                     Some(found) => self.write(found, holds, deeper, to),
