@@ -197,6 +197,7 @@ impl Holds {
                 Self::Members
             }
             "example" | "examples" | "default" | "const" | "enum" => Self::Data,
+            _ if name.starts_with("x-") => Self::Data,
             _ => Self::Schema,
         }
     }
