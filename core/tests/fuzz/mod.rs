@@ -192,6 +192,7 @@ pub fn frames(bytes: &[u8]) {
         frame::PluginModuleAsk,
         frame::PluginModule,
         frame::StandingNote,
+        frame::PluginFollowers,
         Call,
         Reply,
         SourceRow,
@@ -223,7 +224,7 @@ fn definition(kind: &str, options: &Value) -> Definition {
         options: serde_json::from_value::<Options>(options.clone()).unwrap(),
         ..SourceRecord::default()
     };
-    Definition::new(SourceRow { id: "src_1".into(), record }, &vault, 86_400_000).unwrap()
+    Definition::new(SourceRow { id: "src_1".into(), record }, &vault, 86_400_000)
 }
 
 /// A request at a source: what is stored of it is JSON where it says so, and its type is one that the API takes.
