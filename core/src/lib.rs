@@ -34,6 +34,7 @@ pub mod idempotency;
 mod limits;
 pub mod operational;
 pub mod pace;
+mod pasted;
 pub mod platform;
 pub mod plugin;
 pub mod preset;

@@ -7,8 +7,8 @@
 //! A parsed [`Secret`] is ready to sign: the two hash states that HMAC derives from its key are computed once.
 //! It never shows key material in `Debug` and has no `Display`.
 
+use crate::pasted::{unquoted, unversioned};
 use crate::rng::Entropy;
-use crate::scheme::{unquoted, unversioned};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::DecodePaddingMode;

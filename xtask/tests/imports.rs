@@ -10,7 +10,7 @@ use std::path::Path;
 const ACYCLIC: [&str; 6] = ["dashboard", "plugin-host", "plugin-schema", "plugin-sdk", "plugin-cli", "xtask"];
 
 /// How many imports of `core` are part of a cycle. Lower it when you remove one; it never rises.
-const IN_CYCLES_OF_CORE: usize = 48;
+const IN_CYCLES_OF_CORE: usize = 33;
 
 /// The files that import one module from another.
 type Imports = BTreeMap<(String, String), BTreeSet<String>>;

@@ -1,10 +1,12 @@
 //! The order of an endpoint's plugins, and what follows from each verdict.
 
 use super::{Attached, OnError, Ran, Verdict};
-use crate::api::model::MAX_NAME;
 use crate::header::{self, HeaderFault};
 use serde_json::{Value, json};
 use std::rc::Rc;
+
+/// The longest name of an event type that a plugin may set: what the API allows.
+pub(crate) const MAX_NAME: usize = 256;
 
 /// An attempt's record keeps at most so many bytes of each plugin's log.
 const LOG_MAX: usize = 2048;

@@ -111,11 +111,11 @@ fn json_that_is_nested_as_deep_as_it_may_be_fits_the_stack() {
     let nested = |depth: usize| {
         format!("{}{}", "[{\"a\":".repeat(depth / 2), "}]".repeat(depth / 2)).replace(":}", ":1}")
     };
-    let deep = nested(128);
+    let deep = nested(256);
     let patch = Patch { body: Some(deep.clone().into_bytes()), ..Patch::default() };
     assert_eq!(verdict(act("json", 0, deep.as_bytes())), Verdict::Replace(patch));
-    let message = "body: nested too deep at byte 384".into();
-    assert_eq!(verdict(act("json", 0, nested(130).as_bytes())), Verdict::Error { retryable: false, message });
+    let message = "body: nested too deep at byte 768".into();
+    assert_eq!(verdict(act("json", 0, nested(258).as_bytes())), Verdict::Error { retryable: false, message });
 }
 
 #[test]

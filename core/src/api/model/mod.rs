@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 pub type Metadata = BTreeMap<String, String>;
 
 /// The longest uid, event id or name of an event type.
-pub const MAX_NAME: usize = 256;
+pub const MAX_NAME: usize = crate::plugin::MAX_NAME;
 /// The most bytes of a metadata object, as JSON.
 pub const MAX_METADATA: usize = 4096;
 /// The most channels (or tags) of a message or an endpoint.
