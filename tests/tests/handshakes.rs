@@ -162,7 +162,10 @@ fn every_handshake_is_answered_as_its_provider_wants_it_and_captures_nothing() {
         if let Some((name, value)) = asked.header {
             assert_eq!(reply.header(name), Some(value), "{what}");
         }
-        assert!(source.messages().is_empty() && source.rejected().is_empty(), "{what}");
+        assert!(source.messages().is_empty(), "{what}");
+        let listed: Vec<_> = source.rejected().iter().map(|one| one["reason"]["code"].clone()).collect();
+        let refused = if asked.status >= 400 { vec![json!("handshake")] } else { Vec::new() };
+        assert_eq!(listed, refused, "{what}: its owner sees what was refused");
     }
 }
 

@@ -232,7 +232,8 @@ fn a_page_of_the_dashboard_costs_as_much_with_a_million_messages_as_with_thousan
     }
     println!("with {MANY} more:");
     for ((name, few), (_, many)) in few.into_iter().zip(costs(&busy)) {
-        // An hour may have begun meanwhile, which the statistics have a row for.
-        assert!(many <= few + 10.0, "{name}: {few} rows, and {many} where there is more");
+        // An hour may have begun meanwhile, which the statistics have a row for; and a search looks at no more than a certain
+        // number of segments, which thousands of attempts do not reach.
+        assert!(many <= few + 50.0, "{name}: {few} rows, and {many} where there is more");
     }
 }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 /// The fewest bytes of a secret: fewer can be guessed.
 const MIN_BYTES: usize = 6;
+/// The fewest bytes after what all secrets of a provider begin with, and of a password after its user name.
+const MIN_REST: usize = 4;
 
 /// How API keys begin, what they are, and how many letters and digits follow at least. Short beginnings are also how people
 /// begin secrets of their own, so what follows has to look as the provider makes it.
@@ -154,7 +156,11 @@ impl Scheme {
         }
         // What every secret of the provider begins with is no part that has to be guessed.
         let prefix = prefixes.iter().find(|prefix| clean.starts_with(prefix.as_str())).map_or(0, String::len);
-        let bytes = if is_text { clean.len().saturating_sub(prefix) } else { decode(format, &clean)?.len() };
+        let bytes = if is_text { clean.len() } else { decode(format, &clean)?.len() };
+        let rest = clean.len().saturating_sub(prefix);
+        if prefix > 0 && rest < MIN_REST {
+            return Err(KeyFault::Short { bytes: rest, least: MIN_REST });
+        }
         if bytes < least {
             return Err(KeyFault::Short { bytes, least });
         }
@@ -165,7 +171,7 @@ impl Scheme {
 /// Why a text is not a user name and a password.
 fn basic(text: &str) -> Option<KeyFault> {
     let Some((_, password)) = text.split_once(':') else { return Some(KeyFault::NoPassword) };
-    (password.len() < MIN_BYTES).then_some(KeyFault::Short { bytes: password.len(), least: MIN_BYTES })
+    (password.len() < MIN_REST).then_some(KeyFault::Short { bytes: password.len(), least: MIN_REST })
 }
 
 /// Which API key a text is, as providers make them.

@@ -333,7 +333,7 @@ impl Definition {
 
     /// A refusal as this provider wants to be answered.
     pub fn shaped(&self, refusal: Refusal) -> Refusal {
-        Refusal { bare: self.preset.responses.bare, ..refusal }
+        Refusal { bare: refusal.bare || self.preset.responses.bare, ..refusal }
     }
 
     fn takes(&self, method: &str) -> bool {

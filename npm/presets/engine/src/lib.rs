@@ -7,7 +7,7 @@
 
 use wasm_bindgen::prelude::*;
 use weir_core::api::call::Reply;
-use weir_core::api::model::preset;
+use weir_core::api::model::preset::{self, Verifying};
 use weir_core::error::ApiError;
 use weir_core::rng::Entropy;
 
@@ -68,14 +68,15 @@ pub fn get(name: &str) -> Result<String, JsValue> {
 /// The URL of the public keys that a request is verified with, where the provider publishes them.
 #[wasm_bindgen(js_name = keyUrl)]
 pub fn key_url(name: &str, call: &str) -> Result<Option<String>, JsValue> {
-    preset::key_url(name, call.as_bytes(), now_ms()).map_err(|error| JsValue::from_str(&error.body()))
+    let call = Verifying::read(name, call.as_bytes(), now_ms());
+    call.map(|call| call.key_url()).map_err(|error| JsValue::from_str(&error.body()))
 }
 
 /// Verifies a request. `keys` is what is at [`key_url`].
 #[wasm_bindgen]
 pub fn verify(name: &str, call: &str, keys: Option<String>) -> Result<String, JsValue> {
     let absent = "the keys were not fetched: pass them as 'keys', or call verifyRequest".to_owned();
-    body(preset::verify(name, call.as_bytes(), now_ms(), Some(keys.ok_or(absent))))
+    body(Verifying::read(name, call.as_bytes(), now_ms()).map(|call| call.answer(Some(keys.ok_or(absent)))))
 }
 
 /// Signs a request.
