@@ -21,7 +21,7 @@ fn probe(production: Production) -> BTreeMap<String, String> {
     let gateway = Running::with(local::Options {
         data: scratch("probe"),
         port: 0,
-        vars: BTreeMap::new(),
+        vars: BTreeMap::from([("ALLOWED_NETWORKS".to_owned(), "127.0.0.0/8,::1/128".to_owned())]),
         verbose: std::env::var_os("WEIR_TEST_VERBOSE").is_some(),
         loader: false,
         worker_dir: Some(dir),
