@@ -229,7 +229,7 @@ pub fn is_plain(target: &Target) -> bool {
 
 /// Names that no public resolver answers (RFC 6761, 6762, 7686, 8375, 9476), those of addresses, and those of common private
 /// networks: Kubernetes, Consul, Docker, routers at home.
-const LOCAL_SUFFIXES: [&str; 19] = [
+const LOCAL_SUFFIXES: [&str; 17] = [
     "local",
     "internal",
     "intranet",
@@ -240,8 +240,6 @@ const LOCAL_SUFFIXES: [&str; 19] = [
     "localdomain",
     "arpa",
     "alt",
-    "test",
-    "invalid",
     "onion",
     "default",
     "svc",
@@ -515,8 +513,6 @@ mod tests {
             "kubernetes.default",
             "kubernetes.default.svc",
             "web.team.svc",
-            "a.test",
-            "a.invalid",
             "a.onion",
             "1.0.0.127.in-addr.arpa",
             "web.service.consul",
