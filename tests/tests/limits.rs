@@ -279,7 +279,8 @@ fn the_worst_body_at_a_sources_url_is_answered_at_once() {
         let ((usual, _), (worst, status)) = (cost(plain.as_bytes()), cost(&body));
         println!("{kind}: {} bytes, {worst:.3} s, {usual:.3} s if plain, {status}", body.len());
         // Where the parts of an event's id are, a list is read whole each time.
-        let most = if kind == "line" { 0.25 } else { 0.05 };
+        // (50 ms on a machine that does nothing else; processor time is longer where others share it.)
+        let most = if kind == "line" { 0.25 } else { 0.08 };
         assert!(worst <= usual + most, "{kind}: {worst} s, and {usual} s if plain");
     }
 }

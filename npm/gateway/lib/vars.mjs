@@ -70,7 +70,7 @@ export function networks(vars) {
 
 /** @param {string} text */
 function isNetwork(text) {
-  const [address, prefix, ...more] = text.split("/");
+  const [address = "", prefix = "", ...more] = text.split("/");
   const bits = new Map([[4, 32], [6, 128]]).get(isIP(address));
-  return bits !== undefined && more.length === 0 && /^\d{1,3}$/.test(prefix ?? "") && Number(prefix) <= bits;
+  return bits !== undefined && more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
 }
