@@ -10,25 +10,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
 use serde_json::Value;
 use targets::TARGETS;
+use weir_core::rng::Seeded;
 use weir_core::token;
 
 const ROUNDS: usize = 3_000;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(n.max(1)).unwrap()).unwrap()
-    }
+fn below(random: &mut Seeded, n: usize) -> usize {
+    usize::try_from(random.next_u64() % u64::try_from(n.max(1)).unwrap()).unwrap()
 }
 
 /// Requests of the published vectors and of the conformance cases, with their preset's number before.
@@ -145,29 +133,29 @@ const TELLING: [&[u8]; 16] = [
     b"1e400",
 ];
 
-fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = seeds[random.below(seeds.len())].clone();
-    for _ in 0..=random.below(6) {
-        let at = random.below(bytes.len() + 1);
-        match random.below(7) {
-            0 if at < bytes.len() => bytes[at] = random.next().to_le_bytes()[0],
-            1 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-            2 => drop(bytes.splice(at..at, TELLING[random.below(TELLING.len())].iter().copied())),
+fn mutated(random: &mut Seeded, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[below(random, seeds.len())].clone();
+    for _ in 0..=below(random, 6) {
+        let at = below(random, bytes.len() + 1);
+        match below(random, 7) {
+            0 if at < bytes.len() => bytes[at] = random.next_u64().to_le_bytes()[0],
+            1 if at < bytes.len() => bytes[at] ^= 1 << below(random, 8),
+            2 => drop(bytes.splice(at..at, TELLING[below(random, TELLING.len())].iter().copied())),
             3 => bytes.truncate(at),
             4 => {
-                let end = (at + random.below(32)).min(bytes.len());
+                let end = (at + below(random, 32)).min(bytes.len());
                 bytes.drain(at..end);
             }
             5 => {
-                let end = (at + random.below(64)).min(bytes.len());
+                let end = (at + below(random, 64)).min(bytes.len());
                 let part = bytes[at..end].to_vec();
-                for _ in 0..random.below(20) {
+                for _ in 0..below(random, 20) {
                     bytes.splice(at..at, part.iter().copied());
                 }
             }
             _ => {
-                let other = &seeds[random.below(seeds.len())];
-                let from = random.below(other.len() + 1);
+                let other = &seeds[below(random, seeds.len())];
+                let from = below(random, other.len() + 1);
                 bytes.splice(at.., other[from..].iter().copied());
             }
         }
@@ -188,7 +176,7 @@ fn nothing_that_strangers_send_breaks_what_reads_it() {
                 std::fs::write(dir.join(number.to_string()), seed).unwrap();
             }
         }
-        let mut random = Random(7);
+        let mut random = Seeded(7);
         for round in 0..rounds {
             let bytes = if round < seeds.len() { seeds[round].clone() } else { mutated(&mut random, &seeds) };
             if let Err(panic) = std::panic::catch_unwind(|| target(&bytes)) {

@@ -401,7 +401,7 @@ impl Store {
 }
 
 impl Due {
-    fn of_member(member: Member, slot: i64) -> Self {
+    pub(super) fn of_member(member: Member, slot: i64) -> Self {
         let Member { id, event_type, channels } = member;
         Self {
             slot,

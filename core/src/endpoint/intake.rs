@@ -152,16 +152,7 @@ impl<S: Sql> Endpoint<S> {
         }
         for message in messages {
             let Outgoing { id, event_type, channels, payload, headers } = message;
-            let due = Due {
-                slot,
-                key: id.clone(),
-                msg_id: id,
-                event_type,
-                channels,
-                manual: false,
-                made: 0,
-                leased,
-            };
+            let due = Due { leased, ..Due::of_member(Member { id, event_type, channels }, slot) };
             self.note_newest(&due.msg_id);
             if leased {
                 self.enqueue(now, Delivery::of(due, slot), payload.into(), headers);

@@ -104,35 +104,31 @@ mod tests {
     use super::super::{EngineName, OnError};
     use super::*;
 
-    fn run(verdict: Verdict) -> Value {
-        let plugin = Attached {
+    fn plugin() -> Attached {
+        Attached {
             name: "a".to_owned(),
             version: "v".to_owned(),
             pinned: true,
             config: None,
             on_error: OnError::Deliver,
-        };
+        }
+    }
+
+    fn run(verdict: Verdict) -> Value {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let subject = Subject { event_type: "t".to_owned(), headers, body: br#"{"a":1,"b":2}"#.to_vec() };
         let logs = vec![("info".to_owned(), "x".repeat(5_000))];
         let ran = Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None };
-        serde_json::to_value(report(plugin, subject, ran)).expect("json")
+        serde_json::to_value(report(plugin(), subject, ran)).expect("json")
     }
 
     #[test]
     fn the_payload_is_what_would_be_delivered_byte_for_byte() {
         let of = |body: &str| {
-            let plugin = Attached {
-                name: "a".to_owned(),
-                version: "v".to_owned(),
-                pinned: true,
-                config: None,
-                on_error: OnError::Deliver,
-            };
             let subject = Subject { event_type: "t".to_owned(), headers: Vec::new(), body: body.into() };
             let (verdict, logs) = (Verdict::Unchanged, Vec::new());
             let ran = Ran { verdict, logs, fuel: 7, pages: 2, engine: EngineName::Wasmi, version: None };
-            serde_json::to_string(&report(plugin, subject, ran)).expect("json")
+            serde_json::to_string(&report(plugin(), subject, ran)).expect("json")
         };
         for body in [
             r#"{"a":1,"b":2,"a":3}"#,

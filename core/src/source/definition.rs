@@ -379,10 +379,7 @@ impl Definition {
             Some(Err(reason)) => (&self.secrets, Some(reason)),
         };
         let unpacked = self.unpacked(request);
-        let plain = match &unpacked {
-            Ok(Some(body)) => Request { body, ..*request },
-            _ => *request,
-        };
+        let plain = decompressed(request, unpacked.as_ref().ok().and_then(Option::as_deref));
         // Without its keys, nothing is known of who sends it.
         if lacking.is_none()
             && let Some(answer) = self.preset.handshake(secrets, &self.params, &plain, now)
@@ -427,7 +424,11 @@ impl Definition {
         {
             return Receipt::Rejected(self.refusal(reason), reason.clone());
         }
-        match self.events(request, &Standing::of(&verdict)) {
+        let events = match &unpacked {
+            Ok(_) => self.events(&plain, request.body, &Standing::of(&verdict)),
+            Err(refusal) => Err(refusal.clone()),
+        };
+        match events {
             Ok(events) => Receipt::Events(events),
             Err(refusal) => Receipt::Unusable(refusal),
         }
@@ -480,7 +481,9 @@ impl Definition {
             proof: None,
             accepted_by_hand: true,
         };
-        let mut events = self.events(&request, &standing)?;
+        let unpacked = self.unpacked(&request)?;
+        let mut events =
+            self.events(&decompressed(&request, unpacked.as_deref()), request.body, &standing)?;
         if let Some(repeats) = &kept.repeats {
             // Of these it is known that they came before, and still somebody wants them.
             let mut at = 0u32..;
@@ -579,10 +582,13 @@ impl Definition {
         )
     }
 
-    fn events(&self, request: &Request<'_>, standing: &Standing<'_>) -> Result<Vec<NewMessage>, Refusal> {
-        let unpacked = self.unpacked(request)?;
-        let came = request.body;
-        let request = &unpacked.as_ref().map_or(*request, |body| Request { body, ..*request });
+    /// The events of a request that is not compressed any more; `came` is its body as it came.
+    fn events(
+        &self,
+        request: &Request<'_>,
+        came: &[u8],
+        standing: &Standing<'_>,
+    ) -> Result<Vec<NewMessage>, Refusal> {
         let batch = &self.preset.event.batch;
         let split = self.record.options.batch == Batch::Split;
         let alone = || Ok(vec![self.event(request, request.body, came, standing, None)?]);
@@ -721,6 +727,11 @@ impl Definition {
         let plain: String = said.chars().take(MAX_NAME).map(|c| if allowed(c) { c } else { '_' }).collect();
         if plain.starts_with('-') { format!("_{}", plain.trim_start_matches('-')) } else { plain }
     }
+}
+
+/// A request with its decompressed body, where it was compressed.
+fn decompressed<'a>(request: &Request<'a>, body: Option<&'a [u8]>) -> Request<'a> {
+    body.map_or(*request, |body| Request { body, ..*request })
 }
 
 /// A content type without its parameters.
