@@ -30,19 +30,19 @@ fn page() -> String {
     let presets: Vec<Preset> = preset::names().map(|name| preset::find(name).unwrap()).collect();
     let mut page = format!(
         "# Presets\n\n\
-         What Weir knows of {} providers, from the files in `presets/`. This page is generated from them; `GET \
-         /api/v1/preset` gives the same. An endpoint whose `preset` is one of these names sends as that provider does.\n\n\
-         - **body**: whether a good signature says that the body is the provider's (*verified*), or only who sent it \
+         The webhook conventions of {} providers. This page is generated from the files in `presets/`; `GET \
+         /api/v1/preset` returns the same data. An endpoint whose `preset` is one of these names sends as that provider does.\n\n\
+         - **Body**: whether a valid signature proves that the body is the provider's (*verified*), or only who sent it \
          (*authenticated*).\n\
-         - **age**: how many seconds off the request's time may be.\n\
-         - **event**: what identifies one event, so that a repeat is not delivered again; *body* is the SHA-256 of the \
-         body. Where nothing does, a repeat is delivered again.\n\
-         - **replay**: what stops a recorded request that somebody sends again: its *age*, which is signed; its *id*, \
-         which is signed and remembered for the source's `dedupWindowSeconds`; or *nothing*: then keep the URL secret, and \
-         have the source's endpoints recognise what they have processed.\n\
-         - **sure**: *verified* with a signature that the provider made or published; *documented* by the provider; \
-         *unconfirmed*, taken from others' lists: {} of them. Try those with your account before you rely on them.\n\n\
-         | preset | provider | signature | secret | body | age | event | replay | sure |\n\
+         - **Age**: by how many seconds the time of a request may differ from the gateway's clock.\n\
+         - **Event**: what identifies an event, so that a duplicate is not delivered again; `body` is the SHA-256 of the \
+         body. If nothing identifies an event, duplicates are delivered again.\n\
+         - **Replay**: what prevents the replay of a recorded request: its *age*, which is signed; its *id*, which is signed \
+         and remembered for the source's `dedupWindowSeconds`; or *nothing*. In the last case, keep the URL secret, and let \
+         your receivers recognize duplicates.\n\
+         - **Confidence**: *verified* with a signature that the provider made or published; *documented* by the provider; or \
+         *unconfirmed*, taken from third-party lists: {} presets. Test those with your account before you rely on them.\n\n\
+         | Preset | Provider | Signature | Secret | Body | Age | Event | Replay | Confidence |\n\
          |---|---|---|---|---|---|---|---|---|\n",
         presets.len(),
         presets.iter().filter(|preset| preset.confidence == Confidence::Unconfirmed).count()
@@ -59,7 +59,7 @@ fn page() -> String {
                 (Scheme::Basic(_), _) => "`user:password`",
                 _ => format.describe(),
             });
-        let published = if preset.keys.is_some() { "; fetched where none is given" } else { "" };
+        let published = if preset.keys.is_some() { "; fetched if none is given" } else { "" };
         let body = match (&preset.scheme, preset.scheme.binds_body()) {
             (Scheme::None, _) => "-",
             (_, true) => "verified",
@@ -88,17 +88,16 @@ fn page() -> String {
         );
     }
     page.push_str(
-        "\n## Providers whose sending is known, too\n\nAn endpoint that sends as one of them keeps to this, where it has no \
-         setting of its own. The pauses between attempts are moved by up to a fifth either way.\n\n\
-         Some list the addresses that they send from. Requests of a Worker leave from Cloudflare's addresses, which are \
-         shared with others and change. Whoever has to promise fixed ones lets requests leave through a proxy with \
-         addresses of its own (an HTTPS server that passes them on, at whose URL the endpoints point), or through \
-         Cloudflare's dedicated egress addresses, and publishes those.\n",
+        "\n## How providers send\n\nAn endpoint that sends as one of these providers uses these values, unless it has its own \
+         setting. A documented retry schedule is kept without jitter: a retry is never early, and at most 2 % late.\n\n\
+         Some providers publish the addresses from which they send. Requests of a Worker leave from Cloudflare's addresses, \
+         which are shared and change. If you need fixed addresses, send through your own HTTPS proxy, or use Cloudflare's \
+         dedicated egress addresses.\n",
     );
     for preset in presets.iter().filter(|preset| preset.delivery.is_some()) {
         sending(&mut page, preset);
     }
-    page.push_str("\n## Why there is no id\n\n");
+    page.push_str("\n## Providers without event ids\n\n");
     for preset in &presets {
         if let Some(why) = &preset.event.no_id {
             let _ = writeln!(page, "- **{}**: {why}", preset.title);
@@ -109,17 +108,17 @@ fn page() -> String {
         let _ = writeln!(page, "- **{}**: {}", preset.title, preset.notes.join(" "));
     }
     page.push_str(
-        "\n## Handshakes\n\nAnswered before anything is captured; never signing what could be an event.\n\n",
+        "\n## Handshakes\n\nHandshakes are answered automatically. An answer never signs text that could be an event.\n\n",
     );
     for preset in &presets {
         for handshake in &preset.handshakes {
             let challenge = handshake.challenge.as_ref().map_or(String::new(), |at| format!(" with `{at}`"));
             let signed = if handshake.signs().is_some() { ", signed" } else { "" };
-            let only = if handshake.verified { ", if its signature is good" } else { "" };
+            let only = if handshake.verified { ", if its signature is valid" } else { "" };
             let visited = if handshake.visit.is_empty() {
                 ""
             } else {
-                ", by visiting it where the topic is the source's"
+                ", by a request to it if the topic is the source's"
             };
             let _ = writeln!(
                 page,
@@ -183,13 +182,13 @@ fn sending(page: &mut String, preset: &Preset) {
     let source = if delivery.schedule_documented {
         ""
     } else {
-        " (the provider's page gives no times: these are ours)"
+        " (not documented by the provider)"
     };
     let _ = writeln!(page, "- retries after {} s{source}", schedule.join(", "));
     let _ = writeln!(page, "- success: status {} to {}", success.0, success.1);
     for (value, text) in [
-        (delivery.timeout_s, "seconds for the answer"),
-        (delivery.per_second, "requests a second at most; more wait"),
+        (delivery.timeout_s, "seconds for the response"),
+        (delivery.per_second, "requests per second at most; further requests wait"),
         (delivery.retention_days, "days of history"),
     ] {
         if let Some(value) = value {
@@ -199,9 +198,9 @@ fn sending(page: &mut String, preset: &Preset) {
     for (yes, text) in [
         (delivery.batch, "several events in one request, as an array"),
         (delivery.https_only, "HTTPS only"),
-        (delivery.replay, "any event can be sent again by hand"),
-        (delivery.choose_events, "endpoints choose their events"),
-        (!delivery.ordered, "no order is promised"),
+        (delivery.replay, "any event can be resent manually"),
+        (delivery.choose_events, "endpoints choose their event types"),
+        (!delivery.ordered, "the order is not guaranteed"),
     ] {
         if yes {
             let _ = writeln!(page, "- {text}");
@@ -212,7 +211,7 @@ fn sending(page: &mut String, preset: &Preset) {
         Exhausted::Discarded => page.push_str("- after the last attempt the event is discarded\n"),
         Exhausted::Logged => page.push_str("- after the last attempt the delivery is logged as failed\n"),
         Exhausted::Event(kind) => {
-            let _ = writeln!(page, "- after the last attempt an event `{kind}` says so");
+            let _ = writeln!(page, "- after the last attempt an event `{kind}` is sent");
         }
     }
     if !delivery.sources.is_empty() {
