@@ -91,7 +91,7 @@ impl fmt::Display for HeaderFault {
         match self {
             Self::NameEmpty => f.write_str("A header needs a name."),
             Self::NameLength(length) => {
-                write!(f, "The header's name has {length} bytes, and at most {MAX_NAME} are allowed.")
+                write!(f, "The header's name has {length} bytes; at most {MAX_NAME} are allowed.")
             }
             Self::NameCharacter(name, c) => write!(
                 f,
@@ -111,7 +111,7 @@ impl fmt::Display for HeaderFault {
                  providers."
             ),
             Self::ValueLength(name, length) => {
-                write!(f, "The value of '{name}' has {length} bytes, and at most {MAX_VALUE} are allowed.")
+                write!(f, "The value of '{name}' has {length} bytes; at most {MAX_VALUE} are allowed.")
             }
             Self::ValueControl(name) => write!(
                 f,
@@ -124,11 +124,11 @@ impl fmt::Display for HeaderFault {
             ),
             Self::Twice(name) => write!(
                 f,
-                "The header '{name}' is given twice: names are the same in upper and lower case. Give it once, with the \
-                 values separated by commas."
+                "The header '{name}' occurs twice: names are case-insensitive. Send it once, with the values \
+                 separated by commas."
             ),
             Self::TooMany(count) => {
-                write!(f, "{count} headers are too many: at most {MAX_HEADERS} are allowed.")
+                write!(f, "{count} headers are too many; at most {MAX_HEADERS} are allowed.")
             }
         }
     }

@@ -73,7 +73,7 @@ pub fn answered_for(code: u16, body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?.trim().to_ascii_lowercase();
     let error: u16 = text.strip_prefix("error code:")?.trim().parse().ok()?;
     let why = match error {
-        520 => "the receiver closed the connection, or answered something that is not HTTP",
+        520 => "the receiver closed the connection, or its response was not HTTP",
         521 => {
             "the receiver refused the connection: nothing listens on this port, or a firewall rejects Cloudflare"
         }
@@ -81,7 +81,7 @@ pub fn answered_for(code: u16, body: &[u8]) -> Option<String> {
             "the receiver did not accept the connection in time: check its address, its port and its firewall"
         }
         523 => "the receiver's address cannot be reached: check the host name's DNS records",
-        524 => "the receiver took the request and did not answer in time",
+        524 => "the receiver accepted the request and did not respond in time",
         525 => "the TLS handshake failed: check that the port speaks TLS",
         526 => {
             "the receiver's certificate is invalid: it has expired, is self-signed, or is for another name"

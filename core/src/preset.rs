@@ -364,10 +364,11 @@ impl Preset {
             Scheme::None => None,
             _ if self.keys.is_some() => None,
             _ if self.handshakes.iter().any(|handshake| handshake.adopt) => {
-                Some("There is no secret yet: it is taken from the provider's first request.")
+                Some("There is no secret yet: it will be adopted from the provider's first request.")
             }
             _ => Some(
-                "There is no secret, so every request will be refused: give the provider's as config.secret.",
+                "There is no secret, so every request will be refused: set the provider's secret as \
+                 config.secret.",
             ),
         }
     }

@@ -60,10 +60,10 @@ impl fmt::Display for ScheduleError {
                  '5,300,1800' or '0.5,2'; an empty text means no retries."
             ),
             Self::TooLong(entry) => {
-                write!(f, "{entry} seconds is too long: a pause is at most 2592000 seconds (30 days).")
+                write!(f, "{entry} seconds is too long: a delay may be at most 2592000 seconds (30 days).")
             }
             Self::TooMany(count) => {
-                write!(f, "{count} pauses are too many: a schedule has at most {MAX_STEPS}.")
+                write!(f, "{count} delays are too many: a schedule may have at most {MAX_STEPS}.")
             }
         }
     }
@@ -241,7 +241,7 @@ mod tests {
             ("1e3", "'1e3' is not"),
             ("NaN", "'NaN' is not"),
             ("2592001", "at most 2592000 seconds"),
-            (&"1,".repeat(50), "51 pauses are too many"),
+            (&"1,".repeat(50), "51 delays are too many"),
         ] {
             let error = bad.parse::<Schedule>().unwrap_err().to_string();
             assert!(error.contains(says), "{bad}: {error}");

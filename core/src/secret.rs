@@ -77,21 +77,22 @@ impl fmt::Display for SecretError {
                  followed by base64.",
             ),
             Self::Public => f.write_str(
-                "'whpk_' is the public half of a key, which cannot sign. Give the 'whsk_' key pair, or leave \
-                 the secret out and one is made.",
+                "'whpk_' is a public key, which cannot sign. Give the 'whsk_' key pair, or omit the secret to \
+                 have one created.",
             ),
             Self::Base64 => {
-                f.write_str("What follows the secret's prefix is not base64 (A-Z, a-z, 0-9, '+', '/').")
+                f.write_str("The part after the secret's prefix is not base64 (A-Z, a-z, 0-9, '+', '/').")
             }
             Self::HmacLength(length) => write!(
                 f,
-                "A 'whsec_' secret has {} to {} bytes, and this one has {length}.",
+                "A 'whsec_' secret must have {} to {} bytes; this one has {length}.",
                 HMAC_BYTES.start(),
                 HMAC_BYTES.end()
             ),
             Self::PairLength(length) => write!(
                 f,
-                "A 'whsk_' key pair has 64 bytes, the secret key and then the public key, and this one has {length}."
+                "A 'whsk_' key pair must have 64 bytes, the secret key and then the public key; this one has \
+                 {length}."
             ),
             Self::PairMismatch => {
                 f.write_str("The public half of this 'whsk_' key pair does not belong to its secret half.")

@@ -75,7 +75,10 @@ impl SendAs {
             let title = &preset.title;
             return Err((
                 "preset",
-                format!("{title} signs nothing and sends no token: there is nothing to send as."),
+                format!(
+                    "{title} signs nothing and sends no token, so an endpoint cannot send as this \
+                     provider."
+                ),
             ));
         }
         self.check_params(&preset)?;
@@ -102,7 +105,7 @@ impl SendAs {
         if let Some(missing) = known.iter().find(|name| self.params.get(*name).is_none_or(String::is_empty)) {
             return Err((
                 FIELD,
-                format!("{title} signs the parameter '{missing}', too: send it in presetParams."),
+                format!("{title} also signs the parameter '{missing}': send it in presetParams."),
             ));
         }
         if preset.scheme.header_is_chosen() {
@@ -117,7 +120,7 @@ impl SendAs {
                 ));
             }
             if value.len() > MAX_PARAM {
-                return Err((FIELD, format!("A parameter may take {MAX_PARAM} bytes.")));
+                return Err((FIELD, format!("A parameter may have at most {MAX_PARAM} bytes.")));
             }
         }
         match self.params.get(HEADER).map(|name| header::check(name, "")) {
@@ -130,7 +133,7 @@ impl SendAs {
 /// Reads a scheme of one's own; the error is a sentence. A long one is not read.
 pub fn read_scheme(text: &str) -> Result<Scheme, String> {
     if text.len() > MAX_SCHEME {
-        return Err(format!("A scheme may take {MAX_SCHEME} bytes."));
+        return Err(format!("A scheme may have at most {MAX_SCHEME} bytes."));
     }
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
@@ -177,7 +180,8 @@ pub fn new_secret(preset: &Preset, rng: &mut impl Entropy) -> Result<String, Str
         (_, KeyFormat::Whpk) => Secret::generate(Kind::Ed25519, rng).storage_text(),
         (_, KeyFormat::Key) => {
             return Err(format!(
-                "{} signs with a private key whose public half its receivers know. Send it as 'secret': PKCS#8 in PEM, or a JWK.",
+                "{} signs with a private key whose public key the receivers know. Send the private key as \
+                 'secret': PKCS#8 in PEM, or a JWK.",
                 preset.title
             ));
         }
@@ -268,7 +272,7 @@ mod tests {
         for name in preset::names() {
             let preset = preset::find(name).unwrap();
             if preset.scheme == Scheme::None {
-                assert!(as_preset(name, &[]).check().unwrap_err().1.contains("nothing to send as"));
+                assert!(as_preset(name, &[]).check().unwrap_err().1.contains("cannot send as this provider"));
                 continue;
             }
             match new_secret(&preset, &mut Seeded(3)) {

@@ -113,10 +113,11 @@ impl fmt::Display for Refusal {
             ),
             Self::Character(c) => write!(
                 f,
-                "The URL contains {}, which has no place in one. Percent-encode it, or leave it out.",
+                "The URL contains {}, which is not allowed. Percent-encode it, or remove it.",
                 c.escape_default()
             ),
-            Self::Scheme(scheme) => write!(f, "The URL's scheme is '{scheme}', and only https and http can be delivered to."),
+            Self::Scheme(scheme) => write!(f, "The URL's scheme is '{scheme}'. Only https and http are \
+                 supported."),
             Self::HttpsOnly => f.write_str("Only https URLs are allowed here (setting HTTPS_ONLY)."),
             Self::Userinfo => f.write_str(
                 "The URL contains a user name or password, which would end up in logs. Set an 'authorization' header \
@@ -126,21 +127,22 @@ impl fmt::Display for Refusal {
             Self::TrailingDot(host) => write!(f, "Write the host '{host}' without the dot at its end."),
             Self::Localhost(host) => write!(
                 f,
-                "'{host}' is this machine itself, which requests are not sent to (setting ALLOWED_NETWORKS opens \
-                 it with 127.0.0.0/8)."
+                "'{host}' is this machine itself. Requests to it are blocked (127.0.0.0/8 in the setting \
+                 ALLOWED_NETWORKS allows them)."
             ),
             Self::LocalName(host) => write!(
                 f,
-                "'{host}' is a name of a private network, which requests are not sent to. Give a public host name."
+                "'{host}' is a name of a private network. Requests to it are blocked. Use a public host name."
             ),
             Self::Address { address, range } => write!(
                 f,
-                "Requests to {address} are blocked: {range} (setting ALLOWED_NETWORKS opens networks)."
+                "Requests to {address} are blocked: {range} (the setting ALLOWED_NETWORKS allows networks)."
             ),
             Self::IpAddress(address) => write!(
                 f,
-                "The URL's host is the IP address {address}, and Cloudflare sends requests to host names only. Use a host \
-                 name that resolves to it. (Where Weir runs elsewhere, the setting ALLOW_IP_ADDRESSES allows addresses.)"
+                "The URL's host is the IP address {address}. Cloudflare sends requests to host names only: \
+                 use a host name that resolves to it. (Outside of Cloudflare, the setting ALLOW_IP_ADDRESSES \
+                 allows IP addresses.)"
             ),
         }
     }
@@ -876,7 +878,8 @@ mod tests {
         let says = |url: &str| check(url, &Policy::default()).unwrap_err().to_string();
         assert_eq!(
             says("http://0x7f.1/"),
-            "Requests to 127.0.0.1 are blocked: 127.0.0.0/8 is the loopback (setting ALLOWED_NETWORKS opens networks)."
+            "Requests to 127.0.0.1 are blocked: 127.0.0.0/8 is the loopback (the setting ALLOWED_NETWORKS \
+             allows networks)."
         );
         assert!(says("http://[::1]/").contains("::1 is the loopback"));
         assert!(says("http://[64:ff9b::1]/").contains("NAT64"));

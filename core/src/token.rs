@@ -79,13 +79,14 @@ impl fmt::Display for TokenError {
             Self::Algorithm => "The token is not signed with HS256, the only algorithm that is accepted.",
             Self::Critical => "The token demands an extension of JWT ('crit') that is not supported.",
             Self::Signature => {
-                "The token's signature is wrong: it was made with another secret than JWT_SECRET, or changed since."
+                "The token's signature is wrong: the token was signed with another secret than JWT_SECRET, or \
+                 was changed."
             }
             Self::SecretAsToken => {
                 "This is the signing secret itself, not a token. Create a token that is signed with it, and keep the secret private."
             }
             Self::Expired => "The token has expired. Create a new one.",
-            Self::NotYetValid => "The token is not valid yet: its 'nbf' lies in the future.",
+            Self::NotYetValid => "The token is not valid yet: its 'nbf' is in the future.",
             Self::Subject => {
                 "The token's 'sub' must be 'org_…' (a tenant), or 'app_…' (an application) with the tenant in \
                  'org'; after the prefix come 1 to 64 letters, digits, '_', '-' or '.'."

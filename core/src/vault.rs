@@ -95,7 +95,8 @@ impl fmt::Display for VaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str(
-                "A stored secret is encrypted, and MASTER_KEY is not set. Set it to the key with which it was stored.",
+                "A stored secret is encrypted, but MASTER_KEY is not set. Set it to the key with which the \
+                 secret was encrypted.",
             ),
             Self::OtherKey(id) => write!(
                 f,
@@ -103,9 +104,12 @@ impl fmt::Display for VaultError {
                  the new one and a comma."
             ),
             Self::Changed => f.write_str(
-                "A stored secret was changed after it was encrypted, or was moved from elsewhere. Set it anew.",
+                "A stored secret was modified after it was encrypted, or copied from elsewhere. Set the \
+                 secret again.",
             ),
-            Self::Unreadable => f.write_str("A stored secret is in a form that this release does not know."),
+            Self::Unreadable => {
+                f.write_str("A stored secret has a format that this version does not support.")
+            }
             Self::TooLong => f.write_str("The text is too long to be encrypted."),
         }
     }

@@ -179,11 +179,7 @@ fn sending(page: &mut String, preset: &Preset) {
     let Delivery { schedule_s, success, .. } = delivery;
     let _ = write!(page, "\n### {}\n\n[Documentation]({})\n\n", preset.title, preset.docs);
     let schedule: Vec<String> = schedule_s.iter().map(ToString::to_string).collect();
-    let source = if delivery.schedule_documented {
-        ""
-    } else {
-        " (not documented by the provider)"
-    };
+    let source = if delivery.schedule_documented { "" } else { " (not documented by the provider)" };
     let _ = writeln!(page, "- retries after {} s{source}", schedule.join(", "));
     let _ = writeln!(page, "- success: status {} to {}", success.0, success.1);
     for (value, text) in [

@@ -96,7 +96,10 @@ fn a_refused_signature_is_explained() {
     });
     let old = verify(&api, "paddle", &request);
     assert_eq!(old["reason"]["code"], "too_old", "{old}");
-    assert!(old["reason"]["detail"].as_str().unwrap().contains("is 400 s old and may be 300 s"), "{old}");
+    assert!(
+        old["reason"]["detail"].as_str().unwrap().contains("is 400 s old, and the limit is 300 s"),
+        "{old}"
+    );
     let with = |field: &str, value: Value| {
         let mut request = request.clone();
         request["now"] = json!(1_698_796_800);

@@ -789,7 +789,7 @@ fn what_is_no_json_does_not_break_the_arrays_of_an_endpoint_with_batches() {
     assert_eq!(refused.len(), 2, "{attempts}");
     for attempt in refused {
         assert_eq!(attempt["responseStatusCode"], 0, "{attempt}");
-        assert!(text(attempt, "response").contains("this payload is no JSON"), "{attempt}");
+        assert!(text(attempt, "response").contains("this payload is not JSON"), "{attempt}");
     }
     let mut items: Vec<Value> = receiver
         .received("/batched")

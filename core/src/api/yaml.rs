@@ -23,7 +23,7 @@ pub fn to_json(text: &str) -> Result<Value, String> {
     let mut open: Vec<Open> = Vec::new();
     let (mut whole, mut count) = (None, 0usize);
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| format!("The YAML is not well formed: {error}."))?;
+        let (event, span) = event.map_err(|error| format!("The YAML is not valid: {error}."))?;
         let at = || format!("(line {})", span.start.line());
         count = count.saturating_add(1);
         if count > MAX_VALUES {
@@ -49,9 +49,11 @@ pub fn to_json(text: &str) -> Result<Value, String> {
                 Open::Sequence(items) => Value::Array(items),
                 Open::Mapping(entries, _) => Value::Object(entries),
             }),
-            Event::Alias(_) => return Err(format!("The YAML refers to an anchor {}. Write it out.", at())),
+            Event::Alias(_) => {
+                return Err(format!("The YAML uses an alias {}. Write its value instead.", at()));
+            }
             Event::DocumentStart(_) if whole.is_some() => {
-                return Err("The YAML holds several documents. Send one.".to_owned());
+                return Err("The YAML contains several documents. Send one.".to_owned());
             }
             _ => None,
         };
@@ -65,8 +67,9 @@ pub fn to_json(text: &str) -> Result<Value, String> {
             Some(Open::Mapping(entries, key)) => match key.take() {
                 Some(key) => drop(entries.insert(key, value)),
                 None => {
-                    *key =
-                        Some(name(value).ok_or_else(|| format!("A key of the YAML is no text {}.", at()))?);
+                    *key = Some(
+                        name(value).ok_or_else(|| format!("A key of the YAML is not a string {}.", at()))?,
+                    );
                 }
             },
         }

@@ -112,7 +112,8 @@ impl<S: Sql> Directory<S> {
             }
             (None, Some(_), Some(_)) => Err((
                 "version",
-                "A bundled plugin is as the deployment brings it: leave the version out. To keep to one, upload it.",
+                "A bundled plugin has the version of the deployment: omit the version. To pin a version, \
+                 upload the plugin.",
             )),
             (None, None, _) => {
                 Err(("name", "No plugin has this name. Upload it first, or bundle it with the deployment."))
@@ -122,7 +123,7 @@ impl<S: Sql> Directory<S> {
                     Some(version) => Ok((version.id, version.manifest)),
                     None => Err((
                         "version",
-                        "The plugin has no such version. List its versions to see which exist.",
+                        "The plugin does not have this version. List its versions to see which exist.",
                     )),
                 }
             }

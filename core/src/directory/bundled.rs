@@ -81,7 +81,7 @@ impl<S: Sql> Directory<S> {
         match (self.find_plugin(name)?, self.find_bundled(name)) {
             (Some(plugin), _) => Ok(plugin),
             (None, Some(_)) => Err(ApiError::conflict(
-                "This plugin comes with the deployment. Upload a module under its name to use that one instead.",
+                "This plugin is bundled with the deployment. Upload a module with its name to replace it.",
             )),
             (None, None) => Err(ApiError::not_found("Plugin")),
         }

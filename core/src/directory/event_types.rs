@@ -136,7 +136,7 @@ impl<S: Sql> Directory<S> {
             Some(old) if !old.content.archived => {
                 return Err(ApiError::new(
                     Code::EventTypeExists,
-                    format!("The event type {name} exists. Change it with PUT or PATCH."),
+                    format!("An event type with the name {name} exists. Update it with PUT or PATCH."),
                 ));
             }
             Some(old) => old.created_at,

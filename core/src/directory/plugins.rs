@@ -251,7 +251,7 @@ impl<S: Sql> Directory<S> {
             admitted.map_err(|refused| ApiError::invalid_kind(&["body"], refused.sentence, &refused.code))?;
         if admitted.rewritten.len() > MAX_REWRITTEN {
             let msg = format!(
-                "The module has more than {MAX_REWRITTEN} bytes once it counts its fuel. Make it smaller."
+                "The module has more than {MAX_REWRITTEN} bytes once it is metered. Make it smaller."
             );
             return Err(ApiError::invalid_kind(&["body"], msg, "too_large"));
         }
@@ -290,14 +290,15 @@ impl<S: Sql> Directory<S> {
         let mut warnings = Vec::new();
         if !known_before && self.find_bundled(name).is_some() {
             warnings.push(format!(
-                "The deployment bundles a plugin of the name {name}. Endpoints that follow it run this one from now on; delete \
-                 it, and they run the bundled one again."
+                "The deployment bundles a plugin with the name {name}. Endpoints that follow it now run the \
+                 uploaded one. If you delete it, they run the bundled one again."
             ));
         }
         let named: Option<Named> = manifest.and_then(|manifest| serde_json::from_str(manifest).ok());
         if let Some(said) = named.filter(|said| said.name != name) {
             warnings.push(format!(
-                "The module's manifest names it {}, and it is stored as {name}. Endpoints use the stored name.",
+                "The module's manifest has the name {}, but the plugin is stored as {name}. Endpoints use the \
+                 stored name.",
                 shown(&said.name)
             ));
         }
@@ -336,7 +337,8 @@ impl<S: Sql> Directory<S> {
             .collect();
         if pruned.len() < excess {
             return Err(limit_reached(format!(
-                "The plugin has {} versions, and endpoints have pinned them. Detach one, or raise MAX_PLUGIN_VERSIONS.",
+                "The plugin has {} versions, all of them pinned by endpoints. Detach one, or raise \
+                 MAX_PLUGIN_VERSIONS.",
                 kept.len()
             )));
         }
@@ -347,8 +349,8 @@ impl<S: Sql> Directory<S> {
             .saturating_add(length(&admitted.rewritten));
         if after > i64::from(limits.bytes) {
             return Err(limit_reached(format!(
-                "All plugins together would take {after} bytes; the limit is {}. Delete a plugin or a version, or raise \
-                 MAX_PLUGIN_BYTES.",
+                "All plugins together would have {after} bytes; the limit is {}. Delete a plugin or a \
+                 version, or raise MAX_PLUGIN_BYTES.",
                 limits.bytes
             )));
         }
@@ -450,7 +452,7 @@ impl<S: Sql> Directory<S> {
         let plugin = self.own_plugin(param(call)?)?;
         let chosen = CurrentIn::parse(&call.body)?.version;
         if self.find_version(&plugin, &chosen)?.is_none() {
-            let msg = "The plugin has no such version. List its versions to see which exist.";
+            let msg = "The plugin does not have this version. List its versions to see which exist.";
             return Err(ApiError::invalid(&["body", "version"], msg));
         }
         let effects = self.make_current(now, &plugin.name, &chosen, Some(&plugin))?;
@@ -490,7 +492,7 @@ impl<S: Sql> Directory<S> {
         let name = plugin.name.as_str();
         if version.current {
             return Err(ApiError::conflict(
-                "This is the current version. Make another one current first, or delete the plugin.",
+                "This is the current version. Make another version current first, or delete the plugin.",
             ));
         }
         if !force {

@@ -207,8 +207,8 @@ fn goes_at(batch: Batch, since: i64, now: i64) -> i64 {
 }
 
 /// Why a delivery to an endpoint with batches is refused.
-pub(super) const NO_ITEM: &str = "The endpoint takes its events as JSON arrays, and this payload is no JSON, so it cannot be \
-    one of the items. Take the endpoint's batches away, or have a plugin make JSON of it.";
+pub(super) const NO_ITEM: &str = "The endpoint receives batches as JSON arrays, and this payload is not JSON, \
+     so it cannot be part of one. Disable batches for the endpoint, or convert the payload with a plugin.";
 
 /// Whether a payload can be an item of an array.
 pub(super) fn is_item(ready: &Ready) -> bool {

@@ -276,7 +276,7 @@ impl Sender {
                 }
             }
             Identity::Unknown => {
-                let why = "This release does not know the endpoint's preset.".to_owned();
+                let why = "This version of the gateway does not have the endpoint's preset.".to_owned();
                 Made { refused: Some(why), ..Made::default() }
             }
         }
@@ -304,7 +304,7 @@ fn requested(typed: &str) -> String {
 /// The members of a JSON object as a form, for providers that send one: texts as they are, anything else as JSON.
 fn form(payload: &[u8]) -> Result<Vec<u8>, String> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload)
-        .map_err(|_| "This provider sends forms: the payload has to be a JSON object.".to_owned())?;
+        .map_err(|_| "This provider sends forms: the payload must be a JSON object.".to_owned())?;
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in &object {
         match value {

@@ -11,7 +11,7 @@ pub(crate) const MAX_NAME: usize = 256;
 /// An attempt's record keeps at most so many bytes of each plugin's log.
 const LOG_MAX: usize = 2048;
 /// What is said of a plugin that is left out.
-const RESTING: &str = "has failed too often in a row and is left alone for a while.";
+const RESTING: &str = "has failed too often in a row and is skipped for now.";
 
 /// What plugins work on: one delivery, before it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +122,7 @@ impl Chain {
         if let Verdict::Replace { event_type: Some(event_type), .. } = &verdict
             && (event_type.chars().any(char::is_control) || !(1..=MAX_NAME).contains(&event_type.len()))
         {
-            let text =
-                "The plugin gave the event a type that no event can have: it is one line of 1 to 256 bytes.";
+            let text = "The plugin set an invalid event type: it must be one line of 1 to 256 bytes.";
             verdict = Verdict::Failed { code: "event_type".to_owned(), text: text.to_owned() };
         }
         let mut entry = json!({

@@ -47,15 +47,15 @@ impl Scheme {
         };
         let trimmed: Vec<&str> = secrets.iter().map(|secret| secret.trim()).collect();
         if trimmed != secrets && matches(self, &trimmed, request) {
-            return Some("It does match without the spaces or line break around the secret.");
+            return Some("It matches without the spaces or line break around the secret.");
         }
         for (format, hint) in [
             (
                 KeyFormat::Utf8,
-                "It does match if the secret's text is used as it is: the sender does not decode it.",
+                "It matches if the secret's text is used as it is: the sender does not decode it.",
             ),
-            (KeyFormat::Whsec, "It does match if the secret is decoded as base64: the sender decodes it."),
-            (KeyFormat::Hex, "It does match if the secret is decoded as hex: the sender decodes it."),
+            (KeyFormat::Whsec, "It matches if the secret is decoded as base64: the sender decodes it."),
+            (KeyFormat::Hex, "It matches if the secret is decoded as hex: the sender decodes it."),
         ] {
             if self.with_key(format).is_some_and(|scheme| matches(&scheme, secrets, request)) {
                 return Some(hint);
@@ -93,9 +93,9 @@ impl Scheme {
 /// What something on the way may have made of the body, undone.
 fn bodies(body: &[u8]) -> Vec<(Cow<'_, [u8]>, &'static str)> {
     const END: &str =
-        "It does match with another line break at the end of the body: something has trimmed or added one.";
-    const LINES: &str = "It does match with other line breaks in the body: something has converted them.";
-    const JSON: &str = "It does match if the JSON is written without spaces: something parsed the body and wrote it again. Sign and \
+        "It matches with another line break at the end of the body: something trimmed or added one.";
+    const LINES: &str = "It matches with other line breaks in the body: something converted them.";
+    const JSON: &str = "It matches if the JSON is written without spaces: something parsed the body and encoded it again. Sign and \
          verify the raw bytes.";
     let mut crlf = Vec::with_capacity(body.len());
     let mut lf = Vec::with_capacity(body.len());
@@ -141,10 +141,11 @@ fn compact(body: &[u8]) -> Vec<u8> {
 }
 
 fn urls(url: &str) -> Vec<(String, &'static str)> {
-    const SLASH: &str = "It does match with another slash at the end of the URL: give the URL exactly as the provider has it.";
+    const SLASH: &str = "It matches with another slash at the end of the URL: give the URL exactly as the \
+         provider has it.";
     const SCHEME: &str =
-        "It does match with the other of http and https: give the URL exactly as the provider has it.";
-    const QUERY: &str = "It does match without the URL's query: give the URL exactly as the provider has it.";
+        "It matches with the other of http and https: give the URL exactly as the provider has it.";
+    const QUERY: &str = "It matches without the URL's query: give the URL exactly as the provider has it.";
     let other = match url.split_once("://") {
         Some(("http", rest)) => format!("https://{rest}"),
         Some((_, rest)) => format!("http://{rest}"),

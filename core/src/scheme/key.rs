@@ -121,18 +121,21 @@ impl fmt::Display for KeyFault {
             Self::Kind(kind) => write!(f, "it is not {kind}."),
             Self::Short { bytes, least } => write!(
                 f,
-                "it has {bytes} bytes, which can be guessed. A secret has at least {least}; let the provider make one."
+                "it has {bytes} bytes, which can be guessed. A secret must have at least {least}. Let the \
+                 provider create one."
             ),
             Self::ApiKey(what) => {
                 write!(
                     f,
-                    "it is {what}, and not the secret that webhooks are signed with. Find that beside the webhook."
+                    "it is {what}, not the secret that signs webhooks. Copy the secret that the provider \
+                     shows with the webhook."
                 )
             }
-            Self::LineBreak => f.write_str("it has a line break or control character in it. Remove it."),
-            Self::Quoted => f.write_str("it stands in quotes. Remove them."),
+            Self::LineBreak => f.write_str("it contains a line break or control character. Remove it."),
+            Self::Quoted => f.write_str("it is in quotes. Remove them."),
             Self::Labelled => f.write_str(
-                "it is a line of settings. Remove the name before the equals sign or colon, and the sign.",
+                "it is a whole setting. Remove everything before the equals sign or colon, and the sign \
+                 itself.",
             ),
             Self::Around(what) => write!(f, "it has {what}. Remove that."),
             Self::Masked => f.write_str(
@@ -140,15 +143,15 @@ impl fmt::Display for KeyFault {
             ),
             Self::Placeholder => f.write_str("it is the text from an example. Copy the secret itself."),
             Self::NoPassword => f.write_str("it has no colon. Give it as user:password."),
-            Self::Several => {
-                f.write_str("it is several secrets. Give each one alone, as an entry of 'secrets'.")
+            Self::Several => f.write_str(
+                "it contains several secrets. Give each one separately, as an entry of 'secrets'.",
+            ),
+            Self::Prefixed => {
+                f.write_str("it begins with 'Bearer ' or another prefix of the header. Remove the prefix.")
             }
-            Self::Prefixed => f.write_str(
-                "it begins with 'Bearer ' or what else goes before it in the header. Remove that.",
-            ),
-            Self::OtherPrefix => f.write_str(
-                "this provider's secrets begin with other letters. Copy the secret of the webhook.",
-            ),
+            Self::OtherPrefix => {
+                f.write_str("this provider's secrets have another prefix. Copy the secret of the webhook.")
+            }
             Self::Public => {
                 f.write_str("it is a public key, which verifies but cannot sign. Give the private key.")
             }

@@ -60,7 +60,7 @@ impl fmt::Display for SignFault {
         match self {
             Self::NoSecret => f.write_str("There is no secret to sign with."),
             Self::Secret(at, fault) => write!(f, "Secret {} cannot sign: {fault}", at.saturating_add(1)),
-            Self::Body(what) => write!(f, "The body has to be {what}: the signature stands in it."),
+            Self::Body(what) => write!(f, "The body must be {what}, because the signature is part of it."),
             Self::Content(reason) => write!(f, "It cannot be signed. {reason}"),
             Self::Header(fault) => write!(f, "It cannot be signed. {fault}"),
         }

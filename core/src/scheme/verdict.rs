@@ -206,78 +206,83 @@ impl fmt::Display for Reason {
                  way removed it."
             ),
             Self::HeaderRepeated(name) => {
-                write!(f, "The header '{name}' is there more than once. Which one counts cannot be known.")
+                write!(f, "The header '{name}' occurs more than once, so its value is ambiguous.")
             }
             Self::FieldRepeated(name) => {
-                write!(f, "The field '{name}' is more than once in the signature header.")
+                write!(f, "The field '{name}' occurs more than once in the signature header.")
             }
             Self::Missing(place) => write!(f, "The request has nothing at {place}, which the signature needs."),
             Self::Body(what) => write!(f, "The body is not {what}, which this provider sends."),
             Self::Requirement { place, expected } => {
-                write!(f, "At {place} this provider sends '{expected}', and here is something else.")
+                write!(f, "This provider always sends '{expected}' at {place}, and this request has another \
+                     value.")
             }
             Self::NoSignature(expected) => write!(
                 f,
-                "No signature that counts is there: one begins with '{expected}'. Older or unknown versions are not \
-                 accepted."
+                "The request has no accepted signature, which would begin with '{expected}'. Older and \
+                 unknown versions are not accepted."
             ),
             Self::TooManySignatures => f.write_str("There are more signatures than any provider sends."),
             Self::Encoding(encoding) => write!(f, "The signature is not {encoding}."),
             Self::Timestamp(unit) => write!(f, "The timestamp is not {unit}."),
             Self::TooNew { ahead_s, .. } if *ahead_s > CENTURIES_S => f.write_str(
-                "The signature is right, but the request's time is given in milliseconds where seconds are meant: sign with the \
-                 time divided by 1000.",
+                "The signature is valid, but the request's time is in milliseconds instead of seconds: sign \
+                 with the time divided by 1000.",
             ),
             Self::TooOld { age_s, .. } if *age_s > DECADES_S => f.write_str(
-                "The signature is right, but the request's time is given in seconds where milliseconds are meant: sign with the \
-                 time multiplied by 1000.",
+                "The signature is valid, but the request's time is in seconds instead of milliseconds: sign \
+                 with the time multiplied by 1000.",
             ),
             Self::TooOld { age_s, tolerance_s } => write!(
                 f,
-                "The signature is right, but the request is {age_s} s old and may be {tolerance_s} s: it was \
-                 replayed, kept for long, or a clock is wrong."
+                "The signature is valid, but the request is {age_s} s old, and the limit is {tolerance_s} s: \
+                 it was replayed or delayed, or a clock is wrong."
             ),
             Self::TooNew { ahead_s, tolerance_s } => write!(
                 f,
-                "The signature is right, but the request's time is {ahead_s} s ahead and may be {tolerance_s} s: a \
-                 clock is wrong."
+                "The signature is valid, but the request's time is {ahead_s} s in the future, and the limit \
+                 is {tolerance_s} s: a clock is wrong."
             ),
             Self::Mismatch(None) => f.write_str(
-                "The signature is by another secret, or what was signed has changed on the way. Compare the secret \
-                 with the provider's page, and check that the body has exactly the bytes that were sent.",
+                "The signature was made with another secret, or the signed content was changed on the way. \
+                 Compare the secret with the provider's page, and check that the body has exactly the bytes \
+                 that were sent.",
             ),
             Self::Mismatch(Some(hint)) => write!(f, "The signature does not match. {hint}"),
             Self::BodyHash(place) => write!(
                 f,
-                "The signature is right, but {place} is the hash of another body: the body has changed on the way."
+                "The signature is valid, but {place} is the hash of another body: the body was changed on the \
+                 way."
             ),
-            Self::WrongToken => f.write_str("The token or password is another one than the secret."),
-            Self::Jwt(what) => write!(f, "The token is no JSON Web Token as this provider makes it: {what}."),
+            Self::WrongToken => f.write_str("The token or password is not the secret."),
+            Self::Jwt(what) => write!(f, "The token does not have the form of this provider's JSON Web \
+                 Tokens: {what}."),
             Self::JwtAlgorithm(found) => {
                 write!(f, "The token says that it is signed with '{found}', which this provider does not use.")
             }
-            Self::Expired(by) => write!(f, "The token is right, but its time was over {by} s ago."),
+            Self::Expired(by) => write!(f, "The token's signature is valid, but the token expired {by} s ago."),
             Self::NotYetValid(by) => {
-                write!(f, "The token is right, but it becomes valid in {by} s: a clock is wrong.")
+                write!(f, "The token's signature is valid, but the token becomes valid in {by} s: a clock is \
+                     wrong.")
             }
             Self::Claim(name) => write!(
                 f,
-                "The token is right, but its claim '{name}' is missing or not what it has to be: it was made for \
-                 another request or receiver."
+                "The token's signature is valid, but its claim '{name}' is missing or has another value: it \
+                 was made for another request or receiver."
             ),
             Self::Handshake => f.write_str(
-                "What is signed looks like a challenge of the provider's handshake. Anyone can get such a signature, \
+                "The signed content looks like a challenge of the provider's handshake. Anyone can get such a signature, \
                  so it proves nothing.",
             ),
             Self::KeyUrl => f.write_str(
-                "The public key is said to be at a URL that is not this provider's, so it is not asked. The request \
-                 is not from this provider.",
+                "The request names a URL for the public key that is not this provider's, so the key is not \
+                 fetched. The request is not from this provider.",
             ),
             Self::Locked(why) => f.write_str(why),
             Self::KeysUnavailable(why) => write!(
                 f,
-                "The provider's public keys could not be fetched ({why}), so nothing is known of the signature. The \
-                 provider was asked to send it again."
+                "The provider's public keys could not be fetched ({why}), so the signature could not be \
+                 verified. The provider was asked to send the request again."
             ),
             Self::Item(at, inner) => write!(f, "Event {} of the body: {inner}", at.saturating_add(1)),
         }

@@ -26,10 +26,10 @@ const ALIASES: [(&str, &str); 11] = [
 
 /// Kinds of Svix's that there are not here, and what to do instead.
 const UNSUPPORTED: [(&str, &str); 2] = [
-    ("cron", "A gateway has no clock of its own to send by: have a scheduler call the URL of a source."),
+    ("cron", "The gateway has no clock for schedules: let a scheduler call the URL of a source."),
     (
         "vgs",
-        "How Very Good Security signs its notifications is not known here. Use the type 'custom' with the scheme that its \
+        "The signature scheme of Very Good Security is not known. Use the type 'custom' with the scheme that its \
          dashboard shows, or 'generic-webhook', which verifies nothing.",
     ),
 ];

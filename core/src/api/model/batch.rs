@@ -38,7 +38,7 @@ impl<'a> MessageBatchIn<'a> {
             let message = MessageIn::parse(message.get().as_bytes())?;
             message.check_deliver_at(now)?;
             if message.application.is_some() {
-                let text = "A message of a batch brings no application along. Create the application first.";
+                let text = "A message of a batch cannot contain `application`. Create the application first.";
                 return Err(ApiError::invalid(&["body", "application"], text));
             }
             Ok(message)

@@ -39,12 +39,12 @@ impl EventTypeContent {
             faults.check(
                 schemas.get().starts_with('{'),
                 &["schemas"],
-                "Send an object: version to JSON schema.",
+                "Send an object with a JSON Schema for each version.",
             );
             faults.check(
                 schemas.get().len() <= MAX_SCHEMAS,
                 &["schemas"],
-                format!("Schemas may take {MAX_SCHEMAS} bytes."),
+                format!("The schemas may have at most {MAX_SCHEMAS} bytes."),
             );
         }
         if let Some(group) = &self.group_name {
@@ -54,7 +54,7 @@ impl EventTypeContent {
             faults.check(
                 flags.len() <= MAX_FLAGS && flags.iter().all(|flag| super::is_name(flag)),
                 &["featureFlags"],
-                "Send at most 50 names of a-z, A-Z, 0-9, -, _ and .",
+                "Send at most 50 names with the characters a-z, A-Z, 0-9, -, _ and .",
             );
         }
     }
@@ -198,7 +198,10 @@ impl EventTypeIn {
         let mut path = Faults::default();
         check_event_type(&mut path, &[], name);
         path.into_result().map_err(|_| {
-            ApiError::invalid(&["path", "event_type_name"], "Use 1 to 256 of a-z, A-Z, 0-9, -, _ and .")
+            ApiError::invalid(
+                &["path", "event_type_name"],
+                "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and .",
+            )
         })?;
         Ok(Self { name: name.to_owned(), content })
     }

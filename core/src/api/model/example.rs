@@ -38,7 +38,7 @@ impl ExampleIn {
         if let Some(payload) = &example.payload {
             faults.check(payload.get().starts_with('{'), &["payload"], "Send a JSON object.");
             let right = payload.get().len() <= MAX_PAYLOAD;
-            faults.check(right, &["payload"], format!("A payload may take {MAX_PAYLOAD} bytes."));
+            faults.check(right, &["payload"], format!("The payload may have at most {MAX_PAYLOAD} bytes."));
         }
         faults.into_result()?;
         Ok(example)

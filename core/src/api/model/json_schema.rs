@@ -65,12 +65,12 @@ pub(super) fn fault(schema: &Value) -> Option<(Vec<String>, String)> {
 
 fn check(schema: &Value, path: &mut Vec<String>) -> Option<String> {
     if path.len() > MAX_DEPTH {
-        return Some(format!("A schema may be nested {MAX_DEPTH} deep."));
+        return Some(format!("A schema may be nested at most {MAX_DEPTH} levels deep."));
     }
     let map = match schema {
         Value::Bool(_) => return None,
         Value::Object(map) => map,
-        _ => return Some("This is no JSON Schema: send an object, true or false.".to_owned()),
+        _ => return Some("This is not a JSON Schema: send an object, true or false.".to_owned()),
     };
     for (name, value) in map {
         let Some(holds) = keyword(name) else { continue };
@@ -84,8 +84,9 @@ fn check(schema: &Value, path: &mut Vec<String>) -> Option<String> {
 }
 
 fn check_keyword(holds: &Holds, value: &Value, path: &mut Vec<String>) -> Option<String> {
-    let wrong =
-        |what: &str| Some(format!("This is no JSON Schema: {} takes {what}.", path.last().map_or("", |p| p)));
+    let wrong = |what: &str| {
+        Some(format!("This is not a JSON Schema: {} must be {what}.", path.last().map_or("", |p| p)))
+    };
     let texts = |list: &Vec<Value>| list.iter().all(Value::is_string);
     let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
     match holds {

@@ -192,7 +192,7 @@ impl<'a> MessageIn<'a> {
     pub fn check_deliver_at(&self, now: i64) -> Result<(), ApiError> {
         let Some(at) = self.deliver_at_ms else { return Ok(()) };
         let mut faults = Faults::default();
-        faults.check(at >= now, &["deliverAt"], "Send a time in the future, or leave it out to deliver now.");
+        faults.check(at >= now, &["deliverAt"], "Send a time in the future, or omit it to deliver now.");
         faults.check(
             at.saturating_sub(now) <= MAX_DELAY_MS,
             &["deliverAt"],

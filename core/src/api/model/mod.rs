@@ -83,7 +83,7 @@ pub fn check_channels(faults: &mut Faults, loc: &[&str], channels: &[String]) {
     faults.check(
         (1..=MAX_CHANNELS).contains(&channels.len()),
         loc,
-        format!("Send 1 to {MAX_CHANNELS} items, or leave the field out."),
+        format!("Send 1 to {MAX_CHANNELS} items, or omit the field."),
     );
     for (index, channel) in channels.iter().enumerate().take(MAX_CHANNELS) {
         let right = (1..=MAX_CHANNEL).contains(&channel.len())
@@ -104,7 +104,7 @@ pub fn check_metadata(faults: &mut Faults, metadata: &Metadata) {
     faults.check(
         size <= MAX_METADATA,
         &["metadata"],
-        format!("The metadata takes {size} bytes as JSON; the limit is {MAX_METADATA}."),
+        format!("The metadata has {size} bytes as JSON; the limit is {MAX_METADATA}."),
     );
 }
 

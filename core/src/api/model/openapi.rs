@@ -62,7 +62,7 @@ impl ImportIn {
         let (field, spec) = match (fields.spec, fields.spec_raw) {
             (Some(spec), None) => ("spec", spec),
             (None, Some(text)) if text.len() > MAX_SPEC => {
-                let msg = format!("A document may take {MAX_SPEC} bytes.");
+                let msg = format!("The document may have at most {MAX_SPEC} bytes.");
                 return Err(ApiError::invalid(&["body", "specRaw"], msg));
             }
             (None, Some(text)) => {
@@ -80,7 +80,7 @@ impl ImportIn {
         match webhooks {
             None => faults.add(&[field], "The document has neither webhooks nor x-webhooks."),
             Some(webhooks) if webhooks.len() > MAX_IMPORTED => {
-                faults.add(&[field], format!("A document may have {MAX_IMPORTED} webhooks."));
+                faults.add(&[field], format!("The document may have at most {MAX_IMPORTED} webhooks."));
             }
             Some(webhooks) => {
                 let mut writer = Writer::new(&spec);
@@ -93,12 +93,13 @@ impl ImportIn {
                     for dead in std::mem::take(&mut writer.dead) {
                         inner.add(
                             &[field, "webhooks", name],
-                            format!("The reference {dead} leads to nothing in this document."),
+                            format!("The reference {dead} does not exist in this document."),
                         );
                     }
                     for outside in std::mem::take(&mut writer.outside) {
                         body::note(&format!(
-                            "{name}: the reference {outside} was not followed: it has to lead to a part of the document, as `#/components/…` does."
+                            "{name}: the reference {outside} was not followed, because it must point into the \
+                             document, as `#/components/…` does."
                         ));
                     }
                     if let Err(error) = inner.into_result() {
@@ -108,7 +109,7 @@ impl ImportIn {
                         faults.add(
                             &[field],
                             format!(
-                                "With its references written out, the document has more than {MAX_WRITTEN} bytes or {MAX_VALUES} \
+                                "With its references expanded, the document has more than {MAX_WRITTEN} bytes or {MAX_VALUES} \
                                  values of schemas. Import it in parts."
                             ),
                         );

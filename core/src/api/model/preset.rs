@@ -251,11 +251,11 @@ impl Asked {
         let body = BASE64.decode(&given.body);
         faults.check(body.is_ok(), &["body"], "Send the request's body in base64.");
         let large = body.as_ref().is_ok_and(|body| body.len() > MAX_PAYLOAD);
-        faults.check(!large, &["body"], format!("A body may take {MAX_PAYLOAD} bytes."));
+        faults.check(!large, &["body"], format!("The body may have at most {MAX_PAYLOAD} bytes."));
         faults.check(
             given.url.as_ref().is_none_or(|url| url.len() <= MAX_URL),
             &["url"],
-            format!("A URL may take {MAX_URL} bytes."),
+            format!("The URL may have at most {MAX_URL} bytes."),
         );
         faults.check(
             given.secrets.len() <= MAX_SECRETS,

@@ -297,7 +297,7 @@ fn check_kind(
     let many = secrets.len() > MAX_SECRETS;
     faults.check(!many, &["config", "secrets"], format!("Send up to {MAX_SECRETS}."));
     let long = secrets.iter().any(|secret| secret.len() > MAX_SECRET);
-    faults.check(!long, &["config", "secret"], format!("A secret may take {MAX_SECRET} bytes."));
+    faults.check(!long, &["config", "secret"], format!("A secret may have at most {MAX_SECRET} bytes."));
     if let Some(params) = params {
         check_params(faults, params);
     }
@@ -312,7 +312,7 @@ fn check_kind(
         faults.check(custom.is_none(), &["config", "custom"], "Only the type 'custom' takes a scheme.");
     } else if let Some(custom) = custom {
         if custom.get().len() > MAX_SCHEME {
-            faults.add(&["config", "custom"], format!("A scheme may take {MAX_SCHEME} bytes."));
+            faults.add(&["config", "custom"], format!("A scheme may have at most {MAX_SCHEME} bytes."));
             return None;
         }
         match serde_json::from_str::<Custom>(custom.get()) {
@@ -334,8 +334,8 @@ fn check_kind(
     let Some(preset) = Kind::of(kind).preset(custom.as_deref()) else {
         let near = similar(kind);
         let near = if near.is_empty() { String::new() } else { format!(" Perhaps: {}.", near.join(", ")) };
-        let how = "GET /api/v1/preset lists the providers; the type 'custom' takes a scheme of your own.";
-        faults.add(&["type"], format!("There is no provider '{}'.{near} {how}", shown(kind)));
+        let how = "GET /api/v1/preset lists the providers; the type 'custom' takes your own scheme.";
+        faults.add(&["type"], format!("The provider '{}' is unknown.{near} {how}", shown(kind)));
         return None;
     };
     if preset.scheme == Scheme::None {

@@ -195,7 +195,7 @@ impl BulkFilter {
         faults.check(
             filter.status_code_class.is_none_or(|class| class <= 500 && class.is_multiple_of(100)),
             &["statusCodeClass"],
-            "Send 0 (no answer), 100, 200, 300, 400 or 500.",
+            "Send 0 (no response), 100, 200, 300, 400 or 500.",
         );
         faults.into_result()?;
         Ok(filter)

@@ -55,7 +55,7 @@ impl Usage {
         faults.check(
             fields.app_ids.as_ref().is_none_or(|apps| apps.len() <= MAX_APPS),
             &["appIds"],
-            format!("Send up to {MAX_APPS} applications, or leave the field out for all."),
+            format!("Send up to {MAX_APPS} applications, or omit the field for all."),
         );
         faults.into_result()?;
         Ok(Self { since, until, apps: fields.app_ids.map(super::unique) })

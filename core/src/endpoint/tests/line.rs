@@ -88,7 +88,7 @@ fn what_is_no_json_is_refused_with_a_sentence_and_the_others_go_without_it() {
     let (_, effects) = sut.push(&messages);
     let [refused, sent] = effects.send.as_slice() else { panic!("{:?}", effects.send) };
     assert_eq!((ids(refused), &refused.body[..]), (vec![messages[1].id.clone()], &b""[..]));
-    assert!(refused.refused.as_ref().is_some_and(|why| why.contains("no JSON")), "{refused:?}");
+    assert!(refused.refused.as_ref().is_some_and(|why| why.contains("not JSON")), "{refused:?}");
     assert_eq!((&sent.body[..], &sent.refused), (&br#"[{ "n" : 0 },{ "n" : 2 }]"#[..], &None));
     let starts = sut.endpoint.windows.iter().map(|window| window.starts().count()).sum::<usize>();
     assert_eq!((starts, sut.endpoint.under_way()), (0, 1), "what is refused holds no place");
