@@ -91,7 +91,7 @@ impl Budget {
     }
 }
 
-/// How a state machine uses its object's budget: where it has to stop, it notes that the alarm has to go on.
+/// How a state machine uses its object's budget: if it has to stop, it notes that the alarm must continue.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
     /// None where nobody counts: in tests of the machine alone.
@@ -104,7 +104,7 @@ impl Share {
         self.budget = Some(budget);
     }
 
-    /// Whether a call goes now; else the alarm goes on with it. It is not counted yet.
+    /// Whether a call may be made now; if not, the alarm continues with it. It is not counted yet.
     pub(crate) fn may_call(&mut self) -> bool {
         let may = self.budget.as_ref().is_none_or(|budget| budget.may_call());
         self.continues |= !may;
@@ -118,7 +118,7 @@ impl Share {
         }
     }
 
-    /// Takes a call from the budget, if it goes now; else the alarm goes on with it.
+    /// Takes a call from the budget if it may be made now; if not, the alarm continues with it.
     pub(crate) fn take_call(&mut self) -> bool {
         let may = self.may_call();
         if may {
@@ -127,7 +127,7 @@ impl Share {
         may
     }
 
-    /// Whether a request goes to a receiver now; else the alarm goes on with it. It is not counted yet.
+    /// Whether a request may be sent to a receiver now; if not, the alarm continues with it. It is not counted yet.
     pub(crate) fn may_request(&mut self) -> bool {
         let may = self.budget.as_ref().is_none_or(|budget| budget.may_request());
         self.continues |= !may;
@@ -141,7 +141,7 @@ impl Share {
         }
     }
 
-    /// The platform has refused something: the alarm goes on.
+    /// The platform refused a call: the alarm continues.
     pub(crate) fn use_up(&mut self) {
         if let Some(budget) = &self.budget {
             budget.use_up();
@@ -159,7 +159,7 @@ impl Share {
         self.continues |= self.budget.as_ref().is_some_and(|budget| budget.is_low(false));
     }
 
-    /// Whether the alarm has to go off at once. Asked once for each step, when the alarm is set.
+    /// Whether the alarm must be set to now. Checked once in each step, when the alarm is set.
     pub(crate) fn take_continues(&mut self) -> bool {
         std::mem::take(&mut self.continues)
     }

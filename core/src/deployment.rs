@@ -1,4 +1,4 @@
-//! What every object knows of the deployment: its settings, and what is made of them once.
+//! The deployment as every object sees it: its settings, and values that are derived from them once.
 
 use crate::settings::Settings;
 use crate::target::Policy;
@@ -13,7 +13,7 @@ pub struct Deployment {
     pub vault: Vault,
     /// What the guard on endpoint URLs lets through.
     pub policy: Policy,
-    /// What is wrong with the settings, a sentence each: they count as not given.
+    /// The errors in the settings, one sentence each: these settings count as not set.
     pub problems: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Errors of the API: what a caller did wrong, in the shapes that Svix's SDKs parse.
+//! Errors of the API, in the format that Svix's SDKs parse.
 //!
 //! Not 422: `{"code": …, "detail": …}`. 422: `{"detail": [{"loc": […], "msg": …, "type": …}]}`. The codes, their statuses and
 //! their meanings are in [`Code`].
@@ -21,7 +21,7 @@ use std::fmt;
 pub struct Fault {
     /// Where the error is: `["body", "url"]`, `["query", "limit"]`, `["path", "app_id"]`.
     pub loc: Vec<String>,
-    /// What is wrong and what to do, as a sentence.
+    /// A sentence that says what is wrong and what to do.
     pub msg: String,
     /// A stable word for programs, such as `value_error`.
     #[serde(rename = "type")]

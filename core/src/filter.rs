@@ -1,4 +1,4 @@
-//! Which messages an endpoint is owed.
+//! Which messages an endpoint receives.
 //!
 //! Svix's rule: no event types means all of them; an endpoint with channels takes a message only if they
 //! share one, so a message without channels does not reach it; an endpoint without channels takes all.
@@ -31,7 +31,7 @@ impl Filter {
     }
 }
 
-/// The channels in their stored form, a JSON array of texts; none where there are none.
+/// The channels in their stored form, a JSON array of strings; empty if there are none.
 pub fn parse_channels(stored: Option<&str>) -> Vec<String> {
     stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }

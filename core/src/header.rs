@@ -258,7 +258,7 @@ pub fn check_all(headers: &BTreeMap<String, String>) -> Result<(), HeaderFault> 
     Ok(())
 }
 
-/// What the names of headers that let somebody in contain.
+/// Parts of the names of headers that carry credentials.
 const WORDS: [&str; 19] = [
     "accesskey",
     "access-key",
@@ -281,7 +281,7 @@ const WORDS: [&str; 19] = [
     "token",
 ];
 
-/// Headers that are known to let nobody in, whatever is in them.
+/// Headers that never carry credentials.
 const HARMLESS: [&str; 21] = [
     "accept",
     "accept-encoding",
@@ -306,12 +306,12 @@ const HARMLESS: [&str; 21] = [
     "x-trace-id",
 ];
 
-/// Whether a header's value may be shown to whoever may only look. Of any other it is not known what it opens.
+/// Whether a header's value may be shown to read-only callers. Other headers could carry credentials.
 pub fn is_harmless(name: &str) -> bool {
     HARMLESS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether the API hides a header's value once it is set: those that let somebody in, by their name.
+/// Whether the API hides a header's value once it is set: headers whose name says that they carry credentials.
 pub fn is_sensitive(name: &str) -> bool {
     // By bytes: this is asked for each header of each attempt.
     let name = name.as_bytes();

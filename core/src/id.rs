@@ -39,13 +39,13 @@ const SPARE_BITS: u32 = 3;
 pub(crate) const KEY_MAX: i64 = (1 << 53) - 1;
 /// The KSUID epoch in seconds since 1970.
 const EPOCH_S: i64 = 1_400_000_000;
-/// How finely an id tells the time, in milliseconds.
+/// The resolution of the time in an id, in milliseconds.
 pub const RESOLUTION_MS: i64 = 4;
 
 /// The bytes of an id.
 pub(crate) type Raw = [u8; 20];
 
-/// Makes ids that rise strictly, even when the clock stands still or steps back.
+/// Makes ids that rise strictly, even if the clock stands still or steps back.
 ///
 /// One object makes the ids of one kind, so "after this id" means "made later" within it.
 #[derive(Debug, Clone)]

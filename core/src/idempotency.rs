@@ -1,4 +1,5 @@
-//! Idempotency keys of requests that create: the answer is kept for a while, and given again to the same request.
+//! Idempotency keys of requests that create something: the response is stored for 12 hours and returned again for the
+//! same request.
 //!
 //! A message has its key in its own row ([`crate::app`]); this is for everything else. The answer is stored in the
 //! transaction of the change itself, so there is never one without the other. A key belongs to the tenant (not to the token,

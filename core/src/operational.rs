@@ -34,7 +34,7 @@ pub const ATTEMPT_RECOVERED: &str = "message.attempt.recovered";
 pub const PLUGIN_FAILING: &str = "endpoint.plugin.failing";
 /// An application's storage is nearly full.
 pub const STORAGE_HIGH: &str = "application.storage.high";
-/// A background task is over.
+/// A background task ended.
 pub const TASK_FINISHED: &str = "background_task.finished";
 
 /// Before the types of what a source tells: of its endpoints, and of what came in at its URL.

@@ -1,4 +1,4 @@
-//! Exact pacing: never more than so many requests started in any window of time.
+//! Exact rate limits: a maximum number of requests that start in any window of time.
 //!
 //! A token bucket lets twice its limit through around the moment it refills, and a counter per calendar
 //! second does so across the boundary of two seconds. Receivers count in windows of their own, so both
@@ -23,7 +23,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// So many a second.
+    /// A number of requests per second.
     pub const fn per_second(limit: u32) -> Self {
         Self { limit, window_ms: 1000 }
     }
@@ -100,7 +100,7 @@ impl Window {
         self.forget();
     }
 
-    /// Changes the pace; what was started before counts against the new one.
+    /// Changes the limit; earlier starts count against the new one.
     ///
     /// Starts that the pace before had let it forget are not known any more: for a longer window,
     /// [`restore`](Self::restore) them from storage.

@@ -1,8 +1,9 @@
-//! What the platform itself says when something goes wrong, told apart from what a receiver says.
+//! Distinguishes failures of the platform from failures of a receiver.
 //!
-//! A refusal of the platform (too many requests for one event, an object that was reset) is no fault of the receiver: no
-//! attempt is recorded, and its circuit breaker hears nothing of it. The other way round, Cloudflare *answers* in the
-//! receiver's place where it cannot reach it: such an answer is a failure to connect, and no status of the receiver's.
+//! A refusal of the platform (too many requests for one event, an object that was reset) is no fault of the receiver:
+//! no attempt is recorded, and its circuit breaker does not change. The other way round, Cloudflare *answers* in the
+//! receiver's place where it cannot reach it: such an answer is a failure to connect, and no status of the
+//! receiver's.
 
 /// Parts of the messages by which the platform refuses to carry something out. None of them speaks of a receiver.
 const REFUSALS: [&str; 9] = [

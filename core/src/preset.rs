@@ -1,4 +1,4 @@
-//! Presets: what is known of a provider, as data.
+//! Presets: the conventions of providers, as data.
 //!
 //! Each is one file in `presets/` at the top of the repository. They are put into the program as one text, a preset a
 //! line; [`find`] reads only the one that is asked for, so that they cost nothing at the start.
@@ -19,7 +19,7 @@ pub(crate) use event::{body_id, shortened, without_mark};
 /// All presets, `name` TAB JSON a line, in order of their names; made by the build script.
 const ALL: &str = include_str!(concat!(env!("OUT_DIR"), "/presets.tsv"));
 
-/// What is known of a provider.
+/// The conventions of a provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Preset {
@@ -49,10 +49,10 @@ pub struct Preset {
     /// The content type that events have.
     #[serde(default = "json", skip_serializing_if = "is_json")]
     pub content_type: String,
-    /// What it asks before it sends events.
+    /// The requests with which it checks a URL before it sends events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handshakes: Vec<Handshake>,
-    /// What it wants to be answered.
+    /// The responses that it expects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub responses: Responses,
     /// Where its public keys are published.
@@ -108,16 +108,16 @@ pub struct EventPlaces {
     /// What identifies one event: the same on every attempt at it, and another for any other event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<EventId>,
-    /// Why there is no such id, so that a repeat is delivered again.
+    /// Why there is no such id, so that duplicates are delivered again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_id: Option<String>,
-    /// Further headers that hold the id; sent, and not looked at.
+    /// Further headers with the id; sent, but not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub id_also: Vec<String>,
     /// When it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<EventTime>,
-    /// Whether a body holds several events. They are told apart, and each has the places above.
+    /// Whether a body holds several events. Each of them has the places above.
     #[serde(default, skip_serializing_if = "is_default")]
     pub batch: Several,
 }
@@ -132,7 +132,7 @@ pub struct EventTime {
     pub unit: Unit,
 }
 
-/// What a provider wants to be answered.
+/// The responses that a provider expects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Responses {
@@ -205,7 +205,7 @@ pub struct Delivery {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exhausted {
-    /// Nothing is said.
+    /// The documentation does not say.
     #[default]
     Unsaid,
     /// The event is dropped.
@@ -353,12 +353,12 @@ impl Preset {
         if signed { ReplayGuard::Id } else { ReplayGuard::Nothing }
     }
 
-    /// A new secret as it is kept, or why it is none; a sentence that says what to do.
+    /// A new secret as it is stored, or a sentence that says why it is invalid and what to do.
     pub fn accept_secret(&self, text: &str) -> Result<String, KeyFault> {
         self.scheme.accept_secret(text, &self.secret_prefixes, self.secret_is_api_key)
     }
 
-    /// What is lacking of a source without a secret; a sentence.
+    /// What a source without a secret lacks, as a sentence.
     pub fn lacks_secret(&self) -> Option<&'static str> {
         match &self.scheme {
             Scheme::None => None,
@@ -434,7 +434,7 @@ impl Preset {
         }
     }
 
-    /// The answer to a request that is a handshake; `None` where it is an event.
+    /// The response to a handshake; `None` if the request is an event.
     pub fn handshake(
         &self,
         secrets: &Secrets,

@@ -40,7 +40,7 @@ const LATE: f64 = 0.015;
 /// By how many percent a pause is moved where nobody has said otherwise.
 pub const JITTER_PERCENT: u32 = 20;
 
-/// Why a text is no schedule; a sentence that says what to write.
+/// Why a text is not a schedule; a sentence that says what to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScheduleError {
     /// This entry is not a number of seconds.
@@ -113,7 +113,7 @@ impl Schedule {
         u32::try_from(self.delays.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// How long to wait after `attempts_made` failed attempts; `None` when there is no further one.
+    /// The delay after `attempts_made` failed attempts; `None` if there is no further attempt.
     ///
     /// `unit_random` is uniform in `[0, 1)` and decides the jitter. Before the first attempt the wait is 0.
     pub fn next(&self, attempts_made: u32, unit_random: f64) -> Option<i64> {

@@ -52,7 +52,7 @@ enum Key {
     Ed25519(Box<SigningKey>),
 }
 
-/// Why a text is no signing secret; a sentence that says what is one. It never holds the text.
+/// Why a text is not a signing secret; a sentence that says what is. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretError {
     /// It begins with none of the prefixes.

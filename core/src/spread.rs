@@ -7,7 +7,8 @@ use minicbor::{Decode, Encode};
 
 /// The buckets' upper edges, in milliseconds; there is one more bucket, without an edge.
 pub const EDGES_MS: [i64; 11] = [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
-/// How many different status codes are told apart; further ones count as the first of their hundred.
+/// The number of different status codes that are counted separately; further ones count as the first of their
+/// hundred.
 const CODES_MAX: usize = 24;
 
 /// The attempts of some time.

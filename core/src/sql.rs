@@ -23,17 +23,17 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Text, or NULL where there is none.
+    /// Text, or NULL.
     pub fn opt_text(value: Option<&'a str>) -> Self {
         value.map_or(Value::Null, Value::Text)
     }
 
-    /// Bytes, or NULL where there are none.
+    /// Bytes, or NULL.
     pub fn opt_blob(value: Option<&'a Vec<u8>>) -> Self {
         value.map_or(Value::Null, |bytes| Value::Blob(bytes))
     }
 
-    /// An integer, or NULL where there is none.
+    /// An integer, or NULL.
     pub fn opt_int(value: Option<i64>) -> Self {
         value.map_or(Value::Null, Value::Int)
     }
@@ -64,7 +64,7 @@ pub enum Cell {
 pub struct Row(pub Vec<Cell>);
 
 impl Row {
-    /// The integer in column `i`; an error where there is none.
+    /// The integer in column `i`; an error if it is not one.
     pub fn int(&self, i: usize) -> Result<i64, SqlError> {
         match self.0.get(i) {
             Some(Cell::Int(v)) => Ok(*v),
@@ -157,7 +157,8 @@ pub const PARAMS_MAX: usize = 100;
 /// See [`VALUE_MAX`].
 pub const STATEMENT_MAX: usize = 100_000;
 
-/// Refuses what the platform would refuse where Weir is deployed. Local runs would take more, and find out too late.
+/// Refuses what the deployed platform would refuse. workerd accepts more locally, so the error would appear only in
+/// production.
 pub fn check(sql: &str, params: &[Value<'_>]) -> Result<(), SqlError> {
     if sql.len() > STATEMENT_MAX {
         return Err(SqlError(format!("a statement of {} bytes; {STATEMENT_MAX} are allowed", sql.len())));

@@ -18,10 +18,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use url::{Host, Url};
 
-/// The longest URL: what every server and proxy on the way can be expected to take.
+/// The longest URL that all servers and proxies can be expected to accept.
 pub const MAX_LENGTH: usize = 2048;
 
-/// Spells a URL in ASCII, as the WHATWG's standard has it; `None` where it is no URL.
+/// Converts a URL to ASCII, by the WHATWG's standard; `None` if it is not a URL.
 pub type Spell = fn(&str) -> Option<String>;
 
 /// What the operator allows.
@@ -55,7 +55,7 @@ pub struct Target {
 pub enum Refusal {
     /// It has so many bytes, more than [`MAX_LENGTH`].
     TooLong(usize),
-    /// It is no absolute URL; the parser's reason.
+    /// It is not an absolute URL; the parser's reason.
     Unreadable(String),
     /// It contains white space, a control character or a backslash, which readers of URLs treat differently.
     Character(char),
@@ -391,7 +391,7 @@ pub struct Cidr {
     prefix: u8,
 }
 
-/// Why a text is no network; a sentence that says what to write.
+/// Why a text is not a network; a sentence that says what to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CidrError(String);
 

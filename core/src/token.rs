@@ -15,20 +15,20 @@ use serde::Deserialize;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// The longest token that is looked at.
+/// The longest token that is accepted.
 pub const MAX_LENGTH: usize = 8192;
-/// How far the clock of whoever made a token may be ahead of ours (`nbf`).
+/// By how much the issuer's clock may be ahead of ours (`nbf`).
 const SKEW_MS: i64 = 60_000;
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// What a good token says.
+/// The claims of a valid token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
     /// The tenant, `org_…`.
     pub org: String,
     /// The application to which the token is limited, `app_…`.
     pub app: Option<String>,
-    /// From when on it is not valid any more, in milliseconds; `None` is for ever.
+    /// When it expires, in milliseconds; `None` means never.
     pub expires_at: Option<i64>,
     /// Before when it is not valid yet, in milliseconds.
     pub not_before: Option<i64>,
@@ -51,7 +51,7 @@ impl Claims {
     }
 }
 
-/// Why a token is refused; a sentence for whoever holds it.
+/// Why a token is refused; a sentence for its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
     /// It is not three parts of base64url, or what they hold is not JSON as JWT has it.
@@ -64,11 +64,11 @@ pub enum TokenError {
     Signature,
     /// It is the signing secret itself.
     SecretAsToken,
-    /// Its time is over.
+    /// It has expired.
     Expired,
     /// Its time has not come.
     NotYetValid,
-    /// `sub` is neither a tenant nor an application, or the application's `org` is no tenant.
+    /// `sub` is neither a tenant nor an application, or the application's `org` is not a tenant.
     Subject,
 }
 
@@ -172,7 +172,7 @@ pub fn sign_portal(
     Ok(sign(secret, claims, now_ms, ttl_ms))
 }
 
-/// Checks a token by any of these secrets, newest first, and answers what it says.
+/// Verifies a token with any of these secrets, newest first, and returns its claims.
 pub fn verify_by<'s>(
     secrets: impl Iterator<Item = &'s str>,
     token: &str,
@@ -188,7 +188,7 @@ pub fn verify_by<'s>(
     outcome
 }
 
-/// Checks a token and answers what it says.
+/// Verifies a token and returns its claims.
 pub fn verify(secret: &[u8], token: &str, now_ms: i64) -> Result<Claims, TokenError> {
     if bool::from(token.as_bytes().ct_eq(secret)) {
         return Err(TokenError::SecretAsToken);

@@ -1,5 +1,5 @@
-//! What is known of Unicode: tables that V8 has, and that would be a fiftieth of the Worker's size. Natively a library
-//! has them; on wasm32 the platform's own function is installed before anything else is done.
+//! Unicode tables that V8 has, and that would add a fiftieth to the Worker's size. Natively a library has them; on
+//! wasm32 the platform's own function is installed before anything else is done.
 
 /// A text's compatibility decomposition (NFKD).
 pub type Normalize = fn(&str) -> String;

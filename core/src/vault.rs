@@ -20,7 +20,7 @@ const PLAIN: &str = "plain:";
 const SEALED: &str = "v2:";
 const NONCE_BYTES: usize = 24;
 
-/// Where a sealed text is stored: what it belongs to, and which of its texts it is.
+/// The place of a sealed text: the resource that it belongs to, and which of its texts it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The id of an endpoint or a source.
@@ -79,13 +79,13 @@ pub struct Vault(Vec<Key>);
 /// Why a stored text cannot be opened; a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VaultError {
-    /// It is encrypted, and there is no key.
+    /// It is encrypted, but there is no key.
     NoKey,
     /// It was encrypted with a key, of this id, that is not given.
     OtherKey(String),
     /// It was changed, or was stored elsewhere.
     Changed,
-    /// It is not what a vault stores.
+    /// It does not have a format that a vault stores.
     Unreadable,
     /// The text is too long to be encrypted.
     TooLong,
@@ -146,7 +146,7 @@ impl Vault {
         )
     }
 
-    /// Whether what it seals is encrypted.
+    /// Whether the vault encrypts.
     pub fn has_key(&self) -> bool {
         !self.0.is_empty()
     }

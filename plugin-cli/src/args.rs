@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What is printed when the command line is not understood.
+/// The usage text.
 pub(crate) const USAGE: &str = "\
 Usage: weir-plugin <command>
 
@@ -36,14 +36,14 @@ pub(crate) enum Command {
         /// Where the SDK comes from.
         sdk: Option<String>,
     },
-    /// Whether the gateway would take it.
+    /// Whether the gateway would accept it.
     Check {
         /// The plugin.
         plugin: PathBuf,
         /// As JSON.
         json: bool,
     },
-    /// What it says of itself.
+    /// Its manifest.
     Inspect {
         /// The plugin.
         plugin: PathBuf,
@@ -84,7 +84,7 @@ pub(crate) struct Run {
     pub(crate) json: bool,
 }
 
-/// Understands a command line (without the program's name), or says what is wrong with it.
+/// Parses a command line (without the program's name), or says what is wrong with it.
 pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
     let Some((command, rest)) = args.split_first() else {
         return Err("No command was given.".into());

@@ -6,7 +6,7 @@ use std::path::Path;
 use weir_plugin_host::admission::{ModuleLimits, admit};
 use weir_plugin_host::wasmi;
 
-/// Whether the gateway would take the plugin.
+/// Whether the gateway would accept the plugin.
 pub(crate) fn check(plugin: &Path, json: bool) -> Result<bool, String> {
     let facts = facts(&build::bytes(plugin)?);
     let ok = facts["refusal"].is_null();

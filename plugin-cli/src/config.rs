@@ -13,7 +13,7 @@ pub(crate) fn schema(manifest: Option<&Manifest>) -> Result<Option<Schema>, Stri
         .map_err(|fault| told("configSchema", &fault))
 }
 
-/// Whether the gateway would take this configuration; none at all stands for an empty object.
+/// Whether the gateway would accept this configuration; no configuration means an empty object.
 pub(crate) fn check(schema: Option<&Schema>, config: &str) -> Result<(), String> {
     let text = if config.is_empty() { "{}" } else { config };
     let value: Value =

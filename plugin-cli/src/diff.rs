@@ -1,4 +1,4 @@
-//! What has changed between two bodies, line by line.
+//! The differences between two bodies, line by line.
 
 /// The lines of both, each with ` `, `-` or `+` before it. JSON is laid out first, so that a change is on a line of its own.
 pub(crate) fn lines(before: &[u8], after: &[u8]) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! `weir-plugin`: makes, checks and runs plugins on the author's machine, as the gateway would.
 //!
-//! The same admission, the same metering and the same limits: what is refused or runs out of fuel here does so there, and the fuel
-//! that is shown is the fuel that is counted there.
+//! It uses the same admission, metering and limits: a plugin that is refused or runs out of fuel here does so on the
+//! gateway, and uses the same fuel there.
 
 mod args;
 mod build;

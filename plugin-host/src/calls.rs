@@ -1,4 +1,4 @@
-//! Who may call whom, and which functions recurse.
+//! The call graph of a module, and which functions recurse.
 //!
 //! Indirect calls go through one hub for each signature, which leads to every function of that signature that
 //! something refers to. What lies on a cycle recurses and counts its depth; what does not is at most once on any

@@ -1,8 +1,7 @@
 //! The frames of ABI v1 as the host sees them: it writes an event, and reads a patch.
 //!
-//! The layout is in `abi-v1.md`. What is read here was written by a stranger: every offset is checked, nothing is
-//! copied before its length is known to lie inside the frame, and a decoded [`Patch`] holds only what the layout
-//! allows.
+//! The layout is in `abi-v1.md`. The input is untrusted: every offset is checked, nothing is copied before its length
+//! is known to lie inside the frame, and a decoded [`Patch`] holds only what the layout allows.
 
 use std::fmt;
 
@@ -46,7 +45,7 @@ pub mod key {
     pub const BODY: u32 = 9;
 }
 
-/// What a plugin is given: one event on its way to one endpoint.
+/// The input of a plugin: one event for one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
     /// The message's id.
@@ -141,7 +140,7 @@ pub struct HeaderChange {
     pub value: Option<String>,
 }
 
-/// What a plugin wants changed. What is absent stays as it is.
+/// The changes that a plugin makes. Absent parts do not change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patch {
     /// The new event type.

@@ -1,4 +1,4 @@
-//! What a module may be: its size, its memory, its functions.
+//! The limits of a module: its size, its memory, its functions.
 
 /// What a module may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The manifest: what a plugin says about itself, in a custom section, readable without running it.
+//! The manifest: metadata of a plugin in a custom section, readable without running the plugin.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ const MAX_SDK: usize = 64;
 const MAX_EVENT_TYPES: usize = 256;
 const MAX_EVENT_TYPE: usize = 256;
 
-/// What a plugin says about itself. The keys are those of the section.
+/// The metadata of a plugin. The keys are those of the section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {

@@ -1,4 +1,5 @@
-//! Where a file that is no plugin came from: what it is instead of wasm, or which toolchain made its imports, and what to do.
+//! The origin of a file that is not a plugin: its format if it is not wasm, or the toolchain that made its imports,
+//! and what to do.
 //!
 //! Both are tables, the first match first. A module is judged by the import that says most, not by the one that is listed
 //! first: an Extism plugin imports WASI, too.

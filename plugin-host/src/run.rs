@@ -1,8 +1,8 @@
 //! The call protocol: one driver for every engine.
 //!
-//! [`run`] takes a fresh [`Instance`] of a metered module through the calls of ABI v1 and answers with an [`Outcome`]:
-//! what the plugin decided or why it could not, its logs, and what it cost. Nothing that a guest says is believed:
-//! every address and length is checked against the memory as it is at that time, before anything is copied.
+//! [`run`] takes a fresh [`Instance`] of a metered module through the calls of ABI v1 and answers with an
+//! [`Outcome`]: the plugin's decision or its failure, its logs, and its fuel. Nothing that a guest returns is
+//! trusted: every address and length is checked against the memory as it is at that time, before anything is copied.
 //! An engine only has to implement the small trait; whatever decides is here, so that the same module has the same
 //! outcome everywhere.
 //!
@@ -154,7 +154,7 @@ impl fmt::Display for TrapKind {
     }
 }
 
-/// What a plugin decided.
+/// The decision of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Deliver as it is.
@@ -395,7 +395,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// What a plugin logged.
+/// The log of a plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logs {
     /// The lines, oldest first.

@@ -1,8 +1,8 @@
 //! A run on V8, which JavaScript made and wrote down (`transcribe.mjs`), judged by the one driver.
 //!
 //! The driver works on a [`Instance`] that answers from the transcript: for each call what it came to and how the
-//! meters stood after it, and the parts of the memory that the driver may ask for. So a run in an isolate of its own
-//! costs one message, a bundled plugin one crossing, and what a verdict is stays said in one place.
+//! meters stood after it, and the parts of the memory that the driver may ask for. So a run in a separate isolate
+//! costs one message, a bundled plugin one crossing, and the rules for verdicts stay in one place.
 
 use crate::meter::DEPTH_BUDGET;
 use crate::run::{self, Call, ERROR_TEXT_BYTES, Instance, Limits, Outcome, Stop, TrapKind};

@@ -1,4 +1,4 @@
-//! What a plugin's function may take: each parameter is made from the event.
+//! The parameters of a plugin's function: each is created from the event.
 
 use crate::json::Value;
 use crate::{Event, Result};

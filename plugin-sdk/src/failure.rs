@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-/// What a plugin's function answers when it may fail.
+/// The return type of a plugin's function that may fail.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// A failure of a plugin.

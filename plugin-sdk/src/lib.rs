@@ -1,7 +1,7 @@
-//! What a plugin for Weir is written with.
+//! The SDK for plugins of Weir, a webhook gateway.
 //!
-//! A plugin is a function over an event. It runs before a delivery and answers with a verdict: deliver as it is, deliver
-//! changed, drop, or fail. This is a whole one:
+//! A plugin is a function over an event. It runs before each delivery and returns a verdict: deliver unchanged,
+//! deliver changed, drop, or fail. This is a complete plugin:
 //!
 //! ```
 //! use weir_plugin::prelude::*;
@@ -9,7 +9,7 @@
 //! fn paid_only(event: Event) -> bool { event.event_type() == "invoice.paid" }
 //! ```
 //!
-//! (with `#![no_std]` as the file's first line; see below). What a plugin may take and answer:
+//! (with `#![no_std]` as the file's first line; see below). Parameters and return types:
 //!
 //! | parameter | is |
 //! |---|---|
@@ -30,9 +30,8 @@
 //!
 //! # Without the standard library
 //!
-//! A plugin that is `#![no_std]` is 6 KB smaller, and what it has instead is in the [`prelude`]: `String`, `Vec`, `Box`,
-//! `format!`, `vec!`. A crate that wants `std` all the same enables the feature `std`; the compiler says `duplicate
-//! lang item` to one that has neither.
+//! A plugin that is `#![no_std]` is 6 KB smaller. The [`prelude`] has `String`, `Vec`, `Box`, `format!` and `vec!`. A
+//! crate that needs `std` enables the feature `std`; without it the compiler reports `duplicate lang item`.
 //!
 //! # Tests
 //!

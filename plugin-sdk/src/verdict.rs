@@ -1,4 +1,4 @@
-//! What a plugin answers.
+//! The verdict of a plugin.
 
 use crate::frame::{self, key};
 use crate::json::Value;
@@ -27,7 +27,7 @@ impl Verdict {
     }
 }
 
-/// Changes to an event: body, headers, event type. What a patch does not name stays byte for byte as it was.
+/// Changes to an event: body, headers, event type. The rest of the event stays byte for byte.
 ///
 /// ```
 /// use weir_plugin::prelude::*;
@@ -105,7 +105,7 @@ impl Patch {
     }
 }
 
-/// What a plugin's function may answer; the crate's documentation has the table.
+/// The return types of a plugin's function; the crate's documentation has the table.
 ///
 /// Anything else is told where it is written:
 ///

@@ -1,4 +1,4 @@
-//! A browser without a screen: follows nothing by itself, keeps a cookie, fills in forms.
+//! A browser without a screen: it does not follow redirects, keeps a cookie, and fills in forms.
 
 use crate::client::{Api, Reply};
 use crate::receiver::Receiver;

@@ -1,4 +1,4 @@
-//! What a plugin costs in a gateway, by the engine that runs it.
+//! The cost of a plugin in a gateway, for each engine.
 //!
 //! Messages go to an endpoint whose chain has the plugin once or seven times, and at its end one that filters
 //! everything out. The difference of workerd's processor time is what six runs cost, with all that is around them.

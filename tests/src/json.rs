@@ -1,4 +1,4 @@
-//! JSON as text: what a customer sent has to arrive with the same bytes, so nothing here parses and prints.
+//! JSON as text: a payload has to arrive with the same bytes, so nothing here parses and prints it.
 
 use serde_json::Value;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared parts of the tests.
 //!
 //! - [`gateway`] starts the built worker on a real workerd, with data of its own.
 //! - [`browser`] is a browser without a screen, for the dashboard.

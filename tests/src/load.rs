@@ -1,4 +1,4 @@
-//! A load generator: so many connections, each of them sending its next message when the last one is answered.
+//! A load generator: a number of connections, each of which sends its next message when the previous one is answered.
 
 use http_body_util::{BodyExt, Full};
 use hyper::Request;

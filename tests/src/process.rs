@@ -1,4 +1,4 @@
-//! What a process costs, read from `/proc`.
+//! The time and memory of a process, read from `/proc`.
 
 use std::fs;
 

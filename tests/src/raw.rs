@@ -1,4 +1,4 @@
-//! A receiver that answers with bytes as they are: what no HTTP server would send.
+//! A receiver that responds with raw bytes, which no HTTP server would send.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

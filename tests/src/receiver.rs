@@ -1,4 +1,4 @@
-//! An HTTP/1.1 receiver on loopback that records every request and answers as it is told to.
+//! An HTTP/1.1 receiver on loopback that records every request and responds as configured.
 //!
 //! One thread serves any number of connections, kept alive. What a path answers is a function of the request
 //! ([`Receiver::on`]); a path that was given none answers `200 ok`. Requests are recorded when their body is

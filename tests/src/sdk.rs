@@ -1,4 +1,4 @@
-//! Other people's client libraries, run as they come from their registries.
+//! Third-party client libraries, run as published in their registries.
 //!
 //! The scripts are in `tests/sdk/`. They get `WEIR_URL`, `WEIR_TOKEN` and whatever a test adds in their environment,
 //! and print one JSON object a line. The npm packages are those of the repository's `package.json`; the Python

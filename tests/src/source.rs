@@ -1,4 +1,4 @@
-//! A source of providers' webhooks, as a test has one.
+//! A source of providers' webhooks for tests.
 
 use crate::client::{Api, Reply, id_of, list, text};
 use crate::receiver::{Receiver, unix_ms};

@@ -1,5 +1,5 @@
-//! Tokens as a customer's backend mints them: JWTs signed with `JWT_SECRET`, written by hand here so that
-//! nothing of Weir's own code vouches for itself.
+//! Tokens as a customer's backend creates them: JWTs signed with `JWT_SECRET`. They are built without Weir's code, so
+//! that the code does not confirm itself.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! Signatures checked without any of Weir's own code: plain HMAC over the signed content.
+//! Verifies signatures without Weir's code: plain HMAC over the signed content.
 //!
 //! The end-to-end tests also use the reference libraries; this one serves where thousands have to be checked and
 //! where a library would refuse an old timestamp.

@@ -1,4 +1,4 @@
-//! The API: Svix's routes and semantics, and what is stricter here.
+//! The API: Svix's routes and semantics, and where Weir is stricter.
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};

@@ -1,6 +1,6 @@
-//! Whatever comes in, the answer is well-formed JSON (or an empty 204), never a 5xx, and never late.
+//! Whatever the request, the response is well-formed JSON (or an empty 204), never a 5xx, and never late.
 //!
-//! The requests are written to the socket by hand, since a well-behaved client would refuse to send most of them.
+//! The requests are written directly to the socket, because a well-behaved client would refuse to send most of them.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -1,4 +1,4 @@
-//! `POST …/msg/batch`: several messages in one request, each with a result of its own.
+//! `POST …/msg/batch`: several messages in one request, each with its own result.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! An endpoint's breaker on workerd: a receiver that keeps failing is left alone but for a probe now and then, and what
-//! waits for it is all delivered once it is well again.
+//! An endpoint's circuit breaker on workerd: a receiver that keeps failing gets only probes, and all waiting messages
+//! are delivered once it has recovered.
 
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Delivery: what a receiver gets, when, how it is signed, and what is on record afterwards.
+//! Delivery: what a receiver gets and when, how it is signed, and what is recorded.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What is deleted is gone: from the answers, from the tables, and from the files.
+//! Deleted data is gone from the responses, the tables and the files.
 
 use serde_json::{Value, json};
 use std::fs;

@@ -1,5 +1,5 @@
-//! The gateway under the rules of the free plan: delivery, tasks, sources, plugins and an SDK work as on the paid one, and
-//! nothing that the platform refuses is taken for a receiver's failure.
+//! The gateway under the rules of the free plan: delivery, tasks, sources, plugins and an SDK work as on the paid
+//! one, and a refusal by the platform is never recorded as a receiver's failure.
 
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What providers ask of a URL before they send events there: every one that is known, on a real workerd.
+//! Handshakes: the requests with which providers check a URL before they send events there, on a real workerd.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;

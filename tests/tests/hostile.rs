@@ -1,4 +1,5 @@
-//! Hostile plugins on a real workerd: every module of the conformance suite, by each engine that a deployment can have.
+//! Hostile plugins on a real workerd: every module of the conformance suite, on each engine that a deployment can
+//! have.
 //!
 //! Each is refused as it is uploaded, or ends as its file says; the same object then delivers the next message, and its
 //! neighbour gets every one. The three engines must agree on verdict, fuel and memory.

@@ -1,4 +1,4 @@
-//! Isolation: endpoints that hang hold up nobody else.
+//! Isolation: endpoints that hang do not delay other endpoints.
 
 use std::time::Duration;
 use weir_tests::client::Api;

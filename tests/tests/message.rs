@@ -1,4 +1,4 @@
-//! What a message may bring along: its application, and a text that is sent in the place of its payload.
+//! Optional parts of a message: its application, and a text that is sent instead of its payload.
 
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! Providers' own libraries and Weir's presets take each other's signatures.
+//! Providers' own libraries and Weir's presets accept each other's signatures.
 //!
 //! The libraries are in `tests/official/`, pinned, and are installed below the target directory on the first run. No
 //! gateway is needed: the presets are the core's.

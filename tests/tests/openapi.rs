@@ -1,4 +1,4 @@
-//! The API's description, and the server that has to keep to it.
+//! The API's description, and the server that must conform to it.
 
 use serde_json::{Value, json};
 use std::time::Duration;

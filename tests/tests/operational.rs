@@ -1,4 +1,4 @@
-//! Operational webhooks: what a tenant is told of its applications, endpoints and tasks, on a real workerd.
+//! Operational webhooks: events about a tenant's applications, endpoints and tasks, on a real workerd.
 
 use serde_json::{Value, json};
 use std::time::Duration;

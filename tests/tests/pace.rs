@@ -1,4 +1,4 @@
-//! Pace: exact, in every window, and nothing is refused.
+//! Rate limits: exact in every window, and no message is refused.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

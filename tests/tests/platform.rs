@@ -1,5 +1,5 @@
-//! Delivery under production's limits: nothing stalls, nothing is blamed on receivers that the platform did, and nothing is held
-//! in memory that waits.
+//! Delivery under production's limits: nothing stalls, failures of the platform are not recorded as the receiver's,
+//! and no waiting delivery keeps an object in memory.
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Plugins on the way of real deliveries: what they make of a message, what they filter out, and what happens when
-//! they fail. The shipped plugins run as they ship, on a real workerd.
+//! Plugins in real deliveries: what they change, what they filter out, and what happens when they fail. The shipped
+//! plugins run as they ship, on a real workerd.
 
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Presets over the API: what there is, why a signature fails, and what a provider would send.
+//! Presets over the API: the list, why a signature fails, and the request that a provider would send.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -1,5 +1,5 @@
-//! The probe tells what it is there to tell: under the emulator, with either answer to each question that no document
-//! settles, it finds the answer.
+//! The probe measures correctly: the emulator simulates each possible answer to each undocumented question, and the
+//! probe finds it.
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The emulator of production enforces what it says: each rule on a Worker that does what it is told
-//! (`tests/production/sample/`), so that no test of the gateway believes in a rule that is not there.
+//! The production emulator enforces its rules: each rule is tested with a Worker that runs instructions
+//! (`tests/production/sample/`), so that no test of the gateway relies on a rule that does not exist.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Providers that publish their public keys, on a real workerd. One server on loopback stands for all of them
-//! (`KEY_SERVER`): a URL of a provider's is asked below its host's name.
+//! Providers that publish their public keys, on a real workerd. One server on loopback replaces all of them
+//! (`KEY_SERVER`): a provider's URL is requested below its host's name.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -1,4 +1,4 @@
-//! What receivers answer, read as what it is: whatever they send, what was received counts, and no more is read than is kept.
+//! Responses of receivers: whatever they send, the received status counts, and no more is read than is stored.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

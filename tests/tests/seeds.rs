@@ -1,4 +1,4 @@
-//! Weir sends as five services document it: each test names the sentences of the page that it covers.
+//! Weir sends as five services document it: each test names the sentences of the documentation that it covers.
 //!
 //! The schedules themselves, whose pauses take hours, are tested where time is an argument
 //! (`core/src/endpoint/tests/presets.rs`); here an endpoint's own schedule stands in for them.

@@ -1,4 +1,4 @@
-//! Background tasks, and what the API tells of deliveries and forgets on request.
+//! Background tasks, and what the API shows of deliveries and expunges on request.
 
 use serde_json::{Value, json};
 use std::time::Duration;

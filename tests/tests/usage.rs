@@ -1,4 +1,4 @@
-//! Counts over all applications, searches, and forgetting in bulk, on a real workerd.
+//! Counts over all applications, searches, and bulk expunging, on a real workerd.
 
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! First contact: `/`, the files that browsers and robots ask for, and what is not there.
+//! First contact: `/`, the files that browsers and robots request, and 404 pages.
 
 use serde_json::json;
 use weir_tests::client::{Api, Reply};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What is printed when the command line is not understood.
+/// The usage text.
 pub const USAGE: &str = "\
 Usage: cargo xtask <command>
 
@@ -107,7 +107,7 @@ fn ttl(text: &str) -> Result<i64, String> {
     total.map(|total| total * 1_000).ok_or_else(wrong)
 }
 
-/// Understands a command line (without the program's name), or says what is wrong with it.
+/// Parses a command line (without the program's name), or says what is wrong with it.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
     let mut args = args.into_iter();
     let Some(command) = args.next() else {

@@ -1,4 +1,4 @@
-//! Finds a Chromium for the tests that look at the dashboard as people do, and installs one where there is none.
+//! Finds a Chromium for the browser tests, or installs one.
 //!
 //! Where this process may install packages (Debian and its kin, as root or by `sudo` without a password) it is the
 //! system's own; elsewhere on Linux the one that the npm package `@sparticuz/chromium` carries, unpacked below `target/`.

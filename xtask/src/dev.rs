@@ -40,7 +40,7 @@ fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
     Ok(())
 }
 
-/// What a first user needs in the first minute.
+/// What a new user needs in the first minute.
 fn welcome(url: &str, token: &str, data: &str) -> String {
     format!(
         r#"

@@ -1,4 +1,4 @@
-//! Builds the plugins that ship: every crate below `plugins/` that is one, by one cargo command, into `target/plugins/`.
+//! Builds the bundled plugins: every plugin crate below `plugins/`, with one cargo command, into `target/plugins/`.
 //!
 //! They have a profile of their own (`plugin` in `Cargo.toml`), so the Worker's build and theirs do not take each other's files,
 //! and flags of their own: a small stack (an instance then begins with two pages instead of seventeen), a maximum of memory,

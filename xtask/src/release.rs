@@ -1,4 +1,4 @@
-//! `cargo xtask release`: what is published for a version, in `dist/`.
+//! `cargo xtask release`: builds everything that is published for a version, in `dist/`.
 //!
 //! - `weir-worker-VERSION.tar.gz`: the prebuilt Worker with the plugins that ship, and the configuration to deploy it
 //! - `weir-gateway-VERSION.tgz` and `weir-presets-VERSION.tgz`: the npm packages

@@ -1,4 +1,4 @@
-//! A bill of materials in CycloneDX 1.6: what the released Worker is made of, and what runs it.
+//! A bill of materials in CycloneDX 1.6: the components of the released Worker and of its runtime.
 //!
 //! It is made of what cargo and npm have resolved: the crates that are compiled into the Worker (not those that only build
 //! or test it), and the npm packages that are in it or run it.

@@ -1,4 +1,4 @@
-//! What the Worker asks of an object, and what it gets back.
+//! Calls from the Worker to an object, and their responses.
 //!
 //! Both are CBOR arrays with numbered fields: a release may add a field (with a default) and still read what
 //! the release before wrote.
@@ -40,7 +40,7 @@ pub struct Call {
     /// Whether the caller's token does not extend to plugins.
     #[cbor(n(8), default)]
     pub without_plugins: bool,
-    /// The idempotency key of a request that creates something, where it has one.
+    /// The idempotency key of a request that creates something.
     #[n(9)]
     pub idempotency: Option<Idempotency>,
 }
@@ -57,7 +57,7 @@ pub struct Reply {
     /// For the log of the Worker, never for the caller: why a 500 came about.
     #[n(2)]
     pub log: Option<String>,
-    /// What the body is, where it is not JSON.
+    /// The content type of the body, if it is not JSON.
     #[n(3)]
     pub content_type: Option<String>,
     /// How many seconds to wait before the request is sent again.
@@ -97,7 +97,7 @@ impl Reply {
         }
     }
 
-    /// Why it was not done, where that is no fault of the caller's.
+    /// The error, if it is not the caller's.
     pub fn failure(&self) -> Option<&str> {
         self.log.as_deref().filter(|_| self.status >= 500)
     }

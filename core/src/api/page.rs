@@ -17,10 +17,12 @@ pub const DEFAULT_LIMIT: u16 = 50;
 /// The most items of one page.
 pub const MAX_LIMIT: u16 = 250;
 
-/// A page ends with the item that takes it over so many bytes, however many were asked for: the caller goes on from there.
+/// A page ends with the item that makes it longer than this many bytes, whatever the limit: the caller continues from
+/// there.
 pub const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// At most so many rows are looked at for one page with filters; it then ends early and says where to go on.
+/// The maximum number of rows that are read for one page with filters. The page then ends early, with the place to
+/// continue from.
 pub const LOOK_MAX: usize = 4096;
 /// How many rows are read at once, at least, where filters let few pass.
 const STEP: i64 = 64;
@@ -43,7 +45,7 @@ pub enum Keys {
     Name,
 }
 
-/// Which page of a list is asked for.
+/// The page of a list that a caller requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     limit: u16,
@@ -123,12 +125,12 @@ impl Page {
         self.from.as_deref().unwrap_or(if self.reads_ascending() { "" } else { "~" })
     }
 
-    /// Whether the caller goes on from an earlier page.
+    /// Whether the caller continues from an earlier page.
     pub fn continues(&self) -> bool {
         self.from.is_some()
     }
 
-    /// How many items the caller wants.
+    /// The number of items that the caller requested.
     pub fn limit(&self) -> usize {
         usize::from(self.limit)
     }

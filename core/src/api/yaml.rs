@@ -1,4 +1,4 @@
-//! YAML, read as the JSON that it stands for.
+//! YAML, converted to JSON.
 //!
 //! One document, with YAML's core schema. Anchors may be set but not referred to: an alias would let a few lines
 //! unfold to gigabytes. OpenAPI has `$ref` for that.

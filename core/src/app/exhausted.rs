@@ -1,5 +1,5 @@
-//! The event by which some providers say that they have given up on another: a message like any other, to whoever of
-//! the application's endpoints wants its type.
+//! The event that some providers send when a delivery is exhausted: a message like any other, for the endpoints that
+//! subscribe to its type.
 
 use super::App;
 use crate::frame::NewMessage;

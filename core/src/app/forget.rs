@@ -1,4 +1,4 @@
-//! Forgetting payloads: some at once, or all by a background task.
+//! Expunging payloads: some at once, or all by a background task.
 
 use super::App;
 use super::handle::Handled;

@@ -1,4 +1,4 @@
-//! The plugins of endpoints: attached by the API, kept up to date by what the Directory tells.
+//! The plugins of endpoints: attached by the API, and kept up to date by notices of the Directory.
 //!
 //! What was resolved before a change of the store must not be stored after this object was told of that change, and
 //! what is told late must not undo what was told after it: `core/src/directory/attach.rs` says why.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 impl<S: Sql> App<S> {
-    /// Keeps a rejected request; the oldest gives way where there are too many.
+    /// Stores a rejected request; the oldest is deleted if there are too many.
     pub fn keep_rejected(
         &mut self,
         now: i64,
@@ -62,7 +62,7 @@ impl<S: Sql> App<S> {
         Ok(Outcome::Reply(Reply::json(200, &out(self.rejected_row(id)?, true)?)))
     }
 
-    /// The whole of a rejected request, for whoever is about to accept it.
+    /// A complete rejected request, to be accepted.
     pub(super) fn take_rejected(&self, id: &str) -> Handled {
         let mut row = self.rejected_row(id)?;
         if row.opt_text(2)?.is_some() {
@@ -85,7 +85,7 @@ impl<S: Sql> App<S> {
         rows.into_iter().next().ok_or_else(|| ApiError::not_found("Rejected request"))
     }
 
-    /// Notes which messages came of a rejected request.
+    /// Records the messages that an accepted request became.
     pub(super) fn note_accepted(&mut self, id: &str, answers: &[Accepted]) -> Result<(), SqlError> {
         let stored = answers.iter().filter_map(|answer| match answer {
             Accepted::Stored { id, .. } => Some(id.as_str()),

@@ -1,4 +1,4 @@
-//! Applications: the operations of the API on them, and what their App objects are told.
+//! Applications: the API's operations on them, and the calls that inform their App objects.
 
 use super::{ALARM_BATCH, Answer, Directory, Effect, LEASE_MS, MAX_WAIT_MS, Resolved, Wake, param};
 use crate::api::call::{Call, Reply};

@@ -1,4 +1,4 @@
-//! What is kept of the headers of a request and of its answer, for whoever looks at an attempt.
+//! The stored headers of a request and its response, as an attempt shows them.
 //!
 //! Each side is a JSON object, bounded. What lets somebody in is not kept: headers that say so by their name, and whatever
 //! holds one of the endpoint's secrets (a provider's plain token). A signature is no secret.

@@ -37,7 +37,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Whether whoever verifies holds another key than whoever signs.
+    /// Whether the verifier has another key than the signer.
     pub fn is_asymmetric(self) -> bool {
         !matches!(self, Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha512 | Self::Sha256)
     }

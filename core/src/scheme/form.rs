@@ -1,4 +1,4 @@
-//! How signatures stand in a header: alone, in a list, as `t=…,v1=…`, and the other ways that providers found.
+//! The forms of signatures in a header: alone, in a list, as `t=…,v1=…`, and other forms that providers use.
 //!
 //! Reading gives every signature that counts, in groups: the signatures of a group share its fields (its timestamp).
 //! What has another tag is skipped and never fails the rest: that is how providers add versions. It also never counts,
@@ -35,13 +35,13 @@ pub enum Form {
 pub struct Fields {
     /// The name of the fields that hold signatures.
     pub signature: String,
-    /// What stands between fields.
+    /// The separator between fields.
     #[serde(default = "comma")]
     pub delimiter: String,
-    /// What stands between groups of fields, where a header holds several.
+    /// The separator between groups of fields, if a header has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<String>,
-    /// Whether the values stand in double quotes.
+    /// Whether the values are in double quotes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quoted: bool,
     /// Further fields that are sent, with their values.
@@ -53,9 +53,9 @@ pub struct Fields {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tagged {
-    /// What stands between the items.
+    /// The separator between items.
     pub delimiter: String,
-    /// What stands between name and signature; the last one counts.
+    /// The separator between name and signature; the last one counts.
     pub tag: String,
     /// The name that is sent; `{param:x}` is a parameter of the account.
     pub send: String,

@@ -1,4 +1,4 @@
-//! Handshakes: what a provider asks of a URL before it sends events there, and the answer.
+//! Handshakes: the requests with which a provider checks a URL before it sends events there, and the responses.
 //!
 //! Anyone can ask. So an answer says back at most what was asked (as plain text that no browser interprets), and where
 //! it is signed, the challenge has a form that nothing else signed by the same secret can have: the scheme refuses
@@ -55,7 +55,7 @@ pub struct Handshake {
     /// The SHA-256 in hex of challenge, `verify_token` and URL: `{digest}` in the answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub digest: bool,
-    /// Whether the challenge becomes the secret. Only where there is none yet.
+    /// Whether the challenge becomes the secret, if the source has none yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
     /// The hosts on which the challenge is a URL that is visited before the answer is given.
@@ -171,7 +171,7 @@ impl Answer {
     }
 }
 
-/// The answer to a request that is one of the handshakes; `None` where it is an event.
+/// The response to a request that is one of the handshakes; `None` if it is an event.
 pub fn answer(
     handshakes: &[Handshake],
     scheme: &Scheme,
@@ -342,12 +342,12 @@ impl Handshake {
                 return Some(Answer::refuse(403));
             }
         }
-        // Adopted once. Who repeats the same secret is told the same; anything else would take the source over.
+        // Adopted once. The same secret again gets the same response; another one would take over the source.
         let known = self.adopt && !secrets.keys.is_empty();
         if known && !secrets.are_read_from(scheme, &challenge) {
             return Some(Answer::refuse(403));
         }
-        // What can be guessed is no secret, whoever sends it first.
+        // A guessable text is not a secret, whoever sends it first.
         if self.adopt && !known && scheme.accept_secret(&challenge, &[], true).is_err() {
             return Some(Answer::refuse(400));
         }

@@ -54,7 +54,7 @@ pub enum KeyFormat {
 }
 
 impl KeyFormat {
-    /// What a user is asked for.
+    /// The description of the format, for users.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Utf8 | Self::Nfkd => "text, used as it is",
@@ -68,7 +68,7 @@ impl KeyFormat {
     }
 }
 
-/// Why a text is no secret of a scheme. It never holds the text.
+/// Why a text is not a valid secret of a scheme. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyFault {
     /// It is empty.
@@ -92,7 +92,7 @@ pub enum KeyFault {
     ApiKey(&'static str),
     /// It has a line break, or another control character, in it.
     LineBreak,
-    /// It stands in quotes.
+    /// It is in quotes.
     Quoted,
     /// It is a line of settings: a name, and the secret.
     Labelled,
@@ -100,7 +100,7 @@ pub enum KeyFault {
     Around(&'static str),
     /// It is how a page shows a secret that it hides.
     Masked,
-    /// It is the text that stands for a secret in an example.
+    /// It is the placeholder from an example.
     Placeholder,
     /// It is not a user name, a colon and a password.
     NoPassword,
@@ -161,7 +161,7 @@ impl fmt::Display for KeyFault {
 
 impl std::error::Error for KeyFault {}
 
-/// What a key is wanted for.
+/// The purpose of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Verify,
@@ -266,7 +266,7 @@ impl Key {
         }
     }
 
-    /// The one right signature, where whoever verifies can make it.
+    /// The expected signature, if the verifier can compute it.
     pub(super) fn digest(&self, content: &[Piece<'_>]) -> Option<Vec<u8>> {
         Some(match self {
             Self::HmacSha1(ready) => mac(ready.as_ref(), content),

@@ -63,7 +63,7 @@ enum Step {
 }
 
 impl Path {
-    /// Reads a path; the error says what is wrong with it.
+    /// Parses a path; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_PLACE {
             return Err(format!("A path may take {MAX_PLACE} bytes."));
@@ -343,7 +343,7 @@ impl TryFrom<String> for Path {
 }
 
 impl Place {
-    /// Reads a place; the error says what is wrong with it.
+    /// Parses a place; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "body" {
             return Ok(Self::Body);
@@ -584,7 +584,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// What is at a place, where it has to be.
+    /// The value at a required place.
     pub(super) fn need(&self, place: &Place) -> Result<Cow<'a, str>, Reason> {
         self.read(place)?.ok_or_else(|| Reason::missing(place))
     }

@@ -1,4 +1,4 @@
-//! Signing: what a provider would send.
+//! Signing: the request that a provider would send.
 
 use super::crypto::{Algorithm, sha256};
 use super::form::Form;
@@ -29,14 +29,14 @@ pub struct Outgoing<'a> {
     pub id: &'a str,
 }
 
-/// What has to be changed in a request for it to be signed.
+/// The changes that sign a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Signed {
     /// Headers to set; one of the same name is replaced.
     pub headers: Vec<(String, String)>,
-    /// The body, where the signature stands in it.
+    /// The body, if the signature is part of it.
     pub body: Option<Vec<u8>>,
-    /// The URL, where the signature or a hash stands in it.
+    /// The URL, if the signature or a hash is part of it.
     pub url: Option<String>,
 }
 
@@ -49,7 +49,7 @@ pub enum SignFault {
     Secret(usize, KeyFault),
     /// The body is not what the provider sends.
     Body(&'static str),
-    /// What is signed cannot be put together.
+    /// The signed content cannot be built.
     Content(Reason),
     /// The secret, or the scheme, makes a header that HTTP does not allow.
     Header(HeaderFault),

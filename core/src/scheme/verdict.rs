@@ -1,4 +1,4 @@
-//! What is known of a request after its signature was looked at, and why it was refused.
+//! The result of verifying a request, and the reason if it was refused.
 
 use super::key::KeyFault;
 use super::place::Place;
@@ -14,7 +14,7 @@ pub enum Verdict {
     Authenticated(Proof),
     /// It was refused, for this reason.
     Failed(Reason),
-    /// The provider signs nothing, so nothing was looked at.
+    /// The provider signs nothing, so nothing was verified.
     Unattempted,
 }
 
@@ -23,7 +23,7 @@ pub enum Verdict {
 pub struct Proof {
     /// The place of the secret among those that were given.
     pub secret: usize,
-    /// How many milliseconds the request's time lies before now (negative: after), where it has one.
+    /// The age of the request in milliseconds (negative: its time is in the future), if it has a time.
     pub age_ms: Option<i64>,
 }
 
@@ -52,7 +52,7 @@ impl Verdict {
     }
 }
 
-/// Why a request was refused. [`Reason::code`] is for programs, its text for whoever has to mend it.
+/// Why a request was refused. [`Reason::code`] is for programs, its text for the person who has to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// There is no secret to verify with.
@@ -63,9 +63,9 @@ pub enum Reason {
     Parameter(String),
     /// A header is not there.
     HeaderMissing(String),
-    /// A header is there more than once.
+    /// A header occurs more than once.
     HeaderRepeated(String),
-    /// A field of the signature header is there more than once.
+    /// A field of the signature header occurs more than once.
     FieldRepeated(String),
     /// Something else that the scheme reads is not there.
     Missing(Place),
@@ -100,9 +100,9 @@ pub enum Reason {
         /// How far it may be.
         tolerance_s: i64,
     },
-    /// The signature is another one: a wrong secret, or what is signed was changed. Perhaps with a guess at why.
+    /// The signature differs: the secret is wrong, or the signed content was changed. It may have a hint.
     Mismatch(Option<&'static str>),
-    /// The signature is right, and the hash that it covers is not the body's.
+    /// The signature is valid, but the hash that it covers is not the body's.
     BodyHash(String),
     /// The token or password is another one.
     WrongToken,

@@ -1,10 +1,10 @@
-//! Kinds of sources: names of presets, Svix's names for some of them, and two that stand for no provider.
+//! Types of sources: names of presets, Svix's names for some of them, and two that are not providers.
 
 use super::Custom;
 use crate::preset::{self, Preset};
 use crate::send_as::near;
 
-/// A source that verifies nothing: whoever knows its URL is believed.
+/// A source that verifies nothing: anyone who knows its URL can send.
 pub(super) const GENERIC: &str = "generic-webhook";
 /// A source with a scheme of the user's own.
 pub(super) const CUSTOM: &str = "custom";
@@ -24,7 +24,7 @@ const ALIASES: [(&str, &str); 11] = [
     ("stych", "stytch"),
 ];
 
-/// Kinds of Svix's that there are not here, and what to do instead.
+/// Svix's types that Weir does not have, and what to do instead.
 const UNSUPPORTED: [(&str, &str); 2] = [
     ("cron", "The gateway has no clock for schedules: let a scheduler call the URL of a source."),
     (

@@ -45,7 +45,7 @@ const BURST: u32 = 10;
 /// How long it takes until one more may be, in milliseconds.
 const REFILL_MS: i64 = 6_000;
 
-/// Which refused requests of a source are recorded: ten at once and ten a minute after that, by each isolate.
+/// Which refused requests of a source are stored: a burst of ten, then ten a minute, by each isolate.
 #[derive(Debug, Default)]
 pub struct Sampler {
     /// Where a bucket that is empty would have been full again.

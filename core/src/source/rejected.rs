@@ -1,8 +1,8 @@
-//! What is kept of a request that was not delivered, because its signature was not right, there were too many, or it
-//! repeats an event: enough to see why, and to accept it by hand.
+//! Rejected requests: requests that were not delivered because their signature was wrong, there were too many, or
+//! they were duplicates. They are stored with the reason, and can be accepted manually.
 //!
-//! Headers that let somebody in are masked. The body is kept whole up to [`MAX_KEPT`]; of a longer one the beginning is,
-//! and it cannot be accepted any more.
+//! Headers with credentials are masked. A body is stored completely up to [`MAX_KEPT`]. Of a longer one only the
+//! beginning is stored, so that it cannot be accepted.
 
 use crate::header::is_sensitive;
 use crate::scheme::{Place, Request};
@@ -149,7 +149,7 @@ fn cut(text: &str, most: usize) -> &str {
 struct ReasonOut {
     /// A stable word for programs, listed in the reference of errors.
     code: String,
-    /// What is wrong and what to do, as a sentence.
+    /// A sentence that says what is wrong and what to do.
     detail: String,
 }
 
@@ -216,7 +216,7 @@ impl RejectedOut {
         }
     }
 
-    /// The id, by which lists go on.
+    /// The id, from which the next page of a list starts.
     pub fn id(&self) -> &str {
         &self.id
     }

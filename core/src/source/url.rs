@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 
 /// What the path of every source begins with.
 pub const PREFIX: &str = "/in/";
-/// The longest token that is looked at.
+/// The longest token that is accepted.
 const MAX_LENGTH: usize = 256;
 /// How many bytes a tag has.
 pub const TAG_BYTES: usize = 16;

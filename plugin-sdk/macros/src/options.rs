@@ -1,4 +1,4 @@
-//! What is written in the attribute's parentheses.
+//! The options in the attribute's parentheses.
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};

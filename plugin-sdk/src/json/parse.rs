@@ -8,7 +8,7 @@ use core::fmt;
 /// has some 200 levels.)
 pub const MAX_DEPTH: usize = 256;
 
-/// Why a text is no JSON, and where.
+/// Why a text is not JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParseError {
     what: &'static str,

@@ -1,4 +1,4 @@
-//! A message of Discord's webhooks: one embed, and nobody to be mentioned.
+//! A message for Discord's webhooks: one embed without mentions.
 
 use crate::{Message, cut};
 use weir_plugin::prelude::*;

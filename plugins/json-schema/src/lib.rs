@@ -1,8 +1,8 @@
-//! Lets only events through whose body fits a JSON Schema.
+//! Delivers only events whose body matches a JSON Schema.
 //!
-//! Configuration: `{"schema": {"type": "object", "required": ["id"]}}`. An event that does not fit is dropped, and the reason says what
-//! does not fit and where: `body.items[0].price: has to be at least 1`. With `"onInvalid": "fail"` it is an error instead, so that the
-//! endpoint's failure policy decides.
+//! Configuration: `{"schema": {"type": "object", "required": ["id"]}}`. Other events are dropped, with a reason that
+//! says what does not match and where: `body.items[0].price: has to be at least 1`. With `"onInvalid": "fail"` it is
+//! an error instead, so that the endpoint's failure policy decides.
 //!
 //! # What is understood
 //!

@@ -1,4 +1,4 @@
-//! Masks or removes what must not leave: fields by path, and e-mail addresses and card numbers wherever they stand.
+//! Masks or removes sensitive data: fields by path, and email addresses and card numbers wherever they occur.
 //!
 //! | configuration | does |
 //! |---|---|
@@ -8,8 +8,9 @@
 //! | `"cards": true` | masks card numbers: 13 to 19 digits, perhaps in groups, whose check digit is right (Luhn); as numbers, too |
 //! | `"with": "[redacted]"` | the mask |
 //!
-//! Paths are those of [`json::Path`]. What is not touched keeps its text; an event with nothing to hide is delivered byte for
-//! byte. The names of members are not looked at. A body that is no JSON is an error: what cannot be read is not let through.
+//! Paths are those of [`json::Path`]. The rest of the body keeps its text; an event with nothing to hide is delivered
+//! byte for byte. The names of members are not checked. A body that is not JSON is an error, because it cannot be
+//! checked.
 #![no_std]
 
 mod card;

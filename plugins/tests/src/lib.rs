@@ -1,4 +1,4 @@
-//! Runs plugins as wasm, on every engine that there is here, and insists that the engines agree.
+//! Runs plugins as wasm on all engines, and fails if the engines disagree.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a seed decides.
+//! The random choices of a seed.
 
 use weir_core::rng::{Entropy, Seeded};
 

@@ -1,4 +1,4 @@
-//! In which form an endpoint's deliveries go: some endpoints of some seeds get batches, others keep the order.
+//! Batches and FIFO: some endpoints of some seeds get batches, others keep the order.
 //!
 //! No dice are thrown: the other seeds stay the worlds that they were.
 

@@ -1,4 +1,4 @@
-//! What kind of world a seed makes: how large, how faulty, and what its clients do.
+//! The plan of a seed's world: its size, its faults, and the actions of its clients.
 
 use super::dice::Dice;
 use weir_core::retry::Schedule;

@@ -1,4 +1,4 @@
-//! What the plugin of an endpoint does: some endpoints of every fifth seed have one.
+//! The plugins of endpoints: some endpoints of every fifth seed have one.
 //!
 //! Its verdict is a function of the message, the attempt and the configuration, so that what has to arrive, and how,
 //! is known without remembering. No dice are thrown: the other seeds stay the worlds that they were.

@@ -1,4 +1,4 @@
-//! What endpoints' receivers do with requests.
+//! The receivers of endpoints.
 
 use super::dice::Dice;
 use weir_core::endpoint::{AttemptOutcome, Failure};

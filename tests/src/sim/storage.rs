@@ -1,4 +1,4 @@
-//! An object's storage: SQLite in memory, and what the platform does to it when it is full.
+//! An object's storage: SQLite in memory, with the platform's behavior when it is full.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Background tasks: recovery, replay, bulk replay, the purge of all payloads; and how they are stopped.
+//! Background tasks: recovery, replay, bulk replay, expunging of all payloads; and their cancellation.
 //!
 //! What must hold: every task comes to its end, and the tenant's list says so; what it was to send is sent, and each
 //! message by each task once at most; a task that was stopped asks for nothing more.

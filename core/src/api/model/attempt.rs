@@ -1,4 +1,4 @@
-//! Attempts: one HTTP request each, and what came of it.
+//! Attempts: one HTTP request each, with its result.
 
 use super::message::with_raw;
 use crate::api::page::{Keys, Order, Page};
@@ -20,7 +20,7 @@ pub enum Status {
     Fail,
     /// Failed so far, and will be tried again.
     Sending,
-    /// Taken back before it was sent: plugins filtered it out.
+    /// Canceled before it was sent: a plugin filtered it out.
     Canceled,
 }
 
@@ -85,7 +85,7 @@ impl Status {
 pub enum Trigger {
     /// By the schedule.
     Scheduled,
-    /// By a person or a program that asked for it.
+    /// Requested by a person or a program.
     Manual,
 }
 
@@ -212,7 +212,7 @@ impl MessageAttemptOut {
         }
     }
 
-    /// The id, by which lists go on.
+    /// The id, from which the next page of a list starts.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -167,7 +167,7 @@ impl ExpireAllIn {
     }
 }
 
-/// The name of a session in the Directory's list of what was taken back.
+/// The name of a session in the Directory's list of revoked tokens.
 pub fn session_key(app_id: &str, session: &str) -> String {
     format!("{app_id}/{session}")
 }
@@ -255,7 +255,7 @@ pub fn may(capabilities: &[String], op: Op, reads: bool) -> bool {
         // They change nothing, but a signature costs arithmetic: it is for who sets endpoints up.
         | Op::PresetVerify
         | Op::PresetSign => one_of(&[MANAGE]),
-        // Without it, nobody takes a plugin away that redacts what is delivered.
+        // Without it, a token cannot remove a plugin that redacts deliveries.
         Op::PluginsPut => one_of(&[MANAGE_TRANSFORMATIONS]),
         // It says nothing of the application, and changes nothing.
         Op::Logout => true,

@@ -1,4 +1,4 @@
-//! Several messages in one request, each with a result of its own.
+//! Several messages in one request, each with its own result.
 
 use super::message::MessageIn;
 use crate::api::body::{self, Faults};
@@ -60,7 +60,7 @@ pub struct MessageBatchOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "MessageResultOut"))]
 pub struct MessageResultOut {
-    /// 202 where the message is stored, 409 where its event id is taken, 413 where it is too large, 422 where it is invalid.
+    /// 202 if the message is stored, 409 if its event id is taken, 413 if it is too large, 422 if it is invalid.
     pub status: u16,
     /// The id of the message that is stored.
     pub id: Option<String>,

@@ -1,4 +1,4 @@
-//! Deliveries: how it stands between one message and one endpoint.
+//! Deliveries: the status of one message at one endpoint.
 
 use super::attempt::Status;
 use super::endpoint::EndpointOut;
@@ -8,12 +8,12 @@ use crate::error::ApiError;
 use crate::time::rfc3339;
 use serde::Serialize;
 
-/// How a delivery stands.
+/// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// Pending before the first attempt, sending between attempts, else how the newest attempt ended.
     pub status: Status,
-    /// When the next attempt is due (ms); none where none is planned or it is under way.
+    /// When the next attempt is due (ms); `None` if none is scheduled, or if it is in flight.
     pub next_at: Option<i64>,
 }
 
@@ -51,7 +51,7 @@ impl MessageEndpointOut {
         }
     }
 
-    /// The endpoint's id, by which lists go on.
+    /// The endpoint's id, from which the next page of a list starts.
     pub fn id(&self) -> &str {
         self.endpoint.id()
     }
@@ -76,7 +76,7 @@ pub(crate) struct EndpointMessageOut {
     next_attempt: Option<String>,
 }
 
-/// Adds how a delivery stands to a message as [`super::message::message_out_json`] writes it.
+/// Adds the status of a delivery to a message as [`super::message::message_out_json`] writes it.
 pub fn endpoint_message_json(message: &str, standing: Standing) -> String {
     let next = standing.next_at.map_or_else(|| "null".to_owned(), |at| format!("\"{}\"", rfc3339(at)));
     format!(

@@ -153,7 +153,7 @@ impl<'a> MessageIn<'a> {
         Ok(new)
     }
 
-    /// What endpoints are sent: the raw payload where there is one, else the payload as it came.
+    /// The bytes that endpoints receive: the raw payload if there is one, else the payload as received.
     pub fn body(&self) -> &str {
         self.raw_payload().unwrap_or_else(|| self.payload.get())
     }
@@ -167,7 +167,7 @@ impl<'a> MessageIn<'a> {
         self.transformations_params.as_ref()?.headers.as_ref()
     }
 
-    /// The headers that go along with it, where there are any.
+    /// The headers that are sent with it.
     pub fn headers(&self) -> Option<Headers> {
         let brought = self.brought_headers().filter(|brought| !brought.is_empty())?;
         Some(brought.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect())
@@ -267,7 +267,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// What is shown of a message besides its id and time.
+/// The other fields of a message, besides its id and time.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageFields<'a> {
     /// The name of the event type.
@@ -417,7 +417,7 @@ fn quote(out: &mut String, text: &str) {
     }
 }
 
-/// JSON text that is known to be JSON, as a value; `None` where it is not JSON after all.
+/// A JSON text as a value; `None` if it is not JSON.
 pub fn with_raw(json: String) -> Option<Box<RawValue>> {
     RawValue::from_string(json).ok()
 }
@@ -443,7 +443,7 @@ pub struct MessageQuery {
     pub with_content: bool,
 }
 
-/// How a message stands at the endpoints that it goes to, together.
+/// The status of a message at all of its endpoints together.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 #[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -465,7 +465,7 @@ pub struct DeliveriesOut {
     pub complete: bool,
 }
 
-/// Adds how it stands to a message as [`message_out_json`] writes it.
+/// Adds the status to a message as [`message_out_json`] writes it.
 pub fn with_deliveries_json(
     message: &str,
     deliveries: &DeliveriesOut,

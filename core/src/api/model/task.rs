@@ -1,4 +1,4 @@
-//! Background tasks: work on many messages that goes on after the answer.
+//! Background tasks: work on many messages that continues after the response.
 
 use super::attempt::Status;
 use super::{check_event_type, none_if_empty};
@@ -22,10 +22,10 @@ pub enum TaskKind {
     /// Sends again what failed.
     #[n(0)]
     Recover,
-    /// Sends what was never tried.
+    /// Sends messages that were never attempted.
     #[n(1)]
     Replay,
-    /// Sends again what was tried, whatever came of it.
+    /// Resends messages that were attempted, whatever the result.
     #[n(2)]
     BulkReplay,
     /// Forgets payloads.
@@ -69,7 +69,7 @@ impl TaskKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum TaskStatus {
-    /// Under way.
+    /// Running.
     #[n(0)]
     Running,
     /// Done.
@@ -142,7 +142,7 @@ impl Period {
     }
 }
 
-/// Which messages of its period a bulk replay sends; what is not named is not looked at.
+/// Which messages of its period a bulk replay sends; fields that are not set do not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]

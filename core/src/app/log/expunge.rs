@@ -239,7 +239,7 @@ impl Log {
         Ok(self.forgets_at().into_iter().chain(expiry).chain(noted).chain(scheduled).min())
     }
 
-    /// When the oldest messages, or what is remembered of them, have expired.
+    /// When the oldest messages, or their keys, have expired.
     pub(in super::super) fn forgets_at(&self) -> Option<i64> {
         let periods = self.periods.expires_at(self.retention_ms);
         periods.into_iter().chain(self.rings.expires_at(self.retention_ms)).min()

@@ -1,4 +1,4 @@
-//! One row of attempts: what was recorded together.
+//! One row of attempts that were recorded together.
 //!
 //! A segment is two frames. The *head* has what lists filter by, an entry for each attempt; the *body* has what only a
 //! page that shows the attempt needs: responses, headers, what plugins did. Texts that repeat are stored once: a response

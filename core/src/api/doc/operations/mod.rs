@@ -1,4 +1,4 @@
-//! What each operation is called, takes and returns.
+//! The name, the parameters and the responses of each operation.
 //!
 //! The descriptions are grouped as the API reference groups them: [`tenant`] for what concerns the tenant as a whole,
 //! [`sending`] for applications, endpoints, messages and attempts, [`receiving`] for sources, presets and plugins.
