@@ -13,15 +13,15 @@ use crate::time::rfc3339;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
-/// At most so many events are under way at once.
+/// The maximum number of events in flight.
 const BATCH: i64 = 16;
 
-/// What is known of the events in the table.
+/// The state of the events in the table.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// Whether there are any.
     pub(super) waiting: bool,
-    /// The numbers of those under way.
+    /// The numbers of those in flight.
     sending: BTreeSet<i64>,
     pub(super) retry_at: i64,
     failures: u32,
@@ -46,7 +46,7 @@ impl<S: Sql> App<S> {
         })
     }
 
-    /// An event as this application tells it: a source's have names of their own.
+    /// An event of this application: a source's events have their own names.
     pub(super) fn as_own(&self, event: Event) -> Event {
         let of_source = self.info.as_ref().is_some_and(|info| id::is(id::SOURCE, &info.app_id));
         if of_source { event.of_source() } else { event }
@@ -67,7 +67,7 @@ impl<S: Sql> App<S> {
         Ok(())
     }
 
-    /// What every event about an endpoint says of it.
+    /// The fields of every event about an endpoint.
     pub(super) fn event_data(&self, endpoint_id: &str) -> Json {
         let info = self.info.as_ref();
         let uid = self.slots.get(endpoint_id).and_then(|slot| slot.record.content.uid.clone());
@@ -79,18 +79,18 @@ impl<S: Sql> App<S> {
         })
     }
 
-    /// Tells that an endpoint was created.
+    /// Records that an endpoint was created.
     pub(super) fn tell_created(&mut self, now: i64, endpoint_id: &str) -> Result<(), SqlError> {
         let data = self.event_data(endpoint_id);
         self.tell(now, &Event::new(format!("{endpoint_id}.created"), operational::ENDPOINT_CREATED, &data))
     }
 
-    /// Tells that an endpoint was deleted; `data` is from before.
+    /// Records that an endpoint was deleted; `data` is its state before.
     pub(super) fn tell_deleted(&mut self, now: i64, endpoint_id: &str, data: &Json) -> Result<(), SqlError> {
         self.tell(now, &Event::new(format!("{endpoint_id}.deleted"), operational::ENDPOINT_DELETED, data))
     }
 
-    /// Tells that an endpoint was changed by hand, and whether that disabled or enabled it.
+    /// Records that an endpoint was updated, and whether that disabled or enabled it.
     pub(super) fn tell_updated(
         &mut self,
         now: i64,
@@ -117,7 +117,7 @@ impl<S: Sql> App<S> {
         }
     }
 
-    /// Tells that an endpoint was disabled because it failed since then; `reason` says what was seen.
+    /// Records that an endpoint was disabled automatically because it failed since then; `reason` says why.
     pub(super) fn tell_gave_up(
         &mut self,
         now: i64,

@@ -1,4 +1,4 @@
-//! What comes in at a source: stored once within the source's window, as fast as the source wants it.
+//! Events of a source: each is stored once within the source's window, within the source's rate limit.
 
 use super::accept::Group;
 use super::{App, Effects};
@@ -9,7 +9,7 @@ use crate::source::Gate;
 use crate::sql::{Sql, SqlError};
 
 impl<S: Sql> App<S> {
-    /// Stores the events of one request, and notes which rejected one it was, where somebody accepted it by hand.
+    /// Stores the events of one request. If it is a rejected request that was accepted manually, records that.
     pub fn ingest(
         &mut self,
         now: i64,
@@ -40,7 +40,7 @@ impl<S: Sql> App<S> {
         Ok((Ingested { answers }, effects))
     }
 
-    /// Refuses a request where there were too many before it.
+    /// Refuses a request beyond the rate limit.
     pub(super) fn limit(&mut self, now: i64, rate: Option<(u32, i64)>) -> Option<Accepted> {
         let (limit, window_ms) = rate?;
         let pace = Pace { limit, window_ms };
@@ -49,7 +49,7 @@ impl<S: Sql> App<S> {
         gate.enter(now).err().map(|wait_ms| Accepted::Limited { wait_ms })
     }
 
-    /// The answer for an event that came before, where that is remembered.
+    /// The response for an event that was stored before, if it is remembered.
     pub(super) fn came_before(
         &self,
         now: i64,

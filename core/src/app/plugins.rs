@@ -1,7 +1,7 @@
 //! The plugins of endpoints: attached by the API, and kept up to date by notices of the Directory.
 //!
-//! What was resolved before a change of the store must not be stored after this object was told of that change, and
-//! what is told late must not undo what was told after it: `core/src/directory/attach.rs` says why.
+//! A resolution from before a change of the store must not be stored after the notice of that change, and a late
+//! notice must not undo a later one: `core/src/directory/attach.rs` explains why.
 
 use super::handle::{Handled, Outcome};
 use super::{App, Effects};
@@ -88,8 +88,9 @@ impl<S: Sql> App<S> {
         self.changed(now, reply)
     }
 
-    /// The Directory says how a plugin stands: endpoints that follow it get its current version, and what is to be
-    /// taken away is. Older news than known changes nothing. The answer is where the plugin is attached now.
+    /// Takes a notice of the Directory about a plugin: endpoints that follow it get its current version, and detached
+    /// plugins are removed. An older notice than the latest changes nothing. Returns where the plugin is attached
+    /// now.
     pub fn plugin_notice(
         &mut self,
         now: i64,

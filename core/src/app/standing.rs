@@ -1,8 +1,8 @@
-//! What the Directory learns of endpoints, so that a tenant's overview covers all of its applications.
+//! Reports of endpoints to the Directory, so that a tenant's overview covers all of its applications.
 //!
-//! It travels with the operational events that the App object sends anyway, each of which is repeated until it was accepted:
-//! an endpoint's own report ([`crate::endpoint`]) as an event of a type that only the Directory knows, and the tenant's
-//! events `endpoint.disabled`, `endpoint.enabled` and `endpoint.deleted`, of which the Directory gets a note, too.
+//! They are sent with the operational events, each of which is repeated until it is accepted: an endpoint's own
+//! report ([`crate::endpoint`]) as an event of a type that only the Directory knows, and the tenant's events
+//! `endpoint.disabled`, `endpoint.enabled` and `endpoint.deleted`, of which the Directory gets a note, too.
 
 use super::App;
 use crate::frame::{self, Report, ReportKind, StandingChange, StandingNote};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const STANDS: &str = "weir.endpoint.stands";
 
 impl<S: Sql> App<S> {
-    /// What the Directory learns of a report, as an event.
+    /// A report for the Directory, as an event.
     pub(super) fn standing_note(&self, report: &Report) -> Option<Event> {
         let ReportKind::Stands { standing, since } = report.kind else { return None };
         let info = self.info.as_ref().filter(|_| !self.is_operational())?;
@@ -30,7 +30,7 @@ impl<S: Sql> App<S> {
     }
 }
 
-/// Who gets an event: the Directory a note, and the operational application the event itself.
+/// The recipients of an event: the Directory gets a note, the operational application the event itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// For the Directory.
@@ -39,7 +39,7 @@ pub struct Route {
     pub event: Option<Event>,
 }
 
-/// Who gets this event.
+/// The recipients of this event.
 pub fn route(event: Event) -> Route {
     if event.event_type == STANDS {
         let note = data_of(&event, "note").and_then(|note| STANDARD.decode(note).ok());

@@ -1,11 +1,11 @@
-//! What the application tells of its usage, to the Directory's counts over all applications.
+//! The usage of the application, for the Directory's counts over all applications.
 
 use super::App;
 use crate::frame::{StatsAnswer, StatsAsk, UsageAnswer, UsageAsk};
 use crate::sql::Sql;
 use std::collections::BTreeSet;
 
-/// What is known at once, and whom to ask for the rest.
+/// The counts that are known at once, and the endpoints to ask for the rest.
 #[derive(Debug)]
 pub struct UsagePlan {
     /// Endpoints to ask for their statistics.
@@ -16,7 +16,7 @@ pub struct UsagePlan {
 }
 
 impl UsagePlan {
-    /// Adds what an endpoint said.
+    /// Adds an endpoint's response.
     pub fn add(&mut self, told: &StatsAnswer) {
         let attempts = told.success.saturating_add(told.fail);
         self.answer.attempts = self.answer.attempts.saturating_add(attempts);

@@ -1,10 +1,9 @@
 //! The Directory: which applications, event types and plugins a tenant has.
 //!
-//! It is the truth of which applications exist; an App object learns of its own existence, its uid and its
-//! deletion from here. What an App object must learn is written down as unacknowledged in the same commit as
-//! the change itself, told before the caller is answered, and told again by the alarm until the object has
-//! acknowledged it. So an application that was answered with 201 works, or will as soon as its object can be
-//! reached; and a crash at any point loses nothing.
+//! It is the authority on which applications exist; it informs App objects of their existence, uid and deletion. Such
+//! a notice is stored in the same commit as the change, sent before the caller gets the response, and sent again by
+//! the alarm until the object has acknowledged it. So an application that was answered with 201 works as soon as its
+//! object can be reached, and a crash at any point loses nothing.
 //!
 //! A tenant that only reads leaves nothing behind: tables are created by the first write.
 
@@ -50,7 +49,7 @@ pub const MAX_WAIT_MS: i64 = 300_000;
 /// The most effects of one alarm.
 pub const ALARM_BATCH: i64 = 50;
 
-/// What an App object must be told.
+/// A notice to an App object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// The application exists and has this uid. The object keeps the highest version it has seen.

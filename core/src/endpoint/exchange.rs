@@ -1,21 +1,21 @@
 //! The stored headers of a request and its response, as an attempt shows them.
 //!
-//! Each side is a JSON object, bounded. What lets somebody in is not kept: headers that say so by their name, and whatever
-//! holds one of the endpoint's secrets (a provider's plain token). A signature is no secret.
+//! Each side is a JSON object, bounded. Credentials are not stored: headers whose name says that they carry some, and
+//! values that contain one of the endpoint's secrets (a provider's plain token). A signature is not a secret.
 
 use crate::header::{is_harmless, is_sensitive};
 use std::borrow::Cow;
 
 /// The most bytes of names and values that are kept of one side.
 pub const MAX: usize = 2_048;
-/// What stands for a value that is not kept.
+/// Replaces a value that is not stored.
 pub const HIDDEN: &str = "(hidden)";
-/// The name under which it is said that not all headers are kept.
+/// The name of the entry that says that not all headers are stored.
 const MORE: &str = "...";
 
 /// Headers as they are kept: the text of a JSON object.
 ///
-/// Of the endpoint's and the message's own headers (`own`), only those are kept that are known to let nobody in.
+/// Of the endpoint's and the message's own headers (`own`), only those are stored that never carry credentials.
 pub(super) fn kept<'a>(
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     secrets: &[String],

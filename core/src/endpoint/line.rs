@@ -1,15 +1,15 @@
-//! Who goes next: one delivery, or those that go together in one request; whichever is there, or strictly in the order
-//! of the log.
+//! Decides what is sent next: one delivery, or several in one request; in any order, or strictly in the order of the
+//! log.
 //!
 //! A batch starts when it is full (by events or by bytes), or when its first event has waited for as long as the
-//! endpoint allows. It is a plan in memory only: every delivery in it has its own row, its own lease and its own
-//! attempts, so that after a crash each is due by itself, and they meet again in the next batch. One asked for by hand
-//! waits for nobody and goes alone. What is no JSON cannot be an item of an array: it is refused with a sentence, and
-//! the others go without it.
+//! endpoint allows. It is a plan in memory only: every delivery in it has its own row, lease and attempts, so that
+//! after a crash each is due on its own, and they meet again in the next batch. A resend is sent alone and at once. A
+//! payload that is not JSON cannot be part of an array: that delivery fails with an error, and the others are sent
+//! without it.
 //!
-//! In order, the one that goes next is the first by its id of all that are not over, by the table; whatever else is due
-//! waits behind it. So one that fails holds the others up until it gets through or its schedule is used up: then it is
-//! recorded as failed like any other, and the next one's turn comes. By hand is out of turn.
+//! With FIFO, the next delivery is always the first one in the table, by id, that has not ended; all others wait. A
+//! failing delivery therefore blocks the others until it succeeds or its schedule ends. It is then recorded as
+//! failed, and the next one is sent. Resends are not part of the order.
 
 use super::plugins::Ready;
 use super::{Delivery, Endpoint, Queued};
@@ -22,9 +22,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
-/// At most so many bytes of payload go in one request, if it is not a single one.
+/// The maximum number of payload bytes in one request with several deliveries.
 pub const BATCH_BYTES: usize = 1024 * 1024;
-/// What a preset with batches has where the endpoint says nothing.
+/// The default batch of a preset that sends batches.
 pub(super) const PRESET_BATCH: Batch = Batch { max_events: 100, max_wait_ms: 500 };
 
 /// Several events in one request, as a JSON array of their payloads.
@@ -41,7 +41,7 @@ pub struct Batch {
     pub max_wait_ms: u32,
 }
 
-/// In which order deliveries are made, where one is promised.
+/// The guaranteed order of deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -54,16 +54,16 @@ pub enum Order {
 
 /// What happens next.
 pub(super) enum Next {
-    /// These go, in one request; there is at least one.
+    /// Send these in one request; there is at least one.
     Start(Vec<Ready>),
-    /// This one passes the plugins.
+    /// Run the plugins on this one.
     Pass(Queued),
 }
 
-/// Whose turn it is.
+/// Which delivery may be sent.
 enum Turn {
     Anyones,
-    /// Only this delivery's, and of those asked for by hand.
+    /// Only this delivery, and resends.
     Only(Option<String>),
 }
 
@@ -85,7 +85,7 @@ impl<S: Sql> Endpoint<S> {
         self.active.as_ref().and_then(|active| active.sender.batch)
     }
 
-    /// How many deliveries go in one request at most.
+    /// The maximum number of deliveries in one request.
     pub(super) fn together(&self) -> usize {
         self.batch().map_or(1, |batch| usize::from(batch.max_events.max(1)))
     }
@@ -135,7 +135,7 @@ impl<S: Sql> Endpoint<S> {
 
     // Batches.
 
-    /// Those in line for a batch: past the plugins, if there are any.
+    /// The deliveries that wait for a batch: those that have passed the plugins, if there are any.
     fn in_line(&self) -> Box<dyn Iterator<Item = InLine<'_>> + '_> {
         if self.has_plugins() {
             return Box::new(self.ready.iter().map(|ready| {
@@ -150,7 +150,7 @@ impl<S: Sql> Endpoint<S> {
         }))
     }
 
-    /// Which of those in line go now.
+    /// Which of the waiting deliveries are sent now.
     fn full_batch(&self, batch: Batch, now: i64) -> Option<Range<usize>> {
         if let Some(at) = self.in_line().position(|one| one.manual) {
             return Some(at..at.saturating_add(1));
@@ -160,7 +160,7 @@ impl<S: Sql> Endpoint<S> {
         let mut full = false;
         for one in self.in_line() {
             bytes = bytes.saturating_add(one.bytes);
-            // What plugins gave other headers, or brought others along, cannot go in the same request.
+            // Deliveries with different headers cannot be sent in the same request.
             full = count >= self.together()
                 || (count > 0 && (bytes > BATCH_BYTES || one.headers != first.headers));
             if full {
@@ -186,7 +186,7 @@ impl<S: Sql> Endpoint<S> {
             .collect()
     }
 
-    /// When the batch that is waiting goes, if none joins.
+    /// When the waiting batch is sent, if no delivery is added.
     pub(super) fn batch_goes_at(&self, now: i64) -> Option<i64> {
         let batch = self.batch()?;
         let first = self.in_line().next()?;
@@ -201,7 +201,7 @@ struct InLine<'a> {
     headers: &'a [(String, String)],
 }
 
-/// A clock that went back makes nobody wait longer.
+/// If the clock went back, nothing waits longer.
 fn goes_at(batch: Batch, since: i64, now: i64) -> i64 {
     since.min(now).saturating_add(i64::from(batch.max_wait_ms))
 }
@@ -210,13 +210,13 @@ fn goes_at(batch: Batch, since: i64, now: i64) -> i64 {
 pub(super) const NO_ITEM: &str = "The endpoint receives batches as JSON arrays, and this payload is not JSON, \
      so it cannot be part of one. Disable batches for the endpoint, or convert the payload with a plugin.";
 
-/// Whether a payload can be an item of an array.
+/// Whether a payload can be part of a JSON array.
 pub(super) fn is_item(ready: &Ready) -> bool {
     serde_json::from_slice::<&RawValue>(&ready.subject.body).is_ok()
 }
 
-/// What those that go together are to the receiver: one event under its own id, or several under one that stands for
-/// just these, whenever they go together again.
+/// The event id that the receiver sees: the id of a single event, or for a batch an id that is the same whenever the
+/// same events are sent together again.
 pub(super) struct Together {
     pub(super) id: String,
     pub(super) body: Vec<u8>,

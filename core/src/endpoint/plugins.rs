@@ -1,16 +1,17 @@
-//! Plugins on a delivery's way: between the queue and the request.
+//! Plugins: they run on a delivery between the queue and the request.
 //!
-//! A delivery that is about to start passes the endpoint's plugins first: [`Effects::pass`] gives it out with its
-//! [`Chain`], and [`Endpoint::passed`] takes what was decided. Meanwhile it holds a place as a request does, and its
-//! lease; where the answer never comes, the lease runs out and it is due again.
+//! Before a delivery starts, the endpoint's plugins run: [`Effects::pass`] contains it with its [`Chain`], and
+//! [`Endpoint::passed`] takes the decision. Meanwhile it counts as a request in flight and has its lease; if the
+//! decision never comes, the lease ends and the delivery is due again.
 //!
-//! What plugins filter out costs neither pace nor a request. What a failed plugin holds waits like a failed attempt,
-//! but says nothing of the receiver: it neither slows the endpoint down nor disables it. A change of the endpoint's
-//! plugins makes everything due that they held.
+//! A filtered delivery uses neither rate limit nor request. A delivery that a failed plugin holds waits like a failed
+//! attempt, but does not count as a failure of the receiver. When the endpoint's plugins change, all held deliveries
+//! are due.
 //!
-//! A plugin that fails again and again rests for a while, and the tenant is told. Where its attachment says hold, nothing
-//! passes meanwhile, so that what waits does not use up its schedule. Else it counts as failed without being run; an error
-//! that it answers itself is then no such failure, since it works, and may well take the next event.
+//! If a plugin keeps failing, its circuit breaker opens, and the tenant is notified. With `onError: hold`, nothing
+//! passes meanwhile, so that waiting deliveries do not use up their schedules. Otherwise the plugin counts as failed
+//! without being run. An error that the plugin returns itself does not count, because the plugin works and may accept
+//! the next event.
 
 use super::due;
 use super::record::{FILTERED, Failed, Record};
@@ -22,34 +23,34 @@ use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError};
 use std::rc::Rc;
 
-/// After so many failures in a row a plugin rests.
+/// The number of failures in a row that open a plugin's circuit breaker.
 const BREAKER_AFTER: u32 = 5;
 /// The first such pause; it doubles up to [`BREAKER_MAX_MS`].
 const BREAKER_BASE_MS: i64 = 1_000;
 const BREAKER_MAX_MS: i64 = 60_000;
-/// The tenant is told at most so often that a plugin fails.
+/// The minimum time between two notices to the tenant that a plugin fails.
 const TELL_EVERY_MS: i64 = 3_600_000;
 
-/// A delivery that passes the endpoint's plugins; answered by one [`Passed`].
+/// A delivery on which the plugins run; the result is one [`Passed`].
 #[derive(Debug)]
 pub struct Passage {
     /// The delivery.
     pub delivery: Delivery,
-    /// Its way.
+    /// Its plugins.
     pub chain: Chain,
 }
 
-/// What the plugins came to.
+/// The result of the plugins.
 #[derive(Debug)]
 pub struct Passed {
-    /// The delivery, as it was given out.
+    /// The delivery, as in [`Passage`].
     pub delivery: Delivery,
-    /// What was decided, and how.
+    /// The decision, and how it was made.
     pub outcome: Outcome,
 }
 
 impl Passage {
-    /// The end of the way.
+    /// A chain that has ended.
     pub fn ended(self) -> Passed {
         Passed { delivery: self.delivery, outcome: self.chain.outcome() }
     }
@@ -59,24 +60,24 @@ impl Passage {
 pub(super) struct Ready {
     pub(super) delivery: Delivery,
     pub(super) subject: Subject,
-    /// When it came here.
+    /// When it began to wait.
     pub(super) since: i64,
 }
 
-/// A plugin's failures in a row, and what follows. In memory alone: what was lost is soon learnt again.
+/// A plugin's circuit breaker. In memory only: it soon opens again after a restart.
 #[derive(Debug, Default, Clone)]
 pub(super) struct PluginBreaker {
     failures: u32,
-    /// It rests until this time.
+    /// It is open until this time.
     until: i64,
-    /// Until this time the tenant knows.
+    /// No further notice to the tenant before this time.
     told_until: i64,
 }
 
 impl PluginBreaker {
-    /// Notes a failure; whether the tenant is to be told.
+    /// Counts a failure; returns whether to notify the tenant.
     fn failed(&mut self, now: i64) -> bool {
-        // What was on its way when the rest began says nothing new.
+        // Runs that started before the circuit breaker opened do not count.
         if now < self.until {
             return false;
         }
@@ -97,12 +98,12 @@ impl PluginBreaker {
 }
 
 impl<S: Sql> Endpoint<S> {
-    /// Whether deliveries have plugins to pass.
+    /// Whether the endpoint has plugins.
     pub(super) fn has_plugins(&self) -> bool {
         self.active.as_ref().is_some_and(|active| !active.plugins.is_empty())
     }
 
-    /// Sends a delivery on its way through the plugins.
+    /// Starts the plugins on a delivery.
     pub(super) fn pass(&mut self, now: i64, queued: Queued, effects: &mut Effects) -> Result<(), SqlError> {
         let Queued { mut delivery, payload, headers, .. } = queued;
         self.renew(now, &mut delivery)?;
@@ -117,7 +118,7 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    /// Until when nothing passes, since a plugin rests whose attachment says hold.
+    /// Until when nothing passes, because the circuit breaker of a plugin with `onError: hold` is open.
     pub(super) fn plugins_hold_until(&self) -> i64 {
         let plugins = self.active.iter().flat_map(|active| active.plugins.iter());
         let holding =
@@ -125,7 +126,7 @@ impl<S: Sql> Endpoint<S> {
         holding.map(|(_, breaker)| breaker.until).max().unwrap_or(0)
     }
 
-    /// Notes which plugins failed.
+    /// Counts the plugins' failures.
     fn note_ran(
         &mut self,
         now: i64,
@@ -133,7 +134,7 @@ impl<S: Sql> Endpoint<S> {
         ran: Vec<(usize, Option<Fault>)>,
         effects: &mut Effects,
     ) -> Result<(), SqlError> {
-        // What plugins did that are others now, says nothing of these.
+        // Results of other versions of the plugins do not count.
         if self.active.as_ref().is_none_or(|active| *active.plugins != *plugins) {
             return Ok(());
         }
@@ -155,7 +156,7 @@ impl<S: Sql> Endpoint<S> {
         Ok(())
     }
 
-    /// What plugins decided, and what follows.
+    /// Takes the decision of the plugins, and acts on it.
     pub fn passed(
         &mut self,
         now: i64,
@@ -165,7 +166,7 @@ impl<S: Sql> Endpoint<S> {
         let mut effects = Effects::default();
         for Passed { mut delivery, outcome } in passed {
             let Outcome { decision, trace, ran, plugins } = outcome;
-            // Whoever comes later than the lease lasts was given up.
+            // After the end of the lease, the delivery is due again.
             if self.passing.get(&delivery.key) != Some(&delivery.slot) {
                 continue;
             }
@@ -174,7 +175,7 @@ impl<S: Sql> Endpoint<S> {
             self.note_ran(now, &plugins, ran, &mut effects)?;
             match decision {
                 Decision::Deliver(subject) => {
-                    // What passed plugins that are others now is to pass these.
+                    // A delivery that passed previous plugins must pass the current ones.
                     let same = self.active.as_ref().is_some_and(|active| *active.plugins == *plugins);
                     if self.can_send() && same {
                         self.ready.push_back(Ready { delivery, subject, since: now });
@@ -208,14 +209,15 @@ impl<S: Sql> Endpoint<S> {
         AttemptResult::unsent(now, delivery, url, outcome)
     }
 
-    /// Gives a delivery's lease back: it is due now.
+    /// Ends a delivery's lease: it is due now.
     fn release(&mut self, now: i64, delivery: &Delivery) -> Result<(), SqlError> {
         self.move_row(delivery.slot, &delivery.key, now, false)?;
         self.note_due(now);
         Ok(())
     }
 
-    /// The plugins were changed: what they held is due now, and what has passed them is to pass the others.
+    /// The plugins were changed: held deliveries are due now, and deliveries that passed the previous plugins must
+    /// pass the new ones.
     pub(super) fn release_held(&mut self, now: i64) -> Result<(), SqlError> {
         self.plugin_breakers.clear();
         let passed: Vec<Delivery> = self.ready.drain(..).map(|ready| ready.delivery).collect();

@@ -1,5 +1,5 @@
-//! How an endpoint's requests are made: what the configuration says, what the preset says where that is silent, and
-//! the deployment's own way where there is no preset. Worked out once for each configuration.
+//! Builds an endpoint's requests: from the configuration, then the preset, then the deployment's defaults. Computed
+//! once for each configuration.
 
 use super::USER_AGENT;
 use super::line::{Batch, Order, PRESET_BATCH};
@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The configuration, made ready for use.
+/// The configuration, prepared for use.
 pub(super) struct Sender {
     /// Where requests go: the whole URL. (The configuration has it with credentials hidden.)
     pub(super) url: String,
@@ -31,16 +31,16 @@ pub(super) struct Sender {
     pub(super) timeout_ms: i64,
     /// The statuses that are a success.
     pub(super) success: RangeInclusive<u16>,
-    /// Each: at most so many requests started in any window of so many milliseconds.
-    /// They are a little stricter than the configuration's, so that arrivals keep those.
+    /// Rate limits: the maximum number of starts in any window (ms). They are slightly stricter than the configured
+    /// ones, so that arrivals keep the configured ones.
     pub(super) paces: Vec<(u32, i64)>,
-    /// How many go in one request.
+    /// The batch.
     pub(super) batch: Option<Batch>,
     /// How many days its attempts are kept, where the provider says so.
     pub(super) retention_days: Option<u32>,
-    /// In which order they go, if in one.
+    /// The order, if it is guaranteed.
     pub(super) order: Option<Order>,
-    /// Whether an endpoint that is gone, or fails for long, is disabled.
+    /// Whether 410 or a long time of failures disables the endpoint.
     pub(super) gives_up: bool,
     identity: Identity,
     /// What no record of a request may show: the secrets of a preset, which some of them send as they are.
@@ -54,13 +54,13 @@ pub(super) struct Sender {
     locked: bool,
 }
 
-/// As whom it signs.
+/// How it signs.
 enum Identity {
     /// As Weir.
     Own { profile: HeaderProfile, secrets: Vec<Secret> },
     /// As a provider.
     Preset { preset: Box<Preset>, params: Params, secrets: Secrets, ready: bool },
-    /// As a provider that this release does not know: nothing can be signed, so it waits.
+    /// As a provider that this version does not have: nothing can be signed, so deliveries wait.
     Unknown,
 }
 
@@ -69,16 +69,16 @@ enum Identity {
 pub(super) struct Made {
     pub(super) headers: Fields,
     pub(super) body: Vec<u8>,
-    /// The URL, where the signature stands in it.
+    /// The URL, if the signature is part of it.
     pub(super) signed_url: Option<String>,
     /// Why it cannot be sent; a sentence.
     pub(super) refused: Option<String>,
 }
 
-/// What a delivery's request is made of.
+/// The parts of a delivery's request.
 pub(super) struct Draft<'a> {
     pub(super) url: &'a str,
-    /// Custom headers, and what plugins made of them.
+    /// Custom headers, as changed by plugins.
     pub(super) headers: Vec<(String, String)>,
     pub(super) id: &'a str,
     pub(super) event_type: &'a str,
@@ -143,15 +143,14 @@ impl Sender {
         this
     }
 
-    /// Forgets secrets whose time is over.
+    /// Removes expired secrets.
     pub(super) fn refresh(&mut self, config: &Config, vault: &Vault, now: i64) {
         if self.secrets_until.is_some_and(|until| until <= now) {
             self.open_secrets(config, vault, now);
         }
     }
 
-    /// Opens the URL, the custom headers and the plugins' configurations. Where a key is missing nothing is sent: without them, a
-    /// delivery would be another.
+    /// Decrypts the URL, the custom headers and the plugins' configurations. If a key is missing, nothing is sent.
     fn open_texts(&mut self, config: &Config, vault: &Vault) {
         let place = Place::header(&config.endpoint_id);
         let open = |(name, value): &(String, String)| Ok((name.clone(), vault.open(place, value)?));
@@ -193,7 +192,7 @@ impl Sender {
         }
     }
 
-    /// What no record of a request may show.
+    /// Texts that must not appear in the record of a request.
     pub(super) fn hidden(&self) -> &[String] {
         &self.hidden
     }
@@ -226,7 +225,7 @@ impl Sender {
             None => said.unwrap_or_else(|| "application/json".to_owned()),
         };
         let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
-        // What the provider says of an event is not the endpoint's to say, nor the message's.
+        // Headers that the provider's format defines cannot be set by the endpoint or the message.
         let taken =
             |name: &str| preset.is_some_and(|preset| preset.event_headers().any(|header| is(header, name)));
         // What comes in at a source says how often it has gone out before: see `source::HOPS`.

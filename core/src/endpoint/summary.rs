@@ -1,7 +1,7 @@
-//! What the object knows of messages rather than of attempts: how their deliveries stand, which failed for
-//! good, which were never tried.
+//! Status by message instead of by attempt: the status of deliveries, which are exhausted, which were never
+//! attempted.
 //!
-//! Nothing is kept for this: it is worked out from the attempts, and from what is due.
+//! Nothing is stored for this: it is computed from attempts and due deliveries.
 
 use super::due::Due;
 use super::history::Range;
@@ -17,11 +17,11 @@ use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError};
 use std::collections::{HashMap, HashSet};
 
-/// What stands where an answer was expunged.
+/// The placeholder of an expunged response.
 const EXPUNGED: &str = "EXPUNGED";
-/// At most so many attempts are looked at in one batch of a recovery.
+/// The maximum number of attempts that one batch of a recovery reads.
 const LOOK_MAX: usize = 500;
-/// At most so many deliveries are made due by one batch of a recovery.
+/// The maximum number of deliveries that one batch of a recovery makes due.
 const BATCH_MAX: u32 = 100;
 
 /// The attempts of one message.
@@ -31,7 +31,7 @@ struct Tried {
     newest_status: i64,
     newest_code: i64,
     succeeded: bool,
-    /// There was an attempt that nobody had asked for by hand.
+    /// Whether there was an attempt by the schedule.
     scheduled: bool,
     newest_manual: Option<String>,
     all: Vec<String>,
@@ -53,8 +53,8 @@ impl Tried {
         self.all.push(id);
     }
 
-    /// Whether nothing came of the message after this failed attempt: none got through, none followed until `upto`, none
-    /// was made by hand since.
+    /// Whether this failed attempt is the last word on the message: no attempt succeeded, none followed until `upto`,
+    /// and none was made manually since.
     fn ends_with(&self, attempt_id: &str, upto: &str) -> bool {
         if self.succeeded || self.newest_manual.as_deref().is_some_and(|manual| manual > upto) {
             return false;
@@ -64,7 +64,7 @@ impl Tried {
     }
 }
 
-/// A message's deliveries that are due: one by the schedule, and any by hand.
+/// A message's due deliveries: one by the schedule, and any number of manual ones.
 #[derive(Debug, Clone, Default)]
 struct Dues {
     scheduled: Option<Due>,
@@ -72,7 +72,7 @@ struct Dues {
 }
 
 impl<S: Sql> Endpoint<S> {
-    /// How the deliveries of messages stand.
+    /// The status of messages' deliveries.
     pub fn deliveries(&self, ask: &DeliveriesAsk) -> Result<Deliveries, SqlError> {
         if !self.knows() {
             return Ok(Deliveries::default());
@@ -89,7 +89,7 @@ impl<S: Sql> Endpoint<S> {
     fn standing(&self, tried: Option<&Tried>, dues: Option<&Dues>) -> Option<(Status, Option<i64>)> {
         if let Some(due) = dues.and_then(|dues| dues.scheduled.as_ref()) {
             let status = if due.made > 0 { Status::Sending } else { Status::Pending };
-            // What is leased is about to be sent, or on its way; what cannot be sent has no time.
+            // A leased delivery is about to be sent or in flight; one that cannot be sent has no time.
             return Some((status, (!due.leased && self.can_send()).then_some(due.slot)));
         }
         match tried {
@@ -98,12 +98,12 @@ impl<S: Sql> Endpoint<S> {
         }
     }
 
-    /// Whether there are tables to look into.
+    /// Whether there are tables.
     fn knows(&self) -> bool {
         self.active.is_some()
     }
 
-    /// The answer to a task's batch where there is nothing to do it with.
+    /// The response to a task's batch if there is nothing to do.
     fn refuses_tasks(&self) -> Option<TaskAnswer> {
         match &self.active {
             None => Some(TaskAnswer { not_ready: true, ..TaskAnswer::default() }),
@@ -121,7 +121,7 @@ impl<S: Sql> Endpoint<S> {
         Ok(found)
     }
 
-    /// What is due of these messages.
+    /// The due deliveries of these messages.
     fn dues(&self, ids: &[&str]) -> Result<HashMap<String, Dues>, SqlError> {
         let mut found: HashMap<String, Dues> = HashMap::new();
         for due in self.due.of_messages(&self.sql, ids)? {
@@ -135,7 +135,7 @@ impl<S: Sql> Endpoint<S> {
         Ok(found)
     }
 
-    /// Forgets what the receiver answered to an attempt.
+    /// Expunges the response of an attempt.
     pub fn expunge(&self, ask: &ExpungeAsk) -> Result<Done, SqlError> {
         if !self.knows() {
             return Ok(Done { done: false });
@@ -144,12 +144,12 @@ impl<S: Sql> Endpoint<S> {
         Ok(Done { done: self.history.expunge(&self.sql, attempt, EXPUNGED)? })
     }
 
-    /// One batch of a recovery: walks along the attempts that failed. Where the schedule is not over, its
-    /// next attempt is made now instead of later; where it is, there is one more attempt, by hand. Messages
-    /// that got through, or have an attempt on its way, are left alone.
+    /// One batch of a recovery: reads the failed attempts in order. If the schedule has not ended, its next attempt
+    /// is made now; if it has, there is one more attempt. Messages that succeeded, or that have an attempt in flight,
+    /// are skipped.
     ///
-    /// Each message is taken at its newest attempt before the recovery, and only if no attempt by hand came
-    /// after that: so a batch that is repeated after a crash repeats nothing.
+    /// Each message counts at its newest attempt before the recovery, and only if no manual attempt followed: so a
+    /// batch that is repeated after a crash repeats nothing.
     pub fn recover(
         &mut self,
         now: i64,
@@ -212,7 +212,7 @@ impl<S: Sql> Endpoint<S> {
         self.batch_done(now, rng, answer, dry)
     }
 
-    /// What follows from a batch of a task; nothing, where it has only counted.
+    /// The effects of a task's batch; none if it only counted.
     fn batch_done(
         &mut self,
         now: i64,
@@ -224,7 +224,7 @@ impl<S: Sql> Endpoint<S> {
         Ok((answer, effects))
     }
 
-    /// One more attempt of a message, by hand, due now.
+    /// One more attempt of a message, due now.
     fn insert_manual(
         &mut self,
         now: i64,
@@ -238,9 +238,9 @@ impl<S: Sql> Endpoint<S> {
         self.insert(&due)
     }
 
-    /// One batch of a bulk replay: one more attempt by hand for each message that was tried here, however that
-    /// ended, if its newest attempt is as asked for. What is on its way anyway is left alone, and so is what was
-    /// sent by hand since the replay began: so a batch that is repeated repeats nothing.
+    /// One batch of a bulk replay: one more attempt for each message that was attempted here, whatever the result, if
+    /// its newest attempt matches the filter. Messages with an attempt in flight, or resent since the replay began,
+    /// are skipped: so a batch that is repeated repeats nothing.
     pub fn bulk_replay(
         &mut self,
         now: i64,
@@ -276,8 +276,8 @@ impl<S: Sql> Endpoint<S> {
         self.batch_done(now, rng, answer, dry)
     }
 
-    /// One batch of a replay: makes due, with the whole schedule before them, those messages of which nothing
-    /// is known here. So a batch that is repeated repeats nothing.
+    /// One batch of a replay: makes messages due, with their whole schedule, that have no record here. So a batch
+    /// that is repeated repeats nothing.
     pub fn replay(
         &mut self,
         now: i64,

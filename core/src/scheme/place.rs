@@ -2,9 +2,9 @@
 //!
 //! A place is written `header:x-signature`, `json:data.object.id` (a member of the JSON body; `[0]` picks an item of
 //! an array), `form:payload` (a field of a form body), `query:hub.challenge`, `field:t` (a field inside the signature
-//! header), `form-json:payload.id` (a member of the JSON in a form's field) or `claim:iat` (a claim of the token that is
-//! the body). Several with ` | ` between them are the first that has anything. What is read is text as it stands there: a
-//! number of a JSON body is not parsed and written again. Null, an object or an array is nothing that could be read.
+//! header), `form-json:payload.id` (a member of the JSON in a form's field) or `claim:iat` (a claim of the token that
+//! is the body). Of several places separated by ` | `, the first one with a value counts. Values are read as written:
+//! a number of a JSON body is not parsed and encoded again. Null, an object or an array has no value.
 
 use super::Request;
 use super::verdict::Reason;
@@ -144,8 +144,8 @@ impl Path {
     }
 }
 
-/// Follows several ways into a text at once, `found` by their numbers: however many there are, each level of the text is gone
-/// through once.
+/// Follows several paths into a text at once, `found` by their numbers: whatever their number, each level of the text
+/// is read once.
 fn find_all<'a>(text: &'a str, wanted: &[(&[Step], usize)], found: &mut [Option<&'a RawValue>]) {
     let mut next: Vec<(&Step, Option<&'a RawValue>)> = Vec::new();
     for step in wanted.iter().filter_map(|(path, _)| path.first()) {
@@ -447,8 +447,8 @@ pub(super) struct View<'a> {
     pub(super) memo: &'a Memo,
 }
 
-/// What was read of one request's body: whether it is JSON is found out once, and so is all that a scheme will ask for, however
-/// much that is. What was found is kept as its place in the body.
+/// The parsed body of a request: whether it is JSON is checked once, and all values of a scheme are read in one pass.
+/// Values are kept as ranges of the body.
 #[derive(Default)]
 pub(super) struct Memo {
     json: OnceCell<Result<(), Reason>>,
@@ -460,7 +460,7 @@ pub(super) struct Memo {
 }
 
 impl Memo {
-    /// For somebody who will ask for these places.
+    /// Prepares to read these places.
     pub(super) fn expecting<'p>(places: impl Iterator<Item = &'p Place>) -> Self {
         let memo = Self::default();
         places.for_each(|place| memo.expect(place));
@@ -536,8 +536,8 @@ impl<'a> View<'a> {
         Self { request, fields: &[], item: None, memo }
     }
 
-    /// What is at a place; `None` where nothing is. A header that stands there twice is refused: which of them counts
-    /// would be anyone's guess, and a guess differs from program to program.
+    /// The value at a place; `None` if there is none. A repeated header is refused, because programs differ in which
+    /// of them counts.
     pub(super) fn read(&self, place: &Place) -> Result<Option<Cow<'a, str>>, Reason> {
         Ok(match place {
             Place::Header(name) => self.request.header(name)?.map(Cow::Borrowed),

@@ -1,7 +1,7 @@
-//! What one isolate keeps in memory of a source, so that floods cost no call of an object.
+//! The state of a source in one isolate, so that floods cost no calls to an object.
 //!
-//! The App object has the last word on the rate of requests; an isolate refuses by itself what it alone has seen too much
-//! of, and what the object has said to be too much. Refused signatures are recorded a few at a time; the rest is counted.
+//! The App object enforces the rate limit. An isolate refuses requests when it alone has seen too many, or when the
+//! object has said so. A few refused requests are stored; the rest is counted.
 
 use crate::pace::{Pace, Window};
 
@@ -9,7 +9,7 @@ use crate::pace::{Pace, Window};
 #[derive(Debug)]
 pub struct Gate {
     window: Window,
-    /// The object has said that it is full until then.
+    /// Until when the object refuses requests.
     closed_until: i64,
 }
 
@@ -24,7 +24,7 @@ impl Gate {
         self.window.set_pace(pace);
     }
 
-    /// Lets a request in, or says how many milliseconds it would have to wait.
+    /// Accepts a request, or returns how many milliseconds it would have to wait.
     pub fn enter(&mut self, now: i64) -> Result<(), i64> {
         let ready = self.window.ready_at(now).max(self.closed_until);
         if ready > now {
@@ -34,7 +34,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Somebody who knows better says that it is full for so long.
+    /// The object says that the limit is reached for this long.
     pub fn close(&mut self, now: i64, wait_ms: i64) {
         self.closed_until = self.closed_until.max(now.saturating_add(wait_ms));
     }

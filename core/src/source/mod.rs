@@ -1,17 +1,17 @@
 //! Sources: URLs at which providers' webhooks come in.
 //!
-//! A source is a kind (a preset of a provider, or a user's own scheme), its secrets, and options. It has an App object
-//! of its own under its id, so its endpoints, messages, attempts and replays are an application's; that application is
-//! in no list. Here is what decides: which URL is a source's ([`url`]), what becomes of a request ([`Definition`]), and
-//! what is kept of one that was refused ([`rejected`]).
+//! A source is a kind (a preset of a provider, or a user's own scheme), its secrets, and options. It has its own App
+//! object, named by its id, so its endpoints, messages, attempts and replays are those of an application, which is
+//! not in any list. This module decides which URL belongs to a source ([`url`]), what to do with a request
+//! ([`Definition`]), and what is stored of a rejected one ([`rejected`]).
 //!
 //! What holds for every source:
 //! - the raw bytes are verified before anything parses them;
-//! - a handshake is answered and captures nothing, and what it answers is never a signature that an event could have;
-//! - what was not verified is not delivered, unless the source says so;
-//! - a provider's public key is asked for at the provider's own URLs only, and only by https;
+//! - a handshake is answered and stores nothing, and its answer is never a signature that an event could have;
+//! - requests that were not verified are not delivered, unless the source accepts them;
+//! - a provider's public key is fetched from the provider's own URLs only, and only by https;
 //! - an event that the provider sends twice is delivered once, within the source's window;
-//! - a refusal says which rule it was, and nothing that helps to satisfy it.
+//! - a refusal says which rule applied, and nothing that helps an attacker to satisfy it.
 
 mod definition;
 mod form;
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 /// The header in which a delivery says how many sources it has come through: two gateways, or two endpoints of one, may
 /// lead into each other.
 pub const HOPS: &str = "weir-hops";
-/// What has come through so many sources is not taken again.
+/// An event that has passed through this many sources is refused.
 pub const MAX_HOPS: u32 = 3;
 
 /// How long a URL stays valid after its token was rotated, unless the caller says so, in milliseconds: two days.
@@ -49,7 +49,7 @@ pub const MAX_BODY: u32 = 1024 * 1024;
 /// The longest window in which an event's id is remembered, in seconds: 30 days.
 pub const MAX_DEDUP_S: u32 = 30 * 86_400;
 
-/// All that is known of one source. Stored as CBOR with numbered fields, so that another release reads it.
+/// One source. Stored as CBOR with numbered fields, so that another release reads it.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 pub struct SourceRecord {
     /// For people.
@@ -79,7 +79,7 @@ pub struct SourceRecord {
     /// Which token its URL has.
     #[n(8)]
     pub generation: u32,
-    /// Tokens of before, and until when they are valid.
+    /// Previous tokens, and until when they are valid.
     #[n(9)]
     pub old: Vec<OldToken>,
     /// In milliseconds.
@@ -152,7 +152,7 @@ pub struct Options {
     pub dedup_by: DedupBy,
 }
 
-/// What tells a repeat from another event.
+/// How a duplicate is recognized.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -167,7 +167,7 @@ pub enum DedupBy {
     Body,
 }
 
-/// What happens to events whose signature is not right.
+/// What to do with events whose signature is invalid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -261,7 +261,7 @@ impl SourceRecord {
             let until = now.saturating_add(overlap_ms);
             self.old.push(OldToken { generation: self.generation, until, tag: self.tag });
         } else {
-            // Whoever wants no overlap wants the URLs of before dead, all of them.
+            // Without an overlap, all previous URLs become invalid.
             self.old.clear();
         }
         self.generation = self.generation.wrapping_add(1);

@@ -1,11 +1,11 @@
 //! The URL of a source: `/in/` and a token.
 //!
-//! The token says whose source it is and which of its tokens it is, so that no index of all sources is needed; and a tag
-//! that cannot be guessed, which the source's record has, too. It is not secret what it says, only that it is right.
+//! The token names the tenant, the source and the number of the token, so that no index of all sources is needed. It
+//! also has a tag that cannot be guessed and that the source's record contains. Only the tag is secret.
 //!
-//! The tag is a MAC by a key that only the deployment has, so that garbage costs no call of an object; but it is made once
-//! and kept, so that a URL outlives that key. Whoever changes the deployment's secrets breaks no URL: a token whose MAC is by
-//! none of its keys is looked up, a few in a second ([`Signer::knows`]).
+//! The tag is a MAC with a key of the deployment, so that an invalid URL costs no call to an object. It is computed
+//! once and stored, so that a URL stays valid when the deployment's secrets change: a token whose MAC matches none of
+//! the keys is looked up, a few per second ([`Signer::knows`]).
 
 use crate::id;
 use crate::secret::hmac_key;
@@ -24,7 +24,7 @@ const MAX_LENGTH: usize = 256;
 pub const TAG_BYTES: usize = 16;
 const PURPOSE: &[u8] = b"weir source url 1";
 
-/// What makes a token one that cannot be guessed. The default is that of no token.
+/// The tag that makes a token unguessable. The default is not the tag of any token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Tag(#[n(0)] [u8; TAG_BYTES]);
@@ -63,7 +63,7 @@ impl Token {
         BASE64URL.encode(bytes)
     }
 
-    /// What a token says; `None` where it cannot be one. Whether it is right is not looked at.
+    /// Parses a token; `None` if it is not one. The tag is not checked.
     pub fn read(text: &str) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -112,8 +112,8 @@ impl Signer {
         Tag(tag)
     }
 
-    /// Whether one of the keys has made it. One that none has may still be right: it was made with a key that is not given
-    /// any more.
+    /// Whether one of the keys made the tag. If not, it can still be valid, made with a key that is no longer
+    /// configured.
     pub fn knows(&self, token: &Token) -> bool {
         let said = said(&token.org, &token.source, token.generation);
         self.0.iter().any(|key| mac(key, &said).verify_truncated_left(&token.tag.0).is_ok())

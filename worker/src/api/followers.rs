@@ -1,4 +1,5 @@
-//! Endpoints that follow a plugin run its next version at once: before it is theirs, it is tried on their configurations.
+//! Endpoints that follow a plugin run its next version at once, so the version is first tested with their
+//! configurations.
 
 use super::{Caller, internal};
 use crate::directory;
@@ -16,7 +17,7 @@ use weir_core::error::{ApiError, Code};
 use weir_core::frame::{PluginFollowers, PluginModule};
 use weir_core::plugin::{Attached, OnError, Subject, config_fault};
 
-/// So many endpoints are named in an answer.
+/// The maximum number of endpoints that a response names.
 const NAMED: usize = 5;
 
 #[derive(serde::Deserialize)]
@@ -101,7 +102,7 @@ impl Caller {
                 params: vec![endpoint_id.clone()],
                 ..Call::default()
             };
-            // One that cannot be asked, or is gone, keeps nobody from a new version.
+            // An application that cannot be reached, or is gone, does not block a new version.
             let Ok(reply) = self.ask_app(app_id, &call).await else { continue };
             let Ok(chain) = serde_json::from_slice::<Chain>(&reply.body) else { continue };
             let follows = |link: &&Link| link.name == name && link.version.is_none();

@@ -1,9 +1,8 @@
-//! Plugins, run: what a module says of an event.
+//! Runs plugins on events.
 //!
-//! A plugin that is bundled with the Worker runs on V8, where it is. An uploaded one runs in an isolate of its own where
-//! the deployment has the binding `LOADER` (all of an endpoint's in one), and else in the interpreter, which needs no
-//! permission to compile. Nothing of one run is left for the next, because every event gets an instance of its own; and
-//! fuel, verdict and logs are the same everywhere.
+//! A bundled plugin runs on V8 in the same isolate. An uploaded one runs in a separate isolate if the deployment has
+//! the binding `LOADER` (all plugins of an endpoint in one), otherwise in the interpreter. Runs do not affect each
+//! other, because every event gets its own instance. Fuel, verdict and logs are the same on all engines.
 
 mod modules;
 mod v8;
