@@ -1,15 +1,15 @@
-//! What an object may still ask of the platform before its next event.
+//! The calls and requests that an object may still make before its next event.
 //!
-//! The platform counts what an object asks for (calls of other objects, requests to receivers) against the event that
-//! was delivered to it *last*, whichever event the code has in mind, and refuses what is too much. It also refuses a
-//! chain of calls that is too deep, and a call is one deeper than the event delivered last, so that two objects that
-//! keep calling each other get deeper with every round trip though nothing recurses.
+//! The platform counts an object's calls of other objects and its requests to receivers against the event that was
+//! delivered to it *last*, whichever event caused them, and refuses those beyond its limits. It also refuses a chain
+//! of calls that is too deep. A call is one deeper than the event delivered last, so if two objects keep calling each
+//! other, the depth grows with every round trip although nothing recurses.
 //!
-//! So a state machine takes what it needs from its [`Budget`] and, once that is used up, stops and sets its alarm to
-//! now: an alarm is an event of its own, and nothing is above it. The limits here are below those of every plan.
+//! So a state machine takes calls from its [`Budget`]. Once that is used up, it stops and sets its alarm to now: an
+//! alarm is a new event at depth 0. The limits here are below those of every plan.
 //!
-//! The object's shell says which events are delivered ([`Budget::delivered`]), sends [`Budget::next_depth`] with every
-//! call, and counts the calls that it makes of its own accord ([`Budget::count_call`]).
+//! The object's shell reports delivered events ([`Budget::delivered`]), sends [`Budget::next_depth`] with every call,
+//! and counts its own calls ([`Budget::count_call`]).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -75,7 +75,7 @@ impl Budget {
         self.requests.set(self.requests.get().saturating_add(1));
     }
 
-    /// The platform has refused something: nothing more goes before the next event, whatever was counted.
+    /// The platform refused a call: nothing more is sent before the next event, whatever was counted.
     pub fn use_up(&self) {
         self.requests.set(MAX_REQUESTS);
         self.calls.set(MAX_CALLS);

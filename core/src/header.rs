@@ -1,9 +1,9 @@
 //! Custom headers of an endpoint: which may be set, and which are not shown again.
 //!
-//! Refused are the headers that belong to the connection or to the delivery itself (a custom one would break the
-//! request, or forge its signature), those that proxies and clouds trust as their own, and whatever HTTP does
-//! not allow. `authorization` and `cookie` are allowed: receivers use them to let a sender in, and a delivery
-//! has none of its own.
+//! Headers of the connection or of the delivery itself are refused (a custom one would break the request or forge its
+//! signature), as well as headers that proxies and clouds trust, and everything that HTTP does not allow.
+//! `authorization` and `cookie` are allowed: receivers use them to authenticate the sender, and a delivery has none
+//! of its own.
 //!
 //! A preset may sign with header names of its own; that those are not overridden is for whoever builds the request.
 

@@ -1,11 +1,11 @@
 //! Idempotency keys of requests that create something: the response is stored for 12 hours and returned again for the
 //! same request.
 //!
-//! A message has its key in its own row ([`crate::app`]); this is for everything else. The answer is stored in the
-//! transaction of the change itself, so there is never one without the other. A key belongs to the tenant (not to the token,
-//! which may have been renewed between two tries) and to the operation.
+//! Messages have their keys in the log ([`crate::app`]); this module is for everything else. The response is stored
+//! in the transaction of the change, so there is never one without the other. A key belongs to the tenant (not to the
+//! token, which may have been renewed in between) and to the operation.
 //!
-//! Some answers grant access (a rotated secret, a URL with a token in it): an object that has a vault seals them.
+//! Some responses contain credentials (a rotated secret, a URL with a token): an object with a vault encrypts them.
 
 use crate::api::call::{Call, Reply};
 use crate::error::ApiError;

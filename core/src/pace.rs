@@ -1,10 +1,9 @@
 //! Exact rate limits: a maximum number of requests that start in any window of time.
 //!
-//! A token bucket lets twice its limit through around the moment it refills, and a counter per calendar
-//! second does so across the boundary of two seconds. Receivers count in windows of their own, so both
-//! break a promise of "at most 10 a second". [`Window`] remembers the last starts instead (as many as the
-//! limit) and answers the earliest time at which one more keeps **every** closed window
-//! `[t, t + window_ms]`, wherever it begins, within the limit. It is no lazier than that.
+//! A token bucket allows twice its limit around the moment it refills, and a counter per calendar second does so
+//! across the boundary of two seconds. Receivers count in their own windows, so both can break "at most 10 a second".
+//! [`Window`] remembers the last starts instead (as many as the limit) and returns the earliest time at which one
+//! more keeps **every** closed window `[t, t + window_ms]`, wherever it begins, within the limit.
 
 use std::collections::VecDeque;
 

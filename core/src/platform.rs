@@ -1,9 +1,8 @@
 //! Distinguishes failures of the platform from failures of a receiver.
 //!
-//! A refusal of the platform (too many requests for one event, an object that was reset) is no fault of the receiver:
-//! no attempt is recorded, and its circuit breaker does not change. The other way round, Cloudflare *answers* in the
-//! receiver's place where it cannot reach it: such an answer is a failure to connect, and no status of the
-//! receiver's.
+//! A refusal by the platform (too many requests for one event, an object that was reset) is not the receiver's
+//! failure: no attempt is recorded, and its circuit breaker does not change. Conversely, Cloudflare *responds* itself
+//! if it cannot reach the receiver: such a response is a failure to connect, not a status of the receiver.
 
 /// Parts of the messages by which the platform refuses to carry something out. None of them speaks of a receiver.
 const REFUSALS: [&str; 9] = [

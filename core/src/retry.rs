@@ -1,9 +1,9 @@
-//! When a failed delivery is tried again: the schedule, its jitter, and what `Retry-After` asks for.
+//! The retry schedule of failed deliveries, its jitter, and `Retry-After`.
 //!
-//! A schedule is the list of pauses between attempts, so a schedule of seven gives eight attempts, and an
-//! empty one gives a single attempt. Every pause is moved at random, so that deliveries that failed together do not come
-//! back together: by up to a fifth either way, or by what the setting `RETRY_JITTER` says. A schedule that a provider has
-//! documented is kept: a retry of it is never early, and at most 2 % late.
+//! A schedule is the list of delays between attempts, so a schedule of seven gives eight attempts, and an empty one
+//! gives a single attempt. Every delay has random jitter, so that deliveries that failed together are not retried
+//! together: 20 % in both directions, or the setting `RETRY_JITTER`. A provider's documented schedule is kept: a
+//! retry is never early, and at most 2 % late.
 
 use crate::time;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The headers that sign one delivery.
 //!
-//! What is signed is `{message id}.{unix seconds}.{body}`, as Svix and Standard Webhooks define it; the two
-//! differ only in the names of the headers. Every live secret of an endpoint gives one signature, newest
-//! first, so that a receiver that has not changed its secret yet still finds the one it knows.
+//! The signed content is `{message id}.{unix seconds}.{body}`, as Svix and Standard Webhooks define it; the two
+//! differ only in the names of the headers. Every valid secret of an endpoint makes one signature, newest first, so
+//! that a receiver that has not changed its secret yet still finds a valid one.
 
 use crate::secret::Secret;
 use minicbor::{Decode, Encode};

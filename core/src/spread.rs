@@ -1,4 +1,4 @@
-//! How long attempts took and what receivers answered, in a few numbers that can be added up.
+//! Latencies and status codes of attempts, in a few numbers that can be added.
 //!
 //! It guarantees: a bounded size, whatever is added; sums of sums are sums of all; and a percentile that is off by no more
 //! than its bucket is wide.

@@ -1,9 +1,9 @@
 //! Which URLs an endpoint may have: the guard against requests into private networks (SSRF).
 //!
-//! A URL is refused when its host is a literal address that is not globally routable (in any spelling: the
-//! parser turns decimal, octal, hexadecimal, percent-encoded and full-width forms into one), a name that only
-//! a private network resolves, when it carries a user or password, or is not http(s). It is asked when an endpoint is
-//! saved and again at every attempt, because the settings may have changed since.
+//! A URL is refused when its host is a literal address that is not globally routable (in any spelling: the parser
+//! turns decimal, octal, hexadecimal, percent-encoded and full-width forms into one), a name that only a private
+//! network resolves, when it carries a user or password, or is not http(s). It is checked when an endpoint is saved
+//! and again at every attempt, because the settings may have changed.
 //!
 //! Hosts that are not written in ASCII, and URLs with characters that parsers read differently, are normalized by the
 //! platform's own URL parser ([`Policy::spell`]): it has the Unicode tables, and it is the parser that later makes the request,

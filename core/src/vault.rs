@@ -1,12 +1,12 @@
-//! Encryption of what is stored and grants access: signing secrets, custom headers, URLs with credentials in them, plugins'
-//! configurations, parameters of sources, kept answers that show one of those.
+//! Encryption of stored credentials: signing secrets, custom headers, URLs with credentials, plugins' configurations,
+//! parameters of sources, and stored responses that contain one of those.
 //!
-//! With a key, a text is stored as `v2:`, the id of the key, and the base64 of nonce and XChaCha20-Poly1305 ciphertext; its
-//! 24-byte nonces are long enough to be drawn at random for ever. What is sealed is bound to where it is stored
-//! ([`Place`]): moved elsewhere, it does not open. Without a key it is stored as `plain:` and the text.
+//! With a key, a text is stored as `v2:`, the id of the key, and the base64 of nonce and XChaCha20-Poly1305
+//! ciphertext; its 24-byte nonces are long enough to be random. A sealed text is bound to its place ([`Place`]):
+//! moved elsewhere, it cannot be decrypted. Without a key, texts are stored as `plain:` and the text.
 //!
-//! Keys can be changed: the newest seals, and every one that is given opens what it has sealed. A vault that gets its first
-//! key later still opens what was stored before. A key that is missing is an error that says so, and which.
+//! Keys can be rotated: the newest one encrypts, and all configured keys decrypt. Texts that were stored before there
+//! was a key stay readable. A missing key is an error that names it.
 
 use crate::rng::Entropy;
 use base64::Engine;

@@ -1,9 +1,9 @@
-//! Which event a request is about: its id, put together of what identifies one event and nothing more, and the events of
-//! a body that holds several.
+//! The event of a request: its id, built from the parts that identify it, and the events of a body that holds
+//! several.
 //!
-//! An id that is too wide loses events, and nobody hears of it: the second event looks like a repeat of the first. So an
-//! id is a list of parts that two different events never share ([`EventId`]), a part that is missing makes it no id at
-//! all, and a body that is delivered whole although it holds several events is identified by its bytes too.
+//! An id that is too wide silently loses events: the second event looks like a duplicate of the first. So an id is a
+//! list of parts that two different events never share ([`EventId`]). If a part is missing, the event has no id. A
+//! body with several events that is delivered whole is identified by its bytes, too.
 
 use crate::scheme::{Path, Place, Request, read};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};

@@ -1,8 +1,8 @@
 //! The forms of signatures in a header: alone, in a list, as `t=…,v1=…`, and other forms that providers use.
 //!
-//! Reading gives every signature that counts, in groups: the signatures of a group share its fields (its timestamp).
-//! What has another tag is skipped and never fails the rest: that is how providers add versions. It also never counts,
-//! so a weaker version beside the right one is of no use to a forger.
+//! The parser returns all accepted signatures, in groups: the signatures of a group share its fields (its timestamp).
+//! A signature with another tag is skipped, because providers add versions this way. It never counts, so a weaker
+//! version beside the right one does not help a forger.
 
 use super::Params;
 use super::crypto::Encoding;

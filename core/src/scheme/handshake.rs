@@ -1,11 +1,13 @@
 //! Handshakes: the requests with which a provider checks a URL before it sends events there, and the responses.
 //!
-//! Anyone can ask. So an answer says back at most what was asked (as plain text that no browser interprets), and where
-//! it is signed, the challenge has a form that nothing else signed by the same secret can have: the scheme refuses
-//! content of that form ([`Signature::reserved`](super::Signature::reserved)). A handshake captures nothing.
+//! Anyone can send a handshake. So a response contains at most the challenge (as plain text that no browser
+//! interprets). If it is signed, the challenge has a form that nothing else signed by the same secret can have: the
+//! scheme refuses content of that form ([`Signature::reserved`](super::Signature::reserved)). A handshake stores no
+//! event.
 //!
-//! One provider wants a URL of its own to be visited instead of an answer ([`Handshake::visit`]). That is asked for only
-//! where the request is signed, the URL is on the provider's hosts, and the source has said whose events it wants.
+//! One provider expects a request to a URL of its own instead of a response ([`Handshake::visit`]). The request is
+//! made only if the handshake is signed, the URL is on the provider's hosts, and the source names the account whose
+//! events it accepts.
 
 use super::crypto::{Encoding, sha256};
 use super::model::{Charset, Scheme};
@@ -31,7 +33,7 @@ pub struct Handshake {
     /// What has to be at these places for the request to be this handshake.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub when: BTreeMap<Place, String>,
-    /// What has to be at these places is the parameter of that name; without it, the request is no handshake.
+    /// These places must have the value of the parameter with that name; otherwise the request is not a handshake.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<Place, String>,
     /// What must not be there.
@@ -89,7 +91,8 @@ pub struct Mac {
     pub allow: Charset,
 }
 
-/// What is answered; `{challenge}`, `{mac}`, `{digest}` stand for their values, `{param:x}` for a value of the account.
+/// The response; `{challenge}`, `{mac}` and `{digest}` are replaced by their values, `{param:x}` by a value of the
+/// account.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AnswerForm {
@@ -136,7 +139,8 @@ fn ok() -> u16 {
 /// An answer, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The status: 2xx, or why it was refused (400 a challenge of another form, 401 a bad signature, 403 a wrong token).
+    /// The status: 2xx, or the reason of the refusal (400 a challenge of another form, 401 an invalid signature, 403
+    /// a wrong token).
     pub status: u16,
     /// All headers.
     pub headers: Vec<(String, String)>,
@@ -190,7 +194,7 @@ pub fn answer(
 }
 
 impl Handshake {
-    /// What a sender of CloudEvents asks: whether this address wants its events (the HTTP binding's abuse protection).
+    /// The validation request of a CloudEvents sender (the HTTP binding's abuse protection).
     pub fn cloud_events() -> Self {
         let origin = Place::Header("webhook-request-origin".to_owned());
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -1,8 +1,7 @@
-//! Secrets as providers print them, made ready to sign or to verify.
+//! Parses secrets as providers print them, into keys that sign or verify.
 //!
-//! The same text is a different key with another provider: Stripe uses all of `whsec_…` as it stands, Svix the bytes
-//! that the base64 after it stands for. So each scheme says how its secrets are read ([`KeyFormat`]). No key shows
-//! itself in `Debug`.
+//! The same text is a different key with another provider: Stripe uses the whole text `whsec_…`, Svix decodes the
+//! base64 after the prefix. So each scheme has a [`KeyFormat`]. `Debug` never shows a key.
 
 use super::crypto::{Algorithm, Encoding, feed};
 use super::ecdsa::{P256, P521};

@@ -1,5 +1,5 @@
-//! Secrets as people paste them: with the spaces, line breaks, quotes and labels that stand around them where they were
-//! copied. What cannot be part of a secret is taken off; what could be, and is probably a mistake, is refused with what to
+//! Pasted secrets: with spaces, line breaks, quotes and labels around them. Text that cannot be part of a secret is
+//! removed. Text that could be part of it but is probably a mistake is refused, with a sentence that says what to
 //! remove.
 
 use super::key::{KeyFault, KeyFormat, decode};
@@ -40,8 +40,8 @@ const API_KEYS: [(&str, &str, usize); 22] = [
     ("key-", "a Mailgun API key", 32),
 ];
 
-/// Characters that no secret has and that pasting brings along: soft hyphens, zero-width characters, marks of direction and
-/// of byte order.
+/// Characters that no secret has and that pasting may add: soft hyphens, zero-width characters, marks of direction
+/// and of byte order.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
@@ -186,7 +186,7 @@ fn api_key(text: &str) -> Option<&'static str> {
     (made && random >= *least).then_some(*what)
 }
 
-/// What stands around a secret that is a text and could, but hardly does, have it as a part.
+/// Text around a secret that could, but probably does not, belong to it.
 fn around(text: &str) -> Option<KeyFault> {
     if unquoted(text).len() < text.len() {
         return Some(KeyFault::Quoted);
@@ -235,7 +235,7 @@ fn instead(text: &str, is_token: bool) -> Option<KeyFault> {
     (is_jwt && !is_token).then_some(KeyFault::ApiKey("a JSON Web Token"))
 }
 
-/// The name and the value of a line of settings: `WEBHOOK_SECRET=…`, `export SECRET="…"`, `Signing secret: …`.
+/// The name and the value of a setting: `WEBHOOK_SECRET=…`, `export SECRET="…"`, `Signing secret: …`.
 fn label(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix("export ").unwrap_or(text);
     if let Some((name, value)) = text.split_once('=') {

@@ -1,8 +1,8 @@
-//! Public keys that a provider publishes: at which URL those are that a request has to be verified with.
+//! Public keys that a provider publishes: the URL of the keys that verify a request.
 //!
-//! The URL often stands in the request itself, which nobody has verified yet. So only URLs that the preset allows are ever
-//! asked: https, the provider's own hosts, its path, and nothing else that a URL may have. What is fetched is believed
-//! because of where it was fetched from.
+//! The URL is often part of the request, which is not verified yet. So only URLs that the preset allows are fetched:
+//! https, the provider's own hosts, its path, and no other parts of a URL. A key is trusted because of the host from
+//! which it was fetched.
 
 use super::place::{Place, read};
 use super::verdict::Reason;
@@ -26,7 +26,7 @@ pub struct PublishedKeys {
     /// Where a request names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,
-    /// The hosts that may be asked. `*` stands for one label of a name, `{region}` for the name of a region.
+    /// The allowed hosts. `*` matches one label of a name, `{region}` the name of a region.
     pub hosts: Vec<String>,
     /// How the path begins (with a slash), or how it ends.
     #[serde(default, skip_serializing_if = "String::is_empty")]
