@@ -163,7 +163,7 @@ list:
 
     #[test]
     fn what_would_unfold_or_nest_without_end_is_refused() {
-        assert!(to_json("a: &x [1]\nb: *x").is_err_and(|error| error.contains("anchor")));
+        assert!(to_json("a: &x [1]\nb: *x").is_err_and(|error| error.contains("alias")));
         assert!(to_json(&"[".repeat(5_000)).is_err());
         assert!(
             to_json(&format!("{}{}", "[".repeat(150), "]".repeat(150))).is_err_and(|e| e.contains("nested"))

@@ -148,9 +148,9 @@ impl fmt::Display for KeyFault {
             Self::Prefixed => {
                 f.write_str("it begins with 'Bearer ' or another prefix of the header. Remove the prefix.")
             }
-            Self::OtherPrefix => {
-                f.write_str("this provider's secrets have another prefix. Copy the secret of the webhook.")
-            }
+            Self::OtherPrefix => f.write_str(
+                "this provider's secrets begin with another prefix. Copy the secret of the webhook.",
+            ),
             Self::Public => {
                 f.write_str("it is a public key, which verifies but cannot sign. Give the private key.")
             }
