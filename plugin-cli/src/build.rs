@@ -21,7 +21,7 @@ fn read(plugin: &Path, names: bool) -> Result<Vec<u8>, String> {
         return Ok(bytes);
     }
     Err(format!(
-        "{} is no WebAssembly: compile it first, or give the directory of its crate.",
+        "{} is not WebAssembly: compile it first, or pass the directory of its crate.",
         path.display()
     ))
 }
@@ -30,7 +30,7 @@ fn read(plugin: &Path, names: bool) -> Result<Vec<u8>, String> {
 fn build(dir: &Path, names: bool) -> Result<PathBuf, String> {
     if !dir.join("Cargo.toml").is_file() {
         return Err(format!(
-            "{} has no Cargo.toml: give a .wasm file or the directory of a crate.",
+            "{} has no Cargo.toml: pass a .wasm file or the directory of a crate.",
             dir.display()
         ));
     }
@@ -61,7 +61,7 @@ fn build(dir: &Path, names: bool) -> Result<PathBuf, String> {
     let module = files.into_iter().rfind(|file| file.extension().is_some_and(|end| end == "wasm"));
     module.ok_or_else(|| {
         format!(
-            "{} makes no module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`.",
+            "{} does not build a module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`.",
             dir.display()
         )
     })

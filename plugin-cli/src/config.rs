@@ -17,13 +17,13 @@ pub(crate) fn schema(manifest: Option<&Manifest>) -> Result<Option<Schema>, Stri
 pub(crate) fn check(schema: Option<&Schema>, config: &str) -> Result<(), String> {
     let text = if config.is_empty() { "{}" } else { config };
     let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("The configuration is no JSON: {error}."))?;
+        serde_json::from_str(text).map_err(|error| format!("The configuration is not JSON: {error}."))?;
     let faults = schema.map(|schema| schema.check(&value)).unwrap_or_default();
     let told: Vec<String> = faults.iter().map(|fault| told("config", fault)).collect();
     if told.is_empty() {
         return Ok(());
     }
-    Err(format!("The gateway would not take this configuration. {}", told.join(" ")))
+    Err(format!("The gateway would refuse this configuration. {}", told.join(" ")))
 }
 
 /// Where it is wrong, and what to do.
@@ -49,12 +49,9 @@ mod tests {
         assert_eq!(check(needs_n.as_ref(), r#"{"n": 1}"#), Ok(()));
         for config in ["", "{}", r#"{"n": "1"}"#] {
             let error = check(needs_n.as_ref(), config).unwrap_err();
-            assert!(
-                error.starts_with("The gateway would not take this configuration. config.n: "),
-                "{error}"
-            );
+            assert!(error.starts_with("The gateway would refuse this configuration. config.n: "), "{error}");
         }
-        assert!(check(None, "{").unwrap_err().starts_with("The configuration is no JSON: "));
+        assert!(check(None, "{").unwrap_err().starts_with("The configuration is not JSON: "));
         assert_eq!((check(None, ""), schema(None)), (Ok(()), Ok(None)));
     }
 

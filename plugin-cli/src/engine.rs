@@ -31,7 +31,7 @@ impl Module {
             "wasmtime" => Err("This weir-plugin was built without wasmtime: install it with \
                                `cargo install --path plugin-cli --features wasmtime`."
                 .into()),
-            other => Err(format!("There is no engine `{other}`: there are wasmi and wasmtime.")),
+            other => Err(format!("There is no engine `{other}`. Use wasmi or wasmtime.")),
         }
     }
 

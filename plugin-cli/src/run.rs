@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Run) -> Result<bool, String> {
         build::bytes(&options.plugin)?
     };
     let refused =
-        |code: &str, message: String| format!("The gateway would not take this plugin ({code}): {message}");
+        |code: &str, message: String| format!("The gateway would refuse this plugin ({code}): {message}");
     let admitted =
         admit(&bytes, &ModuleLimits::default()).map_err(|no| refused(no.code(), no.to_string()))?;
     let schema = config::schema(admitted.manifest.as_ref()).map_err(|no| refused("config_schema", no))?;

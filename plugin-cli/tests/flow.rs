@@ -184,7 +184,7 @@ fn what_the_gateway_would_not_take_is_told_with_its_code() {
     assert_eq!(facts["refusal"]["code"], "import");
     let ran = weir_plugin(&dir, &["run", "a.wasm"]);
     assert_eq!(ran.status.code(), Some(2));
-    assert!(text(&ran.stderr).starts_with("The gateway would not take this plugin (import): "));
+    assert!(text(&ran.stderr).starts_with("The gateway would refuse this plugin (import): "));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_configuration_that_the_gateway_would_not_take_is_told_before() {
     assert!(run(r#"{"n":1}"#).status.success());
     let refused = run(r#"{"n":"1"}"#);
     assert_eq!(refused.status.code(), Some(2));
-    let begins = "event.json: The gateway would not take this configuration. config.n: ";
+    let begins = "event.json: The gateway would refuse this configuration. config.n: ";
     assert!(text(&refused.stderr).starts_with(begins), "{}", text(&refused.stderr));
     // Patterns are not among what the gateway checks.
     plugin(r#"{"properties":{"n":{"pattern":"^x"}}}"#);

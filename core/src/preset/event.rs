@@ -383,7 +383,7 @@ mod tests {
         for (parts, says) in [
             (json!([]), "one to 8 parts"),
             (json!(vec!["body"; 9]), "one to 8 parts"),
-            (json!("nothing"), "no place"),
+            (json!("nothing"), "not a place"),
             (json!("field:t"), "name the header"),
         ] {
             let error = serde_json::from_value::<EventId>(parts).expect_err("wrong").to_string();

@@ -231,38 +231,39 @@ impl Handshake {
         };
         check(
             self.signs().is_none() || self.signs() == reserved,
-            "one signs its challenge, so 'scheme.reserved' has to be its 'mac.allow'; otherwise anyone could have an event \
-             signed",
+            "a signed challenge requires 'scheme.reserved' to equal its 'mac.allow'; otherwise anyone could \
+             get an event signed",
         );
         check(
             self.visit.is_empty() || self.verified && !self.params.is_empty() && self.challenge.is_some(),
-            "one visits a URL, so it has to be 'verified', and 'params' has to say whose it is; otherwise anyone could have \
-             URLs visited",
+            "'visit' requires 'verified', and 'params' that name the account; otherwise anyone could make the \
+             gateway request URLs",
         );
         check(
             self.challenge.is_some() || !(self.adopt || self.mac.is_some() || self.digest),
-            "one answers with the challenge, so 'challenge' has to say where it is",
+            "a response with the challenge requires 'challenge', which says where it is",
         );
-        check((200..=299).contains(&self.answer.status), "'answer.status' is from 200 to 299");
+        check((200..=299).contains(&self.answer.status), "'answer.status' must be from 200 to 299");
         if own {
             check(
                 ["GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS"].contains(&self.method.as_str()),
-                "'method' is GET, HEAD, POST, PUT, PATCH or OPTIONS",
+                "'method' must be GET, HEAD, POST, PUT, PATCH or OPTIONS",
             );
             let texts = self.answer.texts();
             if let Some(unknown) = texts.iter().find_map(|text| self.unknown_placeholder(text)) {
                 check(
                     false,
                     &format!(
-                        "the answer has {{{unknown}}}, which stands for nothing. There are {{challenge}} (a text of its own, with \
-                         'challenge'), {{mac}} (with 'mac'), {{digest}} (with 'digest') and {{param:NAME}}"
+                        "the response has the unknown placeholder {{{unknown}}}. There are {{challenge}} \
+                         (with 'challenge'), {{mac}} (with 'mac'), {{digest}} (with 'digest') and \
+                         {{param:NAME}}"
                     ),
                 );
             }
-            check(self.visit.is_empty(), "a scheme of one's own visits no URL");
+            check(self.visit.is_empty(), "a custom scheme cannot use 'visit'");
             check(
                 self.challenge.is_some() || !self.when.is_empty() || self.method != "POST",
-                "'challenge' or 'when' has to tell it from an event",
+                "'challenge' or 'when' must distinguish it from an event",
             );
             let headers = self.answer.header.iter().chain(&self.answer.headers);
             for (name, value) in headers {

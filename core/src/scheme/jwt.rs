@@ -46,23 +46,23 @@ impl Jwt {
         }
         let parts: Vec<&str> = token.split('.').collect();
         let [head, payload, signature] = parts.as_slice() else {
-            return Err(Reason::Jwt("it has not three parts with dots between them"));
+            return Err(Reason::Jwt("it does not have three parts separated by dots"));
         };
         let decode =
-            |part: &str| Encoding::Base64url.decode(part).ok_or(Reason::Jwt("a part of it is not base64url"));
+            |part: &str| Encoding::Base64url.decode(part).ok_or(Reason::Jwt("a part is not base64url"));
         let head_json = decode(head)?;
         let header: Header = serde_json::from_slice(&head_json)
-            .map_err(|_| Reason::Jwt("its header is no JSON with 'alg'"))?;
+            .map_err(|_| Reason::Jwt("its header is not JSON with 'alg'"))?;
         if header.alg != self.algorithm.word() {
             return Err(Reason::JwtAlgorithm(header.alg.chars().take(20).collect()));
         }
         let raw_payload = self.detached && header.b64 == Some(false);
         if header.crit.is_some_and(|crit| !raw_payload || crit.iter().any(|name| name != "b64")) {
-            return Err(Reason::Jwt("it demands an extension ('crit')"));
+            return Err(Reason::Jwt("it requires an extension ('crit')"));
         }
         if self.detached != payload.is_empty() {
             return Err(Reason::Jwt(if self.detached {
-                "its payload is the body, and it has one of its own"
+                "its payload should be the body, but it has its own payload"
             } else {
                 "its payload is empty"
             }));
@@ -97,7 +97,7 @@ impl Jwt {
         }
         let payload = decode(payload)?;
         let claims: BTreeMap<String, &RawValue> =
-            serde_json::from_slice(&payload).map_err(|_| Reason::Jwt("its payload is no JSON object"))?;
+            serde_json::from_slice(&payload).map_err(|_| Reason::Jwt("its payload is not a JSON object"))?;
         let age_ms = self.check(&claims, request, now_ms)?;
         Ok(Proof { secret, age_ms })
     }
@@ -108,7 +108,7 @@ impl Jwt {
             return Ok(BTreeMap::new());
         }
         let members: BTreeMap<String, &RawValue> =
-            serde_json::from_slice(head).map_err(|_| Reason::Jwt("its header is no JSON with 'alg'"))?;
+            serde_json::from_slice(head).map_err(|_| Reason::Jwt("its header is not JSON with 'alg'"))?;
         let text = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
         let fields: BTreeMap<String, String> =
             members.into_iter().filter_map(|(name, raw)| Some((name, text(raw)?))).collect();

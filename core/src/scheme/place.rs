@@ -66,13 +66,13 @@ impl Path {
     /// Parses a path; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_PLACE {
-            return Err(format!("A path may take {MAX_PLACE} bytes."));
+            return Err(format!("A path may have at most {MAX_PLACE} bytes."));
         }
         let mut steps = Vec::new();
         for part in text.split('.') {
             let (name, items) = part.find('[').map_or((part, ""), |at| part.split_at(at));
             if name.is_empty() && items.is_empty() {
-                return Err(format!("'{text}' is no path: between dots there is a name, as in 'data.id'"));
+                return Err(format!("'{text}' is not a path: write a name between dots, as in 'data.id'"));
             }
             if !name.is_empty() {
                 steps.push(Step::Member(name.to_owned()));
@@ -80,12 +80,12 @@ impl Path {
             for item in items.split_terminator(']') {
                 let index = item.strip_prefix('[').and_then(|index| index.parse().ok());
                 steps.push(Step::Item(index.ok_or_else(|| {
-                    format!("'{text}' is no path: in brackets there is a number, as in 'items[0]'")
+                    format!("'{text}' is not a path: write a number in brackets, as in 'items[0]'")
                 })?));
             }
         }
         if steps.len() > MAX_STEPS {
-            return Err(format!("'{text}' is too deep a path: it may have {MAX_STEPS} steps"));
+            return Err(format!("'{text}' is too deep: a path may have at most {MAX_STEPS} steps"));
         }
         Ok(Self(steps))
     }
@@ -349,7 +349,7 @@ impl Place {
             return Ok(Self::Body);
         }
         if text.len() > MAX_PLACE.saturating_mul(MAX_ANY) {
-            return Err(format!("A place may take {MAX_PLACE} bytes."));
+            return Err(format!("A place may have at most {MAX_PLACE} bytes."));
         }
         if text.contains(" | ") {
             let places = text.split(" | ").map(Self::parse).collect::<Result<Vec<_>, _>>()?;
@@ -360,7 +360,7 @@ impl Place {
         }
         let wrong = || {
             format!(
-                "'{text}' is no place: write header:name, json:path, form:name, query:name, field:name, claim:name \
+                "'{text}' is not a place: write header:name, json:path, form:name, query:name, field:name, claim:name \
                  or body"
             )
         };

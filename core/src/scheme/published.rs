@@ -66,10 +66,10 @@ impl PublishedKeys {
                 faults.push(text.to_owned());
             }
         };
-        check(self.url.is_some() != self.at.is_some(), "keys: either 'url' or 'at' says where they are");
+        check(self.url.is_some() != self.at.is_some(), "keys: set either 'url' or 'at'");
         check(
             self.url.as_ref().is_none_or(|url| url.starts_with("https://")),
-            "keys.url: keys are fetched by https only",
+            "keys.url: must be an https URL",
         );
         let closed = |host: &String| {
             let mut labels = host.rsplit('.');

@@ -120,8 +120,9 @@ impl Caller {
         Err(ApiError::new(
             Code::IncompatiblePlugin,
             format!(
-                "{count} endpoint{} this plugin with a configuration that the version does not take: {}{more}. Nothing was \
-                 changed. Change the configurations first, have the endpoints keep their version, or send ?force=true.",
+                "{count} endpoint{} this plugin with a configuration that the version does not accept: \
+                 {}{more}. Nothing was changed. Change the configurations first, pin the version there, or \
+                 send ?force=true.",
                 if count == 1 { " follows" } else { "s follow" },
                 unfit.join(", "),
             ),

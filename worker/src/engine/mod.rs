@@ -106,7 +106,7 @@ pub(crate) fn check(metered: &[u8]) -> Result<(), String> {
 
 /// What is said of a plugin that is not there (any more).
 fn missing() -> Ran {
-    let text = "There is no such version of this plugin any more. Attach another one.".to_owned();
+    let text = "This version of the plugin no longer exists. Attach another version.".to_owned();
     failed("missing", text)
 }
 
