@@ -13,11 +13,11 @@ use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError};
 use std::collections::BTreeMap;
 
-/// When the next payloads follow, where there are too many to forget at once.
+/// When to continue, if there are too many payloads to expunge at once.
 const NEXT_MS: i64 = 1_000;
 
 impl<S: Sql> App<S> {
-    /// Forgets the payloads of the messages with these ids or event ids.
+    /// Expunges the payloads of the messages with these ids or event ids.
     pub(super) fn bulk_expunge(&mut self, now: i64, call: &Call) -> Handled {
         let expunge = BulkExpungeIn::parse(&call.body)?;
         let (mut results, mut ids) = (BTreeMap::new(), Vec::new());
@@ -36,7 +36,7 @@ impl<S: Sql> App<S> {
         self.changed(now, Reply::json(200, &BulkExpungeOut { results }))
     }
 
-    /// Starts to forget the payload of every message that is there now.
+    /// Starts to expunge the payloads of all messages that exist now.
     pub(super) fn expunge_all(&mut self, now: i64, rng: &mut impl Entropy) -> Handled {
         let span = Span { after: "", before: "~", ascending: true };
         let page = self.log.page(&self.sql, span, 1)?;
@@ -53,7 +53,7 @@ impl<S: Sql> App<S> {
         Ok(forgotten)
     }
 
-    /// Forgets the payloads of these messages.
+    /// Expunges the payloads of these messages.
     pub(super) fn expunge_all_of(&mut self, now: i64, ids: &[String]) -> Result<(), SqlError> {
         self.log.expunge(&self.sql, ids)?;
         if self.log.is_expunging() {

@@ -1,4 +1,4 @@
-//! Signing secrets of endpoints: each in the form of whoever the endpoint sends as.
+//! Signing secrets of endpoints, in the format of the provider as which the endpoint sends.
 
 use super::{App, EndpointRecord, StoredSecret};
 use crate::api::model::endpoint::{EndpointContent, EndpointSecretOut};
@@ -47,8 +47,8 @@ impl<S: Sql> App<S> {
         self.fit_secrets(record, endpoint_id, rng)
     }
 
-    /// Whoever an endpoint sends as from now on may have secrets of another form: those that do not fit sign no more,
-    /// and where none is left there is a new one.
+    /// The new provider of an endpoint may have secrets of another format: secrets that do not fit no longer sign,
+    /// and if none is left a new one is created.
     fn fit_secrets(
         &self,
         record: &mut EndpointRecord,
@@ -116,7 +116,7 @@ impl EndpointRecord {
         Ok(count)
     }
 
-    /// Why something of it cannot be opened; `None` where all keys are there.
+    /// Why one of its texts cannot be decrypted; `None` if all keys are there.
     pub fn lacks_key(&self, vault: &Vault) -> Option<VaultError> {
         let secrets = self.secrets.iter().map(|secret| secret.sealed.as_str());
         let headers = self.headers.values().map(String::as_str);
@@ -154,7 +154,7 @@ impl<S: Sql> App<S> {
     }
 }
 
-/// As whom an endpoint sends, if not as Weir.
+/// The provider as which an endpoint sends, if any.
 pub(super) fn preset_of(content: &EndpointContent) -> Option<Preset> {
     content.send_as.as_ref().and_then(SendAs::resolve)
 }

@@ -31,7 +31,7 @@ const DESCENDING: &str =
     "SELECT id, uid, name, rate, metadata, created_at, updated_at, version, due_at, send_as, state
     FROM app WHERE id < ?1 AND id < 'app_~' ORDER BY id DESC LIMIT ?2";
 
-/// How long to wait before an App object is told again that was told so often in vain.
+/// How long to wait before a notice is sent again, after this many failures.
 pub(super) fn wait_after(tries: i64) -> i64 {
     doubled(1_000, u32::try_from(tries.saturating_add(1)).unwrap_or(0), MAX_WAIT_MS)
 }
@@ -124,7 +124,7 @@ impl<S: Sql> Directory<S> {
         self.find_app(name)?.ok_or_else(|| ApiError::not_found("Application"))
     }
 
-    /// Refuses a uid that another application has.
+    /// Refuses the uid of another application.
     fn check_uid_is_free(&self, uid: Option<&str>, but_for: Option<&str>) -> Result<(), ApiError> {
         let Some(uid) = uid else { return Ok(()) };
         match self.find_app(uid)? {
@@ -309,7 +309,7 @@ impl<S: Sql> Directory<S> {
         self.store_app(now, app, content)
     }
 
-    /// Leaves a tombstone until the App object is erased; the uid is free at once.
+    /// Leaves a tombstone until the App object is erased; the uid can be used again at once.
     pub(super) fn delete_app(
         &mut self,
         now: i64,
@@ -321,7 +321,7 @@ impl<S: Sql> Directory<S> {
         Ok(Answer { reply: Reply::empty(204), effects })
     }
 
-    /// Notes what came of an effect. Answers with when [`Directory::alarm`] must run at the latest.
+    /// Records the result of an effect. Returns when [`Directory::alarm`] must run at the latest.
     pub fn done(&mut self, now: i64, effect: &Effect, ok: bool) -> Result<Option<i64>, SqlError> {
         self.prepare(now)?;
         let id = Value::Text(effect.app_id());
@@ -339,7 +339,7 @@ impl<S: Sql> Directory<S> {
                     &[id, Value::Int(now)],
                 )?;
             }
-            // Which of the two did the object hear last? Nobody knows.
+            // Which of the two arrived last is not known.
             (Effect::InitApp { .. }, Some((DELETING | DELETING_TWICE, ..))) => {
                 self.sql
                     .exec("UPDATE app SET state = ?2 WHERE id = ?1", &[id, Value::Int(DELETING_TWICE)])?;
@@ -383,7 +383,7 @@ impl<S: Sql> Directory<S> {
         )
     }
 
-    /// What App objects must be told again by now.
+    /// The notices to App objects that are due again.
     pub fn alarm(&mut self, now: i64) -> Result<Wake, SqlError> {
         let mut effects = Vec::new();
         if self.ready {

@@ -1,4 +1,4 @@
-//! Event types: the operations of the API on them, and the check of what endpoints subscribe to.
+//! Event types: the API's operations on them, and the check of endpoints' subscriptions.
 
 use super::{Directory, param};
 use crate::api::call::{Call, Reply};
@@ -187,7 +187,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::empty(204))
     }
 
-    /// Makes or changes every event type that an OpenAPI document has; an archived one is brought back.
+    /// Creates or updates all event types of an OpenAPI document; archived ones are restored.
     pub(super) fn import_event_types(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
         let import = ImportIn::parse(&call.body)?;
         let modified: Vec<String> = import.found.iter().map(|(name, _)| name.clone()).collect();
@@ -214,7 +214,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(200, &ImportOut { data: ImportOutData { modified, to_modify: None } }))
     }
 
-    /// Makes or changes every event type of a preset's catalog, each with its example; an archived one is brought back.
+    /// Creates or updates all event types of a preset's catalog, with their examples; archived ones are restored.
     pub(super) fn make_event_types(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
         let preset = preset::find(param(call)?).ok_or_else(|| ApiError::not_found("Preset"))?;
         let mut modified = Vec::new();

@@ -10,8 +10,8 @@ pub(super) const MIGRATIONS: &[Migration] =
 const FIRST: Migration = Migration {
     id: 1,
     statements: &[
-        // `state`: 0 creating, 1 live, 2 and 3 deleting (a tombstone). `due_at` is set while the App
-        // object has not acknowledged `version`: when to tell it again. `tries`: how often it was told in vain.
+        // `state`: 0 creating, 1 live, 2 and 3 deleting (a tombstone). `due_at` is set while the App object has not
+        // acknowledged `version`: when to notify it again. `tries`: the number of failures.
         "CREATE TABLE app (
             id TEXT PRIMARY KEY,
             uid TEXT,
@@ -43,7 +43,7 @@ const FIRST: Migration = Migration {
             created_at INTEGER NOT NULL,
             updated_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID",
-        // A copy of what the App objects say of their background tasks; `data` is JSON.
+        // A copy of the App objects' background tasks; `data` is JSON.
         "CREATE TABLE task (
             id TEXT PRIMARY KEY,
             app_id TEXT NOT NULL,
@@ -53,8 +53,8 @@ const FIRST: Migration = Migration {
             updated_at INTEGER NOT NULL,
             version INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID",
-        // What makes tokens void: `key` is a token's hash or an application's id; tokens of it that were
-        // issued up to `issued_until` are void from `void_from` on. `forget_at`: when no such token can live.
+        // Revocations: `key` is a token's hash or an application's id; its tokens that were issued up to
+        // `issued_until` are revoked from `void_from` on. `forget_at`: when all such tokens have expired.
         "CREATE TABLE revoked (
             key TEXT NOT NULL,
             issued_until INTEGER NOT NULL,
@@ -106,7 +106,7 @@ const PLUGINS: Migration = Migration {
             doomed INTEGER NOT NULL,
             PRIMARY KEY (plugin, app_id, endpoint_id, pinned)
         ) STRICT, WITHOUT ROWID",
-        // Apps that have to be told how a plugin stands, until they have answered.
+        // Notices about plugins that App objects have not acknowledged.
         "CREATE TABLE plugin_notice (
             app_id TEXT NOT NULL,
             plugin TEXT NOT NULL,
@@ -134,8 +134,8 @@ const SOURCES: Migration = Migration {
 const USAGE: Migration = Migration {
     id: 4,
     statements: &[
-        // Counts over all applications that are under way. `only`: a JSON array of ids, where it is not all; `place`:
-        // the last application that was asked; `due_at`: when to go on.
+        // Running counts over all applications. `only`: a JSON array of ids, if not all; `place`: the last
+        // application that was asked; `due_at`: when to continue.
         "CREATE TABLE usage_task (
             id TEXT PRIMARY KEY,
             kind TEXT NOT NULL,
@@ -146,7 +146,7 @@ const USAGE: Migration = Migration {
             due_at INTEGER NOT NULL,
             tries INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID",
-        // What they have found, a JSON array for each batch of applications.
+        // Their results, a JSON array for each batch of applications.
         "CREATE TABLE usage_part (
             task_id TEXT NOT NULL,
             place TEXT NOT NULL,
@@ -159,8 +159,8 @@ const USAGE: Migration = Migration {
 const TROUBLE: Migration = Migration {
     id: 6,
     statements: &[
-        // Endpoints in trouble, as their App objects report. `rank`: how bad it is, 0 where it is over; `since`: since when;
-        // `standing` was told at `told_at`; `disabled` is of the configuration's `version`.
+        // Endpoints in trouble, as their App objects report. `rank`: how bad it is, 0 if it has ended; `since`: since
+        // when; `standing` was reported at `told_at`; `disabled` is of the configuration's `version`.
         "CREATE TABLE trouble (
             app_id TEXT NOT NULL,
             endpoint_id TEXT NOT NULL,

@@ -134,7 +134,7 @@ impl<S: Sql> Directory<S> {
         Ok(Answer { reply: Reply::frame(201, &row), effects })
     }
 
-    /// Stores a changed source: the body is its record, of the version that was read. Refused with 409 where it was
+    /// Stores a changed source: the body is its record, with the version that was read. Refused with 409 if it was
     /// changed since: the caller reads it again.
     pub(super) fn update_source(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
         let mut record: SourceRecord = frame::decode(&call.body).map_err(ApiError::Internal)?;
@@ -154,7 +154,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::frame(200, &row))
     }
 
-    /// Deletes a source, its App object with it; its uid is free at once.
+    /// Deletes a source and its App object; its uid can be used again at once.
     pub(super) fn delete_source(
         &mut self,
         now: i64,

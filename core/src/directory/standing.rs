@@ -12,7 +12,7 @@ use crate::frame::{self, Standing, StandingChange, StandingNote};
 use crate::sql::{Row, Sql, SqlError, Value};
 use crate::time::rfc3339;
 
-/// How long a row is kept once the trouble is over: a late report finds that it is late.
+/// How long a row is kept after the trouble has ended, so that a late report is recognized as late.
 const KEEP_MS: i64 = 3_600_000;
 /// The most endpoints of a list, and what a count goes up to.
 const LIST_MAX: i64 = 250;
@@ -45,7 +45,7 @@ impl Known {
         })
     }
 
-    /// The same after a change; none where that is old news.
+    /// The same after a change; `None` if the report is older.
     fn after(self, now: i64, change: StandingChange) -> Option<Self> {
         match change {
             StandingChange::Stands { standing, since, at } if at >= self.told_at => {
@@ -71,7 +71,7 @@ impl Known {
 }
 
 impl<S: Sql> Directory<S> {
-    /// Takes what an App object reports of an endpoint.
+    /// Takes a report of an App object about an endpoint.
     pub(super) fn note_standing(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
         let StandingNote { app_id, endpoint_id, change } =
             frame::decode(&call.body).map_err(ApiError::Internal)?;

@@ -1,4 +1,4 @@
-//! The tenant's background tasks: what the App objects, which run them, say of them.
+//! The tenant's background tasks, as reported by the App objects that run them.
 
 use super::{Directory, param};
 use crate::api::call::{Call, Reply};
@@ -19,8 +19,8 @@ const DESCENDING: &str =
     "SELECT id, task, status, updated_at, data FROM task WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 impl<S: Sql> Directory<S> {
-    /// Takes what an App object reports of a task; older reports than the newest are ignored. A task of an application that
-    /// was deleted runs no more, whatever a late report says.
+    /// Takes a report of an App object about a task; reports older than the newest are ignored. A task of a deleted
+    /// application has ended, whatever a late report says.
     pub(super) fn note_task(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
         let mut note: TaskNote = frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.prepare(now)?;

@@ -1,4 +1,4 @@
-//! What applies to all of a tenant's applications: the preset that new ones get.
+//! Settings of the tenant: the preset that new applications get.
 //!
 //! An application that exists keeps what it has, so that a change never alters how events are signed that its customers
 //! already verify.

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 /// How many applications are asked at once.
 const BATCH: i64 = 50;
-/// A batch that could not be asked so often ends the task.
+/// The number of failures of a batch that end the task.
 const MAX_TRIES: i64 = 10;
 /// How many counts may be under way.
 const OPEN_MAX: i64 = 5;
@@ -76,7 +76,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(202, &out).into())
     }
 
-    /// Starts to gather the event types that applications listen to.
+    /// Starts to collect the event types to which endpoints subscribe.
     pub(super) fn gather_event_types(
         &mut self,
         now: i64,
@@ -183,7 +183,7 @@ impl<S: Sql> Directory<S> {
         let (place, tries) = (row.text(0)?, row.int(1)?);
         let last = batch.apps.last().map(|app| app.id.as_str()).unwrap_or_default();
         match told {
-            // A batch that is told twice counts once.
+            // A repeated result of a batch counts once.
             Some(told) if place.as_str() < last => {
                 let part = part(batch, told).map_err(|error| SqlError(error.to_string()))?;
                 self.sql.exec(

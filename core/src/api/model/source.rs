@@ -405,7 +405,7 @@ fn check_needed(faults: &mut Faults, preset: &Preset, no_secret: bool, params: &
     }
 }
 
-/// What is said of a secret that nothing is verified with.
+/// The warning about a secret that is not used.
 const UNUSED_SECRET: &str = "This type of source has no signature, so the secret is never checked: everyone who knows the URL can \
                              send. To verify requests, use the type 'token', 'basic' or 'custom'.";
 
@@ -512,7 +512,7 @@ impl SourceOut {
     }
 }
 
-/// How long the URL of before stays valid when the token is rotated, by the query of the request.
+/// How long the previous URL stays valid after a rotation, from the query of the request.
 pub fn overlap_ms(query: &str) -> Result<i64, ApiError> {
     let most = OVERLAP_MS.div_euclid(1_000);
     let seconds = Query::parse(query).int("grace_period_seconds")?.unwrap_or(most);
@@ -531,7 +531,7 @@ pub struct RotateTokenOut {
     pub ingest_url: String,
 }
 
-/// The answer to a rejected request's acceptance.
+/// The response to accepting a rejected request.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AcceptedOut {

@@ -1,5 +1,5 @@
-//! What is remembered of messages besides themselves, in rings of tables of which the oldest is dropped: idempotency keys
-//! for half a day, in two tables of a day; event ids for as long as messages are kept, in four tables.
+//! Keys of messages, in rings of tables of which the oldest is dropped: idempotency keys for half a day, in two
+//! tables of a day; event ids for as long as messages are kept, in four tables.
 
 use super::Keyed;
 use super::segment::New;
@@ -63,7 +63,7 @@ impl Ring {
         Ok(Self { tables, span_ms })
     }
 
-    /// The table to write to. The oldest gives way: what it remembers is too old by then.
+    /// The table to write to. The oldest one is dropped: its keys are too old by then.
     fn take(&mut self, sql: &impl Sql, kind: Kind, now: i64) -> Result<u8, SqlError> {
         if let Some((table, start)) = self.tables.first()
             && now.saturating_sub(*start) < self.span_ms
@@ -93,7 +93,7 @@ impl Ring {
         )
     }
 
-    /// When nothing in the oldest table is remembered any more.
+    /// When all keys in the oldest table have expired.
     fn expires_at(&self, remembered_ms: i64) -> Option<i64> {
         let (_, start) = self.tables.last()?;
         let end = match self.tables.iter().rev().nth(1) {
@@ -147,7 +147,7 @@ const INSERT_KEYS: [(usize, &str); 3] =
 const INSERT_EVENTS: [(usize, &str); 3] =
     rows!("INSERT OR REPLACE INTO event_# (event_id, id, at) VALUES ", "(?,?,?)");
 
-/// Inserts rows in as few statements as can be: each costs a call of the platform.
+/// Inserts rows in as few statements as possible: each costs a call to the platform.
 fn insert<const N: usize>(
     sql: &impl Sql,
     table: u8,
@@ -169,7 +169,7 @@ impl Rings {
         Ok(Self { keys: Ring::open(sql, KEYS, DAY_MS)?, events: Ring::open(sql, EVENTS, span)? })
     }
 
-    /// Remembers messages by their idempotency keys and event ids.
+    /// Stores the idempotency keys and event ids of messages.
     pub(super) fn note(&mut self, sql: &impl Sql, now: i64, messages: &[New<'_>]) -> Result<(), SqlError> {
         let keys: Vec<_> = messages
             .iter()
@@ -197,7 +197,7 @@ impl Rings {
         Ok(())
     }
 
-    /// Remembers the reply to a request with several messages.
+    /// Stores the reply to a request with several messages.
     pub(super) fn note_reply(
         &mut self,
         sql: &impl Sql,

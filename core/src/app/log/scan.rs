@@ -1,4 +1,4 @@
-//! Reading along the message log, as lists do: in pages, with filters, and never for too long at once.
+//! Reads the message log for lists: in pages, with filters, and a bounded number of rows at once.
 
 use super::{Header, Log, Span};
 use crate::api::model::message::MessageQuery;
@@ -7,7 +7,8 @@ use crate::sql::{Sql, SqlError};
 
 /// How many messages are read in one step while filtering.
 const PAGE: usize = 256;
-/// At most so many messages are looked at for one page; the page then ends early and says where to go on.
+/// The maximum number of messages that are read for one page; the page then ends early, with the place to continue
+/// from.
 const LOOK_MAX: usize = 4096;
 
 /// A place in the log, and the way that a query reads it.
@@ -36,12 +37,12 @@ impl Scan {
         Self { ascending, at, lowest, highest, looked: 0, ended: false }
     }
 
-    /// Whether the log has ended, or enough of it was looked at.
+    /// Whether the log has ended, or enough of it was read.
     pub(in super::super) fn is_over(&self) -> bool {
         self.ended || self.looked >= LOOK_MAX
     }
 
-    /// Where to go on another time, if the log has not ended.
+    /// The place to continue from, if the log has not ended.
     pub(in super::super) fn stopped_at(&self) -> Option<String> {
         (!self.ended).then(|| self.at.clone())
     }
