@@ -1,4 +1,4 @@
-//! Names the assets by what they hold, so that a browser keeps them as long as they stay the same.
+//! Computes the version of the assets from their contents, so that browsers can cache them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::{fs, io};

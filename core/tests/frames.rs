@@ -391,6 +391,7 @@ frames! {
             disabled_from: Some(text("msg_3")),
             plugins: None,
             url: None,
+            disabled: None,
         } => "888b7468747470733a2f2f6578616d706c652e636f6d2f60f6f4f6f6f6a0820501f681fb3fe0000000000000a163782d61616281816c706c61696e3a77687365635f0102038182656d73675f31656d73675f32656d73675f33";
 }
 

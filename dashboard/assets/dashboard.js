@@ -131,7 +131,7 @@ function showGroups() {
   }
   for (const picked of document.querySelectorAll("[data-picked]")) {
     const chosen = picked.closest("fieldset").querySelectorAll("input[data-of]:checked").length;
-    picked.textContent = chosen ? t("{} chosen.").replace("{}", chosen) : t("None chosen: it gets all events.");
+    picked.textContent = chosen ? t("{} selected.").replace("{}", chosen) : t("None selected: the endpoint receives all events.");
   }
   const ticked = document.querySelectorAll("#ticked [name=one]:checked").length;
   const send = document.querySelector("#ticked [type=submit]");
@@ -291,7 +291,7 @@ if (tail) {
     pause.classList.toggle("i-pause", !paused);
     pause.classList.toggle("i-play", paused);
     open();
-    say(t(paused ? "Paused: what comes meanwhile shows when it is resumed." : "Connecting…"));
+    say(t(paused ? "Paused. New entries appear when you resume." : "Connecting…"));
   });
   document.addEventListener("visibilitychange", open);
   say(t("Connecting…"));

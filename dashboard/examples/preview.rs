@@ -1,4 +1,4 @@
-//! Writes the dashboard's pages, made of answers that are made up, into a directory: to look at them without a gateway.
+//! Renders the dashboard's pages from fixed data into a directory, to view them without a gateway.
 //!
 //! `cargo run -p weir-dashboard --example preview -- target/preview`, then serve that directory and open `/overview.html`.
 
@@ -23,7 +23,7 @@ fn main() {
     let dir = Path::new(&dir);
     std::fs::create_dir_all(dir).expect("a directory");
     let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_millis();
-    let made = Made { now: i64::try_from(at).expect("a time"), told: RefCell::default() };
+    let made = Made { now: i64::try_from(at).expect("a time"), answers: RefCell::default() };
     let app = APP;
     let source = "/dashboard/app/src_3Mnb9bi9Atad0a8Vs555x1RwAAA";
     let endpoint = format!("{app}/endpoint/ep_1");

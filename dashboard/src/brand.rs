@@ -1,7 +1,7 @@
-//! The sender's name and colour, on every page.
+//! The sender's name and color, on every page.
 //!
-//! One colour is given; the pages need it as text on light and on dark paper. So it is darkened or lightened until it is
-//! read as easily as the guidelines for accessibility ask (a contrast of 4.5 to 1), whatever it was.
+//! The operator sets one color; the pages need it as text on light and dark backgrounds. It is darkened or lightened until
+//! its contrast meets WCAG AA (4.5:1).
 
 use std::fmt::Write;
 
@@ -10,11 +10,11 @@ type Rgb = [u8; 3];
 /// A sender's brand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brand {
-    /// Who sends.
+    /// The sender's name.
     pub name: String,
-    /// Its colour.
+    /// The sender's color.
     pub color: Option<Rgb>,
-    /// The URL of its logo.
+    /// The URL of the sender's logo.
     pub logo: Option<String>,
     /// The origins of pages that may embed the portal.
     pub origins: Vec<String>,
@@ -26,20 +26,20 @@ impl Default for Brand {
     }
 }
 
-/// What text stands on, as in `dashboard.css`: page, card, raised, and the row under the pointer.
+/// The backgrounds of text in `dashboard.css`: page, card, raised, and the row under the pointer.
 const LIGHT: [Rgb; 3] = [[0xff, 0xff, 0xff], [0xf6, 0xf7, 0xf9], [0xe7, 0xea, 0xef]];
 const DARK: [Rgb; 3] = [[0x0b, 0x0d, 0x11], [0x13, 0x16, 0x1b], [0x1e, 0x22, 0x2a]];
 const BLACK: Rgb = [0, 0, 0];
 const WHITE: Rgb = [0xff, 0xff, 0xff];
-/// How much of the colour is in the ground of what is chosen.
+/// The share of the color in the background of selected items.
 const TINT: f64 = 0.12;
-/// The least contrast of text.
+/// The minimum contrast of text.
 const CONTRAST: f64 = 4.5;
-/// In how many steps a colour becomes black or white.
+/// In how many steps a color becomes black or white.
 const STEPS: u8 = 40;
 
 impl Brand {
-    /// A sender's, where it has a name or a colour of its own.
+    /// The brand of a sender with a name or a color.
     pub fn new(name: Option<&str>, color: Option<Rgb>) -> Self {
         let own = Self::default();
         Self { name: name.map_or(own.name, str::to_owned), color, ..own }
@@ -52,7 +52,7 @@ impl Brand {
         Self { logo: logo.map(str::to_owned), origins: origins.to_vec(), ..self }
     }
 
-    /// What a page of the portal may load and who may embed it.
+    /// The content security policy of the portal's pages.
     pub(crate) fn policy(&self, portal: bool) -> String {
         let logo = self.logo.as_deref().filter(|_| portal);
         let logo = logo.map(|logo| format!(" {logo}")).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Brand {
         )
     }
 
-    /// Where its styles are, if it has any: the colour is in the address, so that a browser keeps them as long as it stays.
+    /// The path of the brand's stylesheet, if it has one. The path contains the color, so that browsers can cache it.
     pub(crate) fn stylesheet(&self) -> Option<String> {
         let color = self.color?;
         let mut to = format!("{}/brand.css?color=", crate::PREFIX);
@@ -72,11 +72,11 @@ impl Brand {
         Some(to)
     }
 
-    /// Its styles.
+    /// The stylesheet.
     pub fn css(&self) -> String {
         let Some(color) = self.color else { return String::new() };
         let (light, dark) = (Shades::of(color, LIGHT, BLACK), Shades::of(color, DARK, WHITE));
-        // Words on a button are white, light or dark.
+        // Button labels are white, light or dark.
         let (accent, darker) =
             (readable(color, &[WHITE], BLACK), mixed(readable(color, &[WHITE], BLACK), BLACK, 0.2));
         let mut css = ":root{".to_owned();
@@ -101,7 +101,7 @@ impl Brand {
     }
 }
 
-/// The colour on light or on dark paper: as text, and as the ground of what is chosen.
+/// The color on light or dark backgrounds: as text, and as the background of selected items.
 struct Shades {
     text: Rgb,
     ground: Rgb,
@@ -120,7 +120,7 @@ fn hex(into: &mut String, [r, g, b]: Rgb) {
     let _ = write!(into, "{r:02x}{g:02x}{b:02x}");
 }
 
-/// The colour, as near to what it was as can be read on all of these.
+/// The closest color that is legible on all of these backgrounds.
 fn readable(color: Rgb, grounds: &[Rgb], towards: Rgb) -> Rgb {
     let reads = |color: &Rgb| grounds.iter().all(|ground| contrast(*color, *ground) >= CONTRAST);
     (0..=STEPS)
@@ -145,7 +145,7 @@ fn contrast(one: Rgb, other: Rgb) -> f64 {
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
-/// As WCAG 2 defines it.
+/// As defined by WCAG 2.
 fn luminance([r, g, b]: Rgb) -> f64 {
     let linear = |part: u8| {
         let part = f64::from(part) / 255.0;

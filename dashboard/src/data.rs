@@ -1,10 +1,10 @@
-//! Reading the API's answers, and writing its paths.
+//! Reads API responses and builds paths.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use weir_core::id;
 
-/// What a segment of a path cannot have as it is.
+/// Characters that are encoded in a path segment.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -17,7 +17,7 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'`')
     .add(b'\\');
 
-/// A path: segments in order, each encoded.
+/// A path of encoded segments.
 pub(crate) fn path(segments: &[&str]) -> String {
     segments
         .iter()
@@ -31,19 +31,19 @@ pub(crate) fn link(segments: &[&str]) -> String {
     format!("{}/{}", crate::PREFIX, path(segments))
 }
 
-/// Whether this names a source: it answers what an application does, below a path of its own.
+/// Whether this is the id of a source. Sources have the same operations as applications, below another path.
 pub(crate) fn is_source(key: &str) -> bool {
     id::is(id::SOURCE, key)
 }
 
-/// Where the API has an application, or a source, and what is below it.
+/// The API path of an application or a source, and of resources below it.
 pub(crate) fn base(key: &str, below: &[&str]) -> String {
     let (first, rest) = if is_source(key) { ("ingest/source", key) } else { ("app", key) };
     let all: Vec<&str> = std::iter::once(rest).chain(below.iter().copied()).collect();
     format!("{first}/{}", path(&all))
 }
 
-/// The lines of a text, `name: value` each, as an object. The error is the line that is none.
+/// Lines of `name: value` as an object. The error is the first invalid line.
 pub(crate) fn pairs(lines: &str) -> Result<Map<String, Value>, String> {
     let pair = |line: &str| {
         let (name, value) = line.split_once(':').ok_or_else(|| line.to_owned())?;
@@ -52,7 +52,7 @@ pub(crate) fn pairs(lines: &str) -> Result<Map<String, Value>, String> {
     lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(pair).collect()
 }
 
-/// An object's texts as lines, as [`pairs`] reads them.
+/// An object's strings as lines, as [`pairs`] reads them.
 pub(crate) fn lines(object: Option<&Value>) -> String {
     let texts = object.and_then(Value::as_object).into_iter().flatten();
     texts
@@ -61,12 +61,12 @@ pub(crate) fn lines(object: Option<&Value>) -> String {
         .join("\n")
 }
 
-/// What stands between spaces, commas or line breaks.
+/// Splits a text at spaces, commas and line breaks.
 pub(crate) fn words(text: &str) -> Vec<&str> {
     text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()).collect()
 }
 
-/// A moment as the API wants it: a browser's field knows no zone, and means UTC here.
+/// A time as the API expects it. A browser's date field has no time zone; here it means UTC.
 pub(crate) fn moment(given: &str) -> String {
     let digits = given.chars().all(|c| c.is_ascii_digit() || "-T:. ".contains(c));
     match given.len() {
@@ -77,7 +77,7 @@ pub(crate) fn moment(given: &str) -> String {
     }
 }
 
-/// A query of those pairs that have a value.
+/// A query string of the pairs that have a value.
 pub(crate) fn query(pairs: &[(&str, Option<&str>)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in pairs {
@@ -88,12 +88,12 @@ pub(crate) fn query(pairs: &[(&str, Option<&str>)]) -> String {
     query.finish()
 }
 
-/// A member's text; empty where it has none.
+/// A string member; empty if it is missing.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A member's number; 0 where it has none.
+/// A number member; 0 if it is missing.
 pub(crate) fn int(value: &Value, name: &str) -> i64 {
     value.get(name).and_then(Value::as_i64).unwrap_or_default()
 }
@@ -103,12 +103,12 @@ pub(crate) fn flag(value: &Value, name: &str) -> bool {
     value.get(name).and_then(Value::as_bool).unwrap_or_default()
 }
 
-/// A member's items; none where it is no list.
+/// The items of a list member; empty if it is missing.
 pub(crate) fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The texts of a member that is a list.
+/// The strings of a list member.
 pub(crate) fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
     items(value, name).iter().filter_map(Value::as_str).collect()
 }
@@ -118,9 +118,48 @@ pub(crate) fn rows(page: &Value) -> &[Value] {
     items(page, "data")
 }
 
-/// Where the next page begins, if there is one.
+/// The iterator of the next page, in the direction in which this one was read. `None` if this is the last page.
 pub(crate) fn next(page: &Value) -> Option<&str> {
     if flag(page, "done") { None } else { page.get("iterator").and_then(Value::as_str) }
+}
+
+/// The member of a page that holds the iterator with which it was requested. The API does not return it; [`started_at`]
+/// adds it.
+const STARTED_AT: &str = "startedAt";
+
+/// Records the iterator with which a page was requested, so that links to the pages around it can be made.
+pub(crate) fn started_at(mut page: Value, iterator: Option<&str>) -> Value {
+    if let (Some(map), Some(iterator)) = (page.as_object_mut(), iterator) {
+        map.insert(STARTED_AT.to_owned(), json!(iterator));
+    }
+    page
+}
+
+/// Whether this is the first page of its list.
+pub(crate) fn is_first(page: &Value) -> bool {
+    page.get(STARTED_AT).is_none()
+}
+
+/// Whether an iterator reads towards the beginning of its list.
+pub(crate) fn is_backwards(iterator: &str) -> bool {
+    iterator.starts_with('-')
+}
+
+/// Whether a page was read backwards from the first page on, so that it is empty.
+pub(crate) fn is_before_first(page: &Value) -> bool {
+    is_backwards(text(page, STARTED_AT)) && page_after(page).is_none() && page_before(page).is_none()
+}
+
+/// The iterator of the page after this one. A page that was read backwards always has one: the page it came from.
+pub(crate) fn page_after(page: &Value) -> Option<&str> {
+    let backwards = is_backwards(text(page, STARTED_AT));
+    if backwards { page.get("iterator").and_then(Value::as_str) } else { next(page) }
+}
+
+/// The iterator of the page before this one. `None` on the first page, and on a page that was read back to the beginning.
+pub(crate) fn page_before(page: &Value) -> Option<&str> {
+    let ends = is_first(page) || (is_backwards(text(page, STARTED_AT)) && flag(page, "done"));
+    if ends { None } else { page.get("prevIterator").and_then(Value::as_str) }
 }
 
 #[cfg(test)]
@@ -132,6 +171,22 @@ mod tests {
     fn a_name_cannot_leave_its_segment() {
         assert_eq!(link(&["app", "../x?y#z%"]), "/dashboard/app/..%2Fx%3Fy%23z%25");
         assert_eq!(query(&[("a", Some("b&c=d")), ("e", None), ("f", Some(""))]), "a=b%26c%3Dd");
+    }
+
+    #[test]
+    fn a_page_knows_the_pages_around_it_in_either_direction() {
+        let page = |done: bool, from: Option<&str>| {
+            started_at(json!({ "data": [1], "iterator": "b", "prevIterator": "-d", "done": done }), from)
+        };
+        let around = |page: Value| {
+            (page_before(&page).map(str::to_owned), page_after(&page).map(str::to_owned), is_first(&page))
+        };
+        let (before, after) = (Some("-d".to_owned()), Some("b".to_owned()));
+        assert_eq!(around(page(false, None)), (None, after.clone(), true), "the first page");
+        assert_eq!(around(page(false, Some("e"))), (before.clone(), after.clone(), false), "in the middle");
+        assert_eq!(around(page(true, Some("e"))), (before.clone(), None, false), "the last page");
+        assert_eq!(around(page(false, Some("-a"))), (before, after.clone(), false), "read backwards");
+        assert_eq!(around(page(true, Some("-a"))), (None, after, false), "read back to the beginning");
     }
 
     #[test]

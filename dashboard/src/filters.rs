@@ -1,21 +1,21 @@
-//! What the live view follows: the filters in its URL.
+//! The filters of the live view, as they are in its URL.
 
 use crate::Request;
 use crate::data::query;
 
-/// How many endpoints' attempts are followed. The place of each is in the id of every event.
+/// How many endpoints' attempts are followed. Every event id contains the position of each.
 pub(crate) const ENDPOINTS: usize = 50;
 
-/// What is followed, as the URL has it.
+/// The filters in the URL.
 pub(crate) struct Filters {
-    /// `messages`, `attempts`, of a source `rejected`; or all.
+    /// `messages`, `attempts`, or `rejected` for a source; otherwise all.
     pub(crate) what: Option<String>,
     pub(crate) event_types: Option<String>,
     pub(crate) channel: Option<String>,
     pub(crate) tag: Option<String>,
-    /// Of attempts: to this endpoint.
+    /// Only attempts at this endpoint.
     pub(crate) endpoint: Option<String>,
-    /// Of attempts: with this status.
+    /// Only attempts with this status.
     pub(crate) status: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Filters {
         }
     }
 
-    /// As they stand in a URL.
+    /// The query string.
     pub(crate) fn query(&self) -> String {
         query(&[
             ("what", self.what.as_deref()),
@@ -44,7 +44,7 @@ impl Filters {
         ])
     }
 
-    /// What both kinds of lists are asked.
+    /// The parameters of both kinds of lists.
     pub(crate) fn pairs(&self) -> [(&str, Option<&str>); 4] {
         [
             ("event_types", self.event_types.as_deref()),
@@ -58,7 +58,7 @@ impl Filters {
         self.what.as_deref().is_none_or(|what| what == kind)
     }
 
-    /// A request that was rejected is no event yet: it has nothing to choose by.
+    /// Whether events are filtered. A rejected request has no event to filter by.
     pub(crate) fn chooses_events(&self) -> bool {
         self.event_types.is_some() || self.channel.is_some() || self.tag.is_some() || self.endpoint.is_some()
     }

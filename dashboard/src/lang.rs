@@ -1,6 +1,6 @@
-//! The portal's languages. English is in the templates; each other one is a file of lines `English => translation`.
+//! The portal's languages. Templates are in English; every other language is a file of lines `English => translation`.
 //!
-//! A text without a translation is shown in English: a test asks that none is.
+//! A text without a translation is shown in English. A test fails if there is one.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -19,11 +19,11 @@ pub enum Lang {
     Es,
     /// Japanese.
     Ja,
-    /// None: it marks what has a translation. For tests.
+    /// Marks translated texts instead of translating them. For tests.
     Marked,
 }
 
-/// Those that can be chosen: how each calls itself, and its file.
+/// The languages to choose from: code, own name and file.
 const ALL: [(Lang, &str, &str, &str); 5] = [
     (Lang::En, "en", "English", ""),
     (Lang::De, "de", "Deutsch", include_str!("../lang/de.txt")),
@@ -42,19 +42,19 @@ thread_local! {
     static MARKED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Every text that was marked on this thread; for tests.
+/// Every text marked on this thread. For tests.
 #[doc(hidden)]
 pub fn marked() -> BTreeSet<String> {
     MARKED.with_borrow(Clone::clone)
 }
 
 impl Lang {
-    /// The language of this code.
+    /// The language with this code.
     pub fn of(code: &str) -> Option<Self> {
         ALL.iter().find(|(_, known, ..)| known.eq_ignore_ascii_case(code)).map(|(lang, ..)| *lang)
     }
 
-    /// The language that was chosen, or the first of a browser's (`accept-language`) that is known; English where none is.
+    /// The chosen language, or the first supported language in `accept-language`; English if there is none.
     pub fn choose(chosen: Option<&str>, accepted: &str) -> Self {
         let mut wanted: Vec<(u32, &str)> = Vec::new();
         for one in accepted.split(',').take(32) {
@@ -64,7 +64,7 @@ impl Lang {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and 1000
             wanted.push(((weight.clamp(0.0, 1.0) * 1_000.0) as u32, name));
         }
-        // The sort is stable: of those that are wanted alike, the first.
+        // The sort is stable, so the first of equal weights wins.
         wanted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         let primary = |name: &str| name.split('-').next().and_then(Self::of);
         chosen
@@ -78,7 +78,7 @@ impl Lang {
         ALL.iter().find(|(known, ..)| *known == self).map_or("en", |(_, code, ..)| code)
     }
 
-    /// The codes and names of all that can be chosen.
+    /// The codes and names of all languages to choose from.
     pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         ALL.iter().map(|(_, code, name, _)| (*code, *name))
     }
@@ -89,7 +89,7 @@ fn read(file: &'static str) -> Words {
     file.lines().filter_map(|line| line.split_once(" => ")).collect()
 }
 
-/// A text in a language; as it is where that has no word for it.
+/// Translates a text; returns it unchanged if there is no translation.
 pub(crate) fn translated(lang: Lang, text: &str) -> String {
     if lang == Lang::Marked {
         MARKED.with_borrow_mut(|marked| marked.insert(text.to_owned()));
@@ -105,7 +105,7 @@ pub(crate) fn translated(lang: Lang, text: &str) -> String {
     word.unwrap_or(text).to_owned()
 }
 
-/// The translations of a file, by their English; for tests.
+/// The translations of a language by English text. For tests.
 #[doc(hidden)]
 pub fn words(lang: Lang) -> HashMap<&'static str, &'static str> {
     ALL.iter().find(|(known, ..)| *known == lang).map_or_else(HashMap::new, |(.., file)| read(file))

@@ -1,14 +1,13 @@
-//! The dashboard, and the portal of a sender's customers: pages over Weir's own API.
+//! The dashboard and the customer portal: pages on top of Weir's own API.
 //!
-//! A page asks the API with the token of whoever has signed in, through [`Api`], and makes HTML of the answers. So
-//! it can show and do what the token may, and nothing else: there is no second way to the data. What is here is
-//! pure: no I/O, no clock. Everything that comes from an answer is escaped by the templates.
+//! A page calls the API with the token of the session, through [`Api`], and renders the responses as HTML. It can therefore
+//! show and do what the token allows, and nothing else. This crate is pure: no I/O, no clock. Templates escape all values.
 //!
-//! It promises:
-//! - no page without a session, no change without the session's own proof ([`session::Session::proof`]), which no
-//!   other site can know;
-//! - nothing from elsewhere: scripts, styles and connections are this origin's (the policy in [`Page`]);
-//! - an application's session sees that application.
+//! It guarantees:
+//! - no page without a session, and no change without the session's proof ([`session::Session::proof`]), which other sites
+//!   cannot know;
+//! - no third-party resources: scripts, styles and connections are limited to this origin (the policy in [`Page`]);
+//! - a session of an application sees only that application.
 
 #![deny(
     clippy::unwrap_used,
@@ -22,9 +21,10 @@
 mod action;
 mod brand;
 mod data;
-mod export;
+pub mod export;
 mod filters;
 mod lang;
+mod list;
 pub mod live;
 mod multipart;
 mod pages;
@@ -45,34 +45,34 @@ use session::Session;
 use std::collections::BTreeMap;
 use std::future::Future;
 
-/// Where the dashboard is.
+/// The dashboard's path.
 pub const PREFIX: &str = "/dashboard";
 
-/// The gateway's API, as the token of the session sees it.
+/// The gateway's API, called with the token of the session.
 pub trait Api {
-    /// One call: method, path with query below `/api/v1/`, and a body.
+    /// Makes a call: method, path and query below `/api/v1/`, and body.
     fn send(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = Answer>;
 
-    /// The same with a body of JSON.
+    /// Makes a call with a JSON body.
     fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer> {
         self.send(method, path, body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
     }
 }
 
-/// What the API answered.
+/// An API response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The JSON; null where there is none.
+    /// The JSON body; null if there is none.
     pub body: Value,
-    /// The member `payload` of the JSON, as it was written: what people compare with what they signed is not read and
-    /// written again.
+    /// The member `payload` of the body, byte for byte: people compare it with what they signed, so it is never parsed and
+    /// serialized again.
     pub payload: Option<Box<RawValue>>,
 }
 
 impl Answer {
-    /// Reads an answer. A payload may hold what no number of ours does: it is kept as it is, and is null in the JSON.
+    /// Reads a response. A payload can contain numbers that no Rust type holds; it is kept as text and is null in `body`.
     pub fn read(status: u16, body: &[u8]) -> Self {
         let Ok(members) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(body) else {
             return Self { status, body: serde_json::from_slice(body).unwrap_or_default(), payload: None };
@@ -89,28 +89,28 @@ impl Answer {
         Self { status, body: Value::Object(read), payload }
     }
 
-    /// Whether it was done.
+    /// Whether the call succeeded.
     pub fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// What to tell a person of an answer that is no success.
+    /// The error message of a call that failed.
     pub fn sentence(&self) -> String {
         match self.body.get("detail") {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(faults)) => faults.iter().filter_map(said).collect::<Vec<_>>().join(" "),
+            Some(Value::Array(faults)) => faults.iter().filter_map(fault_text).collect::<Vec<_>>().join(" "),
             _ => format!("The gateway answered with {}.", self.status),
         }
     }
 }
 
-/// The body of a successful answer, or the page that says why there is none.
+/// The body of a successful response, or an error page.
 fn done(answer: Answer) -> Result<Value, Page> {
     if answer.is_ok() { Ok(answer.body) } else { Err(Page::refused(answer.status, &answer.sentence())) }
 }
 
-/// One fault of a request: where it is, and what is wrong there.
-fn said(fault: &Value) -> Option<String> {
+/// One validation error: its location and message.
+fn fault_text(fault: &Value) -> Option<String> {
     let sentence = fault.get("msg").and_then(Value::as_str)?;
     let place = fault.get("loc").and_then(Value::as_array).into_iter().flatten();
     let place: Vec<String> = place
@@ -122,8 +122,7 @@ fn said(fault: &Value) -> Option<String> {
     Some(if place.is_empty() { sentence.to_owned() } else { format!("{}: {sentence}", place.join(".")) })
 }
 
-/// The API behind a pointer. Pages are made for this one type, here, where code is built for size; made for the caller's
-/// type they would be part of the caller, and larger.
+/// The API behind a trait object. Pages are compiled once for this type, in this crate, which is optimized for size.
 struct Calls<'a>(&'a dyn Boxed);
 
 trait Boxed {
@@ -142,7 +141,7 @@ impl Api for Calls<'_> {
     }
 }
 
-/// Answers a request of somebody who has signed in. Signing in and out is the platform's: it holds the keys.
+/// Handles a request of a session. The Worker signs users in and out, because it has the keys.
 pub fn answer<'a, A: Api>(
     api: &'a A,
     session: &'a Session,
@@ -156,7 +155,7 @@ fn answer_with<'a>(
     session: &'a Session,
     request: &'a Request,
 ) -> LocalBoxFuture<'a, Page> {
-    // The tenant's own pages are in English.
+    // The tenant's pages are in English only.
     let lang = if session.app.is_some() { request.lang } else { Lang::En };
     let portal = session.app.is_some();
     let policy = Some(session.brand.policy(portal).into());
@@ -170,20 +169,20 @@ fn answer_with<'a>(
                 "This form is from another session, or from another site. Reload the page and try again.",
             ),
             "POST" => action::act(api, session, request).await,
-            _ => Page::refused(405, "The dashboard is asked with GET and POST."),
+            _ => Page::refused(405, "Use GET or POST."),
         }
     });
     Box::pin(Scoped { scope, future })
 }
 
-/// The page where one signs in; `fault` says why it did not work.
+/// The sign-in page, with the error of the last try.
 pub fn login(fault: Option<&str>, brand: &Brand, lang: Lang) -> Page {
-    // Whoever signs in by a link in a frame does so there.
+    // Signing in with a portal link must work within a frame.
     let scope = Scope { lang, policy: Some(brand.policy(true).into()), ..Scope::default() };
     scope::within(&scope, || Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault, brand)))
 }
 
-/// What the session's cookie is called.
+/// The name of the session cookie.
 pub const COOKIE: &str = "weir_session";
 
 #[cfg(test)]

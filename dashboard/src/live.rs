@@ -1,15 +1,15 @@
-//! The live tail: what an application, or a source, takes in and sends, as it comes, as server-sent events.
+//! The live view: what an application or a source receives and sends, as server-sent events.
 //!
-//! Nothing is added to an event's way for it: a tail asks the same lists that everybody may ask, from the place where it
-//! last was, and what nobody watches costs nothing. It promises:
-//! - what it shows is in the order in which it became known, and a place in the stream (an event's id) is a place in the
-//!   lists, so that a tail that was cut off goes on from there;
-//! - where it cannot go on without a gap (it was away for too long, or more came than it shows), it says so, and where the
-//!   rest is to be found;
-//! - it ends by itself: after some minutes or so many calls the browser is asked to come again.
+//! It polls the public lists, each from its last position, so it adds nothing to the path of an event and costs nothing while
+//! nobody watches. It guarantees:
+//! - rows are in the order in which they became known, and a position in the stream (an event's id) encodes the position in
+//!   every list, so that an interrupted stream resumes there;
+//! - if it cannot resume without a gap (it was interrupted for too long, or there were too many rows), it reports the gap and
+//!   links to the rows;
+//! - it ends after some minutes or calls, and the browser reconnects.
 //!
-//! Attempts come from several objects, each with a clock of its own, so each has a place of its own. A look is a call for
-//! each, so where there are many endpoints they take turns.
+//! Attempts come from several objects, each with its own clock, so each has its own position. One poll calls each of them;
+//! with many endpoints they take turns.
 
 use crate::data::{base, flag, is_source, link, path, query, rows, text};
 use crate::filters::{ENDPOINTS, Filters};
@@ -22,24 +22,24 @@ use std::fmt::Write;
 use weir_core::id;
 use weir_core::time::rfc3339;
 
-/// How long a tail waits between two looks.
+/// The time between two polls.
 pub const EVERY_MS: i64 = 1_500;
-/// How many lists are asked at each look besides the messages.
+/// How many lists besides the messages are read per poll.
 const AT_ONCE: usize = 8;
-/// After so many calls the browser has to come again: the platform limits the calls of one request.
+/// The most calls of one request, after which the browser reconnects: the platform limits them.
 const MOST_CALLS: u32 = 700;
-/// How long one request lasts at most.
+/// The longest duration of one request.
 const MOST_MS: i64 = 5 * 60_000;
-/// How many rows are read at once, and how often in a row where more is there.
+/// How many rows are read at once, and how many times in succession.
 const STEP: usize = 50;
 const STEPS: usize = 4;
-/// How much is shown of what was before.
+/// How many earlier rows are shown at the start.
 const BEFORE: usize = 20;
-/// Clocks may differ by so much: a list was read up to that long ago, whatever it held.
+/// The most by which clocks differ: a list counts as read up to this long ago.
 const MARGIN_MS: i64 = 10_000;
-/// Who was away for longer is not told everything.
+/// After a longer interruption a gap is reported.
 const AWAY_MS: i64 = 15 * 60_000;
-/// What a source rejects: how it is called in the URL, and where the list is.
+/// The name of rejected requests in the URL, and the path of their list.
 const REJECTED: &str = "rejected";
 
 /// Whether a request is for the stream rather than for a page.
@@ -47,30 +47,30 @@ pub fn is_stream(request: &Request) -> bool {
     matches!(request.parts().as_slice(), ["app", _, "live", "events"])
 }
 
-/// A list that is followed, and how far.
+/// A list that is followed, and the position in it.
 struct Place {
     path: String,
     prefix: &'static str,
-    /// The last item seen; none before the first look.
+    /// The last item read; `None` before the first poll.
     at: Option<String>,
     status: Option<String>,
 }
 
-/// What a look at a list has found.
+/// The result of reading a list.
 #[derive(Default)]
 struct Found {
     /// Newest first.
     items: Vec<Value>,
-    /// Since when it was not read, where more came than is shown.
+    /// The start of a gap, if there were too many rows.
     gap: Option<i64>,
-    /// What the API said instead.
+    /// The status and message of an API error.
     refused: Option<(u16, String)>,
     calls: u32,
 }
 
 impl Place {
-    /// `from` is when the tail was cut off, `at` where this list was then, if it was followed: nowhere, if it had not been
-    /// its turn yet.
+    /// `from` is the time of the interruption, `at` the position in this list at that time, if it was followed; empty if its
+    /// turn had not come yet.
     fn new(
         path: String,
         prefix: &'static str,
@@ -83,7 +83,7 @@ impl Place {
         Self { path, prefix, at: from.map(|from| at.unwrap_or_else(|| id::floor(prefix, from))), status }
     }
 
-    /// Reads on, to the end or for so many steps.
+    /// Reads on, to the end or for a limited number of steps.
     async fn look<A: Api>(&mut self, api: &A, filters: &Filters, now: i64) -> Found {
         let mut found = Found::default();
         for _ in 0..STEPS {
@@ -107,7 +107,7 @@ impl Place {
             found.items.splice(0..0, rows(&answer.body).iter().cloned());
             self.at = newest.or(self.at.take());
             if first || flag(&answer.body, "done") {
-                // Everything up to now was seen: what filters leave out is not read again.
+                // Everything up to now has been read; rows that the filters exclude are not read again.
                 let seen = id::floor(self.prefix, now.saturating_sub(MARGIN_MS));
                 self.at = Some(self.at.take().map_or_else(|| seen.clone(), |at| at.max(seen.clone())));
                 return found;
@@ -119,27 +119,27 @@ impl Place {
     }
 }
 
-/// A tail that is followed.
+/// A live stream.
 pub struct Tail {
     app: String,
     filters: Filters,
     messages: Option<Place>,
-    /// Attempts by endpoint, and what a source rejected. Those whose turn it is come first.
+    /// The attempts of each endpoint, and a source's rejected requests. Those whose turn it is come first.
     others: Vec<(String, Place)>,
     began: i64,
     calls: u32,
-    /// When it was cut off, if that is too long ago.
+    /// The time of the interruption, if that is too long ago.
     missed: Option<i64>,
     over: bool,
-    /// For whom its rows are made.
+    /// The context in which its rows are rendered.
     scope: Scope,
 }
 
 impl Tail {
-    /// Begins, or goes on `from` where an earlier one was.
+    /// Starts a stream, or resumes one at the position in `from`.
     ///
     /// # Errors
-    /// The page that says why not.
+    /// An error page.
     pub async fn open<A: Api>(api: &A, request: &Request, now: i64) -> Result<Self, Page> {
         let parts = request.parts();
         let key = parts.get(1).copied().unwrap_or_default();
@@ -148,7 +148,7 @@ impl Tail {
         let mut from = from.split('-');
         let cut_at: Option<i64> = from.next().and_then(|at| at.parse().ok());
         let at: Vec<&str> = from.collect();
-        // Who was away for long begins anew, as one who comes for the first time does.
+        // After a long interruption a stream starts over.
         let missed = cut_at.filter(|at| now.saturating_sub(*at) > AWAY_MS);
         let resumed = cut_at.filter(|_| missed.is_none());
         let base = base(key, &[]);
@@ -178,18 +178,18 @@ impl Tail {
         Ok(Self { app, messages, others, filters, began: now, calls: 0, missed, over: false, scope })
     }
 
-    /// Ends the stream, and says why.
+    /// Ends the stream with a message.
     pub fn end(&mut self, sentence: &str) -> String {
         self.over = true;
         event("over", "", sentence)
     }
 
-    /// Whether the stream ends here.
+    /// Whether the stream has ended.
     pub fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Looks what has come: the text of one event or several.
+    /// Polls the lists and returns the text of one or more events.
     pub async fn look<A: Api>(&mut self, api: &A, now: i64) -> String {
         let filters = &self.filters;
         let turn = self.others.iter_mut().take(AT_ONCE);
@@ -221,7 +221,7 @@ impl Tail {
             };
             shown.extend(found.items.iter().map(show));
         }
-        // Oldest first: the page puts each on top.
+        // Oldest first, because the page inserts each row at the top.
         shown.sort();
         if let Some(since) = gap {
             let (after, before) = (rfc3339(since), rfc3339(now));
@@ -241,7 +241,7 @@ impl Tail {
 }
 
 impl Tail {
-    /// Where it is: when, how far the messages were read, and each of the other lists.
+    /// The position: the time, and the position in each list.
     fn place(&self, now: i64) -> String {
         let at = |place: &Place| place.at.clone().unwrap_or_default();
         let mut out = format!("{now}-{}", self.messages.as_ref().map(at).unwrap_or_default());
@@ -252,7 +252,7 @@ impl Tail {
     }
 }
 
-/// The application that is followed. A source may be read by its owner only, and has no other name than its id.
+/// The application that is followed. Only its owner may read a source, and its only key is its id.
 async fn named<A: Api>(api: &A, key: &str, base: &str) -> Answer {
     if is_source(key) {
         return Answer { status: 200, body: json!({ "id": key }), payload: None };
@@ -260,7 +260,7 @@ async fn named<A: Api>(api: &A, key: &str, base: &str) -> Answer {
     api.call("GET", base, None).await
 }
 
-/// The endpoints whose attempts are followed: the one that was chosen, or the first few.
+/// The endpoints whose attempts are followed: the selected one, or the first few.
 async fn followed<A: Api>(api: &A, base: &str, chosen: Option<&str>) -> Result<Vec<String>, Page> {
     if let Some(chosen) = chosen {
         return Ok(vec![chosen.to_owned()]);
@@ -270,7 +270,7 @@ async fn followed<A: Api>(api: &A, base: &str, chosen: Option<&str>) -> Result<V
     Ok(rows(&list).iter().map(|endpoint| text(endpoint, "id").to_owned()).collect())
 }
 
-/// An event of a stream. One without data would not be told.
+/// A server-sent event. Browsers ignore events without data.
 fn event(kind: &str, place: &str, data: &str) -> String {
     let mut out = format!("event: {kind}\n");
     if !place.is_empty() {

@@ -4,17 +4,17 @@
 pub(crate) type Parts = (Vec<(String, String)>, Vec<(String, Vec<u8>)>);
 
 const BREAK: &[u8] = b"\r\n";
-/// The most parts.
+/// The maximum number of parts.
 const MAX_PARTS: usize = 100;
 
-/// Reads a body; `None` where it is none of this kind. It begins with its own boundary, and a form that is encoded in
-/// the usual way has no line breaks.
+/// Parses a body; `None` if it is not multipart. A multipart body starts with its boundary; a URL-encoded form has no line
+/// breaks.
 pub(crate) fn read(body: &[u8]) -> Option<Parts> {
     let end = find(body, BREAK)?;
     let boundary = body.get(..end).filter(|line| line.starts_with(b"--"))?;
     let mut parts = Parts::default();
     let mut rest = body.get(end..)?;
-    // Each boundary stands on a line of its own; the last one has two more dashes.
+    // Each boundary is on its own line; the last one ends with two dashes.
     let delimiter = [BREAK, boundary].concat();
     while let Some(at) = find(rest, &delimiter) {
         if parts.0.len().saturating_add(parts.1.len()) >= MAX_PARTS {

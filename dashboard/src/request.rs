@@ -1,4 +1,4 @@
-//! Requests of a browser, and what it is answered.
+//! Browser requests and responses.
 
 use crate::lang::Lang;
 use crate::multipart;
@@ -7,11 +7,11 @@ use crate::session::Session;
 use maud::Markup;
 use percent_encoding::percent_decode_str;
 
-/// The most bytes of a form.
+/// The maximum size of a form in bytes.
 const MAX_FORM: usize = 64 * 1024;
-/// The same where a plugin, a document or a payload is in it.
+/// The maximum size of a form with a plugin, a document or a payload.
 const MAX_FILE: usize = 3 * 1024 * 1024;
-/// The most fields of a form; what comes after is not read.
+/// The maximum number of fields of a form; further fields are ignored.
 const MAX_FIELDS: usize = 1_000;
 
 /// A browser's request.
@@ -21,19 +21,19 @@ pub struct Request {
     pub method: String,
     /// The path's parts after `/dashboard`, decoded.
     pub path: Vec<String>,
-    /// The query, as it came.
+    /// The raw query string.
     pub query: String,
-    /// The fields of the form that was sent.
+    /// The fields of the form.
     pub form: Vec<(String, String)>,
-    /// The files that were sent with it, by the names of their fields.
+    /// The uploaded files, by field name.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Sent by a page's script: wants the piece that changes, not the whole page.
+    /// Whether a script sent it, which expects a fragment instead of a whole page.
     pub partial: bool,
     /// The proof that a script sent in a header.
     pub proof: Option<String>,
-    /// When it came, in milliseconds.
+    /// When it was received, in milliseconds.
     pub at_ms: i64,
-    /// The language that its sender reads.
+    /// The reader's language.
     pub lang: Lang,
 }
 
@@ -54,7 +54,7 @@ impl Request {
         }
     }
 
-    /// The most bytes that the form of this path may have: a plugin, a document or a message may be in some.
+    /// The maximum size of a form for this path. Some forms contain a plugin, a document or a payload.
     pub fn max_body(&self) -> usize {
         match self.parts().as_slice() {
             ["new-plugin" | "import" | "new-event-type"]
@@ -64,29 +64,29 @@ impl Request {
         }
     }
 
-    /// The parts of the path, to match on.
+    /// The path segments.
     pub(crate) fn parts(&self) -> Vec<&str> {
         self.path.iter().map(String::as_str).collect()
     }
 
-    /// A field of the form; the first of that name, without space around it.
+    /// The first form field with this name, trimmed. `None` if it is empty.
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim());
         found.filter(|value| !value.is_empty())
     }
 
-    /// A file of the form, if one was chosen.
+    /// An uploaded file. `None` if none was selected.
     pub(crate) fn file(&self, name: &str) -> Option<&[u8]> {
         let found = self.files.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.as_slice());
         found.filter(|bytes| !bytes.is_empty())
     }
 
-    /// A box of the form that was ticked.
+    /// Whether a checkbox is checked.
     pub(crate) fn ticked(&self, name: &str) -> bool {
         self.field(name).is_some()
     }
 
-    /// All fields of that name.
+    /// All fields with this name.
     pub(crate) fn fields(&self, name: &str) -> Vec<&str> {
         self.form.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
     }
@@ -100,14 +100,14 @@ impl Request {
             .filter(|v| !v.is_empty())
     }
 
-    /// Whether it comes from a page of this session.
+    /// Whether it has the proof of this session.
     pub fn is_proved(&self, session: &Session) -> bool {
         let proof = self.proof.as_deref().or_else(|| self.field("_proof"));
         proof.is_some_and(|proof| session.proves(proof))
     }
 }
 
-/// An answer to a browser.
+/// A response to a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The HTTP status.
@@ -116,18 +116,18 @@ pub struct Page {
     pub headers: Vec<(&'static str, String)>,
     /// HTML, or nothing.
     pub body: String,
-    /// Of a page that only says why not: the sentence.
+    /// The message of an error page.
     pub(crate) sentence: Option<String>,
-    /// Whether it is a piece of a page.
+    /// Whether it is a fragment.
     pub(crate) is_piece: bool,
 }
 
-/// What a page may load and do: this origin's own, and nothing inline.
+/// The content security policy: only this origin, nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 impl Page {
-    /// A page of HTML.
+    /// An HTML page.
     pub(crate) fn html(status: u16, markup: Markup) -> Self {
         let headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
@@ -142,7 +142,7 @@ impl Page {
         Self { status, headers, body: markup.into_string(), sentence: None, is_piece: false }
     }
 
-    /// A text, to look at or to keep.
+    /// Plain text.
     pub(crate) fn text(text: &str) -> Self {
         let mut page = Self::html(200, Markup::default());
         for (name, value) in &mut page.headers {
@@ -153,7 +153,7 @@ impl Page {
         Self { body: text.to_owned(), ..page }
     }
 
-    /// Styles that are kept: another address has others.
+    /// A stylesheet that browsers cache. Another version has another path.
     pub fn styles(css: String) -> Self {
         let headers = vec![
             ("content-type", "text/css; charset=utf-8".to_owned()),
@@ -163,7 +163,7 @@ impl Page {
         Self { status: 200, headers, body: css, sentence: None, is_piece: false }
     }
 
-    /// Sends the browser on, to a path of the dashboard.
+    /// A redirect to a path of the dashboard.
     pub fn go(to: &str) -> Self {
         Self {
             status: 303,
@@ -174,7 +174,7 @@ impl Page {
         }
     }
 
-    /// The same for a script, which would follow a redirection and put the page where a piece belongs.
+    /// A redirect, also for a script, which would otherwise insert the target page as a fragment.
     pub(crate) fn go_or_load(to: &str, partial: bool) -> Self {
         if !partial {
             return Self::go(to);
@@ -184,18 +184,18 @@ impl Page {
         page
     }
 
-    /// A page that says why not.
+    /// An error page.
     pub fn refused(status: u16, sentence: &str) -> Self {
         let page = Self::html(status, crate::view::refused(status, sentence));
         Self { sentence: Some(sentence.to_owned()), ..page }
     }
 
-    /// A piece of a page, which a script puts into its place.
+    /// A fragment, which a script inserts into its page.
     pub(crate) fn piece(markup: Markup) -> Self {
         Self { is_piece: true, ..Self::html(200, markup) }
     }
 
-    /// The same as a page of its own, for a browser without scripts.
+    /// A fragment as a whole page, for a browser without scripts.
     pub(crate) fn whole(self, session: &Session) -> Self {
         if self.is_piece {
             let content = crate::view::done(maud::PreEscaped(&self.body));
@@ -207,8 +207,9 @@ impl Page {
         self.framed(session, false)
     }
 
-    /// A page that says why not, in the frame of whoever has a session; for a script only the sentence.
-    pub(crate) fn framed(self, session: &Session, partial: bool) -> Self {
+    /// An error page with the navigation of a session; for a script only the message.
+    #[must_use]
+    pub fn framed(self, session: &Session, partial: bool) -> Self {
         match &self.sentence {
             Some(sentence) if partial => Self::html(self.status, crate::view::fault(sentence)),
             Some(sentence) => {
@@ -218,7 +219,7 @@ impl Page {
         }
     }
 
-    /// The page with a header more.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));

@@ -1,7 +1,7 @@
-//! What holds while one request is answered: the language of its words, and the proof of its session's forms.
+//! The context of a request: the language of its texts and the proof for its forms.
 //!
-//! Templates are plain functions, and a page is made of many of them. So both are kept beside them: [`Scoped`] sets them
-//! for the time of each poll, and no two requests ever see each other's.
+//! Templates are plain functions, and a page calls many of them, so the context is not passed as an argument. [`Scoped`]
+//! sets it while a request's future is polled; requests that take turns never see each other's context.
 
 use crate::lang::{self, Lang};
 use maud::{Markup, Render, html};
@@ -11,14 +11,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// What holds.
+/// The context of a request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     pub(crate) lang: Lang,
     pub(crate) proof: String,
-    /// Whether a customer asks: what is the sender's own business is not shown.
+    /// Whether this is the customer portal, which does not show the sender's internals.
     pub(crate) portal: bool,
-    /// What its pages may load, and who may embed them.
+    /// The content security policy of its pages.
     pub(crate) policy: Option<Rc<str>>,
 }
 
@@ -41,7 +41,7 @@ impl<F: Future + Unpin> Future for Scoped<F> {
     }
 }
 
-/// Does something within a scope.
+/// Runs a function within a scope.
 pub(crate) fn within<T>(scope: &Scope, work: impl FnOnce() -> T) -> T {
     let before = NOW.with_borrow_mut(|now| std::mem::replace(now, scope.clone()));
     let done = work();
@@ -54,27 +54,27 @@ pub(crate) fn lang() -> Lang {
     NOW.with_borrow(|now| now.lang)
 }
 
-/// The proof that a form of this request's page sends along.
+/// The proof that forms of this request's page send.
 pub(crate) fn proof() -> String {
     NOW.with_borrow(|now| now.proof.clone())
 }
 
-/// What the request's pages may load, and who may embed them; none where nobody may.
+/// The content security policy of the request's pages. `None` for the default, which forbids embedding.
 pub(crate) fn policy() -> Option<Rc<str>> {
     NOW.with_borrow(|now| now.policy.clone())
 }
 
-/// Whether a customer asks.
+/// Whether this is the customer portal.
 pub(crate) fn portal() -> bool {
     NOW.with_borrow(|now| now.portal)
 }
 
-/// A text of ours in the language of the request. What has no translation stays as it is: so does what others wrote.
+/// Translates a text of the templates. A text without a translation stays as it is.
 pub(crate) fn t(text: &str) -> Text<'_> {
     Text(lang(), text)
 }
 
-/// A text of ours, translated where it is shown.
+/// A text that is translated when it is rendered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'a>(Lang, &'a str);
 
@@ -91,7 +91,7 @@ impl Render for Text<'_> {
     }
 }
 
-/// A sentence of ours in the language of the request, with something in the place of `{}`.
+/// Translates a sentence of the templates and inserts a value for `{}`.
 pub(crate) fn phrase(sentence: &str, part: impl Render) -> Markup {
     let sentence = t(sentence).text();
     let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));

@@ -1,8 +1,8 @@
-//! Sessions: a token, kept by the browser in a cookie that scripts cannot read, signed so that it cannot be made up.
+//! Sessions: a token in a signed cookie that scripts cannot read.
 //!
-//! The cookie holds the token, the session's own id (by which it is taken back) and when it ends, with an
-//! HMAC-SHA256 under a key that is derived from `JWT_SECRET`. The proof that a form needs is another HMAC of the
-//! session's id: who cannot read this origin's pages cannot know it.
+//! The cookie contains the token, the session's id (by which it is revoked) and its expiry time, with an HMAC-SHA256 under a
+//! key derived from `JWT_SECRET`. The proof that forms send is another HMAC of the session's id. Other sites cannot read this
+//! origin's pages, so they cannot know it.
 
 use crate::brand::Brand;
 use base64::Engine;
@@ -13,28 +13,28 @@ use subtle::ConstantTimeEq;
 use weir_core::secret::hmac_key;
 use weir_core::token::Claims;
 
-/// How long a session lasts unless its token ends before: 12 hours.
+/// The lifetime of a session, unless its token expires earlier: 12 hours.
 pub const LIFETIME_MS: i64 = 12 * 3_600_000;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Names it.
+    /// The id.
     pub id: String,
-    /// The token of whoever has signed in.
+    /// The token.
     pub token: String,
-    /// When it ends, in milliseconds.
+    /// When it expires, in milliseconds.
     pub ends_at: i64,
     /// The tenant.
     pub org: String,
-    /// The application that it is limited to.
+    /// The application to which it is limited.
     pub app: Option<String>,
-    /// Whose pages it sees.
+    /// The brand of its pages.
     pub brand: Rc<Brand>,
     proof: String,
 }
 
-/// Makes and reads sessions.
+/// Creates and verifies sessions.
 pub struct Keeper {
     /// Newest first.
     keys: Vec<Vec<u8>>,
@@ -42,12 +42,12 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// With the secret that signs tokens.
+    /// Creates a keeper with the secret that signs tokens.
     pub fn new(jwt_secret: &str) -> Self {
         Self::with_secrets(std::iter::once(jwt_secret))
     }
 
-    /// With all secrets that verify tokens, newest first: a session outlives the change of the secret.
+    /// Creates a keeper with all secrets that verify tokens, newest first, so that sessions survive a rotation.
     pub fn with_secrets<'s>(jwt_secrets: impl Iterator<Item = &'s str>) -> Self {
         let key = |secret: &str| mac(secret.as_bytes(), &["weir dashboard session"]);
         Self { keys: jwt_secrets.map(key).collect(), brand: Rc::default() }
@@ -57,13 +57,13 @@ impl Keeper {
         self.keys.first().map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whose sessions see pages of this brand.
+    /// Sets the brand of its sessions.
     #[must_use]
     pub fn with_brand(self, brand: &Rc<Brand>) -> Self {
         Self { brand: Rc::clone(brand), ..self }
     }
 
-    /// A session that begins now.
+    /// Starts a session.
     pub fn begin(&self, id: &str, token: &str, claims: &Claims, now_ms: i64) -> Session {
         let ends_at = now_ms.saturating_add(LIFETIME_MS);
         let ends_at = claims.expires_at.map_or(ends_at, |at| at.min(ends_at));
@@ -82,15 +82,15 @@ impl Keeper {
         }
     }
 
-    /// What the cookie holds.
+    /// The value of the cookie.
     pub fn seal(&self, session: &Session) -> String {
         let ends_at = session.ends_at.to_string();
         let text = format!("{}.{ends_at}.{}", session.id, BASE64URL.encode(&session.token));
         format!("{text}.{}", BASE64URL.encode(mac(self.newest(), &["cookie", &text])))
     }
 
-    /// The session of a cookie, if it was made here and has not ended. `verify` says what a token says, where it is
-    /// good.
+    /// The session of a cookie, if its signature is valid and it has not expired. `verify` returns the claims of a valid
+    /// token.
     pub fn open(
         &self,
         cookie: &str,
@@ -111,7 +111,7 @@ impl Keeper {
 }
 
 impl Session {
-    /// What forms and scripts of this session's pages send along.
+    /// The proof that forms and scripts of this session's pages send.
     pub fn proof(&self) -> &str {
         &self.proof
     }
@@ -120,7 +120,7 @@ impl Session {
         bool::from(self.proof.as_bytes().ct_eq(sent.as_bytes()))
     }
 
-    /// By which the Directory knows that it was taken back.
+    /// The key under which the Directory lists it as revoked.
     pub fn key(&self) -> String {
         format!("dashboard:{}", self.id)
     }
@@ -135,7 +135,7 @@ fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The cookie of this name in a request's `cookie` header.
+/// The cookie with this name in a `cookie` header.
 pub fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     header.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }

@@ -1,36 +1,36 @@
-// What people do: with the mouse, by the keyboard alone, and while things change.
+// User actions: with the mouse, with the keyboard alone, and while data changes.
 
 import { api, audit, button, copied, dialog, endpoint, equal, expect, open, receiver, result, run, send, signIn, stat, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const NOT_SIGNED_IN = null;
 
-test("one signs in with a token, hears why not with a wrong one, and signs out for good", async () => {
+test("signing in with a valid and an invalid token, and signing out for good", async () => {
   const here = await tab({ token: NOT_SIGNED_IN });
   const { page } = here;
   here.expectRefusal();
   await here.at("/dashboard");
-  equal(new URL(page.url()).pathname, "/dashboard/login", "where one is sent");
+  equal(new URL(page.url()).pathname, "/dashboard/login", "the redirect");
   await page.getByLabel("Token").fill("nonsense");
   await button(page, "Sign in").click();
   await page.getByRole("alert").getByText("not a JSON Web Token").waitFor();
-  equal(await audit(page), [], "what axe finds of the refusal");
+  equal(await audit(page), [], "accessibility errors of the error message");
   await signIn(here, process.env.WEIR_TOKEN);
   const cookies = await here.context.cookies();
   const told = cookies.map(({ name, path, httpOnly, sameSite }) => [name, path, httpOnly, sameSite]).sort();
   equal(told, [["weir_here", "/", true, "Lax"], ["weir_session", "/dashboard", true, "Lax"]], "cookies");
-  equal(cookies.find(({ name }) => name === "weir_here").value, "1", "what is told outside of the dashboard");
-  equal(await page.evaluate(() => document.cookie), "", "what scripts see of it");
+  equal(cookies.find(({ name }) => name === "weir_here").value, "1", "the cookie that is visible outside of the dashboard");
+  equal(await page.evaluate(() => document.cookie), "", "the cookies visible to scripts");
   await page.getByLabel("Account").click();
   await button(page, "Sign out").click();
   await page.getByLabel("Token").waitFor();
   await here.context.addCookies(cookies);
   await here.at("/dashboard");
-  equal(new URL(page.url()).pathname, "/dashboard/login", "where the old cookie leads");
+  equal(new URL(page.url()).pathname, "/dashboard/login", "the redirect with the old cookie");
   await here.close();
 });
 
-test("a portal's link signs in by itself, and leaves no token in the address", async () => {
+test("a portal link signs in automatically and leaves no token in the address", async () => {
   const { app } = await endpoint(at, "/portal");
   const { url: link } = await api("POST", `auth/app-portal-access/${app}`, {});
   const here = await tab({ token: NOT_SIGNED_IN });
@@ -44,7 +44,7 @@ test("from nothing to a delivered test event: application, endpoint, event, atte
   const here = await tab();
   const { page } = here;
   await here.at("/dashboard");
-  // A tenant that has something has it behind a button.
+  // In a tenant with data the form is behind a button.
   if (await page.locator("[popovertarget=new-app]").count()) await open(page, "New application");
   await page.getByLabel("Name", { exact: true }).fill("Initech");
   await button(page, "Create").click();
@@ -63,7 +63,7 @@ test("from nothing to a delivered test event: application, endpoint, event, atte
   await here.close();
 });
 
-test("an endpoint is disabled and enabled, changed, and deleted after a question", async () => {
+test("an endpoint is disabled, enabled, edited, and deleted after a confirmation", async () => {
   const there = await endpoint(at, "/change");
   const here = await tab();
   const { page } = here;
@@ -81,7 +81,7 @@ test("an endpoint is disabled and enabled, changed, and deleted after a question
   await page.getByRole("heading", { name: "changed", level: 1 }).waitFor();
   await open(page, "Delete endpoint");
   const question = dialog(page, "Delete this endpoint?");
-  equal(await audit(page), [], "what axe finds of the question");
+  equal(await audit(page), [], "accessibility errors of the dialog");
   await button(question, "Close").click();
   equal((await api("GET", there.api)).description, "changed", "it is still there");
   await open(page, "Delete endpoint");
@@ -91,7 +91,7 @@ test("an endpoint is disabled and enabled, changed, and deleted after a question
   await here.close();
 });
 
-test("the secret is shown on demand, copied, and rotated for as long as one says", async () => {
+test("the secret is shown on demand, copied, and rotated with the chosen overlap", async () => {
   const there = await endpoint(at, "/secret");
   const { key } = await api("GET", `${there.api}/secret`);
   const here = await tab();
@@ -111,14 +111,14 @@ test("the secret is shown on demand, copied, and rotated for as long as one says
     expect(rotated !== key && (await result(page).innerText()).includes(rotated), "the new one");
   };
   await rotate(there, "an hour");
-  // The clock of the overlap shows, also for who comes later.
+  // The end of the overlap is shown, also on later visits.
   await here.at(there.page);
   const clock = page.locator(".old-secret");
   await clock.getByText(/in (5\d min|1 h)/).waitFor();
   await send(there.app);
   await until(() => there.came().length === 1, "a delivery");
   equal(there.came()[0].headers["svix-signature"].split(" ").length, 2, "signatures while both sign");
-  // An old secret that somebody else has: it signs no longer.
+  // A leaked secret: it is invalid immediately.
   const other = await endpoint(at, "/leaked");
   await here.at(other.page);
   await rotate(other, "not at all");
@@ -140,7 +140,7 @@ test("ids are copied, and a copy keeps the focus while the page changes", async 
   await here.close();
 });
 
-test("a paused endpoint gets what came meanwhile once it goes on", async () => {
+test("a paused endpoint receives new messages when it resumes", async () => {
   const there = await endpoint(at, "/paused");
   const here = await tab();
   const { page } = here;
@@ -157,7 +157,7 @@ test("a paused endpoint gets what came meanwhile once it goes on", async () => {
   await here.close();
 });
 
-test("an endpoint's events are chosen by group, and a plugin is attached to it, with what follows when it fails", async () => {
+test("an endpoint's events are selected by group, and a plugin is attached with its failure behavior", async () => {
   for (const name of ["order.paid", "order.lost", "user.created"]) await api("POST", "event-type", { name, description: name });
   const there = await endpoint(at, "/chosen");
   const here = await tab();
@@ -176,8 +176,8 @@ test("an endpoint's events are chosen by group, and a plugin is attached to it, 
   await open(page, "Attach a plugin");
   await dialog(page, "Attach a plugin").getByRole("link", { name: "redact", exact: true }).click();
   const attach = page.locator("#attaching");
-  await attach.getByLabel("When it fails").selectOption("Drop the delivery");
-  // Its form is made of the schema in its manifest.
+  await attach.getByLabel("On failure").selectOption("Drop the delivery");
+  // The form is generated from the schema in the manifest.
   await attach.getByLabel("with", { exact: false }).first().fill("x".repeat(65));
   here.expectRefusal();
   await button(attach, "Attach").click();
@@ -194,7 +194,7 @@ test("an endpoint's events are chosen by group, and a plugin is attached to it, 
   await here.close();
 });
 
-test("a message is sent again, and the attempt shows by itself", async () => {
+test("a message is resent, and the attempt appears automatically", async () => {
   const there = await endpoint(at, "/again");
   const message = await send(there.app);
   await until(() => at.seen.some(({ path }) => path === "/again"), "the first delivery");
@@ -207,7 +207,7 @@ test("a message is sent again, and the attempt shows by itself", async () => {
   await here.close();
 });
 
-test("an attempt shows both sides' headers, what plugins did, the answer, and when the next one is", async () => {
+test("an attempt shows request and response headers, plugin results, the response body, and the next attempt", async () => {
   at.answers["/later"] = { status: 500, headers: { "content-type": "text/plain", "x-request-id": "r-7", "set-cookie": "a=b" }, body: "out of paper" };
   const there = await endpoint(at, "/later", { retrySchedule: [3_600] });
   await api("PUT", `${there.api}/headers`, { headers: { "x-source": "shop", "x-customer": "42", authorization: "Bearer hush" } });
@@ -229,7 +229,7 @@ test("an attempt shows both sides' headers, what plugins did, the answer, and wh
   await here.close();
 });
 
-test("what is wrong in a form is said in place", async () => {
+test("errors in a form are shown in place", async () => {
   const there = await endpoint(at, "/wrong");
   const here = await tab();
   here.expectRefusal();
@@ -245,7 +245,7 @@ test("what is wrong in a form is said in place", async () => {
   await here.close();
 });
 
-test("an endpoint fails and recovers while its page is open, and the numbers follow", async () => {
+test("the numbers follow while an endpoint fails and recovers", async () => {
   at.answers["/flaky"] = { status: 503, body: "not now" };
   const there = await endpoint(at, "/flaky");
   const here = await tab();
@@ -260,7 +260,7 @@ test("an endpoint fails and recovers while its page is open, and the numbers fol
   await here.close();
 });
 
-test("nothing is asked while nobody looks", async () => {
+test("a hidden page makes no requests", async () => {
   const there = await endpoint(at, "/hidden");
   const here = await tab();
   await here.at(there.page);
@@ -270,7 +270,7 @@ test("nothing is asked while nobody looks", async () => {
     Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
     document.dispatchEvent(new Event("visibilitychange"));
   });
-  // One that had been asked before may still come.
+  // A request made before may still arrive.
   await here.page.waitForLoadState("networkidle");
   here.page.on("request", (request) => asked.push(request.url()));
   await here.page.waitForTimeout(3_500);
@@ -278,7 +278,7 @@ test("nothing is asked while nobody looks", async () => {
   await here.close();
 });
 
-/// Goes on with the tab key until the element has the focus.
+/// Presses the tab key until the element has the focus.
 async function tabTo(page, locator) {
   await locator.waitFor();
   for (let n = 0; n < 80; n++) {
@@ -288,7 +288,7 @@ async function tabTo(page, locator) {
   throw new Error(`the tab key does not lead to ${locator}`);
 }
 
-test("the main job is done by the keyboard alone", async () => {
+test("the main tasks work with the keyboard alone", async () => {
   const here = await tab({ token: NOT_SIGNED_IN });
   const { page } = here;
   const { keyboard } = page;
@@ -333,7 +333,7 @@ test("the main job is done by the keyboard alone", async () => {
   const shown = page.locator(".attempt[open]");
   await shown.locator("pre", { hasText: "thank you" }).waitFor();
   await shown.getByText("svix-signature").waitFor();
-  // It stays as it is while the list is fetched again.
+  // It stays open while the list refreshes.
   await page.waitForResponse((response) => response.url() === page.url());
   expect(await shown.locator("pre", { hasText: "thank you" }).isVisible(), "it stays open");
   await here.close();

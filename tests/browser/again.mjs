@@ -1,20 +1,20 @@
-// Sending again: one sees how many deliveries that is before it is done, and how far it is while it is done.
+// Resending: the number of deliveries is shown first, then the progress.
 
 import { api, audit, button, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const since = (ms) => new Date(Date.now() - ms).toISOString();
 
-/// The form that sends an endpoint's messages again, filled in and counted.
+/// Fills in the form that resends an endpoint's messages, and requests the count.
 async function count(page, what) {
   await open(page, "Resend…");
   const form = page.locator("form", { has: page.locator("[name=what]") });
   await form.getByLabel("Accepted since").fill(since(600_000).slice(0, 16));
-  await form.getByLabel("What", { exact: true }).selectOption(what);
+  await form.getByLabel("Messages to resend", { exact: true }).selectOption(what);
   await button(form, "Preview").click();
 }
 
-test("a replay says how many it touches, then what it does while it runs", async () => {
+test("a replay shows the number of messages, then its progress", async () => {
   const there = await endpoint(at, "/replayed");
   for (let n = 0; n < 5; n++) await send(there.app, { n });
   await until(() => there.came().length === 5, "five deliveries");
@@ -31,7 +31,7 @@ test("a replay says how many it touches, then what it does while it runs", async
   await here.close();
 });
 
-test("what failed is recovered", async () => {
+test("failed messages are recovered", async () => {
   at.answers["/broken"] = { status: 500 };
   const there = await endpoint(at, "/broken", { retrySchedule: [] });
   for (let n = 0; n < 3; n++) await send(there.app, { n });
@@ -48,7 +48,7 @@ test("what failed is recovered", async () => {
   await here.close();
 });
 
-test("a replay shows how far it is while it runs, and is cancelled", async () => {
+test("a replay shows its progress and is canceled", async () => {
   const app = (await api("POST", "app", { name: "Busy" })).id;
   await each([...Array(4_000).keys()], (n) => send(app, { n }), 16);
   const endpoints = [];
@@ -60,7 +60,7 @@ test("a replay shows how far it is while it runs, and is cancelled", async () =>
   await here.at(`/dashboard/app/${app}/endpoint/${own}`);
   await count(page, "replay-missing");
   await result(page).getByText("would be resent").waitFor();
-  // It takes half a second alone: whoever cancels it has to be quick.
+  // Alone it takes half a second, too short to cancel it.
   await page.evaluate(() => {
     const observer = new MutationObserver(() => {
       const cancel = [...document.querySelectorAll(".out .task button")].find((it) => it.textContent === "Cancel");
@@ -86,7 +86,7 @@ test("a replay shows how far it is while it runs, and is cancelled", async () =>
   await here.close();
 });
 
-test("messages are ticked and sent again, each to wherever it goes", async () => {
+test("selected messages are resent to all of their endpoints", async () => {
   const there = await endpoint(at, "/ticked");
   await api("POST", `app/${there.app}/endpoint`, { url: at.at("/ticked-too") });
   const [one, two, three] = [await send(there.app, { n: 1 }), await send(there.app, { n: 2 }), await send(there.app, { n: 3 })];
@@ -98,7 +98,7 @@ test("messages are ticked and sent again, each to wherever it goes", async () =>
   await page.getByLabel(`Select ${one}`).check();
   await page.getByLabel(`Select ${three}`).check();
   equal(await audit(page), [], "what axe finds");
-  // What is ticked stays while new messages come.
+  // The selection is kept when new messages arrive.
   const newest = await send(there.app, { n: 4 });
   await until(() => both() === 8, "two more deliveries");
   await page.waitForTimeout(2_500);
@@ -116,7 +116,7 @@ test("messages are ticked and sent again, each to wherever it goes", async () =>
   await here.close();
 });
 
-test("of an endpoint's failures all are ticked at once, and what cannot be sent is said", async () => {
+test("all failures of an endpoint are selected at once, and messages that cannot be sent are reported", async () => {
   at.answers["/failing"] = { status: 500 };
   const there = await endpoint(at, "/failing", { retrySchedule: [] });
   await api("POST", `app/${there.app}/endpoint`, { url: at.at("/fine") });

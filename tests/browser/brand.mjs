@@ -1,12 +1,12 @@
-// The sender's name and colour on every page, and still everybody can read it. WEIR_NAME and WEIR_COLOR are what is set.
+// The sender's name and color on every page, with sufficient contrast. WEIR_NAME and WEIR_COLOR are the settings.
 
 import { audit, equal, expect, run, tab, test } from "./lib.mjs";
 import { PAGES, world } from "./world.mjs";
 
-/// Pages that have the colour wherever it may be.
+/// Pages with every use of the color.
 const COLOURFUL = ["application", "message", "endpoint"];
 
-/// What was sent says by whom, which an attempt shows.
+/// An attempt shows the name in its headers.
 const SAYS_BY_WHOM = ["attempt", "long answer"];
 
 const there = await world();
@@ -29,7 +29,7 @@ for (const dark of [false, true]) {
   });
 }
 
-test("so is the page where one signs in", async () => {
+test("the sign-in page is the sender's", async () => {
   const here = await tab({ token: null });
   await here.at("/dashboard/login");
   expect((await here.page.title()).endsWith(process.env.WEIR_NAME), "its title");

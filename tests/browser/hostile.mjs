@@ -1,4 +1,4 @@
-// What others write is text, and what others own is out of reach.
+// Text from customers and providers is escaped, and other tenants' data is out of reach.
 
 import { api, equal, expect, run, tab, test, unfold } from "./lib.mjs";
 import { PAGES, world } from "./world.mjs";
@@ -7,7 +7,7 @@ const EVIL = `<img src=x onerror="alert(1)"><script>alert(2)</script>"'><a hx-ge
 const evil = await world((text) => text + EVIL);
 
 for (const [role, token] of [["tenant", undefined], ["customer", evil.portal]]) {
-  test(`what others write does nothing on any page of a ${role}`, async () => {
+  test(`hostile text has no effect on any page of a ${role}`, async () => {
     const here = await tab({ token });
     let shown = 0;
     for (const { name, path, status = 200, still = true } of PAGES.filter((page) => !page.alone && (!token || page.portal))) {
@@ -23,7 +23,7 @@ for (const [role, token] of [["tenant", undefined], ["customer", evil.portal]]) 
   });
 }
 
-test("a script that got into a page would not run", async () => {
+test("an injected script does not run", async () => {
   const here = await tab();
   await here.at("/dashboard");
   const ran = await here.page.evaluate(async () => {
@@ -38,7 +38,7 @@ test("a script that got into a page would not run", async () => {
   await here.context.close();
 });
 
-test("a customer reaches nothing of another application's, by address or by form", async () => {
+test("a customer cannot access another application, by URL or by form", async () => {
   const here = await tab({ token: evil.portal });
   here.expectRefusal();
   const { page } = here;

@@ -1,7 +1,7 @@
-// What the scripts of this directory share: the API, a receiver, a browser that forgives nothing, and tests.
+// Shared by the scripts of this directory: API calls, a webhook receiver, a strict browser tab, and a test runner.
 //
-// A script says what it tests with `test`, and prints one JSON object a line for each: its name, whether it held, how long
-// it took. WEIR_URL is a gateway, WEIR_TOKEN a tenant's token, CHROMIUM the browser.
+// A script registers tests with `test` and prints one JSON object per line for each: its name, whether it passed, and its
+// duration. WEIR_URL is a gateway, WEIR_TOKEN a tenant's token, CHROMIUM the browser.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -11,7 +11,7 @@ import { chromium } from "playwright-core";
 const { WEIR_URL, WEIR_TOKEN, CHROMIUM } = process.env;
 export const url = (path) => WEIR_URL + path;
 
-/// Calls the API; an answer that is no success is an error unless it is waited for.
+/// Calls the API. A status other than 2xx, or than `wanted`, is an error.
 export async function api(method, path, body, { token = WEIR_TOKEN, wanted } = {}) {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const answer = await fetch(url(`/api/v1/${path}`), { method, headers, body: body && JSON.stringify(body) });
@@ -20,7 +20,7 @@ export async function api(method, path, body, { token = WEIR_TOKEN, wanted } = {
   return text ? JSON.parse(text) : null;
 }
 
-/// Asks again until what is looked for is there.
+/// Polls until `look` returns a truthy value.
 export async function until(look, what, ms = 10_000) {
   for (const end = Date.now() + ms; ; ) {
     const found = await look();
@@ -30,7 +30,7 @@ export async function until(look, what, ms = 10_000) {
   }
 }
 
-/// A receiver of webhooks. `answers[path]` is what a path answers: status, headers, body; 200 where nothing is said.
+/// A webhook receiver. `answers[path]` is the response of a path: status, headers, body. The default is 200.
 export async function receiver(answers = {}) {
   const seen = [];
   const server = createServer((request, response) => {
@@ -47,7 +47,7 @@ export async function receiver(answers = {}) {
   return { at, answers, seen, close: () => (server.closeAllConnections(), server.close()) };
 }
 
-/// An application with an endpoint of this receiver, and where its page is.
+/// Creates an application with an endpoint at this receiver, and returns its page.
 export async function endpoint(at, path, more = {}) {
   const app = (await api("POST", "app", { name: "Acme Shop" })).id;
   const id = (await api("POST", `app/${app}/endpoint`, { url: at.at(path), ...more })).id;
@@ -55,29 +55,29 @@ export async function endpoint(at, path, more = {}) {
   return { app, id, came, page: `/dashboard/app/${app}/endpoint/${id}`, api: `app/${app}/endpoint/${id}` };
 }
 
-/// Sends an event; its message's id.
+/// Sends an event and returns the message id.
 export const send = async (app, payload = { id: 1 }) => (await api("POST", `app/${app}/msg`, { eventType: "order.paid", payload })).id;
 
-// What is on most pages: a button by its word, a form to open, where things report, a fact by its name.
+// Elements of most pages: a button by its label, a dialog to open, the result of an action, a fact by its name.
 export const button = (page, name) => page.getByRole("button", { name, exact: true });
-/// Opens the dialog behind a button, which may be in the menu of what else can be done.
+/// Opens the dialog of a button, which may be in the menu of further actions.
 export const open = async (page, name) => {
   const opener = page.locator("[popovertarget]:not([popovertargetaction])", { hasText: name }).first();
   const menu = page.locator("main details.menu").filter({ has: opener });
   if (await menu.count()) await menu.locator("summary").click();
   await opener.click();
 };
-/// Opens what is folded.
+/// Opens a folded section.
 export const fold = (page, summary) => page.locator("summary", { hasText: summary }).first().click();
-/// The dialog of this title.
+/// The dialog with this title.
 export const dialog = (page, title) => page.locator(".dialog", { has: page.getByRole("heading", { name: title }) }).first();
-/// Where things report: on the page, and in the dialog that is open.
+/// The result of an action, on the page or in the open dialog.
 export const result = (page) => page.locator(".out:not(:empty)").last();
 export const fact = (on, name) => on.locator(`.facts div:has(dt:has-text(${JSON.stringify(name)})) dd`).first().innerText();
-/// A number of a page by the word above it.
+/// A key number by its label.
 export const stat = async (page, name) => (await page.locator(".stat", { has: page.locator(".l", { hasText: name }) }).locator(".v").first().innerText()).trim();
 
-/// What the button behind this puts on the clipboard.
+/// The text that the copy button next to an element puts on the clipboard.
 export async function copied(here, from) {
   await here.context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await from.locator("+ [data-copy]").or(from.locator("[data-copy]")).first().click();
@@ -87,13 +87,13 @@ export async function copied(here, from) {
 
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 
-/// A tab with a session of its own. What no page may do is kept as a fault: a dialog, an error in the console (a breach of the
-/// page's policy is one), a request to another origin. `at(path)` goes there; `close` throws the faults.
+/// A tab with its own session. It records faults: browser dialogs, console errors (including violations of the content security
+/// policy) and requests to other origins. `at(path)` navigates; `close` throws the faults.
 export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scripts = true, elsewhere = false, locale, viewport, motion = "reduce", zoom = 1 } = {}) {
   const context = await browser.newContext({
     colorScheme: dark ? "dark" : "light",
     viewport: viewport ?? (phone ? { width: 360, height: 740 } : { width: 1200 / zoom, height: 800 / zoom }),
-    // A page that is zoomed has as many pixels, and fewer of CSS's.
+    // A zoomed page has the same number of device pixels and fewer CSS pixels.
     deviceScaleFactor: zoom,
     javaScriptEnabled: scripts,
     reducedMotion: motion,
@@ -109,7 +109,7 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
   });
   page.on("pageerror", (error) => faults.push(`an error: ${error.message}`));
   page.on("console", (message) => {
-    // What the gateway refuses, the browser calls an error, too.
+    // The browser also logs 4xx responses as errors.
     const refused = /Failed to load resource: .* status of (4\d\d)/.test(message.text());
     if (message.type() === "error" && !(refused && own.refused)) faults.push(`the console: ${message.text()}`);
   });
@@ -118,7 +118,7 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
     if (!elsewhere && !to.startsWith(WEIR_URL + "/") && !to.startsWith("data:")) faults.push(`a request to ${to}`);
   });
   const at = async (path) => {
-    // What was done just before may still be on its way to a page of its own: that comes first.
+    // A previous action may still be navigating: wait for it.
     for (let tries = 1; ; tries += 1) {
       try {
         return await page.goto(url(path));
@@ -133,13 +133,13 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
     if (faults.length) throw new Error(faults.join("\n"));
   };
   const here = { page, context, faults, at, close };
-  /// That an answer of 4xx is what is wanted now.
+  /// Expects a 4xx response from now on.
   here.expectRefusal = () => (own.refused = true);
   if (token) await signIn(here, token);
   return here;
 }
 
-/// Signs in as people do.
+/// Signs in with the form.
 export async function signIn({ page, at }, token) {
   await at("/dashboard/login");
   await page.getByLabel("Token").fill(token);
@@ -149,7 +149,7 @@ export async function signIn({ page, at }, token) {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/// What axe finds that is serious, in words. (The page's policy is for its own scripts; this one comes by the debugger.)
+/// The serious accessibility errors that axe finds. (axe is injected by the debugger, so the page's policy does not apply.)
 export async function audit(page, within) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate((within) =>
@@ -161,7 +161,7 @@ export async function audit(page, within) {
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} (${failureSummary})`).join("; ")}`);
 }
 
-/// What axe finds in each dialog of a page, as it looks when it is open.
+/// The errors that axe finds in each dialog of a page while it is open.
 export async function auditDialogs(page) {
   const found = [];
   for (const id of await page.locator(".dialog[popover]").evaluateAll((all) => all.map((it) => it.id))) {
@@ -172,7 +172,7 @@ export async function auditDialogs(page) {
   return found;
 }
 
-/// Opens whatever is folded, so that it is looked at, too.
+/// Opens all folded sections so that they are checked, too.
 export async function unfold(page) {
   await page.evaluate(() => {
     for (const details of document.querySelectorAll("details")) details.open = true;
@@ -190,7 +190,7 @@ export function equal(left, right, what) {
   if (one !== two) throw new Error(`${what}: ${one} is not ${two}`);
 }
 
-/// Does several things, a few at a time.
+/// Runs `work` for every item with limited concurrency.
 export async function each(list, work, width = 3) {
   const rest = [...list];
   const one = async () => {
@@ -200,18 +200,18 @@ export async function each(list, work, width = 3) {
 }
 
 const tests = [];
-/// The longest that one test may take.
+/// The time limit of a test.
 const LONGEST_MS = 180_000;
 export const test = (name, work) => tests.push({ name, work });
 
-/// Runs what was said (or what ONLY names a part of), in order, and ends the process.
+/// Runs the registered tests (or those whose names contain ONLY) in order, and ends the process.
 export async function run() {
   let good = true;
   for (const { name, work } of tests.filter(({ name }) => name.includes(process.env.ONLY ?? ""))) {
     const begun = Date.now();
     let error;
     try {
-      await Promise.race([work(), new Promise((_, fail) => setTimeout(fail, LONGEST_MS, new Error("it takes too long")))]);
+      await Promise.race([work(), new Promise((_, fail) => setTimeout(fail, LONGEST_MS, new Error("the test timed out")))]);
     } catch (thrown) {
       error = String(thrown?.stack ?? thrown);
       good = false;

@@ -1,4 +1,4 @@
-// The live tail: what happens shows at once, also after the line was cut, and what was missed is said.
+// The live view: rows appear immediately, also after an interruption, and gaps are reported.
 
 import { createHmac } from "node:crypto";
 import { api, audit, button, equal, expect, receiver, run, tab, test, until, url } from "./lib.mjs";
@@ -14,10 +14,10 @@ const send = async (eventType, more = {}) =>
 const rows = (page) => page.locator("#tail tbody tr");
 const state = (page, text) => page.locator("#tail-state", { hasText: text }).waitFor();
 const row = (page, id) => page.locator(`#t-${id}`);
-/// The ids of messages that the tail shows, newest first.
+/// The ids of the messages shown, newest first.
 const shown = (page) => rows(page).evaluateAll((all) => all.map((it) => it.id).filter((id) => id.startsWith("t-msg_")).map((id) => id.slice(2)));
 
-test("an empty tail says how to send the first event, and then shows it and its attempt", async () => {
+test("an empty live view explains how to send the first event, then shows it and its attempt", async () => {
   const empty = (await api("POST", "app", { name: "New" })).id;
   const here = await tab();
   await here.at(`/dashboard/app/${empty}/live`);
@@ -30,7 +30,7 @@ test("an empty tail says how to send the first event, and then shows it and its 
   await here.close();
 });
 
-test("messages and attempts show as they happen, each once", async () => {
+test("messages and attempts appear once each, as they happen", async () => {
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live`);
@@ -47,7 +47,7 @@ test("messages and attempts show as they happen, each once", async () => {
   await here.close();
 });
 
-test("filters are in the address, and leave the rest out", async () => {
+test("filters are in the URL and exclude other rows", async () => {
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live`);
@@ -67,14 +67,14 @@ test("filters are in the address, and leave the rest out", async () => {
   await here.close();
 });
 
-test("a tail that was cut off goes on where it was, and shows nothing twice", async () => {
+test("an interrupted live view resumes without duplicates", async () => {
   const here = await tab();
   const { page, context } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
   await state(page, "Connected");
   const before = await shown(page);
   await context.setOffline(true);
-  // A stream that is open is not cut by that: the page is told that the line is gone, as the browser would.
+  // Going offline does not close an open stream, so the page is notified as the browser would do.
   await page.evaluate(() => document.getElementById("tail-pause").click());
   await state(page, "Paused");
   const missed = [await send("order.paid"), await send("order.paid")];
@@ -88,7 +88,7 @@ test("a tail that was cut off goes on where it was, and shows nothing twice", as
   await here.close();
 });
 
-test("while it is paused nothing is asked, and then it shows what came", async () => {
+test("a paused live view makes no requests, and shows the missed rows when it resumes", async () => {
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
@@ -102,7 +102,7 @@ test("while it is paused nothing is asked, and then it shows what came", async (
   await here.close();
 });
 
-test("nothing is followed while nobody looks, and then it shows what came", async () => {
+test("a hidden live view makes no requests, and shows the missed rows afterwards", async () => {
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
@@ -121,7 +121,7 @@ test("nothing is followed while nobody looks, and then it shows what came", asyn
   await here.close();
 });
 
-test("what is more than a tail shows is said, with where to find it", async () => {
+test("a gap is reported with a link to the missing rows", async () => {
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
@@ -137,7 +137,7 @@ test("what is more than a tail shows is said, with where to find it", async () =
   await here.close();
 });
 
-test("who signs out elsewhere sees no more", async () => {
+test("signing out in another tab ends the stream", async () => {
   const here = await tab();
   const { page } = here;
   await here.at(`/dashboard/app/${app}/live?what=messages`);
@@ -153,7 +153,7 @@ test("who signs out elsewhere sees no more", async () => {
   await here.close();
 });
 
-test("a source's tail shows what comes in as it comes: taken, delivered, and rejected with the reason", async () => {
+test("a source's live view shows accepted, delivered and rejected requests", async () => {
   const source = await api("POST", "ingest/source", { name: "Our code", type: "github", config: { secret: "our secret" } });
   await api("POST", `ingest/source/${source.id}/endpoint`, { url: at.at("/pushed") });
   const push = (body, secret) => fetch(source.ingestUrl, {
@@ -177,7 +177,7 @@ test("a source's tail shows what comes in as it comes: taken, delivered, and rej
   await here.close();
 });
 
-test("a customer follows its own application and no other", async () => {
+test("a customer can follow only their own application", async () => {
   const other = (await api("POST", "app", { name: "Globex" })).id;
   const { url: link } = await api("POST", `auth/app-portal-access/${app}`, {});
   const here = await tab({ token: new URL(link).hash.slice("#key=".length) });

@@ -1,18 +1,18 @@
-// What the pages look like, compared with small pictures of before, so that a change of the design shows up in a review.
+// Visual regression tests: pages are compared with small reference pictures, so that design changes show up in review.
 //
-// The pages are made of answers that are made up, so nothing on them depends on the run. A picture is compared by the mean
-// colour of its cells: another version of a font moves no cell far, another design moves many. WEIR_PAGES is a directory of
-// pages and assets, WEIR_LOOKS the directory of the pictures; WEIR_WRITE_LOOKS writes them anew.
+// The pages are rendered from fixed data. Pictures are compared by the mean color of their cells: another font version changes
+// no cell much, another design changes many. WEIR_PAGES is a directory of pages and assets, WEIR_LOOKS the directory of the
+// pictures; WEIR_WRITE_LOOKS updates them.
 
 import { createServer } from "node:http";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const { WEIR_PAGES, WEIR_LOOKS, WEIR_WRITE_LOOKS, CHROMIUM } = process.env;
-/// How large a picture is kept, and how many cells are compared.
+/// The size of a reference picture, and the number of cells.
 const SMALL = { width: 300, height: 200 };
 const CELLS = { width: 30, height: 20 };
-/// How far the colour of a cell may be off, of 255, and how many of a hundred cells may be further off.
+/// The largest difference of a cell's color, of 255, and the percentage of cells that may differ more.
 const OFF = 28;
 const MOST = 12;
 
@@ -29,7 +29,7 @@ const at = `http://127.0.0.1:${server.address().port}`;
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 const blank = await (await browser.newContext()).newPage();
 
-/// A picture in another size, as WebP, and the mean colours of its cells.
+/// Scales a picture, as WebP, and computes the mean colors of its cells.
 const reduce = (bytes, kind) =>
   blank.evaluate(
     async ({ from, small, cells }) => {
@@ -48,7 +48,7 @@ const reduce = (bytes, kind) =>
     { from: `data:image/${kind};base64,${bytes.toString("base64")}`, small: SMALL, cells: CELLS },
   );
 
-/// How many of a hundred cells are off.
+/// The percentage of cells that differ.
 function differs(left, right) {
   let off = 0;
   for (let at = 0; at < left.length; at += 4) {
@@ -77,7 +77,7 @@ for (const name of readdirSync(WEIR_PAGES).filter((name) => name.endsWith(".html
       faults.push(`${name}, ${look}: there is no picture; WEIR_WRITE_LOOKS=1 writes it`);
       continue;
     }
-    // The same way for both: what the picture's compression changes is changed on both sides.
+    // Both sides are compressed, so that compression does not count as a difference.
     const before = await reduce(readFileSync(file), "webp");
     const now = await reduce(Buffer.from(made.webp, "base64"), "webp");
     const off = differs(before.cells, now.cells);
@@ -89,7 +89,7 @@ for (const name of readdirSync(WEIR_PAGES).filter((name) => name.endsWith(".html
   good &&= faults.length === 0;
   console.log(JSON.stringify({ test: `${name} looks as before`, ok: faults.length === 0, ms: Date.now() - begun, error: faults.join("\n") }));
 }
-// A comparison that never fails compares nothing.
+// The comparison must be able to fail.
 const [one, two] = ["light", "dark"].map((look) => readFileSync(`${WEIR_LOOKS}/overview-${look}.webp`));
 const apart = differs((await reduce(one, "webp")).cells, (await reduce(two, "webp")).cells);
 console.log(JSON.stringify({ test: "another design is noticed", ok: apart > MOST, ms: 0, error: `${apart} %` }));

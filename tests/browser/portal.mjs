@@ -1,5 +1,5 @@
-// A customer in the portal: from nothing to a verified test event within a minute, in a language of their own, and within a
-// frame on a page of the sender's. WEIR_EMBEDDER is the origin of that page, as PORTAL_ORIGINS names it.
+// A customer in the portal: a verified test event within a minute, in their language, and in a frame on a page of the sender.
+// WEIR_EMBEDDER is the origin of that page, as in PORTAL_ORIGINS.
 
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
@@ -53,7 +53,7 @@ test("within a minute: an endpoint, its events, its secret with code, and a test
   await here.close();
 });
 
-test("a link that lets look only sends nothing", async () => {
+test("a read-only link cannot send", async () => {
   const { app } = await customer();
   const id = (await api("POST", `app/${app}/endpoint`, { url: at.at("/looked-at") })).id;
   const { token } = await api("POST", `auth/app-portal-access/${app}`, { readOnly: true });
@@ -61,7 +61,7 @@ test("a link that lets look only sends nothing", async () => {
 });
 
 for (const [code, word, button] of [["de", "Endpunkt hinzufügen", "Deutsch"], ["fr", "Ajouter un point de terminaison", "Français"], ["es", "Añadir endpoint", "Español"], ["ja", "エンドポイントを追加", "日本語"]]) {
-  test(`the portal speaks ${button}: as the browser asks, and as one chooses`, async () => {
+  test(`the portal is in ${button}, by the browser's language and by choice`, async () => {
     const { app, link } = await customer();
     await api("POST", `app/${app}/endpoint`, { url: at.at("/spoken") });
     const here = await tab({ token: null, locale: code });
@@ -80,7 +80,7 @@ for (const [code, word, button] of [["de", "Endpunkt hinzufügen", "Deutsch"], [
   });
 }
 
-/// A page of the sender's, which embeds the portal and listens to its height as svix-react's AppPortal does.
+/// A page of the sender that embeds the portal and receives its height as svix-react's AppPortal does.
 function embedder(port) {
   const page = `<!doctype html><title>Sender</title><iframe width="900" height="100"></iframe><script>
     const frame = document.querySelector("iframe");
@@ -94,7 +94,7 @@ function embedder(port) {
   return new Promise((done) => server.listen(port, "localhost", () => done(server)));
 }
 
-test("a page of the sender's embeds the portal, which says how high it is; a page of anybody else's does not", async () => {
+test("the sender's page can embed the portal, which reports its height; other pages cannot", async () => {
   const { app, link } = await customer();
   await api("POST", `app/${app}/endpoint`, { url: at.at("/framed") });
   const own = new URL(process.env.WEIR_EMBEDDER);
@@ -109,15 +109,15 @@ test("a page of the sender's embeds the portal, which says how high it is; a pag
   const inner = await page.frames()[1].evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight);
   expect(inner <= 1, `no scroll bar in the frame, not ${inner} px`);
   equal(await page.frames()[1].evaluate(() => document.documentElement.dataset.theme), "dark", "its theme");
-  // Its forms work there: the session is in the frame.
+  // Forms work in the frame, which has its own session.
   await frame.getByLabel("More", { exact: true }).count();
   await frame.getByRole("link", { name: "Messages", exact: true }).first().click();
   await frame.getByRole("heading", { name: "Messages", level: 1 }).waitFor();
-  // Another site's page.
+  // A page of another site.
   await page.goto(`http://localhost:${servers[1].address().port}/?${encodeURIComponent(link)}`);
   await until(async () => page.frames()[1] && (await page.frames()[1].content().catch(() => "")).length > 0, "the frame");
   equal(await page.frames()[1].getByText("Add endpoint").count(), 0, "what a stranger's page shows");
-  // The tenant's own pages are embedded by nobody.
+  // The tenant's pages cannot be embedded.
   const tenant = await tab();
   const policy = (await tenant.at("/dashboard")).headers()["content-security-policy"];
   expect(policy.includes("frame-ancestors 'none'"), policy);
@@ -126,7 +126,7 @@ test("a page of the sender's embeds the portal, which says how high it is; a pag
   await here.context.close();
 });
 
-test("a browser on the sender's page calls the API with a token, on a stranger's it does not", async () => {
+test("the sender's page can call the API with a token, other origins cannot", async () => {
   const { app } = await customer();
   const { token } = await api("POST", `auth/app-portal-access/${app}`, {});
   const own = new URL(process.env.WEIR_EMBEDDER);

@@ -1,4 +1,4 @@
-// Five jobs of a support engineer, each within five clicks. What is typed is not counted; every click of the mouse is.
+// Five tasks of a support engineer, each within five clicks. Typing is not counted.
 
 import { api, button, copied, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until } from "./lib.mjs";
 
@@ -18,7 +18,7 @@ async function counted() {
   return here;
 }
 
-/// Finds something from the keyboard, and goes there by a click.
+/// Searches with the keyboard and opens the first result with a click.
 async function find(page, wanted) {
   await page.keyboard.press("Control+k");
   await page.keyboard.insertText(wanted);
@@ -95,7 +95,7 @@ test("the failing endpoints of a tenant with 500 applications are found", async 
   at.answers["/broken"] = { status: 500 };
   const apps = [];
   await each(Array.from({ length: 500 }, (_, n) => n), async (n) => (apps[n] = (await api("POST", "app", { name: `Customer ${n}` })).id), 8);
-  // The oldest, and one in the middle: no list of the newest has them.
+  // An old one and one in the middle, which are not among the newest.
   const broken = await Promise.all([3, 250].map(async (n) => {
     const id = (await api("POST", `app/${apps[n]}/endpoint`, { url: at.at("/broken"), retrySchedule: [3_600] })).id;
     for (let m = 0; m < 2; m++) await send(apps[n]);

@@ -1,5 +1,5 @@
-// What a tenant has once: sources, plugins, event types, tokens; and the page that describes the API. WEIR_PLUGINS are two
-// versions of a plugin that writes a body of its own and a line in its log.
+// A tenant's sources, plugins, event types and tokens. WEIR_PLUGINS are two versions of a plugin that replaces the body and
+// writes a log line.
 
 import { createHmac } from "node:crypto";
 import { api, audit, button, copied, dialog, endpoint, equal, expect, fact, fold, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
@@ -19,7 +19,7 @@ const push = (to, body, secret = SECRET, delivery = "d-1") => fetch(to, {
   },
 });
 
-test("a source is made, its URL copied; what is rejected shows with its reason, and is accepted by hand", async () => {
+test("a source is created, its URL copied; a rejected request is shown with its reason and accepted manually", async () => {
   const here = await tab();
   const { page } = here;
   await here.at("/dashboard/sources");
@@ -40,7 +40,7 @@ test("a source is made, its URL copied; what is rejected shows with its reason, 
   equal((await push(to, '{"ref":"one"}')).ok, true, "what is right is taken");
   equal((await push(to, '{"ref":"two"}', "another", "d-2")).status, 401, "what is not is refused");
   await until(() => at.seen.some(({ path, body }) => path === "/pushed" && body.includes("one")), "the delivery");
-  // Both show by themselves.
+  // Both appear automatically.
   await page.locator("#live tr", { hasText: "push" }).first().waitFor();
   const rejected = page.locator("#live li", { hasText: "signature" }).getByRole("link");
   await rejected.first().click();
@@ -48,7 +48,7 @@ test("a source is made, its URL copied; what is rejected shows with its reason, 
   expect((await page.locator("body").innerText()).includes('{"ref":"two"}'), "the body that was rejected");
   equal(await audit(page), [], "what axe finds");
   await open(page, "Accept this request");
-  await button(page, "Accept by hand").click();
+  await button(page, "Accept request").click();
   await result(page).getByText("It is accepted, and delivered").waitFor();
   await until(() => at.seen.some(({ path, body }) => path === "/pushed" && body.includes("two")), "its delivery");
   await result(page).getByRole("link").click();
@@ -56,7 +56,7 @@ test("a source is made, its URL copied; what is rejected shows with its reason, 
   await here.close();
 });
 
-test("a source's URL is replaced, at once if one wants", async () => {
+test("a source's URL is replaced, immediately if chosen", async () => {
   const source = await api("POST", "ingest/source", { name: "Leaked", type: "github", config: { secret: SECRET } });
   const here = await tab();
   const { page } = here;
@@ -95,7 +95,7 @@ test("a plugin is uploaded in two versions, rolled back, run on a message, and d
     await result(page).locator(".task").waitFor();
     return (await result(page).innerText()).replace(/\s+/g, " ");
   };
-  // A message is picked of an application's newest.
+  // A message is selected from the newest of an application.
   await page.getByRole("searchbox", { name: "Application" }).fill(there.app);
   await button(page, "Show its messages").click();
   equal(await page.getByLabel("Message", { exact: true }).inputValue(), message, "the newest is picked");
@@ -129,7 +129,7 @@ test("a bundled plugin's test run shows what it does to body and headers", async
   const { page } = here;
   for (const [plugin, config, wanted] of [
     ["redact", (form) => form.getByLabel("emails").selectOption("Yes"), ["ann@example.com", "[redacted]", "v8"]],
-    ["headers", (form) => form.getByLabel("set").fill('{"x-own": "1"}'), ["x-own", "added", "As it was."]],
+    ["headers", (form) => form.getByLabel("set").fill('{"x-own": "1"}'), ["x-own", "added", "Unchanged."]],
   ]) {
     await here.at(`/dashboard/plugin/${plugin}?app=${there.app}`);
     await config(page.locator("#run"));
@@ -142,7 +142,7 @@ test("a bundled plugin's test run shows what it does to body and headers", async
   await here.close();
 });
 
-test("event types are made with examples, changed, archived and brought back, imported and deleted", async () => {
+test("event types are created with examples, edited, archived, restored, imported and deleted", async () => {
   const here = await tab();
   const { page } = here;
   await here.at("/dashboard/event-types");
@@ -175,7 +175,7 @@ test("event types are made with examples, changed, archived and brought back, im
   await here.close();
 });
 
-test("a link for a customer is made, copied, lets look only, and is taken back", async () => {
+test("a read-only portal link is created, copied and revoked", async () => {
   const { app } = await endpoint(at, "/linked");
   const here = await tab();
   const { page } = here;

@@ -1,12 +1,12 @@
-// A tenant with something of everything, so that no page is empty; and the pages that there are.
+// A tenant with data of every kind, so that no page is empty; and the list of all pages.
 
 import { createHmac } from "node:crypto";
 import { api, receiver, until } from "./lib.mjs";
 
-/// What is longest where it becomes HTML.
+/// Text that becomes longest in HTML.
 const LONG = `"<&>`.repeat(20_000);
 
-/// Makes it. `say` makes the texts that people write: as they are, or hostile.
+/// Creates the tenant. `say` transforms user-provided text, for example into hostile text.
 export async function world(say = (text) => text) {
   const at = await receiver({
     "/orders": { body: say("thank you") },
@@ -56,7 +56,7 @@ export async function world(say = (text) => text) {
   const since = new Date(Date.now() - 3_600_000).toISOString();
   const task = (await api("POST", `app/${app}/endpoint/${good}/bulk-replay`, { since })).id;
   const portal = new URL((await api("POST", `auth/app-portal-access/${app}`, {})).url).hash.slice("#key=".length);
-  // A source with an event that was right and one that was not.
+  // A source with a valid and an invalid event.
   const config = { secret: "the provider's secret" };
   const source = await api("POST", "ingest/source", { name: say("Our code"), type: "github", config });
   const push = (body, signature) => fetch(source.ingestUrl, {
@@ -70,16 +70,20 @@ export async function world(say = (text) => text) {
   return { source: source.id, rejected, app, empty, other, long, answered, good, bad, foreign, message, strange, messages, attempts, task, portal, at };
 }
 
-/// Every page: its name, its path in a `world`, who may see it (`portal`: a customer, too), `alone` where it is seen without
-/// a session, `status` where that is not 200, `still: false` where its connections never rest, and the picture that is made
-/// of it (`screen`). A page that is not here is not tested.
+/// Every page: its name, its path in a `world`, whether customers see it (`portal`), whether it needs no session (`alone`), its
+/// `status` if it is not 200, `still: false` if it keeps a connection open, and the name of its picture (`screen`). Pages that
+/// are missing here are not tested.
 export const PAGES = [
   { name: "sign-in", path: () => "/dashboard/login", alone: true },
   { name: "overview", path: () => "/dashboard", screen: "overview" },
   { name: "endpoints in trouble", path: () => "/dashboard/trouble" },
+  { name: "applications", path: () => "/dashboard/apps" },
+  { name: "applications, a search", path: () => "/dashboard/apps?q=acme" },
+  { name: "a search", path: () => "/dashboard/find?q=acme" },
   { name: "overview of 28 days", path: () => "/dashboard?hours=672" },
   { name: "application", path: (w) => `/dashboard/app/${w.app}`, portal: true },
   { name: "messages", screen: "messages", path: (w) => `/dashboard/app/${w.app}/messages`, portal: true },
+  { name: "messages that do not update", path: (w) => `/dashboard/app/${w.app}/messages?live=off`, portal: true },
   { name: "messages of a status", path: (w) => `/dashboard/app/${w.app}/messages?status=2`, portal: true },
   { name: "messages, none fits", path: (w) => `/dashboard/app/${w.app}/messages?tag=nobody-has-it`, portal: true },
   { name: "message", path: (w) => `/dashboard/app/${w.app}/message/${w.message}`, portal: true, screen: "message" },
@@ -88,10 +92,14 @@ export const PAGES = [
   { name: "endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.good}`, portal: true },
   { name: "endpoint that fails", screen: "endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.bad}`, portal: true },
   { name: "attempts that failed", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.bad}?status=2`, portal: true },
+  { name: "settings of an endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.good}/settings`, portal: true },
+  { name: "headers of an endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.good}/headers`, portal: true },
+  { name: "plugins of an endpoint", path: (w) => `/dashboard/app/${w.app}/endpoint/${w.good}/plugins` },
   { name: "event types", path: () => "/dashboard/event-types", portal: true },
   { name: "event types with archived ones", path: () => "/dashboard/event-types?archived=true", portal: true },
   { name: "event type", path: () => "/dashboard/event-type/email.bounced", portal: true },
   { name: "sources", path: () => "/dashboard/sources" },
+  { name: "new source, its secret", path: () => "/dashboard/sources/new?type=github" },
   { name: "new source", path: () => "/dashboard/sources/new" },
   { name: "source", path: (w) => `/dashboard/app/${w.source}` },
   { name: "messages of a source", path: (w) => `/dashboard/app/${w.source}/messages` },
@@ -99,6 +107,7 @@ export const PAGES = [
   { name: "rejected request", path: (w) => `/dashboard/app/${w.source}/rejected/${w.rejected}` },
   { name: "plugins", path: () => "/dashboard/plugins" },
   { name: "plugin", path: () => "/dashboard/plugin/redact" },
+  { name: "plugin with a message", path: (w) => `/dashboard/plugin/redact?app=${w.app}&message=${w.message}&endpoint=${w.good}` },
   { name: "settings", path: () => "/dashboard/settings" },
   { name: "tasks", path: () => "/dashboard/tasks" },
   { name: "long message", path: (w) => `/dashboard/app/${w.app}/message/${w.long}`, portal: true },

@@ -4,22 +4,22 @@ use weir_tests::chromium;
 use weir_tests::gateway::{Running, scratch, shared};
 
 #[test]
-fn every_page_is_without_fault_for_everybody_on_every_screen() {
+fn every_page_is_accessible_and_small_on_every_screen() {
     chromium::run("pages.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn people_do_their_work_with_the_mouse_or_the_keyboard_while_things_change() {
+fn users_work_with_mouse_or_keyboard_while_data_changes() {
     chromium::run("actions.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn what_is_sent_again_is_counted_then_shown_as_it_goes() {
+fn resending_shows_a_count_then_its_progress() {
     chromium::run("again.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn sources_plugins_event_types_and_tokens_do_what_they_say() {
+fn sources_plugins_event_types_and_tokens_are_managed() {
     let plugins = [1, 2].map(|version| {
         let path = scratch("plugin").join("plugin.wasm");
         std::fs::write(&path, plugin(version)).expect("a file");
@@ -44,27 +44,32 @@ fn plugin(version: u8) -> Vec<u8> {
 }
 
 #[test]
+fn lists_can_be_paged_in_both_directions_and_exported_as_a_whole() {
+    chromium::run("lists.mjs", &shared().tenant(), &[]);
+}
+
+#[test]
 fn the_api_reference_finds_explains_and_tries_every_operation() {
     chromium::run("reference.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn what_others_write_is_text_and_what_others_own_is_out_of_reach() {
+fn hostile_text_is_escaped_and_other_data_is_out_of_reach() {
     chromium::run("hostile.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn the_live_tail_shows_what_happens_and_says_what_it_missed() {
+fn the_live_view_shows_events_and_reports_gaps() {
     chromium::run("live.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn five_jobs_take_at_most_five_clicks_each() {
+fn five_tasks_take_at_most_five_clicks_each() {
     chromium::run("tasks.mjs", &shared().tenant(), &[]);
 }
 
 #[test]
-fn a_customer_is_served_within_a_minute_in_their_language_and_within_a_frame() {
+fn the_portal_works_within_a_minute_in_every_language_and_in_a_frame() {
     // Nobody listens there yet: the script does.
     let free =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
@@ -74,7 +79,7 @@ fn a_customer_is_served_within_a_minute_in_their_language_and_within_a_frame() {
 }
 
 #[test]
-fn the_portal_has_the_senders_name_and_colour() {
+fn the_portal_has_the_senders_name_and_color() {
     // A colour that nobody could read as text on white, nor on black if it were not the one that is lightened.
     let gateway = Running::start(&[("PORTAL_NAME", "Acme & Söhne"), ("PORTAL_COLOR", "#ffd400")]);
     let env = [("WEIR_NAME", "Acme & Söhne"), ("WEIR_COLOR", "rgb(255, 212, 0)")];

@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(10);
 // ---- signing in and out --------------------------------------------------------------------------------------
 
 #[test]
-fn one_signs_in_with_a_token_and_gets_a_cookie_that_scripts_cannot_read() {
+fn signing_in_sets_a_cookie_that_scripts_cannot_read() {
     let gateway = shared();
     let api = gateway.tenant();
     let mut browser = Browser::new(&api);
@@ -33,7 +33,7 @@ fn one_signs_in_with_a_token_and_gets_a_cookie_that_scripts_cannot_read() {
 }
 
 #[test]
-fn a_token_that_is_not_good_is_refused_with_its_reason() {
+fn an_invalid_token_is_refused_with_the_reason() {
     let gateway = shared();
     let api = gateway.tenant();
     for (bad, sentence) in [
@@ -50,7 +50,7 @@ fn a_token_that_is_not_good_is_refused_with_its_reason() {
 }
 
 #[test]
-fn who_signs_out_is_out_with_every_copy_of_the_cookie() {
+fn signing_out_revokes_every_copy_of_the_cookie() {
     let gateway = shared();
     let api = gateway.tenant();
     let browser = Browser::of(&api);
@@ -65,7 +65,7 @@ fn who_signs_out_is_out_with_every_copy_of_the_cookie() {
 }
 
 #[test]
-fn a_cookie_that_was_made_up_is_none() {
+fn a_forged_cookie_is_ignored() {
     let gateway = shared();
     let api = gateway.tenant();
     let good = Browser::of(&api).cookie;
@@ -78,7 +78,7 @@ fn a_cookie_that_was_made_up_is_none() {
 }
 
 #[test]
-fn nothing_changes_without_the_sessions_own_proof() {
+fn changes_require_the_proof_of_the_session() {
     let gateway = shared();
     let api = gateway.tenant();
     let browser = Browser::of(&api);
@@ -96,7 +96,7 @@ fn nothing_changes_without_the_sessions_own_proof() {
 }
 
 #[test]
-fn pages_may_load_nothing_from_elsewhere_and_assets_are_kept() {
+fn pages_load_only_their_own_origin_and_assets_are_cached() {
     let gateway = shared();
     let api = gateway.tenant();
     let browser = Browser::of(&api);
@@ -121,7 +121,7 @@ fn pages_may_load_nothing_from_elsewhere_and_assets_are_kept() {
 // ---- pages and actions ---------------------------------------------------------------------------------------
 
 #[test]
-fn from_the_first_application_to_a_failed_delivery_that_is_sent_again() {
+fn from_the_first_application_to_a_failed_delivery_that_is_resent() {
     let gateway = Running::start(&[("RETRY_SCHEDULE", "")]);
     let receiver = Receiver::start();
     receiver.on("/", |r| if r.nth == 0 { Answer::status(500) } else { Answer::ok() });
@@ -156,7 +156,7 @@ fn from_the_first_application_to_a_failed_delivery_that_is_sent_again() {
     assert_eq!(again.status, 200, "{}", again.text);
     api.attempts("acme", &message, 2, SOON);
     let page = browser.see(&message_page);
-    assert!(page.contains("1 of 1 delivered") && page.contains("by hand"), "{page}");
+    assert!(page.contains("1 of 1 delivered") && page.contains("manual"), "{page}");
     let page = browser.see(&endpoint_page);
     assert!(page.contains(&message), "{page}");
     assert!(!browser.see(&format!("{endpoint_page}?status=4")).contains(&message));
@@ -374,7 +374,7 @@ fn messages_are_found_by_filter_and_by_id() {
 // ---- what others write ---------------------------------------------------------------------------------------
 
 #[test]
-fn what_others_write_is_text_and_never_markup() {
+fn user_provided_text_is_escaped() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     let gateway = Running::start(&[("RETRY_SCHEDULE", "")]);
     let receiver = Receiver::start();

@@ -39,7 +39,7 @@ fn send_form(browser: &Browser, page: &str, piece: &str) -> String {
 // ---- sending again -------------------------------------------------------------------------------------------
 
 #[test]
-fn sending_again_first_says_how_many_then_shows_how_far_it_is() {
+fn resending_shows_a_count_then_its_progress() {
     let gateway = Running::start(&[("RETRY_SCHEDULE", "")]);
     let receiver = Receiver::start();
     receiver.on("/", |r| if r.nth < 3 { Answer::status(500) } else { Answer::ok() });
@@ -89,7 +89,7 @@ fn sending_again_first_says_how_many_then_shows_how_far_it_is() {
 }
 
 #[test]
-fn what_was_never_tried_is_counted_and_sent_and_a_task_is_cancelled() {
+fn missed_messages_are_counted_and_sent_and_a_task_is_canceled() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -117,7 +117,7 @@ fn what_was_never_tried_is_counted_and_sent_and_a_task_is_cancelled() {
 }
 
 #[test]
-fn each_attempt_can_be_made_again_where_it_is_shown() {
+fn an_attempt_can_be_resent_from_its_page() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -135,7 +135,7 @@ fn each_attempt_can_be_made_again_where_it_is_shown() {
 }
 
 #[test]
-fn messages_that_are_ticked_are_counted_as_deliveries_then_sent_again() {
+fn selected_messages_are_counted_as_deliveries_then_resent() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -188,7 +188,7 @@ fn messages_that_are_ticked_are_counted_as_deliveries_then_sent_again() {
 // ---- an endpoint's settings ----------------------------------------------------------------------------------
 
 #[test]
-fn a_paused_endpoint_gets_what_came_meanwhile_once_it_goes_on() {
+fn a_paused_endpoint_receives_new_messages_when_it_resumes() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -399,7 +399,7 @@ fn event_types_are_made_changed_archived_imported_and_shown_with_their_examples(
 }
 
 #[test]
-fn settings_are_shown_without_secrets_and_links_for_customers_are_made_and_taken_back() {
+fn settings_hide_secrets_and_portal_links_are_created_and_revoked() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -469,7 +469,7 @@ fn an_application_is_renamed_and_deleted_on_its_page() {
 // ---- the overview --------------------------------------------------------------------------------------------
 
 #[test]
-fn the_overview_shows_numbers_first_then_who_is_in_trouble_and_says_what_it_asked() {
+fn the_overview_shows_key_numbers_then_trouble_and_states_its_coverage() {
     let gateway = Running::start(&[("RETRY_SCHEDULE", "600")]);
     let receiver = Receiver::start();
     receiver.on("/bad", |_| Answer::status(500));
@@ -492,7 +492,7 @@ fn the_overview_shows_numbers_first_then_who_is_in_trouble_and_says_what_it_aske
     }
     let page = until(&browser, "/dashboard", &format!("/endpoint/{bad}"));
     let trouble = page.split_once("id=\"trouble\"").expect("what needs attention").1;
-    assert!(trouble.contains("Nothing but failures") && trouble.contains("/bad"), "{page}");
+    assert!(trouble.contains("Every attempt fails") && trouble.contains("/bad"), "{page}");
     assert!(page.contains("1 of 1 in trouble"), "{page}");
     assert!(!page.contains("newest applications"), "all were asked: {page}");
     assert!(!page.contains("style="), "nothing inline");
@@ -506,18 +506,18 @@ fn the_overview_shows_numbers_first_then_who_is_in_trouble_and_says_what_it_aske
     }
     let page = browser.see("/dashboard");
     assert!(
-        page.contains("are of the 10 newest applications") && page.contains(&format!("/endpoint/{bad}")),
+        page.contains("the 10 newest applications") && page.contains(&format!("/endpoint/{bad}")),
         "{page}"
     );
     let list = browser.see("/dashboard/trouble?state=failing");
     assert!(list.contains(&format!("/endpoint/{bad}")), "{list}");
-    assert!(browser.see("/dashboard/trouble?state=waiting").contains("No endpoint reports this"));
+    assert!(browser.see("/dashboard/trouble?state=waiting").contains("No endpoint in this state"));
     // Once it is disabled, then deleted, the overview follows.
     let own = format!("/api/v1/app/{app}/endpoint/{bad}");
     assert_eq!(api.patch(&own, &json!({ "disabled": true })).0, 200);
     until(&browser, "/dashboard/trouble?state=disabled", &format!("/endpoint/{bad}"));
     assert_eq!(api.delete(&own).0, 204);
-    until(&browser, "/dashboard", "No endpoint reports trouble");
+    until(&browser, "/dashboard", "No endpoint in trouble");
 }
 
 /// A page once it holds a text: what endpoints report takes a moment.
@@ -537,7 +537,7 @@ fn until(browser: &Browser, path: &str, text: &str) -> String {
 // ---- what people look for ------------------------------------------------------------------------------------
 
 #[test]
-fn one_search_finds_any_name_or_id_and_says_how_far_it_looked() {
+fn one_search_finds_any_name_or_id_and_states_its_coverage() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -580,7 +580,7 @@ fn one_search_finds_any_name_or_id_and_says_how_far_it_looked() {
     );
     assert!(find(&"x".repeat(5_000)).status == 200);
     assert!(browser.see("/dashboard/apps?q=corpor").contains(&page));
-    assert!(browser.see("/dashboard/apps?q=nobody").contains("No application fits"));
+    assert!(browser.see("/dashboard/apps?q=nobody").contains("No matching application"));
 
     // A customer finds what is its own.
     let (_, access) = api.post(&format!("/api/v1/auth/app-portal-access/{other}"), &json!({}));
@@ -619,7 +619,7 @@ fn a_payload_is_shown_and_copied_byte_for_byte() {
 }
 
 #[test]
-fn lists_say_how_each_message_stands_and_failing_finds_what_fails() {
+fn lists_show_each_messages_status_and_failing_finds_failures() {
     let gateway = Running::start(&[("RETRY_SCHEDULE", "600")]);
     let receiver = Receiver::start();
     receiver.on("/bad", |_| Answer::status(500));
@@ -653,7 +653,7 @@ fn lists_say_how_each_message_stands_and_failing_finds_what_fails() {
     }
     let page = browser.see(&format!("{messages}?status=2"));
     assert!(
-        !page.contains(&failing) && page.contains("No message fits these filters"),
+        !page.contains(&failing) && page.contains("No message matches these filters"),
         "it is tried again: {page}"
     );
     let to = browser.see(&format!("/dashboard/app/{app}/endpoint/{bad}"));

@@ -49,7 +49,7 @@ fn source(browser: &Browser) -> (String, String) {
 }
 
 #[test]
-fn a_source_is_made_from_a_preset_and_shows_what_came_and_what_was_rejected() {
+fn a_source_of_a_preset_shows_accepted_and_rejected_requests() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();
@@ -107,7 +107,7 @@ fn a_source_is_made_from_a_preset_and_shows_what_came_and_what_was_rejected() {
         "d-2",
         "&lt;b&gt;evil",
         "***",
-        "Accept by hand",
+        "Accept request",
         "over what the provider says that it signs",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
@@ -116,7 +116,7 @@ fn a_source_is_made_from_a_preset_and_shows_what_came_and_what_was_rejected() {
     let accepted = browser.act(&one, &format!("{one}/accept"), &[]);
     assert!(accepted.status == 200 && accepted.text.contains("/message/"), "{}", accepted.text);
     receiver.wait_for("/out", 2, SOON);
-    assert!(browser.see(&one).contains("Accepted by hand"));
+    assert!(browser.see(&one).contains("Accepted manually"));
     let again = browser.act(&one, &format!("{one}/accept"), &[]);
     assert_eq!(again.status, 409, "{}", again.text);
 }
@@ -195,7 +195,7 @@ fn plugins_are_uploaded_rolled_back_tested_and_deleted_from_the_browser() {
     let gateway = shared();
     let api = gateway.tenant();
     let browser = Browser::of(&api);
-    assert!(browser.see("/dashboard/plugins").contains("comes with the gateway"));
+    assert!(browser.see("/dashboard/plugins").contains("bundled with the gateway"));
     let page = "/dashboard/plugin/mine";
     let made = upload(&api, &browser, "/dashboard/new-plugin", "mine", &module(1));
     assert_eq!((made.status, made.header("location")), (303, Some(page)), "{}", made.text);
@@ -224,7 +224,7 @@ fn plugins_are_uploaded_rolled_back_tested_and_deleted_from_the_browser() {
 }
 
 #[test]
-fn a_test_run_shows_what_a_plugin_changes_of_a_message_or_of_what_is_pasted() {
+fn a_test_run_shows_the_changes_of_a_plugin() {
     let gateway = shared();
     let api = gateway.tenant();
     let browser = Browser::of(&api);
@@ -243,7 +243,7 @@ fn a_test_run_shows_what_a_plugin_changes_of_a_message_or_of_what_is_pasted() {
     assert!(pasted.status == 200 && pasted.text.contains("As it was"), "the body is: {}", pasted.text);
     for (fields, part) in [
         (vec![("payload", "{")], "not JSON"),
-        (vec![], "Name a message"),
+        (vec![], "Select a message"),
         (vec![("messageId", "msg_none"), ("appId", app.as_str())], "not found"),
         (vec![("eventType", "a.b"), ("payload", "{}"), ("headers", "nothing")], "name: value"),
     ] {
@@ -337,7 +337,7 @@ fn a_customer_sees_none_of_the_tenants_pages_and_its_own_tasks_only() {
 }
 
 #[test]
-fn whoever_is_let_into_a_source_sees_that_source_and_not_its_url() {
+fn a_link_to_a_source_shows_the_source_without_its_url() {
     let gateway = shared();
     let receiver = Receiver::start();
     let api = gateway.tenant();

@@ -1,4 +1,4 @@
-//! What the dashboard looks like: `tests/browser/looks.mjs` compares it with the pictures in `tests/browser/looks/`.
+//! Visual regression tests: `tests/browser/looks.mjs` compares pages with the pictures in `tests/browser/looks/`.
 
 #[path = "../../dashboard/tests/made/mod.rs"]
 mod made;
@@ -14,13 +14,13 @@ use weir_tests::gateway::scratch;
 use weir_tests::receiver::unix_ms;
 
 #[test]
-fn the_pages_look_as_they_did_or_the_change_is_in_the_pictures() {
+fn pages_look_like_their_reference_pictures() {
     let dir = scratch("looks");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for asset in ["dashboard.css", "dashboard.js", "icons.css", "icon.svg"] {
         fs::copy(root.join("dashboard/assets").join(asset), dir.join(asset)).expect("an asset");
     }
-    let made = Made { now: unix_ms(), told: RefCell::default() };
+    let made = Made { now: unix_ms(), answers: RefCell::default() };
     let own = session(&made, None);
     let endpoint = format!("{APP}/endpoint/ep_1");
     for (name, path, session, lang) in [

@@ -2,13 +2,14 @@
 
 use crate::api::{self, Caller};
 use crate::js::{self, Parts, Random, now};
-use crate::live::{Followed, Live};
+use crate::live::{Content, Live, Streamed};
 use crate::settings;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
 use weir_core::error::ApiError;
 use weir_core::id;
+use weir_dashboard::export::{self, Export};
 use weir_dashboard::live::{self, Tail};
 use weir_dashboard::session::{Keeper, Session, cookie};
 use weir_dashboard::{Answer, Api, Brand, COOKIE, Lang, PREFIX, Page, Request};
@@ -158,11 +159,17 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
         request.lang = Lang::En; // the tenant's own pages are in English
     }
     let own = Own { env, token: session.token.clone(), origin: api::origin(&parts.url).to_owned() };
-    if live::is_stream(&request) {
-        return match Tail::open(&own, &request, now()).await {
-            Ok(tail) => Shown::Live(Live::new(Followed { own, caller, session, tail })),
-            Err(page) => page.into(),
-        };
+    let content = if live::is_stream(&request) {
+        Some(Tail::open(&own, &request, now()).await.map(Content::Tail))
+    } else if export::is_export(&request) {
+        Some(Export::open(&own, &request).await.map(Content::Export))
+    } else {
+        None
+    };
+    match content {
+        Some(Ok(content)) => return Shown::Live(Live::new(Streamed { own, caller, session, content })),
+        Some(Err(page)) => return page.framed(&session, false).into(),
+        None => {}
     }
     weir_dashboard::answer(&own, &session, &request).await.into()
 }

@@ -1,6 +1,6 @@
-//! A live tail as a response that goes on: the browser's end of it is an `EventSource`.
+//! Responses that are produced while they are sent: live views and exports.
 //!
-//! It lasts for minutes, so it asks again and again whether its session does.
+//! They take long, so each part first checks that the session has not ended.
 
 use crate::api::Caller;
 use crate::dashboard::Own;
@@ -10,41 +10,63 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
+use weir_dashboard::export::Export;
 use weir_dashboard::live::{EVERY_MS, Tail};
 use weir_dashboard::session::Session;
 
-/// A tail, for whom it is, and the API as they see it.
-pub(crate) struct Followed {
+/// What a streamed response consists of.
+pub(crate) enum Content {
+    /// Server-sent events; the browser's end is an `EventSource`.
+    Tail(Tail),
+    /// A file.
+    Export(Export),
+}
+
+/// A streamed response: its session, and the API as that session sees it.
+pub(crate) struct Streamed {
     pub(crate) own: Own,
     pub(crate) caller: Caller,
     pub(crate) session: Session,
-    pub(crate) tail: Tail,
+    pub(crate) content: Content,
 }
 
-impl Followed {
-    async fn look(&mut self) -> String {
-        // The answer is remembered for some seconds. Where there is none, the lists will say so.
+impl Streamed {
+    /// The next part. `None` after the last one.
+    async fn next(&mut self) -> Option<String> {
+        // The answer is cached for some seconds. If there is none, the API refuses the calls that follow.
         let over = now() >= self.session.ends_at
             || matches!(self.caller.is_session_over(&self.session.key()).await, Ok(true));
-        if over {
-            return self.tail.end("You are signed out: sign in again.");
+        let sentence = "You are signed out: sign in again.";
+        match &mut self.content {
+            Content::Tail(tail) if tail.is_over() => None,
+            Content::Tail(tail) if over => Some(tail.end(sentence)),
+            Content::Tail(tail) => Some(tail.look(&self.own, now()).await),
+            Content::Export(export) if over => export.stop(sentence),
+            Content::Export(export) => export.next(&self.own).await,
         }
-        self.tail.look(&self.own, now()).await
     }
 }
 
-/// A tail; nothing once it is over.
+/// A streamed response; nothing once it is over.
 #[wasm_bindgen]
 pub struct Live {
-    followed: Rc<RefCell<Option<Followed>>>,
+    streamed: Rc<RefCell<Option<Streamed>>>,
 }
 
 impl Live {
-    pub(crate) fn new(followed: Followed) -> Self {
-        Self { followed: Rc::new(RefCell::new(Some(followed))) }
+    pub(crate) fn new(streamed: Streamed) -> Self {
+        Self { streamed: Rc::new(RefCell::new(Some(streamed))) }
     }
 
     pub(crate) fn answer(self) -> web_sys::Response {
+        let exported = self.streamed.borrow().as_ref().and_then(|streamed| match &streamed.content {
+            Content::Export(export) => Some(export.headers()),
+            Content::Tail(_) => None,
+        });
+        if let Some(headers) = exported {
+            let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+            return js::answer_live(&headers, &self.into(), 0);
+        }
         let headers = [
             ("content-type", "text/event-stream; charset=utf-8"),
             ("cache-control", "no-store"),
@@ -56,16 +78,14 @@ impl Live {
 
 #[wasm_bindgen]
 impl Live {
-    /// A promise of the next events' text; of nothing after the last.
+    /// A promise of the next part's text; of nothing after the last.
     pub fn next(&self) -> Promise {
-        let followed = Rc::clone(&self.followed);
+        let streamed = Rc::clone(&self.streamed);
         future_to_promise(async move {
-            // Nobody else has it while it looks: a stream asks for one piece at a time.
-            let Some(mut this) = followed.borrow_mut().take() else { return Ok(JsValue::UNDEFINED) };
-            let text = this.look().await;
-            if !this.tail.is_over() {
-                *followed.borrow_mut() = Some(this);
-            }
+            // A stream asks for one part at a time, so the content is never taken twice.
+            let Some(mut this) = streamed.borrow_mut().take() else { return Ok(JsValue::UNDEFINED) };
+            let Some(text) = this.next().await else { return Ok(JsValue::UNDEFINED) };
+            *streamed.borrow_mut() = Some(this);
             Ok(text.into())
         })
     }

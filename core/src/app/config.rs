@@ -1,7 +1,9 @@
 //! Endpoint configurations: owned here, offered to the Endpoint objects until they have them.
 
 use super::events::set;
+use super::record::Disabled;
 use super::{App, Effects, EndpointRecord, Slot};
+use crate::api::model::endpoint::DisabledReason;
 use crate::frame::{self, ConfigAnswer, Report, ReportKind};
 use crate::operational::{self, Event};
 use crate::rng::Entropy;
@@ -120,6 +122,7 @@ impl<S: Sql> App<S> {
         record.updated_at = now;
         if record.content.disabled {
             record.disabled_from = Some(self.last.clone());
+            record.disabled = Some(Disabled { at: now, reason: DisabledReason::Manual });
         }
         self.sql.exec(
             "INSERT INTO endpoint (id, acknowledged, cursor, owes, deleted, record)
@@ -147,6 +150,10 @@ impl<S: Sql> App<S> {
         slot.owes |= record.content.sends() != slot.record.content.sends() || slot.cursor < self.last;
         if record.content.disabled && !slot.record.content.disabled {
             record.disabled_from = Some(self.last.clone());
+            record.disabled.get_or_insert(Disabled { at: now, reason: DisabledReason::Manual });
+        }
+        if !record.content.disabled {
+            record.disabled = None;
         }
         if !record.content.disabled && slot.record.content.disabled {
             let from = record.disabled_from.take().unwrap_or_else(|| slot.cursor.clone());
@@ -222,6 +229,8 @@ impl<S: Sql> App<S> {
                     };
                     let mut record = slot.record.clone();
                     record.content.disabled = true;
+                    let why = if reason == "gone" { DisabledReason::Gone } else { DisabledReason::Failing };
+                    record.disabled = Some(Disabled { at: now, reason: why });
                     self.change_endpoint(now, &report.endpoint_id, record)?;
                     self.tell_gave_up(now, report.event_id(), &report.endpoint_id, since, reason)?;
                     None
@@ -304,6 +313,32 @@ mod tests {
             send_as: None,
         };
         world.init(init);
+    }
+
+    #[test]
+    fn an_endpoint_remembers_when_and_why_it_was_disabled() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        let shown = |world: &mut World| {
+            let shown = world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1;
+            (shown["disabledAt"].clone(), shown["disabledReason"].clone())
+        };
+        let patch = |world: &mut World, body: Value| world.call(Op::EndpointPatch, &[&endpoint], "", &body);
+        assert_eq!(shown(&mut world), (Value::Null, Value::Null));
+        patch(&mut world, json!({ "disabled": true }));
+        let (at, reason) = shown(&mut world);
+        assert!(at.is_string() && reason == "manual", "{at} {reason}");
+        world.pass(60_000);
+        patch(&mut world, json!({ "description": "x" }));
+        assert_eq!(shown(&mut world).0, at, "another change leaves it");
+        patch(&mut world, json!({ "disabled": false }));
+        assert_eq!(shown(&mut world), (Value::Null, Value::Null));
+        world.code = 410;
+        world.send("a.b");
+        world.pass(1_000);
+        assert_eq!(shown(&mut world).1, "gone");
+        world.crash();
+        assert_eq!(shown(&mut world).1, "gone");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use super::count::Count;
 use super::handle::{Handled, Outcome};
 use super::log::Scan;
+use super::overview::Overview;
 use super::standings::Standings;
 use super::tagged::Tagged;
 use super::{App, Slot};
@@ -18,7 +19,7 @@ use crate::api::model::message::with_raw;
 use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::query::Query;
 use crate::error::ApiError;
-use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk, StatsAsk};
+use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk};
 use crate::id;
 use crate::sql::{Sql, SqlError};
 use std::collections::HashMap;
@@ -53,7 +54,7 @@ pub(super) enum Then {
     Destinations(Box<Destinations>),
     Attempted(Box<Attempted>),
     Count(Box<Count>),
-    Overview(StatsAsk),
+    Overview(Overview),
     Standings(Box<Standings>),
     AttemptExpunged {
         ask: Vec<u8>,
@@ -276,7 +277,7 @@ impl<S: Sql> App<S> {
             Then::Count(count) => self.told_count(*count, decode_all(told)?.into_iter().next()),
             Then::Overview(ask) => {
                 let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
-                Ok(self.told_overview(&ask, asked, &decode_all(told)?))
+                Ok(self.told_overview(ask, asked, &decode_all(told)?))
             }
             Then::Standings(list) => {
                 let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();

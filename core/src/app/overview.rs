@@ -6,7 +6,9 @@ use super::App;
 use super::destinations::{AskPlan, Then};
 use super::handle::{Handled, Outcome};
 use crate::api::call::{Call, Reply};
-use crate::api::model::overview::{CodeOut, HourOut, LatencyOut, OverviewEndpointOut, OverviewOut};
+use crate::api::model::overview::{
+    CodeOut, HourOut, LatencyOut, OverviewEndpointOut, OverviewOut, PreviousOut,
+};
 use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame::{self, StatsAnswer, StatsAsk, StatsHour};
@@ -19,6 +21,28 @@ const ASKED_MAX: i64 = 50;
 const HOUR_MS: i64 = 3_600_000;
 /// How far back it reaches at most: 28 days.
 const HOURS_MAX: i64 = 28 * 24;
+
+/// An overview that is being made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Overview {
+    since: i64,
+    until: i64,
+    /// Whether the period before is summed up as well.
+    previous: bool,
+}
+
+impl Overview {
+    /// Where the period begins that the endpoints are asked for.
+    fn asks_since(self) -> i64 {
+        let length = if self.previous { self.until.saturating_sub(self.since) } else { 0 };
+        self.since.saturating_sub(length)
+    }
+
+    /// Whether an hour belongs to the period before.
+    fn is_previous(self, hour: &StatsHour) -> bool {
+        self.previous && hour.at < self.since.div_euclid(HOUR_MS).saturating_mul(HOUR_MS)
+    }
+}
 
 impl<S: Sql> App<S> {
     pub(super) fn overview(&self, now: i64, call: &Call) -> Handled {
@@ -33,9 +57,15 @@ impl<S: Sql> App<S> {
         };
         let hours = upto("hours", HOURS_MAX)?.unwrap_or(24);
         let most = upto("limit", ASKED_MAX)?.unwrap_or(ASKED_MAX);
-        let (since, until) = (now.saturating_sub(hours.saturating_mul(HOUR_MS)), now);
-        let ask = StatsAsk { since, until, hours: Some(true) };
-        let frame = frame::encode(&ask);
+        let previous = query.flag("previous")? == Some(true);
+        if previous && hours.saturating_mul(2) > HOURS_MAX {
+            return Err(ApiError::invalid(
+                &["query", "hours"],
+                format!("Send at most {} hours with `previous`.", HOURS_MAX.div_euclid(2)),
+            ));
+        }
+        let ask = Overview { since: now.saturating_sub(hours.saturating_mul(HOUR_MS)), until: now, previous };
+        let frame = frame::encode(&StatsAsk { since: ask.asks_since(), until: ask.until, hours: Some(true) });
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         // One alone, where it is named.
         let only =
@@ -44,22 +74,37 @@ impl<S: Sql> App<S> {
         let live = self.slots.iter().rev().filter(|(id, slot)| !slot.deleted && wanted(id));
         let asks: Vec<_> = live.take(most).map(|(id, _)| (id.clone(), "stats", frame.clone())).collect();
         if asks.is_empty() {
-            return Ok(self.told_overview(&ask, Vec::new(), &[]));
+            return Ok(self.told_overview(ask, Vec::new(), &[]));
         }
         Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Overview(ask) })))
     }
 
-    pub(super) fn told_overview(&self, ask: &StatsAsk, asked: Vec<String>, told: &[StatsAnswer]) -> Outcome {
+    pub(super) fn told_overview(&self, ask: Overview, asked: Vec<String>, told: &[StatsAnswer]) -> Outcome {
         let mut hours: BTreeMap<i64, StatsHour> = BTreeMap::new();
+        let mut before = PreviousOut::default();
         let mut endpoints = Vec::new();
         for (endpoint_id, told) in asked.into_iter().zip(told) {
+            let (mut success, mut fail) = (0i64, 0i64);
             for hour in told.hours.iter().flatten() {
+                if ask.is_previous(hour) {
+                    before.success = before.success.saturating_add(hour.success);
+                    before.fail = before.fail.saturating_add(hour.fail);
+                    before.canceled = before.canceled.saturating_add(hour.filtered);
+                    continue;
+                }
+                success = success.saturating_add(hour.success);
+                fail = fail.saturating_add(hour.fail);
                 hours.entry(hour.at).or_default().add(hour);
             }
             // It may have been deleted meanwhile.
             if let Some(slot) = self.slots.get(&endpoint_id).filter(|slot| !slot.deleted) {
                 let content = &slot.record.content;
-                endpoints.push(OverviewEndpointOut::new(&endpoint_id, &content.url, content.disabled, told));
+                let mut out = OverviewEndpointOut::new(&endpoint_id, &content.url, content.disabled, told);
+                if ask.previous {
+                    // Its own totals are of both periods.
+                    (out.success, out.fail) = (success, fail);
+                }
+                endpoints.push(out);
             }
         }
         // Whoever waits longest comes first; nobody who waits, last.
@@ -74,6 +119,7 @@ impl<S: Sql> App<S> {
         let spread = all.spread.unwrap_or_default();
         let codes = spread.codes.iter().map(|(code, count)| CodeOut { code: *code, count: *count });
         let overview = OverviewOut {
+            previous: ask.previous.then_some(before),
             latency: LatencyOut::new(&spread, all.longest),
             codes: codes.collect(),
             since: rfc3339(ask.since),
@@ -135,6 +181,28 @@ mod tests {
         assert_eq!(world.call(Op::Overview, &[], "endpoint=ep_none", &Value::Null).0, 404);
         assert_eq!(world.call(Op::Overview, &[], "limit=51", &Value::Null).0, 422);
         assert_eq!(world.call(Op::Overview, &[], "hours=0", &Value::Null).0, 422);
+    }
+
+    #[test]
+    fn the_period_before_is_summed_up_apart() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        world.add_endpoint(&json!({}));
+        world.send("a.b");
+        world.code = 500;
+        world.send("a.b");
+        world.pass(3 * 3_600_000);
+        world.code = 200;
+        world.send("a.b");
+        let seen = overview(&mut world, "hours=2&previous=true");
+        assert_eq!(seen["previous"], json!({ "success": 1, "fail": 1, "canceled": 0 }), "{seen}");
+        assert_eq!(
+            (&seen["hours"][0]["success"], seen["hours"].as_array().map(Vec::len)),
+            (&json!(1), Some(1))
+        );
+        assert_eq!((&seen["endpoints"][0]["success"], &seen["endpoints"][0]["fail"]), (&json!(1), &json!(0)));
+        assert_eq!(seen["codes"], json!([{ "code": 200, "count": 1 }]));
+        assert_eq!(overview(&mut world, "hours=2").get("previous"), None);
+        assert_eq!(world.call(Op::Overview, &[], "hours=337&previous=true", &Value::Null).0, 422);
     }
 
     #[test]

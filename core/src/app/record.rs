@@ -1,6 +1,6 @@
 //! An endpoint's configuration as the App object stores it.
 
-use crate::api::model::endpoint::{EndpointContent, EndpointOut, Headers};
+use crate::api::model::endpoint::{DisabledReason, EndpointContent, EndpointOut, Headers};
 use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::frame::{Config, SecretFrame};
@@ -55,6 +55,20 @@ pub struct EndpointRecord {
     /// The whole URL as the vault sealed it, where the content's hides something.
     #[n(9)]
     pub url: Option<String>,
+    /// When and why the endpoint was disabled; none while it is enabled.
+    #[n(10)]
+    pub disabled: Option<Disabled>,
+}
+
+/// When and why an endpoint was disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Disabled {
+    /// In milliseconds.
+    #[n(0)]
+    pub at: i64,
+    /// Why.
+    #[n(1)]
+    pub reason: DisabledReason,
 }
 
 impl EndpointRecord {
@@ -71,6 +85,7 @@ impl EndpointRecord {
         }
         let out = EndpointOut::new(id.to_owned(), content, self.created_at, self.updated_at);
         let out = out.with_problem(self.lacks_key(vault).map(|error| error.to_string()));
+        let out = out.with_disabled(self.disabled.map(|disabled| (disabled.at, disabled.reason)));
         out.with_old_secret(self.secrets.iter().filter_map(|secret| secret.expires_at).max())
     }
 

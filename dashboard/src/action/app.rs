@@ -1,4 +1,4 @@
-//! What is done with applications.
+//! Actions on applications.
 
 use super::{Planned, chosen, go, make, show};
 use crate::data::{base, is_source, link, path};

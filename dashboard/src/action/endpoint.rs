@@ -1,4 +1,4 @@
-//! What is done on the page of an endpoint.
+//! Actions on the page of an endpoint.
 
 use super::{Planned, Shows, Step, call, chosen, go, json_field, lines_field, nothing, number, show, wrong};
 use crate::data::{base, items, link, moment, text, words};
@@ -9,7 +9,7 @@ use crate::{PREFIX, Page, Request};
 use maud::html;
 use serde_json::{Map, Value, json};
 
-/// What can be sent again.
+/// The operations that resend messages.
 const AGAIN: [&str; 3] = ["recover", "replay-missing", "bulk-replay"];
 
 pub(super) fn planned<'a>(
@@ -38,7 +38,7 @@ pub(super) fn planned<'a>(
             show("POST", format!("{own}/secret/rotate"), Some(body), |secret| {
                 view::secret_of(
                     text(secret, "key"),
-                    "The new secret. Give it to the receiver while the old one signs, too.",
+                    "The new secret. Update the receiver before the previous secret expires.",
                 )
             })
         }
@@ -62,10 +62,10 @@ pub(super) fn planned<'a>(
             body.extend(json_field(request, "payload")?.map(|payload| ("payload".to_owned(), payload)));
             show("POST", format!("{own}/send-example"), Some(Value::Object(body)), move |sent| {
                 let message = link(&["app", app, "message", text(sent, "id")]);
-                html! { div.note.ok.i-check role="status" { div.grow { p { (t("Sent.")) " " a href=(message) { (t("See what comes of it")) } } } } }
+                html! { div.note.ok.i-check role="status" { div.grow { p { (t("Sent.")) " " a href=(message) { (t("View the message")) } } } } }
             })
         }
-        // How many messages would be sent again.
+        // How many messages would be resent.
         "count" => {
             let Again { kind, body, fields } = again(request)?;
             show("POST", format!("{own}/{kind}?dry_run=true"), Some(body), move |count| {
@@ -81,9 +81,9 @@ pub(super) fn planned<'a>(
     }
 }
 
-/// What the form of sending again asks.
+/// A request of the form that resends messages.
 struct Again<'a> {
-    /// Which operation.
+    /// The operation.
     kind: &'a str,
     body: Value,
     /// The form's fields.
@@ -92,7 +92,7 @@ struct Again<'a> {
 
 fn again(request: &Request) -> Result<Again<'_>, Page> {
     let kind = request.field("what").filter(|kind| AGAIN.contains(kind));
-    let kind = kind.ok_or_else(|| wrong(422, "Choose what to resend."))?;
+    let kind = kind.ok_or_else(|| wrong(422, "Select what to resend."))?;
     let mut body = chosen(request, &["since", "until"]);
     for (_, value) in &mut body {
         *value = json!(moment(value.as_str().unwrap_or_default()));
@@ -108,11 +108,11 @@ fn again(request: &Request) -> Result<Again<'_>, Page> {
     Ok(Again { kind, body: Value::Object(body), fields })
 }
 
-/// An endpoint's plugins after one was attached, changed, moved or detached, to be put.
+/// The body that sets an endpoint's plugins after one was attached, changed, moved or detached.
 fn rearranged(request: &Request, what: &str, mut plugins: Vec<Value>) -> Result<Value, Page> {
     let at = request.field("at").map(|at| at.parse::<usize>().unwrap_or(usize::MAX));
     if at.is_some_and(|at| at >= plugins.len()) {
-        return Err(wrong(409, "The plugins were changed meanwhile. Reload the page."));
+        return Err(wrong(409, "The plugins were changed in the meantime. Reload the page."));
     }
     match (what, at) {
         ("plugin-up", Some(at)) if at > 0 => plugins.swap(at, at.saturating_sub(1)),
@@ -131,7 +131,7 @@ fn rearranged(request: &Request, what: &str, mut plugins: Vec<Value>) -> Result<
         }
         _ => {}
     }
-    // What is answered has a field more than what is asked for.
+    // The response has a field that the request does not accept.
     let kept = plugins.into_iter().map(|mut plugin| {
         if let Some(map) = plugin.as_object_mut() {
             map.remove("runningVersion");
@@ -141,7 +141,7 @@ fn rearranged(request: &Request, what: &str, mut plugins: Vec<Value>) -> Result<
     Ok(json!({ "plugins": kept.collect::<Vec<_>>() }))
 }
 
-/// A retry schedule: seconds, `none`, or the gateway's own. What is no number is left to the API to refuse.
+/// A retry schedule: seconds, `none`, or the gateway's own. The API rejects invalid numbers.
 fn schedule(given: Option<&str>) -> Value {
     let Some(given) = given else { return Value::Null };
     if given.eq_ignore_ascii_case("none") {
@@ -151,7 +151,7 @@ fn schedule(given: Option<&str>) -> Value {
     words(given).into_iter().map(seconds).collect()
 }
 
-/// What the form of an endpoint changes: the fields that it has.
+/// The changes that the form of an endpoint asks for: all fields that it has.
 fn edited(request: &Request) -> Result<Value, Page> {
     let events = request.fields("event");
     let pace = request
@@ -178,6 +178,9 @@ fn edited(request: &Request) -> Result<Value, Page> {
         ("order", json!(request.field("order"))),
         ("batch", json!(batch)),
         ("preset", json!(request.field("preset"))),
+        ("uid", json!(request.field("uid"))),
+        ("headerProfile", json!(request.field("headerProfile"))),
+        ("metadata", Value::Object(lines_field(request, "metadata")?)),
     ];
     let mut body: Map<String, Value> =
         all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -215,6 +218,24 @@ mod tests {
         assert_eq!(names("plugin", &[("name", "x")]), ["a", "b", "c", "x"]);
         let gone = rearranged(&request(&[("at", "1")]), "plugin-off", vec![json!({})]);
         assert_eq!(gone.unwrap_err().status, 409);
+    }
+
+    #[test]
+    fn every_field_of_the_api_can_be_set_on_the_pages() {
+        let api: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+        let fields =
+            api.pointer("/components/schemas/EndpointPatch/properties").and_then(Value::as_object).unwrap();
+        let body =
+            edited(&request(&[("url", "u"), ("preset", "x"), ("paceLimit", "1"), ("metadata", "a: b")]))
+                .unwrap();
+        // Buttons and sections of their own, and other names of the same field.
+        let elsewhere = ["disabled", "paused", "secret", "filterTypes", "rateLimit", "version"];
+        let missing: Vec<_> = fields
+            .keys()
+            .filter(|name| body.get(name.as_str()).is_none() && !elsewhere.contains(&name.as_str()))
+            .collect();
+        assert_eq!(missing, Vec::<&String>::new());
+        assert_eq!(body["metadata"], json!({ "a": "b" }));
     }
 
     #[test]

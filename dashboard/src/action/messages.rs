@@ -1,7 +1,7 @@
-//! Sending messages again that were ticked: first how many deliveries that is, then each of them.
+//! Resending selected messages: first the number of deliveries, then each of them.
 //!
-//! What is ticked is `message/endpoint`; without the endpoint it is all that the message goes to. Whoever wants more than
-//! a page of messages sends an endpoint's again by their time.
+//! A selection is `message/endpoint`; without an endpoint it means every endpoint of the message. To resend more than a page
+//! of messages, resend a time range of an endpoint.
 
 use super::{Done, fault, nothing, wrong};
 use crate::data::{base, flag, link, rows, text};
@@ -13,14 +13,14 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use maud::html;
 use serde_json::json;
 
-/// At most so many deliveries are made again at once.
+/// The most deliveries that are resent at once.
 const MOST: usize = 100;
 
-/// What was ticked: message and endpoint of each.
+/// The selection: message and endpoint of each row.
 fn ticked(request: &Request) -> Result<Vec<(&str, &str)>, Page> {
     let all: Vec<_> =
         request.fields("one").into_iter().map(|one| one.split_once('/').unwrap_or((one, ""))).collect();
-    if all.is_empty() { Err(wrong(422, "Select what to resend.")) } else { bounded(all) }
+    if all.is_empty() { Err(wrong(422, "Select messages to resend.")) } else { bounded(all) }
 }
 
 fn bounded<T>(all: Vec<T>) -> Result<Vec<T>, Page> {
@@ -28,8 +28,8 @@ fn bounded<T>(all: Vec<T>) -> Result<Vec<T>, Page> {
         return Ok(all);
     }
     let sentence = format!(
-        "These are {} deliveries; at most {MOST} are resent at once. Select fewer, or resend an endpoint's messages on its \
-         page.",
+        "You selected {} deliveries. At most {MOST} can be resent at once. Select fewer, or resend messages on an \
+         endpoint's page.",
         all.len()
     );
     Err(wrong(422, &sentence))
@@ -39,14 +39,14 @@ fn sent<'a, A: Api>(api: &'a A, method: &'static str, path: String) -> LocalBoxF
     Box::pin(async move { api.send(method, &path, Vec::new()).await })
 }
 
-/// How many deliveries would be made again, to endpoints that are not disabled.
+/// Counts the deliveries that would be resent, to endpoints that are not disabled.
 pub(super) async fn count<A: Api>(api: &A, session: &Session, request: &Request, app: &str) -> Done {
     let ticked = ticked(request)?;
     let open = ticked.iter().filter(|(_, endpoint)| endpoint.is_empty());
     let asks = open.map(|(message, _)| {
         sent(api, "GET", format!("{}?limit=250", base(app, &["msg", message, "endpoint"])))
     });
-    let mut told = join_all(asks).await.into_iter();
+    let mut responses = join_all(asks).await.into_iter();
     let mut all = Vec::new();
     for (message, endpoint) in ticked {
         let mut one = |endpoint: &str| all.push(hidden("one", format!("{message}/{endpoint}")));
@@ -54,7 +54,7 @@ pub(super) async fn count<A: Api>(api: &A, session: &Session, request: &Request,
             one(endpoint);
             continue;
         }
-        let to = told.next().ok_or_else(nothing)?;
+        let to = responses.next().ok_or_else(nothing)?;
         if !to.is_ok() {
             return Err(fault(&to));
         }
@@ -66,7 +66,7 @@ pub(super) async fn count<A: Api>(api: &A, session: &Session, request: &Request,
     Ok(Page::piece(view::counted(session, to, &count, ["delivery", "deliveries"], all)))
 }
 
-/// Makes them again, and says how many that were.
+/// Resends the deliveries and reports how many.
 pub(super) async fn replay<A: Api>(api: &A, request: &Request, app: &str) -> Done {
     let all = ticked(request)?;
     let sends = all.iter().map(|(message, endpoint)| {

@@ -1,5 +1,5 @@
-//! What the buttons and forms do. An action is one call of the API, sometimes after a look at what there is, and what is
-//! then shown: it says so, and [`act`] does it. (What only says what to do is a fraction of the code that does it.)
+//! The actions of buttons and forms. An action is described as data: one API call, sometimes with a read before it, and what
+//! to show afterwards. [`act`] performs it. (A description takes a fraction of the code that an async function takes.)
 
 mod app;
 mod endpoint;
@@ -16,24 +16,24 @@ use crate::{Answer, Api, Page, Request};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-/// A page, or one that says why not.
+/// A page, or an error page.
 type Done = Result<Page, Page>;
-/// What is to be done, or why not.
+/// The action to perform, or an error page.
 type Planned<'a> = Result<Step<'a>, Page>;
 
-/// What an action does.
+/// The steps of an action.
 enum Step<'a> {
-    /// One call.
+    /// One API call.
     Call(Call<'a>),
-    /// What depends on what the API says at this path.
+    /// A call that depends on the API's response at this path.
     After(String, Box<dyn Asks<'a> + 'a>),
 }
 
-/// Makes the call of what was read.
+/// Builds the call from the response that was read.
 trait Asks<'a>: FnOnce(&Value) -> Result<Call<'a>, Page> {}
 impl<'a, F: FnOnce(&Value) -> Result<Call<'a>, Page>> Asks<'a> for F {}
 
-/// A call of the API, and what is shown of its answer.
+/// An API call, and what to show of its response.
 struct Call<'a> {
     method: &'static str,
     path: String,
@@ -41,28 +41,28 @@ struct Call<'a> {
     shows: Shows<'a>,
 }
 
-/// What is shown of an answer.
+/// What to show after a call.
 enum Shows<'a> {
-    /// The page with this path.
+    /// Redirect to this path.
     Page(String),
-    /// The page below this path that the answer's member of this name names.
+    /// Redirect below this path, to the value of this member of the response.
     Below(String, &'static str),
-    /// This, in place.
+    /// A fragment, in place.
     Piece(Box<dyn FnOnce(&Value) -> Markup + 'a>),
 }
 
-/// A call of which a page is shown.
+/// An API call.
 fn call<'a>(method: &'static str, path: String, body: Option<Value>, shows: Shows<'a>) -> Call<'a> {
     Call { method, path, body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(), shows }
 }
 
-/// A call after which a page is shown.
+/// A call followed by a redirect.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
 fn go<'a>(method: &'static str, path: String, body: Option<Value>, to: String) -> Planned<'a> {
     Ok(Step::Call(call(method, path, body, Shows::Page(to))))
 }
 
-/// A call whose answer is shown in place.
+/// A call whose response is shown in place.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
 fn show<'a>(
     method: &'static str,
@@ -73,7 +73,7 @@ fn show<'a>(
     Ok(Step::Call(call(method, path, body, Shows::Piece(Box::new(piece)))))
 }
 
-/// Deletes what has a name, once that was typed: its name, uid or id.
+/// Deletes a resource after its name, uid or id was typed to confirm.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
 fn confirmed(request: &Request, at: String, to: String) -> Planned<'_> {
     let own = at.clone();
@@ -81,23 +81,23 @@ fn confirmed(request: &Request, at: String, to: String) -> Planned<'_> {
         let typed = request.field("confirm").unwrap_or_default();
         let name = |field: &str| Some(text(there, field)).filter(|name| !name.is_empty());
         let names = ["uid", "name", "id"].map(name);
-        // Space around it is not seen, and not typed.
+        // Surrounding spaces are invisible, so nobody types them.
         if names.iter().flatten().any(|name| name.trim() == typed) {
             return Ok(call("DELETE", own, None, Shows::Page(to)));
         }
         let name = names.into_iter().flatten().next().unwrap_or_default();
-        Err(wrong(422, &format!("Type {name} to confirm that it is to be deleted.")))
+        Err(wrong(422, &format!("Type {name} to confirm the deletion.")))
     };
     Ok(Step::After(at, Box::new(delete)))
 }
 
-/// Makes something, and shows its page.
+/// Creates a resource and redirects to its page.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
 fn make<'a>(path: &str, body: Map<String, Value>, above: String, name: &'static str) -> Planned<'a> {
     Ok(Step::Call(call("POST", path.to_owned(), Some(Value::Object(body)), Shows::Below(above, name))))
 }
 
-/// Does what the form asks.
+/// Performs the action of a form.
 pub(crate) async fn act<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
     let done = match request.parts().as_slice() {
         ["app", app, "messages", "count"] => messages::count(api, session, request, app).await,
@@ -120,12 +120,13 @@ fn planned<'a>(session: &'a Session, request: &'a Request, parts: &[&'a str]) ->
         ["app", app, "delete-app"] => confirmed(request, path(&["app", app]), link(&["apps"])),
         ["app", source, "edit-source"] => source::edit(request, source),
         ["app", source, "rotate-token"] => source::rotate_token(request, source),
+        ["app", source, "test-source"] => source::test(request, source),
         ["app", source, "delete-source"] => confirmed(request, base(source, &[]), link(&["sources"])),
         ["app", source, "rejected", id, "accept"] => source::accept(source, id),
         ["app", app, "message", id, "resend"] => {
             let endpoint = request.field("endpoint").unwrap_or_default();
             show("POST", base(app, &["msg", id, "endpoint", endpoint, "resend"]), None, |_| {
-                said("Resent. The attempt shows below in a moment.")
+                notice("Resent. The attempt appears below in a moment.")
             })
         }
         ["app", app, "endpoint", id, what] => endpoint::planned(session, request, app, id, what),
@@ -170,28 +171,28 @@ fn nothing() -> Page {
     Page::refused(404, "There is no such action.")
 }
 
-/// In place, why not.
+/// An API error, shown in place.
 fn fault(answer: &Answer) -> Page {
     wrong(answer.status, &answer.sentence())
 }
 
-/// In place, what is wrong.
+/// An error, shown in place.
 fn wrong(status: u16, sentence: &str) -> Page {
     Page { sentence: Some(sentence.to_owned()), ..Page::html(status, view::fault(sentence)) }
 }
 
-/// What was done.
-fn said(sentence: &str) -> Markup {
+/// A confirmation.
+fn notice(sentence: &str) -> Markup {
     html! { div.note.ok.i-check role="status" { div.grow { p { (t(sentence)) } } } }
 }
 
-/// The fields of a form that have a value, as a JSON object.
+/// The non-empty fields of a form as a JSON object.
 fn chosen(request: &Request, names: &[&str]) -> Map<String, Value> {
     let field = |name: &&str| Some(((*name).to_owned(), json!(request.field(name)?)));
     names.iter().filter_map(field).collect()
 }
 
-/// A field that holds JSON; none where it is empty.
+/// A field that contains JSON. `None` if it is empty.
 fn json_field(request: &Request, name: &str) -> Result<Option<Value>, Page> {
     let read = |text: &str| {
         serde_json::from_str(text)
@@ -200,14 +201,14 @@ fn json_field(request: &Request, name: &str) -> Result<Option<Value>, Page> {
     request.field(name).map(read).transpose()
 }
 
-/// A field that holds a number; null where it is empty. What is no number is left to the API to refuse.
+/// A field that contains a number; null if it is empty. The API rejects invalid numbers.
 fn number(request: &Request, name: &str) -> Value {
     let Some(text) = request.field(name) else { return Value::Null };
     text.parse::<u64>().map_or_else(|_| json!(text), |number| json!(number))
 }
 
-/// A field that holds lines `name: value`.
+/// A field that contains lines of `name: value`.
 fn lines_field(request: &Request, name: &str) -> Result<Map<String, Value>, Page> {
     crate::data::pairs(request.field(name).unwrap_or_default())
-        .map_err(|line| wrong(422, &format!("Write a line each, name: value. This is none: {line}")))
+        .map_err(|line| wrong(422, &format!("Enter one “name: value” per line. Invalid line: {line}")))
 }

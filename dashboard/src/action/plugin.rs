@@ -1,4 +1,4 @@
-//! What is done with plugins: uploads, versions, test runs.
+//! Actions on plugins: uploads, versions, test runs.
 
 use super::{Call, Planned, Shows, Step, call, go, json_field, lines_field, nothing, wrong};
 use crate::data::{link, path, text};
@@ -22,7 +22,7 @@ pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<
         }
         "test" => {
             let body = test(request)?;
-            // A run is shown beside what it may cost.
+            // A run is shown with the fuel limit, which is a setting.
             let run = move |settings: &Value| {
                 let limit = settings
                     .as_array()
@@ -48,7 +48,7 @@ fn test(request: &Request) -> Result<Value, Page> {
         json!({ "messageId": message, "appId": request.field("appId") })
     } else {
         let payload = json_field(request, "payload")?
-            .ok_or_else(|| wrong(422, "Name a message, or give an event type and a payload."))?;
+            .ok_or_else(|| wrong(422, "Select a message, or enter an event type and a payload."))?;
         let headers = lines_field(request, "headers")?;
         let event_type = request.field("eventType").unwrap_or_default();
         json!({ "event": { "eventType": event_type, "payload": payload, "headers": headers } })

@@ -1,12 +1,14 @@
-//! What is done with sources.
+//! Actions on sources.
 
-use super::{Planned, Shows, Step, call, chosen, json_field, lines_field, make, number, said, show};
-use crate::data::{base, link, query, text, texts, words};
+use super::{Planned, Shows, Step, call, chosen, json_field, lines_field, make, notice, number, show};
+use crate::data::{base, link, path, query, text, texts, words};
 use crate::{Page, Request, view};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use maud::html;
 use serde_json::{Map, Value, json};
 
-/// What the forms of a source say, as the API wants it.
+/// The settings in a source's form, as the API expects them.
 fn settings(request: &Request, before: &Value) -> Result<Map<String, Value>, Page> {
     let mut config = chosen(request, &["secret"]);
     let params = lines_field(request, "params")?;
@@ -14,7 +16,7 @@ fn settings(request: &Request, before: &Value) -> Result<Map<String, Value>, Pag
         config.insert("params".to_owned(), Value::Object(params));
     }
     config.extend(json_field(request, "custom")?.map(|custom| ("custom".to_owned(), custom)));
-    // What the form does not have stays as it was.
+    // Options without a field are unchanged.
     let mut options = before.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
     let headers = words(request.field("forwardHeaders").unwrap_or_default());
     options.extend([
@@ -52,18 +54,56 @@ pub(super) fn edit<'a>(request: &'a Request, source: &'a str) -> Planned<'a> {
 pub(super) fn rotate_token<'a>(request: &Request, source: &str) -> Planned<'a> {
     let grace = query(&[("grace_period_seconds", request.field("grace"))]);
     show("POST", format!("{}?{grace}", base(source, &["token", "rotate"])), None, |rotated| {
-        let sentence = "The new URL. Give it to the provider while the one of before is valid, too.";
+        let sentence = "The new URL. Update the provider before the previous URL expires.";
         view::secret_of(text(rotated, "ingestUrl"), sentence)
     })
 }
 
-/// Takes a rejected request as if its signature had been right.
+/// Creates a command that sends a signed test event to a source, as its provider would.
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+pub(super) fn test<'a>(request: &'a Request, source: &str) -> Planned<'a> {
+    let headers = lines_field(request, "headers")?;
+    let payload = request.field("payload").unwrap_or_default();
+    let sign = move |source: &Value| {
+        let url = text(source, "ingestUrl").to_owned();
+        let mut body = chosen(request, &["secret"]);
+        body.insert("body".to_owned(), json!(STANDARD.encode(payload)));
+        body.insert("url".to_owned(), json!(url));
+        body.insert("headers".to_owned(), Value::Object(headers.clone()));
+        let command = move |signed: &Value| {
+            let own = signed.get("headers").and_then(Value::as_object).into_iter().flatten();
+            let all: Vec<(String, Value)> =
+                headers.into_iter().chain(own.map(|(name, value)| (name.clone(), value.clone()))).collect();
+            let body = signed.get("body").and_then(Value::as_str).and_then(|body| STANDARD.decode(body).ok());
+            let body =
+                body.and_then(|body| String::from_utf8(body).ok()).unwrap_or_else(|| payload.to_owned());
+            let url = signed.get("url").and_then(Value::as_str).unwrap_or(&url);
+            view::secret_of(
+                &view::curl(
+                    url,
+                    all.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())),
+                    &body,
+                ),
+                "Run this command in a terminal. The event shows on this page within seconds.",
+            )
+        };
+        Ok(call(
+            "POST",
+            path(&["preset", text(source, "type"), "sign"]),
+            Some(Value::Object(body)),
+            Shows::Piece(Box::new(command)),
+        ))
+    };
+    Ok(Step::After(base(source, &[]), Box::new(sign)))
+}
+
+/// Accepts a rejected request as if its signature were valid.
 pub(super) fn accept<'a>(source: &'a str, id: &str) -> Planned<'a> {
     show("POST", base(source, &["rejected", id, "accept"]), None, move |taken| {
         let messages = texts(taken, "messages");
         if messages.is_empty() {
-            return said("It is accepted. Nothing new came of it: these events were here already.");
+            return notice("Accepted. These events were already stored, so nothing new is delivered.");
         }
-        html! { div.note.ok.i-check role="status" { div.grow { p { "It is accepted, and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } } } }
+        html! { div.note.ok.i-check role="status" { div.grow { p { "Accepted and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } } } }
     })
 }

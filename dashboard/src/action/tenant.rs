@@ -1,11 +1,11 @@
-//! What is done with what a tenant has once: event types, tokens, operational webhooks.
+//! Actions on a tenant's event types, tokens and operational webhooks.
 
-use super::{Planned, Shows, Step, call, chosen, go, json_field, make, nothing, said, show};
+use super::{Planned, Shows, Step, call, chosen, go, json_field, make, nothing, notice, show};
 use crate::data::{flag, items, link, path, text, words};
 use crate::{Page, Request, view};
 use serde_json::{Map, Value, json};
 
-/// What the form of an event type says.
+/// The contents of an event type's form.
 fn content(request: &Request) -> Result<Map<String, Value>, Page> {
     let mut body = Map::new();
     body.insert("description".to_owned(), json!(request.field("description").unwrap_or_default()));
@@ -21,7 +21,7 @@ pub(super) fn new_event_type<'a>(request: &Request) -> Planned<'a> {
     make("event-type", body, link(&["event-type"]), "name")
 }
 
-/// Makes the event types of a provider.
+/// Creates the event types of a provider.
 pub(super) fn import<'a>(request: &Request) -> Planned<'a> {
     let preset = request.field("preset").unwrap_or_default();
     go("POST", path(&["preset", preset, "event-types"]), None, link(&["event-types"]))
@@ -41,12 +41,12 @@ pub(super) fn on_event_type<'a>(request: &Request, name: &str, what: &str) -> Pl
     }
 }
 
-/// Takes all tokens of an application back.
+/// Revokes all tokens of an application.
 pub(super) fn expire<'a>(request: &Request) -> Planned<'a> {
     let app = request.field("app").unwrap_or_default();
     show("POST", path(&["auth", "app", app, "expire-all"]), Some(json!({ "expiry": 0 })), |_| {
-        said(
-            "All tokens and links of this application are revoked. Elsewhere they may be believed for some seconds more.",
+        notice(
+            "All tokens and links of this application are revoked. Other locations may accept them for a few more seconds.",
         )
     })
 }

@@ -223,7 +223,7 @@ fn who_was_away_for_long_is_told_and_begins_anew() {
     world.send(30);
     world.pass(AWAY_MS + 1);
     let events = world.look(&mut world.open(&format!("from={place}")));
-    assert!(events[0].data.contains("Something was missed here"), "{events:?}");
+    assert!(events[0].data.contains("are missing: the live view"), "{events:?}");
     assert_eq!(shown(&events).iter().filter(|id| id.starts_with("msg")).count(), BEFORE);
     // A place that is none is a beginning, too.
     for odd in ["x", "-", "1-msg_x", "99999999999999999999-", "%00-%0A"] {

@@ -17,10 +17,10 @@ pub(super) async fn attempt<A: Api>(
 ) -> Result<Page, Page> {
     let asked = get(api, base(key, &["msg", message, "attempt", id]));
     let path = base(key, &["msg", message]);
-    // It may be gone while the attempt is kept.
+    // The message may have expired before the attempt.
     let content = api.call("GET", &path, None);
     if request.partial {
-        // The piece that a list of attempts opens.
+        // The fragment that a list of attempts loads.
         let (attempt, content) = futures_util::future::join(asked, content).await;
         let payload = content.payload.as_deref().map(RawValue::get);
         return Ok(Page::html(200, view::attempt(key, &attempt?, payload)));

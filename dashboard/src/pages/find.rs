@@ -1,7 +1,7 @@
-//! Finding whatever has a name or an id, within a bounded number of reads.
+//! Search by name or id, within a bounded number of reads.
 //!
-//! What an id names, its prefix says. What belongs to an application is looked for in the one that is open, and else in the
-//! newest ones; the page says how far it looked.
+//! The prefix of an id tells its kind. Resources of an application are searched in the current application, otherwise in the
+//! newest ones. The page states what the search covered.
 
 use super::app::search;
 use super::{framed, get};
@@ -13,11 +13,11 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use weir_core::id;
 
-/// In how many applications something is looked for that belongs to one.
+/// How many applications are searched for a resource of an application.
 const APPS: usize = 20;
-/// How much is shown.
+/// The most results shown.
 const SHOWN: usize = 12;
-/// The longest text that is looked for.
+/// The longest search text.
 const LONGEST: usize = 256;
 
 pub(super) async fn find<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
@@ -27,13 +27,13 @@ pub(super) async fn find<A: Api>(api: &A, session: &Session, request: &Request) 
     let (found, says) = if wanted.is_empty() {
         (Vec::new(), String::new())
     } else {
-        looked(api, session, app.as_deref(), &wanted).await?
+        searched(api, session, app.as_deref(), &wanted).await?
     };
     if request.partial {
         return Ok(Page::html(200, view::hits(&found, &says)));
     }
     match found.as_slice() {
-        // Whoever pastes an id wants what it names.
+        // A pasted id leads directly to its page.
         [only] if id_like(&wanted) => Ok(Page::go(&only.to)),
         _ => Ok(framed(session, "Search", Vec::new(), view::found(app.as_deref(), &wanted, &found, &says))),
     }
@@ -45,8 +45,8 @@ fn id_like(wanted: &str) -> bool {
         .any(|prefix| wanted.starts_with(&format!("{prefix}_")))
 }
 
-/// What fits, and how far was looked.
-async fn looked<A: Api>(
+/// The results, and what the search covered.
+async fn searched<A: Api>(
     api: &A,
     session: &Session,
     app: Option<&str>,
@@ -55,13 +55,13 @@ async fn looked<A: Api>(
     if let Some(app) = app {
         let found = within(api, app, wanted).await;
         if !found.is_empty() || session.app.is_some() {
-            return Ok((found, "Looked for a message or an endpoint by its id, uid or event id.".to_owned()));
+            return Ok((found, "Searched for a message or an endpoint by id, uid or event id.".to_owned()));
         }
     }
     let of = |prefix: &str| wanted.starts_with(&format!("{prefix}_"));
     if of(id::SOURCE) {
         let source = get(api, base(wanted, &[])).await.ok();
-        return Ok((source.iter().map(source_hit).collect(), "Looked for a source by its id.".to_owned()));
+        return Ok((source.iter().map(source_hit).collect(), "Searched for a source by id.".to_owned()));
     }
     if !of(id::MESSAGE) && !of(id::ENDPOINT) {
         let mut found = named(api, wanted).await?;
@@ -74,16 +74,16 @@ async fn looked<A: Api>(
     let asks = rows(&newest).iter().map(|app| within(api, text(app, "id"), wanted));
     let found: Vec<Hit> = join_all(asks).await.into_iter().flatten().take(SHOWN).collect();
     let says = format!(
-        "Names and uids were compared; ids and event ids were looked for in the {} newest applications. Open an application to search in it.",
+        "Names and uids were searched everywhere, ids and event ids in the {} newest applications. Open an application to search in it.",
         rows(&newest).len()
     );
     Ok((found, says))
 }
 
-/// Applications, sources, event types and plugins of this name.
+/// The applications, sources, event types and plugins with this name.
 async fn named<A: Api>(api: &A, wanted: &str) -> Result<(Vec<Hit>, String), Page> {
     let mut found: Vec<Hit> = Vec::new();
-    // By the whole uid or id an application is found however many there are.
+    // A full uid or id finds an application, however many there are.
     if let Ok(app) = get(api, path(&["app", wanted])).await {
         found.push(app_hit(&app));
     }
@@ -108,14 +108,14 @@ async fn named<A: Api>(api: &A, wanted: &str) -> Result<(Vec<Hit>, String), Page
         to: link(&["event-type", text(event, "name")]),
     }));
     let says = if complete {
-        "All applications were looked at.".to_owned()
+        "All applications were searched.".to_owned()
     } else {
-        "The newest applications were looked at.".to_owned()
+        "The newest applications were searched.".to_owned()
     };
     Ok((found, says))
 }
 
-/// What an application has of this id, uid or event id.
+/// The resources of an application with this id, uid or event id.
 async fn within<A: Api>(api: &A, app: &str, wanted: &str) -> Vec<Hit> {
     let of = |prefix: &str| wanted.starts_with(&format!("{prefix}_"));
     let mut found = Vec::new();

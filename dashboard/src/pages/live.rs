@@ -1,4 +1,4 @@
-//! The page of the live tail.
+//! The live view's page.
 
 use super::{LIMIT, above, all, framed, get, owner};
 use crate::data::{base, text};

@@ -1,4 +1,4 @@
-//! Which page a path names, what it asks of the API, and what becomes of the answers.
+//! Routes: the page of each path, the API calls it makes, and the template it renders.
 
 mod app;
 mod attempt;
@@ -10,8 +10,7 @@ mod settings;
 mod source;
 mod task;
 
-use crate::data::{base, is_source, link, next, query, rows, text};
-use crate::export;
+use crate::data::{base, is_source, link, query, started_at, text};
 use crate::session::Session;
 use crate::view::{self, Place};
 use crate::{Api, PREFIX, Page, Request, done};
@@ -65,82 +64,64 @@ pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) 
     };
     match shown {
         Ok(page) => page,
-        // Whoever has a session keeps the navigation.
+        // Error pages of a session keep the navigation.
         Err(page) => page.framed(session, request.partial),
     }
 }
 
-/// What is asked of the API: a successful answer's JSON, or the page that says why not. (Of one type, so that what waits for
-/// several is built once.)
+/// An API call: the JSON of a successful response, or an error page. (One type, so that code that awaits several is
+/// compiled once.)
 type Ask<'a> = LocalBoxFuture<'a, Result<Value, Page>>;
 
 fn get<A: Api>(api: &A, path: String) -> Ask<'_> {
     Box::pin(async move { done(api.call("GET", &path, None).await) })
 }
 
-/// How many rows a file has at most, about how many bytes, and how many rows are asked for at once.
-const EXPORTED: usize = 2_000;
-const EXPORTED_BYTES: usize = 4 * 1024 * 1024;
-const EXPORTED_AT_ONCE: &str = "100";
-
-/// A list as a file: from its newest row on, as many as fit. The file says so where there is more.
-async fn exported<A: Api>(
-    api: &A,
-    list: &str,
-    filters: &[(&str, Option<&str>)],
-    what: export::Columns,
-    format: &str,
-) -> Result<Page, Page> {
-    let mut all: Vec<Value> = Vec::new();
-    let mut iterator: Option<String> = None;
-    let mut bytes = 0usize;
-    loop {
-        let mut pairs = vec![("limit", Some(EXPORTED_AT_ONCE)), ("iterator", iterator.as_deref())];
-        pairs.extend_from_slice(filters);
-        let page = get(api, format!("{list}?{}", query(&pairs))).await?;
-        bytes = rows(&page).iter().fold(bytes, |sum, row| sum.saturating_add(row.to_string().len()));
-        all.extend(rows(&page).iter().cloned());
-        iterator = next(&page).map(str::to_owned);
-        if iterator.is_none() || all.len() >= EXPORTED || bytes >= EXPORTED_BYTES {
-            break;
-        }
-    }
-    export::file(&what, &all, format, iterator.is_none())
-}
-
-/// What need not be asked.
+/// A value that needs no call.
 fn known<'a>(value: Value) -> Ask<'a> {
     Box::pin(async move { Ok(value) })
 }
 
-/// Asks all of these at once, and gives one answer after the other.
+/// Makes all calls concurrently, and returns their responses one after the other.
 async fn all(asks: Vec<Ask<'_>>) -> Result<impl FnMut() -> Value, Page> {
     let mut answers = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter();
     Ok(move || answers.next().unwrap_or_default())
 }
 
-/// The application, or the source, that a path names.
+/// The application or source of a path.
 fn owner<'a, A: Api>(api: &'a A, session: &Session, key: &str) -> Ask<'a> {
-    // Whoever is limited to a source may not read what it is, only what it has.
+    // A token limited to a source may read its contents but not the source itself.
     if is_source(key) && session.app.is_some() {
         return known(json!({ "id": key, "name": "Source" }));
     }
     get(api, base(key, &[]))
 }
 
+/// The path of the first page of a list, with the filters of this request.
+fn first_page(request: &Request) -> String {
+    let kept: Vec<(String, String)> = form_urlencoded::parse(request.query.as_bytes())
+        .into_owned()
+        .filter(|(name, _)| name != "iterator")
+        .collect();
+    let pairs: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    let (path, query) = (link(&request.parts()), query(&pairs));
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
 fn framed(session: &Session, title: &str, above: Vec<(&str, String)>, content: Markup) -> Page {
     Page::html(200, view::page(session, &Place { title, above }, content))
 }
 
-/// A list's path with its page.
-fn listed(path: &str, request: &Request, more: &[(&str, Option<&str>)]) -> String {
+/// The page of a list that the request's `iterator` names.
+fn listed<'a, A: Api>(api: &'a A, path: &str, request: &Request, more: &[(&str, Option<&str>)]) -> Ask<'a> {
     let iterator = request.param("iterator");
     let mut pairs = vec![("limit", Some(LIMIT)), ("iterator", iterator.as_deref())];
     pairs.extend_from_slice(more);
-    format!("{path}?{}", query(&pairs))
+    let page = get(api, format!("{path}?{}", query(&pairs)));
+    Box::pin(async move { Ok(started_at(page.await?, iterator.as_deref())) })
 }
 
-/// What is above an application's pages.
+/// The breadcrumbs above an application's pages.
 fn above<'a>(session: &Session, app: &'a Value, own: bool) -> Vec<(&'a str, String)> {
     let mut above = Vec::new();
     if session.app.is_none() && is_source(text(app, "id")) {

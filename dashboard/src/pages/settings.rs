@@ -1,11 +1,11 @@
-//! The pages of settings, event types and plugins: what a tenant has once.
+//! The pages of settings, event types and plugins.
 
 use super::{all, framed, get, listed};
-use crate::data::{base, link, path, text};
+use crate::data::{base, items, link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join;
+use futures_util::future::join3;
 use serde_json::Value;
 
 pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
@@ -21,7 +21,7 @@ pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page,
 pub(super) async fn event_types<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
     let archived = request.param("archived").is_some();
     let more = [("with_content", Some("true")), ("include_archived", archived.then_some("true"))];
-    let page = get(api, listed("event-type", request, &more)).await?;
+    let page = listed(api, "event-type", request, &more).await?;
     Ok(framed(session, "Event types", Vec::new(), view::event_types(session, &page, archived)))
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn plugins<A: Api>(api: &A, session: &Session) -> Result<Page, 
     Ok(framed(session, "Plugins", Vec::new(), view::plugins(session, &page)))
 }
 
-/// How many messages can be picked.
+/// How many messages are offered for a test run.
 const PICKED: usize = 20;
 
 pub(super) async fn plugin<A: Api>(
@@ -47,17 +47,25 @@ pub(super) async fn plugin<A: Api>(
 ) -> Result<Page, Page> {
     let own = path(&["plugin", name]);
     let versions = get(api, format!("{own}/version?limit=250"));
-    let app = request.param("app");
+    let (app, picked, of) = (request.param("app"), request.param("message"), request.param("endpoint"));
     let messages = async {
         match &app {
             Some(app) => get(api, format!("{}?limit={PICKED}&with_content=false", base(app, &["msg"]))).await,
             None => Ok(Value::Null),
         }
     };
-    let (mut next, messages) = match join(all(vec![get(api, own), versions]), messages).await {
-        (Ok(next), messages) => (next, messages),
-        (Err(page), _) => return Err(page),
+    // The configuration with which it is attached to an endpoint.
+    let attached = async {
+        let (Some(app), Some(endpoint)) = (&app, &of) else { return Value::Null };
+        let attached = get(api, base(app, &["endpoint", endpoint, "plugins"])).await.unwrap_or_default();
+        let own = items(&attached, "plugins").iter().find(|plugin| text(plugin, "name") == name);
+        own.and_then(|plugin| plugin.get("config")).cloned().unwrap_or_default()
     };
+    let (mut next, messages, config) =
+        match join3(all(vec![get(api, own), versions]), messages, attached).await {
+            (Ok(next), messages, config) => (next, messages, config),
+            (Err(page), ..) => return Err(page),
+        };
     let (plugin, versions) = (next(), next());
     let (messages, fault) = match messages {
         Ok(messages) => (messages, None),
@@ -69,6 +77,9 @@ pub(super) async fn plugin<A: Api>(
         versions: &versions,
         app: app.as_deref(),
         messages: &messages,
+        picked: picked.as_deref(),
+        version: request.param("version").as_deref(),
+        config: &config,
         fault: fault.as_deref(),
     });
     Ok(framed(session, text(&plugin, "name"), vec![("Plugins", link(&["plugins"]))], content))

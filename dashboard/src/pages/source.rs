@@ -8,7 +8,7 @@ use crate::{Api, Page, Request};
 use serde_json::{Value, json};
 
 pub(super) async fn sources<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
-    let page = get(api, listed("ingest/source", request, &[])).await?;
+    let page = listed(api, "ingest/source", request, &[("order", Some("descending"))]).await?;
     Ok(framed(session, "Sources", Vec::new(), view::sources(&page)))
 }
 
@@ -23,7 +23,7 @@ pub(super) async fn new_source<A: Api>(api: &A, session: &Session, request: &Req
     ))
 }
 
-/// A source with its endpoints: an application's page with more above it.
+/// A source with its endpoints, below its own details.
 pub(super) async fn source_page<A: Api>(
     api: &A,
     session: &Session,
@@ -33,7 +33,7 @@ pub(super) async fn source_page<A: Api>(
     let mut next = all(vec![
         super::owner(api, session, key),
         get(api, format!("{}?limit=250", base(key, &["endpoint"]))),
-        get(api, listed(&base(key, &["rejected"]), request, &[])),
+        listed(api, &base(key, &["rejected"]), request, &[]),
         get(api, format!("{}?limit=10&with_content=false", base(key, &["msg"]))),
         get(api, format!("{}?hours=24", base(key, &["overview"]))),
     ])
@@ -61,7 +61,7 @@ pub(super) async fn source_page<A: Api>(
     Ok(framed(session, text(&source, "name"), above, content))
 }
 
-/// The events of a preset, as the list of event types has them; none where it is none.
+/// The events of a preset in the form of a list of event types. Empty if there is no such preset.
 pub(super) async fn event_types_of<A: Api>(api: &A, preset: &str) -> Value {
     let mut all = Vec::new();
     if !preset.is_empty()

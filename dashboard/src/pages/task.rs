@@ -7,7 +7,7 @@ use crate::view;
 use crate::{Api, Page, Request};
 
 pub(super) async fn tasks<A: Api>(api: &A, session: &Session, request: &Request) -> Result<Page, Page> {
-    let page = get(api, listed("background-task", request, &[])).await?;
+    let page = listed(api, "background-task", request, &[]).await?;
     Ok(framed(session, "Tasks", Vec::new(), view::tasks(&page)))
 }
 

@@ -5,17 +5,18 @@ use super::chart::{Series, legend, periods, word};
 use super::form::{Form, Kind, field, result};
 use super::layout::{Question, ask};
 use super::parts::{
-    dialog, empty, grouped, head, id, menu, opener, pager, percent, row_link, shown, table, tabs, time,
+    Sorted, dialog, empty, grouped, head, id, menu, opener, paged, pager, percent, row_link, shown, table,
+    tabs, time,
 };
 use super::settings::portal_fields;
 use super::state::{State, name_of, waits};
-use crate::data::{int, is_source, items, link, next, query, rows, text, texts};
+use crate::data::{int, is_source, items, link, rows, text, texts};
 use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// What the page of an application shows.
+/// The data of an application's page.
 pub(crate) struct AppView<'a> {
     pub(crate) session: &'a Session,
     pub(crate) app: &'a str,
@@ -38,13 +39,13 @@ pub(super) fn new_app(session: &Session) -> Markup {
             field("name", "Name", Kind::Text).example("Acme Corporation").required(),
             field("uid", "Uid", Kind::Text)
                 .example("customer-42")
-                .hint("Your own id for it. The API takes it wherever it takes an application's id."),
+                .hint("Your own id. The API accepts it wherever it accepts an application id."),
         ],
         more: html! {},
     })
 }
 
-/// All applications. `wanted` is what they were searched for, `all` whether every one was looked at.
+/// The list of applications. `wanted` is the search text, `all` whether every application was searched.
 pub(crate) fn apps(session: &Session, page: &Value, wanted: Option<&str>, all: bool) -> Markup {
     let here = link(&["apps"]);
     let table_rows: Vec<_> = rows(page)
@@ -67,11 +68,11 @@ pub(crate) fn apps(session: &Session, page: &Value, wanted: Option<&str>, all: b
         }
         section.card {
             @if table_rows.is_empty() {
-                @if wanted.is_some() { (empty("search", "No application fits", html! { "Names, uids and ids were compared." }, html! { a.btn href=(here) { "Show all" } })) }
-                @else { (empty("apps", "No application yet", html! { "An application is one consumer of your webhooks, usually a customer. It has endpoints, and gets messages." }, opener("new-app", "pri i-plus", "New application"))) }
+                @if wanted.is_some() { (empty("search", "No matching application", html! { "The search covers names, uids and ids." }, html! { a.btn href=(here) { "Show all" } })) }
+                @else { (empty("apps", "No application yet", html! { "An application is one consumer of your webhooks, usually a customer. It has endpoints and receives messages." }, opener("new-app", "pri i-plus", "New application"))) }
             } @else { (table(&["Application", "Id", "#Created"], &table_rows)) }
-            @if !all { footer { "The newest 1,000 applications were looked at. Search by the whole uid or id to find an older one." } }
-            (pager("Newest first", None, next(page).filter(|_| wanted.is_none()).map(|next| format!("{here}?{}", query(&[("iterator", Some(next))])))))
+            @if !all { footer { "The search covers the newest 1,000 applications. Search for the full uid or id to find an older one." } }
+            @if wanted.is_none() { (pager(Sorted::ByTime, page, |iterator| paged(&here, iterator))) }
         }
         (dialog("new-app", "New application", new_app(session)))
     }
@@ -91,7 +92,7 @@ pub(super) fn sections(app: &str, current: &str) -> Markup {
     )
 }
 
-/// An application: how it does, and its endpoints.
+/// An application: its statistics and endpoints.
 pub(crate) fn app(view: &AppView<'_>) -> Markup {
     let AppView { session, app, about, overview, hours, .. } = view;
     let here = link(&["app", app]);
@@ -106,7 +107,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
         Question {
             id: "delete-app",
             title: "Delete this application?",
-            says: html! { p { "Its " (int(overview, "endpointCount")) " endpoints, its messages and everything that waits are deleted with it. This cannot be undone." } },
+            says: html! { p { "Its " (int(overview, "endpointCount")) " endpoints, its messages and pending deliveries are deleted. This cannot be undone." } },
             to: format!("{here}/delete-app"),
             proof: session.proof(),
             word: "Delete application",
@@ -132,7 +133,7 @@ pub(crate) fn app(view: &AppView<'_>) -> Markup {
         }
         @if own {
             (dialog("portal", "Link to the customer portal", html! {
-                p.small.muted { "Whoever opens the link is signed in to this application and sees nothing else." }
+                p.small.muted { "Anyone with this link is signed in to this application only." }
                 (super::form::show(&Form { id: "portal-form", to: format!("{here}/portal"), proof: session.proof(), word: "Create link", fields: portal_fields(), more: html! {} }))
             }))
             (edited) (deletes)
@@ -151,19 +152,19 @@ fn edit(session: &Session, here: &str, about: &Value) -> Markup {
             word: "Save",
             fields: vec![
                 field("name", "Name", Kind::Text).value(text(about, "name")).required(),
-                field("uid", "Uid", Kind::Text).value(text(about, "uid")).hint("Your own id for it."),
+                field("uid", "Uid", Kind::Text).value(text(about, "uid")).hint("Your own id."),
             ],
             more: html! {},
         }),
     )
 }
 
-/// What of an overview is an endpoint's.
+/// An endpoint's statistics in an overview.
 fn of_endpoint<'a>(overview: &'a Value, id: &str) -> Option<&'a Value> {
     items(overview, "endpoints").iter().find(|endpoint| text(endpoint, "id") == id)
 }
 
-/// The numbers and the endpoints, worst first; of an application or a source.
+/// The statistics and endpoints of an application or a source, worst first.
 pub(super) fn endpoints(view: &AppView<'_>) -> Markup {
     let AppView { session, app, endpoints, event_types, overview, hours, .. } = view;
     let here = link(&["app", app]);
@@ -171,11 +172,11 @@ pub(super) fn endpoints(view: &AppView<'_>) -> Markup {
     let mut all: Vec<(State, &Value, Option<&Value>)> = rows(endpoints)
         .iter()
         .map(|endpoint| {
-            let told = of_endpoint(overview, text(endpoint, "id"));
-            (State::of(endpoint, told), endpoint, told)
+            let stats = of_endpoint(overview, text(endpoint, "id"));
+            (State::of(endpoint, stats), endpoint, stats)
         })
         .collect();
-    all.sort_by_key(|(state, _, told)| (*state, std::cmp::Reverse(told.map_or(0, waits))));
+    all.sort_by_key(|(state, _, stats)| (*state, std::cmp::Reverse(stats.map_or(0, waits))));
     let failing = all.iter().filter(|(state, ..)| state.is_trouble()).count();
     let asked = items(overview, "endpoints").len();
     let many = usize::try_from(int(overview, "endpointCount")).unwrap_or(0);
@@ -194,8 +195,8 @@ pub(super) fn endpoints(view: &AppView<'_>) -> Markup {
         @if all.is_empty() {
             div.grid {
                 section.card.w6 { header { div.grow { h2 { (t("Add the first endpoint")) } } } div.body.stack {
-                    @if is_source(app) { p.small.muted { (t("No endpoint yet. An endpoint is a URL that gets what this source takes in.")) } }
-                    @else { p.small.muted { (t("No endpoint yet. An endpoint is a URL that gets this application's messages.")) } }
+                    @if is_source(app) { p.small.muted { (t("No endpoint yet. An endpoint is a URL that receives the events of this source.")) } }
+                    @else { p.small.muted { (t("No endpoint yet. An endpoint is a URL that receives this application's messages.")) } }
                     (super::form::show(&form))
                 } }
                 @if !is_source(app) && session.app.is_none() {
@@ -208,35 +209,35 @@ pub(super) fn endpoints(view: &AppView<'_>) -> Markup {
                 header { div.grow { h2 { (t("Endpoints")) } } span.small.muted { (t("Worst first")) } }
                 table.t.cards {
                     thead { tr { th scope="col" { (t("Endpoint")) } th scope="col" { (t("State")) } th.hide-m scope="col" { (t("Events")) } th.num scope="col" { (t("Succeeded")) } th.num scope="col" { (t("Failed")) } th.num scope="col" { (t("Waiting")) } th.num scope="col" { (t("Oldest")) } } }
-                    tbody { @for (state, endpoint, told) in &all { (row(app, *state, endpoint, *told, session.app.is_some())) } }
+                    tbody { @for (state, endpoint, stats) in &all { (row(app, *state, endpoint, *stats, session.app.is_some())) } }
                 }
-                @if asked < many { footer { (t("Numbers are of the newest endpoints:")) " " (asked) " / " (many) } }
-                (pager("", None, next(endpoints).map(|next| format!("{here}?iterator={next}"))))
+                @if asked < many { footer { (t("Statistics cover the newest endpoints:")) " " (asked) " / " (many) } }
+                @if !is_source(app) { (pager(Sorted::ByTime, endpoints, |iterator| paged(&here, iterator))) }
             }
         }
         @if !all.is_empty() { (dialog("new-endpoint", "Add endpoint", super::form::show(&form))) }
     }
 }
 
-fn row(app: &str, state: State, endpoint: &Value, told: Option<&Value>, portal: bool) -> Markup {
+fn row(app: &str, state: State, endpoint: &Value, stats: Option<&Value>, portal: bool) -> Markup {
     let name = name_of(endpoint);
     let below = if name == text(endpoint, "url") { "" } else { text(endpoint, "url") };
-    let number = |name: &str| told.map_or(0, |told| int(told, name));
+    let number = |name: &str| stats.map_or(0, |stats| int(stats, name));
     let attempts = number("success").saturating_add(number("fail"));
     html! {
         tr {
             td.main-cell { (row_link(&link(&["app", app, "endpoint", text(endpoint, "id")]), name, below)) }
-            td.why.st2 { (state.pill(portal)) span.sub { @if portal { (state.says_to_customer(told)) } @else { (state.says(told)) } } }
+            td.why.st2 { (state.pill(portal)) span.sub { @if portal { (state.sentence_for_customer(stats)) } @else { (state.sentence(stats)) } } }
             td.hide-m { (events_of(endpoint)) }
             td.num data-l=(t("Succeeded")) { (percent(number("success"), attempts).map(|share| format!("{share} %")).unwrap_or_default()) }
-            td.num data-l=(t("Failed")) { @if told.is_some() { (grouped(number("fail"))) } }
-            td.num data-l=(t("Waiting")) { (told.map(|told| grouped(waits(told))).unwrap_or_default()) }
-            td.num data-l=(t("Oldest")) { (time(told.map(|told| text(told, "oldestPending")).unwrap_or_default())) }
+            td.num data-l=(t("Failed")) { @if stats.is_some() { (grouped(number("fail"))) } }
+            td.num data-l=(t("Waiting")) { (stats.map(|stats| grouped(waits(stats))).unwrap_or_default()) }
+            td.num data-l=(t("Oldest")) { (time(stats.map(|stats| text(stats, "oldestPending")).unwrap_or_default())) }
         }
     }
 }
 
-/// Which events an endpoint gets, in a word.
+/// The event types of an endpoint, abbreviated.
 pub(super) fn events_of(endpoint: &Value) -> Markup {
     let types = texts(endpoint, "eventTypes");
     html! {
@@ -245,13 +246,13 @@ pub(super) fn events_of(endpoint: &Value) -> Markup {
     }
 }
 
-/// A box for each event type, by group; none chosen is all.
+/// A checkbox for each event type, by group. None selected means all.
 pub(super) fn event_boxes(form: &str, event_types: &Value, chosen: &[&str]) -> Markup {
     html! {
         @if !rows(event_types).is_empty() {
             fieldset.field.boxes {
                 legend { (t("Events")) }
-                p.hint { (t("Choose none to get all events, new ones too.")) }
+                p.hint { (t("If none is selected, the endpoint receives all events, including new event types.")) }
                 div.scroll tabindex="0" role="group" aria-label=(t("Event types")) {
                     @for (group, members) in by_group(rows(event_types)) {
                         @if !group.is_empty() { label.check.all { input type="checkbox" data-group=(group); span { (group) } } }
@@ -267,7 +268,7 @@ pub(super) fn event_boxes(form: &str, event_types: &Value, chosen: &[&str]) -> M
     }
 }
 
-/// The fields of what is chosen by a status, kept in one place for lists and forms.
+/// The word for a status filter.
 pub(super) fn status_word(value: &str) -> &'static str {
     match value {
         "failing" => "Failing",

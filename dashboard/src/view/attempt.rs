@@ -1,26 +1,25 @@
-//! Attempts: a list of them, each opened on demand, and one as a whole: what was sent beside what came back.
+//! Attempts: a list whose entries load on demand, and the page of one with its request and response.
 
 use super::form::button;
 use super::json::highlighted;
 use super::parts::{bytes, code, empty, excerpt, head, id, millis, short_id, status, time};
-use crate::data::{int, items, link, rows, text};
+use crate::data::{int, items, link, query, rows, text};
 use crate::scope::{phrase, portal, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// How much of an answer, or of what was sent, is shown, in bytes of HTML.
+/// How much of a body is shown, in bytes of HTML.
 const BODY: usize = 16_000;
-/// How much a plugin's log may take, in bytes of HTML.
+/// How much of a plugin's log is shown, in bytes of HTML.
 const LOG: usize = 4_000;
-/// The longest payload that is part of a command to paste.
+/// The longest payload that is included in a curl command.
 const PASTED: usize = 8_000;
 
-/// A list of attempts, newest first; `of_endpoint` where they are one endpoint's, else one message's. What an attempt
-/// holds is fetched when it is opened: a page of attempts stays small whatever receivers answer. Attempts do not change, so
-/// an opened one stays as it is when the list is fetched again.
+/// A list of attempts, newest first, of an endpoint (`of_endpoint`) or a message. The details of an attempt are loaded when
+/// it is opened, so that a page stays small. Attempts do not change, so an open one is kept when the list is refreshed.
 pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
     html! {
-        @if rows(page).is_empty() { (empty("clock", "No attempt yet", html! { (t("Each request that is made shows here at once.")) }, html! {})) }
+        @if rows(page).is_empty() { (empty("clock", "No attempt yet", html! { (t("Attempts are listed here as they are made.")) }, html! {})) }
         div.attempts { @for attempt in rows(page) {
             @let (id, message) = (text(attempt, "id"), text(attempt, "msgId"));
             @let to = link(&["app", app, "message", message, "attempt", id]);
@@ -31,26 +30,26 @@ pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
                     span.num.muted.hide-s { (millis(int(attempt, "responseDurationMs"))) }
                     span.num.at.muted { (time(text(attempt, "timestamp"))) }
                 }
-                div.in-attempt hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { (t("What was sent, and what came back")) } }
+                div.in-attempt hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { (t("Request and response")) } }
             }
         } }
     }
 }
 
-/// What an attempt is of, in a line: at an endpoint its event, at a message its endpoint; and why it failed.
+/// A one-line summary of an attempt: its event or its endpoint, and why it failed.
 fn what(attempt: &Value, of_endpoint: bool) -> Markup {
     let message = attempt.get("msg");
     let event_type = message.map(|message| text(message, "eventType")).unwrap_or_default();
     let answer = text(attempt, "response");
     let failed = text(attempt, "statusText") != "success" && answer != "{}";
-    let reason = told_plugins(attempt)
+    let reason = shown_plugins(attempt)
         .iter()
         .rev()
         .map(|plugin| text(plugin, "reason"))
         .find(|reason| !reason.is_empty());
     html! {
         @if of_endpoint { @if event_type.is_empty() { span.id { (short_id(text(attempt, "msgId"))) } } @else { b { (event_type) } } } @else { b { (text(attempt, "url")) } }
-        @if int(attempt, "triggerType") == 1 { span.muted { " " (t("by hand")) } }
+        @if int(attempt, "triggerType") == 1 { span.muted { " " (t("manual")) } }
         @if let Some(reason) = reason { span.muted { " " (excerpt(reason, 160).0) } }
         @else if failed && !answer.is_empty() { span.muted { " " (excerpt(answer.lines().next().unwrap_or_default(), 160).0) } }
     }
@@ -69,9 +68,9 @@ pub(crate) fn attempt_page(app: &str, one: &Value, payload: Option<&str>) -> Mar
     }
 }
 
-/// An attempt: both sides, and what plugins did.
+/// An attempt: request, response and plugins.
 pub(crate) fn attempt(app: &str, attempt: &Value, payload: Option<&str>) -> Markup {
-    let plugins = told_plugins(attempt);
+    let plugins = shown_plugins(attempt);
     let answer = text(attempt, "response");
     let canceled = text(attempt, "statusText") == "canceled";
     let again = format!("again-{}", text(attempt, "id"));
@@ -79,12 +78,12 @@ pub(crate) fn attempt(app: &str, attempt: &Value, payload: Option<&str>) -> Mark
     html! {
         div.row.wrap {
             (button(&link(&["app", app, "message", text(attempt, "msgId"), "resend"]), "sm i-retry", "Resend", Some(&format!("#{again}")), &[("endpoint", text(attempt, "endpointId"))]))
-            @if let Some(payload) = payload.filter(|_| !canceled) { button.btn.sm.i-copy.copy-text type="button" data-copy=(curl(attempt, payload)) { (t("Copy as curl")) } }
-            span.small.muted { @if int(attempt, "triggerType") == 1 { (t("Sent by hand.")) " " } @if changed { (t("A plugin changed what was sent: the payload below is what it was before.")) } }
+            @if let Some(payload) = payload.filter(|_| !canceled) { button.btn.sm.i-copy.copy-text type="button" data-copy=(curl_of(attempt, payload)) { (t("Copy as curl")) } }
+            span.small.muted { @if int(attempt, "triggerType") == 1 { (t("Sent manually.")) " " } @if changed { (t("A plugin changed this request. The payload below is the original.")) } }
         }
         div.out id=(again) aria-live="polite" {}
         @if !plugins.is_empty() {
-            section.card.flat { header { div.grow { h3 { (t("Plugins")) } } } ol.list { @for plugin in plugins { (ran(plugin)) } } }
+            section.card.flat { header { div.grow { h3 { (t("Plugins")) } } } ol.list { @for plugin in plugins { (ran(app, attempt, plugin)) } } }
         }
         div.grid {
             section.card.flat.w6 {
@@ -96,13 +95,13 @@ pub(crate) fn attempt(app: &str, attempt: &Value, payload: Option<&str>) -> Mark
             section.card.flat.w6 {
                 header { div.grow.row { h3 { (t("Response")) } (code(attempt)) } span.small { (millis(int(attempt, "responseDurationMs"))) } }
                 (headers(attempt.get("responseHeaders")))
-                @if answer.is_empty() { p.says { (t("The answer had no body.")) } } @else { (body(answer, "Response body")) }
+                @if answer.is_empty() { p.says { (t("The response has no body.")) } } @else { (body(answer, "Response body")) }
             }
         }
     }
 }
 
-/// A body: as JSON where it is JSON, else as it is.
+/// A body: formatted if it is JSON, otherwise as text.
 fn body(text: &str, label: &str) -> Markup {
     let is_json = text.trim_start().starts_with(['{', '['])
         && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
@@ -110,25 +109,33 @@ fn body(text: &str, label: &str) -> Markup {
         @if is_json {
             @let (lines, cut) = highlighted(text, BODY);
             pre.code tabindex="0" role="region" aria-label=(t(label)) { (lines) }
-            @if cut { p.says { (t("This is its beginning; the API gives all that is kept.")) } }
+            @if cut { p.says { (t("Truncated. The API returns the full text.")) } }
         } @else {
             @let (shown, cut) = excerpt(text, BODY);
             pre.code.plain tabindex="0" role="region" aria-label=(t(label)) { (shown) }
-            @if cut { p.says { (t("This is its beginning; the API gives all that is kept.")) } }
+            @if cut { p.says { (t("Truncated. The API returns the full text.")) } }
         }
     }
 }
 
-/// A command that makes the same request, but for what is hidden.
-fn curl(attempt: &Value, payload: &str) -> String {
+/// A command that makes the same request, except for hidden headers.
+fn curl_of(attempt: &Value, payload: &str) -> String {
+    let kept = attempt.get("requestHeaders").and_then(Value::as_object).into_iter().flatten();
+    let headers = kept.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    curl(text(attempt, "url"), headers, payload)
+}
+
+/// A command that makes a request.
+pub(crate) fn curl<'a>(
+    url: &str,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    payload: &str,
+) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-    let mut out = format!("curl -X POST {}", quoted(text(attempt, "url")));
-    let kept = attempt.get("requestHeaders").and_then(Value::as_object);
-    for (name, value) in kept.into_iter().flatten() {
-        if let Some(value) = value.as_str() {
-            out.push_str(" \\\n  -H ");
-            out.push_str(&quoted(&format!("{name}: {value}")));
-        }
+    let mut out = format!("curl -X POST {}", quoted(url));
+    for (name, value) in headers {
+        out.push_str(" \\\n  -H ");
+        out.push_str(&quoted(&format!("{name}: {value}")));
     }
     out.push_str(" \\\n  --data-binary ");
     if payload.len() <= PASTED {
@@ -139,8 +146,8 @@ fn curl(attempt: &Value, payload: &str) -> String {
     out
 }
 
-/// What a plugin did.
-fn ran(plugin: &Value) -> Markup {
+/// The result of a plugin.
+fn ran(app: &str, attempt: &Value, plugin: &Value) -> Markup {
     let version = text(plugin, "version");
     let said = |line: &Value| format!("{}: {}", text(line, "level"), text(line, "message"));
     let log = items(plugin, "logs").iter().map(said).collect::<Vec<_>>().join("\n");
@@ -153,16 +160,17 @@ fn ran(plugin: &Value) -> Markup {
                 div.tiny.muted { (phrase("{} fuel", int(plugin, "fuel"))) ", " (text(plugin, "engine")) }
                 @if !log.is_empty() { pre.code.plain tabindex="0" { (excerpt(&log, LOG).0) } }
             }
+            a.btn.sm href={ (link(&["plugin", text(plugin, "name")])) "?" (query(&[("app", Some(app)), ("message", Some(text(attempt, "msgId"))), ("endpoint", Some(text(attempt, "endpointId"))), ("version", Some(version))])) } { (t("See what it changes")) }
         }
     }
 }
 
-/// What plugins did, where that is to be seen.
-pub(super) fn told_plugins(attempt: &Value) -> &[Value] {
+/// The results of plugins, unless this is the portal.
+pub(super) fn shown_plugins(attempt: &Value) -> &[Value] {
     if portal() { &[] } else { items(attempt, "plugins") }
 }
 
-/// One side's headers, as they were kept.
+/// Headers, as stored.
 fn headers(kept: Option<&Value>) -> Markup {
     let kept = kept.and_then(Value::as_object).filter(|kept| !kept.is_empty());
     html! {
@@ -181,10 +189,10 @@ mod tests {
     fn the_command_to_paste_is_quoted_for_a_shell() {
         let attempt = json!({ "url": "https://example.com/it's", "requestHeaders": { "x-a": "b'c" } });
         assert_eq!(
-            curl(&attempt, "{\"a\":\"'\"}"),
+            curl_of(&attempt, "{\"a\":\"'\"}"),
             "curl -X POST 'https://example.com/it'\\''s' \\\n  -H 'x-a: b'\\''c' \\\n  --data-binary '{\"a\":\"'\\''\"}'"
         );
-        assert!(curl(&attempt, &"x".repeat(10_000)).ends_with("@payload.json"));
+        assert!(curl_of(&attempt, &"x".repeat(10_000)).ends_with("@payload.json"));
     }
 
     #[test]

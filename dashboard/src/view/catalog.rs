@@ -1,11 +1,11 @@
-//! The catalog of event types: by group, with schemas and examples, and the forms that change it.
+//! The event type catalog: by group, with schemas and examples, and the forms that edit it.
 
 use super::form::{Field, Form, Kind, button, field, result};
 use super::json::highlighted;
 use super::layout::{Question, ask};
-use super::parts::{dialog, empty, head, opener, pager, pill, time};
+use super::parts::{Sorted, dialog, empty, head, opener, pager, pill, time};
 use super::pretty;
-use crate::data::{flag, link, next, query, rows, text};
+use crate::data::{flag, link, query, rows, text};
 use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -14,7 +14,7 @@ use serde_json::Value;
 /// How much of an example or a schema is shown, in bytes of HTML.
 const SHOWN: usize = 6_000;
 
-/// What groups event types that name no group: what stands before the first dot of their names.
+/// The group of an event type. Without one it is the part of the name before the first dot.
 fn group_of(event: &Value) -> &str {
     let named = text(event, "groupName");
     let prefix = || text(event, "name").split_once('.').map_or("", |(prefix, _)| prefix);
@@ -53,7 +53,7 @@ fn fields(event: &Value) -> Vec<Field<'static>> {
             .value(schemas.map(pretty).unwrap_or_default())
             .hint("JSON Schema by version, with examples.")
             .example("{\"1\": {\"type\": \"object\", \"examples\": [{\"id\": 1}]}}"),
-        field("deprecated", "Deprecated: still sent, but not to be built upon", Kind::Box)
+        field("deprecated", "Deprecated: still sent, but not recommended for new integrations", Kind::Box)
             .value(if flag(event, "deprecated") { "true" } else { "" }),
     ]
 }
@@ -64,7 +64,7 @@ pub(crate) fn event_types(session: &Session, page: &Value, archived: bool) -> Ma
     let own = session.app.is_none();
     let name = field("name", "Name", Kind::Text)
         .example("user.created")
-        .hint("Letters, digits, - _ and ., such as what.happened.")
+        .hint("Letters, digits, - _ and ., for example order.paid.")
         .required();
     let new = Form {
         id: "new-form",
@@ -82,19 +82,19 @@ pub(crate) fn event_types(session: &Session, page: &Value, archived: bool) -> Ma
         fields: vec![
             field("preset", "Provider", Kind::Text)
                 .example("loops")
-                .hint("The name of a preset that has a catalog.")
+                .hint("The name of a preset with a catalog of event types.")
                 .required(),
         ],
         more: html! {},
     };
     html! {
-        (head(&t("Event types").text(), html! {}, &[html! { (t("What happened, such as user.created. Endpoints choose by it.")) }], html! {
+        (head(&t("Event types").text(), html! {}, &[html! { (t("Event types name what happened, such as user.created. Endpoints subscribe to them.")) }], html! {
             @if own { (opener("import", "i-download", "Import")) (opener("new", "pri i-plus", "New event type")) }
         }))
         (result())
         @if own { nav.seg aria-label="Which" { a href=(here) aria-current=[(!archived).then_some("true")] { "Current" } a href={ (here) "?archived=true" } aria-current=[archived.then_some("true")] { "With archived" } } }
         @if rows(page).is_empty() {
-            section.card { (empty("types", "There are no event types yet", html! { (t("An event type says what happened, such as user.created. Endpoints choose by it.")) }, html! { @if own { (opener("new", "pri i-plus", "New event type")) } })) }
+            section.card { (empty("types", "There are no event types yet", html! { (t("An event type names what happened, such as user.created. Endpoints subscribe to event types.")) }, html! { @if own { (opener("new", "pri i-plus", "New event type")) } })) }
         }
         @for (group, members) in grouped(rows(page)) {
             section.card {
@@ -102,9 +102,9 @@ pub(crate) fn event_types(session: &Session, page: &Value, archived: bool) -> Ma
                 @for event in members { (one(event, own)) }
             }
         }
-        (pager("", None, next(page).map(|next| {
-            format!("{here}?{}", query(&[("iterator", Some(next)), ("archived", archived.then_some("true"))]))
-        })))
+        (pager(Sorted::ByName, page, |iterator| {
+            format!("{here}?{}", query(&[("iterator", iterator), ("archived", archived.then_some("true"))]))
+        }))
         @if own { (dialog("new", "New event type", super::form::show(&new))) (dialog("import", "Import a provider's event types", super::form::show(&import))) }
     }
 }
@@ -119,7 +119,7 @@ fn one(event: &Value, own: bool) -> Markup {
                 @if let Some(example) = example(event) { p.lbl { (t("Example")) } (code_of(example)) }
                 @if let Some(schemas) = event.get("schemas").filter(|schemas| !schemas.is_null()) {
                     p.lbl { (t("Schemas")) } (code_of(schemas))
-                } @else { p.hint { (t("It has no schema.")) } }
+                } @else { p.hint { (t("No schema.")) } }
                 @if own { p { a.btn.sm.i-edit href=(link(&["event-type", text(event, "name")])) { "Edit" } } }
             }
         }
@@ -128,10 +128,10 @@ fn one(event: &Value, own: bool) -> Markup {
 
 fn code_of(value: &Value) -> Markup {
     let (lines, cut) = highlighted(&value.to_string(), SHOWN);
-    html! { pre.code.box tabindex="0" role="region" aria-label="JSON" { (lines) } @if cut { p.hint { (t("This is its beginning.")) } } }
+    html! { pre.code.box tabindex="0" role="region" aria-label="JSON" { (lines) } @if cut { p.hint { (t("Truncated.")) } } }
 }
 
-/// One event type, to change it.
+/// The page of an event type.
 pub(crate) fn event_type(session: &Session, event: &Value) -> Markup {
     let name = text(event, "name");
     let to = |what: &str| link(&["event-type", name, what]);
@@ -149,7 +149,7 @@ pub(crate) fn event_type(session: &Session, event: &Value) -> Markup {
         Question {
             id: "delete",
             title: "Delete this event type?",
-            says: html! { p { "Endpoints that have chosen it get no such event any more. To keep it for those that use it, archive it instead." } },
+            says: html! { p { "Endpoints that subscribe to it no longer receive these events. To keep it for them, archive it instead." } },
             to: to("delete"),
             proof: session.proof(),
             word: "Delete event type",

@@ -1,5 +1,5 @@
-//! Charts: bars stacked by outcome, and small lines beside numbers. They are drawn as SVG here: no script, no style of its
-//! own, and whoever cannot see them gets the same in a table or a sentence.
+//! Charts: stacked bars by outcome, histograms and sparklines. They are inline SVG without scripts or styles of their own, and
+//! each has a table or a description for screen readers.
 
 use super::parts::{grouped, millis};
 use super::parts::{table, time};
@@ -12,7 +12,7 @@ use std::fmt::Write;
 use weir_core::spread::{EDGES_MS, Spread};
 use weir_core::time::{parse_rfc3339, rfc3339};
 
-/// The periods that are offered: hours, word, and how many hours are one bar.
+/// The periods to choose from: hours, name, and hours per bar.
 const PERIODS: [(i64, &str, i64); 3] = [(24, "24 hours", 1), (168, "7 days", 6), (672, "28 days", 24)];
 const HOUR_MS: i64 = 3_600_000;
 
@@ -22,9 +22,14 @@ pub(crate) fn period(asked: Option<&str>) -> i64 {
     PERIODS.iter().map(|(hours, ..)| *hours).find(|hours| Some(*hours) == asked).unwrap_or(24)
 }
 
-/// The word for a period.
+/// The name of a period.
 pub(crate) fn word(hours: i64) -> &'static str {
     PERIODS.iter().find(|(known, ..)| *known == hours).map_or("24 hours", |(_, word, _)| word)
+}
+
+/// Whether a period is compared with the one before it. Statistics are kept for 28 days only.
+pub(crate) fn is_compared(hours: i64) -> bool {
+    hours <= 168
 }
 
 /// Links to the periods.
@@ -38,7 +43,7 @@ pub(crate) fn periods(here: &str, hours: i64) -> Markup {
     }
 }
 
-/// What happened in one bar's time.
+/// The attempts of one bar.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) success: i64,
@@ -59,12 +64,12 @@ impl Point {
         self.longest = self.longest.max(int(hour, "longestMs"));
     }
 
-    /// Attempts that were made.
+    /// The number of attempts.
     pub(crate) fn attempts(&self) -> i64 {
         self.success.saturating_add(self.fail)
     }
 
-    /// How long an attempt took on average.
+    /// The mean duration of an attempt.
     pub(crate) fn mean(&self) -> Option<i64> {
         self.took.checked_div(self.attempts())
     }
@@ -74,17 +79,30 @@ impl Point {
     }
 }
 
-/// What happened in a period, by time.
+/// The attempts of a period over time.
 pub(crate) struct Series {
-    /// When each bar's time began, in milliseconds, and what happened; hours without an attempt are there, too.
+    /// The start of each bar in milliseconds, and its attempts. Hours without attempts are included.
     points: Vec<(i64, Point)>,
     hours: i64,
-    /// How all attempts spread over times and status codes.
+    /// The distribution of durations and status codes.
     spread: Spread,
+    /// The period before, if all overviews have it: delivered and failed attempts.
+    previous: Option<Point>,
+}
+
+/// The period before, as overviews have it. `None` if one of them does not.
+fn previous_of(overviews: &[&Value]) -> Option<Point> {
+    let mut all = Point::default();
+    for overview in overviews.iter().filter(|overview| overview.is_object()) {
+        let before = overview.get("previous").filter(|before| before.is_object())?;
+        all.success = all.success.saturating_add(int(before, "success"));
+        all.fail = all.fail.saturating_add(int(before, "fail"));
+    }
+    Some(all)
 }
 
 impl Series {
-    /// Of these overviews together.
+    /// Adds up several overviews.
     pub(crate) fn of(hours: i64, overviews: &[&Value]) -> Self {
         let step = PERIODS.iter().find(|(known, ..)| *known == hours).map_or(1, |(.., step)| *step);
         let step = step.saturating_mul(HOUR_MS);
@@ -105,12 +123,13 @@ impl Series {
         }
         Self {
             spread,
+            previous: previous_of(overviews).filter(|_| !overviews.is_empty()),
             points: points.into_iter().map(|(at, point)| (at.saturating_mul(step), point)).collect(),
             hours,
         }
     }
 
-    /// Everything together.
+    /// The totals of the period.
     pub(crate) fn sum(&self) -> Point {
         let mut all = Point::default();
         for (_, point) in &self.points {
@@ -123,13 +142,26 @@ impl Series {
         all
     }
 
-    /// How long the faster half of the attempts took at most, and the fastest 95 %.
+    /// The change of delivered messages against the previous period, in percent.
+    pub(crate) fn delivered_change(&self) -> Option<i64> {
+        let before = self.previous?.success;
+        let more = self.sum().success.saturating_sub(before).saturating_mul(100);
+        more.checked_div(before)
+    }
+
+    /// The change of the success rate against the previous period, in tenths of a percentage point.
+    pub(crate) fn success_change(&self) -> Option<i64> {
+        let share = |of: &Point| of.success.saturating_mul(1_000).checked_div(of.attempts());
+        Some(share(&self.sum())?.saturating_sub(share(&self.previous?)?))
+    }
+
+    /// The median and the 95th percentile of the durations.
     pub(crate) fn percentiles(&self) -> Option<(i64, i64)> {
         let longest = self.sum().longest;
         Some((self.spread.percentile(50, longest)?, self.spread.percentile(95, longest)?))
     }
 
-    /// How many attempts took how long, as bars; with the same as words.
+    /// The histogram of durations.
     pub(crate) fn latency(&self) -> Markup {
         let bars: Vec<(String, i64, &str)> = (0..=EDGES_MS.len())
             .map(|at| (edge(at), self.spread.took.get(at).copied().unwrap_or(0), "acc"))
@@ -139,19 +171,19 @@ impl Series {
         let shown = bars.get(first..=last).unwrap_or_default();
         let said = match self.percentiles() {
             Some((half, most)) => format!("p50 {}, p95 {}", millis(half), millis(most)),
-            None => t("no attempt").text(),
+            None => t("no attempts").text(),
         };
         histogram(shown, |_| None, &said)
     }
 
-    /// How many attempts ended with which status code; `to` is the list of those with a code.
+    /// The histogram of status codes. `to` makes the link to the attempts with a code.
     pub(crate) fn codes(&self, to: impl Fn(u16) -> String) -> Markup {
         let class = |code: u16| match code {
             200..=299 => "ok",
             429 => "warn",
             _ => "bad",
         };
-        let word = |code: u16| if code == 0 { t("no answer").text() } else { code.to_string() };
+        let word = |code: u16| if code == 0 { t("no response").text() } else { code.to_string() };
         let bars: Vec<(String, i64, &str)> =
             self.spread.codes.iter().map(|(code, count)| (word(*code), *count, class(*code))).collect();
         let said = bars.iter().map(|(word, count, _)| format!("{word}: {}", grouped(*count)));
@@ -160,7 +192,7 @@ impl Series {
         histogram(&bars, |at| codes.get(at).map(|code| to(*code)), &said)
     }
 
-    /// A small line of one of its numbers; `bad` where more of it is worse.
+    /// A sparkline of one value; `bad` if an increase is bad.
     pub(crate) fn line(&self, bad: bool, of: impl Fn(&Point) -> i64) -> Markup {
         let values: Vec<i64> = self.points.iter().map(|(_, point)| of(point)).collect();
         let most = values.iter().copied().max().unwrap_or(0);
@@ -177,7 +209,7 @@ impl Series {
         html! { svg.spark.neg[bad] viewBox="0 0 72 28" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} } }
     }
 
-    /// Its bars, with what each stands for, and the same as a table.
+    /// The bar chart, with tooltips, and the same data as a table.
     pub(crate) fn bars(&self) -> Markup {
         let peak = self.points.iter().map(|(_, point)| point.all()).max().unwrap_or(0);
         let top = ceiling(peak);
@@ -186,7 +218,7 @@ impl Series {
         let numbers = [("delivered", sum.success), ("failed", sum.fail), ("filtered", sum.filtered)];
         let numbers =
             numbers.map(|(word, number)| format!("{} {}", grouped(number), t(word).text())).join(", ");
-        let most = t("at most {} in one bar").text().replace("{}", &grouped(peak));
+        let most = t("at most {} per bar").text().replace("{}", &grouped(peak));
         let said = format!("{}: {numbers}; {most}", t(word(self.hours)).text());
         let first = self.points.first().map_or(0, |(at, _)| *at);
         let middle = self.points.get(count / 2).map_or(0, |(at, _)| *at);
@@ -231,7 +263,7 @@ impl Series {
         part.unwrap_or_default().to_owned()
     }
 
-    /// Delivered at the bottom, then filtered, failed on top; the last bar is not over yet, so it is paler.
+    /// Delivered at the bottom, then filtered, failed on top. The last bar is incomplete, so it is paler.
     fn layers(&self, top: i64) -> Markup {
         let mut out = String::new();
         let last = self.points.len().saturating_sub(1);
@@ -247,7 +279,7 @@ impl Series {
                     if own(point) == 0 || (nth == last) != running {
                         continue;
                     }
-                    // What there is, is seen, however little it is.
+                    // A small value stays visible.
                     let height = tenths(own(point)).max(8);
                     let y = 1_000i64.saturating_sub(tenths(below(point))).saturating_sub(height).max(0);
                     let (y, height) = (Tenths(y), Tenths(height));
@@ -263,7 +295,7 @@ impl Series {
     }
 }
 
-/// What an overview says of times and codes.
+/// The distribution of durations and status codes in an overview.
 fn spread_of(overview: &Value) -> Spread {
     let mut spread = Spread::default();
     for bucket in overview.pointer("/latency/buckets").and_then(Value::as_array).into_iter().flatten() {
@@ -280,7 +312,7 @@ fn spread_of(overview: &Value) -> Spread {
     spread
 }
 
-/// A bucket's name: up to how long.
+/// The label of a bucket.
 fn edge(at: usize) -> String {
     let short = |ms: i64| if ms < 1_000 { format!("{ms} ms") } else { format!("{} s", millis_in_s(ms)) };
     match (EDGES_MS.get(at), EDGES_MS.last()) {
@@ -296,13 +328,13 @@ fn millis_in_s(ms: i64) -> String {
     if rest == 0 { tenths.div_euclid(10).to_string() } else { format!("{}.{rest}", tenths.div_euclid(10)) }
 }
 
-/// Bars side by side, each a row: name, bar, number. As a list, it reads the same without the picture.
+/// A horizontal bar chart as a list: label, bar, number.
 fn histogram(bars: &[(String, i64, &str)], to: impl Fn(usize) -> Option<String>, said: &str) -> Markup {
     let most = bars.iter().map(|(_, count, _)| *count).max().unwrap_or(0);
     let width =
         |count: i64| count.saturating_mul(100).checked_div(most).unwrap_or(0).max(i64::from(count > 0));
     html! {
-        @if most == 0 { p.says { (t("no attempt")) } } @else {
+        @if most == 0 { p.says { (t("no attempts")) } } @else {
             ul.hb aria-label=(said) { @for (at, (word, count, class)) in bars.iter().enumerate() {
                 li {
                     @match to(at) { Some(to) => a.nw href=(to) { (word) }, None => span.nw { (word) } }
@@ -314,7 +346,7 @@ fn histogram(bars: &[(String, i64, &str)], to: impl Fn(usize) -> Option<String>,
     }
 }
 
-/// A number of tenths, as SVG writes it.
+/// Tenths as a decimal number.
 struct Tenths(i64);
 
 impl std::fmt::Display for Tenths {
@@ -334,7 +366,7 @@ pub(crate) fn legend(sum: &Point) -> Markup {
     }
 }
 
-/// A round number that is not less.
+/// The next round number.
 fn ceiling(number: i64) -> i64 {
     let mut step = 1i64;
     loop {
@@ -348,7 +380,7 @@ fn ceiling(number: i64) -> i64 {
     }
 }
 
-/// A number on an axis.
+/// The label of a number on an axis.
 fn short(number: i64) -> String {
     match number {
         ..10_000 => grouped(number),
@@ -396,7 +428,7 @@ mod tests {
         assert!((10..=25).contains(&half) && most >= half, "{half} {most}");
         let codes = series.codes(|code| format!("/list?code={code}")).into_string();
         assert!(
-            codes.contains("href=\"/list?code=200\"") && codes.contains("no answer: 2, 200: 6"),
+            codes.contains("href=\"/list?code=200\"") && codes.contains("no response: 2, 200: 6"),
             "{codes}"
         );
         let latency = series.latency().into_string();
@@ -404,7 +436,20 @@ mod tests {
             latency.contains("≤ 25 ms") && latency.contains("&gt; 30 s") && !latency.contains("≤ 10 ms"),
             "{latency}"
         );
-        assert!(Series::of(24, &[]).latency().into_string().contains("no attempt"));
+        assert!(Series::of(24, &[]).latency().into_string().contains("no attempts"));
+    }
+
+    #[test]
+    fn a_period_is_compared_with_the_one_before_if_every_overview_has_it() {
+        let hour = json!({ "at": "2026-11-22T03:00:00Z", "success": 150, "fail": 50 });
+        let with = json!({ "until": "2026-11-22T05:30:00Z", "hours": [hour], "previous": { "success": 100, "fail": 0 } });
+        let without = json!({ "until": "2026-11-22T05:30:00Z", "hours": [] });
+        let series = Series::of(24, &[&with]);
+        assert_eq!((series.delivered_change(), series.success_change()), (Some(50), Some(-250)));
+        assert_eq!(Series::of(24, &[&with, &without]).delivered_change(), None);
+        assert_eq!(Series::of(24, &[]).delivered_change(), None);
+        let new = json!({ "hours": [], "previous": { "success": 0, "fail": 0 } });
+        assert_eq!(Series::of(24, &[&new]).delivered_change(), None, "nothing to compare with");
     }
 
     #[test]

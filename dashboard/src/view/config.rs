@@ -1,7 +1,7 @@
-//! A plugin's configuration as a form, made of the JSON Schema in its manifest; and what the form says, as JSON again.
+//! Forms for plugin configurations, generated from the JSON Schema in the manifest, and their conversion back to JSON.
 //!
-//! A field's name says how its text becomes JSON: `config.KIND.NAME`. What the form has no field for is sent along as it
-//! is, so that saving changes what was changed and nothing else. The API checks the whole against the schema.
+//! A field's name tells how its text becomes JSON: `config.KIND.NAME`. Members without a field are sent unchanged, so that
+//! saving changes only what was edited. The API validates the whole against the schema.
 
 use super::form::{Field, Kind, field};
 use super::pretty;
@@ -9,14 +9,14 @@ use crate::Request;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-/// What every field's name begins with.
+/// The prefix of every field's name.
 const PREFIX: &str = "config.";
-/// The field that holds what no other field does.
+/// The field with the members that have no field.
 const REST: &str = "config.rest";
-/// More properties than this are edited as JSON.
+/// Schemas with more properties are edited as JSON.
 const MOST: usize = 40;
 
-/// What a field's text becomes.
+/// How a field's text becomes JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Becomes {
     Text,
@@ -38,7 +38,7 @@ impl Becomes {
     }
 }
 
-/// The types that a property may have.
+/// Whether a property has a type.
 fn is(schema: &Value, wanted: &str) -> bool {
     schema.get("type").is_some_and(|of| {
         of.as_str() == Some(wanted)
@@ -61,7 +61,7 @@ fn becomes(schema: &Value) -> Becomes {
     }
 }
 
-/// The form for a configuration. Without a schema of named properties it is JSON.
+/// The fields of a configuration. Without a schema with named properties it is edited as JSON.
 pub(super) fn fields(form: &str, schema: Option<&Value>, config: &Value) -> Markup {
     let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
     let Some(properties) = properties.filter(|all| !all.is_empty() && all.len() <= MOST) else {
@@ -106,7 +106,7 @@ fn one(form: &str, name: &str, schema: &Value, value: Option<&Value>, required: 
         Becomes::Lines | Becomes::Json => Kind::Area(3),
     };
     let format = match kind {
-        Becomes::Lines => "One a line.",
+        Becomes::Lines => "One per line.",
         Becomes::Json if options.is_empty() => "As JSON.",
         _ => "",
     };
@@ -116,13 +116,13 @@ fn one(form: &str, name: &str, schema: &Value, value: Option<&Value>, required: 
     made.show(form)
 }
 
-/// A text that takes more than a line: a template, an expression.
+/// Whether a text needs more than one line, such as a template or an expression.
 fn is_long(schema: &Value) -> bool {
     schema.get("maxLength").and_then(Value::as_i64).is_none_or(|most| most > 200)
         && schema.get("pattern").is_none()
 }
 
-/// What may be chosen, and the word for it; nothing where anything may be written.
+/// The values to choose from, with their labels. Empty if any value is allowed.
 fn choices(schema: &Value) -> Vec<(String, String)> {
     let unset = || (String::new(), "Not set".to_owned());
     if is(schema, "boolean") {
@@ -142,7 +142,7 @@ fn choices(schema: &Value) -> Vec<(String, String)> {
     out
 }
 
-/// A value as its field shows it.
+/// The text of a field for a value.
 fn shown(kind: Becomes, value: &Value) -> String {
     match (kind, value) {
         (_, Value::Null) => String::new(),
@@ -155,7 +155,7 @@ fn shown(kind: Becomes, value: &Value) -> String {
     }
 }
 
-/// The configuration that a form says; none where it says nothing. The error names the field, and why it cannot be read.
+/// Reads the configuration from a form; `None` if it is empty. The error names the invalid field.
 pub(crate) fn read(request: &Request) -> Result<Option<Value>, String> {
     let json = |name: &str, text: &str| {
         serde_json::from_str::<Value>(text).map_err(|error| format!("The field {name} is not JSON: {error}."))
@@ -174,7 +174,7 @@ pub(crate) fn read(request: &Request) -> Result<Option<Value>, String> {
         }
         let value = match kind {
             Becomes::Text => json!(text),
-            // What is no number is left to the API to refuse.
+            // The API rejects invalid numbers.
             Becomes::Number => serde_json::from_str::<serde_json::Number>(text.trim())
                 .map_or_else(|_| json!(text), Value::Number),
             Becomes::Lines => {

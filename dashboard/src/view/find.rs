@@ -1,23 +1,23 @@
-//! What a search has found.
+//! Search results.
 
 use super::parts::{empty, head};
 use crate::data::link;
 use crate::scope::t;
 use maud::{Markup, html};
 
-/// Something that was found.
+/// A search result.
 pub(crate) struct Hit {
     /// Its icon.
     pub(crate) icon: &'static str,
     /// Its name.
     pub(crate) name: String,
-    /// What it is, or its id.
+    /// Its kind or id.
     pub(crate) about: String,
-    /// Where it is.
+    /// Its path.
     pub(crate) to: String,
 }
 
-/// The list for the palette.
+/// The results in the command palette.
 pub(crate) fn hits(found: &[Hit], says: &str) -> Markup {
     html! {
         @if !found.is_empty() { li { h3 { (t("Found")) } } }
@@ -26,10 +26,10 @@ pub(crate) fn hits(found: &[Hit], says: &str) -> Markup {
     }
 }
 
-/// The page of a search.
+/// The search page.
 pub(crate) fn found(app: Option<&str>, wanted: &str, found: &[Hit], says: &str) -> Markup {
     html! {
-        (head(&t("Search").text(), html! {}, &[html! { (t("By the name or uid of an application or source, or by any id or event id.")) }], html! {}))
+        (head(&t("Search").text(), html! {}, &[html! { (t("Search by the name or uid of an application or source, or by any id or event id.")) }], html! {}))
         form.filters method="get" action=(link(&["find"])) role="search" {
             @if let Some(app) = app { input type="hidden" name="app" value=(app); }
             input.in type="search" name="q" value=(wanted) aria-label=(t("Name, uid, id or event id")) placeholder=(t("Name, uid, id or event id")) maxlength="256" autofocus;

@@ -1,33 +1,32 @@
-//! Forms from data: each of them is made here, once, and each field has its label, its hint and its place for what is
-//! wrong with it.
+//! Forms. They are described as data and rendered here, so that every field has a label, a hint and a place for errors.
 
 use crate::scope::{self, t};
 use maud::{Markup, html};
 
-/// How a field is filled in.
+/// The kind of a field.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind<'a> {
-    /// A line.
+    /// One line of text.
     Text,
-    /// A line that is a URL.
+    /// A URL.
     Url,
-    /// A line that is a number.
+    /// A number.
     Number,
-    /// A moment, in UTC.
+    /// A time in UTC.
     Moment,
-    /// A line, with proposals from the list of this id.
+    /// One line, with suggestions from the list with this id.
     Of(&'a str),
-    /// A line that is not shown.
+    /// A password field.
     Secret,
-    /// So many lines.
+    /// Text with this many lines.
     Area(u32),
-    /// One of these: value and word.
+    /// One of these options: value and label.
     Choice(&'a [(&'a str, &'a str)]),
     /// Yes or no.
     Box,
-    /// A file of this kind.
+    /// A file of this type.
     File(&'a str),
-    /// Nothing to fill in.
+    /// A hidden field.
     Hidden,
 }
 
@@ -49,33 +48,33 @@ pub(crate) fn field<'a>(name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<
     Field { name, label, kind, value: String::new(), hint: "", example: "", unit: "", required: false }
 }
 
-/// A field that is sent as it is.
+/// A hidden field.
 pub(crate) fn hidden(name: &str, value: impl Into<String>) -> Field<'_> {
     field(name, "", Kind::Hidden).value(value)
 }
 
 impl<'a> Field<'a> {
-    /// What it holds at first.
+    /// Sets the initial value.
     pub(crate) fn value(self, value: impl Into<String>) -> Self {
         Self { value: value.into(), ..self }
     }
 
-    /// What one should know to fill it in.
+    /// Sets the hint.
     pub(crate) fn hint(self, hint: &'a str) -> Self {
         Self { hint, ..self }
     }
 
-    /// What it could be.
+    /// Sets the placeholder.
     pub(crate) fn example(self, example: &'a str) -> Self {
         Self { example, ..self }
     }
 
-    /// In what it counts.
+    /// Sets the unit.
     pub(crate) fn unit(self, unit: &'a str) -> Self {
         Self { unit, ..self }
     }
 
-    /// It has to be filled in.
+    /// Makes it required.
     pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }
@@ -122,26 +121,26 @@ impl<'a> Field<'a> {
 
 /// A form.
 pub(crate) struct Form<'a> {
-    /// Names it on its page.
+    /// Its id on the page.
     pub(crate) id: &'a str,
-    /// Where it is sent.
+    /// The path to post to.
     pub(crate) to: String,
     /// The session's proof.
     pub(crate) proof: &'a str,
-    /// What its button says.
+    /// The label of its button.
     pub(crate) word: &'a str,
     /// Its fields.
     pub(crate) fields: Vec<Field<'a>>,
-    /// What comes after the fields.
+    /// Content after the fields.
     pub(crate) more: Markup,
 }
 
-/// A form, and below it the place where it reports.
+/// A form, followed by the element for its result.
 pub(crate) fn show(form: &Form<'_>) -> Markup {
     shown(form, "pri")
 }
 
-/// A form that deletes or takes back.
+/// A form that deletes or revokes.
 pub(crate) fn danger(form: &Form<'_>) -> Markup {
     shown(form, "danger solid")
 }
@@ -161,7 +160,7 @@ fn shown(form: &Form<'_>, class: &str) -> Markup {
     }
 }
 
-/// A button that does something by a form, and reports where `target` says (a selector) or on a new page.
+/// A button that posts a form and shows the result in `target` (a selector), or navigates to a new page.
 pub(crate) fn button(
     to: &str,
     class: &str,
@@ -171,26 +170,26 @@ pub(crate) fn button(
 ) -> Markup {
     html! {
         form.inline method="post" action=(to) hx-post=[target.map(|_| to)] hx-target=[target] hx-swap=[target.map(|_| "innerHTML")] {
-            // Without a script, no header says whose form it is.
+            // Without a script there is no header with the proof.
             input type="hidden" name="_proof" value=(scope::proof());
             @for (name, value) in fields.iter().filter(|(name, _)| *name != "_proof") { input type="hidden" name=(name) value=(value); }
-            // By its id it keeps the focus where its list is fetched again.
+            // The id keeps the focus when the list is refreshed.
             button class={ "btn " (class) } id={ (to) @for (_, value) in fields.iter().filter(|(name, _)| *name != "_proof") { "#" (value) } } type="submit" { (t(word)) }
         }
     }
 }
 
-/// Where buttons of a page report.
+/// The element for the results of a page's buttons.
 pub(crate) fn result() -> Markup {
     html! { div.out id="result" aria-live="polite" {} }
 }
 
-/// A text as it is.
+/// Plain text.
 pub(crate) fn plain(text: &str) -> Markup {
     html! { (text) }
 }
 
-/// A text as code.
+/// Text as code.
 pub(crate) fn mono(text: &str) -> Markup {
     html! { @if !text.is_empty() { code { (text) } } }
 }

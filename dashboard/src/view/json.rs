@@ -1,14 +1,14 @@
-//! JSON as it was sent, made readable: lines, colours and folds, and not a token changed.
+//! JSON with line breaks, highlighting and folding, without changing a token.
 //!
-//! Numbers, escapes, duplicate names and the order of members stay what they are, since people compare what they see here
-//! with what they signed or received. Only space between tokens is made anew. It works on text of any depth without
-//! recursion, and ends where it has made so many bytes of HTML.
+//! Numbers, escapes, duplicate names and the order of members are preserved, because people compare what they see with what
+//! they signed or received. Only whitespace between tokens changes. Text of any depth is handled without recursion, and the
+//! output is limited to a number of bytes.
 
 use maud::{Markup, PreEscaped};
 
-/// How deep what is folded may be; deeper it is only indented.
+/// How deep values can be folded; deeper ones are only indented.
 const FOLDS: usize = 24;
-/// How deep lines are indented at most.
+/// The deepest indentation.
 const INDENT: usize = 40;
 /// A longer list or object is written on several lines.
 const SHORT: usize = 60;
@@ -24,7 +24,7 @@ enum Kind {
     Literal,
 }
 
-/// The tokens of a JSON text. What is none (the text is not checked) is a literal.
+/// The tokens of a JSON text. Invalid text counts as a literal.
 struct Tokens<'a> {
     rest: &'a str,
 }
@@ -66,7 +66,7 @@ fn text_length(text: &str) -> usize {
     text.len()
 }
 
-/// What is written, and how much may be.
+/// The output and its limit.
 struct Page {
     out: String,
     most: usize,
@@ -89,7 +89,7 @@ impl Page {
         self.line.push_str(&"  ".repeat(depth.min(INDENT)));
     }
 
-    /// Ends the line. Whether there is room for another.
+    /// Ends the line. Returns whether there is room for another.
     fn end(&mut self, tag: &str, more: &str) -> bool {
         let line = std::mem::take(&mut self.line);
         for part in ["<", tag, " class=\"ln\">", &line, more, "</", tag, ">"] {
@@ -99,11 +99,11 @@ impl Page {
     }
 }
 
-/// The text on lines, within so many bytes of HTML or a line more; and whether that was not all.
+/// The formatted text, up to this many bytes of HTML and one more line; and whether it is truncated.
 pub(crate) fn highlighted(text: &str, most: usize) -> (Markup, bool) {
     let mut page = Page { out: String::new(), most, line: String::new() };
     let mut tokens = Tokens { rest: text };
-    // Of each level that is open: whether it is folded.
+    // For each open level: whether it is folded.
     let mut levels: Vec<bool> = Vec::new();
     let mut cut = false;
     while let Some((kind, token)) = tokens.next() {
@@ -141,7 +141,7 @@ pub(crate) fn highlighted(text: &str, most: usize) -> (Markup, bool) {
             }
             Kind::Text => {
                 let name = tokens.rest.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(':');
-                // A text alone can be longer than a page.
+                // A single string can be longer than the limit.
                 let (shown, cut_here) =
                     super::parts::excerpt(token, most.saturating_sub(page.out.len()).max(64));
                 page.put(if name { "k" } else { "s" }, shown);
@@ -174,7 +174,7 @@ pub(crate) fn highlighted(text: &str, most: usize) -> (Markup, bool) {
     (PreEscaped(page.out), cut)
 }
 
-/// Ends a line behind a value, with the comma that follows it.
+/// Ends a line after a value and its comma.
 fn rest_of_line(page: &mut Page, tokens: &mut Tokens<'_>) -> bool {
     if tokens.rest.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(',') {
         let _ = tokens.next();
@@ -183,7 +183,7 @@ fn rest_of_line(page: &mut Page, tokens: &mut Tokens<'_>) -> bool {
     page.end("span", "")
 }
 
-/// What begins here as a whole, if it fits into a line and holds nothing that is nested twice; the tokens go on behind it.
+/// The value that starts here, if it fits on one line and is not nested twice. Advances the tokens past it.
 fn short<'a>(tokens: &mut Tokens<'a>, open: &'a str) -> Option<Vec<(Kind, &'a str)>> {
     let mut ahead = Tokens { rest: tokens.rest };
     let mut inner = vec![(Kind::Open, open)];
@@ -196,7 +196,7 @@ fn short<'a>(tokens: &mut Tokens<'a>, open: &'a str) -> Option<Vec<(Kind, &'a st
         }
         inner.push((kind, token));
         if kind == Kind::Close {
-            // An object of several members is easier to read on lines of their own.
+            // An object with several members is easier to read on several lines.
             let members = inner.iter().filter(|(kind, _)| *kind == Kind::Colon).count();
             let whole = members <= 1 && inner.len() <= 12;
             if whole {

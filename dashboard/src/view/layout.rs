@@ -1,4 +1,4 @@
-//! The frame around every page: navigation, where one is, search; and the pages without a session.
+//! The frame of every page: navigation, breadcrumbs, search; and the pages without a session.
 
 use super::parts::{note, opener};
 use crate::PREFIX;
@@ -9,7 +9,7 @@ use crate::scope::{lang, t};
 use crate::session::Session;
 use maud::{DOCTYPE, Markup, html};
 
-/// Where a page is: its title, and the pages above it with their paths.
+/// The title and breadcrumbs of a page.
 pub(crate) struct Place<'a> {
     /// The page's title.
     pub(crate) title: &'a str,
@@ -29,7 +29,7 @@ fn head(title: &str, brand: Option<&Brand>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             meta name="robots" content="noindex";
-            // No evaluated texts and no styles of its own: the page's policy forbids both.
+            // The content security policy forbids `eval` and inline styles.
             meta name="htmx-config" content=r#"{"allowEval":false,"includeIndicatorStyles":false,"responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}"#;
             title { (t(title)) @if let Some(brand) = brand { " · " (brand.name) } }
             link rel="icon" href=(asset("icon.svg")) type="image/svg+xml";
@@ -42,7 +42,7 @@ fn head(title: &str, brand: Option<&Brand>) -> Markup {
     }
 }
 
-/// A link of the navigation: icon, word, path.
+/// A link of the navigation: icon, label, path.
 type Way = (&'static str, &'static str, String);
 
 /// The navigation: groups with their headings.
@@ -70,7 +70,7 @@ fn ways(session: &Session) -> Vec<(&'static str, Vec<Way>)> {
 /// A page of a session.
 pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Markup {
     let Place { title, above } = place;
-    // A page belongs to the way that leads to what is above it.
+    // A page belongs to the navigation link of its top breadcrumb.
     let root = above.first().map_or(*title, |(word, _)| *word);
     let ways = ways(session);
     let known = |word: &str| word == *title || word == root;
@@ -108,6 +108,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
                                 summary.btn.ghost.icon.i-user aria-label=(t("Account")) {}
                                 div {
                                     span.who { (session.app.as_deref().unwrap_or(&session.org)) }
+                                    button type="button" popovertarget="shortcuts" { (t("Keyboard shortcuts")) }
                                     @if session.app.is_some() { (languages()) }
                                     form method="post" action=(link(&["logout"])) {
                                         input type="hidden" name="_proof" value=(session.proof());
@@ -120,6 +121,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
                     }
                 }
                 (palette(session, all()))
+                (super::parts::dialog("shortcuts", "Keyboard shortcuts", shortcuts()))
             }
         }
     }
@@ -130,7 +132,7 @@ fn mark(brand: &Brand, shown: bool) -> Markup {
     html! { @if let Some(logo) = brand.logo.as_deref().filter(|_| shown) { img.mark.own src=(logo) alt=""; } @else { span.mark.i-weir {} } }
 }
 
-/// The field that finds whatever has a name or an id.
+/// The search field.
 fn search(session: &Session) -> Markup {
     html! {
         form.find.i-search method="get" action=(link(&["find"])) role="search" {
@@ -142,7 +144,18 @@ fn search(session: &Session) -> Markup {
     }
 }
 
-/// What Ctrl-K opens: the same search, and every page of the navigation.
+/// The keyboard shortcuts.
+fn shortcuts() -> Markup {
+    const KEYS: [(&[&str], &str); 4] = [
+        (&["Ctrl K", "⌘ K", "/"], "Search and go to any page"),
+        (&["↑", "↓"], "Select a search result"),
+        (&["Enter"], "Open the selected result"),
+        (&["Esc"], "Close a menu, a dialog or the search"),
+    ];
+    html! { dl.kv.facts { @for (keys, does) in KEYS { div { dt { @for key in keys { kbd { (key) } " " } } dd { (t(does)) } } } } }
+}
+
+/// The command palette (Ctrl-K): search, and every page of the navigation.
 fn palette<'a>(session: &Session, ways: impl Iterator<Item = &'a Way>) -> Markup {
     html! {
         dialog id="palette" aria-label=(t("Search")) {
@@ -151,12 +164,13 @@ fn palette<'a>(session: &Session, ways: impl Iterator<Item = &'a Way>) -> Markup
                 input type="search" name="q" placeholder=(t("Name, uid, id or event id")) aria-label=(t("Search by name, uid, id or event id")) maxlength="256" autocomplete="off";
             }
             ul id="found" {}
+            p.keys.small.muted { kbd { "↑" } " " kbd { "↓" } " " (t("select")) " " kbd { "Enter" } " " (t("open")) " " kbd { "Esc" } " " (t("close")) }
             ul { li { h3 { (t("Go to")) } } @for (icon, word, to) in ways { li { a class={ "i-" (icon) } href=(to) { (t(word)) } } } }
         }
     }
 }
 
-/// The languages to choose from, each as a button that works without a script.
+/// The language menu. Its buttons work without scripts.
 fn languages() -> Markup {
     html! {
         form method="post" action=(link(&["language"])) aria-label=(t("Language")) {
@@ -168,17 +182,17 @@ fn languages() -> Markup {
     }
 }
 
-/// What the script says, where it is not English.
+/// The translations for the script.
 fn script_words() -> Option<String> {
     const WORDS: [&str; 10] = [
         "Copied",
         "Resend selected",
-        "{} chosen.",
-        "None chosen: it gets all events.",
+        "{} selected.",
+        "None selected: the endpoint receives all events.",
         "Connected.",
         "Connecting…",
         "The connection was lost. Trying again…",
-        "Paused: what comes meanwhile shows when it is resumed.",
+        "Paused. New entries appear when you resume.",
         "Pause",
         "Resume",
     ];
@@ -197,7 +211,7 @@ fn bare(title: &str, brand: Option<&Brand>, content: Markup) -> Markup {
     }
 }
 
-/// Where one signs in.
+/// The sign-in page.
 pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
     let own = *brand == Brand::default();
     bare(
@@ -217,39 +231,39 @@ pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
                     button.btn.pri type="submit" { (t("Sign in")) }
                 }
                 @if own {
-                    p.hint { "A token of your organisation shows everything; an application's shows that application. On your own machine, " code { "cargo xtask token" } " prints one." }
+                    p.hint { "An organization token gives access to everything, an application token to that application. For a local gateway, " code { "cargo xtask token" } " prints one." }
                 } @else {
-                    p.hint { (t("Use the link that you were given: it signs you in by itself. If it no longer works, ask for a new one.")) }
+                    p.hint { (t("Use the link that you received. If it has expired, ask for a new one.")) }
                 }
             }
         },
     )
 }
 
-/// What a page says that cannot be shown: its title, and what to do.
+/// The title and advice of an error page.
 fn advice(status: u16) -> (&'static str, &'static str) {
     match status {
         401 => (
             "Signed out",
             "The session has ended or its token was revoked. Sign in again, or ask for a new link.",
         ),
-        403 => ("Not allowed", "What you signed in with may not do this."),
+        403 => ("Not allowed", "Your token does not allow this."),
         404 => (
             "Not found",
-            "Check the address. What it names may have been deleted; payloads and attempts are only kept for a while.",
+            "Check the address. The resource may have been deleted, or its retention period may have ended.",
         ),
-        409 => ("Changed meanwhile", "Reload the page and try again."),
-        413 => ("Too large", "Send less at once."),
-        422 => ("That cannot be done as asked", "Change what the sentence names, then send it again."),
+        409 => ("Changed in the meantime", "Reload the page and try again."),
+        413 => ("Too large", "Send less data."),
+        422 => ("Invalid request", "Correct it and try again."),
         429 => ("Too many requests", "Wait a moment, then try again."),
         _ => (
             "Something went wrong",
-            "Try again. If it stays so, the gateway's log says why: npx wrangler tail",
+            "Try again. If the problem persists, see the gateway's log: npx wrangler tail",
         ),
     }
 }
 
-/// A page that says why not, and what to do.
+/// An error page without a session.
 pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
     let (title, hint) = advice(status);
     bare(
@@ -266,12 +280,12 @@ pub(crate) fn refused(status: u16, sentence: &str) -> Markup {
     )
 }
 
-/// Only the sentence, for a script that puts it in its place.
+/// An error message for a script to insert.
 pub(crate) fn fault(sentence: &str) -> Markup {
     note("bad", "bad", html! { p.fault role="alert" { (t(sentence)) } }, html! {})
 }
 
-/// The same within the frame, for whoever has a session: the way on stays in sight.
+/// An error page with the navigation of a session.
 pub(crate) fn refused_here(session: &Session, status: u16, sentence: &str) -> Markup {
     let (title, hint) = advice(status);
     let content = html! {
@@ -281,12 +295,12 @@ pub(crate) fn refused_here(session: &Session, status: u16, sentence: &str) -> Ma
     page(session, &Place { title, above: Vec::new() }, content)
 }
 
-/// What came of a form, on a page of its own.
+/// The result of a form as a whole page.
 pub(crate) fn done(piece: impl maud::Render) -> Markup {
     html! { (super::parts::head(&t("Done").text(), html! {}, &[], html! {})) (piece) }
 }
 
-/// A question before something that cannot be taken back. `typed` is what has to be typed to confirm it.
+/// A confirmation before an irreversible action. `typed` is the text to type to confirm.
 pub(crate) struct Question<'a> {
     pub(crate) id: &'a str,
     pub(crate) title: &'a str,
@@ -298,7 +312,7 @@ pub(crate) struct Question<'a> {
     pub(crate) fields: Vec<super::form::Field<'a>>,
 }
 
-/// The button that asks it, and the question.
+/// The button that opens the confirmation, and the confirmation.
 pub(crate) fn ask(opens: &str, class: &str, question: Question<'_>) -> (Markup, Markup) {
     let Question { id, title, says, to, proof, word, typed, fields } = question;
     let label = typed.map(|name| t("Type {} to confirm").text().replace("{}", name));

@@ -1,4 +1,4 @@
-//! The page of the live tail, and the rows that come into it.
+//! The live view's page and rows.
 
 use super::app::sections;
 use super::parts::{code, head, millis, pill, short_id, shown, status, time};
@@ -8,7 +8,7 @@ use crate::scope::{phrase, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// The page, before anything has come.
+/// The page without rows.
 pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
     let here = link(&["app", app, "live"]);
     let stream = format!("{here}/events?{}", filters.query());
@@ -18,7 +18,7 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
         kinds.push(("rejected", "Rejected requests"));
     }
     html! {
-        (head(&t("Live").text(), html! {}, &[html! { span.row { span.dot id="tail-dot" {} span id="tail-state" role="status" { (t("Not connected: this page needs scripts.")) } } }], html! {
+        (head(&t("Live").text(), html! {}, &[html! { span.row { span.dot id="tail-dot" {} span id="tail-state" role="status" { (t("Not connected: this page requires JavaScript.")) } } }], html! {
             button.btn.i-pause id="tail-pause" type="button" { (t("Pause")) }
         }))
         (sections(app, "Live"))
@@ -44,18 +44,18 @@ pub(crate) fn tail(app: &str, filters: &Filters, endpoints: &Value) -> Markup {
         }
         section.card {
             div.empty id="tail-empty" {
-                span.ico.i-live {} h3 { (t("Nothing has come yet")) } p { (t("What comes shows up here at once.")) }
+                span.ico.i-live {} h3 { (t("Nothing received yet")) } p { (t("New entries appear here immediately.")) }
                 @if !is_source(app) { div.wide.left { (shown(&curl(app))) } }
             }
             table.t.dense.cards.rail id="tail" data-src=(stream) {
-                thead hidden { tr { th scope="col" { (t("Status")) } th scope="col" { (t("Event")) } th scope="col" { (t("Where")) } th.num scope="col" { (t("Took")) } th.num scope="col" { (t("When")) } } }
+                thead hidden { tr { th scope="col" { (t("Status")) } th scope="col" { (t("Event")) } th scope="col" { (t("Where")) } th.num scope="col" { (t("Duration")) } th.num scope="col" { (t("When")) } } }
                 tbody {}
             }
         }
     }
 }
 
-/// What came: a message, an attempt, or a request that was rejected.
+/// A row: a message, an attempt or a rejected request.
 pub(crate) fn row(app: &str, one: &Value) -> Markup {
     let (id, message) = (text(one, "id"), text(one, "msgId"));
     let class = if one.get("reason").is_some() {
@@ -91,17 +91,17 @@ pub(crate) fn row(app: &str, one: &Value) -> Markup {
     }
 }
 
-/// That something was missed, and where it is.
+/// The row that reports a gap, with a link to the missing messages.
 pub(crate) fn gap(to: &str, since: &str) -> Markup {
     html! {
         tr.gap { td colspan="5" {
-            (phrase("Something was missed here, since {}: more came than is shown live, or the page was away for too long.", time(since))) " "
-            a href=(to) { (t("The messages of that time")) }
+            (phrase("Entries since {} are missing: the live view was disconnected for too long, or there were too many entries.", time(since))) " "
+            a href=(to) { (t("Messages of that period")) }
         } }
     }
 }
 
-/// A line that sends an event to an application.
+/// A command that sends an event to an application.
 pub(crate) fn curl(app: &str) -> String {
     format!(
         "curl -X POST \"$WEIR_URL/api/v1/app/{app}/msg\" -H \"authorization: Bearer $WEIR_TOKEN\" \\\n  \

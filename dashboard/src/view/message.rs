@@ -1,6 +1,6 @@
-//! The page of a message: where it went and how that stands, its payload as it was sent, and why it did not go elsewhere.
+//! The page of a message: its deliveries, its exact payload, and why it was not sent to other endpoints.
 
-use super::attempt::{attempts, told_plugins};
+use super::attempt::{attempts, shown_plugins};
 use super::form::{button, result};
 use super::json::highlighted;
 use super::parts::{bytes, card, empty, head, id, next_time, pill, status, time};
@@ -13,18 +13,20 @@ use weir_core::time::parse_rfc3339;
 
 /// How much of a payload is shown, in bytes of HTML.
 const PAYLOAD: usize = 16_000;
-/// How many endpoints are named that a message did not go to.
+/// How many endpoints are listed that a message was not sent to.
 const ELSEWHERE: usize = 20;
 /// How many attempts are drawn on one line.
 const DRAWN: usize = 40;
 
-/// What the page of a message shows.
+/// The data of a message's page.
 pub(crate) struct MessageView<'a> {
     pub(crate) app: &'a str,
     pub(crate) message: &'a Value,
-    /// The payload, as it was sent.
+    /// The payload, byte for byte.
     pub(crate) payload: Option<&'a str>,
     pub(crate) destinations: &'a Value,
+    /// The current state of the endpoints that hold a delivery back, as an overview has it.
+    pub(crate) held: &'a [Value],
     pub(crate) attempts: &'a Value,
     /// The application's endpoints.
     pub(crate) endpoints: &'a Value,
@@ -32,7 +34,7 @@ pub(crate) struct MessageView<'a> {
     pub(crate) now: i64,
 }
 
-/// How its deliveries stand together.
+/// The combined status of its deliveries.
 fn together(destinations: &[Value]) -> Markup {
     let many = |word: &str| destinations.iter().filter(|one| text(one, "statusText") == word).count();
     let (done, failed, retried, waits, filtered) =
@@ -84,8 +86,9 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
                 section.card {
                     header { div.grow { h2 { (t("Deliveries")) } } div.legend.small { span { i.sw.ok.rd {} (t("Accepted")) } span { i.sw.bad.rd {} (t("Refused")) } span { i.sw.rg {} (t("Next try")) } } }
                     @if rows(destinations).is_empty() {
-                        (empty("off", "It went to no endpoint", html! { (t("None had chosen this event type, or there was none. Create or change one, then resend what it missed on its page.")) }, html! { a.btn href=(link(&["app", app])) { (t("Endpoints")) } }))
+                        (empty("off", "Not sent to any endpoint", html! { (t("No endpoint was subscribed to this event type. Add or edit an endpoint, then resend missed messages on its page.")) }, html! { a.btn href=(link(&["app", app])) { (t("Endpoints")) } }))
                     } @else { (deliveries(view, &here)) }
+                    @if !text(message, "eventId").is_empty() { footer { (t("Another message with this event id is not accepted: it is a duplicate of this one.")) } }
                 }
                 (elsewhere(view))
             } }
@@ -93,21 +96,21 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
                 section.card {
                     header { div.grow { h2 { (t("Payload")) } } span.tiny.faint { (bytes(i64::try_from(payload.len()).unwrap_or(i64::MAX))) }
                         @if view.payload.is_some() { button.btn.sm.i-copy.copy-text type="button" data-copy-from={ (here) "/payload" } { (t("Copy exact bytes")) } } }
-                    @if view.payload.is_none() { (empty("clock", "The payload is no longer kept", html! { (t("Payloads are kept for a while, or were expunged on request.")) }, html! {})) }
+                    @if view.payload.is_none() { (empty("clock", "The payload is no longer stored", html! { (t("Its retention period has ended, or it was deleted on request.")) }, html! {})) }
                     @else { pre.code tabindex="0" role="region" aria-label=(t("Payload")) { (lines) } }
-                    footer { span.grow { @if cut { (t("This is its beginning.")) " " } (t("Only line breaks and spaces are added.")) } a href={ (here) "/payload" } { @if cut { (t("The whole payload")) } @else { (t("As it was sent")) } } }
+                    footer { span.grow { @if cut { (t("Truncated.")) " " } (t("Only line breaks and spaces are added.")) } a href={ (here) "/payload" } { @if cut { (t("The whole payload")) } @else { (t("As it was sent")) } } }
                 }
             }
         }
         section.card id="attempts" hx-get=(here) hx-trigger="every 3s" hx-select="#attempts" hx-swap="outerHTML" hx-disinherit="*" {
             header { div.grow { h2 { (t("Attempts")) } } }
             (attempts(app, view.attempts, false))
-            @if next(view.attempts).is_some() { footer { (t("The newest attempts. The others are on the endpoints' pages.")) } }
+            @if next(view.attempts).is_some() { footer { (t("Shows the newest attempts. All attempts are listed on the endpoints' pages.")) } }
         }
     }
 }
 
-/// A line for each endpoint, all on one axis that is logarithmic: the first seconds matter as much as the hours after.
+/// A row for each endpoint on a shared logarithmic time axis: the first seconds matter as much as the following hours.
 fn deliveries(view: &MessageView<'_>, here: &str) -> Markup {
     let began = parse_rfc3339(text(view.message, "timestamp")).unwrap_or(view.now);
     let last = rows(view.destinations)
@@ -123,19 +126,67 @@ fn deliveries(view: &MessageView<'_>, here: &str) -> Markup {
             @let of: Vec<&Value> = rows(view.attempts).iter().filter(|attempt| text(attempt, "endpointId") == endpoint_id).collect();
             div.dl {
                 div { a.r.clip.blk href=(link(&["app", view.app, "endpoint", endpoint_id])) title=(text(endpoint, "url")) { (name_of(endpoint)) } div.tiny.faint.clip { (text(endpoint, "url")) } }
-                div.ax { (axis.line(&of, endpoint, view.now)) div.row.tiny.wrap { (status(endpoint)) span.muted { (outcome(endpoint, &of)) } } }
+                div.ax { (axis.line(&of, endpoint, view.now)) div.row.tiny.wrap { (status(endpoint)) span.muted { (outcome(endpoint, &of, view.held)) } } }
                 div.num { (button(&format!("{here}/resend"), "sm i-retry", "Resend", Some("#result"), &[("endpoint", endpoint_id)])) }
             }
         }
     }
 }
 
-/// What came of a delivery so far, in a sentence.
-fn outcome(endpoint: &Value, attempts: &[&Value]) -> Markup {
+/// Why an endpoint holds a delivery back: the first reason that applies. `None` if no reason is known.
+fn hold(endpoint: &Value, held: &[Value]) -> Option<Markup> {
+    let number = |of: Option<&Value>| of.and_then(Value::as_i64).filter(|number| *number > 0);
+    let now = held.iter().find(|one| text(one, "id") == text(endpoint, "id"));
+    let waiting = now.map_or(0, super::state::waits);
+    let breaker = now.and_then(|now| now.pointer("/breaker/state")).and_then(Value::as_str);
+    let until = now.and_then(|now| now.pointer("/breaker/until")).and_then(Value::as_str).unwrap_or_default();
+    let window = endpoint.get("throttle").filter(|throttle| throttle.is_object());
+    if flag(endpoint, "paused") {
+        return Some(html! { (t("The endpoint is paused. The message is sent when it resumes")) });
+    }
+    if flag(endpoint, "disabled") {
+        return Some(html! { (t("The endpoint is disabled")) });
+    }
+    if !text(endpoint, "problem").is_empty() {
+        return Some(html! { (text(endpoint, "problem")) });
+    }
+    if breaker == Some("open") {
+        return Some(html! {
+            (t(if portal() { "Your server did not accept the last requests" } else { "Held by the circuit breaker, because recent attempts failed" }))
+            @if !until.is_empty() { "; " (phrase("next try {}", next_time(until))) }
+        });
+    }
+    if breaker == Some("halfOpen") {
+        return Some(html! { (t("Waits for the result of a single request after recent attempts failed")) });
+    }
+    // A retry has its own time.
+    if waiting < 2 || !text(endpoint, "nextAttempt").is_empty() {
+        return None;
+    }
+    if text(endpoint, "order") == "fifo" {
+        return Some(html! { (t("Sent in order: waits for the messages before it")) });
+    }
+    if let Some(rate) = number(endpoint.get("throttleRate")) {
+        return Some(
+            html! { (phrase("Rate limited to {} requests a second", rate)) ": " (phrase("{} waiting", waiting)) },
+        );
+    }
+    let limit = number(window.and_then(|window| window.get("limit")))?;
+    let sentence = match window.map(|window| text(window, "window")) {
+        Some("minute") => "Rate limited to {} requests a minute",
+        Some("hour") => "Rate limited to {} requests an hour",
+        _ => "Rate limited to {} requests a second",
+    };
+    Some(html! { (phrase(sentence, limit)) ": " (phrase("{} waiting", waiting)) })
+}
+
+/// The result of a delivery so far, in a sentence.
+fn outcome(endpoint: &Value, attempts: &[&Value], held: &[Value]) -> Markup {
+    let hold = hold(endpoint, held);
     let failed = attempts.iter().filter(|attempt| text(attempt, "statusText") == "fail").count();
     let newest = attempts.first();
     let reason = newest.and_then(|attempt| {
-        told_plugins(attempt)
+        shown_plugins(attempt)
             .iter()
             .rev()
             .map(|plugin| text(plugin, "reason"))
@@ -144,11 +195,9 @@ fn outcome(endpoint: &Value, attempts: &[&Value]) -> Markup {
     html! {
         @match text(endpoint, "statusText") {
             "success" => { @if failed > 0 { (phrase("after {} failed", failed)) } @else if let Some(attempt) = newest { (phrase("in {}", super::parts::millis(int(attempt, "responseDurationMs")))) } }
-            "sending" => { (phrase("{} failed", failed)) ", " @if text(endpoint, "nextAttempt").is_empty() { (t("trying now, or held back")) } @else { (phrase("next try {}", html! { span.next { (next_time(text(endpoint, "nextAttempt"))) } })) } }
-            "pending" if flag(endpoint, "paused") => { (t("The endpoint is paused: it is sent when it is resumed")) },
-            "pending" if flag(endpoint, "disabled") => { (t("The endpoint is disabled")) },
-            "pending" => { (t("not tried yet")) @if !text(endpoint, "nextAttempt").is_empty() { ", " (phrase("first try {}", next_time(text(endpoint, "nextAttempt")))) } }
-            "fail" => { (phrase("{} failed", failed)) ", " (t("no more tries")) }
+            "sending" => { (phrase("{} failed", failed)) ", " @if let Some(hold) = hold { (hold) } @else if text(endpoint, "nextAttempt").is_empty() { (t("trying now")) } @else { (phrase("next try {}", html! { span.next { (next_time(text(endpoint, "nextAttempt"))) } })) } }
+            "pending" => { @if let Some(hold) = hold { (hold) } @else { (t("not attempted yet")) } @if !text(endpoint, "nextAttempt").is_empty() { ", " (phrase("first attempt {}", next_time(text(endpoint, "nextAttempt")))) } }
+            "fail" => { (phrase("{} failed", failed)) ", " (t("no more retries")) }
             "canceled" => { (t(if portal() { "Filtered" } else { "Filtered by a plugin" })) @if let Some(reason) = reason { ": " (reason) } }
             _ => {}
         }
@@ -161,10 +210,10 @@ struct Axis {
 }
 
 impl Axis {
-    /// Where a time is, in thousandths.
+    /// The position of a time, in thousandths.
     fn at(&self, at: i64) -> i64 {
         let log = |ms: i64| {
-            // A second is as far from 0 as it is from a few.
+            // The offset of one second spreads out the first seconds.
             #[allow(clippy::cast_precision_loss)] // of a few days
             let seconds = ms.max(0) as f64 / 1_000.0;
             (1.0 + seconds).ln()
@@ -176,7 +225,7 @@ impl Axis {
     }
 
     fn percent(&self, at: i64) -> String {
-        // The dots stay within the picture.
+        // Keeps the dots within the image.
         let at = self.at(at).saturating_mul(94).div_euclid(100).saturating_add(30);
         format!("{}.{}%", at.div_euclid(10), at.rem_euclid(10))
     }
@@ -230,7 +279,7 @@ impl Axis {
     }
 }
 
-/// The endpoints that it did not go to, and why.
+/// The endpoints that it was not sent to, and why.
 fn elsewhere(view: &MessageView<'_>) -> Markup {
     let went = |id: &str| rows(view.destinations).iter().any(|endpoint| text(endpoint, "id") == id);
     let others: Vec<&Value> =
@@ -250,12 +299,12 @@ fn elsewhere(view: &MessageView<'_>) -> Markup {
                     div.grow { a.t1 href=(link(&["app", view.app, "endpoint", text(endpoint, "id")])) { (name_of(endpoint)) } div.small.muted { (why) } }
                 }
             } }
-            @if others.len() > ELSEWHERE || !all { footer { (phrase("Shows {} endpoints that it did not go to; there may be more.", others.len().min(ELSEWHERE))) } }
+            @if others.len() > ELSEWHERE || !all { footer { (phrase("Shows {} endpoints. There may be more.", others.len().min(ELSEWHERE))) } }
         },
     )
 }
 
-/// Why a message does not go to an endpoint, as far as can be told from how the endpoint is now.
+/// Why a message is not sent to an endpoint, judged by the endpoint's current settings.
 fn reason(message: &Value, endpoint: &Value) -> (&'static str, Markup) {
     let (types, channels) = (texts(endpoint, "eventTypes"), texts(endpoint, "channels"));
     let event_type = text(message, "eventType");
@@ -279,18 +328,18 @@ fn reason(message: &Value, endpoint: &Value) -> (&'static str, Markup) {
     if !channels.is_empty() && !texts(message, "channels").iter().any(|channel| channels.contains(channel)) {
         return (
             "filter",
-            html! { (phrase("Only gets messages with the channel {}", html! { code { (list(&channels)) } })) },
+            html! { (phrase("Receives only messages with the channel {}", html! { code { (list(&channels)) } })) },
         );
     }
     if text(endpoint, "createdAt") > text(message, "timestamp") {
         return ("clock", html! { (t("Was created after this message was accepted")) });
     }
     if flag(endpoint, "disabled") {
-        return ("off", html! { (t("Is disabled: messages that come meanwhile are skipped")) });
+        return ("off", html! { (t("Is disabled: new messages are skipped")) });
     }
     (
         "off",
-        html! { (t("It would go there now: when it was accepted, the endpoint was disabled or had other filters")) },
+        html! { (t("Would be sent now. When the message was accepted, the endpoint was disabled or had different filters")) },
     )
 }
 
@@ -310,7 +359,38 @@ mod tests {
             why(json!({ "disabled": true, "eventTypes": ["a.b"], "channels": ["x"] }))
                 .contains("Is disabled")
         );
-        assert!(why(json!({})).contains("would go there now"));
+        assert!(why(json!({})).contains("Would be sent now"));
+    }
+
+    #[test]
+    fn a_delivery_that_is_held_back_says_why() {
+        let held = |state: &str, pending: i64| {
+            vec![
+                json!({ "id": "ep_1", "pending": pending, "sending": 0, "breaker": { "state": state, "until": "2026-01-01T00:00:00Z" } }),
+            ]
+        };
+        let why = |more: Value, held: &[Value]| {
+            let mut endpoint = json!({ "id": "ep_1", "statusText": "pending" });
+            endpoint.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            outcome(&endpoint, &[], held).into_string()
+        };
+        let none: &[Value] = &[];
+        assert!(why(json!({}), none).contains("not attempted yet"));
+        assert!(why(json!({ "paused": true }), none).contains("is paused"));
+        assert!(why(json!({ "disabled": true }), none).contains("is disabled"));
+        assert!(why(json!({ "problem": "Set MASTER_KEY." }), none).contains("MASTER_KEY"));
+        let open = why(json!({}), &held("open", 3));
+        assert!(open.contains("circuit breaker") && open.contains("next try"), "{open}");
+        assert!(why(json!({}), &held("halfOpen", 3)).contains("single request"));
+        let rate = why(json!({ "throttleRate": 5 }), &held("closed", 9));
+        assert!(rate.contains("5 requests a second") && rate.contains("9 waiting"), "{rate}");
+        let window = json!({ "throttle": { "limit": 60, "window": "hour" } });
+        assert!(why(window.clone(), &held("closed", 9)).contains("60 requests an hour"));
+        assert!(!why(window, &held("closed", 1)).contains("Rate limited"), "nothing else waits there");
+        assert!(why(json!({ "order": "fifo" }), &held("closed", 2)).contains("in order"));
+        let retry =
+            json!({ "statusText": "sending", "nextAttempt": "2026-01-01T00:00:00Z", "throttleRate": 5 });
+        assert!(why(retry, &held("closed", 9)).contains("next try"), "a retry has its own time");
     }
 
     #[test]

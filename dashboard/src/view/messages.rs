@@ -1,33 +1,34 @@
-//! The list of messages: how each stands first, filters that are in the URL, and what can be done with several at once.
+//! The list of messages: status first, filters in the URL, and bulk actions.
 
 use super::app::{sections, status_word};
 use super::form::{Form, Kind, field, result};
-use super::parts::{dialog, empty, head, id, next_time, note, opener, pager, pill, status, time};
+use super::parts::{
+    Sorted, dialog, empty, exports, head, id, live_chip, next_time, note, opener, pager, pill, status, time,
+};
 use crate::data::{int, link, next, query, rows, text, texts};
+use crate::list::{ENDPOINTS, LIVE};
 use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// What the page of messages shows.
+/// The data of the message list.
 pub(crate) struct MessagesView<'a> {
     pub(crate) session: &'a Session,
     pub(crate) app: &'a str,
     pub(crate) page: &'a Value,
     /// The filters by name, as the URL has them.
     pub(crate) filters: &'a [(&'static str, Option<String>)],
-    /// Whether this is the newest page, which changes by itself.
-    pub(crate) newest: bool,
+    /// Whether the list updates itself. `None` if it never does: it is not the first page.
+    pub(crate) live: Option<bool>,
     pub(crate) endpoints: &'a Value,
-    /// How many endpoints are asked for a status where none is named.
-    pub(crate) asked: usize,
-    /// Why there is no list.
+    /// The error that prevented the list from loading.
     pub(crate) fault: Option<&'a str>,
 }
 
-/// How a delivery may stand, as the URL says it; a word for each is [`status_word`]'s.
+/// The status filters, as they are in the URL; see [`status_word`].
 const STATUSES: [&str; 7] = ["", "failing", "3", "2", "1", "0", "4"];
-/// The periods that are offered.
+/// The time ranges to choose from.
 pub(super) const PERIODS: [(&str, &str); 4] =
     [("", "Any time"), ("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days")];
 
@@ -49,7 +50,7 @@ impl MessagesView<'_> {
         if query.is_empty() { here } else { format!("{here}?{query}") }
     }
 
-    /// The list as a file.
+    /// The path of the list's export.
     fn export(&self, format: &str) -> String {
         let mut pairs: Vec<(&str, Option<&str>)> =
             self.filters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
@@ -70,12 +71,11 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
     let all = view.value("status").is_none() && view.value("endpoint").is_none();
     let of_some = view.value("status").is_some()
         && view.value("endpoint").is_none()
-        && rows(view.endpoints).len() > view.asked;
+        && rows(view.endpoints).len() > ENDPOINTS;
+    let polls = view.live == Some(true);
     html! {
         (head(&t("Messages").text(), html! {}, &[], html! {
-            details.menu { summary.btn.i-download { (t("Export")) } div { @for (format, word) in [("csv", "As CSV"), ("ndjson", "As NDJSON")] {
-                a.btn href=(view.export(format)) download { (t(word)) }
-            } } }
+            (exports("", |format| view.export(format)))
             (opener("filter", "i-filter", "Filter"))
         }))
         (sections(view.app, "Messages"))
@@ -96,9 +96,9 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
                     }
                 }
             }
-            div id="list" hx-get=[view.newest.then_some(&again)] hx-trigger=[view.newest.then_some("every 3s")]
-                hx-select=[view.newest.then_some("#list")] hx-swap=[view.newest.then_some("outerHTML")] hx-disinherit="*" {
-                @if of_some { p.says { (phrase("These are of the newest {} endpoints. Choose an endpoint to see another's.", view.asked)) } }
+            div id="list" hx-get=[polls.then_some(&again)] hx-trigger=[polls.then_some("every 3s")]
+                hx-select=[polls.then_some("#list")] hx-swap=[polls.then_some("outerHTML")] hx-disinherit="*" {
+                @if of_some { p.says { (phrase("Shows messages of the newest {} endpoints. Select an endpoint to see others.", ENDPOINTS)) } }
                 @if rows(view.page).is_empty() { (nothing(view)) }
                 @else {
                     (super::form::show(&Form { id: "ticked", to: format!("{here}/count"), proof: view.session.proof(), word: "Resend selected", fields: Vec::new(), more: html! {
@@ -107,24 +107,20 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
                                 th scope="col" { label { span.sr { (t("Select all on this page")) } input type="checkbox" data-group=""; } }
                                 th scope="col" { (t("Status")) } th scope="col" { (t("Event")) }
                                 @if all { th.num scope="col" { (t("Delivered to")) } } @else { th.hide-m scope="col" { (t("Endpoint")) } }
-                                th scope="col" { (t("Why")) } th.hide-m scope="col" { (t("Id")) } th.num scope="col" { (t("Accepted")) }
+                                th scope="col" { (t("Details")) } th.hide-m scope="col" { (t("Id")) } th.num scope="col" { (t("Accepted")) }
                             } }
                             tbody { @for message in rows(view.page) { (row(view, message, all)) } }
                         }
                     } }))
                 }
-                (pager("", (!view.newest && view.fault.is_none()).then_some(again.as_str()), next(view.page).map(|next| {
-                    let mut pairs: Vec<_> = view.filters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
-                    pairs.push(("iterator", Some(next)));
-                    format!("{here}?{}", query(&pairs))
-                })))
+                (pager(Sorted::ByTime, view.page, |iterator| view.with("iterator", iterator)))
             }
         }
         (dialog("filter", "Filter messages", filter(view, &here)))
     }
 }
 
-/// The filters that are set, each with a way to take it back.
+/// The active filters, each with a link that removes it.
 fn chips(view: &MessagesView<'_>) -> Markup {
     let set: Vec<(&str, String, &str)> = view
         .filters
@@ -152,25 +148,26 @@ fn chips(view: &MessagesView<'_>) -> Markup {
             @for (word, value, name) in &set {
                 a.chip.on.i-x href=(view.with(name, None)) title=(t("Remove this filter")) { (t(word)) " " b.clip { (value) } }
             }
+            @if let Some(on) = view.live { (live_chip(on, &view.with(LIVE, on.then_some("off")))) }
             @if !set.is_empty() { a.small href=(link(&["app", view.app, "messages"])) { (t("Clear")) } }
         }
     }
 }
 
 fn nothing(view: &MessagesView<'_>) -> Markup {
-    let set = view.filters.iter().filter(|(_, value)| value.is_some()).count();
+    let set = view.filters.iter().filter(|(name, value)| *name != LIVE && value.is_some()).count();
     html! {
         @if view.fault.is_some() {}
-        @else if set == 0 { (empty("send", "No message yet", html! { (t("New messages show up here by themselves.")) }, html! {})) }
-        @else { (empty("search", "No message fits these filters", html! { (t("New ones show up by themselves.")) @if next(view.page).is_some() { " " (t("Not all were looked at: older ones may fit.")) } },
+        @else if set == 0 { (empty("send", "No message yet", html! { (t("New messages appear here automatically.")) }, html! {})) }
+        @else { (empty("search", "No message matches these filters", html! { (t("New messages appear automatically.")) @if next(view.page).is_some() { " " (t("Only part of the log was searched. Older messages may match.")) } },
             html! { a.btn href=(link(&["app", view.app, "messages"])) { (t("Clear the filters")) } })) }
     }
 }
 
-/// The form behind the button Filter. Without a script it stands below the list.
+/// The filter form. Without scripts it is below the list.
 fn filter(view: &MessagesView<'_>, here: &str) -> Markup {
     let value = |name: &str| view.value(name).unwrap_or_default().to_owned();
-    // The browser's own field knows no zone.
+    // The browser's date field has no time zone.
     let moment = |name: &str| value(name).get(..16).map_or_else(|| value(name), str::to_owned);
     let mut endpoints = vec![(String::new(), "Any endpoint".to_owned())];
     endpoints.extend(
@@ -200,7 +197,7 @@ fn filter(view: &MessagesView<'_>, here: &str) -> Markup {
     }
 }
 
-/// How a message stands, from what its deliveries are together; how many have it, of how many; and what is to be known.
+/// The status of a message from its deliveries, the share of endpoints that received it, and details.
 fn standing(message: &Value) -> (Markup, String, Markup) {
     let Some(of) = message.get("deliveries").filter(|of| of.is_object()) else {
         return (
@@ -224,13 +221,13 @@ fn standing(message: &Value) -> (Markup, String, Markup) {
     let more = if of.get("complete").and_then(Value::as_bool) == Some(false) { "+" } else { "" };
     let share = t("{} of {}").text().replacen("{}", &done.to_string(), 1);
     let share = share.replacen("{}", &format!("{all}{more}"), 1);
-    let told = html! {
+    let details = html! {
         @if retried > 0 { (why("sending", text(of, "nextAttempt"))) }
-        @else if failed > 0 { (t("no more tries")) }
-        @else if all == 0 && filtered == 0 { (t("no endpoint wanted it")) }
+        @else if failed > 0 { (t("no more retries")) }
+        @else if all == 0 && filtered == 0 { (t("no subscribed endpoint")) }
         @else if filtered > 0 && all > 0 { (phrase("{} filtered", filtered)) }
     };
-    (shown, if all == 0 { String::new() } else { share }, told)
+    (shown, if all == 0 { String::new() } else { share }, details)
 }
 
 fn why(status: &str, next: &str) -> Markup {
@@ -238,7 +235,7 @@ fn why(status: &str, next: &str) -> Markup {
         @match (status, next) {
             ("sending", "") => { (t("trying now, or held back")) },
             ("sending", next) => { (phrase("next try {}", next_time(next))) }
-            ("fail", _) => { (t("no more tries")) },
+            ("fail", _) => { (t("no more retries")) },
             _ => {}
         }
     }
@@ -246,7 +243,7 @@ fn why(status: &str, next: &str) -> Markup {
 
 fn row(view: &MessagesView<'_>, message: &Value, all: bool) -> Markup {
     let (msg, endpoint) = (text(message, "id"), text(message, "endpoint"));
-    let (shown, done, told) = standing(message);
+    let (shown, done, details) = standing(message);
     let event_type = text(message, "eventType");
     html! {
         tr {
@@ -259,7 +256,7 @@ fn row(view: &MessagesView<'_>, message: &Value, all: bool) -> Markup {
                 }
             }
             @if all { td.num data-l=(t("Delivered to")) { (done) } } @else { td.cap.hide-m { span.clip.blk.muted { @if !endpoint.is_empty() { (view.endpoint(endpoint)) } } } }
-            td.cap2 { span.muted { (told) } }
+            td.cap2 { span.muted { (details) } }
             td.hide-m { (id(msg)) }
             td.num.at { (time(text(message, "timestamp"))) }
         }
@@ -274,19 +271,19 @@ mod tests {
     #[test]
     fn a_message_stands_as_its_worst_delivery_does() {
         let of = |deliveries: Value| {
-            let (shown, done, told) = standing(&json!({ "deliveries": deliveries }));
-            (shown.into_string(), done, told.into_string())
+            let (shown, done, details) = standing(&json!({ "deliveries": deliveries }));
+            (shown.into_string(), done, details.into_string())
         };
-        let (shown, done, told) =
+        let (shown, done, details) =
             of(json!({ "success": 3, "sending": 1, "nextAttempt": "2026-01-01T00:00:00Z" }));
         assert!(
-            shown.contains("Retrying") && done == "3 of 4" && told.contains("next try"),
-            "{shown} {done} {told}"
+            shown.contains("Retrying") && done == "3 of 4" && details.contains("next try"),
+            "{shown} {done} {details}"
         );
-        let (shown, done, told) = of(json!({ "success": 1, "fail": 1, "complete": false }));
+        let (shown, done, details) = of(json!({ "success": 1, "fail": 1, "complete": false }));
         assert!(
-            shown.contains("Failed") && done == "1 of 2+" && told.contains("no more tries"),
-            "{shown} {done} {told}"
+            shown.contains("Failed") && done == "1 of 2+" && details.contains("no more retries"),
+            "{shown} {done} {details}"
         );
         assert!(of(json!({})).0.contains("Not sent"));
         assert!(of(json!({ "canceled": 1 })).0.contains("Filtered"));

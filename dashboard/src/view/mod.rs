@@ -1,4 +1,4 @@
-//! Templates. They show what they are given, and decide nothing.
+//! Templates. They render data and make no decisions.
 
 mod app;
 mod attempt;
@@ -24,9 +24,9 @@ mod task;
 mod verify;
 
 pub(crate) use app::{AppView, app, apps};
-pub(crate) use attempt::{attempt, attempt_page};
+pub(crate) use attempt::{attempt, attempt_page, curl};
 pub(crate) use catalog::{event_type, event_types};
-pub(crate) use chart::period;
+pub(crate) use chart::{is_compared, period};
 pub(crate) use endpoint::{EndpointView, Tab, counted, endpoint, secret, secret_of};
 pub(crate) use find::{Hit, found, hits};
 pub(crate) use form::hidden;
@@ -43,7 +43,7 @@ pub(crate) use task::{task, tasks};
 
 use serde_json::Value;
 
-/// A JSON text with indentation, to be changed by a person.
+/// Indented JSON for editing.
 pub(crate) fn pretty(payload: &Value) -> String {
     serde_json::to_string_pretty(payload).unwrap_or_default()
 }

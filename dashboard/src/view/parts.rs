@@ -1,17 +1,17 @@
-//! The parts that pages are made of: pills, ids, cards, heads, dialogs. Each looks the same wherever it is used, and
-//! carries its meaning in words: colour and icon only repeat them.
+//! The components of pages: pills, ids, cards, headings, dialogs. Each looks the same everywhere, and its text carries the
+//! meaning; color and icon only repeat it.
 
-use crate::data::{int, text};
-use crate::scope::t;
+use crate::data::{int, is_first, page_after, page_before, query, text};
+use crate::scope::{phrase, t};
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// A state: an icon and a word or two. `class` is its colour: `ok`, `bad`, `warn`, `alt`, or empty.
+/// A status pill: an icon and one or two words. `class` is its color: `ok`, `bad`, `warn`, `alt`, or empty.
 pub(crate) fn pill(class: &str, icon: &str, word: &str) -> Markup {
     html! { span class={ "pill " (class) " i-" (icon) } { (t(word)) } }
 }
 
-/// A pill of a status of the API: colour, icon, word.
+/// The color, icon and label of a status of the API.
 pub(crate) fn of_status(word: &str) -> (&'static str, &'static str, &'static str) {
     match word {
         "success" => ("ok", "ok", "Delivered"),
@@ -23,13 +23,13 @@ pub(crate) fn of_status(word: &str) -> (&'static str, &'static str, &'static str
     }
 }
 
-/// How a delivery or an attempt stands.
+/// The status of a delivery or an attempt.
 pub(crate) fn status(of: &Value) -> Markup {
     let (class, icon, word) = of_status(text(of, "statusText"));
     html! { @if !text(of, "statusText").is_empty() { (pill(class, icon, word)) } }
 }
 
-/// The receiver's answer: its HTTP status, or that there was none.
+/// The status code of a response, or that there was none.
 pub(crate) fn code(attempt: &Value) -> Markup {
     let code = int(attempt, "responseStatusCode");
     let class = match code {
@@ -40,17 +40,17 @@ pub(crate) fn code(attempt: &Value) -> Markup {
     html! {
         @if code != 0 { span class={ "code-n " (class) } { (code) } }
         @else if text(attempt, "statusText") == "canceled" { span.code-n { (t("not sent")) } }
-        @else { span.code-n.bad { (t("no answer")) } }
+        @else { span.code-n.bad { (t("no response")) } }
     }
 }
 
-/// A time of the API. A script adds how long ago that is; without one it is the time in UTC.
+/// A timestamp. A script replaces it with a relative time; without scripts it is in UTC.
 pub(crate) fn time(at: &str) -> Markup {
     let short = at.get(..19).map_or_else(|| at.to_owned(), |head| head.replace('T', " "));
     html! { @if !at.is_empty() { time datetime=(at) title={ (short) " UTC" } { (short) } } }
 }
 
-/// The time of what comes next: once it is over, a script says that it is now.
+/// The time of a future event. Once it has passed, the script shows “now”.
 pub(crate) fn next_time(at: &str) -> Markup {
     let short = at.get(..19).map_or_else(|| at.to_owned(), |head| head.replace('T', " "));
     html! { @if !at.is_empty() { time datetime=(at) title={ (short) " UTC" } data-next { (short) } } }
@@ -69,24 +69,24 @@ pub(crate) fn grouped(number: i64) -> String {
     out
 }
 
-/// A number of things: `1 message`, `2 messages`.
+/// A number with its noun: `1 message`, `2 messages`.
 pub(crate) fn count(number: i64, one: &str, several: &str) -> String {
     format!("{} {}", grouped(number), t(if number == 1 { one } else { several }).text())
 }
 
-/// A share in per cent, with as many digits as say something; none of nothing.
+/// A share in percent with significant digits. `None` if the whole is 0.
 pub(crate) fn percent(part: i64, whole: i64) -> Option<String> {
     let share = part.saturating_mul(10_000).checked_div(whole)?;
     let (whole, rest) = (share.div_euclid(100), share.rem_euclid(100));
     Some(match (whole, rest) {
         (_, 0) => format!("{whole}"),
-        // What is not quite everything is never shown as everything.
+        // Less than 100 % is never rounded to 100 %.
         (99.., _) => format!("{whole}.{rest:02}"),
         _ => format!("{whole}.{}", rest.div_euclid(10)),
     })
 }
 
-/// Milliseconds, for people.
+/// A human-readable duration.
 pub(crate) fn millis(ms: i64) -> String {
     match ms {
         ..10_000 => format!("{} ms", grouped(ms)),
@@ -94,7 +94,7 @@ pub(crate) fn millis(ms: i64) -> String {
     }
 }
 
-/// Bytes, for people.
+/// A human-readable size.
 pub(crate) fn bytes(size: i64) -> String {
     match size {
         ..10_000 => count(size, "byte", "bytes"),
@@ -103,8 +103,7 @@ pub(crate) fn bytes(size: i64) -> String {
     }
 }
 
-/// An id, shortened, with a button that copies the whole. (By its id the button keeps the focus where its place is fetched
-/// again.)
+/// An abbreviated id with a button that copies the full id. (The button's own id keeps the focus when the page refreshes.)
 pub(crate) fn id(id: &str) -> Markup {
     html! { span.row.nw title=(id) { span.id { (short_id(id)) } (copy_button(id)) } }
 }
@@ -122,12 +121,12 @@ pub(crate) fn short_id(id: &str) -> String {
     }
 }
 
-/// A text that is to be taken elsewhere: as a whole, with a button that copies it.
+/// A text with a button that copies it.
 pub(crate) fn shown(text: &str) -> Markup {
     html! { div.take { pre.secret tabindex="0" { (text) } button.btn.sm.i-copy.copy-text type="button" data-copy="" { (t("Copy")) } } }
 }
 
-/// The head of a page: its title, at most one pill, a line of facts, and what one does there.
+/// The heading of a page: its title, at most one pill, a line of facts, and actions.
 pub(crate) fn head(title: &str, pill: Markup, facts: &[Markup], actions: Markup) -> Markup {
     html! {
         div.head {
@@ -142,27 +141,27 @@ pub(crate) fn head(title: &str, pill: Markup, facts: &[Markup], actions: Markup)
     }
 }
 
-/// A card with a heading and what stands beside it.
+/// A card with a heading and content beside it.
 pub(crate) fn card(title: &str, beside: Markup, content: Markup) -> Markup {
     html! { section.card { header { div.grow { h2 { (t(title)) } } (beside) } (content) } }
 }
 
-/// A sentence where there is nothing, why, and one way on.
+/// An empty state: why it is empty, and one next step.
 pub(crate) fn empty(icon: &str, title: &str, why: Markup, way: Markup) -> Markup {
     html! { div.empty { span class={ "ico i-" (icon) } {} h3 { (t(title)) } p { (why) } (way) } }
 }
 
-/// A note below the head: what is the matter, and one thing to do.
+/// A note below the heading: a problem and one action.
 pub(crate) fn note(class: &str, icon: &str, text: Markup, act: Markup) -> Markup {
     html! { div class={ "note " (class) " i-" (icon) } { div.grow { (text) } (act) } }
 }
 
-/// A list of facts; those that are empty are left out.
+/// A list of facts; empty ones are omitted.
 pub(crate) fn facts(all: &[(&str, Markup)]) -> Markup {
     html! { dl.kv.facts { @for (word, value) in all { @if !value.0.is_empty() { div { dt { (t(word)) } dd { (value) } } } } } }
 }
 
-/// The sections of a thing, one of which is shown: name, where, how many there are.
+/// Tabs: label, path and count.
 pub(crate) fn tabs(label: &str, current: &str, all: &[(&str, String, Option<i64>)]) -> Markup {
     html! {
         nav.tabs aria-label=(t(label)) {
@@ -173,12 +172,12 @@ pub(crate) fn tabs(label: &str, current: &str, all: &[(&str, String, Option<i64>
     }
 }
 
-/// A button that opens a dialog. It works without a script.
+/// A button that opens a dialog. It works without scripts.
 pub(crate) fn opener(id: &str, class: &str, word: &str) -> Markup {
     html! { button class={ "btn " (class) } type="button" popovertarget=(id) { (t(word)) } }
 }
 
-/// A dialog. What has the attribute `autofocus` in it has the focus when it opens.
+/// A dialog. An element with `autofocus` receives the focus when it opens.
 pub(crate) fn dialog(id: &str, title: &str, content: Markup) -> Markup {
     html! {
         div.dialog popover id=(id) role="dialog" aria-labelledby={ (id) "-title" } {
@@ -188,13 +187,13 @@ pub(crate) fn dialog(id: &str, title: &str, content: Markup) -> Markup {
     }
 }
 
-/// What else can be done: a menu of buttons.
+/// A menu of further actions.
 pub(crate) fn menu(label: &str, content: Markup) -> Markup {
     html! { details.menu { summary.btn.icon.i-dots aria-label=(t(label)) {} div { (content) } } }
 }
 
-/// A table. The first head is the main one; a head that begins with `#` is a number's, one that is empty says nothing.
-/// On phones each row becomes a card, in which numbers have their head before them.
+/// A table. The first column is the main one. A heading with the prefix `#` marks a number column; an empty heading is
+/// announced as “Actions”. On phones each row becomes a card in which numbers are labelled.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>]) -> Markup {
     let name = |head: &str| head.strip_prefix('#').unwrap_or(head).to_owned();
     html! {
@@ -210,29 +209,69 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>]) -> Markup {
     }
 }
 
-/// The main cell of a row: its link, and a second line that says more.
+/// The main cell of a row: a link and a second line.
 pub(crate) fn row_link(to: &str, title: &str, below: &str) -> Markup {
     html! { a.r.clip href=(to) title=(title) { (title) } @if !below.is_empty() { span.sub.clip title=(below) { (below) } } }
 }
 
-/// The foot of a list: what it shows, and where it goes on.
-pub(crate) fn pager(says: &str, newest: Option<&str>, next: Option<String>) -> Markup {
+/// How a list is sorted, which decides the words of its pager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sorted {
+    /// Newest first.
+    ByTime,
+    /// By name or id, ascending.
+    ByName,
+}
+
+/// The footer of a list: links to its first page, the page before and the page after. `to` makes the path of the page with
+/// an iterator.
+pub(crate) fn pager(sorted: Sorted, page: &Value, to: impl Fn(Option<&str>) -> String) -> Markup {
+    let (first, before, after) = match sorted {
+        Sorted::ByTime => ("Newest", "Newer", "Older"),
+        Sorted::ByName => ("First", "Previous", "Next"),
+    };
+    let moves = !is_first(page) || page_after(page).is_some();
     html! {
-        @if next.is_some() || newest.is_some() || !says.is_empty() {
+        @if moves {
             nav.pager aria-label=(t("Pages")) {
-                span.grow { (t(says)) }
-                @if let Some(newest) = newest { a.btn.sm href=(newest) { (t("Newest")) } }
-                @if let Some(next) = next { a.btn.sm.more href=(next) rel="next" { (t("Older")) } }
+                span.grow { @if sorted == Sorted::ByTime { (t("Newest first")) } }
+                @if !is_first(page) { a.btn.sm href=(to(None)) { (t(first)) } }
+                @if let Some(iterator) = page_before(page) { a.btn.sm.less href=(to(Some(iterator))) rel="prev" { (t(before)) } }
+                @if let Some(iterator) = page_after(page) { a.btn.sm.more href=(to(Some(iterator))) rel="next" { (t(after)) } }
             }
         }
     }
 }
 
-/// As much of a text from its beginning as makes so many bytes of HTML, and whether that is not all.
+/// The path of a page of a list that has no filters.
+pub(crate) fn paged(here: &str, iterator: Option<&str>) -> String {
+    iterator.map_or_else(
+        || here.to_owned(),
+        |iterator| format!("{here}?{}", query(&[("iterator", Some(iterator))])),
+    )
+}
+
+/// The menu of a list's exports. `to` makes the path of the export in a format.
+pub(crate) fn exports(class: &str, to: impl Fn(&str) -> String) -> Markup {
+    let most = i64::try_from(crate::export::MOST_ROWS).unwrap_or(i64::MAX);
+    html! {
+        details.menu { summary class={ "btn i-download " (class) } { (t("Export")) } div {
+            @for (format, word) in [("csv", "As CSV"), ("ndjson", "As NDJSON")] { a.btn href=(to(format)) download { (t(word)) } }
+            span.who { (phrase("All rows that match the filters, up to {}. A file that is not complete says so in its last line.", grouped(most))) }
+        } }
+    }
+}
+
+/// The switch of a list that updates itself.
+pub(crate) fn live_chip(on: bool, to: &str) -> Markup {
+    html! { a class={ "chip i-" (if on { "live on" } else { "play" }) } href=(to) aria-current=[on.then_some("true")] title=(t(if on { "Updates every 3 seconds. Select to stop." } else { "Select to update every 3 seconds." })) { (t(if on { "Live updates" } else { "Updates paused" })) } }
+}
+
+/// The start of a text, up to this many bytes of HTML, and whether it is truncated.
 pub(crate) fn excerpt(text: &str, most: usize) -> (&str, bool) {
     let mut left = most;
     for (at, c) in text.char_indices() {
-        // As they are escaped.
+        // The size after escaping.
         let size = match c {
             '"' => 6,
             '&' => 5,

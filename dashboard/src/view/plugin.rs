@@ -1,4 +1,4 @@
-//! The pages of plugins: the store, one plugin with its playground and its versions, and what a test run tells.
+//! The pages of plugins: the list, one plugin with its playground and versions, and the result of a test run.
 
 use super::form::{Form, Kind, button, field, hidden, mono, plain, result};
 use super::json::highlighted;
@@ -39,35 +39,39 @@ pub(crate) fn plugins(session: &Session, page: &Value) -> Markup {
                 row_link(&link(&["plugin", text(plugin, "name")]), text(plugin, "name"), about),
                 html! { @if flag(plugin, "bundled") { (pill("", "plugin", "Bundled")) } @else { (pill("info", "plugin", "Uploaded")) } },
                 plain(&count(int(plugin, "versions"), "version", "versions")),
-                html! { @if flag(plugin, "bundled") { span.small.muted { "comes with the gateway" } } @else { span.id { (short(text(plugin, "current"))) } } },
+                html! { @if flag(plugin, "bundled") { span.small.muted { "bundled with the gateway" } } @else { span.id { (short(text(plugin, "current"))) } } },
                 time(text(plugin, "updatedAt")),
             ]
         })
         .collect();
     html! {
-        (head("Plugins", html! {}, &[html! { "Code of your own, or that comes along, which changes, redacts or filters what is delivered." }], opener("upload", "pri i-plus", "Upload a plugin")))
+        (head("Plugins", html! {}, &[html! { "Your own or bundled code that changes, redacts or filters deliveries." }], opener("upload", "pri i-plus", "Upload a plugin")))
         (result())
         section.card {
-            @if table_rows.is_empty() { (empty("plugin", "There are no plugins yet", html! { code { "weir-plugin new" } " begins one." }, html! {})) }
+            @if table_rows.is_empty() { (empty("plugin", "There are no plugins yet", html! { "Create one with " code { "weir-plugin new" } "." }, html! {})) }
             @else { (table(&["Plugin", "Kind", "Versions", "Current", "#Changed"], &table_rows)) }
         }
         (dialog("upload", "Upload a plugin", super::form::show(&upload(session, link(&["new-plugin"]), None))))
     }
 }
 
-/// What the page of a plugin shows.
+/// The data of a plugin's page.
 pub(crate) struct PluginView<'a> {
     pub(crate) session: &'a Session,
     pub(crate) plugin: &'a Value,
     pub(crate) versions: &'a Value,
-    /// The application whose messages can be picked, and the newest of them.
+    /// The application whose messages can be selected, and its newest messages.
     pub(crate) app: Option<&'a str>,
     pub(crate) messages: &'a Value,
-    /// Why there are none.
+    /// The message, the version and the configuration to start with.
+    pub(crate) picked: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) config: &'a Value,
+    /// The error that prevented them from loading.
     pub(crate) fault: Option<&'a str>,
 }
 
-/// Where a plugin is tried: on a message that is picked, or on an event that is made up.
+/// The playground: runs the plugin on a message or on a custom event.
 fn playground(view: &PluginView<'_>, manifest: &Value, to: String) -> Markup {
     let here = link(&["plugin", text(view.plugin, "name")]);
     let words: Vec<(String, String)> = rows(view.messages)
@@ -78,6 +82,8 @@ fn playground(view: &PluginView<'_>, manifest: &Value, to: String) -> Markup {
         })
         .collect();
     let mut picks = vec![("", "None: the event below")];
+    // A message older than those listed.
+    picks.extend(view.picked.filter(|id| words.iter().all(|(known, _)| known != id)).map(|id| (id, id)));
     picks.extend(words.iter().map(|(id, word)| (id.as_str(), word.as_str())));
     let versions: Vec<(&str, &str)> = std::iter::once(("", "The current one"))
         .chain(rows(view.versions).iter().map(|version| (text(version, "id"), short(text(version, "id")))))
@@ -87,15 +93,15 @@ fn playground(view: &PluginView<'_>, manifest: &Value, to: String) -> Markup {
         fields.push(hidden("appId", app));
         fields.push(
             field("messageId", "Message", Kind::Choice(&picks))
-                .value(words.first().map(|(id, _)| id.clone()).unwrap_or_default())
-                .hint("The newest of the application."),
+                .value(view.picked.or(words.first().map(|(id, _)| id.as_str())).unwrap_or_default())
+                .hint("The newest messages of the application."),
         );
     }
     fields.extend([
         field("eventType", "Event type", Kind::Text).example("user.created"),
         field("payload", "Payload", Kind::Area(5)).example("{\"id\": 1}").hint("As JSON."),
-        field("headers", "Headers", Kind::Area(2)).example("x-name: value").hint("One a line."),
-        field("version", "Version", Kind::Choice(&versions)),
+        field("headers", "Headers", Kind::Area(2)).example("x-name: value").hint("One per line."),
+        field("version", "Version", Kind::Choice(&versions)).value(view.version.unwrap_or_default()),
     ]);
     html! {
         form.filters method="get" action=(here) {
@@ -109,7 +115,7 @@ fn playground(view: &PluginView<'_>, manifest: &Value, to: String) -> Markup {
             proof: view.session.proof(),
             word: "Run",
             fields,
-            more: super::config::fields("run", manifest.get("configSchema"), &Value::Null),
+            more: super::config::fields("run", manifest.get("configSchema"), view.config),
         }))
     }
 }
@@ -134,7 +140,7 @@ pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
             let (delete, question) = ask("Delete", "sm", Question {
                 id: &dialog,
                 title: "Delete this version?",
-                says: html! { p { "Endpoints that keep to version " code { (short(id)) } " have to choose another." } },
+                says: html! { p { "Endpoints pinned to version " code { (short(id)) } " must select another." } },
                 to: to("delete-version"),
                 proof: session.proof(),
                 word: "Delete version",
@@ -146,7 +152,7 @@ pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
                 plain(&bytes(int(version, "size"))),
                 time(text(version, "createdAt")),
                 html! {
-                    @if flag(version, "bundled") { span.muted { "comes with the gateway" } } @else {
+                    @if flag(version, "bundled") { span.muted { "bundled with the gateway" } } @else {
                         @if !current { (button(&to("current"), "sm", if older { "Roll back" } else { "Promote" }, Some("#result"), &[proof, ("version", id)])) " " (delete) (question) }
                     }
                 },
@@ -164,11 +170,7 @@ pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
             proof: session.proof(),
             word: "Delete plugin",
             typed: None,
-            fields: vec![field(
-                "force",
-                "Also where endpoints use it: they then deliver without it",
-                Kind::Box,
-            )],
+            fields: vec![field("force", "Also detach it from the endpoints that use it", Kind::Box)],
         },
     );
     let play = playground(view, &manifest, to("test"));
@@ -184,9 +186,9 @@ pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
             div.w7.stack {
                 (card("Versions", html! {}, html! {
                     @if table_rows.is_empty() { (empty("plugin", "No version", html! {}, html! {})) } @else { (table(&["Version", "#Size", "#Uploaded", "#"], &table_rows)) }
-                    footer { "Endpoints follow the current version, unless they keep to one. To roll back, make an older one current." }
+                    footer { "Endpoints use the current version unless they are pinned to one. To roll back, make an older version current." }
                 }))
-                @if let Some(schema) = manifest.get("configSchema") { (card("What its configuration may be", html! {}, code_of(&schema.to_string(), "Schema"))) }
+                @if let Some(schema) = manifest.get("configSchema") { (card("Configuration schema", html! {}, code_of(&schema.to_string(), "Schema"))) }
             }
         }
         (dialog("upload", "Upload a version", super::form::show(&upload(session, to("upload"), Some(name)))))
@@ -196,13 +198,13 @@ pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
 
 fn code_of(text: &str, label: &str) -> Markup {
     let (lines, cut) = highlighted(text, SHOWN);
-    html! { pre.code tabindex="0" role="region" aria-label=(label) { (lines) } @if cut { p.says { "This is its beginning." } } }
+    html! { pre.code tabindex="0" role="region" aria-label=(label) { (lines) } @if cut { p.says { "Truncated." } } }
 }
 
-/// The most memory of a plugin, in KiB.
+/// The memory limit of a plugin, in KiB.
 const MEMORY_KIB: i64 = 16_384;
 
-/// So much of what is allowed, as a bar and in words.
+/// Usage against a limit, as text and as a bar.
 fn meter(used: i64, limit: Option<i64>, unit: &str) -> Markup {
     html! {
         (grouped(used)) (unit)
@@ -213,7 +215,7 @@ fn meter(used: i64, limit: Option<i64>, unit: &str) -> Markup {
     }
 }
 
-/// What a test run told.
+/// The result of a test run.
 pub(crate) fn tested(report: &Value, limit: Option<i64>) -> Markup {
     let verdict = text(report, "verdict");
     let (class, icon) = match verdict {
@@ -238,7 +240,7 @@ pub(crate) fn tested(report: &Value, limit: Option<i64>) -> Markup {
                 header.sub-h { h3.grow { (word) } }
                 (changes(items(&diff, what)))
             }
-            @if flag(&diff, "truncated") { p.says { "There are more changes than are shown." } }
+            @if flag(&diff, "truncated") { p.says { "Not all changes are shown." } }
             @if !log.is_empty() { header.sub-h { h3.grow { "Log" } } pre.code.plain tabindex="0" { (excerpt(&log, SHOWN).0) } }
             @if let Some(payload) = report.get("payload") {
                 details.fold { summary { "The body that would be sent" } (code_of(&payload.to_string(), "Body")) }
@@ -247,12 +249,12 @@ pub(crate) fn tested(report: &Value, limit: Option<i64>) -> Markup {
     }
 }
 
-/// What changed: the line before, and the line after.
+/// The changes: the line before and the line after.
 fn changes(all: &[Value]) -> Markup {
     let side = |change: &Value, name: &str| change.get(name).map(Value::to_string).unwrap_or_default();
     let line = |class: &str, change: &Value, value: &str| html! { span class={ "ln wrapl " (class) } { (text(change, "path")) ": " (excerpt(value, 2_000).0) } };
     html! {
-        @if all.is_empty() { p.says { "As it was." } } @else {
+        @if all.is_empty() { p.says { "Unchanged." } } @else {
             div.code.diff tabindex="0" role="region" aria-label="Changes" {
                 @for change in all {
                     span.ln.cm { (text(change, "op")) }

@@ -1,4 +1,4 @@
-//! Settings, access links, and the endpoints that operational events go to.
+//! Settings, access links and operational webhooks.
 
 use super::form::{Field, Form, Kind, button, field, mono, plain, result};
 use super::layout::{Question, ask};
@@ -9,10 +9,10 @@ use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// How long a link to the portal may be valid.
+/// The lifetimes of a portal link.
 const EXPIRY: [(&str, &str); 3] = [("3600", "an hour"), ("86400", "a day"), ("604800", "a week")];
 
-/// The page of settings.
+/// The settings page.
 pub(crate) fn settings(session: &Session, whoami: &Value, settings: &Value, operational: &Value) -> Markup {
     let all = || settings.as_array().into_iter().flatten();
     let values: Vec<_> = all()
@@ -29,7 +29,7 @@ pub(crate) fn settings(session: &Session, whoami: &Value, settings: &Value, oper
             let (delete, question) = ask("Delete", "sm danger", Question {
                 id: &dialog,
                 title: "Delete this operational webhook?",
-                says: html! { p { code { (text(endpoint, "url")) } " is told nothing any more." } },
+                says: html! { p { code { (text(endpoint, "url")) } " no longer receives events." } },
                 to: link(&["operational", text(endpoint, "id"), "delete"]),
                 proof: session.proof(),
                 word: "Delete",
@@ -55,41 +55,41 @@ pub(crate) fn settings(session: &Session, whoami: &Value, settings: &Value, oper
     let app = || field("app", "Application", Kind::Text).hint("Its id or uid.").required();
     let links = html! {
                 (card("Link for a customer", opener("expire", "sm danger", "Revoke access links…"), html! { div.body.stack {
-                    p.small.muted { "It leads to these pages, limited to one application. Whoever has it is signed in." }
+                    p.small.muted { "Opens these pages limited to one application. Anyone with the link is signed in." }
                     (super::form::show(&Form { id: "portal", to: link(&["portal"]), proof, word: "Create link", fields: std::iter::once(app()).chain(portal_fields()).collect(), more: html! {} }))
                 } }))
     };
     html! {
         (head("Settings", html! {}, &[], html! {}))
         (result())
-        @if in_clear { (note("warn", "shield", html! { p { b { "Secrets are stored in clear. " } "Set MASTER_KEY so that they are encrypted: npx wrangler secret put MASTER_KEY" } }, html! {})) }
+        @if in_clear { (note("warn", "shield", html! { p { b { "Secrets are stored unencrypted. " } "Set MASTER_KEY so that they are encrypted: npx wrangler secret put MASTER_KEY" } }, html! {})) }
         div.grid {
             div.w6 {
                 (card("Who you are", html! {}, html! { div.body { (facts(&[
-                    ("Organisation", mono(text(whoami, "envId"))),
-                    ("Access", plain("Full: you signed in with a token of the organisation")),
+                    ("Organization", mono(text(whoami, "envId"))),
+                    ("Access", plain("Full: you signed in with a token of the organization")),
                     ("This session ends", time(&weir_core::time::rfc3339(session.ends_at))),
                 ])) } }))
             }
             div.w6 { (links) }
         }
         (card("Operational webhooks", opener("operational", "sm i-plus", "New operational webhook"), html! {
-                    @if endpoints.is_empty() { (empty("send", "No operational webhook yet", html! { "They tell your own systems what happens here: an endpoint that was disabled, a message that failed for good." }, html! {})) }
+                    @if endpoints.is_empty() { (empty("send", "No operational webhook yet", html! { "Notify your own systems of events in this gateway, such as a disabled endpoint or a message that failed for good." }, html! {})) }
                     @else { (table(&["URL", "State", "#Created", "#"], &endpoints)) }
                 }))
-        (card("Settings of this deployment", html! {}, html! { (table(&["Name", "Value"], &values)) footer { "They are variables of the Worker; a deployment changes them." } }))
+        (card("Settings of this deployment", html! {}, html! { (table(&["Name", "Value"], &values)) footer { "These are variables of the Worker. A deployment changes them." } }))
         (dialog("expire", "Revoke access links", html! {
-            p.small.muted { "Every token and link of the application is revoked. Whoever uses one is signed out." }
+            p.small.muted { "All tokens and links of the application are revoked, and their sessions end." }
             (super::form::danger(&Form { id: "expire-form", to: link(&["expire"]), proof, word: "Revoke access links", fields: vec![app()], more: html! {} }))
         }))
         (dialog("operational", "New operational webhook", super::form::show(&Form { id: "operational-form", to: link(&["new-operational"]), proof, word: "Create", fields: vec![
             field("url", "URL", Kind::Text).example("https://example.com/weir").required(),
-            field("eventTypes", "Events", Kind::Text).example("endpoint.disabled, message.attempt.exhausted").hint("Empty: all."),
+            field("eventTypes", "Events", Kind::Text).example("endpoint.disabled, message.attempt.exhausted").hint("If empty, all events."),
         ], more: html! {} })))
     }
 }
 
-/// What a link for a customer says.
+/// The fields of a portal link.
 pub(super) fn portal_fields() -> Vec<Field<'static>> {
     vec![
         field("expiry", "Valid for", Kind::Choice(&EXPIRY)).value("86400"),
@@ -97,9 +97,9 @@ pub(super) fn portal_fields() -> Vec<Field<'static>> {
     ]
 }
 
-/// A link that was made.
+/// A portal link that was created.
 pub(crate) fn portal(access: &Value) -> Markup {
     html! {
-        div.note.info role="status" { div.grow { p { "Whoever opens this link is signed in. It is shown once:" } (shown(text(access, "url"))) } }
+        div.note.info role="status" { div.grow { p { "Anyone who opens this link is signed in. The link is shown only once:" } (shown(text(access, "url"))) } }
     }
 }

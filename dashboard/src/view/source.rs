@@ -1,14 +1,14 @@
-//! The pages of sources: where providers' events come in, what was rejected and why.
+//! The pages of sources: their URLs, rejected requests and the reasons.
 
 use super::app::{AppView, endpoints, sections};
 use super::form::{Field, Form, Kind, button, field, result};
 use super::layout::{Question, ask};
 use super::parts::{
-    bytes, card, dialog, empty, excerpt, head, id, menu, note, opener, pager, pill, row_link, shown, table,
-    time,
+    Sorted, bytes, card, dialog, empty, excerpt, head, id, menu, note, opener, paged, pager, pill, row_link,
+    shown, table, time,
 };
 use super::pretty;
-use crate::data::{flag, int, items, link, next, query, rows, text, texts};
+use crate::data::{flag, int, is_first, items, link, query, rows, text, texts};
 use crate::session::Session;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -16,13 +16,13 @@ use serde_json::Value;
 /// How much of a rejected body is shown, in bytes of HTML.
 const BODY: usize = 16_000;
 
-/// What becomes of events whose signature is not right.
+/// What happens to events with an invalid signature.
 const UNVERIFIED: [(&str, &str); 2] = [
-    ("reject", "Reject them, and keep them for inspection"),
+    ("reject", "Reject them and list them for inspection"),
     ("accept", "Deliver them, marked as unverified"),
 ];
 
-/// How long the URL before stays valid.
+/// How long the previous URL stays valid.
 const GRACE: [(&str, &str); 3] = [("172800", "two days"), ("3600", "an hour"), ("0", "not at all")];
 
 /// All sources.
@@ -40,16 +40,16 @@ pub(crate) fn sources(page: &Value) -> Markup {
         .collect();
     let new = || html! { a.btn.pri.i-plus href=(link(&["sources", "new"])) { "New source" } };
     html! {
-        (head("Sources", html! {}, &[html! { "Where providers' webhooks come in: verified, stored, then delivered to your endpoints." }], new()))
+        (head("Sources", html! {}, &[html! { "URLs that receive webhooks from providers. Events are verified, stored and delivered to your endpoints." }], new()))
         section.card {
-            @if table_rows.is_empty() { (empty("source", "There are no sources yet", html! { "A source is a URL at which a provider's webhooks come in. They are verified, kept, and delivered to its endpoints." }, new())) }
+            @if table_rows.is_empty() { (empty("source", "There are no sources yet", html! { "A source is a URL that receives a provider's webhooks. They are verified, stored and delivered to its endpoints." }, new())) }
             @else { (table(&["Source", "Provider", "Id", "#Created"], &table_rows)) }
-            (pager("", None, next(page).map(|next| format!("{}?{}", link(&["sources"]), query(&[("iterator", Some(next))])))))
+            (pager(Sorted::ByTime, page, |iterator| paged(&link(&["sources"]), iterator)))
         }
     }
 }
 
-/// How sure a preset is, for people.
+/// The color, icon and label of a preset's confidence.
 fn confidence(word: &str) -> (&'static str, &'static str, &'static str) {
     match word {
         "verified" => ("ok", "shield", "Verified"),
@@ -58,7 +58,7 @@ fn confidence(word: &str) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The first step to a new source: which provider. Searched by `wanted`.
+/// The first step of a new source: the provider. `wanted` is the search text.
 pub(crate) fn new_source(
     session: &Session,
     presets: &Value,
@@ -96,7 +96,7 @@ pub(crate) fn new_source(
                 input.in type="search" name="q" value=[wanted] placeholder={ "Search " (rows(presets).len()) " providers" } aria-label="Search providers" data-filter="#providers" maxlength="64" autofocus;
                 button.btn type="submit" { "Search" }
             }
-            @if found.is_empty() { section.card { (empty("search", "No provider fits", html! { "Many sign as another does: choose a scheme below, or take what they send without verifying it." }, html! { a.btn href=(here) { "Show all" } })) } }
+            @if found.is_empty() { section.card { (empty("search", "No matching provider", html! { "Many providers use the scheme of another one. Select a scheme below, or accept events without verification." }, html! { a.btn href=(here) { "Show all" } })) } }
             div.tiles id="providers" {
                 @for preset in &found {
                     @let (class, icon, word) = confidence(text(preset, "confidence"));
@@ -104,12 +104,12 @@ pub(crate) fn new_source(
                 }
                 @for (name, title, about) in OWN { a.tile href={ "?type=" (name) } title=(about) { b { (title) } } }
             }
-            div.legend { @for word in ["verified", "documented", "unconfirmed"] { @let (class, icon, word) = confidence(word); (pill(class, icon, word)) } span { "by signatures of the provider, by its documentation, or by neither" } }
+            div.legend { @for word in ["verified", "documented", "unconfirmed"] { @let (class, icon, word) = confidence(word); (pill(class, icon, word)) } span { "against signatures of the provider, against its documentation, or not at all" } }
         }
     }
 }
 
-/// The second step: the secret, and what few need.
+/// The second step: the secret and advanced settings.
 fn secret_of(session: &Session, name: &str, title: &str, preset: Option<&Value>, here: &str) -> Markup {
     let (class, icon, word) = confidence(preset.map(|preset| text(preset, "confidence")).unwrap_or_default());
     let docs = preset.map(|preset| text(preset, "docs")).filter(|docs| docs.starts_with("https://"));
@@ -117,7 +117,7 @@ fn secret_of(session: &Session, name: &str, title: &str, preset: Option<&Value>,
     let mut fields =
         vec![super::form::hidden("type", name), field("name", "Name", Kind::Text).value(title).required()];
     fields.extend(basic);
-    let mut advanced = vec![field("uid", "Uid", Kind::Text).hint("Your own id for it.")];
+    let mut advanced = vec![field("uid", "Uid", Kind::Text).hint("Your own id.")];
     advanced.extend(more);
     html! {
         section.card.wide-form {
@@ -131,7 +131,7 @@ fn secret_of(session: &Session, name: &str, title: &str, preset: Option<&Value>,
     }
 }
 
-/// What can be set of a source besides its kind: what most need, and what few do.
+/// The settings of a source: basic and advanced.
 fn settings<'a>(source: &Value, secret: &'a str, is_custom: bool) -> (Vec<Field<'a>>, Vec<Field<'a>>) {
     let options = source.get("options").cloned().unwrap_or_default();
     let number =
@@ -147,28 +147,28 @@ fn settings<'a>(source: &Value, secret: &'a str, is_custom: bool) -> (Vec<Field<
         basic.push(scheme);
     }
     let more = vec![
-        field("unverified", "Events whose signature is wrong", Kind::Choice(&UNVERIFIED))
+        field("unverified", "Events with an invalid signature", Kind::Choice(&UNVERIFIED))
             .value(text(&options, "unverified")),
-        field("params", "Values of your account that the provider signs", Kind::Area(2))
+        field("params", "Account values that the provider signs", Kind::Area(2))
             .example("name: value")
-            .hint("One a line. Few providers need this."),
-        field("forwardHeaders", "Headers that are delivered with the event", Kind::Text)
+            .hint("One per line. Few providers need this."),
+        field("forwardHeaders", "Headers to forward", Kind::Text)
             .value(texts(&options, "forwardHeaders").join(", "))
             .example("x-request-id, x-topic"),
         field("eventType", "Event type", Kind::Text)
             .value(text(&options, "eventType"))
-            .hint("Of events that do not say theirs."),
-        field("dedupWindowSeconds", "Repeats are dropped for", Kind::Number)
+            .hint("For events without a type of their own."),
+        field("dedupWindowSeconds", "Drop duplicates for", Kind::Number)
             .value(number("dedupWindowSeconds"))
             .unit("seconds"),
         field("url", "URL that the provider calls", Kind::Text)
             .value(text(&options, "url"))
-            .hint("Where that is not the one shown here, such as behind a proxy."),
+            .hint("If it differs from the URL shown here, for example behind a proxy."),
     ];
     (basic, more)
 }
 
-/// What the page of a source shows.
+/// The data of a source's page.
 pub(crate) struct SourceView<'a> {
     pub(crate) session: &'a Session,
     pub(crate) source: &'a Value,
@@ -192,7 +192,7 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
         Question {
             id: "delete",
             title: "Delete this source?",
-            says: html! { p { "Its URL stops working at once. Its endpoints, its messages and what waits are deleted with it. This cannot be undone." } },
+            says: html! { p { "Its URL stops working immediately. Its endpoints, messages and pending deliveries are deleted. This cannot be undone." } },
             to: to("delete-source"),
             proof: session.proof(),
             word: "Delete source",
@@ -209,6 +209,7 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
             html! { @if !text(source, "createdAt").is_empty() { "Created " (time(text(source, "createdAt"))) } },
         ], html! {
             @if own {
+                @if signs(source) { (opener("test-source", "i-bolt", "Send test event")) }
                 (opener("edit-source", "i-edit", "Edit source"))
                 (button(&to("portal"), "i-external", "Link to this source alone", Some("#result"), &[]))
                 (menu("More", html! { (opener("rotate", "i-key", "Replace URL…")) (delete) }))
@@ -217,31 +218,58 @@ pub(crate) fn source(view: &SourceView<'_>) -> Markup {
         }))
         (result())
         @if own {
-            section.card { div.urlrow { div.grow { p.tiny.muted { "Give the provider this URL. Whoever knows it can send, so it is a secret, too." } (shown(text(source, "ingestUrl"))) } } }
+            section.card { div.urlrow { div.grow { p.tiny.muted { "Give the provider this URL. Keep it secret: anyone who knows it can send events." } (shown(text(source, "ingestUrl"))) } } }
             @for warning in texts(source, "warnings") {
                 (note("warn", "key", html! { p { b { (warning) } } }, opener("edit-source", "sm", "Set the secret")))
             }
         }
         (sections(source_id, "Source"))
-        div.grid id="live" hx-get=(here) hx-trigger="every 5s" hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
+        // An older page of rejected requests does not change.
+        @let polls = is_first(view.rejected);
+        div.grid id="live" hx-get=[polls.then_some(&here)] hx-trigger=[polls.then_some("every 5s")] hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
             div.w6 { (messages(view, source_id)) }
             div.w6 { (rejections(view, source_id)) }
         }
         (endpoints(view.app))
         @if own {
             (dialog("rotate", "Replace the URL", super::form::show(&Form { id: "rotate-form", to: to("rotate-token"), proof: session.proof(), word: "Replace URL", fields: vec![
-                field("grace", "The old URL stays valid, beside the new one, for", Kind::Choice(&GRACE)),
+                field("grace", "The previous URL stays valid for", Kind::Choice(&GRACE)),
             ], more: html! {} })))
+            @if signs(source) { (dialog("test-source", "Send a test event", test(session, to("test-source")))) }
             (dialog("edit-source", "Edit source", edit(session, source, to("edit-source"))))
             (deletes)
         }
     }
 }
 
+/// Whether the gateway can sign events of the source's provider.
+fn signs(source: &Value) -> bool {
+    !matches!(text(source, "type"), "" | "custom" | "generic-webhook")
+}
+
+/// The form that creates a signed test event.
+fn test(session: &Session, to: String) -> Markup {
+    super::form::show(&Form {
+        id: "test-form",
+        to,
+        proof: session.proof(),
+        word: "Create command",
+        fields: vec![
+            field("payload", "Payload", Kind::Area(4)).value("{\"test\": true}").required(),
+            field("headers", "Headers", Kind::Area(2))
+                .example("x-github-event: push")
+                .hint("One per line: what the provider sends besides the signature."),
+            field("secret", "Secret", Kind::Secret)
+                .hint("The secret of this source. It signs this event and is not stored again."),
+        ],
+        more: html! {},
+    })
+}
+
 fn edit(session: &Session, source: &Value, to: String) -> Markup {
     let (basic, more) = settings(source, "New secret", text(source, "type") == "custom");
     html! {
-        p.small.muted { "Leave the secret empty to keep the one it has." }
+        p.small.muted { "Leave the secret empty to keep the current one." }
         (super::form::show(&Form { id: "edit-form", to, proof: session.proof(), word: "Save",
             fields: std::iter::once(field("name", "Name", Kind::Text).value(text(source, "name")).required()).chain(basic).chain(more).collect(), more: html! {} }))
     }
@@ -266,7 +294,7 @@ fn messages(view: &SourceView<'_>, source: &str) -> Markup {
         "Verified requests",
         html! { @if !table_rows.is_empty() { a.btn.sm href=(link(&["app", source, "messages"])) { "All messages" } } },
         html! {
-            @if table_rows.is_empty() { (empty("source", "No event yet", html! { "What the provider sends shows here by itself." }, html! {})) }
+            @if table_rows.is_empty() { (empty("source", "No event yet", html! { "Verified events appear here automatically." }, html! {})) }
             @else { (table(&["Event", "Id", "#Accepted"], &table_rows)) }
         },
     )
@@ -276,7 +304,7 @@ fn rejections(view: &SourceView<'_>, source: &str) -> Markup {
     html! {
         section.card {
             header { div.grow { h2 { "Rejected requests" } } (causes(rows(view.rejected))) }
-            @if rows(view.rejected).is_empty() { (empty("shield", "Nothing was rejected", html! { "Requests whose signature is wrong are kept here, with the reason." }, html! {})) }
+            @if rows(view.rejected).is_empty() { (empty("shield", "Nothing was rejected", html! { "Requests with an invalid signature are listed here, with the reason." }, html! {})) }
             @else {
                 ul.list { @for one in rows(view.rejected) {
                     @let reason = one.get("reason").cloned().unwrap_or_default();
@@ -284,17 +312,17 @@ fn rejections(view: &SourceView<'_>, source: &str) -> Markup {
                     li {
                         span class={ "ico " (if accepted { "ok i-check" } else { "bad i-bad" }) } {}
                         div.grow { a.t1.clip.blk href=(link(&["app", source, "rejected", text(one, "id")])) title=(text(&reason, "detail")) { (text(&reason, "detail")) }
-                            div.tiny.muted { code { (text(&reason, "code")) } ", " (bytes(int(one, "bodySize"))) @if accepted { ", accepted by hand" } } }
+                            div.tiny.muted { code { (text(&reason, "code")) } ", " (bytes(int(one, "bodySize"))) @if accepted { ", accepted manually" } } }
                         span.small.muted.nw { (time(text(one, "timestamp"))) }
                     }
                 } }
             }
-            (pager("", None, next(view.rejected).map(|next| format!("{}?{}", link(&["app", source]), query(&[("iterator", Some(next))])))))
+            (pager(Sorted::ByTime, view.rejected, |iterator| paged(&link(&["app", source]), iterator)))
         }
     }
 }
 
-/// How often each cause is among these.
+/// The number of rejected requests by cause.
 fn causes(all: &[Value]) -> Markup {
     let mut causes: Vec<(&str, usize)> = Vec::new();
     for one in all {
@@ -307,7 +335,7 @@ fn causes(all: &[Value]) -> Markup {
     html! { @for (code, times) in causes.iter().take(4) { span.tag { (times) " × " (code) } " " } }
 }
 
-/// A request that was rejected.
+/// The page of a rejected request.
 pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
     let reason = one.get("reason").cloned().unwrap_or_default();
     let accepted = one.get("accepted").filter(|accepted| accepted.is_array());
@@ -325,10 +353,10 @@ pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
         Question {
             id: "accept",
             title: "Accept this request?",
-            says: html! { p { "Its signature was wrong. It is delivered all the same, as if the signature had been right." } },
+            says: html! { p { "Its signature is invalid. It is delivered as if the signature were valid." } },
             to,
             proof: session.proof(),
-            word: "Accept by hand",
+            word: "Accept request",
             typed: None,
             fields: Vec::new(),
         },
@@ -340,12 +368,12 @@ pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
         ], html! { @if can { (accept) } }))
         (result())
         (note("bad", "key", html! { p.fault { b { (text(&reason, "detail")) } }
-            @if session.app.is_none() { p { a href=(link(&["app", source])) { "Check the source's secret" } ", then have the provider send it again." } } }, html! {}))
+            @if session.app.is_none() { p { a href=(link(&["app", source])) { "Check the source's secret" } ", then ask the provider to resend the event." } } }, html! {}))
         @if let Some(accepted) = accepted {
-            (note("ok", "check", html! { p { "Accepted by hand: "
+            (note("ok", "check", html! { p { "Accepted manually: "
                 @for message in accepted.as_array().into_iter().flatten().filter_map(Value::as_str) { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } }, html! {}))
         } @else if !flag(one, "bodyComplete") {
-            (note("", "clock", html! { p { "Only the beginning of the body was kept, so it cannot be accepted. Have the provider send it again." } }, html! {}))
+            (note("", "clock", html! { p { "Only the start of the body was stored, so the request cannot be accepted. Ask the provider to resend it." } }, html! {}))
         }
         (card("How it was checked", html! {}, html! { div.body { (steps(&reason, one, &headers)) } }))
         div.grid {
@@ -356,7 +384,7 @@ pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
                 @match one.get("body").and_then(Value::as_str) {
                     Some(body) if serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok() => pre.code.nonum tabindex="0" role="region" aria-label="Body" { span.ln.wrapl { (excerpt(body, BODY).0) } },
                     Some(body) => pre.code.plain tabindex="0" { (excerpt(body, BODY).0) },
-                    None => { p.says { "It is no text. In base64:" } pre.code.plain tabindex="0" { (excerpt(text(one, "rawBody"), BODY).0) } },
+                    None => { p.says { "Binary body, in base64:" } pre.code.plain tabindex="0" { (excerpt(text(one, "rawBody"), BODY).0) } },
                 }
             })) }
         }
@@ -364,10 +392,10 @@ pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
     }
 }
 
-/// What was looked at, in order, down to where it failed. Nothing is said of what was not looked at.
+/// The checks in order, up to the one that failed. Checks that were not made are not listed.
 fn steps(reason: &Value, one: &Value, headers: &[(&str, &str)]) -> Markup {
     let code = text(reason, "code");
-    // What was compared, where something was; else it ended before there was anything to compare.
+    // These failed in a comparison; all others failed before it.
     let looked = matches!(
         code,
         "mismatch"
@@ -391,12 +419,12 @@ fn steps(reason: &Value, one: &Value, headers: &[(&str, &str)]) -> Markup {
     html! {
         ol.steps {
             (step(true, "The request reached this source", html! { p.small.muted { code { (text(one, "method")) " " (text(one, "url")) } } }))
-            @if !looked { (step(false, text(reason, "detail"), html! { p.small.muted { "Headers that came: " (headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")) } })) }
+            @if !looked { (step(false, text(reason, "detail"), html! { p.small.muted { "Headers received: " (headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")) } })) }
             @else {
-                @if !signatures.is_empty() { (step(true, "It brings what signatures are made of", html! { div.code.box.nonum tabindex="0" role="region" aria-label="Headers of the signature" { @for (name, value) in signatures { span.ln.wrapl { span.k { (name) } ": " (value) } } } })) }
+                @if !signatures.is_empty() { (step(true, "The signature headers are present", html! { div.code.box.nonum tabindex="0" role="region" aria-label="Headers of the signature" { @for (name, value) in signatures { span.ln.wrapl { span.k { (name) } ": " (value) } } } })) }
                 (step(false, text(reason, "detail"), html! { p.small.muted {
-                    @if late { "The time that was signed is compared with the clock here: a copied request cannot be sent again later." }
-                    @else if code == "mismatch" { "The signature was computed with every secret of this source, over what the provider says that it signs, with the body's " (bytes(int(one, "bodySize"))) " as they came." }
+                    @if late { "The signed time is compared with the current time, so that a captured request cannot be replayed later." }
+                    @else if code == "mismatch" { "The signature was computed with every secret of this source, over the content that the provider signs, with the " (bytes(int(one, "bodySize"))) " of the body as received." }
                 } }))
             }
         }
@@ -423,7 +451,7 @@ mod tests {
                 .into_string()
         };
         assert!(of("mismatch").contains("x-hub-signature-256") && of("mismatch").contains("9 bytes"));
-        assert!(of("too_old").contains("clock"));
+        assert!(of("too_old").contains("current time"));
         assert!(!of("header_missing").contains("brings what"));
     }
 }

@@ -1,8 +1,8 @@
 //! Background tasks.
 
 use super::form::button;
-use super::parts::{card, count, empty, head, id, pager, pill, time};
-use crate::data::{flag, int, items, link, next, query, rows, text};
+use super::parts::{Sorted, card, count, empty, head, id, paged, pager, pill, time};
+use crate::data::{flag, int, items, link, rows, text};
 use crate::scope::{phrase, t};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -10,11 +10,11 @@ use serde_json::Value;
 /// Background tasks, newest first.
 pub(crate) fn tasks(page: &Value) -> Markup {
     html! {
-        (head("Tasks", html! {}, &[html! { "What goes on in the background: resending, recovering, deleting content." }], html! {}))
+        (head("Tasks", html! {}, &[html! { "Resending, recovering and deleting content run in the background." }], html! {}))
         (card("Background tasks", html! {}, html! {
             @if rows(page).is_empty() { (empty("tasks", "Nothing has been resent or recovered yet", html! { "Resend messages on an endpoint's page." }, html! {})) }
             div.tasks { @for entry in rows(page) { (task(entry)) } }
-            (pager("Newest first", None, next(page).map(|next| format!("{}?{}", link(&["tasks"]), query(&[("iterator", Some(next))])))))
+            (pager(Sorted::ByTime, page, |iterator| paged(&link(&["tasks"]), iterator)))
         }))
     }
 }
@@ -31,13 +31,13 @@ fn what(task: &str) -> &str {
     }
 }
 
-/// One background task; asks for itself again while it runs.
+/// One background task. It refreshes itself while it runs.
 pub(crate) fn task(task: &Value) -> Markup {
     let task_id = text(task, "id");
     let word = text(task, "status");
     let running = word == "running";
     let data = task.get("data").cloned().unwrap_or_default();
-    // Where it was stopped, the API says that it failed.
+    // The API reports a canceled task as failed.
     let (class, icon, word) = match word {
         _ if flag(&data, "canceled") => ("", "off", "Canceled"),
         "running" => ("warn", "retry", "Running"),
@@ -54,7 +54,7 @@ pub(crate) fn task(task: &Value) -> Markup {
             div.grow {
                 b { (t(what(text(task, "task")))) } " " code.tiny.faint { (text(task, "task")) }
                 div.small.muted {
-                    @if data.get("messages").is_some() { (phrase("{} looked at", count(int(&data, "messages"), "message", "messages"))) }
+                    @if data.get("messages").is_some() { (phrase("{} checked", count(int(&data, "messages"), "message", "messages"))) }
                     @if data.get("messagesSent").is_some() { ", " (phrase("{} resent", count(int(&data, "messagesSent"), "message", "messages"))) }
                     @if !app.is_empty() && !endpoint.is_empty() { ", " a href=(link(&["app", app, "endpoint", endpoint])) { (t("this endpoint")) } }
                     @if !text(&data, "since").is_empty() { ", " (phrase("accepted since {}", time(text(&data, "since")))) }

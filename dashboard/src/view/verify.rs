@@ -1,9 +1,9 @@
-//! How whoever receives events checks that they come from here, in six languages.
+//! Code to verify signatures, in six programming languages.
 
 use crate::scope::t;
 use maud::{Markup, html};
 
-/// Language, and the code.
+/// The language and the code.
 const CODE: [(&str, &str); 6] = [
     (
         "Node.js",
@@ -31,10 +31,10 @@ const CODE: [(&str, &str); 6] = [
     ),
 ];
 
-/// What the dialog says.
+/// The content of the dialog.
 pub(super) fn verify() -> Markup {
     html! {
-        p.small.muted { (t("Each request is signed with this endpoint's secret. Keep the secret on your server, and refuse what does not verify: verifying also refuses what is sent again later.")) }
+        p.small.muted { (t("Each request is signed with this endpoint's secret. Keep the secret on your server, and reject requests that fail verification. Verification also protects against replay attacks.")) }
         div.folds { @for (at, (language, code)) in CODE.iter().enumerate() {
             details.fold open[at == 0] { summary { (language) } (super::parts::shown(code)) }
         } }

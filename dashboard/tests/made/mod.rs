@@ -1,4 +1,4 @@
-//! A gateway whose answers are made up, for the tests of pages and for the preview.
+//! A fake API with fixed data, for tests of pages and the preview.
 
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -12,22 +12,22 @@ use weir_dashboard::{Answer, Api, Request};
 
 const MIN: i64 = 60_000;
 
-/// A gateway whose answers are made up.
+/// A fake API with fixed data.
 pub(crate) struct Made {
     /// The time, in milliseconds.
     pub(crate) now: i64,
-    /// Everything that was answered.
-    pub(crate) told: RefCell<String>,
+    /// Every response so far.
+    pub(crate) answers: RefCell<String>,
 }
 
-/// The sessions of its tenant, or of a customer.
+/// A session of the tenant, or of a customer.
 pub(crate) fn session(made: &Made, app: Option<&str>) -> Session {
     let claims =
         Claims { org: "org_3MNUmf00000000000newcm".into(), app: app.map(str::to_owned), ..Claims::default() };
     Keeper::new("the secret of the preview").begin("ses_1", "a.b.c", &claims, made.now)
 }
 
-/// A page of this session.
+/// Requests a page.
 pub(crate) fn page(
     made: &Made,
     session: &Session,
@@ -41,7 +41,7 @@ pub(crate) fn page(
     now(weir_dashboard::answer(made, session, &request))
 }
 
-/// Where its application is.
+/// The path of its application.
 pub(crate) const APP: &str = "/dashboard/app/app_3Mnb4Vl3lClJEJEsyq7Tz3Mnb4V";
 
 impl Made {
@@ -77,7 +77,7 @@ impl Made {
 
     fn overview(&self, endpoints: Vec<Value>) -> Value {
         let hours: Vec<Value> = (0..24).map(|hour: i64| json!({ "at": self.at((hour + 1) * 60 * MIN), "success": 900 + 400 * ((hour * 7) % 5), "fail": if hour < 5 { 300 - hour * 40 } else { 4 }, "canceled": 40, "meanMs": 80 + hour, "longestMs": 4_000 })).collect();
-        json!({ "since": self.at(24 * 60 * MIN), "until": self.at(0), "hours": hours, "endpoints": endpoints, "endpointCount": 5,
+        json!({ "since": self.at(24 * 60 * MIN), "until": self.at(0), "hours": hours, "endpoints": endpoints, "endpointCount": 5, "previous": { "success": 38_000, "fail": 420, "canceled": 9 },
             "latency": { "p50Ms": 84, "p95Ms": 420, "buckets": [{ "upToMs": 50, "count": 900 }, { "upToMs": 100, "count": 12_000 }, { "upToMs": 500, "count": 4_000 }, { "upToMs": null, "count": 3 }] },
             "codes": [{ "code": 0, "count": 12 }, { "code": 200, "count": 17_000 }, { "code": 500, "count": 640 }] })
     }
@@ -152,12 +152,12 @@ impl Api for Made {
             );
         }
         let body = self.answer(path).to_string();
-        self.told.borrow_mut().push_str(&body);
+        self.answers.borrow_mut().push_str(&body);
         Answer::read(200, body.as_bytes())
     }
 }
 
-/// What is never pending needs no executor.
+/// Polls a future that never waits.
 fn now<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,

@@ -608,6 +608,23 @@ pub fn unknown_event_types(names: &[String]) -> ApiError {
     )
 }
 
+/// Why an endpoint was disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Encode, Decode)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EndpointDisabledReason"))]
+#[serde(rename_all = "camelCase")]
+pub enum DisabledReason {
+    /// A request to the API or a person disabled it.
+    #[n(0)]
+    Manual,
+    /// The receiver answered 410 Gone.
+    #[n(1)]
+    Gone,
+    /// Every attempt failed for longer than `ENDPOINT_DISABLE_AFTER`.
+    #[n(2)]
+    Failing,
+}
+
 /// An endpoint, as it is answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -664,6 +681,13 @@ pub struct EndpointOut {
     /// The delivery order. `fifo` sends one request at a time, in the order of acceptance. `null` does not
     /// guarantee an order.
     order: Option<Order>,
+    /// When the endpoint was disabled. Absent while it is enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
+    disabled_at: Option<String>,
+    /// Why the endpoint was disabled. Absent while it is enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<DisabledReason>,
     /// Until when the previous secret also signs. Absent if no secret was rotated recently.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
@@ -708,6 +732,8 @@ impl EndpointOut {
             scheme: send_as.scheme.and_then(Example::parse),
             batch: content.batch,
             order: content.order,
+            disabled_at: None,
+            disabled_reason: None,
             old_secret_until: None,
             paused: content.paused == Some(true),
             problem: None,
@@ -720,6 +746,13 @@ impl EndpointOut {
     #[must_use]
     pub fn with_old_secret(self, until_ms: Option<i64>) -> Self {
         Self { old_secret_until: until_ms.map(rfc3339), ..self }
+    }
+
+    /// The same for an endpoint that was disabled then, in milliseconds, and why.
+    #[must_use]
+    pub fn with_disabled(self, disabled: Option<(i64, DisabledReason)>) -> Self {
+        let (at, reason) = disabled.unzip();
+        Self { disabled_at: at.map(rfc3339), disabled_reason: reason, ..self }
     }
 
     /// The same where nothing can be sent.

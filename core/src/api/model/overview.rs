@@ -19,6 +19,9 @@ pub struct OverviewOut {
     pub until: String,
     /// Totals of these endpoints for each hour with at least one attempt.
     pub hours: Vec<HourOut>,
+    /// The period before, of the same length. Only with `previous=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousOut>,
     /// The durations of the attempts.
     pub latency: LatencyOut,
     /// The number of attempts by status code; 0 is no response.
@@ -27,6 +30,19 @@ pub struct OverviewOut {
     pub endpoints: Vec<OverviewEndpointOut>,
     /// The number of endpoints of the application. It may exceed the number in `endpoints`.
     pub endpoint_count: usize,
+}
+
+/// The totals of the period before.
+#[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PreviousOut {
+    /// The number of attempts that succeeded.
+    pub success: i64,
+    /// The number of attempts that failed.
+    pub fail: i64,
+    /// The number of deliveries that plugins filtered out.
+    pub canceled: i64,
 }
 
 /// One hour.

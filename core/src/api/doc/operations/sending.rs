@@ -80,6 +80,11 @@ fn application(op: Op) -> Option<Doc> {
                 json!({ "type": "integer", "minimum": 1, "maximum": 50, "default": 50 }),
             )
             .text("endpoint", "Only this endpoint, by id or uid.")
+            .query(
+                "previous",
+                "Also return the totals of the period before. Periods of up to 336 hours.",
+                json!({ "type": "boolean", "default": false }),
+            )
             .answers::<OverviewOut>(200, "The statistics of the period."),
         Op::TenantOverview => named("weir.overview.get", "List the endpoints in trouble")
             .about(
