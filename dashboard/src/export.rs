@@ -245,7 +245,6 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Answer;
     use std::cell::Cell;
     use std::future::Future;
     use std::pin::pin;
@@ -265,10 +264,10 @@ mod tests {
     }
 
     impl Api for Rows {
-        async fn send(&self, _: &str, path: &str, _: Vec<u8>) -> Answer {
+        async fn fetch(&self, _: &str, path: &str, _: Vec<u8>) -> (u16, Vec<u8>) {
             self.calls.set(self.calls.get().saturating_add(1));
             if self.calls.get() > self.fails_after {
-                return Answer::read(503, br#"{"detail":"Try again later."}"#);
+                return (503, br#"{"detail":"Try again later."}"#.to_vec());
             }
             let query = path.split_once('?').map_or("", |(_, query)| query);
             let of = |name: &str| {
@@ -281,7 +280,7 @@ mod tests {
             let until = self.many.min(from.saturating_add(limit));
             let data: Vec<Value> = (from..until).map(|n| json!({ "id": format!("{n:07}"), "eventId": "=1+1", "timestamp": format!("t{n}"), "tags": ["@x", "y\""] })).collect();
             let page = json!({ "data": data, "iterator": until.to_string(), "prevIterator": null, "done": until == self.many });
-            Answer::read(200, page.to_string().as_bytes())
+            (200, page.to_string().into_bytes())
         }
     }
 

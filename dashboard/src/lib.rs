@@ -50,8 +50,18 @@ pub const PREFIX: &str = "/dashboard";
 
 /// The gateway's API, called with the token of the session.
 pub trait Api {
-    /// Makes a call: method, path and query below `/api/v1/`, and body.
-    fn send(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = Answer>;
+    /// Makes a call: method, path and query below `/api/v1/`, and body. Returns the status and the body, which need not be
+    /// JSON.
+    fn fetch(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = (u16, Vec<u8>)>;
+
+    /// Makes a call whose response is JSON.
+    fn send(&self, method: &str, path: &str, body: Vec<u8>) -> impl Future<Output = Answer> {
+        let response = self.fetch(method, path, body);
+        async move {
+            let (status, body) = response.await;
+            Answer::read(status, &body)
+        }
+    }
 
     /// Makes a call with a JSON body.
     fn call(&self, method: &str, path: &str, body: Option<Value>) -> impl Future<Output = Answer> {
@@ -126,17 +136,27 @@ fn fault_text(fault: &Value) -> Option<String> {
 struct Calls<'a>(&'a dyn Boxed);
 
 trait Boxed {
-    fn boxed<'a>(&'a self, method: &'a str, path: &'a str, body: Vec<u8>) -> LocalBoxFuture<'a, Answer>;
+    fn boxed<'a>(
+        &'a self,
+        method: &'a str,
+        path: &'a str,
+        body: Vec<u8>,
+    ) -> LocalBoxFuture<'a, (u16, Vec<u8>)>;
 }
 
 impl<A: Api> Boxed for A {
-    fn boxed<'a>(&'a self, method: &'a str, path: &'a str, body: Vec<u8>) -> LocalBoxFuture<'a, Answer> {
-        Box::pin(self.send(method, path, body))
+    fn boxed<'a>(
+        &'a self,
+        method: &'a str,
+        path: &'a str,
+        body: Vec<u8>,
+    ) -> LocalBoxFuture<'a, (u16, Vec<u8>)> {
+        Box::pin(self.fetch(method, path, body))
     }
 }
 
 impl Api for Calls<'_> {
-    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
+    async fn fetch(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
         self.0.boxed(method, path, body).await
     }
 }

@@ -114,8 +114,10 @@ pub struct Page {
     pub status: u16,
     /// All headers.
     pub headers: Vec<(&'static str, String)>,
-    /// HTML, or nothing.
+    /// HTML, text, or nothing.
     pub body: String,
+    /// The body of a binary response; empty otherwise.
+    pub bytes: Vec<u8>,
     /// The message of an error page.
     pub(crate) sentence: Option<String>,
     /// Whether it is a fragment.
@@ -139,7 +141,14 @@ impl Page {
             ("referrer-policy", "same-origin".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ];
-        Self { status, headers, body: markup.into_string(), sentence: None, is_piece: false }
+        Self {
+            status,
+            headers,
+            body: markup.into_string(),
+            bytes: Vec::new(),
+            sentence: None,
+            is_piece: false,
+        }
     }
 
     /// Plain text.
@@ -153,6 +162,14 @@ impl Page {
         Self { body: text.to_owned(), ..page }
     }
 
+    /// Bytes: as text if they are UTF-8, otherwise as a download.
+    pub(crate) fn exact(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::text(&text),
+            Err(error) => Self { bytes: error.into_bytes(), ..Self::text("") },
+        }
+    }
+
     /// A stylesheet that browsers cache. Another version has another path.
     pub fn styles(css: String) -> Self {
         let headers = vec![
@@ -160,7 +177,7 @@ impl Page {
             ("cache-control", "public, max-age=31536000, immutable".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ];
-        Self { status: 200, headers, body: css, sentence: None, is_piece: false }
+        Self { status: 200, headers, body: css, bytes: Vec::new(), sentence: None, is_piece: false }
     }
 
     /// A redirect to a path of the dashboard.
@@ -169,6 +186,7 @@ impl Page {
             status: 303,
             headers: vec![("location", to.to_owned()), ("cache-control", "no-store".to_owned())],
             body: String::new(),
+            bytes: Vec::new(),
             sentence: None,
             is_piece: false,
         }

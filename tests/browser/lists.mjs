@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
-import { api, button, dialog, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until } from "./lib.mjs";
+import { api, button, dialog, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver();
 /// More rows than one page, and more than the 2,000 rows that exports once had.
@@ -130,6 +130,34 @@ test("a test event for a source is a command that sends it, and a wrong one show
   const card = page.locator("section.card", { has: page.getByRole("heading", { name: "Recent rejected requests" }) });
   await card.getByRole("link").filter({ hasText: "signature" }).first().click();
   await page.getByRole("heading", { name: "Rejected request", level: 1 }).waitFor();
+  await here.close();
+});
+
+test("a payload that is not a JSON object is shown and downloaded byte for byte", async () => {
+  const source = await api("POST", "ingest/source", { name: "Anything", type: "generic-webhook" });
+  const { app } = await endpoint(at, "/raw");
+  const here = await tab();
+  const check = async (page, bytes, note) => {
+    await here.at(page);
+    await here.page.getByText(note).waitFor();
+    const answer = await here.context.request.get(url(`${page}/payload`));
+    equal([...(await answer.body())], [...bytes], `the bytes of ${page}`);
+  };
+  const sent = [
+    ['<a x="1">hi</a>', "This payload is not JSON."],
+    ["[1, 2]", "Only line breaks"],
+    ["1e400", "Only line breaks"],
+    ["{} x", "This payload is not JSON."],
+    [Buffer.from([0, 255, 254]), "This payload is binary."],
+  ];
+  for (const [body, note] of sent) {
+    await fetch(source.ingestUrl, { method: "POST", body, headers: { "content-type": "application/octet-stream" } });
+    const { data } = await api("GET", `ingest/source/${source.id}/msg?limit=1&with_content=false`);
+    await check(`/dashboard/app/${source.id}/message/${data[0].id}`, Buffer.from(body), note);
+  }
+  const raw = { eventType: "order.paid", payload: {}, transformationsParams: { rawPayload: "a=1&b=2" } };
+  const { id } = await api("POST", `app/${app}/msg`, raw);
+  await check(`/dashboard/app/${app}/message/${id}`, Buffer.from("a=1&b=2"), "This payload is not JSON.");
   await here.close();
 });
 

@@ -33,6 +33,9 @@ pub(crate) async fn answer(
     env: JsValue,
 ) -> web_sys::Response {
     match respond(parts, path, query, body.as_deref(), env).await {
+        Shown::Page(page) if !page.bytes.is_empty() => {
+            js::answer_bytes("application/octet-stream", &page.bytes)
+        }
         Shown::Page(page) => js::answer_with(page.status, &page.headers, &page.body),
         Shown::Live(live) => live.answer(),
     }
@@ -258,7 +261,7 @@ pub(crate) struct Own {
 }
 
 impl Api for Own {
-    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
+    async fn fetch(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
         let parts = Parts {
             method: method.to_owned(),
             url: format!("{}/api/v1/{path}", self.origin),
@@ -266,6 +269,6 @@ impl Api for Own {
             ..Parts::default()
         };
         let reply: Reply = api::reply(&parts, Some(body), self.env.clone()).await;
-        Answer::read(reply.status, &reply.body)
+        (reply.status, reply.body)
     }
 }

@@ -136,6 +136,7 @@ operations! {
         MessageBatch "message.create-batch" Org App: POST "app/{app_id}/msg/batch";
         MessageList "message.list" Any App: GET "app/{app_id}/msg";
         MessageGet "message.get" Any App: GET "app/{app_id}/msg/{msg_id}";
+        AppMessageRaw "message.raw" Any App: GET "app/{app_id}/msg/{msg_id}/raw";
 
         MessageExpunge "message.expunge-content" Org App: DELETE "app/{app_id}/msg/{msg_id}/content";
 

@@ -343,7 +343,7 @@ impl<S: Sql> App<S> {
             Some(Op::RejectedList) => self.list_rejected(call),
             Some(Op::RejectedGet) => self.get_rejected(param(0)),
             Some(Op::RejectedTake) => self.take_rejected(param(0)),
-            Some(Op::MessageRaw) => self.raw_message(param(0)),
+            Some(Op::MessageRaw | Op::AppMessageRaw) => self.raw_message(param(0)),
             Some(Op::ReplayMissing) => self.start_task(now, rng, TaskKind::Replay, param(0), call),
             _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
         }

@@ -71,6 +71,10 @@ impl World {
 }
 
 impl Api for World {
+    async fn fetch(&self, _: &str, _: &str, _: Vec<u8>) -> (u16, Vec<u8>) {
+        (404, Vec::new()) // the live view reads JSON only
+    }
+
     async fn send(&self, method: &str, path: &str, _: Vec<u8>) -> Answer {
         assert_eq!(method, "GET");
         self.calls.replace_with(|calls| calls.saturating_add(1));

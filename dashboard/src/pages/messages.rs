@@ -1,14 +1,13 @@
 //! The pages of messages: the list with its filters, and one of them.
 
-use super::{above, all, first_page, framed, get, owner};
+use super::{above, all, first_page, framed, get, owner, payload_of};
 use crate::data::{base, int, is_before_first, items, link, query, rows, text};
 use crate::list::{self, List};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::{join_all, join3};
+use futures_util::future::{join_all, join4};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 pub(super) async fn messages<A: Api>(
     api: &A,
@@ -54,14 +53,12 @@ pub(super) async fn message<A: Api>(
     key: &str,
     id: &str,
 ) -> Result<Page, Page> {
-    let path = base(key, &["msg", id]);
+    let path = format!("{}?with_content=false", base(key, &["msg", id]));
     let of = |below: &[&str]| get(api, base(key, below));
     let endpoints = get(api, format!("{}?limit=100", base(key, &["endpoint"])));
-    let (app, response, endpoints) =
-        join3(owner(api, session, key), api.call("GET", &path, None), endpoints).await;
-    let (app, endpoints) = (app?, endpoints?);
-    let payload = response.payload.clone();
-    let message = crate::done(response)?;
+    let (app, message, endpoints, payload) =
+        join4(owner(api, session, key), get(api, path), endpoints, payload_of(api, key, id)).await;
+    let (app, message, endpoints) = (app?, message?, endpoints?);
     let id = text(&message, "id");
     let mut answer = all(vec![of(&["msg", id, "endpoint"]), of(&["attempt", "msg", id])]).await?;
     let (destinations, attempts) = (answer(), answer());
@@ -69,7 +66,7 @@ pub(super) async fn message<A: Api>(
     let content = view::message(&view::MessageView {
         app: text(&app, "id"),
         message: &message,
-        payload: payload.as_deref().map(RawValue::get),
+        payload: payload.as_deref(),
         destinations: &destinations,
         held: &now,
         attempts: &attempts,

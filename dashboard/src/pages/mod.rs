@@ -77,6 +77,12 @@ fn get<A: Api>(api: &A, path: String) -> Ask<'_> {
     Box::pin(async move { done(api.call("GET", &path, None).await) })
 }
 
+/// The payload of a message, byte for byte. `None` if it is no longer stored.
+async fn payload_of<A: Api>(api: &A, key: &str, message: &str) -> Option<Vec<u8>> {
+    let (status, bytes) = api.fetch("GET", &base(key, &["msg", message, "raw"]), Vec::new()).await;
+    (status == 200).then_some(bytes)
+}
+
 /// A value that needs no call.
 fn known<'a>(value: Value) -> Ask<'a> {
     Box::pin(async move { Ok(value) })

@@ -3,10 +3,12 @@
 use super::attempt::{attempts, shown_plugins};
 use super::form::{button, result};
 use super::json::highlighted;
-use super::parts::{bytes, card, empty, head, id, next_time, pill, status, time};
+use super::parts::{bytes, card, empty, excerpt, head, id, next_time, pill, status, time};
 use super::state::name_of;
 use crate::data::{flag, int, link, next, rows, text, texts};
 use crate::scope::{phrase, portal, t};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use serde_json::Value;
 use weir_core::time::parse_rfc3339;
@@ -23,7 +25,7 @@ pub(crate) struct MessageView<'a> {
     pub(crate) app: &'a str,
     pub(crate) message: &'a Value,
     /// The payload, byte for byte.
-    pub(crate) payload: Option<&'a str>,
+    pub(crate) payload: Option<&'a [u8]>,
     pub(crate) destinations: &'a Value,
     /// The current state of the endpoints that hold a delivery back, as an overview has it.
     pub(crate) held: &'a [Value],
@@ -68,8 +70,6 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
     let here = link(&["app", app, "message", text(message, "id")]);
     let tags = |name: &str| html! { @for one in texts(message, name) { " " span.tag { (one) } } };
     let of = |word: &str, value: Markup, there: bool| html! { @if there { (t(word)) " " (value) } };
-    let payload = view.payload.unwrap_or_default();
-    let (lines, cut) = highlighted(payload, PAYLOAD);
     html! {
         div id="live" hx-get=(here) hx-trigger="every 3s" hx-select="#live" hx-swap="outerHTML" hx-disinherit="*" {
             (head(text(message, "eventType"), together(rows(destinations)), &[
@@ -86,26 +86,58 @@ pub(crate) fn message(view: &MessageView<'_>) -> Markup {
                 section.card {
                     header { div.grow { h2 { (t("Deliveries")) } } div.legend.small { span { i.sw.ok.rd {} (t("Accepted")) } span { i.sw.bad.rd {} (t("Refused")) } span { i.sw.rg {} (t("Next try")) } } }
                     @if rows(destinations).is_empty() {
-                        (empty("off", "Not sent to any endpoint", html! { (t("No endpoint was subscribed to this event type. Add or edit an endpoint, then resend missed messages on its page.")) }, html! { a.btn href=(link(&["app", app])) { (t("Endpoints")) } }))
+                        (empty("off", "Not sent to any endpoint", html! { (t("No endpoint matched when the message was accepted. The reasons are listed below. Add or edit an endpoint, then resend missed messages on its page.")) }, html! { a.btn href=(link(&["app", app])) { (t("Endpoints")) } }))
                     } @else { (deliveries(view, &here)) }
                     @if !text(message, "eventId").is_empty() { footer { (t("Another message with this event id is not accepted: it is a duplicate of this one.")) } }
                 }
                 (elsewhere(view))
             } }
-            div.w5 {
-                section.card {
-                    header { div.grow { h2 { (t("Payload")) } } span.tiny.faint { (bytes(i64::try_from(payload.len()).unwrap_or(i64::MAX))) }
-                        @if view.payload.is_some() { button.btn.sm.i-copy.copy-text type="button" data-copy-from={ (here) "/payload" } { (t("Copy exact bytes")) } } }
-                    @if view.payload.is_none() { (empty("clock", "The payload is no longer stored", html! { (t("Its retention period has ended, or it was deleted on request.")) }, html! {})) }
-                    @else { pre.code tabindex="0" role="region" aria-label=(t("Payload")) { (lines) } }
-                    footer { span.grow { @if cut { (t("Truncated.")) " " } (t("Only line breaks and spaces are added.")) } a href={ (here) "/payload" } { @if cut { (t("The whole payload")) } @else { (t("As it was sent")) } } }
-                }
-            }
+            div.w5 { (payload(view.payload, &here)) }
         }
         section.card id="attempts" hx-get=(here) hx-trigger="every 3s" hx-select="#attempts" hx-swap="outerHTML" hx-disinherit="*" {
             header { div.grow { h2 { (t("Attempts")) } } }
             (attempts(app, view.attempts, false))
             @if next(view.attempts).is_some() { footer { (t("Shows the newest attempts. All attempts are listed on the endpoints' pages.")) } }
+        }
+    }
+}
+
+/// The payload: formatted if it is JSON, otherwise as text, or in base64 if it is binary.
+fn payload(payload: Option<&[u8]>, here: &str) -> Markup {
+    let Some(exact) = payload else {
+        return card(
+            "Payload",
+            html! {},
+            empty(
+                "clock",
+                "The payload is no longer stored",
+                html! { (t("Its retention period has ended, or it was deleted on request.")) },
+                html! {},
+            ),
+        );
+    };
+    let text = std::str::from_utf8(exact).ok();
+    let json = text.filter(|text| serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok());
+    let encoded = if text.is_none() { STANDARD.encode(exact) } else { String::new() };
+    let (lines, cut) = match (json, text) {
+        (Some(json), _) => highlighted(json, PAYLOAD),
+        (None, text) => {
+            let (shown, cut) = excerpt(text.unwrap_or(&encoded), PAYLOAD);
+            (html! { (shown) }, cut)
+        }
+    };
+    let note = match (json, text) {
+        (Some(_), _) => "Only line breaks and spaces are added.",
+        (None, Some(_)) => "This payload is not JSON. It is shown unchanged.",
+        (None, None) => "This payload is binary. It is shown in base64.",
+    };
+    html! {
+        section.card {
+            header { div.grow { h2 { (t("Payload")) } } span.tiny.faint { (bytes(i64::try_from(exact.len()).unwrap_or(i64::MAX))) }
+                @if text.is_some() { button.btn.sm.i-copy.copy-text type="button" data-copy-from={ (here) "/payload" } { (t("Copy exact bytes")) } } }
+            @if exact.is_empty() { p.says { (t("The payload is empty.")) } }
+            @else { pre.code.plain[json.is_none()] tabindex="0" role="region" aria-label=(t("Payload")) { (lines) } }
+            footer { span.grow { @if cut { (t("Truncated.")) " " } (t(note)) } a href={ (here) "/payload" } { @if cut { (t("The whole payload")) } @else { (t("As it was sent")) } } }
         }
     }
 }
@@ -360,6 +392,28 @@ mod tests {
                 .contains("Is disabled")
         );
         assert!(why(json!({})).contains("Would be sent now"));
+    }
+
+    #[test]
+    fn a_payload_is_shown_byte_for_byte_whatever_it_is() {
+        let shown = |bytes: &[u8]| payload(Some(bytes), "/here").into_string();
+        let json = shown(br#"{"a": 1.0}"#);
+        assert!(json.contains("Only line breaks") && json.contains("10 bytes"), "{json}");
+        for text in ["<a x=\"1\">hi</a>", "{} x", "a=1&b=2"] {
+            let page = shown(text.as_bytes());
+            assert!(page.contains(&html! { (text) }.into_string()), "{page}");
+            assert!(page.contains("not JSON") && page.contains(&format!("{} bytes", text.len())), "{page}");
+        }
+        for json in ["[1, 2]", "\"x\"", "1e400"] {
+            assert!(shown(json.as_bytes()).contains("Only line breaks"), "{json}");
+        }
+        let binary = shown(b"\x00\xff\xfe");
+        assert!(
+            binary.contains("AP/+") && binary.contains("binary") && !binary.contains("data-copy-from"),
+            "{binary}"
+        );
+        assert!(shown(b"").contains("The payload is empty."));
+        assert!(payload(None, "/here").into_string().contains("no longer stored"));
     }
 
     #[test]

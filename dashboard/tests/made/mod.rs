@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use weir_core::time::rfc3339;
 use weir_core::token::Claims;
 use weir_dashboard::session::{Keeper, Session};
-use weir_dashboard::{Answer, Api, Request};
+use weir_dashboard::{Api, Request};
 
 const MIN: i64 = 60_000;
 
@@ -142,18 +142,17 @@ impl Made {
 }
 
 impl Api for Made {
-    async fn send(&self, _: &str, path: &str, _: Vec<u8>) -> Answer {
-        if path.contains("/msg/msg_") && !path.contains("/endpoint") && !path.contains("/attempt") {
-            let text = self.message(0).to_string();
+    async fn fetch(&self, _: &str, path: &str, _: Vec<u8>) -> (u16, Vec<u8>) {
+        if path.ends_with("/raw") {
             let payload = r#"{"id":"ord_81734","created":"2026-11-29T12:57:07.940Z","total":129.90,"risk":1.0e-3,"gift":false,"customer":{"id":"cus_991","name":"山田太郎","email":"taro.yamada@example.com"},"items":[{"sku":"A-100","qty":1,"price":99.90},{"sku":"B-7","qty":2,"price":15.00}],"note":null}"#;
-            return Answer::read(
-                200,
-                format!("{},\"payload\":{payload}}}", &text[..text.len() - 1]).as_bytes(),
-            );
+            return (200, payload.as_bytes().to_vec());
+        }
+        if path.contains("/msg/msg_") && !path.contains("/endpoint") && !path.contains("/attempt") {
+            return (200, self.message(0).to_string().into_bytes());
         }
         let body = self.answer(path).to_string();
         self.answers.borrow_mut().push_str(&body);
-        Answer::read(200, body.as_bytes())
+        (200, body.into_bytes())
     }
 }
 

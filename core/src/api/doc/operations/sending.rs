@@ -300,6 +300,10 @@ fn message(op: Op) -> Option<Doc> {
             .about("Returns a message by its id or event id.")
             .flag("with_content", true, "Whether to include the payload.")
             .answers::<MessageOut>(200, "The requested message."),
+        Op::AppMessageRaw => named("weir.message.raw", "Get the exact bytes of a payload")
+            .about("Returns the payload byte for byte, also if it is not a JSON object.")
+            .answers_bytes("The payload.")
+            .error(Code::MissingPayload),
         Op::MessageExpunge => named("v1.message.expunge-content", "Delete a message's payload")
             .about(
                 "Deletes the payload of a message. The message stays in the log, and pending deliveries end.",
