@@ -104,25 +104,35 @@ impl Caller {
         let (version, manifest) = self.tested_version(name, test.version.as_deref()).await?;
         test.check_config(manifest.as_deref())?;
         let (mut app_id, mut msg_id) = ("app_test".to_owned(), "msg_test".to_owned());
+        let mut exact = None;
         let event = match (&test.event, &test.message_id, &test.app_id) {
             (Some(event), ..) => event.clone(),
             (None, Some(message), Some(app)) => {
-                let call = Call {
-                    op: Op::MessageGet.name().to_owned(),
+                let call = |op: Op| Call {
+                    op: op.name().to_owned(),
                     params: vec![message.clone()],
                     ..Call::default()
                 };
-                let shown = self.ask_app(app, &call).await?;
+                let shown = self.ask_app(app, &call(Op::MessageGet)).await?;
                 if shown.status != 200 {
                     return Ok(shown);
                 }
+                // Byte for byte, as a delivery would have it.
+                let raw = self.ask_app(app, &call(Op::AppMessageRaw)).await?;
+                if raw.status != 200 {
+                    return Ok(raw);
+                }
+                exact = Some(raw.body);
                 msg_id = text_of(&shown, "id")?;
                 app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
                 TestEvent::of_message(&shown.body)?
             }
             _ => return Err(internal("a test of nothing".to_owned())),
         };
-        let subject = event.subject();
+        let mut subject = event.subject();
+        if let Some(exact) = exact {
+            subject.body = exact;
+        }
         let accepted_at = id::millis(id::MESSAGE, &msg_id).unwrap_or_else(now);
         let endpoint_id = "ep_test";
         let place = Place { org, app_id: &app_id, endpoint_id, msg_id: &msg_id, accepted_at, attempt: 1 };
