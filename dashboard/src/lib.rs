@@ -26,6 +26,7 @@ mod filters;
 mod lang;
 mod list;
 pub mod live;
+mod lossless;
 mod multipart;
 mod pages;
 mod request;
@@ -84,17 +85,24 @@ pub struct Answer {
 impl Answer {
     /// Reads a response. A payload can contain numbers that no Rust type holds; it is kept as text and is null in `body`.
     pub fn read(status: u16, body: &[u8]) -> Self {
-        let Ok(members) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(body) else {
-            return Self { status, body: serde_json::from_slice(body).unwrap_or_default(), payload: None };
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let Ok(members) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text) else {
+            return Self { status, body: lossless::read(text).0, payload: None };
         };
         let mut payload = None;
         let mut read = Map::new();
+        let mut changed = false;
         for (name, value) in members {
             if name == "payload" {
                 payload = Some(value);
-            } else {
-                read.insert(name, serde_json::from_str(value.get()).unwrap_or_default());
+                continue;
             }
+            let (value, exact) = lossless::read(value.get());
+            changed |= !exact;
+            read.insert(name, value);
+        }
+        if changed {
+            read.insert(lossless::CHANGED.to_owned(), Value::Bool(true));
         }
         Self { status, body: Value::Object(read), payload }
     }

@@ -150,6 +150,12 @@ async fn carry_out<A: Api>(api: &A, request: &Request, step: Planned<'_>) -> Don
             if !answer.is_ok() {
                 return Err(fault(&answer));
             }
+            if crate::lossless::is_changed(&answer.body) {
+                return Err(wrong(
+                    422,
+                    "This contains JSON that the dashboard cannot read without changing it. Use the API to edit it.",
+                ));
+            }
             call(&answer.body)?
         }
     };
@@ -194,9 +200,15 @@ fn chosen(request: &Request, names: &[&str]) -> Map<String, Value> {
 
 /// A field that contains JSON. `None` if it is empty.
 fn json_field(request: &Request, name: &str) -> Result<Option<Value>, Page> {
-    let read = |text: &str| {
-        serde_json::from_str(text)
-            .map_err(|error| wrong(422, &format!("The field {name} is not JSON: {error}.")))
+    let read = |text: &str| match serde_json::from_str(text) {
+        Err(error) => Err(wrong(422, &format!("The field {name} is not JSON: {error}."))),
+        Ok(_) if !crate::lossless::read(text).1 => Err(wrong(
+            422,
+            &format!(
+                "The field {name} has a number that the dashboard cannot send without changing it. Use the API."
+            ),
+        )),
+        Ok(value) => Ok(value),
     };
     request.field(name).map(read).transpose()
 }

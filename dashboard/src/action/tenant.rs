@@ -1,7 +1,7 @@
 //! Actions on a tenant's event types, tokens and operational webhooks.
 
 use super::{Planned, Shows, Step, call, chosen, go, json_field, make, nothing, notice, show};
-use crate::data::{flag, items, link, path, text, words};
+use crate::data::{flag, link, path, words};
 use crate::{Page, Request, view};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,10 @@ fn content(request: &Request) -> Result<Map<String, Value>, Page> {
     let mut body = Map::new();
     body.insert("description".to_owned(), json!(request.field("description").unwrap_or_default()));
     body.insert("groupName".to_owned(), json!(request.field("groupName")));
-    body.insert("schemas".to_owned(), json_field(request, "schemas")?.unwrap_or_default());
+    // A form without the field leaves the schemas as they are.
+    if request.form.iter().any(|(name, _)| name == "schemas") {
+        body.insert("schemas".to_owned(), json_field(request, "schemas")?.unwrap_or_default());
+    }
     body.insert("deprecated".to_owned(), json!(request.ticked("deprecated")));
     Ok(body)
 }
@@ -60,6 +63,20 @@ pub(super) fn new_operational<'a>(request: &Request) -> Planned<'a> {
     go("POST", "operational-webhook/endpoint".to_owned(), Some(Value::Object(body)), link(&["settings"]))
 }
 
+/// The members of an endpoint that the API returns and does not accept, and other names of the same settings.
+const OUTPUT_ONLY: [&str; 10] = [
+    "id",
+    "version",
+    "createdAt",
+    "updatedAt",
+    "oldSecretUntil",
+    "disabledAt",
+    "disabledReason",
+    "problem",
+    "filterTypes",
+    "rateLimit",
+];
+
 pub(super) fn on_operational<'a>(id: &str, what: &str) -> Planned<'a> {
     let own = path(&["operational-webhook", "endpoint", id]);
     let here = link(&["settings"]);
@@ -69,20 +86,57 @@ pub(super) fn on_operational<'a>(id: &str, what: &str) -> Planned<'a> {
         "toggle" => {
             let path = own.clone();
             let toggled = |before: &Value| {
-                let types = items(before, "eventTypes");
-                let body = json!({
-                    "url": text(before, "url"),
-                    "description": text(before, "description"),
-                    "uid": before.get("uid"),
-                    "metadata": before.get("metadata"),
-                    "throttleRate": before.get("throttleRate"),
-                    "eventTypes": if types.is_empty() { Value::Null } else { json!(types) },
-                    "disabled": !flag(before, "disabled"),
-                });
+                let mut body = before.as_object().cloned().unwrap_or_default();
+                body.retain(|name, _| !OUTPUT_ONLY.contains(&name.as_str()));
+                body.insert("disabled".to_owned(), json!(!flag(before, "disabled")));
+                let body = Value::Object(body);
                 Ok(call("PUT", path, Some(body), Shows::Page(here)))
             };
             Ok(Step::After(own, Box::new(toggled)))
         }
         _ => Err(nothing()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switching_an_operational_endpoint_keeps_all_of_its_settings() {
+        let before = json!({ "id": "ep_1", "url": "https://x", "version": 1, "createdAt": "t", "disabled": false,
+            "retrySchedule": [1.0, 2.0], "timeoutSeconds": 9, "filterTypes": null, "rateLimit": null, "throttleRate": 5 });
+        let Ok(Step::After(_, toggle)) = on_operational("ep_1", "toggle") else { panic!("a read first") };
+        let call = toggle(&before).expect("a call");
+        let body: Value = serde_json::from_slice(&call.body).expect("json");
+        assert_eq!(
+            body,
+            json!({ "url": "https://x", "disabled": true, "retrySchedule": [1.0, 2.0], "timeoutSeconds": 9, "throttleRate": 5 })
+        );
+    }
+
+    #[test]
+    fn every_setting_of_an_endpoint_is_accepted_or_only_returned() {
+        let api: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).expect("json");
+        let of = |name: &str| {
+            let path = format!("/components/schemas/{name}/properties");
+            let all = api.pointer(&path).and_then(Value::as_object).expect("a schema");
+            all.keys().cloned().collect::<std::collections::BTreeSet<_>>()
+        };
+        let accepted = of("EndpointIn");
+        for name in of("EndpointOut") {
+            assert!(accepted.contains(&name) || OUTPUT_ONLY.contains(&name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_form_without_schemas_leaves_them() {
+        let form = |fields: &[(&str, &str)]| Request {
+            form: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..Request::default()
+        };
+        assert!(content(&form(&[("description", "x")])).expect("a body").get("schemas").is_none());
+        let emptied = content(&form(&[("description", "x"), ("schemas", "")])).expect("a body");
+        assert_eq!(emptied.get("schemas"), Some(&Value::Null));
     }
 }

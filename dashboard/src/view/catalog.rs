@@ -3,9 +3,10 @@
 use super::form::{Field, Form, Kind, button, field, result};
 use super::json::highlighted;
 use super::layout::{Question, ask};
-use super::parts::{Sorted, dialog, empty, head, opener, pager, pill, time};
+use super::parts::{Sorted, dialog, empty, head, opener, pager, pill, time, unreadable};
 use super::pretty;
 use crate::data::{flag, link, query, rows, text};
+use crate::lossless::is_changed;
 use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -46,16 +47,22 @@ pub(crate) fn example(event: &Value) -> Option<&Value> {
 
 fn fields(event: &Value) -> Vec<Field<'static>> {
     let schemas = event.get("schemas").filter(|schemas| !schemas.is_null());
-    vec![
+    let mut fields = vec![
         field("description", "Description", Kind::Text).value(text(event, "description")).required(),
         field("groupName", "Group", Kind::Text).value(text(event, "groupName")),
-        field("schemas", "Schemas", Kind::Area(6))
-            .value(schemas.map(pretty).unwrap_or_default())
-            .hint("JSON Schema by version, with examples.")
-            .example("{\"1\": {\"type\": \"object\", \"examples\": [{\"id\": 1}]}}"),
         field("deprecated", "Deprecated: still sent, but not recommended for new integrations", Kind::Box)
             .value(if flag(event, "deprecated") { "true" } else { "" }),
-    ]
+    ];
+    // Schemas that a form would change are left to the API.
+    if !is_changed(event) {
+        fields.push(
+            field("schemas", "Schemas", Kind::Area(6))
+                .value(schemas.map(pretty).unwrap_or_default())
+                .hint("JSON Schema by version, with examples.")
+                .example("{\"1\": {\"type\": \"object\", \"examples\": [{\"id\": 1}]}}"),
+        );
+    }
+    fields
 }
 
 /// The catalog, by group.
@@ -163,6 +170,7 @@ pub(crate) fn event_type(session: &Session, event: &Value) -> Markup {
         ], html! { @if session.app.is_none() { (archive) (delete) } }))
         (result())
         @if session.app.is_none() {
+            @if is_changed(event) { (unreadable()) }
             section.card.wide-form { div.body { (super::form::show(&Form { id: "edit", to: to("edit"), proof: session.proof(), word: "Save", fields: fields(event), more: html! {} })) } }
             (deletes)
         } @else { section.card { (one(event, false)) } }

@@ -5,7 +5,7 @@
 
 use super::form::{Field, Kind, field};
 use super::pretty;
-use crate::Request;
+use crate::{Request, lossless};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -157,8 +157,12 @@ fn shown(kind: Becomes, value: &Value) -> String {
 
 /// Reads the configuration from a form; `None` if it is empty. The error names the invalid field.
 pub(crate) fn read(request: &Request) -> Result<Option<Value>, String> {
-    let json = |name: &str, text: &str| {
-        serde_json::from_str::<Value>(text).map_err(|error| format!("The field {name} is not JSON: {error}."))
+    let json = |name: &str, text: &str| match serde_json::from_str::<Value>(text) {
+        Err(error) => Err(format!("The field {name} is not JSON: {error}.")),
+        Ok(_) if !lossless::read(text).1 => Err(format!(
+            "The field {name} has a number that the dashboard cannot send without changing it. Use the API."
+        )),
+        Ok(value) => Ok(value),
     };
     let Some(rest) = request.field(REST) else {
         return request.field("config").map(|text| json("config", text)).transpose();
@@ -175,8 +179,10 @@ pub(crate) fn read(request: &Request) -> Result<Option<Value>, String> {
         let value = match kind {
             Becomes::Text => json!(text),
             // The API rejects invalid numbers.
-            Becomes::Number => serde_json::from_str::<serde_json::Number>(text.trim())
-                .map_or_else(|_| json!(text), Value::Number),
+            Becomes::Number => match serde_json::from_str::<serde_json::Number>(text.trim()) {
+                Ok(_) => json(own, text.trim())?,
+                Err(_) => json!(text),
+            },
             Becomes::Lines => {
                 json!(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>())
             }

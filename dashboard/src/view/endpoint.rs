@@ -7,12 +7,13 @@ use super::form::{Field, Form, Kind, button, field, hidden, mono, plain, result}
 use super::layout::{Question, ask};
 use super::parts::{
     Sorted, card, count, dialog, empty, exports, facts, grouped, id, menu, millis, note, opener, pager,
-    percent, table, tabs, time,
+    percent, table, tabs, time, unreadable,
 };
 use super::pretty;
 use super::state::{State, name_of, waits};
 use crate::data::{flag, int, items, lines, link, query, rows, text, texts};
 use crate::list::LIVE;
+use crate::lossless::is_changed;
 use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -533,6 +534,7 @@ fn plugins(view: &EndpointView<'_>, here: &str) -> Markup {
     let known = rows(view.store);
     let new = view.attach.filter(|name| known.iter().any(|plugin| text(plugin, "name") == *name));
     html! {
+        @if is_changed(view.plugins) { (unreadable()) }
         @if let Some(name) = new {
             section.card.wide-form id="attaching" { header { div.grow { h2 { "Attach " (name) } } a.btn.sm href={ (here) "/plugins" } { "Cancel" } }
                 div.body { (plugin_form(view, "attach-form", here, &serde_json::json!({ "name": name }), "")) } }

@@ -243,6 +243,16 @@ pub(crate) fn pager(sorted: Sorted, page: &Value, to: impl Fn(Option<&str>) -> S
     }
 }
 
+/// A note that something cannot be shown or edited here.
+pub(crate) fn unreadable() -> Markup {
+    note(
+        "warn",
+        "bad",
+        html! { p { b { "Part of this cannot be shown. " } "It contains JSON that the dashboard cannot read without changing it. Use the API to view and edit it." } },
+        html! {},
+    )
+}
+
 /// The path of a page of a list that has no filters.
 pub(crate) fn paged(here: &str, iterator: Option<&str>) -> String {
     iterator.map_or_else(
