@@ -17,7 +17,8 @@ use weir_dashboard::{Brand, Lang, marked, words};
 
 const LANGS: [Lang; 4] = [Lang::De, Lang::Fr, Lang::Es, Lang::Ja];
 /// Words that are the same in every language.
-const SAME: [&str; 51] = [
+const SAME: [&str; 52] = [
+    "pp",
     "Enter",
     "Esc",
     "com",

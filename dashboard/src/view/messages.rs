@@ -233,7 +233,7 @@ fn standing(message: &Value) -> (Markup, String, Markup) {
 fn why(status: &str, next: &str) -> Markup {
     html! {
         @match (status, next) {
-            ("sending", "") => { (t("trying now, or held back")) },
+            ("sending", "") => { (t("trying now")) },
             ("sending", next) => { (phrase("next try {}", next_time(next))) }
             ("fail", _) => { (t("no more retries")) },
             _ => {}
