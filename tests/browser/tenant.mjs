@@ -47,9 +47,21 @@ test("a source is created, its URL copied; a rejected request is shown with its 
   await page.locator(".fault", { hasText: "signature" }).waitFor();
   expect((await page.locator("body").innerText()).includes('{"ref":"two"}'), "the body that was rejected");
   equal(await audit(page), [], "what axe finds");
+  // Another secret is tried on it: what was signed, and both signatures, or that it is valid.
+  const check = page.locator("#check-form");
+  await check.getByLabel("Secret").fill("a third one");
+  await button(check, "Check").click();
+  await page.getByRole("region", { name: "Signed content" }).getByText('{"ref":"two"}').waitFor();
+  const [received, expected] = await Promise.all(["in the request", "with this secret"].map((which) => page.getByRole("region", { name: `Signature ${which}` }).innerText()));
+  const signature = (secret) => createHmac("sha256", secret).update('{"ref":"two"}').digest("hex");
+  equal([received.trim(), expected.trim()], [signature("another"), signature("a third one")], "the signatures");
+  equal(await audit(page), [], "what axe finds of the result");
+  await check.getByLabel("Secret").fill("another");
+  await button(check, "Check").click();
+  await page.getByText("The request is valid with this secret.").waitFor();
   await open(page, "Accept this request");
   await button(page, "Accept request").click();
-  await result(page).getByText("It is accepted, and delivered").waitFor();
+  await result(page).getByText("Accepted and delivered").waitFor();
   await until(() => at.seen.some(({ path, body }) => path === "/pushed" && body.includes("two")), "its delivery");
   await result(page).getByRole("link").click();
   await page.locator(".pill.ok").first().waitFor();
@@ -62,7 +74,7 @@ test("a source's URL is replaced, immediately if chosen", async () => {
   const { page } = here;
   await here.at(`/dashboard/app/${source.id}`);
   await open(page, "Replace URL…");
-  await page.getByLabel("The old URL stays valid").selectOption("not at all");
+  await page.getByLabel("The previous URL stays valid for").selectOption("not at all");
   await button(page, "Replace URL").click();
   const to = await copied(here, result(page).locator(".secret"));
   expect(to !== source.ingestUrl && (await push(to, "{}")).ok, "the new one is valid");
@@ -138,7 +150,23 @@ test("a bundled plugin's test run shows what it does to body and headers", async
     await result(page).getByText("replaced").first().waitFor();
     const text = await result(page).innerText();
     for (const part of wanted) expect(text.includes(part), `${part} in ${text}`);
+    await fold(page, "The body that would be sent");
+    await page.getByRole("region", { name: "Body" }).getByText('"to"').waitFor();
   }
+  await here.close();
+});
+
+test("a plugin's page lists the endpoints that it is attached to", async () => {
+  const there = await endpoint(at, "/attached", { description: "The attached one" });
+  await api("PUT", `${there.api}/plugins`, { plugins: [{ name: "redact", config: { emails: true } }] });
+  const here = await tab();
+  const { page } = here;
+  await here.at("/dashboard/plugin/redact");
+  const card = page.locator("section.card", { has: page.getByRole("heading", { name: "Attached to" }) });
+  await card.getByRole("link", { name: "The attached one" }).click();
+  await page.waitForURL(url(`${there.page}/plugins`));
+  await here.at("/dashboard/plugin/chat");
+  await card.getByText("Not attached to an endpoint").waitFor();
   await here.close();
 });
 

@@ -7,13 +7,37 @@
 use super::key::KeyFormat;
 use super::model::Scheme;
 use super::verdict::{Reason, Verdict};
+use super::verify::Secrets;
 use super::{Params, Request};
 use std::borrow::Cow;
 
 /// The most bytes that one attempt may read for the attempts to be made.
 const MAX_WORK: usize = 1024 * 1024;
 
+/// What the signatures of a request were compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// The signed content, without a secret that is part of it.
+    pub content: Vec<u8>,
+    /// Whether the SHA-256 of the content is signed instead of the content.
+    pub hashed: bool,
+    /// The signatures of the request.
+    pub received: Vec<String>,
+    /// What the signature would be with each secret. Empty if only the sender's private key can create it.
+    pub expected: Vec<String>,
+}
+
 impl Scheme {
+    /// What the first signature of a request was compared with. `None` if there is none, or if events are signed one by one.
+    ///
+    /// The expected signatures are for whoever gave the secrets, and for nobody else.
+    pub fn compared(&self, secrets: &Secrets, params: &Params, request: &Request<'_>) -> Option<Compared> {
+        match self {
+            Self::Signature(scheme) => scheme.compared(secrets, params, request),
+            _ => None,
+        }
+    }
+
     /// As [`Scheme::verify`], with a guess at why where the signature does not match.
     pub fn explain(&self, secrets: &[&str], params: &Params, request: &Request<'_>, now_ms: i64) -> Verdict {
         let verdict = self.verify(&self.verifying(secrets), params, request, now_ms);

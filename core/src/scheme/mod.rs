@@ -32,6 +32,7 @@ mod verdict;
 mod verify;
 
 pub use crypto::{Algorithm, Encoding};
+pub use explain::Compared;
 pub(crate) use fields::parameter;
 pub use form::{Fields, Form, Tagged};
 pub use key::{KeyFault, KeyFormat};

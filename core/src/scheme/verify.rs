@@ -1,6 +1,7 @@
 //! Verifying.
 
 use super::crypto::{Algorithm, feed, sha256};
+use super::explain::Compared;
 use super::key::{Key, KeyFault, Purpose};
 use super::model::{Scheme, Signature, Token};
 use super::place::{Memo, Place, View};
@@ -417,6 +418,37 @@ impl Signature {
             check_age(age_ms, time.tolerance)?;
         }
         Ok(Proof { secret, age_ms })
+    }
+}
+
+impl Signature {
+    pub(super) fn compared(
+        &self,
+        secrets: &Secrets,
+        params: &Params,
+        request: &Request<'_>,
+    ) -> Option<Compared> {
+        let memo = Memo::expecting(self.looks_at());
+        let view = View::of(request, &memo);
+        let places = self.places(params);
+        let values = places.iter().filter_map(|place| view.read(place).ok().flatten());
+        for value in values.take_while(|_| self.each.is_none()) {
+            let groups = self.form.read(&value, &self.prefix);
+            let Some(group) = groups.iter().find(|group| !group.signatures.is_empty()) else { continue };
+            let view = View { fields: &group.fields, ..view };
+            let ts = self.time.as_ref().map(|time| view.need(&time.at)).transpose().ok()?;
+            let content = self.content.fill(&view, ts.as_deref(), params).ok()?;
+            let text = joined(&content);
+            let signed = if self.hashed { vec![hashed(&content)] } else { content };
+            let digests = secrets.with_keys().filter_map(|(_, key)| key.digest(&signed));
+            return Some(Compared {
+                content: text,
+                hashed: self.hashed,
+                received: group.signatures.iter().take(MAX_ASYMMETRIC).map(ToString::to_string).collect(),
+                expected: digests.map(|digest| self.encoding.encode(&digest)).collect(),
+            });
+        }
+        None
     }
 }
 

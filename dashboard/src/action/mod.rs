@@ -49,6 +49,8 @@ enum Shows<'a> {
     Below(String, &'static str),
     /// A fragment, in place.
     Piece(Box<dyn FnOnce(&Value) -> Markup + 'a>),
+    /// A fragment that shows the response's payload byte for byte.
+    Exact(Box<dyn FnOnce(&Answer) -> Markup + 'a>),
 }
 
 /// An API call.
@@ -123,6 +125,7 @@ fn planned<'a>(session: &'a Session, request: &'a Request, parts: &[&'a str]) ->
         ["app", source, "test-source"] => source::test(request, source),
         ["app", source, "delete-source"] => confirmed(request, base(source, &[]), link(&["sources"])),
         ["app", source, "rejected", id, "accept"] => source::accept(source, id),
+        ["app", source, "rejected", id, "check"] => source::check(request, source, id),
         ["app", app, "message", id, "resend"] => {
             let endpoint = request.field("endpoint").unwrap_or_default();
             show("POST", base(app, &["msg", id, "endpoint", endpoint, "resend"]), None, |_| {
@@ -161,7 +164,8 @@ async fn carry_out<A: Api>(api: &A, request: &Request, step: Planned<'_>) -> Don
     };
     let answer = api.send(method, &path, body).await;
     let to = match shows {
-        Shows::Piece(_) if !answer.is_ok() => return Err(fault(&answer)),
+        Shows::Piece(_) | Shows::Exact(_) if !answer.is_ok() => return Err(fault(&answer)),
+        Shows::Exact(piece) => return Ok(Page::piece(piece(&answer))),
         Shows::Piece(piece) => return Ok(Page::piece(piece(&answer.body))),
         Shows::Page(to) => to,
         Shows::Below(above, name) => format!("{above}/{}", crate::data::path(&[text(&answer.body, name)])),

@@ -1,12 +1,15 @@
 //! Actions on sources.
 
 use super::{Planned, Shows, Step, call, chosen, json_field, lines_field, make, notice, number, show};
-use crate::data::{base, link, path, query, text, texts, words};
+use crate::data::{base, items, link, path, query, text, texts, words};
 use crate::{Page, Request, view};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::html;
 use serde_json::{Map, Value, json};
+
+/// The value of headers that are not stored.
+const MASK: &str = "***";
 
 /// The settings in a source's form, as the API expects them.
 fn settings(request: &Request, before: &Value) -> Result<Map<String, Value>, Page> {
@@ -95,6 +98,26 @@ pub(super) fn test<'a>(request: &'a Request, source: &str) -> Planned<'a> {
         ))
     };
     Ok(Step::After(base(source, &[]), Box::new(sign)))
+}
+
+/// Verifies a rejected request with a secret, at the time when it arrived.
+#[allow(clippy::unnecessary_wraps)] // other plans fail
+pub(super) fn check<'a>(request: &'a Request, source: &'a str, id: &str) -> Planned<'a> {
+    let preset = request.field("type").unwrap_or_default();
+    let verify = move |kept: &Value| {
+        let given =
+            items(kept, "headers").iter().filter(|pair| pair.get(1).is_none_or(|value| value != MASK));
+        let mut body = chosen(request, &["secret"]);
+        body.insert("headers".to_owned(), given.cloned().collect());
+        body.insert("body".to_owned(), json!(text(kept, "rawBody")));
+        for (to, from) in [("method", "method"), ("url", "url"), ("now", "timestamp")] {
+            body.insert(to.to_owned(), json!(text(kept, from)));
+        }
+        let piece = move |verdict: &Value| view::checked(verdict, source);
+        let verify = path(&["preset", preset, "verify"]);
+        Ok(call("POST", verify, Some(Value::Object(body)), Shows::Piece(Box::new(piece))))
+    };
+    Ok(Step::After(base(source, &["rejected", id]), Box::new(verify)))
 }
 
 /// Accepts a rejected request as if its signature were valid.

@@ -79,6 +79,6 @@ pub(super) async fn event_types_of<A: Api>(api: &A, preset: &str) -> Value {
 pub(super) async fn rejected<A: Api>(api: &A, session: &Session, key: &str, id: &str) -> Result<Page, Page> {
     let mut next = all(vec![super::owner(api, session, key), get(api, base(key, &["rejected", id]))]).await?;
     let (source, one) = (next(), next());
-    let content = view::rejected(session, text(&source, "id"), &one);
+    let content = view::rejected(session, &source, &one);
     Ok(framed(session, "Rejected request", above(session, &source, false), content))
 }

@@ -37,7 +37,7 @@ pub(crate) use messages::{MessagesView, messages};
 pub(crate) use overview::{LISTED, OverviewView, overview, troubles};
 pub(crate) use plugin::{PluginView, plugin, plugins, tested};
 pub(crate) use settings::{portal, settings};
-pub(crate) use source::{SourceView, new_source, rejected, source, sources};
+pub(crate) use source::{SourceView, checked, new_source, rejected, source, sources};
 pub(crate) use state::name_of;
 pub(crate) use task::{task, tasks};
 

@@ -10,6 +10,8 @@ use super::parts::{
 use super::pretty;
 use crate::data::{flag, int, is_first, items, link, query, rows, text, texts};
 use crate::session::Session;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -336,7 +338,8 @@ fn causes(all: &[Value]) -> Markup {
 }
 
 /// The page of a rejected request.
-pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
+pub(crate) fn rejected(session: &Session, about: &Value, one: &Value) -> Markup {
+    let source = text(about, "id");
     let reason = one.get("reason").cloned().unwrap_or_default();
     let accepted = one.get("accepted").filter(|accepted| accepted.is_array());
     let to = format!("{}/accept", link(&["app", source, "rejected", text(one, "id")]));
@@ -376,6 +379,15 @@ pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
             (note("", "clock", html! { p { "Only the start of the body was stored, so the request cannot be accepted. Ask the provider to resend it." } }, html! {}))
         }
         (card("How it was checked", html! {}, html! { div.body { (steps(&reason, one, &headers)) } }))
+        @if can && signs(about) && is_about_the_secret(text(&reason, "code")) {
+            (card("Check another secret", html! { span.small.muted { "Nothing is stored or delivered" } }, html! { div.body.stack {
+                p.small.muted { "Verifies this request with a secret, as if it had just arrived, and shows what was signed." }
+                (super::form::show(&Form { id: "check-form", to: format!("{}/check", link(&["app", source, "rejected", text(one, "id")])), proof: session.proof(), word: "Check", fields: vec![
+                    super::form::hidden("type", text(about, "type")),
+                    field("secret", "Secret", Kind::Secret).hint("As the provider shows it.").required(),
+                ], more: html! {} }))
+            } }))
+        }
         div.grid {
             div.w6 { (card("Headers", html! { span.small.muted { "Secrets are masked" } }, html! { div.body {
                 dl.kv.headers { @for (name, value) in &headers { dt.mono { (name) } dd.mono { (value) } } }
@@ -389,6 +401,42 @@ pub(crate) fn rejected(session: &Session, source: &str, one: &Value) -> Markup {
             })) }
         }
         @if can { (accepts) }
+    }
+}
+
+/// Whether another secret could make the request valid.
+fn is_about_the_secret(code: &str) -> bool {
+    matches!(code, "mismatch" | "no_secret" | "secret_unusable")
+}
+
+/// The result of verifying a rejected request with a secret: what was signed, and where the signatures differ.
+pub(crate) fn checked(verdict: &Value, source: &str) -> Markup {
+    let reason = verdict.get("reason").cloned().unwrap_or_default();
+    if reason.is_null() {
+        return note(
+            "ok",
+            "check",
+            html! { p role="status" { b { "The request is valid with this secret." } " "
+            a href=(link(&["app", source])) { "Set it as the secret of the source" } ", then accept this request." } },
+            html! {},
+        );
+    }
+    let compared = verdict.get("compared").filter(|compared| compared.is_object());
+    let lines = |all: Vec<&str>| html! { @for one in all { span.ln.wrapl { (one) } } };
+    html! {
+        (note("bad", "bad", html! { p role="status" { b { (text(&reason, "detail")) } } }, html! {}))
+        @if let Some(compared) = compared {
+            @let content = STANDARD.decode(text(compared, "content")).unwrap_or_default();
+            @let content = String::from_utf8(content).unwrap_or_else(|_| text(compared, "content").to_owned());
+            h3 { "Signed content, " (bytes(int(compared, "contentSize"))) @if flag(compared, "hashed") { ", of which the SHA-256 is signed" } }
+            pre.code.plain tabindex="0" role="region" aria-label="Signed content" { (excerpt(&content, BODY).0) }
+            h3 { "Signature in the request" }
+            div.code.box.nonum tabindex="0" role="region" aria-label="Signature in the request" { (lines(texts(compared, "received"))) }
+            @if !texts(compared, "expected").is_empty() {
+                h3 { "Signature with this secret" }
+                div.code.box.nonum tabindex="0" role="region" aria-label="Signature with this secret" { (lines(texts(compared, "expected"))) }
+            }
+        }
     }
 }
 
@@ -441,6 +489,18 @@ mod tests {
         let all = ["a", "b", "a"].map(|code| json!({ "reason": { "code": code } }));
         let shown = causes(&all).into_string();
         assert!(shown.contains("2 × a") && shown.contains("1 × b"), "{shown}");
+    }
+
+    #[test]
+    fn a_check_shows_what_was_signed_and_both_signatures() {
+        let reason = json!({ "code": "mismatch", "detail": "It does not match." });
+        let compared = json!({ "content": STANDARD.encode("1.{}"), "contentSize": 4, "hashed": false, "received": ["aa"], "expected": ["bb"] });
+        let shown = checked(&json!({ "reason": reason, "compared": compared }), "src_1").into_string();
+        for part in ["It does not match.", ">1.{}<", ">aa<", ">bb<", "4 bytes"] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        let good = checked(&json!({ "verdict": "verified", "reason": null }), "src_1").into_string();
+        assert!(good.contains("valid with this secret") && good.contains("/app/src_1"), "{good}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::id;
 use crate::preset::{self, Confidence, EventId, Preset, ReplayGuard};
 use crate::rng::Entropy;
-use crate::scheme::{Outgoing, Params, Reason, Request, Scheme, Secrets, Verdict};
+use crate::scheme::{Compared, Outgoing, Params, Reason, Request, Scheme, Secrets, Verdict};
 use crate::send_as::read_scheme;
 use crate::source::MAX_EVENTS;
 use crate::time::{parse_rfc3339, rfc3339};
@@ -339,6 +339,42 @@ pub(crate) struct VerdictOut {
     handshake: Option<HandshakeOut>,
     /// The event in the request, if verification succeeded.
     event: Option<EventOut>,
+    /// What the signature was compared with, if it did not match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<ComparedOut>,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PresetComparedOut"))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ComparedOut {
+    /// The signed content in base64, without a secret that is part of it: up to 64 KiB.
+    content: String,
+    /// The size of the signed content, in bytes.
+    content_size: usize,
+    /// Whether the SHA-256 of the content is signed instead of the content.
+    hashed: bool,
+    /// The signatures in the request.
+    received: Vec<String>,
+    /// What the signature would be with each of the secrets. Empty for signatures that need a private key.
+    expected: Vec<String>,
+}
+
+/// The most bytes of the signed content in a response.
+const MAX_COMPARED: usize = 64 * 1024;
+
+impl From<Compared> for ComparedOut {
+    fn from(of: Compared) -> Self {
+        let shown = of.content.get(..MAX_COMPARED).unwrap_or(&of.content);
+        Self {
+            content: BASE64.encode(shown),
+            content_size: of.content.len(),
+            hashed: of.hashed,
+            received: of.received,
+            expected: of.expected,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -416,6 +452,12 @@ fn verified(mut asked: Asked, keys: Option<Result<String, String>>) -> Reply {
         Verdict::Verified(proof) | Verdict::Authenticated(proof) => Some(proof),
         Verdict::Failed(_) | Verdict::Unattempted => None,
     };
+    let compared = match &verdict {
+        Verdict::Failed(Reason::Mismatch(_)) => {
+            asked.scheme.compared(&asked.scheme.verifying(&secrets), &asked.params, &request)
+        }
+        _ => None,
+    };
     let preset = asked.preset.as_ref();
     let handshake = preset.and_then(|preset| {
         let ready: Secrets = asked.scheme.verifying(&secrets);
@@ -445,6 +487,7 @@ fn verified(mut asked: Asked, keys: Option<Result<String, String>>) -> Reply {
                 body: answer.body,
             }),
             event,
+            compared: compared.map(ComparedOut::from),
         },
     )
 }
@@ -591,6 +634,34 @@ mod tests {
             let detail = ask(secret, body, signature);
             assert!(detail.contains(hint), "{detail}");
         }
+    }
+
+    #[test]
+    fn a_mismatch_shows_what_was_signed_received_and_expected() {
+        let sign_with = |name: &str, secret: &str, id: &str| {
+            let body = json!({ "secret": secret, "body": BASE64.encode("{}"), "id": id });
+            answer(sign(name, body.to_string().as_bytes(), NOW, &mut Seeded(1))).1["headers"].clone()
+        };
+        let ask = |name: &str, secret: &str, headers: &Value| {
+            call(name, &json!({ "secret": secret, "body": BASE64.encode("{}"), "headers": headers })).1
+        };
+        let headers = sign_with("github", "theirs", "d-1");
+        let verdict = ask("github", "ours", &headers);
+        let compared = &verdict["compared"];
+        assert_eq!(compared["content"], json!(BASE64.encode("{}")), "{verdict}");
+        assert_eq!((&compared["contentSize"], &compared["hashed"]), (&json!(2), &json!(false)));
+        let of = |headers: &Value| {
+            let mut values = headers.as_object().expect("headers").values().filter_map(Value::as_str);
+            values.find_map(|value| value.strip_prefix("sha256=")).expect("a signature").to_owned()
+        };
+        assert_eq!(compared["received"], json!([of(&headers)]));
+        assert_eq!(compared["expected"], json!([of(&sign_with("github", "ours", "d-1"))]));
+        assert!(ask("github", "theirs", &headers)["compared"].is_null(), "it matches");
+        // What is signed is more than the body.
+        let headers = sign_with("stripe", "whsec_theirs", "evt_1");
+        let verdict = ask("stripe", "whsec_ours", &headers);
+        let content = BASE64.decode(verdict["compared"]["content"].as_str().expect("content"));
+        assert_eq!(content.expect("base64"), format!("{}.{{}}", NOW / 1000).into_bytes(), "{verdict}");
     }
 
     #[test]
