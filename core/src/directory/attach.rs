@@ -15,11 +15,11 @@ use super::apps::wait_after;
 use super::{ALARM_BATCH, Answer, Directory, Effect, LEASE_MS, nth_param, param};
 use crate::api::body::Faults;
 use crate::api::call::{Call, Reply};
-use crate::api::model::plugin::{AttachmentsIn, check_config, config_schema};
+use crate::api::model::plugin::{AttachmentsIn, PlaceOut, check_config, config_schema};
 use crate::error::ApiError;
 use crate::frame::{self, PluginFollowers, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::{Attached, BUNDLED};
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Row, Sql, SqlError, Value};
 use serde_json::value::RawValue;
 
 /// A version and its manifest; or a field, and what is wrong with it.
@@ -157,6 +157,24 @@ impl<S: Sql> Directory<S> {
             }
         }
         Ok(Reply::frame(200, &PluginFollowers { endpoints }))
+    }
+
+    /// The first endpoints that a plugin is attached to. One from which it was just detached may still be among them.
+    pub(super) fn attached_to(&self, plugin: &str) -> Result<Vec<PlaceOut>, SqlError> {
+        if !self.ready {
+            return Ok(Vec::new());
+        }
+        let rows = self.sql.query(
+            "SELECT app_id, endpoint_id, pinned FROM plugin_use WHERE plugin = ?1 AND doomed = 0
+             ORDER BY app_id, endpoint_id, pinned LIMIT ?2",
+            &[Value::Text(plugin), Value::Int(FOLLOWERS)],
+        )?;
+        let place = |mut row: Row| {
+            let pinned = row.text(2)?;
+            let version = Some(pinned).filter(|version| !version.is_empty());
+            Ok(PlaceOut { app_id: row.text(0)?, endpoint_id: row.text(1)?, version })
+        };
+        rows.into_iter().map(place).collect()
     }
 
     /// Asks Apps where a plugin is attached, so that places that are none do not keep it from being deleted.

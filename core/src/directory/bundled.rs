@@ -43,6 +43,7 @@ impl Bundled {
             versions: 1,
             created_at: None,
             updated_at: None,
+            attached_to: None,
         }
     }
 

@@ -305,6 +305,33 @@ fn the_same_bytes_are_the_same_version_and_the_newest_is_current() {
 }
 
 #[test]
+fn a_plugin_lists_the_endpoints_that_it_is_attached_to() {
+    let mut world = World::new(2);
+    let first = world.upload("a", "one");
+    let places = |world: &mut World| {
+        let (_, plugin) = world.ask(Op::PluginGet, &["a"], "", &Json::Null);
+        let of = |place: &Json| {
+            let text = |name: &str| place[name].as_str().map(str::to_owned);
+            (text("appId"), text("endpointId"), text("version"))
+        };
+        plugin["attachedTo"].as_array().expect("a list").iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(places(&mut world), []);
+    world.attach(0, 0, &json!([{ "name": "a" }]));
+    world.attach(1, 0, &json!([{ "name": "a", "version": first }]));
+    let place = |world: &World, app: usize, version: Option<&str>| {
+        let object = &world.apps[app];
+        (Some(object.id.clone()), Some(object.endpoints[0].clone()), version.map(str::to_owned))
+    };
+    let mut wanted = vec![place(&world, 0, None), place(&world, 1, Some(&first))];
+    wanted.sort();
+    assert_eq!(places(&mut world), wanted);
+    world.attach(0, 0, &json!([]));
+    world.rest();
+    assert_eq!(places(&mut world), [place(&world, 1, Some(&first))]);
+}
+
+#[test]
 fn modules_are_given_as_they_came_and_as_engines_run_them() {
     let mut world = World::new(0);
     world.upload("a", "one");

@@ -84,6 +84,7 @@ fn read_plugin(mut row: Row) -> Result<PluginOut, SqlError> {
         updated_at: Some(rfc3339(row.int(3)?)),
         manifest: raw(row.opt_text(4)?)?,
         versions: row.int(5)?,
+        attached_to: None,
     })
 }
 
@@ -163,7 +164,9 @@ impl<S: Sql> Directory<S> {
     }
 
     pub(super) fn get_plugin(&self, call: &Call) -> Result<Reply, ApiError> {
-        Ok(Reply::json(200, &self.plugin(param(call)?)?))
+        let plugin = self.plugin(param(call)?)?;
+        let attached_to = Some(self.attached_to(&plugin.name)?);
+        Ok(Reply::json(200, &PluginOut { attached_to, ..plugin }))
     }
 
     pub(super) fn list_versions(&self, call: &Call) -> Result<Reply, ApiError> {

@@ -2,7 +2,8 @@
 
 use super::{Call, Planned, Shows, Step, call, go, json_field, lines_field, nothing, wrong};
 use crate::data::{link, path, text};
-use crate::{Page, Request, view};
+use crate::{Answer, Page, Request, view};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<'a> {
@@ -30,7 +31,9 @@ pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<
                     .flatten()
                     .find(|setting| text(setting, "name") == "MAX_PLUGIN_FUEL")
                     .and_then(|setting| text(setting, "value").parse().ok());
-                let shows = Shows::Piece(Box::new(move |report: &Value| view::tested(report, limit)));
+                let shows = Shows::Exact(Box::new(move |report: &Answer| {
+                    view::tested(&report.body, report.payload.as_deref().map(RawValue::get), limit)
+                }));
                 Ok(call("POST", format!("{own}/test"), Some(body), shows))
             };
             Ok(Step::After("settings".to_owned(), Box::new(run)))

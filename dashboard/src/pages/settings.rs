@@ -5,7 +5,7 @@ use crate::data::{base, items, link, path, text};
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
-use futures_util::future::join3;
+use futures_util::future::{join_all, join3};
 use serde_json::Value;
 
 pub(super) async fn settings<A: Api>(api: &A, session: &Session) -> Result<Page, Page> {
@@ -38,6 +38,8 @@ pub(super) async fn plugins<A: Api>(api: &A, session: &Session) -> Result<Page, 
 
 /// How many messages are offered for a test run.
 const PICKED: usize = 20;
+/// How many endpoints of a plugin are shown with their names.
+const NAMED: usize = 10;
 
 pub(super) async fn plugin<A: Api>(
     api: &A,
@@ -67,6 +69,11 @@ pub(super) async fn plugin<A: Api>(
             (Err(page), ..) => return Err(page),
         };
     let (plugin, versions) = (next(), next());
+    let places = items(&plugin, "attachedTo").iter().take(NAMED);
+    let endpoints = join_all(
+        places.map(|place| get(api, base(text(place, "appId"), &["endpoint", text(place, "endpointId")]))),
+    );
+    let endpoints: Vec<Value> = endpoints.await.into_iter().map(Result::unwrap_or_default).collect();
     let (messages, fault) = match messages {
         Ok(messages) => (messages, None),
         Err(page) => (Value::Null, Some(page.sentence.unwrap_or_default())),
@@ -75,6 +82,7 @@ pub(super) async fn plugin<A: Api>(
         session,
         plugin: &plugin,
         versions: &versions,
+        endpoints: &endpoints,
         app: app.as_deref(),
         messages: &messages,
         picked: picked.as_deref(),

@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// How much of a body or a schema is shown, in bytes of HTML.
 const SHOWN: usize = 12_000;
+/// The most endpoints that the API lists with a plugin.
+const LISTED: usize = 100;
 
 fn short(version: &str) -> &str {
     version.get(..12).unwrap_or(version)
@@ -60,6 +62,8 @@ pub(crate) struct PluginView<'a> {
     pub(crate) session: &'a Session,
     pub(crate) plugin: &'a Value,
     pub(crate) versions: &'a Value,
+    /// The first endpoints that it is attached to; null for one that no longer exists.
+    pub(crate) endpoints: &'a [Value],
     /// The application whose messages can be selected, and its newest messages.
     pub(crate) app: Option<&'a str>,
     pub(crate) messages: &'a Value,
@@ -188,12 +192,40 @@ pub(crate) fn plugin(view: &PluginView<'_>) -> Markup {
                     @if table_rows.is_empty() { (empty("plugin", "No version", html! {}, html! {})) } @else { (table(&["Version", "#Size", "#Uploaded", "#"], &table_rows)) }
                     footer { "Endpoints use the current version unless they are pinned to one. To roll back, make an older version current." }
                 }))
+                (attached(view))
                 @if let Some(schema) = manifest.get("configSchema") { (card("Configuration schema", html! {}, code_of(&schema.to_string(), "Schema"))) }
             }
         }
         (dialog("upload", "Upload a version", super::form::show(&upload(session, to("upload"), Some(name)))))
         @if !bundled { (deletes) }
     }
+}
+
+/// The endpoints that run the plugin.
+fn attached(view: &PluginView<'_>) -> Markup {
+    let all = items(view.plugin, "attachedTo");
+    let table_rows: Vec<_> = all
+        .iter()
+        .zip(view.endpoints.iter().map(Some).chain(std::iter::repeat(None)))
+        .map(|(place, endpoint)| {
+            let (app, endpoint_id) = (text(place, "appId"), text(place, "endpointId"));
+            let name = endpoint.map(super::state::name_of).filter(|name| !name.is_empty()).unwrap_or(endpoint_id);
+            let version = text(place, "version");
+            vec![
+                row_link(&link(&["app", app, "endpoint", endpoint_id, "plugins"]), name, app),
+                html! { @if version.is_empty() { "current" } @else { span.id title=(version) { (short(version)) } " " span.tag { "pinned" } } },
+            ]
+        })
+        .collect();
+    card(
+        "Attached to",
+        html! { @if !all.is_empty() { span.small.muted { (count(i64::try_from(all.len()).unwrap_or(0), "endpoint", "endpoints")) } } },
+        html! {
+            @if all.is_empty() { (empty("plugin", "Not attached to an endpoint", html! { "Attach it on the Plugins tab of an endpoint." }, html! {})) }
+            @else { (table(&["Endpoint", "Version"], &table_rows)) }
+            @if all.len() >= LISTED { footer { "Shows the first " (LISTED) " endpoints." } }
+        },
+    )
 }
 
 fn code_of(text: &str, label: &str) -> Markup {
@@ -215,8 +247,8 @@ fn meter(used: i64, limit: Option<i64>, unit: &str) -> Markup {
     }
 }
 
-/// The result of a test run.
-pub(crate) fn tested(report: &Value, limit: Option<i64>) -> Markup {
+/// The result of a test run. `payload` is the body that would be sent, byte for byte.
+pub(crate) fn tested(report: &Value, payload: Option<&str>, limit: Option<i64>) -> Markup {
     let verdict = text(report, "verdict");
     let (class, icon) = match verdict {
         "failed" => ("bad", "bad"),
@@ -242,8 +274,8 @@ pub(crate) fn tested(report: &Value, limit: Option<i64>) -> Markup {
             }
             @if flag(&diff, "truncated") { p.says { "Not all changes are shown." } }
             @if !log.is_empty() { header.sub-h { h3.grow { "Log" } } pre.code.plain tabindex="0" { (excerpt(&log, SHOWN).0) } }
-            @if let Some(payload) = report.get("payload") {
-                details.fold { summary { "The body that would be sent" } (code_of(&payload.to_string(), "Body")) }
+            @if let Some(payload) = payload.filter(|payload| *payload != "null") {
+                details.fold { summary { "The body that would be sent" } (code_of(payload, "Body")) }
             }
         }
     }

@@ -62,6 +62,23 @@ pub struct PluginOut {
     /// When it was last changed. `null` for a bundled plugin.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Time>"))]
     pub updated_at: Option<String>,
+    /// Up to 100 of the endpoints that it is attached to, when a single plugin is requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attached_to: Option<Vec<PlaceOut>>,
+}
+
+/// An endpoint that a plugin is attached to.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PluginPlaceOut"))]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceOut {
+    /// The application's or source's id.
+    pub app_id: String,
+    /// The endpoint's id.
+    pub endpoint_id: String,
+    /// The version that the endpoint is pinned to. `null` if it runs the current one.
+    pub version: Option<String>,
 }
 
 /// A version of a plugin, as it is answered.
