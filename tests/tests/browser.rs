@@ -79,6 +79,15 @@ fn the_portal_works_within_a_minute_in_every_language_and_in_a_frame() {
 }
 
 #[test]
+fn svix_react_shows_the_portal_and_its_hooks_work() {
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let embedder = format!("http://localhost:{free}");
+    let gateway = Running::start(&[("PORTAL_ORIGINS", &embedder)]);
+    chromium::run("react.mjs", &gateway.tenant(), &[("WEIR_EMBEDDER", &embedder)]);
+}
+
+#[test]
 fn the_portal_has_the_senders_name_and_color() {
     // A colour that nobody could read as text on white, nor on black if it were not the one that is lightened.
     let gateway = Running::start(&[("PORTAL_NAME", "Acme & Söhne"), ("PORTAL_COLOR", "#ffd400")]);
