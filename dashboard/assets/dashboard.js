@@ -29,7 +29,9 @@ if (parent !== window) {
 function signIn() {
   const login = document.getElementById("login");
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!login || !key) return;
+  if (!login) return;
+  // A page in a frame must not take the focus from the page around it.
+  if (!key) return parent === window && login.elements.token.focus();
   history.replaceState(null, "", location.pathname);
   login.elements.token.value = key;
   login.requestSubmit();
@@ -153,6 +155,19 @@ document.addEventListener("htmx:afterSwap", showGroups);
 document.addEventListener("input", ({ target }) => {
   const list = target.dataset.filter && document.querySelector(target.dataset.filter);
   for (const one of list?.children ?? []) one.hidden = !one.textContent.toLowerCase().includes(target.value.trim().toLowerCase());
+});
+
+// A text is found in a payload: its lines are marked, and the first one is shown, whatever was folded.
+document.addEventListener("input", ({ target }) => {
+  const code = target.dataset.find && document.querySelector(target.dataset.find);
+  if (!code) return;
+  const wanted = target.value.trim().toLowerCase();
+  const hits = [...code.querySelectorAll(".ln")].filter((line) => line.classList.toggle("hit", wanted !== "" && line.textContent.toLowerCase().includes(wanted)));
+  for (const hit of hits) for (let fold = hit.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  hits[0]?.scrollIntoView({ block: "nearest" });
+  const found = document.getElementById("payload-found");
+  found.dataset.was ??= found.textContent;
+  found.textContent = wanted ? t("Matching lines: {}").replace("{}", hits.length) : found.dataset.was;
 });
 
 // Copying. What was copied is said for a moment, by a tick or by the word.

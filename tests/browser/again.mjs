@@ -131,7 +131,7 @@ test("all failures of an endpoint are selected at once, and messages that cannot
   await page.waitForURL((to) => to.search.includes(there.id));
   here.expectRefusal();
   await button(page, "Resend selected").click();
-  await result(page).getByRole("alert").getByText("Select what to resend").waitFor();
+  await result(page).getByRole("alert").getByText("Select messages to resend").waitFor();
   await page.getByLabel("Select all on this page").check();
   await button(page, "Resend selected (3)").click();
   await result(page).getByText("3 deliveries would be resent").waitFor();

@@ -3,14 +3,15 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
-import { api, button, dialog, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
+import { api, audit, button, dialog, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
 
 const at = await receiver();
 /// More rows than one page, and more than the 2,000 rows that exports once had.
 const MANY = 2_100;
 
+await api("POST", "event-type", { name: "order.paid", description: "An order was paid." });
 const there = await endpoint(at, "/many");
-await api("POST", `app/${there.app}/endpoint`, { url: at.at("/other"), eventTypes: ["order.paid"] });
+const other = (await api("POST", `app/${there.app}/endpoint`, { url: at.at("/other"), eventTypes: ["order.paid"] })).id;
 await each(Array.from({ length: MANY }, (_, n) => n), (n) => send(there.app, { n }), 16);
 
 const ids = (page) => page.locator("#list input[name=one]").evaluateAll((all) => all.map(({ value }) => value));
@@ -44,7 +45,8 @@ async function pagesBothWays(here, path, shown) {
 }
 
 test("messages and attempts can be paged in both directions without losing a row", async () => {
-  await until(async () => (await api("GET", `${there.api}/stats`)).success === MANY, "all deliveries", 60_000);
+  const all = async (id) => (await api("GET", `app/${there.app}/endpoint/${id}/stats`)).success === MANY;
+  for (const id of [there.id, other]) await until(() => all(id), "all deliveries", 60_000);
   const here = await tab();
   const messages = `/dashboard/app/${there.app}/messages?live=off`;
   await pagesBothWays(here, messages, ids);
@@ -158,6 +160,27 @@ test("a payload that is not a JSON object is shown and downloaded byte for byte"
   const raw = { eventType: "order.paid", payload: {}, transformationsParams: { rawPayload: "a=1&b=2" } };
   const { id } = await api("POST", `app/${app}/msg`, raw);
   await check(`/dashboard/app/${app}/message/${id}`, Buffer.from("a=1&b=2"), "This payload is not JSON.");
+  await here.close();
+});
+
+test("a text is found in a payload, also in what is folded", async () => {
+  const { app } = await endpoint(at, "/found");
+  const items = Array.from({ length: 24 }, (_, n) => ({ sku: `item-${n}`, price: { amount: n, currency: n === 22 ? "CHF" : "EUR" } }));
+  const id = await send(app, { order: "ord_1", items });
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${app}/message/${id}`);
+  const payload = page.getByRole("region", { name: "Payload" });
+  // Folded, and out of sight.
+  await payload.locator("details").first().evaluate((fold) => (fold.open = false));
+  await page.getByLabel("Find in the payload").fill("chf");
+  await page.getByText("Matching lines: 1").waitFor();
+  const hit = payload.locator(".hit");
+  expect((await hit.innerText()).includes('"CHF"'), "the line");
+  await hit.evaluate((line) => new Promise((done) => new IntersectionObserver(([seen]) => seen.isIntersecting && done()).observe(line)));
+  await page.getByLabel("Find in the payload").fill("");
+  equal(await payload.locator(".hit").count(), 0, "marks without a text");
+  equal(await audit(page), [], "what axe finds");
   await here.close();
 });
 

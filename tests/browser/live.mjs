@@ -131,7 +131,7 @@ test("a gap is reported with a link to the missing rows", async () => {
     for (let n = 0; n < 25; n++) await send("order.paid");
   }));
   await button(page, "Resume").click();
-  await page.locator("tr.gap", { hasText: "Something was missed here" }).waitFor();
+  await page.locator("tr.gap", { hasText: "are missing: the live view was disconnected" }).waitFor();
   await page.locator("tr.gap a").click();
   await page.waitForURL((to) => to.pathname.endsWith("/messages") && to.search.includes("after="));
   await here.close();

@@ -101,12 +101,14 @@ test("the failing endpoints of a tenant with 500 applications are found", async 
     for (let m = 0; m < 2; m++) await send(apps[n]);
     return { n, id };
   }));
-  const seen = async () => (await api("GET", "overview")).endpoints.map(({ endpointId }) => endpointId);
-  await until(async () => broken.every(async ({ id }) => (await seen()).includes(id)), "both to be reported");
+  await until(async () => {
+    const reported = (await api("GET", "overview")).endpoints.map(({ endpointId }) => endpointId);
+    return broken.every(({ id }) => reported.includes(id));
+  }, "both to be reported", 60_000);
   const here = await counted();
   const { page } = here;
   await here.at("/dashboard");
-  const stat = page.locator(".stat", { hasText: "Failing endpoints" });
+  const stat = page.locator(".stat", { has: page.locator(".l", { hasText: "Failing endpoints" }) });
   await until(async () => {
     await here.at("/dashboard");
     return Number(await stat.locator(".v").innerText()) >= 2;

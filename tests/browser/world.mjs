@@ -79,7 +79,7 @@ export const PAGES = [
   { name: "endpoints in trouble", path: () => "/dashboard/trouble" },
   { name: "applications", path: () => "/dashboard/apps" },
   { name: "applications, a search", path: () => "/dashboard/apps?q=acme" },
-  { name: "a search", path: () => "/dashboard/find?q=acme" },
+  { name: "a search", path: () => "/dashboard/find?q=acme", portal: true },
   { name: "overview of 28 days", path: () => "/dashboard?hours=672" },
   { name: "application", path: (w) => `/dashboard/app/${w.app}`, portal: true },
   { name: "messages", screen: "messages", path: (w) => `/dashboard/app/${w.app}/messages`, portal: true },

@@ -172,7 +172,7 @@ fn selected_messages_are_counted_as_deliveries_then_resent() {
     assert!(partly.text.contains("<b>1</b> of 2") && partly.text.contains("disabled"), "{}", partly.text);
     let many = vec![format!("{}/{id}", sent[2]); 101];
     for (what, ticked, status, sentence) in [
-        ("count", &[][..], 422, "Select what"),
+        ("count", &[][..], 422, "Select messages"),
         ("count", &many, 422, "at most"),
         ("replay", &many, 422, "at most"),
         ("count", &["msg_none/".to_owned()], 404, "not found"),
@@ -435,7 +435,8 @@ fn settings_hide_secrets_and_portal_links_are_created_and_revoked() {
     let operational = format!("/dashboard/operational/{id}");
     let secret = browser.act(settings, &format!("{operational}/secret"), &[]);
     assert!(secret.text.contains("whsec_"), "{}", secret.text);
-    browser.submit(settings, &format!("{operational}/toggle"), &[]);
+    let toggled = browser.submit(settings, &format!("{operational}/toggle"), &[]);
+    assert_eq!(toggled.status, 303, "{}", toggled.text);
     let changed = api.get(&format!("{all}/{id}")).1;
     assert_eq!((&changed["disabled"], &changed["eventTypes"]), (&json!(true), &json!(["endpoint.disabled"])));
     browser.submit(settings, &format!("{operational}/delete"), &[]);

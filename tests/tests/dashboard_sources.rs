@@ -108,7 +108,7 @@ fn a_source_of_a_preset_shows_accepted_and_rejected_requests() {
         "&lt;b&gt;evil",
         "***",
         "Accept request",
-        "over what the provider says that it signs",
+        "over the content that the provider signs",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
@@ -240,7 +240,7 @@ fn a_test_run_shows_the_changes_of_a_plugin() {
     }
     let pasted =
         run(&[("config", config), ("eventType", "a.b"), ("payload", r#"{"b":2}"#), ("headers", "x-b: 3")]);
-    assert!(pasted.status == 200 && pasted.text.contains("As it was"), "the body is: {}", pasted.text);
+    assert!(pasted.status == 200 && pasted.text.contains("Unchanged."), "the body is: {}", pasted.text);
     for (fields, part) in [
         (vec![("payload", "{")], "not JSON"),
         (vec![], "Select a message"),

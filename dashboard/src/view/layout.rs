@@ -184,8 +184,9 @@ fn languages() -> Markup {
 
 /// The translations for the script.
 fn script_words() -> Option<String> {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 11] = [
         "Copied",
+        "Matching lines: {}",
         "Resend selected",
         "{} selected.",
         "None selected: the endpoint receives all events.",
@@ -224,7 +225,7 @@ pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
                 form.form id="login" method="post" action=(link(&["login"])) {
                     div.field {
                         label for="token" { (t("Token")) }
-                        input.in id="token" name="token" type="password" autocomplete="off" required autofocus
+                        input.in id="token" name="token" type="password" autocomplete="off" required
                             aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| "token-fault")];
                         @if let Some(fault) = fault { p.err.i-bad id="token-fault" role="alert" { (fault) } }
                     }

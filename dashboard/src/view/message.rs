@@ -133,10 +133,11 @@ fn payload(payload: Option<&[u8]>, here: &str) -> Markup {
     };
     html! {
         section.card {
-            header { div.grow { h2 { (t("Payload")) } } span.tiny.faint { (bytes(i64::try_from(exact.len()).unwrap_or(i64::MAX))) }
+            header { div.grow { h2 { (t("Payload")) } } span.tiny.faint id="payload-found" aria-live="polite" { (bytes(i64::try_from(exact.len()).unwrap_or(i64::MAX))) }
+                @if json.is_some() { input.in.w120 type="search" data-find="#payload" placeholder=(t("Find")) aria-label=(t(if cut { "Find in the shown part" } else { "Find in the payload" })) maxlength="256"; }
                 @if text.is_some() { button.btn.sm.i-copy.copy-text type="button" data-copy-from={ (here) "/payload" } { (t("Copy exact bytes")) } } }
             @if exact.is_empty() { p.says { (t("The payload is empty.")) } }
-            @else { pre.code.plain[json.is_none()] tabindex="0" role="region" aria-label=(t("Payload")) { (lines) } }
+            @else { pre.code.plain[json.is_none()] id="payload" tabindex="0" role="region" aria-label=(t("Payload")) { (lines) } }
             footer { span.grow { @if cut { (t("Truncated.")) " " } (t(note)) } a href={ (here) "/payload" } { @if cut { (t("The whole payload")) } @else { (t("As it was sent")) } } }
         }
     }

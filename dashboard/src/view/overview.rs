@@ -121,8 +121,8 @@ pub(crate) fn overview(view: &OverviewView<'_>) -> Markup {
     let part = next(apps).is_some() || overviews.len() < rows(apps).len();
     html! {
         (head("Overview", html! {}, &[
-            html! { (capped(int(tenant, "applications"))) " applications" },
-            html! { (rows(sources).len()) @if next(sources).is_some() { " or more" } " sources" },
+            html! { (capped(int(tenant, "applications"))) @if int(tenant, "applications") == 1 { " application" } @else { " applications" } },
+            html! { @if next(sources).is_some() { (rows(sources).len()) " or more sources" } @else { (count(i64::try_from(rows(sources).len()).unwrap_or(0), "source", "sources")) } },
         ], periods(crate::PREFIX, *hours)))
         (result())
         div.stack id="overview" hx-get=(here) hx-trigger="every 30s" hx-select="#overview" hx-swap="outerHTML" hx-disinherit="*" {

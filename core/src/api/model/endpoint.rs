@@ -254,7 +254,8 @@ impl EndpointContent {
             }
             _ => {}
         }
-        if params.value().is_some() || scheme.value().is_some() {
+        // Responses have no parameters as `{}`, and are accepted as they are.
+        if params.value().is_some_and(|params| !params.is_empty()) || scheme.value().is_some() {
             self.send_as.get_or_insert_default();
         }
         if let Some(send_as) = &mut self.send_as {
@@ -1055,6 +1056,8 @@ mod tests {
                 "body.headers.svix-id"
             ]
         );
+        let none = br#"{"url":"u","preset":null,"presetParams":{},"scheme":null}"#;
+        assert_eq!(EndpointIn::parse(none).expect("as responses have it").content.send_as, None);
         assert_eq!(places(EndpointIn::parse(br#"{"url":"u","headerProfile":"x"}"#)), ["body.headerProfile"]);
         assert_eq!(
             places(EndpointIn::parse(br#"{"url":"u","throttle":{"limit":1,"window":"day"}}"#)),

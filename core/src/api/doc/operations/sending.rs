@@ -302,7 +302,7 @@ fn message(op: Op) -> Option<Doc> {
             .answers::<MessageOut>(200, "The requested message."),
         Op::AppMessageRaw => named("weir.message.raw", "Get the exact bytes of a payload")
             .about("Returns the payload byte for byte, also if it is not a JSON object.")
-            .answers_bytes("The payload.")
+            .answers_bytes("The payload, byte for byte.")
             .error(Code::MissingPayload),
         Op::MessageExpunge => named("v1.message.expunge-content", "Delete a message's payload")
             .about(
