@@ -210,6 +210,10 @@ fn cargo_test_with(args: &[&str], vars: &[(&str, &str)], count: &mut Count) -> R
     let mut command = tools::cargo();
     command.args(["test", "--no-fail-fast"]).args(args).stdin(Stdio::null()).stdout(Stdio::piped());
     command.envs(vars.iter().copied());
+    if let Some(seed) = property_seed() {
+        println!("Property tests: {PROPERTY_SEED}={seed}");
+        command.env(PROPERTY_SEED, seed);
+    }
     command.env(build::WORKER_DIR, build::build_dir(true));
     let mut child =
         command.spawn().map_err(|error| format!("`cargo test` could not be started: {error}."))?;
@@ -227,6 +231,22 @@ fn cargo_test_with(args: &[&str], vars: &[(&str, &str)], count: &mut Count) -> R
         (false, 0) => Err(format!("`cargo test` ended before all tests had run ({status}); see above.")),
         (false, failed) => Err(format!("{failed} of {} tests failed; see above.", tests.passed + failed)),
     }
+}
+
+/// The variable that proptest reads its seed from.
+const PROPERTY_SEED: &str = "PROPTEST_RNG_SEED";
+
+/// The seed of the property tests: the one that is set, else one derived from the commit. Each commit tries new inputs, and
+/// a run of the same commit repeats them. Without git they are random.
+fn property_seed() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root()).output().ok();
+    let commit = output.filter(|output| output.status.success()).map(|output| output.stdout);
+    std::env::var(PROPERTY_SEED).ok().or_else(|| seed_of(&String::from_utf8(commit?).ok()?))
+}
+
+/// The first 15 digits of a commit's hash as a number.
+fn seed_of(commit: &str) -> Option<String> {
+    u64::from_str_radix(commit.get(..15)?, 16).ok().map(|seed| seed.to_string())
 }
 
 /// The numbers in a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
@@ -254,6 +274,12 @@ mod tests {
     fn an_unknown_part_is_refused_with_the_parts_there_are() {
         let error = run(Some("nonsense")).err().unwrap_or_default();
         assert!(error.contains("fmt, supply, lint, msrv, unit, build, e2e, deploy, quick"), "{error}");
+    }
+
+    #[test]
+    fn each_commit_has_its_own_seed_for_property_tests() {
+        assert_eq!(seed_of("00000000000000f5cfaeb27872af9bbb2c0ad5d1\n"), Some("15".to_owned()));
+        assert_eq!(seed_of("main"), None);
     }
 
     #[test]
