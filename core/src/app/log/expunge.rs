@@ -4,7 +4,7 @@
 //! A step rewrites a bounded number of bytes. What is beyond is noted, is read no more from then on, and follows later.
 
 use super::segment::{self, Head};
-use super::{Home, Log, Span};
+use super::{Header, Home, Log, Span};
 use crate::frame;
 use crate::id;
 use crate::sql::{Sql, SqlError, Value, numbered};
@@ -59,7 +59,9 @@ impl Log {
     pub(in super::super) fn expunge(&mut self, sql: &impl Sql, ids: &[String]) -> Result<(), SqlError> {
         let mut keys: BTreeMap<(u8, i64), BTreeSet<i64>> = BTreeMap::new();
         for msg_id in ids {
-            let Some(header) = self.get(sql, msg_id)?.filter(|header| header.has_payload) else { continue };
+            // A payload that has expired is not read any more, but is stored until the end of its hour: it goes now, too.
+            let is_stored = |header: &Header| header.entry.parts.payload.is_some();
+            let Some(header) = self.get(sql, msg_id)?.filter(is_stored) else { continue };
             match &header.home {
                 Home::Scheduled => {
                     self.expunge_scheduled(sql, header.entry.key())?;

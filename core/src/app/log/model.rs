@@ -348,6 +348,19 @@ fn what_an_append_returns_is_when_the_log_has_to_be_purged() {
     world.check_all();
 }
 
+/// A payload with a retention of its own is dropped at the end of the hour in which it expires. Whoever expunges it before
+/// that does not wait for it.
+#[test]
+fn a_payload_that_has_expired_and_is_still_stored_is_expunged_at_once() {
+    let mut world = World::new();
+    world.take(Step::Append(vec![225])); // kept for an hour
+    world.take(Step::Pass(HOUR + 60_000));
+    let stored = |world: &World| crate::app::inspect(&world.sql)[0].has_content;
+    assert!(stored(&world));
+    world.take(Step::Expunge(vec![0]));
+    assert!(!stored(&world));
+}
+
 /// A group commit is one row, and one of a thousand messages few.
 #[test]
 fn messages_that_are_committed_together_are_one_row() {
