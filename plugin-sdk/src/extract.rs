@@ -13,9 +13,10 @@ use crate::{Event, Result};
 /// fn large_only(amount: u32) -> bool { amount > 100 }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a parameter that a plugin can have",
-    label = "not made from an event",
-    note = "a plugin takes `Event`, `&str`, `&[u8]`, `json::Value`, `Json<T>` or `Config<T>` (feature `serde`, with a `T` that is `Deserialize`)"
+    message = "a plugin cannot have a parameter of type `{Self}`",
+    label = "not a parameter type of a plugin",
+    note = "a parameter is `Event`, `&str`, `&[u8]`, `json::Value`, `Json<T>` or `Config<T>` (feature \
+         `serde`, with a `T` that is `Deserialize`)"
 )]
 pub trait FromEvent<'a>: Sized {
     /// Makes it from the event; a failure is the plugin's failure.

@@ -115,9 +115,10 @@ impl Patch {
 /// fn attempts(event: Event) -> u32 { event.attempt() }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an answer that a plugin can give",
-    label = "not an answer of a plugin",
-    note = "a plugin answers `bool`, `()`, `Verdict`, `Patch`, `String`, `Vec<u8>`, `json::Value`, `Json<T>` (feature `serde`), or an `Option` or `Result` of one of them"
+    message = "a plugin cannot return `{Self}`",
+    label = "not a return type of a plugin",
+    note = "a plugin returns `bool`, `()`, `Verdict`, `Patch`, `String`, `Vec<u8>`, `json::Value`, `Json<T>` \
+         (feature `serde`), or an `Option` or `Result` of one of them"
 )]
 pub trait IntoVerdict {
     /// The verdict that the answer stands for.

@@ -40,7 +40,7 @@ pub fn plugin(attributes: proc_macro::TokenStream, item: proc_macro::TokenStream
 
 fn expand(attributes: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let function: ItemFn = syn::parse2(item).map_err(|error| {
-        Error::new(error.span(), "#[plugin] stands on a function: `fn name(event: Event) -> bool`")
+        Error::new(error.span(), "#[plugin] can only be used on a function: `fn name(event: Event) -> bool`")
     })?;
     let options: Options = syn::parse2(attributes)?;
     let parameters = parameters(&function)?;
@@ -117,21 +117,21 @@ fn refused<T>(tokens: &impl ToTokens, why: &str) -> Result<T> {
 fn parameters(function: &ItemFn) -> Result<Vec<Type>> {
     let signature = &function.sig;
     if let Some(keyword) = &signature.asyncness {
-        return refused(keyword, "a plugin has nothing to wait for: remove `async`");
+        return refused(keyword, "a plugin cannot be async: remove `async`");
     }
     if let Some(keyword) = &signature.unsafety {
-        return refused(keyword, "a plugin is called with nothing to promise: remove `unsafe`");
+        return refused(keyword, "a plugin cannot be unsafe: remove `unsafe`");
     }
     if let Some(abi) = &signature.abi {
-        return refused(abi, "the attribute writes the exports itself: remove `extern`");
+        return refused(abi, "the attribute writes the exports: remove `extern`");
     }
     if let Some(parameter) = signature.generics.type_params().next() {
-        return refused(parameter, "a plugin is called with one type: write it instead of a type parameter");
+        return refused(parameter, "a plugin cannot be generic: write the type instead of a type parameter");
     }
     if let Some(parameter) = signature.generics.const_params().next() {
         return refused(
             parameter,
-            "a plugin is called with one type: write a number instead of a const parameter",
+            "a plugin cannot be generic: write the number instead of a const parameter",
         );
     }
     if let Some(variadic) = &signature.variadic {
@@ -144,13 +144,13 @@ fn parameters(function: &ItemFn) -> Result<Vec<Type>> {
     for input in &signature.inputs {
         match input {
             FnArg::Receiver(receiver) => {
-                return refused(receiver, "#[plugin] stands on a function, not on a method");
+                return refused(receiver, "#[plugin] can only be used on a function, not on a method");
             }
             FnArg::Typed(parameter) => match &*parameter.ty {
                 Type::ImplTrait(_) => {
                     return refused(
                         &parameter.ty,
-                        "a plugin is called with one type: write it instead of `impl`",
+                        "a plugin cannot be generic: write the type instead of `impl`",
                     );
                 }
                 written => types.push(named_lifetimes_left_out(written.clone())),

@@ -15,8 +15,8 @@ pub(crate) fn text(options: &Options) -> Result<String> {
         return Err(Error::new(
             span,
             format!(
-                "a plugin's name has 1 to 64 of `a-z 0-9 - _` and starts with a letter or digit, `{name}` does not: \
-                 name it with `#[plugin(name = \"…\")]`"
+                "a plugin's name must have 1 to 64 of `a-z 0-9 - _` and start with a letter or digit, not \
+                 `{name}`: set `#[plugin(name = \"…\")]`"
             ),
         ));
     }
@@ -25,13 +25,13 @@ pub(crate) fn text(options: &Options) -> Result<String> {
     if !(1..=64).contains(&version.len()) || !version.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::new(
             span,
-            "a plugin's version has 1 to 64 printable ASCII characters, such as `1.2.0`",
+            "a plugin's version must have 1 to 64 printable ASCII characters, such as `1.2.0`",
         ));
     }
     manifest.insert("version".into(), version.into());
     let (description, span) = given(options.description.as_ref(), "CARGO_PKG_DESCRIPTION");
     if description.len() > 1024 {
-        return Err(Error::new(span, "a plugin's description has at most 1024 bytes"));
+        return Err(Error::new(span, "a plugin's description may have at most 1024 bytes"));
     }
     if !description.is_empty() {
         manifest.insert("description".into(), description.into());
@@ -83,9 +83,9 @@ fn schema(options: &Options, config: &LitStr) -> Result<Value> {
         })?,
     };
     let schema: Value = serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("the configuration's schema is no JSON: {error}")))?;
+        .map_err(|error| wrong(format!("the configuration's schema is not JSON: {error}")))?;
     if !is_inline(&text) {
-        return Err(wrong("the configuration's schema is a JSON object".into()));
+        return Err(wrong("the configuration's schema must be a JSON object".into()));
     }
     Ok(schema)
 }
@@ -99,7 +99,8 @@ fn events(events: &[LitStr]) -> Result<Value> {
         if exact.is_empty() || text.len() > 256 || !exact.bytes().all(plain) {
             return Err(Error::new(
                 event.span(),
-                "an event type has letters, digits, `-`, `_` and `.`, and may end in `.*`: `invoice.paid`, `invoice.*`",
+                "an event type may have letters, digits, `-`, `_` and `.`, and may end in `.*`: \
+                 `invoice.paid`, `invoice.*`",
             ));
         }
         types.push(Value::from(text));

@@ -23,10 +23,10 @@ impl Parse for Options {
         let mut seen = Vec::<Ident>::new();
         while !input.is_empty() {
             let key: Ident = input.parse().map_err(|error| {
-                Error::new(error.span(), format!("an option has a name; there are {KNOWN}"))
+                Error::new(error.span(), format!("expected the name of an option: {KNOWN}"))
             })?;
             if seen.contains(&key) {
-                return Err(Error::new(key.span(), format!("`{key}` is given twice")));
+                return Err(Error::new(key.span(), format!("`{key}` occurs twice")));
             }
             input.parse::<Token![=]>()?;
             match key.to_string().as_str() {
@@ -38,7 +38,7 @@ impl Parse for Options {
                 other => {
                     return Err(Error::new(
                         key.span(),
-                        format!("there is no option `{other}`; there are {KNOWN}"),
+                        format!("there is no option `{other}`; the options are {KNOWN}"),
                     ));
                 }
             }
@@ -52,11 +52,11 @@ impl Parse for Options {
 }
 
 fn text(input: ParseStream<'_>) -> Result<LitStr> {
-    input.parse().map_err(|error| Error::new(error.span(), "a text in double quotes is wanted here"))
+    input.parse().map_err(|error| Error::new(error.span(), "expected a string in double quotes"))
 }
 
 fn list(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
-    let wanted = "a list of event types is wanted here: `[\"order.created\", \"invoice.*\"]`";
+    let wanted = "expected a list of event types: `[\"order.created\", \"invoice.*\"]`";
     if !input.peek(syn::token::Bracket) {
         let span = input.parse::<ExprArray>().map_or_else(|error| error.span(), |_| Span::call_site());
         return Err(Error::new(span, wanted));
