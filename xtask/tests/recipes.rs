@@ -118,7 +118,7 @@ fn every_recipe_of_contributing_names_tests_that_exist() {
             assert!(xtask::root().join(file).exists(), "{recipe} names {file}, which does not exist");
         }
         for test in enforced.split('`').filter(|name| name.contains('_') && !name.contains(['/', ' ', '.'])) {
-            let found = ["core/src", "core/tests", "xtask/tests", "tests/tests"];
+            let found = ["core/src", "core/tests", "dashboard/src", "xtask/tests", "tests/tests"];
             let found = found.iter().any(|dir| mentions(&xtask::root().join(dir), &format!("fn {test}")));
             assert!(found, "{recipe} names the test {test}, which does not exist");
         }
