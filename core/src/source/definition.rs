@@ -171,15 +171,14 @@ impl Refusal {
     fn handshake(status: u16) -> Self {
         let detail = match status {
             401 => {
-                "This is the provider's handshake, and its signature is not valid. Check the signing secret."
+                "This is the provider's handshake, but its signature is not valid. Check the signing secret."
             }
             403 => {
-                "This is the provider's handshake, and its token or secret is not the source's. A source that has adopted a secret \
-                 takes no other: create another source for a second subscription, or clear the secret."
+                "This is the provider's handshake, but its token or secret is not the source's. A source that \
+                 has adopted a secret accepts no other one: create another source for a second subscription, \
+                 or clear the secret."
             }
-            _ => {
-                "This is the provider's handshake, and its challenge does not have the form that it should have."
-            }
+            _ => "This is the provider's handshake, but its challenge does not have the expected form.",
         };
         Self { bare: true, ..Self::unverified(status, "handshake", detail) }
     }
@@ -270,7 +269,11 @@ impl Definition {
         let (id, record) = (row.id.clone(), row.record.clone());
         let preset = Kind::of(&record.kind).preset(record.custom.as_deref());
         let preset = preset.ok_or_else(|| {
-            format!("This release has no source type '{}'. Deploy the newer release again.", record.kind)
+            format!(
+                "This version of the gateway does not have the source type '{}'. Deploy the newer version \
+                 again.",
+                record.kind
+            )
         })?;
         let open =
             |at: VaultPlace<'_>, sealed: &String| vault.open(at, sealed).map_err(|error| error.to_string());
@@ -530,8 +533,8 @@ impl Definition {
         let ids: Vec<&str> = repeats.iter().take(SHOWN).map(|(_, id)| id.as_str()).collect();
         let more = if repeats.len() > SHOWN { ", …" } else { "" };
         let detail = format!(
-            "This repeats {}{more}, so it is not delivered again. If it is another event, accept it, and tell us what its id \
-             should be.",
+            "This is a duplicate of {}{more}, so it is not delivered again. If it is another event, accept \
+             it, and report the preset.",
             ids.join(", ")
         );
         let noted = serde_json::from_str::<Noted>(origin).ok();
@@ -646,10 +649,11 @@ impl Definition {
         }
         if payload.len().saturating_add(raw.as_ref().map_or(0, Vec::len)) > MAX_STORED {
             let detail = if came == request.body {
-                "As JSON the form takes too much. Set the source's option 'form' to 'raw'.".to_owned()
+                "The form is too large as JSON. Set the source's option 'form' to 'raw'.".to_owned()
             } else {
                 format!(
-                    "The body and its compressed bytes take more than {MAX_STORED} bytes. Send it uncompressed."
+                    "The body and its compressed bytes together have more than {MAX_STORED} bytes. Send it \
+                     uncompressed."
                 )
             };
             return Err(Refusal::new(Code::PayloadTooLarge, detail));

@@ -149,7 +149,11 @@ pub struct EndpointContent {
 impl EndpointContent {
     fn check(&self, faults: &mut Faults) {
         faults.check(!self.url.is_empty(), &["url"], "Give the endpoint a URL.");
-        faults.check(self.url.len() <= MAX_URL, &["url"], format!("A URL may take {MAX_URL} bytes."));
+        faults.check(
+            self.url.len() <= MAX_URL,
+            &["url"],
+            format!("The URL may have at most {MAX_URL} bytes."),
+        );
         check_text(faults, "description", &self.description);
         if let Some(uid) = &self.uid {
             check_uid(faults, &["uid"], uid);
@@ -158,7 +162,9 @@ impl EndpointContent {
             faults.check(
                 types.len() <= MAX_EVENT_TYPES,
                 &["eventTypes"],
-                format!("An endpoint may list {MAX_EVENT_TYPES} event types. List none for all."),
+                format!(
+                    "An endpoint may list at most {MAX_EVENT_TYPES} event types. Omit the field for all."
+                ),
             );
             for (index, name) in types.iter().enumerate() {
                 check_event_type(faults, &["eventTypes", &index.to_string()], name);
@@ -170,11 +176,7 @@ impl EndpointContent {
         // Whoever deselects everything does not want everything.
         for (field, list) in [("filterTypes", &self.event_types), ("channels", &self.channels)] {
             let empty = list.as_ref().is_some_and(Vec::is_empty);
-            faults.check(
-                !empty,
-                &[field],
-                "Send at least one item, or null (or leave the field out) for all.",
-            );
+            faults.check(!empty, &[field], "Send at least one item, or null (or omit the field) for all.");
         }
         check_rate(faults, self.throttle_rate);
         check_metadata(faults, &self.metadata);
@@ -192,7 +194,7 @@ impl EndpointContent {
             faults.check(
                 schedule.len() <= MAX_RETRIES,
                 &["retrySchedule"],
-                format!("A schedule may have {MAX_RETRIES} retries."),
+                format!("A schedule may have at most {MAX_RETRIES} retries."),
             );
             for (index, seconds) in schedule.iter().enumerate() {
                 faults.check(
