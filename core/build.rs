@@ -2,6 +2,8 @@
 //!
 //! Only that they are JSON is checked here. Whether they make sense is for the tests, which say more than a build could.
 
+#![allow(clippy::expect_used, clippy::panic)] // they fail the build, as they should
+
 use std::path::Path;
 use std::{env, fs};
 

@@ -24,7 +24,10 @@ const QUESTIONS = {
       const [a, b] = [fresh(env), fresh(env)];
       const ids = [a.id.toString(), b.id.toString()];
       const { reached, error } = await a.bounce(ids, 0, 40);
-      return { answer: reached >= 40 ? "more than 40" : String(reached + 1), because: error ?? "none was refused" };
+      return {
+        answer: reached >= 40 ? "more than 40" : String(reached + 1),
+        because: error ?? "none was refused",
+      };
     },
   },
   "depth-alarm": {
@@ -32,8 +35,15 @@ const QUESTIONS = {
     async measure({ env }) {
       const object = fresh(env);
       const peer = fresh(env);
-      const { reached, error } = await object.inAlarm("bounce", [[object.id.toString(), peer.id.toString()], 0, 40]);
-      return { answer: reached > 0 ? "yes" : "no", because: `${reached} calls from an alarm; ${error ?? "none refused"}` };
+      const { reached, error } = await object.inAlarm("bounce", [
+        [object.id.toString(), peer.id.toString()],
+        0,
+        40,
+      ]);
+      return {
+        answer: reached > 0 ? "yes" : "no",
+        because: `${reached} calls from an alarm; ${error ?? "none refused"}`,
+      };
     },
   },
   "calls-per-event": {
@@ -63,7 +73,10 @@ const QUESTIONS = {
       await object.stayAwake(0);
       const counts = `${first.done} and ${second.done} of ${share} calls each`;
       if (limit >= MOST_CALLS) return { answer: "unknown", because: "no limit was found" };
-      return { answer: second.error ? "no" : "yes", because: `${counts}; ${second.error ?? "none was refused"}` };
+      return {
+        answer: second.error ? "no" : "yes",
+        because: `${counts}; ${second.error ?? "none was refused"}`,
+      };
     },
   },
   "count-owner": {
@@ -75,7 +88,10 @@ const QUESTIONS = {
       await object.callMany(share);
       const second = await object.callMany(share);
       if (limit >= MOST_CALLS) return { answer: "unknown", because: "no limit was found" };
-      return { answer: second.error ? "yes" : "no", because: second.error ?? `twice ${share} calls were answered` };
+      return {
+        answer: second.error ? "yes" : "no",
+        because: second.error ?? `twice ${share} calls were answered`,
+      };
     },
   },
   connections: {
@@ -83,7 +99,8 @@ const QUESTIONS = {
     async measure({ env, origin }) {
       const ms = await fresh(env).slowly(`${origin}/slow?ms=${SLOW_MS}`, 12);
       const rounds = Math.round(ms / SLOW_MS);
-      const answer = rounds <= 1 ? "at least 12" : rounds === 2 ? "6 to 11" : `about ${Math.ceil(12 / rounds)}`;
+      const answer =
+        rounds <= 1 ? "at least 12" : rounds === 2 ? "6 to 11" : `about ${Math.ceil(12 / rounds)}`;
       return { answer, because: `12 requests of ${SLOW_MS} ms took ${ms} ms` };
     },
   },
@@ -94,7 +111,10 @@ const QUESTIONS = {
       const url = `${origin}/slow?ms=${SLOW_MS}`;
       const took = await Promise.all([a.slowly(url, 6), b.slowly(url, 6)]);
       const shared = Math.max(...took) > SLOW_MS * 1.7;
-      return { answer: shared ? "yes" : "no", because: `6 requests of ${SLOW_MS} ms in each took ${took.join(" and ")} ms` };
+      return {
+        answer: shared ? "yes" : "no",
+        because: `6 requests of ${SLOW_MS} ms in each took ${took.join(" and ")} ms`,
+      };
     },
   },
   "connections-alarm": {
@@ -104,7 +124,10 @@ const QUESTIONS = {
       const args = [`${origin}/slow?ms=${SLOW_MS}`, 6];
       const took = await Promise.all([a.inAlarm("slowly", args), b.inAlarm("slowly", args)]);
       const shared = Math.max(...took) > SLOW_MS * 1.7;
-      return { answer: shared ? "yes" : "no", because: `6 requests of ${SLOW_MS} ms in each took ${took.join(" and ")} ms` };
+      return {
+        answer: shared ? "yes" : "no",
+        because: `6 requests of ${SLOW_MS} ms in each took ${took.join(" and ")} ms`,
+      };
     },
   },
   "value-bytes": {
@@ -118,7 +141,10 @@ const QUESTIONS = {
     ask: "May a row of two columns be longer than that?",
     async measure({ env }) {
       const error = await fresh(env).storeRow([1_500_000, 1_500_000]);
-      return { answer: error ? "no" : "yes", because: error ?? "1,500,000 bytes in each of two columns were stored" };
+      return {
+        answer: error ? "no" : "yes",
+        because: error ?? "1,500,000 bytes in each of two columns were stored",
+      };
     },
   },
   "drop-rows": {
@@ -133,7 +159,10 @@ const QUESTIONS = {
     ask: "Is the time in a late timer's callback its scheduled time?",
     async measure({ env }) {
       const { moved, timer } = await fresh(env).clock();
-      return { answer: timer <= 6 ? "yes" : "no", because: `a timer of 5 ms saw ${timer} ms; computing moved it by ${moved} ms` };
+      return {
+        answer: timer <= 6 ? "yes" : "no",
+        because: `a timer of 5 ms saw ${timer} ms; computing moved it by ${moved} ms`,
+      };
     },
   },
   address: {
@@ -251,7 +280,9 @@ export class Probe extends DurableObject {
     const { sql } = this.ctx.storage;
     sql.exec("CREATE TABLE value (a TEXT)");
     let most = 0;
-    for (const bytes of [1_000_000, 1_900_000, 2_000_000, 2_000_001, 2_097_152, 3_000_000, 4_000_000, 4_194_304, 5_000_000]) {
+    for (const bytes of [
+      1_000_000, 1_900_000, 2_000_000, 2_000_001, 2_097_152, 3_000_000, 4_000_000, 4_194_304, 5_000_000,
+    ]) {
       try {
         sql.exec("DELETE FROM value");
         sql.exec("INSERT INTO value VALUES (?)", "x".repeat(bytes));
@@ -334,7 +365,9 @@ export default {
         if (name === undefined) return controller.close();
         const { ask, measure } = QUESTIONS[name];
         const found = await measure(context).catch((error) => ({ answer: "unknown", because: said(error) }));
-        const line = json ? JSON.stringify({ name, ...found }) : `| ${ask} | ${found.answer} | ${found.because} |`;
+        const line = json
+          ? JSON.stringify({ name, ...found })
+          : `| ${ask} | ${found.answer} | ${found.because} |`;
         controller.enqueue(encoder.encode(`${line}\n`));
       },
     });

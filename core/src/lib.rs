@@ -5,17 +5,6 @@
 //! has to happen in the world is returned as an effect. The same code runs inside a Cloudflare Worker
 //! (wasm32), in unit tests and in the simulator (native, rusqlite).
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects
-    )
-)]
-
 pub mod api;
 pub mod app;
 pub mod budget;

@@ -1,4 +1,7 @@
 //! Randomness as an argument, so that every decision of the core can be replayed.
+//!
+//! [`System`], behind the feature `system-random`, is the only source of real randomness: the Worker, the npm packages, the
+//! command line and the tests that want fresh names all use it.
 
 /// A source of random bytes.
 ///
@@ -21,6 +24,26 @@ pub trait Entropy {
         #[allow(clippy::cast_precision_loss)] // 53 bits fit a double exactly
         let x = (u64::from_le_bytes(b) >> 11) as f64;
         x / 9_007_199_254_740_992.0
+    }
+}
+
+/// The generator of the system, or of the JavaScript runtime on wasm32, through the `getrandom` crate.
+#[cfg(feature = "system-random")]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+#[cfg(feature = "system-random")]
+impl Entropy for System {
+    /// # Panics
+    ///
+    /// Panics if the system has no randomness: no id, nonce or key may be made without it.
+    fn fill(&mut self, buf: &mut [u8]) {
+        if let Err(error) = getrandom::fill(buf) {
+            #[allow(clippy::panic)] // a predictable secret is worse than a stopped instance
+            {
+                panic!("the system has no randomness: {error}");
+            }
+        }
     }
 }
 
@@ -47,5 +70,24 @@ impl Entropy for Seeded {
                 *to = from;
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "system-random"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_fills_all_of_a_buffer_with_other_bytes_each_time() {
+        let mut seen = [vec![0; 70_000], vec![0; 70_000]];
+        for buf in &mut seen {
+            System.fill(buf);
+        }
+        assert_ne!(seen[0][..32], seen[1][..32]);
+        for buf in seen {
+            assert!(buf.chunks(32).all(|chunk| chunk.iter().any(|byte| *byte != 0)));
+        }
+        assert_ne!(System.number(), System.number());
+        assert!((0.0..1.0).contains(&System.unit()));
     }
 }

@@ -355,7 +355,7 @@ impl Settings {
                 "it must be a color of six hexadecimal digits, such as #0b5cad.",
                 color,
             )?,
-            // `worker/welcome.mjs` reads the variable itself, by the same rule.
+            // `worker/runtime/welcome.mjs` reads the variable itself, by the same rule.
             security_contact: vars.public(
                 "SECURITY_CONTACT",
                 "it must be a mailto: or https: address, such as mailto:security@example.com.",

@@ -2,14 +2,6 @@
 //!
 //! `cargo run -p weir-dashboard --example preview -- target/preview`, then serve that directory and open `/overview.html`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 #[path = "../tests/made/mod.rs"]
 mod made;
 

@@ -9,15 +9,6 @@
 //! - no third-party resources: scripts, styles and connections are limited to this origin (the policy in [`Page`]);
 //! - a session of an application sees only that application.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
-
 mod action;
 mod brand;
 mod data;

@@ -1,13 +1,5 @@
 //! The portal is translated: every text on its pages has a translation or is user-provided.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 mod made;
 
 use made::{APP, Made, page, session};

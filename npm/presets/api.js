@@ -7,7 +7,11 @@ export class PresetError extends Error {
   /** @param {string} text */
   constructor(text) {
     const { code, detail } = read(text);
-    super(typeof detail === "string" ? detail : detail?.map((/** @type {any} */ fault) => `${fault.loc.join(".")}: ${fault.msg}`).join(" "));
+    super(
+      typeof detail === "string"
+        ? detail
+        : detail?.map((/** @type {any} */ fault) => `${fault.loc.join(".")}: ${fault.msg}`).join(" "),
+    );
     this.name = "PresetError";
     this.code = code ?? "invalid_call";
   }
@@ -123,7 +127,13 @@ export function sign(preset, request) {
 function call({ headers, body, secret, now, ...rest }) {
   const secrets = secret === undefined ? undefined : [secret].flat();
   const at = now === undefined ? undefined : new Date(now).toISOString();
-  return JSON.stringify({ ...rest, headers: pairs(headers ?? []), body: base64(body ?? ""), secrets, now: at });
+  return JSON.stringify({
+    ...rest,
+    headers: pairs(headers ?? []),
+    body: base64(body ?? ""),
+    secrets,
+    now: at,
+  });
 }
 
 /**
@@ -132,7 +142,9 @@ function call({ headers, body, secret, now, ...rest }) {
  */
 function pairs(headers) {
   const entries = typeof headers[Symbol.iterator] === "function" ? [...headers] : Object.entries(headers);
-  return entries.flatMap(([name, value]) => (value === undefined ? [] : [value].flat().map((one) => [name, String(one)])));
+  return entries.flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((one) => [name, String(one)]),
+  );
 }
 
 /** How many bytes become characters at once: more arguments than that overflow the stack. */
@@ -142,7 +154,8 @@ const PIECE = 8192;
 function base64(body) {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : new Uint8Array(body);
   let text = "";
-  for (let at = 0; at < bytes.length; at += PIECE) text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
+  for (let at = 0; at < bytes.length; at += PIECE)
+    text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
   return btoa(text);
 }
 

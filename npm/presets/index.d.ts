@@ -1,7 +1,5 @@
 /** Headers as a `Headers` object, as Node's `request.headers`, or as pairs. */
-export type HeadersLike =
-  | Iterable<[string, string]>
-  | Record<string, string | string[] | undefined>;
+export type HeadersLike = Iterable<[string, string]> | Record<string, string | string[] | undefined>;
 
 /** A webhook as it arrived. */
 export interface WebhookRequest {

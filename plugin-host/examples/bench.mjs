@@ -38,7 +38,8 @@ for (const [kind, time] of Object.entries(kinds)) {
   for (let round = 0; round < 1200; round++) {
     const took = {};
     // In turns, so that a busy machine is busy for both.
-    for (const which of round % 2 ? ["bare", "metered"] : ["metered", "bare"]) took[which] = time(modules[which]);
+    for (const which of round % 2 ? ["bare", "metered"] : ["metered", "bare"])
+      took[which] = time(modules[which]);
     // The first rounds are for the optimising compiler.
     if (round < 400) continue;
     for (const which of Object.keys(times)) times[which].push(took[which]);

@@ -16,17 +16,6 @@
 //! V8 runs them through JavaScript, in one call, which [`transcript`] judges. Another engine only implements
 //! [`run::Instance`].
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects
-    )
-)]
-
 pub mod admission;
 mod calls;
 mod cost;

@@ -35,7 +35,11 @@ export function transcribe(module, input, fuel, depth, output, log, error) {
       note(RETURNED, (exports[name]?.(argument) ?? ABSENT) >>> 0, "");
     } catch (thrown) {
       const kind =
-        thrown instanceof WebAssembly.RuntimeError ? TRAPPED : thrown instanceof RangeError ? OVERFLOWED : FAILED;
+        thrown instanceof WebAssembly.RuntimeError
+          ? TRAPPED
+          : thrown instanceof RangeError
+            ? OVERFLOWED
+            : FAILED;
       note(kind, 0, String(thrown?.message ?? thrown));
       return false;
     }
@@ -43,7 +47,9 @@ export function transcribe(module, input, fuel, depth, output, log, error) {
   };
   // Every range is checked against the memory as it is now; growing detaches the buffer, so it is asked for anew.
   const copy = (address, length) =>
-    address + length <= memory.buffer.byteLength ? new Uint8Array(memory.buffer, address, length).slice() : undefined;
+    address + length <= memory.buffer.byteLength
+      ? new Uint8Array(memory.buffer, address, length).slice()
+      : undefined;
   const value = () => steps.at(-1).value;
 
   let mailbox;
@@ -71,7 +77,9 @@ export function transcribe(module, input, fuel, depth, output, log, error) {
   if (mailbox !== undefined) {
     keep(mailbox, MAILBOX);
     const words = new DataView(memory.buffer, mailbox, MAILBOX);
-    const [out, outLength, logs, logLength, text, textLength] = [4, 8, 12, 16, 20, 24].map((at) => words.getUint32(at, true));
+    const [out, outLength, logs, logLength, text, textLength] = [4, 8, 12, 16, 20, 24].map((at) =>
+      words.getUint32(at, true),
+    );
     if (outLength <= output) keep(out, outLength);
     const kept = Math.min(logLength, log);
     keep(logs + logLength - kept, kept);
@@ -85,7 +93,11 @@ export function transcribe(module, input, fuel, depth, output, log, error) {
 function encode(steps, before, ranges) {
   const sum = (list, length) => list.reduce((all, item) => all + length(item), 0);
   const size =
-    4 + sum(steps, (step) => STEP + step.text.length) + 4 + before.length + sum(ranges, ([, bytes]) => 8 + bytes.length);
+    4 +
+    sum(steps, (step) => STEP + step.text.length) +
+    4 +
+    before.length +
+    sum(ranges, ([, bytes]) => 8 + bytes.length);
   const all = new Uint8Array(size);
   const view = new DataView(all.buffer);
   let at = 0;

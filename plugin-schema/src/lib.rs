@@ -13,17 +13,6 @@
 //! Own code and not a crate: those that read all of JSON Schema bring regular expressions and more than half a
 //! megabyte of wasm with them.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects
-    )
-)]
-
 use serde_json::{Map, Value};
 
 /// How deep a schema or a value may be nested, `$ref`s followed.

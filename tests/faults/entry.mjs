@@ -92,7 +92,11 @@ async function control(request) {
     shift = told.shift ?? shift;
     if (told.forget) [calls, places] = [{}, {}];
     if (told.deploy) {
-      const resets = [...known.values()].map((stub) => stub().reset().catch(() => {}));
+      const resets = [...known.values()].map((stub) =>
+        stub()
+          .reset()
+          .catch(() => {}),
+      );
       await Promise.all(resets);
     }
   }

@@ -55,7 +55,8 @@ async function authenticate(header, secret) {
 
 const bytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-const hmacKey = (raw, use) => crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, [use]);
+const hmacKey = (raw, use) =>
+  crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, [use]);
 
 // Calls `flush` once in a macrotask with everything that was added since.
 class Group {
@@ -87,11 +88,16 @@ export class App extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
     this.sql = ctx.storage.sql;
-    this.sql.exec("CREATE TABLE IF NOT EXISTS message (id TEXT PRIMARY KEY, type TEXT, body TEXT) STRICT, WITHOUT ROWID");
+    this.sql.exec(
+      "CREATE TABLE IF NOT EXISTS message (id TEXT PRIMARY KEY, type TEXT, body TEXT) STRICT, WITHOUT ROWID",
+    );
     this.outbox = [];
     this.pushing = false;
     this.inserts = new Group((messages) => {
-      this.sql.exec("INSERT INTO message SELECT value->>0, value->>1, value->>2 FROM json_each(?)", JSON.stringify(messages));
+      this.sql.exec(
+        "INSERT INTO message SELECT value->>0, value->>1, value->>2 FROM json_each(?)",
+        JSON.stringify(messages),
+      );
       this.outbox.push(...messages);
       if (!this.pushing) this.push();
     });
@@ -121,14 +127,21 @@ export class Endpoint extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
     this.sql = ctx.storage.sql;
-    this.sql.exec("CREATE TABLE IF NOT EXISTS due (id TEXT PRIMARY KEY, at INTEGER, body TEXT) STRICT, WITHOUT ROWID");
-    this.sql.exec("CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, status INTEGER, ms INTEGER, response TEXT) STRICT, WITHOUT ROWID");
+    this.sql.exec(
+      "CREATE TABLE IF NOT EXISTS due (id TEXT PRIMARY KEY, at INTEGER, body TEXT) STRICT, WITHOUT ROWID",
+    );
+    this.sql.exec(
+      "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, status INTEGER, ms INTEGER, response TEXT) STRICT, WITHOUT ROWID",
+    );
     this.queue = [];
     this.inFlight = 0;
     this.most = Number(env.MAX_IN_FLIGHT ?? 6);
     this.results = new Group((results) => {
       const rows = JSON.stringify(results);
-      this.sql.exec("INSERT INTO attempt SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)", rows);
+      this.sql.exec(
+        "INSERT INTO attempt SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)",
+        rows,
+      );
       this.sql.exec("DELETE FROM due WHERE id IN (SELECT value->>0 FROM json_each(?))", rows);
     });
   }
@@ -140,7 +153,11 @@ export class Endpoint extends DurableObject {
 
   push(batch) {
     const now = Date.now();
-    this.sql.exec("INSERT INTO due SELECT value->>0, ?, value->>2 FROM json_each(?)", now, JSON.stringify(batch));
+    this.sql.exec(
+      "INSERT INTO due SELECT value->>0, ?, value->>2 FROM json_each(?)",
+      now,
+      JSON.stringify(batch),
+    );
     this.queue.push(...batch);
     this.start();
   }

@@ -4,7 +4,22 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { receiver, test, until } from "./lib.mjs";
@@ -62,7 +77,11 @@ async function start(args, { cwd = HOME_DIR, env = {}, program, ...more } = {}) 
 function api(url, token) {
   return async (method, path, body) => {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-    const answer = await fetch(`${url}/api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const answer = await fetch(`${url}/api/v1/${path}`, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+    });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
     return text ? JSON.parse(text) : undefined;
@@ -83,7 +102,8 @@ function processesAt(dir) {
 }
 
 await test("there is no Rust on the PATH, and nothing is run when the packages are installed", () => {
-  for (const program of ["cargo", "rustc", "rustup"]) assert.ok(spawnSync(program, ["--version"]).error, program);
+  for (const program of ["cargo", "rustc", "rustup"])
+    assert.ok(spawnSync(program, ["--version"]).error, program);
   for (const name of ["weir-gateway", "weir-presets"]) {
     const manifest = JSON.parse(readFileSync(join(HOME_DIR, "node_modules", name, "package.json"), "utf8"));
     assert.equal(manifest.scripts, undefined, name);
@@ -104,13 +124,19 @@ await test("dev answers within 15 seconds, prints a token, delivers, and keeps i
   assert.equal(statSync(join(cwd, "data/jwt-secret")).mode & 0o777, 0o600);
   const config = readFileSync(join(cwd, "data/gateway.capnp"), "utf8");
   assert.match(config, /address = "127\.0\.0\.1:0"/);
-  assert.ok(!config.includes(readFileSync(join(cwd, "data/jwt-secret"), "utf8")), "no secret in the configuration");
+  assert.ok(
+    !config.includes(readFileSync(join(cwd, "data/jwt-secret"), "utf8")),
+    "no secret in the configuration",
+  );
 
   const to = await receiver();
   const call = api(first.url, token);
   const app = await call("POST", "app", { name: "First" });
   await call("POST", `app/${app.id}/endpoint`, { url: `${to.url}/hook` });
-  const message = await call("POST", `app/${app.id}/msg`, { eventType: "user.created", payload: { name: "Ada" } });
+  const message = await call("POST", `app/${app.id}/msg`, {
+    eventType: "user.created",
+    payload: { name: "Ada" },
+  });
   await until(() => to.got.length > 0, "the webhook");
   assert.equal(to.got[0].headers["svix-id"], message.id);
   to.close();
@@ -147,10 +173,13 @@ await test("workerd does not outlive the gateway, and of many that start on what
   // One of them may have been killed while it took the directory.
   mkdirSync(join(data, "gateway.taking"));
   utimesSync(join(data, "gateway.taking"), 0, 0);
-  const next = await Promise.allSettled(Array.from({ length: 6 }, () => start(["serve", "--port", "0", "--data", data])));
+  const next = await Promise.allSettled(
+    Array.from({ length: 6 }, () => start(["serve", "--port", "0", "--data", data])),
+  );
   const running = next.filter(({ status }) => status === "fulfilled");
   assert.equal(running.length, 1);
-  for (const { reason } of next.filter(({ status }) => status === "rejected")) assert.match(reason.message, /Another gateway/);
+  for (const { reason } of next.filter(({ status }) => status === "rejected"))
+    assert.match(reason.message, /Another gateway/);
   await running[0].value.stop();
 });
 
@@ -171,9 +200,15 @@ await test("serve takes its settings from the environment and from files, and dr
   // A request whose body is still on its way when the signal comes.
   const body = JSON.stringify({ eventType: "late", payload: {} });
   const { hostname, port } = new URL(running.url);
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", "content-length": body.length };
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    "content-length": body.length,
+  };
   const late = request({ hostname, port, method: "POST", path: `/api/v1/app/${app.id}/msg`, headers });
-  const answered = new Promise((done, failed) => late.on("response", (answer) => done(answer.statusCode)).on("error", failed));
+  const answered = new Promise((done, failed) =>
+    late.on("response", (answer) => done(answer.statusCode)).on("error", failed),
+  );
   late.write(body.slice(0, 5));
   await new Promise((done) => setTimeout(done, 200));
   running.child.kill("SIGTERM");
@@ -196,8 +231,12 @@ await test("an ordinary user runs it, on a root file system that nobody can writ
     const script = `mount --make-rprivate / && mount -t tmpfs -o mode=755 none ${dir} && mkdir ${data} && chown ${uid} ${data} &&
       mount -o remount,bind,ro / && ! touch ${HOME_DIR}/x 2>/dev/null && cd / &&
       exec setpriv --reuid=${uid} --regid=${uid} --clear-groups "$0" "$@"`;
-    const running = await start(["-m", "sh", "-c", script, process.execPath, ...args], { program: "unshare" });
-    const token = run(["token"], { env: { JWT_SECRET: readFileSync(`/proc/${running.child.pid}/root${data}/jwt-secret`, "utf8") } }).out;
+    const running = await start(["-m", "sh", "-c", script, process.execPath, ...args], {
+      program: "unshare",
+    });
+    const token = run(["token"], {
+      env: { JWT_SECRET: readFileSync(`/proc/${running.child.pid}/root${data}/jwt-secret`, "utf8") },
+    }).out;
     await api(running.url, token)("POST", "app", { name: "Read only" });
     assert.deepEqual(await running.stop(), { code: 0, signal: null });
     return;
@@ -226,8 +265,18 @@ await test("workerd itself reaches private networks only where it is told to", a
   writeFileSync(join(worker, "entry.mjs"), entry);
   const to = await receiver();
   const port = new URL(to.url).port;
-  for (const [networks, verdict] of [[[], "refused"], [["127.0.0.0/8"], "reached"]]) {
-    const gateway = await Gateway.start({ worker, data: scratch("net"), host: "127.0.0.1", port: 0, vars: {}, networks });
+  for (const [networks, verdict] of [
+    [[], "refused"],
+    [["127.0.0.0/8"], "reached"],
+  ]) {
+    const gateway = await Gateway.start({
+      worker,
+      data: scratch("net"),
+      host: "127.0.0.1",
+      port: 0,
+      vars: {},
+      networks,
+    });
     for (const host of ["127.0.0.1", "localhost"]) {
       const answer = await fetch(`${gateway.url}/out?http://${host}:${port}/`);
       assert.equal(await answer.text(), verdict, `${host} with ${networks}`);
@@ -249,11 +298,14 @@ await test("a backup under load is of one moment: every message that was acknowl
   const acknowledged = [];
   let going = true;
   const load = Array.from({ length: 4 }, async () => {
-    while (going) acknowledged.push((await call("POST", `app/${app.id}/msg`, { eventType: "a.b", payload: {} })).id);
+    while (going)
+      acknowledged.push((await call("POST", `app/${app.id}/msg`, { eventType: "a.b", payload: {} })).id);
   });
   await until(() => acknowledged.length > 50, "some messages");
   const before = [...acknowledged];
-  const backup = spawn(process.execPath, [COMMAND, "backup", kept, "--data", data], { env: { PATH: process.env.PATH } });
+  const backup = spawn(process.execPath, [COMMAND, "backup", kept, "--data", data], {
+    env: { PATH: process.env.PATH },
+  });
   let said = "";
   backup.stdout.on("data", (bytes) => (said += bytes));
   backup.stderr.on("data", (bytes) => (said += bytes));
@@ -289,7 +341,14 @@ await test("init makes a project that wrangler deploys, with the plugins in it; 
   assert.equal(run(["init", project]).status, 0);
   assert.match(run(["init", project]).error, /is not empty/);
   assert.match(run(["init", "My Gateway"]).error, /^A project's name is/);
-  for (const file of [".gitignore", ".dev.vars.example", "README.md", "package.json", "wrangler.jsonc", "plugins/README.md"]) {
+  for (const file of [
+    ".gitignore",
+    ".dev.vars.example",
+    "README.md",
+    "package.json",
+    "wrangler.jsonc",
+    "plugins/README.md",
+  ]) {
     assert.ok(existsSync(join(project, file)), file);
   }
   copyFileSync(PLUGIN, join(project, "plugins/mine.wasm"));
@@ -305,15 +364,28 @@ await test("init makes a project that wrangler deploys, with the plugins in it; 
   assert.ok((await call("GET", "plugin/filter")).name === "filter", "the shipped ones are there, too");
   await running.stop();
 
-  const wrangler = spawnSync(process.execPath, [WRANGLER, "deploy", "--dry-run", "--outdir", join(project, "out")], {
-    cwd: project,
-    encoding: "utf8",
-    env: { PATH: process.env.PATH, HOME: HOME_DIR, XDG_CONFIG_HOME: HOME_DIR, WRANGLER_SEND_METRICS: "false", CI: "true" },
-  });
+  const wrangler = spawnSync(
+    process.execPath,
+    [WRANGLER, "deploy", "--dry-run", "--outdir", join(project, "out")],
+    {
+      cwd: project,
+      encoding: "utf8",
+      env: {
+        PATH: process.env.PATH,
+        HOME: HOME_DIR,
+        XDG_CONFIG_HOME: HOME_DIR,
+        WRANGLER_SEND_METRICS: "false",
+        CI: "true",
+      },
+    },
+  );
   assert.equal(wrangler.status, 0, wrangler.stdout + wrangler.stderr);
   assert.match(wrangler.stdout, /env\.DIRECTORY/);
   const bundle = readdirSync(join(project, "out"));
-  assert.ok(bundle.some((name) => name.includes("own-plugin-mine.wasm")), bundle.join());
+  assert.ok(
+    bundle.some((name) => name.includes("own-plugin-mine.wasm")),
+    bundle.join(),
+  );
 
   writeFileSync(join(project, "plugins/broken.wasm"), "no wasm");
   assert.match(run(["build"], { cwd: project }).error, /broken\.wasm: refused \(malformed\)/);
@@ -326,9 +398,12 @@ await test("version prints checksums, and finds a file that is not the one that 
   assert.match(out, /^[0-9a-f]{64} {2}entry\.mjs$/m);
   const changed = join(scratch("changed"), "node_modules");
   cpSync(join(HOME_DIR, "node_modules/weir-gateway"), join(changed, "weir-gateway"), { recursive: true });
-  for (const name of ["workerd", "@cloudflare"]) symlinkSync(join(HOME_DIR, "node_modules", name), join(changed, name));
+  for (const name of ["workerd", "@cloudflare"])
+    symlinkSync(join(HOME_DIR, "node_modules", name), join(changed, name));
   appendFileSync(join(changed, "weir-gateway/worker/entry.mjs"), "\n");
-  const again = spawnSync(process.execPath, [join(changed, "weir-gateway/bin/weir-gateway.mjs"), "version"], { encoding: "utf8" });
+  const again = spawnSync(process.execPath, [join(changed, "weir-gateway/bin/weir-gateway.mjs"), "version"], {
+    encoding: "utf8",
+  });
   assert.equal(again.status, 1);
   assert.match(again.stderr, /entry\.mjs is not the file that was released/);
 });

@@ -19,7 +19,7 @@ export async function test(name, work) {
 
 /** Asks again until what is looked for is there. */
 export async function until(look, what, ms = 15_000) {
-  for (const end = performance.now() + ms; ; ) {
+  for (const end = performance.now() + ms; ;) {
     const found = await look();
     if (found) return found;
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);

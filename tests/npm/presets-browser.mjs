@@ -36,9 +36,11 @@ try {
   const faults = [];
   tab.on("pageerror", (error) => faults.push(String(error)));
   await tab.goto(`http://127.0.0.1:${server.address().port}/`);
-  await tab.waitForFunction(() => window.results, undefined, { timeout: 60_000 }).catch((error) => {
-    throw new Error(`${error}\n${faults.join("\n")}`);
-  });
+  await tab
+    .waitForFunction(() => window.results, undefined, { timeout: 60_000 })
+    .catch((error) => {
+      throw new Error(`${error}\n${faults.join("\n")}`);
+    });
   for (const result of await tab.evaluate(() => window.results)) {
     console.log(JSON.stringify(result));
     if (!result.ok) process.exitCode = 1;

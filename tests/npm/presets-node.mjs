@@ -8,7 +8,10 @@ import { all } from "./presets.mjs";
 
 const { HOME_DIR, VECTORS } = process.env;
 const entry = createRequire(join(HOME_DIR, "package.json")).resolve("weir-presets");
-const vectors = readFileSync(VECTORS, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+const vectors = readFileSync(VECTORS, "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => JSON.parse(line));
 for (const result of await all(await import(pathToFileURL(entry).href), vectors)) {
   console.log(JSON.stringify(result));
   if (!result.ok) process.exitCode = 1;

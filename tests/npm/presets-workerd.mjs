@@ -18,8 +18,14 @@ const text = (path, from) => ({ type: "ESModule", path, contents: from });
 const modules = [
   text("entry.mjs", entry),
   text("presets.mjs", readFileSync(join(here, "presets.mjs"), "utf8")),
-  ...["workerd.js", "api.js", "engine/weir_presets.js"].map((name) => text(name, readFileSync(inPackage(name), "utf8"))),
-  { type: "CompiledWasm", path: "engine/weir_presets_bg.wasm", contents: readFileSync(inPackage("engine/weir_presets_bg.wasm")) },
+  ...["workerd.js", "api.js", "engine/weir_presets.js"].map((name) =>
+    text(name, readFileSync(inPackage(name), "utf8")),
+  ),
+  {
+    type: "CompiledWasm",
+    path: "engine/weir_presets_bg.wasm",
+    contents: readFileSync(inPackage("engine/weir_presets_bg.wasm")),
+  },
 ];
 const worker = { name: "presets", modules, compatibilityDate: "2026-11-01" };
 const runtime = new Miniflare(convertV4MiniflareOptions({ workers: [worker], host: "127.0.0.1", port: 0 }));

@@ -42,7 +42,8 @@ export async function all(presets, vectors) {
         Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value])),
       ];
       for (const headers of others) {
-        for (const body of [bytes, bytes.buffer]) same(presets.verify("github", { headers, body, secret: "s3cret" }).ok, true);
+        for (const body of [bytes, bytes.buffer])
+          same(presets.verify("github", { headers, body, secret: "s3cret" }).ok, true);
       }
     },
     "several secrets are tried, the newest first": () => {
@@ -80,14 +81,21 @@ export async function all(presets, vectors) {
       same([verdict.ok, asked.length, new URL(asked[0]).hostname], [false, 1, "sns.us-east-1.amazonaws.com"]);
       const evil = body.replace("sns.us-east-1.amazonaws.com", "evil.example");
       same([(await presets.verifyRequest("aws-sns", request(evil), { fetch })).ok, asked.length], [false, 1]);
-      same(presets.verify("aws-sns", { headers: [], body }).reason.code.startsWith("keys"), true, "without keys");
+      same(
+        presets.verify("aws-sns", { headers: [], body }).reason.code.startsWith("keys"),
+        true,
+        "without keys",
+      );
     },
     "all presets are listed, each can be read, and what there is not is an error": () => {
       const list = presets.list();
       if (list.length < 190) throw new Error(`there are ${list.length} presets`);
       same(new Set(list.map(({ name }) => name)).size, list.length);
       for (const { name, title } of list) same(presets.get(name).title, title);
-      for (const call of [() => presets.get("none"), () => presets.verify("none", { headers: {}, body: "" })]) {
+      for (const call of [
+        () => presets.get("none"),
+        () => presets.verify("none", { headers: {}, body: "" }),
+      ]) {
         try {
           call();
         } catch (error) {

@@ -103,6 +103,7 @@ const COUNTS = {
   internal: 0,
   rowsWritten: 0,
   rowsRead: 0,
+  syncs: 0, // waits until everything written is durable: group commits
   timers: 0,
   signals: 0,
   logLines: 0,

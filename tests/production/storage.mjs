@@ -47,6 +47,7 @@ export function watch(storage, context) {
         context.account.rowsWritten++;
         context.alarmAt = Number(args[0]);
       }
+      if (context && name === "sync") context.account.syncs++;
       if (context && (name === "deleteAlarm" || name === "deleteAll")) context.alarmAt = undefined;
       let result = real.apply(this, args);
       if (context && name === "sync" && rules.commitMs > 0) {

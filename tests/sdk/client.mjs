@@ -25,15 +25,24 @@ const failure = async (call) => {
 if (process.env.PHASE === "make") {
   const uid = `js-${process.env.SVIX_PACKAGE}`;
   const app = await svix.application.create({ name: "by SDK", uid });
-  expect((await svix.application.getOrCreate({ name: "by SDK", uid })).id === app.id, "the application that is there");
-  expect((await svix.application.list()).data.some((one) => one.id === app.id), "it in the list");
+  expect(
+    (await svix.application.getOrCreate({ name: "by SDK", uid })).id === app.id,
+    "the application that is there",
+  );
+  expect(
+    (await svix.application.list()).data.some((one) => one.id === app.id),
+    "it in the list",
+  );
   await svix.eventType.create({ name: `sdk.${uid}`, description: "from the SDK" });
   const filter = { [older ? "filterTypes" : "eventTypes"]: [`sdk.${uid}`] };
   const endpoint = await svix.endpoint.create(app.id, { url: process.env.RECEIVER_URL, ...filter });
   expect(endpoint[Object.keys(filter)[0]][0] === `sdk.${uid}`, "the filter to come back");
   expect(endpoint.createdAt instanceof Date && !isNaN(endpoint.createdAt), "a date");
   const { key } = await svix.endpoint.getSecret(app.id, endpoint.id);
-  const message = await svix.message.create(app.id, { eventType: `sdk.${uid}`, payload: { from: "javascript", n: 1 } });
+  const message = await svix.message.create(app.id, {
+    eventType: `sdk.${uid}`,
+    payload: { from: "javascript", n: 1 },
+  });
   say({ made: { app: app.id, endpoint: endpoint.id, message: message.id, secret: key } });
 } else {
   const made = JSON.parse(process.env.MADE);
@@ -54,10 +63,19 @@ if (process.env.PHASE === "make") {
   expect(attempts.data[0].status === 0 && attempts.data[0].responseStatusCode === 200, "a success");
   const one = await svix.messageAttempt.get(...ids, attempts.data[0].id);
   expect(one.endpointId === made.endpoint && one.timestamp instanceof Date, "the attempt");
-  expect((await svix.messageAttempt.listByEndpoint(made.app, made.endpoint)).data.length === 1, "one by endpoint");
-  expect((await svix.messageAttempt.listAttemptedMessages(made.app, made.endpoint)).data.length === 1, "one message");
+  expect(
+    (await svix.messageAttempt.listByEndpoint(made.app, made.endpoint)).data.length === 1,
+    "one by endpoint",
+  );
+  expect(
+    (await svix.messageAttempt.listAttemptedMessages(made.app, made.endpoint)).data.length === 1,
+    "one message",
+  );
   expect((await svix.messageAttempt.listAttemptedDestinations(...ids)).data.length === 1, "one destination");
-  expect((await svix.endpoint.getStats(made.app, made.endpoint)).success === 1, "one success in the statistics");
+  expect(
+    (await svix.endpoint.getStats(made.app, made.endpoint)).success === 1,
+    "one success in the statistics",
+  );
   expect((await svix.message.list(made.app)).data[0].id === made.message, "the message in the list");
   expect((await svix.message.get(...ids)).id === made.message, "the message");
 
@@ -71,7 +89,9 @@ if (process.env.PHASE === "make") {
   const errors = {
     bad: await failure(() => svix.endpoint.create(made.app, { url: "not a url" })),
     missing: await failure(() => svix.application.get("app_nobody")),
-    conflict: await failure(() => svix.application.create({ name: "again", uid: `js-${process.env.SVIX_PACKAGE}` })),
+    conflict: await failure(() =>
+      svix.application.create({ name: "again", uid: `js-${process.env.SVIX_PACKAGE}` }),
+    ),
     token: await failure(() => new Svix("nonsense", { serverUrl: process.env.WEIR_URL }).application.list()),
   };
   say({ errors, secret: key });

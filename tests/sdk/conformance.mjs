@@ -14,7 +14,11 @@ const known = { uid: process.env.NAME, type: `sdk.${process.env.NAME}`, receiver
 
 // The methods of an object and of the objects that it leads to.
 function* methods(object, path) {
-  for (let proto = Object.getPrototypeOf(object); proto !== Object.prototype; proto = Object.getPrototypeOf(proto)) {
+  for (
+    let proto = Object.getPrototypeOf(object);
+    proto !== Object.prototype;
+    proto = Object.getPrototypeOf(proto)
+  ) {
     for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(proto))) {
       if (name === "constructor" || name.startsWith("_")) continue;
       if (property.get) yield* methods(object[name], [...path, name]);
@@ -35,7 +39,15 @@ function filled(value) {
 }
 
 const QUERY = [
-  "limit", "expunge", "iterator", "order", "after", "channel", "eventType", "productType", "includeArchived",
+  "limit",
+  "expunge",
+  "iterator",
+  "order",
+  "after",
+  "channel",
+  "eventType",
+  "productType",
+  "includeArchived",
 ];
 
 // Whatever a method wants to be given: it only has to get as far as sending a request. What goes into the query is left
@@ -92,7 +104,9 @@ async function report(method, kind, work) {
   }
 }
 
-const there = new Map([...methods(clients.org, [])].map((path) => [path.split(".").map(camel).join("."), path]));
+const there = new Map(
+  [...methods(clients.org, [])].map((path) => [path.split(".").map(camel).join("."), path]),
+);
 const has = (method) => there.has(method) && there.get(method);
 const done = new Set();
 for (const entry of table.calls) {
@@ -100,7 +114,9 @@ for (const entry of table.calls) {
     done.add(method);
     // What two names of one method would both delete is deleted under the last.
     const twice = entry.keep && has("operationalWebhook.endpoint.delete");
-    await report(method, "route", () => (twice ? failure(method, "org", ["nobody"]) : check(there.get(method), entry)));
+    await report(method, "route", () =>
+      twice ? failure(method, "org", ["nobody"]) : check(there.get(method), entry),
+    );
   }
 }
 const matches = (pattern, method) =>

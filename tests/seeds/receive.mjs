@@ -30,12 +30,19 @@ const receivers = {
     const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
     const key = Buffer.from(secret.split("_")[1], "base64");
     const expected = createHmac("sha256", key).update(signed).digest("base64");
-    return headers["webhook-signature"].split(" ").some((signature) => equal(signature.split(",")[1], expected));
+    return headers["webhook-signature"]
+      .split(" ")
+      .some((signature) => equal(signature.split(",")[1], expected));
   },
 
   // "a SHA-256 hash of the concatenation of the app-secret for your application and the body of the webhook request"
   mailabl: (body, headers, secret) =>
-    equal(headers["x-mailabl-signature"], createHash("sha256").update(secret + body).digest("hex")),
+    equal(
+      headers["x-mailabl-signature"],
+      createHash("sha256")
+        .update(secret + body)
+        .digest("hex"),
+    ),
 
   // The page's own function.
   relaypost: (body, headers, secret, header) => {
@@ -44,7 +51,9 @@ const receivers = {
   },
 };
 
-for (const { preset, body, headers, secret, header } of JSON.parse(readFileSync(process.env.WEIR_REQUESTS, "utf-8"))) {
+for (const { preset, body, headers, secret, header } of JSON.parse(
+  readFileSync(process.env.WEIR_REQUESTS, "utf-8"),
+)) {
   const changed = body.replace(/[a-z]/, (letter) => (letter === "a" ? "b" : "a"));
   const verify = (text) => receivers[preset](text, headers, secret, header);
   console.log(JSON.stringify({ preset, accepted: verify(body), changed: verify(changed) }));

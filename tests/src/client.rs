@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use ureq::http::{Request, StatusCode};
 use weir_core::id;
-use weir_core::rng::Seeded;
+use weir_core::rng::System;
 
 /// An answer: its status, its headers, its body.
 #[derive(Debug, Clone)]
@@ -280,9 +280,7 @@ impl Api {
 
 /// A tenant's id that nobody used before.
 pub fn fresh_org() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    let seed = RandomState::new().hash_one(std::process::id());
-    id::new("org", crate::receiver::unix_ms(), &mut Seeded(seed))
+    id::new("org", crate::receiver::unix_ms(), &mut System)
 }
 
 /// The `id` of what was created.

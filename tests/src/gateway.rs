@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use xtask::build;
 use xtask::local::{self, Production, Profile};
 
 /// What every gateway of the tests is started with unless a test says otherwise: retries and timeouts in
@@ -38,6 +39,13 @@ impl Running {
     #[track_caller]
     pub fn free(vars: &[(&str, &str)]) -> Self {
         Self::with(Self::under(Profile::Free, vars))
+    }
+
+    /// The same of a Worker that is built with hooks for tests (`worker/src/test_hooks.rs`).
+    #[track_caller]
+    pub fn hooked(vars: &[(&str, &str)]) -> Self {
+        let worker = build::ensure_built_with_hooks().unwrap_or_else(|error| panic!("{error}"));
+        Self::with(local::Options { worker_dir: Some(worker), ..Self::under(Profile::Paid, vars) })
     }
 
     /// The same under workerd's own rules alone: for benchmarks, and for tests of what the rules have no part in.

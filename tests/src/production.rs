@@ -28,6 +28,8 @@ pub struct Counts {
     pub rows_written: u64,
     /// Rows read as they are billed.
     pub rows_read: u64,
+    /// How often it waited until everything written was durable: group commits.
+    pub syncs: u64,
     /// Lines written to the console.
     pub log_lines: u64,
     /// The deepest chain of calls that reached it.
@@ -246,6 +248,7 @@ fn counts(value: &Value) -> Counts {
         internal: number(value, "internal"),
         rows_written: number(value, "rowsWritten"),
         rows_read: number(value, "rowsRead"),
+        syncs: number(value, "syncs"),
         log_lines: number(value, "logLines"),
         deepest: number(value, "deepest"),
         held_ms: number(value, "heldMs"),

@@ -4,11 +4,10 @@
 //! 202 has to arrive at least once. What was answered with nothing may arrive or not: nobody was promised anything.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
-use weir_core::rng::{Entropy, Seeded};
+use weir_core::rng::{Entropy, Seeded, System};
 use weir_tests::client::Api;
 use weir_tests::gateway::Running;
 use weir_tests::json::message;
@@ -70,7 +69,7 @@ fn send_until_stopped(
 #[test]
 fn everything_accepted_arrives_although_the_process_is_killed_again_and_again() {
     let seed = std::env::var("WEIR_TEST_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
+    let seed = seed.unwrap_or_else(|| System.number());
     eprintln!("WEIR_TEST_SEED={seed} repeats the times of the kills");
     let mut rng = Seeded(seed);
 

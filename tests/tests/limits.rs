@@ -35,6 +35,32 @@ fn promised(api: &Api, method: &str, path: &str, headers: &str, length: usize) -
 }
 
 #[test]
+fn a_body_that_is_malformed_is_the_clients_mistake_and_no_failure_of_the_gateway() {
+    let gateway = Running::start(&[]);
+    let api = gateway.tenant();
+    let address = api.url().strip_prefix("http://").expect("http");
+    let head = format!(
+        "POST /api/v1/app HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ntransfer-encoding: chunked\r\n\r\n",
+        api.token
+    );
+    for chunks in ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}0\r\n\r\n", "-1\r\n"] {
+        let mut stream = TcpStream::connect(address).expect("connects");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        stream.write_all(format!("{head}{chunks}").as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{chunks:?}: {answer}");
+    }
+    // A client that goes away.
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.write_all(format!("{head}5\r\n{{").as_bytes()).expect("sent");
+    drop(stream);
+    assert_eq!(api.get("/api/v1/app").0, 200);
+    assert!(!gateway.log().contains("a request failed"), "{}", gateway.log());
+}
+
+#[test]
 fn nothing_of_a_body_is_read_before_it_is_known_whose_it_is() {
     let gateway = shared();
     let api = gateway.tenant();

@@ -17,9 +17,11 @@ use weir_tests::receiver::unix_ms;
 fn pages_look_like_their_reference_pictures() {
     let dir = scratch("looks");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for asset in ["dashboard.css", "dashboard.js", "icons.css", "icon.svg"] {
+    for asset in ["dashboard.css", "icons.css", "icon.svg"] {
         fs::copy(root.join("dashboard/assets").join(asset), dir.join(asset)).expect("an asset");
     }
+    let script = xtask::build::dashboard_script().unwrap_or_else(|error| panic!("{error}"));
+    fs::write(dir.join("dashboard.js"), script).expect("a script");
     let made = Made { now: unix_ms(), answers: RefCell::default() };
     let own = session(&made, None);
     let endpoint = format!("{APP}/endpoint/ep_1");

@@ -1,15 +1,18 @@
 //! A panic costs one answer, not the gateway: it is answered with 503 at once, and nothing that was accepted is lost.
 
 use serde_json::json;
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use weir_tests::gateway::{Running, shared};
 use weir_tests::receiver::{Answer, Receiver};
+use xtask::build;
 
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_panic_is_answered_at_once_and_the_next_call_works() {
-    let gateway = Running::start(&[("WEIR_TEST_PANIC", "1")]);
+    let gateway = Running::hooked(&[]);
     let receiver = Receiver::start();
     let api = gateway.tenant();
     let app = api.app();
@@ -29,7 +32,7 @@ fn a_panic_is_answered_at_once_and_the_next_call_works() {
 
 #[test]
 fn a_message_in_flight_when_the_instance_dies_is_not_lost() {
-    let gateway = Running::start(&[("WEIR_TEST_PANIC", "1")]);
+    let gateway = Running::hooked(&[]);
     let receiver = Receiver::start();
     // The first answer comes late enough for the panic to come before it.
     receiver
@@ -51,7 +54,7 @@ fn a_message_in_flight_when_the_instance_dies_is_not_lost() {
 
 #[test]
 fn messages_accepted_while_instances_die_all_arrive() {
-    let gateway = Running::start(&[("WEIR_TEST_PANIC", "1")]);
+    let gateway = Running::hooked(&[]);
     let receiver = Receiver::start();
     let api = gateway.tenant();
     let app = api.app();
@@ -89,12 +92,37 @@ fn messages_accepted_while_instances_die_all_arrive() {
     assert!(lost.is_empty(), "{} of {} accepted messages are lost: {lost:?}", lost.len(), accepted.len());
 }
 
+/// What only a Worker that is built for tests may hold.
+const HOOKS: [&str; 2] = ["/__test/", "a panic that a test asked for"];
+
+/// The Worker's modules in a directory, one after the other.
+fn modules(dir: &Path) -> Vec<u8> {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let all = files.filter(|path| {
+        path.extension().is_some_and(|kind| ["js", "mjs", "wasm"].iter().any(|end| kind == *end))
+    });
+    all.flat_map(|path| fs::read(path).unwrap()).collect()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 #[test]
-fn nobody_can_make_a_deployed_gateway_panic() {
-    let gateway = shared();
-    let api = gateway.tenant();
-    for place in ["worker", "app"] {
-        let (status, body) = api.post(&format!("/__test/panic/{place}"), &json!({}));
+fn a_release_has_no_hooks_for_tests() {
+    let release = match std::env::var_os(build::WORKER_DIR) {
+        Some(dir) => dir.into(),
+        None => build::ensure_built(true).unwrap_or_else(|error| panic!("{error}")),
+    };
+    let hooked = modules(&build::ensure_built_with_hooks().unwrap_or_else(|error| panic!("{error}")));
+    let release = modules(&release);
+    for text in HOOKS {
+        assert!(holds(&hooked, text), "`{text}` is how hooks are found");
+        assert!(!holds(&release, text), "the release holds `{text}`");
+    }
+    let api = shared().tenant();
+    for path in ["panic/worker", "panic/app", "rows/org_1"] {
+        let (status, body) = api.post(&format!("/__test/{path}"), &json!({}));
         assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{body}");
     }
 }

@@ -22,7 +22,13 @@ setTimeout(() => process.exit(1), 60_000).unref();
 const got = [];
 const receiver = createServer(async (request, response) => {
   const body = Buffer.concat(await request.toArray()).toString();
-  got.push({ at: performance.now(), method: request.method, url: request.url, headers: request.headers, body });
+  got.push({
+    at: performance.now(),
+    method: request.method,
+    url: request.url,
+    headers: request.headers,
+    body,
+  });
   response.statusCode = got.length === 1 ? 500 : 200;
   response.end();
 });
@@ -38,7 +44,13 @@ const modules = readdirSync(WORKER_DIR)
 
 const options = workerOptions(CONFIG).workerOptions;
 const vars = { JWT_SECRET, ALLOWED_NETWORKS: "127.0.0.0/8", RETRY_SCHEDULE: "0.5" };
-const worker = { ...options, name: "weir", modulesRoot: WORKER_DIR, modules, bindings: { ...options.bindings, ...vars } };
+const worker = {
+  ...options,
+  name: "weir",
+  modulesRoot: WORKER_DIR,
+  modules,
+  bindings: { ...options.bindings, ...vars },
+};
 // wrangler's own options are those of miniflare 4, and it converts them so itself.
 const gateway = new Miniflare(convertV4MiniflareOptions({ workers: [worker], host: "127.0.0.1", port: 0 }));
 
@@ -55,7 +67,7 @@ try {
     return JSON.parse(text);
   };
   const until = async (what, done) => {
-    for (const end = performance.now() + 20_000; performance.now() < end; ) {
+    for (const end = performance.now() + 20_000; performance.now() < end;) {
       const value = await done();
       if (value) return value;
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,86 +1,118 @@
 // Renders the API reference from the OpenAPI document. All content is inserted as text, never as HTML, and every request goes
 // to this gateway.
 
-import { LANGUAGES, requestOf, resolve, samples } from "/docs/samples.js";
+import { LANGUAGES, requestOf, resolve, samples } from "./samples.js";
+import { limits, settled, typeOf } from "./schema.js";
 
+/** @typedef {import("./openapi.d.ts").Schema} Schema */
+/** @typedef {import("./openapi.d.ts").Content} Content */
+/** @typedef {import("./openapi.d.ts").Operation} Operation */
+/** @typedef {import("./openapi.d.ts").Parameter} Parameter */
+/** @typedef {import("./openapi.d.ts").ApiRequest} ApiRequest */
+/** @typedef {Node | string | null | undefined} Child */
+
+/** @type {import("./openapi.d.ts").Api} */
 const api = await (await fetch("/api/v1/openapi.json")).json();
-const token = document.getElementById("token");
-const target = (value) => resolve(api, value);
-const nameOf = (value) => value?.$ref?.split("/").pop();
 
-/// The language of the samples, the same for all operations.
-let language = LANGUAGES[0];
-/// How much of a response's body is shown.
+/**
+ * An element of the page itself.
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} Class
+ */
+function element(id, Class) {
+  const found = document.getElementById(id);
+  if (!(found instanceof Class)) throw new Error(`the page has no ${id}`);
+  return found;
+}
+
+const token = element("token", HTMLInputElement);
+
+/**
+ * @template {{ $ref?: string }} T
+ * @param {T | undefined} value
+ */
+const target = (value) => resolve(api, value);
+
+/** @param {{ $ref?: string }} value */
+const nameOf = (value) => value.$ref?.split("/").pop();
+
+/**
+ * The language of the samples, the same for all operations.
+ * @type {import("./samples.js").Language}
+ */
+let language = "curl";
+/** How much of a response's body is shown. */
 const SHOWN = 100_000;
 
+/**
+ * An element with properties and children.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {object} [properties]
+ * @param {...(Child | Child[])} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return node;
 }
 
+/**
+ * @param {string} className
+ * @param {string | undefined} content
+ */
 const text = (className, content) => (content ? make("span", { className }, ` ${content}`) : null);
 
-/// A sentence whose `words` are code.
-const prose = (sentence) => (sentence ?? "").split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
+/**
+ * A sentence whose `words` are code.
+ * @param {string | undefined} sentence
+ */
+const prose = (sentence) =>
+  (sentence ?? "").split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
 
-// A schema without its "or null", and whether there was one.
-function settled(schema) {
-  const parts = schema.anyOf?.filter((part) => part.type !== "null") ?? [];
-  if (parts.length === 1) return [parts[0], true];
-  return [schema, Array.isArray(schema.type) && schema.type.includes("null")];
-}
-
-function typeOf(schema) {
-  const [inner, nullable] = settled(schema);
-  const whole = target(inner);
-  const alternatives = whole.anyOf ?? whole.oneOf;
-  let type = [whole.type ?? "any"].flat().filter((word) => word !== "null").join(" or ");
-  if (alternatives) type = alternatives.map(typeOf).join(" or ");
-  if (type === "array") type = `list of ${typeOf(whole.items ?? {})}`;
-  if (whole.enum) type = whole.enum.filter((value) => value !== null).join(", ");
-  if (whole.const) type = whole.const;
-  if (whole.format) type += ` (${whole.format})`;
-  return nullable ? `${type}, or null` : type;
-}
-
-function limits(schema) {
-  const whole = target(settled(schema)[0]);
-  const found = [];
-  if (whole.minimum !== undefined || whole.maximum !== undefined) {
-    found.push(`${whole.minimum ?? "…"} to ${whole.maximum ?? "…"}`);
-  }
-  if (whole.maxLength) found.push(`up to ${whole.maxLength} characters`);
-  if (whole.maxItems) found.push(`up to ${whole.maxItems} items`);
-  if (whole.pattern) found.push(whole.pattern);
-  if (schema.default !== undefined && typeof schema.default !== "object") found.push(`default ${schema.default}`);
-  return found.join("; ");
-}
-
-/// What each value of an enumeration means.
+/**
+ * What each value of an enumeration means.
+ * @param {Schema} schema
+ */
 function choices(schema) {
   const whole = target(settled(schema)[0]);
   const described = (whole.oneOf ?? []).filter((one) => one.const !== undefined && one.description);
   if (!described.length) return null;
-  const line = ({ const: value, description }) => make("li", {}, make("code", {}, value), ": ", ...prose(description));
+  /** @param {Schema} one */
+  const line = ({ const: value, description }) =>
+    make("li", {}, make("code", {}, value), ": ", ...prose(description));
   return make("ul", { className: "choices" }, described.map(line));
 }
 
+/**
+ * @param {string} name
+ * @param {Schema} schema
+ * @param {boolean | undefined} required
+ * @param {string} [about]
+ * @returns {HTMLElement}
+ */
 function field(name, schema, required, about) {
   return make(
     "li",
     {},
     make("span", { className: "name" }, name),
-    text("type", typeOf(schema)),
+    text("type", typeOf(api, schema)),
     text("mark", required ? "required" : ""),
-    text("mark", limits(schema)),
+    text("mark", limits(api, schema)),
     make("div", { className: "about" }, prose(about ?? schema.description)),
     choices(schema),
     fields(schema, 1),
   );
 }
 
-// The fields of an object, of a list's items, or of what a reference leads to; folded if they are inside another object.
+/**
+ * The fields of an object, of a list's items, or of what a reference leads to; folded if they are inside another object.
+ * @param {Schema} schema
+ * @param {number} depth
+ * @returns {HTMLElement | null}
+ */
 function fields(schema, depth) {
   const [inner] = settled(schema);
   let whole = target(inner);
@@ -89,9 +121,10 @@ function fields(schema, depth) {
     name = nameOf(whole.items);
     whole = target(whole.items);
   }
-  if (!whole.properties) return null;
+  const { properties } = whole;
+  if (!properties) return null;
   const list = () =>
-    Object.entries(whole.properties).map(([key, value]) => field(key, value, whole.required?.includes(key)));
+    Object.entries(properties).map(([key, value]) => field(key, value, whole.required?.includes(key)));
   if (depth === 0) return make("ul", {}, list());
   // Rendered when it is opened: a schema may contain itself.
   const details = make("details", {}, make("summary", {}, name ?? "fields"));
@@ -99,15 +132,19 @@ function fields(schema, depth) {
   return details;
 }
 
+/** @param {Content} described */
 const content = (described) =>
   Object.entries(described.content ?? {}).flatMap(([media, { schema }]) => [
-    make("p", {}, make("code", {}, media), text("type", nameOf(schema) ?? typeOf(schema))),
+    make("p", {}, make("code", {}, media), text("type", nameOf(schema) ?? typeOf(api, schema))),
     fields(schema, 0),
   ]);
 
-/// The responses of an operation: successes in full, errors by their codes.
+/**
+ * The successful responses of an operation.
+ * @param {Operation} operation
+ */
 function responses(operation) {
-  const successes = Object.entries(operation.responses).filter(([status]) => status < 400);
+  const successes = Object.entries(operation.responses).filter(([status]) => Number(status) < 400);
   return successes.map(([status, response]) => {
     const whole = target(response);
     return make(
@@ -119,22 +156,47 @@ function responses(operation) {
   });
 }
 
+/**
+ * The errors of an operation, by their codes.
+ * @param {Operation} operation
+ */
 function errors(operation) {
-  const codes = operation["x-errors"].map((code) => ({ code, ...api.components["x-errors"][code] }));
+  const codes = operation["x-errors"].flatMap((code) => {
+    const known = api.components["x-errors"][code];
+    return known ? [{ code, ...known }] : [];
+  });
   if (operation.responses["422"]) {
-    const about = { when: "The input is invalid.", action: "Correct what `detail` lists: each error has its place." };
+    const about = {
+      when: "The input is invalid.",
+      action: "Correct what `detail` lists: each error has its place.",
+    };
     codes.push({ code: "", status: 422, ...about });
   }
   if (!codes.length) return null;
   codes.sort((one, other) => one.status - other.status);
+  /** @param {import("./openapi.d.ts").ErrorCode & { code: string }} error */
   const row = ({ code, status, when, action }) =>
-    make("tr", {}, ...[status, code ? make("code", {}, code) : "", prose(when), prose(action)].map((cell) => make("td", {}, cell)));
+    make(
+      "tr",
+      {},
+      ...[String(status), code ? make("code", {}, code) : "", prose(when), prose(action)].map((cell) =>
+        make("td", {}, cell),
+      ),
+    );
   const titles = ["Status", "Code", "When", "What to do"].map((title) => make("th", { scope: "col" }, title));
-  const table = make("table", {}, make("thead", {}, make("tr", {}, titles)), make("tbody", {}, codes.map(row)));
+  const table = make(
+    "table",
+    {},
+    make("thead", {}, make("tr", {}, titles)),
+    make("tbody", {}, codes.map(row)),
+  );
   return make("details", { className: "errors" }, make("summary", {}, `Errors (${codes.length})`), table);
 }
 
-/// An input for a parameter.
+/**
+ * An input for a parameter.
+ * @param {Parameter} parameter
+ */
 function input(parameter) {
   const schema = target(parameter.schema);
   const options = schema.type === "boolean" ? [true, false] : schema.enum;
@@ -146,21 +208,35 @@ function input(parameter) {
   return make("input", { name: key, value: parameter.example ?? "", autocomplete: "off", spellcheck: false });
 }
 
+/**
+ * @param {string} name
+ * @param {HTMLElement} control
+ */
 const labelled = (name, control) => make("label", {}, make("span", { className: "name" }, name), control);
 
-/// The form with which an operation is tried, and the samples that follow what is in it.
+/**
+ * The form with which an operation is tried, and the samples that follow what is in it.
+ * @param {string} path
+ * @param {string} method
+ * @param {Operation} operation
+ */
 function trial(path, method, operation) {
-  const parameters = (operation.parameters ?? []).map((one) => labelled(`${one.name} (${one.in})`, input(one)));
+  const parameters = (operation.parameters ?? []).map((one) =>
+    labelled(`${one.name} (${one.in})`, input(one)),
+  );
   const first = requestOf(path, method, operation);
-  const isModule = first.media === "application/wasm";
-  const body = isModule
-    ? make("input", { type: "file", accept: ".wasm" })
-    : first.media && make("textarea", { name: "body", rows: Math.min(16, first.body.split("\n").length + 1), value: first.body, spellcheck: false });
+  const file = first.media === "application/wasm" ? make("input", { type: "file", accept: ".wasm" }) : null;
+  const value = first.body ?? "";
+  const rows = Math.min(16, value.split("\n").length + 1);
+  const body =
+    file ?? (first.media ? make("textarea", { name: "body", rows, value, spellcheck: false }) : null);
   const send = make("button", { type: "submit" }, "Send request");
   const form = make("form", { className: "try" }, parameters, body ? labelled("body", body) : null, send);
   const code = make("code");
   const request = () => {
-    const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => typeof value === "string"));
+    /** @type {Record<string, string>} */
+    const values = {};
+    for (const [name, value] of new FormData(form)) if (typeof value === "string") values[name] = value;
     return requestOf(path, method, operation, values);
   };
   const show = () => (code.textContent = samples(request(), location.origin)[language]);
@@ -169,19 +245,27 @@ function trial(path, method, operation) {
   form.addEventListener("input", show);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    call(request(), isModule ? body.files[0] : undefined, send, result);
+    call(request(), file?.files?.[0], send, result);
   });
   const shown = make("pre", { tabIndex: 0 }, code);
-  const sampleOf = make("div", { className: "samples" }, tabs(show), shown);
+  const sampleOf = make("div", { className: "samples" }, tabs(), shown);
   document.addEventListener("language", show);
   show();
-  return [make("h3", {}, "Example"), sampleOf, make("details", { className: "trial" }, make("summary", {}, "Try it"), form, result)];
+  return [
+    make("h3", {}, "Example"),
+    sampleOf,
+    make("details", { className: "trial" }, make("summary", {}, "Try it"), form, result),
+  ];
 }
 
-/// The choice of language, and a button that copies the sample.
-function tabs(show) {
+/** The choice of language, and a button that copies the sample. */
+function tabs() {
   const bar = make("div", { className: "tabs" });
-  const mark = () => bar.querySelectorAll("[data-language]").forEach((one) => one.setAttribute("aria-pressed", one.dataset.language === language));
+  const mark = () => {
+    for (const one of bar.querySelectorAll("[data-language]")) {
+      one.setAttribute("aria-pressed", String(one.getAttribute("data-language") === language));
+    }
+  };
   for (const name of LANGUAGES) {
     const tab = make("button", { type: "button" }, name);
     tab.dataset.language = name;
@@ -193,7 +277,7 @@ function tabs(show) {
   }
   const copy = make("button", { type: "button", className: "copy" }, "Copy");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(bar.parentElement.querySelector("pre").textContent);
+    await navigator.clipboard.writeText(bar.parentElement?.querySelector("pre")?.textContent ?? "");
     copy.textContent = "Copied";
     setTimeout(() => (copy.textContent = "Copy"), 1500);
   });
@@ -203,8 +287,15 @@ function tabs(show) {
   return bar;
 }
 
-/// Sends a request and shows what the gateway returns.
+/**
+ * Sends a request and shows what the gateway returns.
+ * @param {ApiRequest} request
+ * @param {File | undefined} file
+ * @param {HTMLButtonElement} button
+ * @param {HTMLElement} result
+ */
 async function call(request, file, button, result) {
+  /** @type {Record<string, string>} */
   const headers = { ...request.headers };
   if (request.needsToken) headers.authorization = `Bearer ${token.value.trim()}`;
   if (request.media) headers["content-type"] = request.media;
@@ -216,22 +307,37 @@ async function call(request, file, button, result) {
   button.disabled = true;
   const start = performance.now();
   try {
-    const response = await fetch(request.path, { method: request.method, headers, body: file ?? request.body, redirect: "manual" });
+    const body = file ?? request.body ?? null;
+    const response = await fetch(request.path, { method: request.method, headers, body, redirect: "manual" });
     const received = await response.text();
     const took = Math.round(performance.now() - start);
-    const noted = ["content-type", "retry-after", "weir-warning"].filter((name) => response.headers.has(name));
+    const noted = ["content-type", "retry-after", "weir-warning"].filter((name) =>
+      response.headers.has(name),
+    );
     result.replaceChildren(
       make("p", {}, make("strong", {}, `${response.status} ${response.statusText}`), ` in ${took} ms`),
-      make("ul", {}, noted.map((name) => make("li", {}, make("code", {}, `${name}: ${response.headers.get(name)}`)))),
-      received ? make("pre", { tabIndex: 0 }, make("code", {}, readable(received))) : make("p", {}, "The response has no body."),
+      make(
+        "ul",
+        {},
+        noted.map((name) => make("li", {}, make("code", {}, `${name}: ${response.headers.get(name)}`))),
+      ),
+      received
+        ? make("pre", { tabIndex: 0 }, make("code", {}, readable(received)))
+        : make("p", {}, "The response has no body."),
     );
   } catch (error) {
-    result.replaceChildren(make("p", {}, `The request failed: ${error.message}`));
+    result.replaceChildren(
+      make("p", {}, `The request failed: ${error instanceof Error ? error.message : error}`),
+    );
   } finally {
     button.disabled = false;
   }
 }
 
+/**
+ * A body as it is shown.
+ * @param {string} received
+ */
 function readable(received) {
   let shown = received;
   try {
@@ -242,6 +348,11 @@ function readable(received) {
   return shown.length > SHOWN ? `${shown.slice(0, SHOWN)}\n… ${shown.length - SHOWN} more characters` : shown;
 }
 
+/**
+ * @param {string} path
+ * @param {string} method
+ * @param {Operation} it
+ */
 function operationOf(path, method, it) {
   const node = make("details", { className: "operation", id: it.operationId });
   node.classList.toggle("deprecated", Boolean(it.deprecated));
@@ -258,9 +369,16 @@ function operationOf(path, method, it) {
   );
   const draw = () => {
     const link = make("a", { href: `#${it.operationId}` }, it.operationId);
-    const body = make("div", {}, make("p", {}, prose(it.description)), make("p", { className: "note" }, "Link: ", link));
+    const body = make(
+      "div",
+      {},
+      make("p", {}, prose(it.description)),
+      make("p", { className: "note" }, "Link: ", link),
+    );
     if (it.parameters) {
-      const list = it.parameters.map((one) => field(`${one.name} (${one.in})`, one.schema, one.required, one.description));
+      const list = it.parameters.map((one) =>
+        field(`${one.name} (${one.in})`, one.schema, one.required, one.description),
+      );
       body.append(make("h3", {}, "Parameters"), make("ul", {}, list));
     }
     if (it.requestBody) {
@@ -277,11 +395,18 @@ function operationOf(path, method, it) {
   return node;
 }
 
-/// Everything by which an operation can be found, in lower case.
+/**
+ * Everything by which an operation can be found, in lower case.
+ * @param {string} path
+ * @param {string} method
+ * @param {Operation} it
+ */
 function wordsOf(path, method, it) {
+  /** @type {string[]} */
   const words = [method, path, it.summary, it.description, it.operationId, it.tags[0], ...it["x-errors"]];
   for (const parameter of it.parameters ?? []) words.push(parameter.name);
-  for (const { schema } of Object.values(it.requestBody?.content ?? {})) words.push(...Object.keys(target(schema).properties ?? {}));
+  for (const { schema } of Object.values(it.requestBody?.content ?? {}))
+    words.push(...Object.keys(target(schema).properties ?? {}));
   return words.join(" ").toLowerCase();
 }
 
@@ -295,42 +420,51 @@ const all = Object.entries(api.paths).flatMap(([path, item]) =>
   })),
 );
 
-document.getElementById("about").textContent = api.info.description;
-const main = document.getElementById("operations");
-const nav = document.getElementById("tags");
+element("about", HTMLElement).textContent = api.info.description;
+const main = element("operations", HTMLElement);
+const nav = element("tags", HTMLElement);
 for (const { name, description } of api.tags) {
   const id = `tag-${name.replaceAll(" ", "-")}`;
   const own = all.filter((one) => one.tag === name);
   const links = own.filter((one) => !one.isHidden).map((one) => make("li", {}, one.link));
   nav.append(make("details", {}, make("summary", {}, name), make("ul", {}, links)));
   main.append(
-    make("section", {}, make("h2", { id }, make("a", { href: `#${id}` }, name)), make("p", {}, prose(description)), own.map((one) => one.node)),
+    make(
+      "section",
+      {},
+      make("h2", { id }, make("a", { href: `#${id}` }, name)),
+      make("p", {}, prose(description)),
+      own.map((one) => one.node),
+    ),
   );
 }
 
-const find = document.getElementById("find");
-const count = document.getElementById("count");
+const find = element("find", HTMLInputElement);
+const count = element("count", HTMLElement);
 find.addEventListener("input", () => {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const { node, link, words: have } of all) {
     node.hidden = !words.every((word) => have.includes(word));
     if (link.parentElement) link.parentElement.hidden = node.hidden;
   }
-  for (const section of main.querySelectorAll("section")) section.hidden = !section.querySelector(".operation:not([hidden])");
-  for (const group of nav.children) group.hidden = !group.querySelector("li:not([hidden])");
+  for (const section of main.querySelectorAll("section"))
+    section.hidden = !section.querySelector(".operation:not([hidden])");
+  for (const group of nav.querySelectorAll("details"))
+    group.hidden = !group.querySelector("li:not([hidden])");
   const found = all.filter(({ node }) => !node.hidden).length;
-  count.textContent = words.length ? (found ? `${found} of ${all.length} operations` : "No operation matches. Try fewer words.") : "";
+  const outcome = found ? `${found} of ${all.length} operations` : "No operation matches. Try fewer words.";
+  count.textContent = words.length ? outcome : "";
 });
 addEventListener("keydown", (event) => {
-  if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName)) return;
+  if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "")) return;
   event.preventDefault();
   find.focus();
 });
 
-// A link to an operation opens it.
+/** A link to an operation opens it. */
 function follow() {
   const node = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (node?.tagName === "DETAILS") node.open = true;
+  if (node instanceof HTMLDetailsElement) node.open = true;
   node?.scrollIntoView();
 }
 addEventListener("hashchange", follow);

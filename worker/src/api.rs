@@ -12,12 +12,11 @@ mod source;
 
 pub(crate) use auth::origin;
 
-use crate::js::{self, CallError, Parts, Random, Repeat, now};
+use crate::js::{self, CallError, Parts, Repeat, now};
 use crate::{dashboard, directory, settings};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::body;
@@ -35,7 +34,7 @@ use weir_core::id;
 use weir_core::idempotency::{self, Idempotency};
 use weir_core::operational::APP_ID;
 use weir_core::pace::Pace;
-use weir_core::rng::Entropy;
+use weir_core::rng::{Entropy, System};
 use weir_core::source::Gate;
 use weir_core::token::{self, Claims};
 use worker::console_error;
@@ -52,9 +51,9 @@ thread_local! {
     /// Tokens that were verified: verifying is repeated work, and callers send the same few.
     static TOKENS: RefCell<Cache<String, Rc<Claims>>> = RefCell::new(Cache::new(REMEMBERED));
     /// How many requests came with a token.
-    static GATES: RefCell<HashMap<String, Gate>> = RefCell::new(HashMap::new());
-    /// Applications by tenant and uid, and until when that is believed.
-    static UIDS: RefCell<Cache<(String, String), (String, i64)>> = RefCell::new(Cache::new(REMEMBERED));
+    static GATES: RefCell<Cache<String, Gate>> = RefCell::new(Cache::new(REMEMBERED));
+    /// Applications by tenant and uid.
+    static UIDS: RefCell<Cache<(String, String), String>> = RefCell::new(Cache::new(REMEMBERED));
 }
 
 /// One request of the API, and who sent it.
@@ -138,11 +137,9 @@ pub(crate) async fn reply(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) ->
 
 async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Reply, ApiError> {
     let (path, query) = split(&parts.url);
-    if path.starts_with("/__test/panic/") && settings::flag(&env, "WEIR_TEST_PANIC") {
-        return panic_for_a_test(&env, path).await;
-    }
-    if path.starts_with("/__test/rows/") && settings::flag(&env, "WEIR_COUNT_ROWS") {
-        return rows_for_a_test(&env, path).await;
+    #[cfg(feature = "test-hooks")]
+    if let Some(reply) = crate::test_hooks::answer(&env, path).await {
+        return reply;
     }
     let route = route::find(&parts.method, path)?;
     if route.scope == Scope::Public {
@@ -170,11 +167,7 @@ fn enter(caller: &Caller, deployment: &Deployment) -> Result<(), ApiError> {
     }
     let pace = Pace { limit, window_ms: 1_000 };
     let waits = GATES.with_borrow_mut(|gates| {
-        if gates.len() >= REMEMBERED && !gates.contains_key(&caller.token) {
-            gates.clear();
-        }
-        let gate = gates.entry(caller.token.clone()).or_insert_with(|| Gate::new(pace));
-        gate.enter(now()).err()
+        gates.touch_or_insert(caller.token.clone(), || Gate::new(pace)).enter(now()).err()
     });
     match waits {
         None => Ok(()),
@@ -258,9 +251,7 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
         .map(|(_, token)| token.trim())
         .ok_or_else(|| refused("Send the header 'Authorization: Bearer <token>'."))?;
     let now = now();
-    if let Some(claims) = TOKENS.with_borrow(|known| known.get(token).cloned())
-        && claims.expires_at.is_none_or(|at| now < at)
-    {
+    if let Some(claims) = TOKENS.with_borrow(|known| known.fresh(token, now).cloned()) {
         return Ok((claims, token.to_owned()));
     }
     if deployment.jwt_secret.is_none() {
@@ -271,7 +262,8 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
     }
     let claims = token::verify_by(deployment.jwt_secrets(), token, now);
     let claims = Rc::new(claims.map_err(|e| refused(&e.to_string()))?);
-    TOKENS.with_borrow_mut(|known| known.insert(token.to_owned(), claims.clone()));
+    let until = claims.expires_at.unwrap_or(i64::MAX);
+    TOKENS.with_borrow_mut(|known| known.insert_until(token.to_owned(), claims.clone(), until));
     Ok((claims, token.to_owned()))
 }
 
@@ -481,8 +473,8 @@ impl Caller {
             return Some((key.to_owned(), None));
         }
         let place = (self.claims.org.clone(), key.to_owned());
-        let (app_id, until) = UIDS.with_borrow(|known| known.get(&place).cloned())?;
-        (now() < until).then(|| (app_id, Some(key.to_owned())))
+        let app_id = UIDS.with_borrow(|known| known.fresh(&place, now()).cloned())?;
+        Some((app_id, Some(key.to_owned())))
     }
 
     /// The id of the application that a path names, and its uid where it was named by that. An id is taken at its
@@ -498,7 +490,9 @@ impl Caller {
         let now = now();
         let found = directory::resolve(&self.env, &self.claims.org, key).await.map_err(ApiError::from)?;
         UIDS.with_borrow_mut(|known| match &found {
-            Some(app_id) if !by_id => known.insert(place, (app_id.clone(), now.saturating_add(BELIEF_MS))),
+            Some(app_id) if !by_id => {
+                known.insert_until(place, app_id.clone(), now.saturating_add(BELIEF_MS));
+            }
             _ => known.remove(&place),
         });
         Ok((found, uid))
@@ -592,7 +586,7 @@ impl Caller {
             deliver_at: message.deliver_at(),
             tags: list(fields.tags),
             headers: message.headers(),
-            nonce: Some(Random.number()),
+            nonce: Some(System.number()),
             ..NewMessage::default()
         }
     }
@@ -677,26 +671,4 @@ async fn call_app(
     repeat: Repeat,
 ) -> Result<Vec<u8>, ApiError> {
     js::ask(env, "APP", name, op, frame, repeat).await.map_err(ApiError::from)
-}
-
-async fn panic_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
-    if path.ends_with("/worker") {
-        crate::panic_on_purpose();
-    }
-    let name = "org_test/app_test";
-    call_app(env, name, "panic", &[], Repeat::Never).await.map(|_| Reply::empty(204))
-}
-
-/// Rows that the object of a path has written and read, and in how many group commits: `/__test/rows/{org}`, an
-/// application's id after that, or an endpoint's after both.
-async fn rows_for_a_test(env: &JsValue, path: &str) -> Result<Reply, ApiError> {
-    let name = path.trim_start_matches("/__test/rows/");
-    let binding = match name.matches('/').count() {
-        0 => "DIRECTORY",
-        1 => "APP",
-        _ => "ENDPOINT",
-    };
-    let answer = js::call(env, binding, name, "rows", &[]).await.map_err(internal)?;
-    let (rows, groups, read): (f64, u32, f64) = frame::decode(&answer).map_err(internal)?;
-    Ok(Reply::raw_json(200, format!(r#"{{"rows":{rows},"groups":{groups},"read":{read}}}"#)))
 }

@@ -1,7 +1,7 @@
 //! The dashboard's front: sessions in cookies, and pages that ask the API as any client does.
 
 use crate::api::{self, Caller};
-use crate::js::{self, Parts, Random, now};
+use crate::js::{self, Parts, now};
 use crate::live::{Content, Live, Streamed};
 use crate::settings;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
 use weir_core::error::ApiError;
 use weir_core::id;
+use weir_core::rng::System;
 use weir_dashboard::export::{self, Export};
 use weir_dashboard::live::{self, Tail};
 use weir_dashboard::session::{Keeper, Session, cookie};
@@ -113,7 +114,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
         return match bearer(token) {
             Err(error) => weir_dashboard::login(Some(&sentence(&error)), &brand, request.lang).into(),
             Ok((claims, token)) => {
-                let session = keeper.begin(&id::new(SESSION, now(), &mut Random), &token, &claims, now());
+                let session = keeper.begin(&id::new(SESSION, now(), &mut System), &token, &claims, now());
                 let cookies = Cookies::of(parts, &session);
                 Page::go(PREFIX)
                     .with("set-cookie", cookies.session(&keeper.seal(&session), session.ends_at))
@@ -230,7 +231,7 @@ impl Cookies {
         format!("{COOKIE}={value}; Path={PREFIX}{}", self.attributes(ends_at))
     }
 
-    /// By this cookie, which holds no secret, `worker/welcome.mjs` knows at `/` that the browser is signed in.
+    /// By this cookie, which holds no secret, `worker/runtime/welcome.mjs` knows at `/` that the browser is signed in.
     fn marker(&self, value: &str, ends_at: i64) -> String {
         format!("weir_here={value}; Path=/{}", self.attributes(ends_at))
     }

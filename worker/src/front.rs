@@ -61,7 +61,7 @@ impl Front {
         future_to_promise(async move { Ok(bytes(ingest::admit(&incoming, &env).await?).into()) }).into()
     }
 
-    /// Begins a request. `parts` is what `partsOf` in the entry says of it; without `body`, it was too large to read.
+    /// Begins a request. `parts` is what `partsOf` in `request.mjs` says of it; without `body`, it was too large to read.
     /// Gives a promise of the response, or an array: the promise of an object's answer, and the ticket to
     /// [`Front::finish`] with.
     pub fn begin(&self, parts: &str, body: Option<Vec<u8>>) -> JsValue {
@@ -79,7 +79,7 @@ impl Front {
         self.answer(parts, body)
     }
 
-    /// Answers a request at a source's URL. `incoming` is what `headersOf` in the entry says of it; without `body`, it was
+    /// Answers a request at a source's URL. `incoming` is what `headersOf` in `request.mjs` says of it; without `body`, it was
     /// too large to read.
     pub fn ingest(&self, incoming: &str, body: Option<Vec<u8>>) -> JsValue {
         let (incoming, env) = (Incoming::read(incoming), self.env.clone());

@@ -5,7 +5,7 @@
 //!
 //! Where a provider publishes its public keys, they are fetched from the URL that the core has allowed, and remembered.
 
-use crate::js::{self, CallError, Incoming, Random, Repeat, now};
+use crate::js::{self, CallError, Incoming, Repeat, now};
 use crate::{directory, settings};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
 use weir_core::pace::Pace;
-use weir_core::rng::Entropy;
+use weir_core::rng::{Entropy, System};
 use weir_core::scheme::{Reason, Request};
 use weir_core::source::keyring::{self, KeyRing, Known as KnownKeys};
 use weir_core::source::rejected::Rejected;
@@ -38,7 +38,7 @@ const MAX_FETCHED: usize = 16 * 1024;
 const DOUBTED_RATE: Pace = Pace { limit: 20, window_ms: 1_000 };
 
 thread_local! {
-    /// Sources by tenant and id, with until when that is believed.
+    /// Sources by tenant and id. One that has expired is used if the Directory does not answer.
     static SOURCES: RefCell<Cache<(String, String), Known>> = RefCell::new(Cache::new(REMEMBERED));
     /// How many tokens of unknown keys are looked at.
     static DOUBTED: RefCell<Option<Gate>> = const { RefCell::new(None) };
@@ -51,7 +51,6 @@ thread_local! {
 struct Known {
     /// `None` where there is none (any more).
     definition: Option<Rc<Definition>>,
-    until: i64,
     seen: Rc<RefCell<Seen>>,
 }
 
@@ -90,11 +89,7 @@ impl Answer {
 
 /// Forgets what is believed of a source: it was changed.
 pub(crate) fn forget(org: &str, source: &str) {
-    SOURCES.with_borrow_mut(|known| {
-        if let Some(known) = known.get_mut(&(org.to_owned(), source.to_owned())) {
-            known.until = 0;
-        }
-    });
+    SOURCES.with_borrow_mut(|known| known.expire(&(org.to_owned(), source.to_owned())));
 }
 
 /// The source of this id or uid with its row, as the Directory has it now.
@@ -235,7 +230,7 @@ fn may_ask(deployment: &Deployment, token: &Token) -> bool {
 
 /// What is known of a source, and not too old to be believed.
 fn remembered(place: &(String, String)) -> Option<Known> {
-    SOURCES.with_borrow(|known| known.get(place).filter(|known| now() < known.until).cloned())
+    SOURCES.with_borrow(|known| known.fresh(place, now()).cloned())
 }
 
 /// What is known of the source of a token; asks the Directory where that is too long ago.
@@ -266,8 +261,9 @@ async fn find(env: &JsValue, deployment: &Deployment, token: &Token) -> Result<K
         Rc::new(definition)
     });
     let seen = before.map(|known| known.seen).unwrap_or_default();
-    let known = Known { definition, until: now().saturating_add(BELIEF_MS), seen };
-    SOURCES.with_borrow_mut(|all| all.insert(place, known.clone()));
+    let known = Known { definition, seen };
+    let until = now().saturating_add(BELIEF_MS);
+    SOURCES.with_borrow_mut(|all| all.insert_until(place, known.clone(), until));
     Ok(known)
 }
 
@@ -396,7 +392,7 @@ impl Place<'_> {
             return Ok(Vec::new());
         }
         for event in &mut events {
-            event.nonce = Some(Random.number());
+            event.nonce = Some(System.number());
         }
         let one = if events.len() == 1 && rejected.is_none() { events.pop() } else { None };
         let (op, frame) = match &one {
@@ -428,7 +424,7 @@ impl Place<'_> {
         if !record.secrets.is_empty() {
             return Ok(false);
         }
-        let sealed = deployment.vault.seal(VaultPlace::secret(&id), secret, &mut Random);
+        let sealed = deployment.vault.seal(VaultPlace::secret(&id), secret, &mut System);
         record.secrets = vec![sealed.map_err(|e| e.to_string())?];
         let call = Call {
             op: Op::SourceUpdate.name().to_owned(),

@@ -12,10 +12,9 @@ use weir_core::endpoint::{AttemptOutcome, Failure};
 use weir_core::error::{ApiError, Trouble};
 use weir_core::header::Fields;
 use weir_core::platform;
-use weir_core::rng::Entropy;
 use weir_core::settings::Location;
 
-#[wasm_bindgen(module = "/src/glue.js")]
+#[wasm_bindgen(module = "/runtime/call.mjs")]
 extern "C" {
     #[wasm_bindgen(js_name = callObject)]
     fn call_object(
@@ -29,24 +28,75 @@ extern "C" {
     ) -> Promise;
     #[wasm_bindgen(js_name = locate)]
     fn locate_js(jurisdiction: Option<String>, hint: Option<String>);
+}
+
+#[wasm_bindgen(module = "/runtime/answer.mjs")]
+extern "C" {
     #[wasm_bindgen(js_name = answer)]
     fn answer_js(status: u16, body: &str) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerBytes)]
     fn answer_bytes_js(content_type: &str, body: &[u8]) -> web_sys::Response;
     #[wasm_bindgen(js_name = answerWith)]
     fn answer_with_js(status: u16, headers: &str, body: &str) -> web_sys::Response;
-    #[wasm_bindgen(js_name = fetchBody)]
-    fn fetch_body_js(url: &str, timeout: f64, cap: f64) -> Promise;
     #[wasm_bindgen(js_name = answerLive)]
     fn answer_live_js(headers: &str, live: &JsValue, every: f64) -> web_sys::Response;
+}
+
+#[wasm_bindgen(module = "/runtime/fetch.mjs")]
+extern "C" {
+    #[wasm_bindgen(js_name = fetchBody)]
+    fn fetch_body_js(url: &str, timeout: f64, cap: f64) -> Promise;
+}
+
+#[wasm_bindgen(module = "/runtime/timer.mjs")]
+extern "C" {
     fn later(ms: f64, work: &JsValue) -> JsValue;
     fn stop(timer: &JsValue);
-    /// The requests of one object; see `glue.js`.
+}
+
+#[wasm_bindgen(module = "/runtime/send.mjs")]
+extern "C" {
+    /// The requests of one object.
     pub(crate) type Sender;
     #[wasm_bindgen(constructor)]
     fn new(done: &Done) -> Sender;
     #[wasm_bindgen(method)]
     fn post(this: &Sender, token: u32, url: &str, headers: &str, body: &[u8], timeout: f64, cap: f64);
+}
+
+/// What the modules above import. wasm-bindgen copies a module only if Rust names something in it.
+#[allow(dead_code)]
+mod imported {
+    use wasm_bindgen::prelude::*;
+
+    #[wasm_bindgen(module = "/runtime/cache.mjs")]
+    extern "C" {
+        type Cache;
+        #[wasm_bindgen(constructor)]
+        fn new(most: u32) -> Cache;
+    }
+    #[wasm_bindgen(module = "/runtime/deadline.mjs")]
+    extern "C" {
+        type Deadline;
+        #[wasm_bindgen(constructor)]
+        fn new(timeout: f64, now: f64, slack: f64) -> Deadline;
+    }
+    #[wasm_bindgen(module = "/runtime/gather.mjs")]
+    extern "C" {
+        type Gather;
+        #[wasm_bindgen(constructor)]
+        fn new() -> Gather;
+    }
+    #[wasm_bindgen(module = "/runtime/lines.mjs")]
+    extern "C" {
+        #[wasm_bindgen(js_name = fieldsOf)]
+        fn fields_of(text: &str) -> JsValue;
+    }
+    #[wasm_bindgen(module = "/runtime/read.mjs")]
+    extern "C" {
+        #[wasm_bindgen(js_name = readUpTo)]
+        fn read_up_to(response: &JsValue, cap: f64) -> JsValue;
+    }
 }
 
 #[wasm_bindgen]
@@ -91,16 +141,9 @@ extern "C" {
     pub(crate) type Cursor;
     #[wasm_bindgen(method, catch)]
     pub(crate) fn raw(this: &Cursor) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, getter, js_name = rowsWritten)]
-    pub(crate) fn rows_written(this: &Cursor) -> f64;
-    #[wasm_bindgen(method, getter, js_name = rowsRead)]
-    pub(crate) fn rows_read(this: &Cursor) -> f64;
 
     #[wasm_bindgen(js_namespace = Array, js_name = from, catch)]
     pub(crate) fn array_from(iterable: &JsValue) -> Result<Array, JsValue>;
-
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn get_random_values(into: &mut [u8]);
 }
 
 /// The platform's time, in milliseconds.
@@ -110,28 +153,8 @@ pub(crate) fn now() -> i64 {
     ms
 }
 
-/// The platform's random numbers.
-pub(crate) struct Random;
-
-impl Entropy for Random {
-    fn fill(&mut self, buf: &mut [u8]) {
-        get_random_values(buf);
-    }
-}
-
 /// The depth of the Worker's calls of objects: see [`weir_core::budget`].
 const WORKER_DEPTH: u32 = 1;
-
-/// Calls the object `name` of the class that is bound as `binding`, from the Worker; the error is a text for the log.
-pub(crate) async fn call(
-    env: &JsValue,
-    binding: &str,
-    name: &str,
-    op: &str,
-    frame: &[u8],
-) -> Result<Vec<u8>, String> {
-    answer_of(begin_call(env, binding, name, op, frame, Repeat::Never)?).await
-}
 
 /// Whether a call may be made again where the platform says that its object was restarted or moved meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -272,7 +295,8 @@ pub(crate) async fn fetch_text(url: &str, timeout_ms: i64, cap: usize) -> Result
     String::from_utf8(body).map_err(|_| "it is no text".to_owned())
 }
 
-/// What is called when a request has ended: its token, status, text, encoding, headers and bytes; see `glue.js`.
+/// What is called when a request has ended: its token, status, text, encoding, headers and bytes; see
+/// `worker/runtime/send.mjs`.
 type Done = Closure<dyn FnMut(u32, u16, Option<String>, Option<String>, String, JsValue)>;
 
 /// What came of a request to a receiver.
@@ -361,7 +385,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Reads what `partsOf` in the entry wrote: a line each, and none of them can hold a line break.
+    /// Reads what `partsOf` in `worker/runtime/request.mjs` wrote: a line each, and none of them can hold a line break.
     pub(crate) fn read(text: &str) -> Self {
         let mut lines = text.split('\n').map(str::to_owned);
         let mut line = || lines.next().unwrap_or_default();
@@ -423,7 +447,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Reads what `headersOf` in the entry wrote: method, URL and each header on a line, name, colon, value.
+    /// Reads what `headersOf` in `worker/runtime/request.mjs` wrote: method, URL and each header on a line, name, colon, value.
     pub(crate) fn read(text: &str) -> Self {
         let mut lines = text.split('\n');
         let mut line = || lines.next().unwrap_or_default().to_owned();

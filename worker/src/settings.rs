@@ -20,11 +20,6 @@ fn var(env: &JsValue, name: &str) -> Option<String> {
     Reflect::get(env, &JsValue::from_str(name)).ok().and_then(|value| value.as_string())
 }
 
-/// Whether a variable says `1`; for what only tests switch on.
-pub(crate) fn flag(env: &JsValue, name: &str) -> bool {
-    var(env, name).as_deref() == Some("1")
-}
-
 /// The settings, all of them right; the error is a sentence for the operator.
 pub(crate) fn right(env: &JsValue) -> Result<Rc<Deployment>, String> {
     let deployment = of(env)?;

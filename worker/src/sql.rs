@@ -16,9 +16,6 @@ struct Inner {
     storage: Storage,
     sql: SqlStorage,
     in_transaction: StdCell<bool>,
-    /// Counts rows written and read where a test asked for it: reading the counts costs host calls for each statement.
-    rows_written: Option<StdCell<f64>>,
-    rows_read: StdCell<f64>,
     /// How many bytes were stored when the platform refused to store more, and when that was.
     full: StdCell<Option<(u64, i64)>>,
 }
@@ -66,33 +63,9 @@ fn cell(value: &JsValue) -> Cell {
 }
 
 impl DurableSql {
-    pub(crate) fn new(storage: Storage, count_rows: bool) -> Self {
+    pub(crate) fn new(storage: Storage) -> Self {
         let sql = storage.sql();
-        Self(Rc::new(Inner {
-            storage,
-            sql,
-            in_transaction: StdCell::new(false),
-            rows_written: count_rows.then(|| StdCell::new(0.0)),
-            rows_read: StdCell::new(0.0),
-            full: StdCell::new(None),
-        }))
-    }
-
-    /// Rows written by this object since it started, where they are counted.
-    pub(crate) fn rows_written(&self) -> f64 {
-        self.0.rows_written.as_ref().map_or(0.0, StdCell::get)
-    }
-
-    /// Rows read by this object's queries since it started, where they are counted.
-    pub(crate) fn rows_read(&self) -> f64 {
-        self.0.rows_read.get()
-    }
-
-    /// Adds rows that were written past this wrapper (`setAlarm` writes one).
-    pub(crate) fn count(&self, rows: f64) {
-        if let Some(count) = &self.0.rows_written {
-            count.set(count.get() + rows);
-        }
+        Self(Rc::new(Inner { storage, sql, in_transaction: StdCell::new(false), full: StdCell::new(None) }))
     }
 
     fn failed(&self, text: String) -> SqlError {
@@ -109,11 +82,7 @@ impl DurableSql {
 
     fn run(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Cursor, SqlError> {
         weir_core::sql::check(sql, params)?;
-        let cursor = self.0.sql.exec(&statement(sql), &bind(params)).map_err(|e| self.failed(text_of(&e)))?;
-        if self.0.rows_written.is_some() {
-            self.count(cursor.rows_written());
-        }
-        Ok(cursor)
+        self.0.sql.exec(&statement(sql), &bind(params)).map_err(|e| self.failed(text_of(&e)))
     }
 }
 
@@ -121,9 +90,6 @@ impl Sql for DurableSql {
     fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         let cursor = self.run(sql, params)?;
         let rows = cursor.raw().and_then(|rows| array_from(&rows)).map_err(|e| SqlError(text_of(&e)))?;
-        if self.0.rows_written.is_some() {
-            self.0.rows_read.set(self.0.rows_read.get() + cursor.rows_read());
-        }
         Ok(rows.iter().map(|row| Row(Array::from(&row).iter().map(|value| cell(&value)).collect())).collect())
     }
 

@@ -33,8 +33,8 @@ const SOURCES: &[&str] = &[
 ];
 /// What a build has at least.
 const MODULES: [&str; 4] = [ENTRY, "index.js", "index_bg.wasm", plugins::CATALOG];
-/// The Worker's own JavaScript, copied as it is.
-pub const OWN_MODULES: [&str; 2] = [ENTRY, "welcome.mjs"];
+/// The module with what the dashboard's pages load.
+const ASSETS_MODULE: &str = "assets.mjs";
 const STAMP: &str = ".weir-sources";
 
 /// Where the build of a profile goes.
@@ -47,22 +47,46 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
     if release {
         vars::check()?;
     }
-    let dir = build_dir(release);
+    ensure(build_dir(release), release, &[])
+}
+
+/// The same as a release with the hooks for tests, which no release has; beside the release, for the tests that need them.
+pub fn ensure_built_with_hooks() -> Result<PathBuf, String> {
+    ensure(root().join("target/worker-hooks"), true, &["--features", "test-hooks"])
+}
+
+fn ensure(dir: PathBuf, release: bool, cargo: &[&str]) -> Result<PathBuf, String> {
+    // By profile: worker-build takes the module from where cargo puts it, whatever its features.
     let _lock = tools::lock(if release { "build" } else { "build-debug" })?;
     let wanted = fingerprint(&root(), SOURCES)?;
     if is_current(&dir, &wanted) {
         return Ok(dir);
     }
+    compile(&dir, release, cargo)?;
+    if release {
+        shrink(&dir)?;
+    }
+    write_assets(&dir)?;
+    bundle(&dir)?;
+    plugins::bundle(&dir)?;
+    let stamp = dir.join(STAMP);
+    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
+    Ok(dir)
+}
 
+/// Compiles and binds the Worker with worker-build.
+fn compile(dir: &Path, release: bool, cargo: &[&str]) -> Result<(), String> {
     tools::ensure_wasm_target()?;
-    let esbuild = tools::esbuild_path()?;
-    let wasm_opt = tools::wasm_opt_path()?;
     let wasm_bindgen = tools::wasm_bindgen_path()?;
     let worker_build = tools::worker_build_path()?;
 
-    say(if release { "Building the Worker (release)" } else { "Building the Worker (debug)" });
+    say(match (release, cargo) {
+        (false, _) => "Building the Worker (debug)",
+        (true, []) => "Building the Worker (release)",
+        (true, _) => "Building the Worker with hooks for tests",
+    });
     let _ = fs::remove_file(dir.join(STAMP));
-    fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+    fs::create_dir_all(dir).map_err(failed("create", dir))?;
     // worker-build is a cargo of its own kind: it starts `cargo build` and minds the same variables.
     let mut command = tools::cargo();
     command = with_program(&command, &worker_build);
@@ -70,41 +94,49 @@ pub fn ensure_built(release: bool) -> Result<PathBuf, String> {
         .current_dir(root().join("worker"))
         .arg(if release { "--release" } else { "--dev" })
         .arg("--out-dir")
-        .arg(&dir)
+        .arg(dir)
         .env("WASM_BINDGEN_BIN", wasm_bindgen)
-        .env("WASM_OPT_BIN", &wasm_opt)
-        .env("ESBUILD_BIN", esbuild);
+        .env("WASM_OPT_BIN", tools::wasm_opt_path()?)
+        .env("ESBUILD_BIN", tools::esbuild_path()?);
+    if !cargo.is_empty() {
+        command.arg("--").args(cargo);
+    }
     tools::run(&mut command, "The build of the Worker")?;
 
     let index = dir.join("index.js");
     let glue = fs::read_to_string(&index).map_err(failed("read", &index))?;
     if !["__worker_init_state", "criticalError"].iter().all(|name| glue.contains(name)) {
         return Err(format!(
-            "The build made by worker-build {} no longer tells of panics as worker/{ENTRY} expects \
+            "The build made by worker-build {} no longer tells of panics as worker/runtime/guard.mjs expects \
              (`__worker_init_state.criticalError`): adapt the guard to it.",
             tools::WORKER_BUILD
         ));
     }
-    if release {
-        let wasm = dir.join("index_bg.wasm");
-        // What comes of one generic function stands together then, and compresses so much better: 70 KB less.
-        let mut order = Command::new(&wasm_opt);
-        order.args(["--all-features", "--debuginfo", "--reorder-functions-by-name", "--output"]);
-        order.args([&wasm, &wasm]);
-        tools::run(&mut order, "wasm-opt")?;
-        let whole = fs::read(&wasm).map_err(failed("read", &wasm))?;
-        let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
-        fs::write(&wasm, small).map_err(failed("write", &wasm))?;
-    }
-    write_assets(&dir)?;
-    for name in OWN_MODULES {
-        let from = root().join("worker").join(name);
-        fs::copy(&from, dir.join(name)).map_err(failed("copy", &from))?;
-    }
-    plugins::bundle(&dir)?;
-    let stamp = dir.join(STAMP);
-    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
-    Ok(dir)
+    Ok(())
+}
+
+/// Orders the functions of the module so that it compresses well, and removes what only a debugger reads.
+fn shrink(dir: &Path) -> Result<(), String> {
+    let wasm = dir.join("index_bg.wasm");
+    // Instances of one generic function are adjacent then, and compress much better: 70 KB less.
+    let mut order = Command::new(tools::wasm_opt_path()?);
+    order.args(["--all-features", "--debuginfo", "--reorder-functions-by-name", "--output"]);
+    order.args([&wasm, &wasm]);
+    tools::run(&mut order, "wasm-opt")?;
+    let whole = fs::read(&wasm).map_err(failed("read", &wasm))?;
+    let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
+    fs::write(&wasm, small).map_err(failed("write", &wasm))
+}
+
+/// Bundles the Worker's own JavaScript (`worker/runtime/`) into its main module, beside the modules that the build writes.
+pub fn bundle(dir: &Path) -> Result<(), String> {
+    let mut esbuild = Command::new(tools::esbuild_path()?);
+    esbuild.arg(root().join("worker/runtime").join(ENTRY));
+    esbuild.args(["--bundle", "--format=esm", "--target=esnext", "--log-level=warning"]);
+    esbuild.args(["--external:cloudflare:*", "--external:./index.js"]);
+    esbuild.args([format!("--external:./{}", plugins::CATALOG), format!("--external:./{ASSETS_MODULE}")]);
+    esbuild.arg(format!("--outfile={}", dir.join(ENTRY).display()));
+    tools::run(&mut esbuild, "The bundle of worker/runtime")
 }
 
 /// What the dashboard's pages load: name, type, and the file.
@@ -112,7 +144,6 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("dashboard.css", "text/css; charset=utf-8", "dashboard/assets/dashboard.css"),
     ("icons.css", "text/css; charset=utf-8", "dashboard/assets/icons.css"),
     ("icon.svg", "image/svg+xml", "dashboard/assets/icon.svg"),
-    ("dashboard.js", "text/javascript; charset=utf-8", "dashboard/assets/dashboard.js"),
     ("htmx.js", "text/javascript; charset=utf-8", "node_modules/htmx.org/dist/htmx.min.js"),
 ];
 
@@ -120,14 +151,32 @@ const ASSETS: &[(&str, &str, &str)] = &[
 fn write_assets(dir: &Path) -> Result<(), String> {
     tools::ensure_npm_packages()?;
     let mut module = String::from("export const assets = {\n");
+    let mut add = |name: &str, kind: &str, text: &str| {
+        let _ = writeln!(module, "{}: {{type: {}, text: {}}},", json(name), json(kind), json(text));
+    };
     for (name, kind, file) in ASSETS {
         let path = root().join(file);
-        let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
-        let _ = writeln!(module, "{}: {{type: {}, text: {}}},", json(name), json(kind), json(&text));
+        add(name, kind, &fs::read_to_string(&path).map_err(failed("read", &path))?);
     }
+    add("dashboard.js", "text/javascript; charset=utf-8", &dashboard_script()?);
     module.push_str("};\n");
-    let path = dir.join("assets.mjs");
+    let path = dir.join(ASSETS_MODULE);
     fs::write(&path, module).map_err(failed("write", &path))
+}
+
+/// The script of the dashboard's pages: the modules in `dashboard/script/` as one.
+pub fn dashboard_script() -> Result<String, String> {
+    let mut esbuild = Command::new(tools::esbuild_path()?);
+    esbuild.arg(root().join("dashboard/script/main.mjs"));
+    esbuild.args(["--bundle", "--format=iife", "--target=es2022", "--charset=utf8", "--log-level=warning"]);
+    let made = esbuild.output().map_err(|error| format!("esbuild could not be started: {error}."))?;
+    if !made.status.success() {
+        return Err(format!(
+            "The bundle of dashboard/script failed: {}",
+            String::from_utf8_lossy(&made.stderr)
+        ));
+    }
+    String::from_utf8(made.stdout).map_err(|_| "The bundle of dashboard/script is not text.".to_owned())
 }
 
 /// A string literal of JavaScript.

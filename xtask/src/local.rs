@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use weir_core::rng::{Entropy, System};
 use weir_core::target::Cidr;
 
 /// The file that a running gateway holds in its data directory.
@@ -454,9 +455,7 @@ pub fn jwt_secret(data: &Path) -> Result<String, String> {
         Err(error) => return Err(format!("Could not read {}: {error}.", path.display())),
     }
     let mut bytes = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .map_err(|error| format!("The system gave no random bytes: {error}."))?;
+    System.fill(&mut bytes);
     let mut secret = String::new();
     for byte in bytes {
         let _ = write!(secret, "{byte:02x}");

@@ -3,7 +3,7 @@
 //! The steps stop at the first that fails. The last line counts the tests of all `cargo test` runs, a step that fails in
 //! another way as one failed test, so that the line never looks better than the run was.
 
-use crate::{build, failed, local, root, say, supply, tools};
+use crate::{build, failed, js, lint, local, root, say, supply, tools};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::AddAssign;
@@ -29,8 +29,8 @@ type Step = fn(&mut Count) -> Result<(), String>;
 /// The parts, in their order: the quick ones first.
 const PARTS: [(&str, &str, Step); 8] = [
     ("fmt", "Formatting", fmt),
-    ("supply", "Licences, duplicates and sources of dependencies", |_| supply::check()),
-    ("lint", "Lints", lint),
+    ("supply", "Licenses, duplicates and sources of dependencies", |_| supply::check()),
+    ("lint", "Lints, documentation, features, spelling", |_| lint::all()),
     ("msrv", "The oldest supported Rust", msrv),
     ("unit", "Unit tests and simulation", unit),
     ("build", "Build of the Worker", |_| build::ensure_built(true).map(|_| ())),
@@ -82,25 +82,8 @@ pub fn run(only: Option<&str>) -> Result<bool, String> {
 
 fn fmt(_: &mut Count) -> Result<(), String> {
     tools::ensure_components()?;
-    tools::run(tools::cargo().args(["fmt", "--all", "--check"]), "`cargo fmt --all --check`")
-}
-
-fn lint(_: &mut Count) -> Result<(), String> {
-    tools::ensure_components()?;
-    tools::ensure_wasm_target()?;
-    let native = ["clippy", "--workspace", "--exclude=weir-worker", "--all-targets", "--", "-Dwarnings"];
-    tools::run(tools::cargo().args(native), "`cargo clippy`")?;
-    let wasm = ["-p", "weir-worker", "-p", "weir-presets", "-p", "weir-plugin-bundle"];
-    let mut worker = tools::cargo();
-    worker.arg("clippy").args(wasm).args(["--target", tools::WASM_TARGET, "--", "-Dwarnings"]);
-    tools::run(&mut worker, "`cargo clippy` of the Worker and the npm packages")?;
-    // What only a plugin as wasm has: exports, allocator, panic handler.
-    let mut plugins = tools::cargo();
-    plugins.args(["clippy", "--target", tools::WASM_TARGET]);
-    for package in crate::plugins::packages()? {
-        plugins.args(["--package", &package]);
-    }
-    tools::run(plugins.args(["--", "-Dwarnings"]), "`cargo clippy` of the plugins")
+    tools::run(tools::cargo().args(["fmt", "--all", "--check"]), "`cargo fmt --all --check`")?;
+    js::check_format()
 }
 
 /// Checks the workspace with the oldest supported Rust, `rust-version` in `Cargo.toml`. Where that toolchain is not
@@ -142,7 +125,8 @@ fn quick(count: &mut Count) -> Result<(), String> {
 }
 
 fn unit(count: &mut Count) -> Result<(), String> {
-    tools::ensure_npm_packages()?;
+    let (passed, failed) = js::unit_tests()?;
+    *count += Count { passed, failed };
     cargo_test(&["--workspace", "--exclude=weir-worker", "--exclude=weir-tests"], count)?;
     cargo_test(&["--package=weir-tests", "--lib", "--bins"], count)
 }
@@ -178,8 +162,8 @@ fn deploy(_: &mut Count) -> Result<(), String> {
 /// The most bytes, compressed, that the Worker may have: 2.5 MiB. Plugins that are deployed with it are beside that.
 const MAX_GZIP: u64 = 5 << 19;
 /// What the Worker itself is.
-const OWN_FILES: [&str; 7] =
-    ["index_bg.wasm", "index.js", "entry.mjs", "welcome.mjs", "assets.mjs", "plugins.mjs", "transcribe.mjs"];
+const OWN_FILES: [&str; 6] =
+    ["index_bg.wasm", "index.js", "entry.mjs", "assets.mjs", "plugins.mjs", "transcribe.mjs"];
 
 /// Counts what of the Worker is uploaded, as Cloudflare does: each file compressed.
 fn check_size() -> Result<(), String> {

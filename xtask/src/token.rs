@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+use weir_core::rng::{Entropy, System};
 use weir_core::token::sign_org_with_id;
 
 /// How long a token is valid unless it is asked for another time: 30 days.
@@ -12,11 +13,7 @@ pub fn for_org(data: &Path, org: &str, ttl_ms: i64) -> Result<String, String> {
     let secret = crate::local::jwt_secret(data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = i64::try_from(now).unwrap_or_default();
-    let mut random = [0; 8];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut random))
-        .map_err(|error| format!("The system gave no random bytes: {error}."))?;
-    let id = format!("jti_{now:x}{:016x}", u64::from_be_bytes(random));
+    let id = format!("jti_{now:x}{:016x}", System.number());
     sign_org_with_id(secret.as_bytes(), org, &id, now, ttl_ms)
         .map_err(|error| format!("No token could be made for `{org}`: {error}"))
 }

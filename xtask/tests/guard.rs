@@ -1,4 +1,4 @@
-//! The guard in `worker/entry.mjs`: calls that would hang after a panic are answered at once.
+//! The guard in `worker/runtime/guard.mjs`: calls that would hang after a panic are answered at once.
 //!
 //! The Worker behind it is a stand-in whose instance dies on request, as the real one does: it flips
 //! `criticalError` and never settles the calls it has taken.
@@ -68,9 +68,7 @@ fn when_the_instance_dies_every_call_under_way_fails_at_once_and_later_ones_work
     let dir = scratch("guard")?;
     let worker = dir.join("worker");
     fs::create_dir_all(&worker).map_err(|e| e.to_string())?;
-    for name in xtask::build::OWN_MODULES {
-        fs::copy(xtask::root().join("worker").join(name), worker.join(name)).map_err(|e| e.to_string())?;
-    }
+    xtask::build::bundle(&worker)?;
     fs::write(worker.join("index.js"), STAND_IN).map_err(|e| e.to_string())?;
     for (name, text) in
         [("plugins.mjs", "export const bundled = [];"), ("assets.mjs", "export const assets = {};")]

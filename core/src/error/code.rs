@@ -73,6 +73,9 @@ codes! {
     InvalidScheme "invalid_scheme" 400:
         "The event type has no schema with an example, and the request has no payload.",
         "Add an example to the schema, or send `payload`.";
+    IncompleteBody "incomplete_body" 400:
+        "The request body ended early, or its transfer encoding is malformed.",
+        "Send the whole body again.";
     ConfirmationRequired "confirmation_required" 400:
         "The request deletes all data of the tenant and does not confirm it.",
         "Repeat the request with `confirm` set to the tenant's id.";

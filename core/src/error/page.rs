@@ -181,8 +181,10 @@ fn the_page_of_errors_explains_every_reason_of_a_refused_signature() {
 
 #[test]
 fn every_error_that_the_scripts_of_the_worker_return_has_a_code() {
-    let entry = fs::read_to_string(repository().join("worker/entry.mjs")).expect("the entry");
-    let found = quoted_after(&entry, "code: \"");
+    let scripts = fs::read_dir(repository().join("worker/runtime")).expect("the scripts");
+    let scripts = scripts.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file());
+    let all: String = scripts.map(|path| fs::read_to_string(path).expect("a script")).collect();
+    let found = quoted_after(&all, "code: \"");
     assert!(found.len() > 1, "{found:?}");
     for word in found {
         assert!(Code::from_name(word).is_some(), "{word} is not in core/src/error/code.rs");

@@ -5,8 +5,8 @@
 //! has verified yet decide what is fetched.
 
 use super::Gate;
+use crate::cache::Cache;
 use crate::pace::Pace;
-use std::collections::BTreeMap;
 
 /// How long keys are believed, in milliseconds.
 pub const BELIEF_MS: i64 = 3_600_000;
@@ -36,8 +36,14 @@ pub enum Known {
 }
 
 /// What was fetched, by URL.
-#[derive(Debug, Default)]
-pub struct KeyRing(BTreeMap<String, (i64, Result<String, String>)>);
+#[derive(Debug)]
+pub struct KeyRing(Cache<String, (i64, Result<String, String>)>);
+
+impl Default for KeyRing {
+    fn default() -> Self {
+        Self(Cache::new(MAX))
+    }
+}
 
 impl KeyRing {
     /// What is known of a URL now.
@@ -50,12 +56,8 @@ impl KeyRing {
         }
     }
 
-    /// Remembers what was fetched. Where there is no room, what was fetched first is forgotten.
+    /// Caches what was fetched.
     pub fn learn(&mut self, url: &str, found: Result<String, String>, now: i64) {
-        if self.0.len() >= MAX && !self.0.contains_key(url) {
-            let oldest = self.0.iter().min_by_key(|(_, (at, _))| *at).map(|(url, _)| url.clone());
-            oldest.and_then(|oldest| self.0.remove(&oldest));
-        }
         self.0.insert(url.to_owned(), (now, found));
     }
 

@@ -29,7 +29,8 @@ export function parse(command, argv, known) {
       continue;
     }
     const repeated = known.repeated?.includes(name) ?? false;
-    if (!repeated && !known.values?.includes(name)) throw new Fault(`\`${command}\` has no option \`--${name}\`.`);
+    if (!repeated && !known.values?.includes(name))
+      throw new Fault(`\`${command}\` has no option \`--${name}\`.`);
     const value = equals < 0 ? argv[++at] : arg.slice(equals + 1);
     if (value === undefined) throw new Fault(`--${name} needs a value.`);
     if (repeated) (lists[name] ??= []).push(value);

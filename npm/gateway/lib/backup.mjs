@@ -4,7 +4,18 @@
 // that is what the gateway is built to start from: each database with its write-ahead log, none newer than another.
 
 import { createHash } from "node:crypto";
-import { constants, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { ROOT } from "./deployment.mjs";
 import { Fault, messageOf } from "./fault.mjs";
@@ -23,8 +34,10 @@ const LEFT_OUT = /^(gateway\.(sock|taking|capnp)|in-use|worker)$|-shm$/;
  */
 export async function backup(data, to, gateway) {
   const target = resolve(to);
-  if (existsSync(target)) throw new Fault(`${target} is there already: a backup goes to a directory of its own.`);
-  if (`${target}/`.startsWith(`${resolve(data)}/`)) throw new Fault(`${target} is inside of the data directory: choose a place outside.`);
+  if (existsSync(target))
+    throw new Fault(`${target} is there already: a backup goes to a directory of its own.`);
+  if (`${target}/`.startsWith(`${resolve(data)}/`))
+    throw new Fault(`${target} is inside of the data directory: choose a place outside.`);
   const partial = `${target}.partial`;
   rmSync(partial, { recursive: true, force: true });
   try {
@@ -40,9 +53,16 @@ export async function backup(data, to, gateway) {
     const heldMs = Math.round(performance.now() - begun);
     const files = list(partial);
     const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-    writeFileSync(join(partial, MANIFEST), `${JSON.stringify({ version, takenAt, files }, null, 1)}\n`, { mode: 0o600 });
+    writeFileSync(join(partial, MANIFEST), `${JSON.stringify({ version, takenAt, files }, null, 1)}\n`, {
+      mode: 0o600,
+    });
     renameSync(partial, target);
-    return { to: target, files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), heldMs };
+    return {
+      to: target,
+      files: files.length,
+      bytes: files.reduce((sum, file) => sum + file.size, 0),
+      heldMs,
+    };
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
     if (error instanceof Fault) throw error;
@@ -61,13 +81,16 @@ export function restore(from, data) {
   }
   const path = join(from, MANIFEST);
   if (!existsSync(path)) throw new Fault(`${from} holds no backup: ${MANIFEST} is missing.`);
-  const { takenAt, files } = /** @type {{takenAt: string, files: Copied[]}} */ (JSON.parse(readFileSync(path, "utf8")));
+  const { takenAt, files } = /** @type {{takenAt: string, files: Copied[]}} */ (
+    JSON.parse(readFileSync(path, "utf8"))
+  );
   const there = new Map(list(from).map((file) => [file.path, file.sha256]));
   const damaged = files.find((file) => there.get(file.path) !== file.sha256);
   if (damaged) throw new Fault(`The backup is damaged: ${damaged.path} is missing or has changed.`);
   for (const file of files) {
     const target = join(data, file.path);
-    if (!resolve(target).startsWith(`${resolve(data)}/`)) throw new Fault(`The backup is damaged: ${file.path} is outside of it.`);
+    if (!resolve(target).startsWith(`${resolve(data)}/`))
+      throw new Fault(`The backup is damaged: ${file.path} is outside of it.`);
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     copyFileSync(join(from, file.path), target);
   }

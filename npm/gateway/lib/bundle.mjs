@@ -1,7 +1,16 @@
 // The Worker of a project: the prebuilt one, and the project's own plugins beside it. No Rust is needed: plugins are
 // admitted and metered by the gateway's own code, as wasm.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { ROOT } from "./deployment.mjs";
 import { Fault, messageOf } from "./fault.mjs";
@@ -17,7 +26,9 @@ const SHIPPED = "shipped-plugins.mjs";
 export function pluginsOf(project) {
   const dir = resolve(project, "plugins");
   if (!existsSync(dir)) return [];
-  const files = readdirSync(dir).filter((name) => name.endsWith(".wasm")).sort();
+  const files = readdirSync(dir)
+    .filter((name) => name.endsWith(".wasm"))
+    .sort();
   return files.map((file) => ({ name: file.slice(0, -".wasm".length), path: join(dir, file) }));
 }
 

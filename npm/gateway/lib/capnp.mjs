@@ -23,13 +23,19 @@ export const ENTRY = "entry.mjs";
  */
 export function capnp(config, deployment) {
   const bindings = [
-    ...deployment.objects.map(({ binding, className }) => `(name = ${quoted(binding)}, durableObjectNamespace = ${quoted(className)})`),
+    ...deployment.objects.map(
+      ({ binding, className }) =>
+        `(name = ${quoted(binding)}, durableObjectNamespace = ${quoted(className)})`,
+    ),
     // workerd frees no isolate: plugins run in the interpreter once there are so many.
-    ...(config.loader ? ['(name = "LOADER", workerLoader = ())', '(name = "LOADER_ISOLATES", text = "64")'] : []),
+    ...(config.loader
+      ? ['(name = "LOADER", workerLoader = ())', '(name = "LOADER_ISOLATES", text = "64")']
+      : []),
     ...config.settings.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
   ];
   const namespaces = deployment.objects.map(
-    ({ className, key }) => `(className = ${quoted(className)}, uniqueKey = ${quoted(key)}, enableSql = true)`,
+    ({ className, key }) =>
+      `(className = ${quoted(className)}, uniqueKey = ${quoted(key)}, enableSql = true)`,
   );
   const http = config.proxied ? '(forwardedProtoHeader = "X-Forwarded-Proto")' : "()";
   return `# Written at every start.
@@ -67,7 +73,11 @@ ${lines(bindings)}  ],
  * @param {string} dir
  */
 function modules(dir) {
-  const kinds = new Map([["js", "esModule"], ["mjs", "esModule"], ["wasm", "wasm"]]);
+  const kinds = new Map([
+    ["js", "esModule"],
+    ["mjs", "esModule"],
+    ["wasm", "wasm"],
+  ]);
   const kindOf = (/** @type {string} */ name) => kinds.get(name.split(".").at(-1) ?? "");
   const files = readdirSync(dir).filter(kindOf).sort();
   const all = [ENTRY, ...files.filter((name) => name !== ENTRY)];
@@ -84,6 +94,8 @@ function lines(items) {
  * @param {string} text
  */
 export function quoted(text) {
-  const escaped = text.replace(/["\\]/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const escaped = text
+    .replace(/["\\]/g, "\\$&")
+    .replace(/[\x00-\x1f\x7f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
   return `"${escaped}"`;
 }

@@ -52,9 +52,12 @@ const COMMANDS = {
   serve,
   init(argv) {
     const { positions } = parse("init", argv, { positions: 1 });
-    if (!positions[0]) throw new Fault("init takes the directory of the project: npx weir-gateway init my-gateway");
+    if (!positions[0])
+      throw new Fault("init takes the directory of the project: npx weir-gateway init my-gateway");
     const dir = init(positions[0]);
-    say(`The project is in ${dir}. Next:\n\n  cd ${positions[0]}\n  npm install\n  npx weir-gateway dev\n\nREADME.md there says how to deploy it.`);
+    say(
+      `The project is in ${dir}. Next:\n\n  cd ${positions[0]}\n  npm install\n  npx weir-gateway dev\n\nREADME.md there says how to deploy it.`,
+    );
     return 0;
   },
   async build(argv) {
@@ -69,7 +72,13 @@ const COMMANDS = {
   token(argv) {
     const { values } = parse("token", argv, { values: ["org", "data", "days"] });
     const secret = values.data === undefined && process.env.JWT_SECRET;
-    say(tokenFor(secret || data.jwtSecret(data.open(values.data ?? DATA)), values.org ?? ORG, values.days === undefined ? undefined : Number(values.days)));
+    say(
+      tokenFor(
+        secret || data.jwtSecret(data.open(values.data ?? DATA)),
+        values.org ?? ORG,
+        values.days === undefined ? undefined : Number(values.days),
+      ),
+    );
     return 0;
   },
   secret(argv) {
@@ -89,8 +98,11 @@ const COMMANDS = {
     const to = resolve(positions[0]);
     const dir = existing(values.data ?? DATA);
     const asked = await data.ask(dir, { do: "backup", to });
-    const { files, bytes, heldMs } = asked ?? (await offline(dir, () => backup(dir, to, { hold() {}, goOn() {} })));
-    say(`${files} files, ${bytes} bytes, are in ${to}. The gateway stood still for ${asked ? heldMs : 0} ms.`);
+    const { files, bytes, heldMs } =
+      asked ?? (await offline(dir, () => backup(dir, to, { hold() {}, goOn() {} })));
+    say(
+      `${files} files, ${bytes} bytes, are in ${to}. The gateway stood still for ${asked ? heldMs : 0} ms.`,
+    );
     return 0;
   },
   async restore(argv) {
@@ -115,16 +127,21 @@ const COMMANDS = {
 
 /** @param {string[]} argv */
 export async function main(argv) {
-  const name = { "--help": "help", "-h": "help", "--version": "version", "-V": "version" }[argv[0] ?? ""] ?? argv[0];
+  const name =
+    { "--help": "help", "-h": "help", "--version": "version", "-V": "version" }[argv[0] ?? ""] ?? argv[0];
   const command = name === undefined ? undefined : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
-    process.stderr.write(`${name === undefined ? "No command was given." : `There is no command \`${name}\`.`}\n\n${USAGE}`);
+    process.stderr.write(
+      `${name === undefined ? "No command was given." : `There is no command \`${name}\`.`}\n\n${USAGE}`,
+    );
     return 2;
   }
   try {
     return await command(argv.slice(1));
   } catch (error) {
-    process.stderr.write(`${error instanceof Fault ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(
+      `${error instanceof Fault ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+    );
     return 1;
   }
 }
@@ -157,11 +174,19 @@ async function offline(dir, work) {
 
 /** @param {string[]} argv */
 async function dev(argv) {
-  const { values, lists, flags } = parse("dev", argv, { values: ["port", "data"], repeated: ["var"], flags: ["loader"] });
+  const { values, lists, flags } = parse("dev", argv, {
+    values: ["port", "data"],
+    repeated: ["var"],
+    flags: ["loader"],
+  });
   const own = Object.fromEntries(pairs(lists.var ?? []));
   checkNames(own);
   // Receivers are on this machine, and none of them is Cloudflare's.
-  const defaults = { ALLOWED_NETWORKS: "127.0.0.0/8,::1/128", ALLOW_IP_ADDRESSES: "true", MAX_IN_FLIGHT: "32" };
+  const defaults = {
+    ALLOWED_NETWORKS: "127.0.0.0/8,::1/128",
+    ALLOW_IP_ADDRESSES: "true",
+    MAX_IN_FLIGHT: "32",
+  };
   const dotVars = fromFile(".dev.vars");
   checkNames(dotVars);
   const plugins = pluginsOf(".");
@@ -179,7 +204,10 @@ async function dev(argv) {
 
 /** @param {string[]} argv */
 async function serve(argv) {
-  const { values, flags } = parse("serve", argv, { values: ["host", "port", "data", "drain"], flags: ["loader"] });
+  const { values, flags } = parse("serve", argv, {
+    values: ["host", "port", "data", "drain"],
+    flags: ["loader"],
+  });
   const drain = Number(values.drain ?? "20");
   if (!(drain >= 0 && drain <= 3600)) throw new Fault("--drain takes seconds, 0 to 3600.");
   const vars = fromEnvironment(process.env);
@@ -187,10 +215,14 @@ async function serve(argv) {
   const dir = data.open(values.data ?? DATA);
   if (!vars.JWT_SECRET) {
     vars.JWT_SECRET = data.jwtSecret(dir);
-    warn(`JWT_SECRET is not set: tokens are signed with ${join(dir, "jwt-secret")}. \`weir-gateway token\` prints one.`);
+    warn(
+      `JWT_SECRET is not set: tokens are signed with ${join(dir, "jwt-secret")}. \`weir-gateway token\` prints one.`,
+    );
   }
   if (!vars.MASTER_KEY) {
-    warn("MASTER_KEY is not set: signing secrets are stored unencrypted. Make a key with `weir-gateway secret`, and keep a copy.");
+    warn(
+      "MASTER_KEY is not set: signing secrets are stored unencrypted. Make a key with `weir-gateway secret`, and keep a copy.",
+    );
   }
   return await run(dir, plugins, {
     vars,
@@ -218,7 +250,8 @@ async function run(dir, plugins, how) {
   /** @type {Gateway | undefined} */
   let gateway;
   const giveBack = await data.claim(dir, ({ do: what, to }) => {
-    if (what !== "backup" || typeof to !== "string" || !gateway) throw new Fault("The gateway cannot do this now.");
+    if (what !== "backup" || typeof to !== "string" || !gateway)
+      throw new Fault("The gateway cannot do this now.");
     return backup(dir, to, gateway);
   });
   let worker = WORKER;

@@ -26,12 +26,16 @@ export function open(path) {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const { mode, uid } = statSync(dir);
     if (process.getuid && uid !== process.getuid()) {
-      throw new Fault(`The data directory ${dir} belongs to another user (${uid}): chown it, or choose another by --data.`);
+      throw new Fault(
+        `The data directory ${dir} belongs to another user (${uid}): chown it, or choose another by --data.`,
+      );
     }
     if (mode & 0o077) chmodSync(dir, 0o700);
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault(`The data directory ${dir} cannot be used (${messageOf(error)}): choose another by --data.`);
+    throw new Fault(
+      `The data directory ${dir} cannot be used (${messageOf(error)}): choose another by --data.`,
+    );
   }
   return dir;
 }
@@ -69,13 +73,17 @@ export async function claim(dir, answer = () => ({})) {
   await enter(dir);
   try {
     if (await isAnswered(SOCKET)) {
-      throw new Fault(`Another gateway is using the data directory ${dir}: stop it, or choose another by --data.`);
+      throw new Fault(
+        `Another gateway is using the data directory ${dir}: stop it, or choose another by --data.`,
+      );
     }
     // Left by a gateway that was killed.
     rmSync(SOCKET, { force: true });
     const server = createServer((socket) => serve(socket, answer));
     await new Promise((done, failed) => {
-      server.once("error", (error) => failed(new Fault(`The data directory ${dir} cannot be used: ${error.message}.`)));
+      server.once("error", (error) =>
+        failed(new Fault(`The data directory ${dir} cannot be used: ${error.message}.`)),
+      );
       server.listen(SOCKET, () => done(undefined));
     });
     server.unref();
@@ -96,7 +104,8 @@ async function enter(dir) {
       mkdirSync(TAKING);
       return;
     } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw new Fault(`The data directory ${dir} cannot be used: ${messageOf(error)}.`);
+      if (codeOf(error) !== "EEXIST")
+        throw new Fault(`The data directory ${dir} cannot be used: ${messageOf(error)}.`);
     }
     // Taking takes milliseconds: who has not done by now was killed at it.
     const begun = statSync(TAKING, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
@@ -155,7 +164,9 @@ export function ask(dir, request) {
     const socket = connect(SOCKET, () => socket.write(`${JSON.stringify(request)}\n`));
     socket.setEncoding("utf8");
     socket.on("data", (/** @type {string} */ chunk) => (text += chunk));
-    socket.on("error", (error) => (["ENOENT", "ECONNREFUSED"].includes(codeOf(error)) ? done(undefined) : failed(error)));
+    socket.on("error", (error) =>
+      ["ENOENT", "ECONNREFUSED"].includes(codeOf(error)) ? done(undefined) : failed(error),
+    );
     socket.on("end", () => {
       const answer = text === "" ? { error: "The gateway ended before it had answered." } : JSON.parse(text);
       if (answer.error) failed(new Fault(answer.error));

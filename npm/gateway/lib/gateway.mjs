@@ -36,7 +36,9 @@ export function workerd() {
   try {
     return /** @type {{default: string}} */ (createRequire(import.meta.url)("workerd")).default;
   } catch (error) {
-    throw new Fault(`workerd is not installed for this machine (${process.platform} ${process.arch}): ${messageOf(error)}`);
+    throw new Fault(
+      `workerd is not installed for this machine (${process.platform} ${process.arch}): ${messageOf(error)}`,
+    );
   }
 }
 
@@ -69,26 +71,37 @@ export class Gateway {
     );
     writeFileSync(config, text, { mode: 0o600 });
     const { PATH, HOME, TZ, SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
-    this.#workerd = spawn(workerd(), ["serve", "--experimental", "--import-path=/", "--control-fd=3", config], {
-      // Neither Ctrl-C nor the environment reaches it, but what it is given.
-      detached: true,
-      env: { PATH, HOME, TZ, SSL_CERT_FILE, SSL_CERT_DIR, ...options.vars },
-      stdio: ["ignore", "pipe", "pipe", "pipe"],
-    });
+    this.#workerd = spawn(
+      workerd(),
+      ["serve", "--experimental", "--import-path=/", "--control-fd=3", config],
+      {
+        // Neither Ctrl-C nor the environment reaches it, but what it is given.
+        detached: true,
+        env: { PATH, HOME, TZ, SSL_CERT_FILE, SSL_CERT_DIR, ...options.vars },
+        stdio: ["ignore", "pipe", "pipe", "pipe"],
+      },
+    );
     this.ended = new Promise((done) => {
       this.#workerd.once("error", (error) => done(`workerd could not be started: ${error.message}.`));
       this.#workerd.once("exit", (code, signal) => done(`workerd ended (${signal ?? `status ${code}`}).`));
     });
-    for (const [from, to] of /** @type {const} */ ([["stdout", process.stdout], ["stderr", process.stderr]])) {
+    for (const [from, to] of /** @type {const} */ ([
+      ["stdout", process.stdout],
+      ["stderr", process.stderr],
+    ])) {
       this.#workerd[from]?.on("data", (/** @type {Buffer} */ bytes) => {
         this.#said = (this.#said + bytes.toString()).slice(-LAST_WORDS);
         to.write(bytes);
       });
     }
-    this.#watchdog = spawn("sh", ["-c", 'trap "" HUP INT TERM; read -r _; kill -9 "$0"', String(this.#workerd.pid)], {
-      detached: true,
-      stdio: ["pipe", "ignore", "ignore"],
-    });
+    this.#watchdog = spawn(
+      "sh",
+      ["-c", 'trap "" HUP INT TERM; read -r _; kill -9 "$0"', String(this.#workerd.pid)],
+      {
+        detached: true,
+        stdio: ["pipe", "ignore", "ignore"],
+      },
+    );
     this.#watchdog.on("error", () => {});
     this.#watchdog.unref();
     void this.ended.then(() => {
@@ -164,7 +177,7 @@ export class Gateway {
   /** Nothing of it runs until it goes on, not one of its threads. For a backup: files do not change meanwhile. */
   async hold() {
     this.#workerd.kill("SIGSTOP");
-    for (const end = performance.now() + STOP_MS; performance.now() < end; ) {
+    for (const end = performance.now() + STOP_MS; performance.now() < end;) {
       if (isStopped(this.pid)) return;
       await new Promise((done) => setTimeout(done, 1));
     }
@@ -199,10 +212,15 @@ export class Gateway {
  */
 function isStopped(pid) {
   if (process.platform !== "linux") {
-    return spawnSync("ps", ["-o", "stat=", "-p", String(pid)]).stdout?.toString().trim().startsWith("T");
+    return spawnSync("ps", ["-o", "stat=", "-p", String(pid)])
+      .stdout?.toString()
+      .trim()
+      .startsWith("T");
   }
   // The state follows the name, which is in parentheses and may hold anything.
-  const states = readdirSync(`/proc/${pid}/task`).map((task) => readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8"));
+  const states = readdirSync(`/proc/${pid}/task`).map((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8"),
+  );
   return states.every((text) => text.slice(text.lastIndexOf(")") + 2).startsWith("T"));
 }
 

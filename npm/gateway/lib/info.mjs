@@ -31,7 +31,8 @@ function checked() {
     const [sum, name = ""] = line.split(/\s+/, 2);
     const file = join(ROOT, "worker", name);
     const is = existsSync(file) && createHash("sha256").update(readFileSync(file)).digest("hex");
-    if (is !== sum) throw new Fault(`worker/${name} is not the file that was released: install the package again.`);
+    if (is !== sum)
+      throw new Fault(`worker/${name} is not the file that was released: install the package again.`);
   }
   return lines;
 }

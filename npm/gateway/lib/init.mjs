@@ -1,13 +1,24 @@
 // `init`: a project that `npx wrangler deploy` deploys.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { ROOT, deployment } from "./deployment.mjs";
 import { Fault } from "./fault.mjs";
 import { manifest } from "./info.mjs";
 
 /** Files of the project that npm would not keep under their own names. */
-const NAMES = new Map([["gitignore", ".gitignore"], ["dev.vars.example", ".dev.vars.example"]]);
+const NAMES = new Map([
+  ["gitignore", ".gitignore"],
+  ["dev.vars.example", ".dev.vars.example"],
+]);
 
 /**
  * Makes the project, and gives its directory.
@@ -18,9 +29,12 @@ export function init(to) {
   const name = basename(dir);
   // Also a Worker's name.
   if (!/^[a-z0-9][a-z0-9-]{0,53}$/.test(name)) {
-    throw new Fault(`A project's name is a-z, 0-9 and -, at most 54 characters, not \`${name}\`: it becomes the Worker's name.`);
+    throw new Fault(
+      `A project's name is a-z, 0-9 and -, at most 54 characters, not \`${name}\`: it becomes the Worker's name.`,
+    );
   }
-  if (existsSync(dir) && readdirSync(dir).length > 0) throw new Fault(`${dir} is not empty: choose another directory.`);
+  if (existsSync(dir) && readdirSync(dir).length > 0)
+    throw new Fault(`${dir} is not empty: choose another directory.`);
   const from = join(ROOT, "templates");
   const files = /** @type {string[]} */ (readdirSync(from, { recursive: true }));
   for (const file of files.filter((file) => statSync(join(from, file)).isFile())) {
@@ -53,7 +67,9 @@ function packageJson(name) {
     // What the "Deploy to Cloudflare" button says beside the fields.
     cloudflare: {
       bindings: {
-        JWT_SECRET: { description: "Signs the API's tokens: 64 random hexadecimal digits (`npx weir-gateway secret`)." },
+        JWT_SECRET: {
+          description: "Signs the API's tokens: 64 random hexadecimal digits (`npx weir-gateway secret`).",
+        },
         MASTER_KEY: { description: "Encrypts stored secrets: 64 random hexadecimal digits. Keep a copy." },
       },
     },
@@ -66,7 +82,9 @@ function wrangler(name) {
   const { date, flags, objects, migrations, observability, settings } = deployment();
   const json = (/** @type {unknown} */ value) => JSON.stringify(value);
   const bindings = objects.map(({ binding, className }) => json({ name: binding, class_name: className }));
-  const defaults = settings.map(({ name, value, meaning }) => `    // ${json(name)}: ${json(value)},${meaning && ` // ${meaning}`}`);
+  const defaults = settings.map(
+    ({ name, value, meaning }) => `    // ${json(name)}: ${json(value)},${meaning && ` // ${meaning}`}`,
+  );
   return `{
   "$schema": "node_modules/wrangler/config-schema.json",
   "name": ${json(name)},

@@ -23,9 +23,11 @@ export function parse(text) {
     }
     const equals = line.indexOf("=");
     const name = line.slice(0, equals).trim();
-    if (equals < 0 || !/^[A-Za-z0-9_-]+$/.test(name)) throw new Error(`line ${at + 1} is not understood: ${line}`);
+    if (equals < 0 || !/^[A-Za-z0-9_-]+$/.test(name))
+      throw new Error(`line ${at + 1} is not understood: ${line}`);
     let value = line.slice(equals + 1).trim();
-    while (value.startsWith("[") && !value.endsWith("]") && at + 1 < lines.length) value += stripped(lines[++at] ?? "");
+    while (value.startsWith("[") && !value.endsWith("]") && at + 1 < lines.length)
+      value += stripped(lines[++at] ?? "");
     table[name] = read(value);
   }
   return root;

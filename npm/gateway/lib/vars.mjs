@@ -65,12 +65,18 @@ export function checkNames(vars) {
  * @param {Vars} vars
  */
 export function networks(vars) {
-  return (vars.ALLOWED_NETWORKS ?? "").split(",").map((network) => network.trim()).filter(isNetwork);
+  return (vars.ALLOWED_NETWORKS ?? "")
+    .split(",")
+    .map((network) => network.trim())
+    .filter(isNetwork);
 }
 
 /** @param {string} text */
 function isNetwork(text) {
   const [address = "", prefix = "", ...more] = text.split("/");
-  const bits = new Map([[4, 32], [6, 128]]).get(isIP(address));
+  const bits = new Map([
+    [4, 32],
+    [6, 128],
+  ]).get(isIP(address));
   return bits !== undefined && more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
 }

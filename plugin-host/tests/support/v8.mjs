@@ -12,15 +12,15 @@ const view = new DataView(new ArrayBuffer(8));
 const fromBits = ([type, bits]) => {
   if (type === "i32") return Number(bits) | 0;
   if (type === "i64") return BigInt.asIntN(64, BigInt(bits));
-  if (type === "f32") return view.setUint32(0, Number(bits)), view.getFloat32(0);
-  return view.setBigUint64(0, BigInt(bits)), view.getFloat64(0);
+  if (type === "f32") return (view.setUint32(0, Number(bits)), view.getFloat32(0));
+  return (view.setBigUint64(0, BigInt(bits)), view.getFloat64(0));
 };
 const toBits = (value, type) => {
   if (typeof value === "bigint") return BigInt.asUintN(64, value).toString();
   if (type === "i32") return (value >>> 0).toString();
   if (Number.isNaN(value)) return "nan";
-  if (type === "f32") return view.setFloat32(0, value), view.getUint32(0).toString();
-  return view.setFloat64(0, value), view.getBigUint64(0).toString();
+  if (type === "f32") return (view.setFloat32(0, value), view.getUint32(0).toString());
+  return (view.setFloat64(0, value), view.getBigUint64(0).toString());
 };
 // The type of a global cannot be asked for; a probe of its kind can be linked to it, or not.
 const typeOfGlobal = (global) => {
@@ -60,7 +60,8 @@ const does = {
       answer.message = error.message;
     }
     for (const [name, item] of Object.entries(exports)) {
-      if (item instanceof WebAssembly.Memory) answer.memory = [item.buffer.byteLength, fnv(new Uint8Array(item.buffer))];
+      if (item instanceof WebAssembly.Memory)
+        answer.memory = [item.buffer.byteLength, fnv(new Uint8Array(item.buffer))];
       if (!(item instanceof WebAssembly.Global)) continue;
       const at = meters.indexOf(name);
       if (at >= 0) answer.meters[at] = item.value.toString();

@@ -26,9 +26,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use weir_tests::client::Api;
 use weir_tests::gateway::{Running, VARS, scratch};
+use weir_tests::production::Counts;
 use weir_tests::receiver::{Answer, Receiver};
 use weir_tests::{load, process};
-use xtask::local;
+use xtask::local::{self, Profile};
 
 /// How long a backlog may take to arrive after the load has ended.
 const DRAIN: Duration = Duration::from_mins(1);
@@ -164,7 +165,10 @@ fn e2e(plan: &Plan) -> Result<(), load::Error> {
 /// Rows written, and group commits, for each delivered message: counted in a gateway of its own, since counting costs.
 #[allow(clippy::cast_precision_loss)] // counts
 fn rows(connections: usize) -> Result<(), load::Error> {
-    let gateway = Running::local(&[("WEIR_COUNT_ROWS", "1"), ("REQUEST_TIMEOUT", "15")]);
+    // The emulator counts; it has as many connections as the gateway that is measured.
+    let mut options = Running::under(Profile::Paid, &[("REQUEST_TIMEOUT", "15"), ("MAX_IN_FLIGHT", "32")]);
+    options.production = options.production.map(|rules| rules.rule("connections", 32));
+    let gateway = Running::with(options);
     let receiver = Receiver::start();
     let target = Target::new(&gateway, &receiver);
     let sent = target.run(&receiver, connections, Duration::from_secs(2))?.sent.len();
@@ -173,15 +177,11 @@ fn rows(connections: usize) -> Result<(), load::Error> {
     api.until(&format!("/api/v1/app/{app}/endpoint/{endpoint}/stats"), DRAIN, |stats| {
         stats["success"] == sent
     });
-    let (mut rows, mut groups) = (0.0, 0.0);
-    for object in [app.clone(), format!("{app}/{endpoint}")] {
-        let (status, counts) = api.get(&format!("/__test/rows/{}/{object}", api.org));
-        if status != 200 {
-            return Err(format!("rows cannot be counted: {counts}").into());
-        }
-        rows += counts["rows"].as_f64().unwrap_or(f64::NAN);
-        groups += counts["groups"].as_f64().unwrap_or(f64::NAN);
-    }
+    let (stats, app) = (gateway.emulator().stats(), format!("{}/{app}", api.org));
+    let objects =
+        [format!("App:{app}"), format!("Endpoint:{app}/{endpoint}")].map(|name| stats.object(&name));
+    let sum = |of: fn(&Counts) -> u64| objects.iter().map(of).sum::<u64>() as f64;
+    let (rows, groups) = (sum(|object| object.rows_written), sum(|object| object.syncs));
     for (what, unit, value) in [("rows written", "rows/event", rows), ("commits", "commits/event", groups)] {
         let case = format!("weir {what} c={connections}");
         let value = (value / sent as f64 * 1000.0).round() / 1000.0;

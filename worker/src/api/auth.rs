@@ -2,7 +2,7 @@
 
 use super::{Caller, REMEMBERED, internal, no_app};
 use crate::directory;
-use crate::js::{Random, now};
+use crate::js::now;
 use crate::settings;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -19,6 +19,7 @@ use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, Revocation, RevokedAsk};
 use weir_core::id;
 use weir_core::idempotency;
+use weir_core::rng::System;
 use weir_core::source::SourceRow;
 use weir_core::token::{self, Limits};
 
@@ -28,8 +29,8 @@ const BELIEF_MS: i64 = 5_000;
 const ORG_BELIEF_MS: i64 = 30_000;
 
 thread_local! {
-    /// Applications' tokens that were asked about: whether they were taken back, and until when that is believed.
-    static ASKED: RefCell<Cache<String, (bool, i64)>> = RefCell::new(Cache::new(REMEMBERED));
+    /// Whether tokens and sessions were revoked.
+    static ASKED: RefCell<Cache<String, bool>> = RefCell::new(Cache::new(REMEMBERED));
 }
 
 /// How many applications or sources are gone through at a time.
@@ -87,10 +88,7 @@ impl Caller {
 
     /// Whether it is known, without asking, that the token was not taken back.
     pub(super) fn is_trusted(&self) -> bool {
-        self.claims.id.is_none()
-            || ASKED.with_borrow(|asked| {
-                asked.get(&self.token).is_some_and(|(revoked, until)| !revoked && now() < *until)
-            })
+        self.claims.id.is_none() || ASKED.with_borrow(|asked| asked.fresh(&self.token, now()) == Some(&false))
     }
 
     async fn is_revoked(&self, app: &str) -> Result<bool, ApiError> {
@@ -123,19 +121,16 @@ impl Caller {
         keys: impl FnOnce() -> Vec<String>,
         belief_ms: i64,
     ) -> Result<bool, ApiError> {
-        let known = ASKED.with_borrow(|asked| asked.get(name).copied());
-        if let Some((revoked, until)) = known
-            && (revoked || now() < until)
-        {
+        if let Some(revoked) = ASKED.with_borrow(|asked| asked.fresh(name, now()).copied()) {
             return Ok(revoked);
         }
         let keys = keys();
         let ask = RevokedAsk { keys, issued_at: self.claims.issued_at.unwrap_or(0) };
         let reply = self.ask_directory(Op::IsRevoked, frame::encode(&ask)).await?;
         let revoked: bool = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
-        ASKED.with_borrow_mut(|asked| {
-            asked.insert(name.to_owned(), (revoked, now().saturating_add(belief_ms)));
-        });
+        // A revocation is final.
+        let until = if revoked { i64::MAX } else { now().saturating_add(belief_ms) };
+        ASKED.with_borrow_mut(|asked| asked.insert_until(name.to_owned(), revoked, until));
         Ok(revoked)
     }
 
@@ -190,7 +185,7 @@ impl Caller {
     /// The id and time of a new token: the same again for a request with an idempotency key that is sent again.
     pub(super) async fn issue(&self, route: &Route, body: &[u8]) -> Result<Issued, ApiError> {
         let Some(idempotency) = self.idempotency(route.op, &route.params, body) else {
-            return Ok(Issued { id: id::new("jti", now(), &mut Random), at_ms: now() });
+            return Ok(Issued { id: id::new("jti", now(), &mut System), at_ms: now() });
         };
         let call =
             Call { op: Op::Issue.name().to_owned(), idempotency: Some(idempotency), ..Call::default() };

@@ -19,6 +19,7 @@ pub(super) fn answer(parts: &Parts) -> Option<web_sys::Response> {
     let (content_type, text) = match super::split(&parts.url).0 {
         "/docs" | "/docs/" => ("text/html; charset=utf-8", include_str!("../../docs/page.html")),
         "/docs/page.js" => ("text/javascript; charset=utf-8", include_str!("../../docs/page.js")),
+        "/docs/schema.js" => ("text/javascript; charset=utf-8", include_str!("../../docs/schema.js")),
         "/docs/samples.js" => ("text/javascript; charset=utf-8", include_str!("../../docs/samples.js")),
         "/docs/page.css" => ("text/css; charset=utf-8", include_str!("../../docs/page.css")),
         _ => return None,

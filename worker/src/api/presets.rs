@@ -1,12 +1,13 @@
 //! Presets: what the Worker answers from its own data, and of what a provider publishes.
 
 use crate::ingest;
-use crate::js::{Random, now};
+use crate::js::now;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Reply;
 use weir_core::api::model::preset;
 use weir_core::api::route::{Op, Route};
 use weir_core::error::ApiError;
+use weir_core::rng::System;
 
 pub(super) async fn answer(
     env: &JsValue,
@@ -26,6 +27,6 @@ pub(super) async fn answer(
             };
             Ok(asked.answer(keys))
         }
-        _ => preset::sign(name, body, now(), &mut Random),
+        _ => preset::sign(name, body, now(), &mut System),
     }
 }

@@ -4,7 +4,7 @@
 use super::auth::origin;
 use super::{Caller, internal};
 use crate::ingest::{self, Place};
-use crate::js::{Random, Repeat, now};
+use crate::js::{Repeat, now};
 use crate::{directory, settings};
 use std::rc::Rc;
 use weir_core::api::body;
@@ -19,6 +19,7 @@ use weir_core::error::{ApiError, Code};
 use weir_core::frame;
 use weir_core::id;
 use weir_core::idempotency::{self, Idempotency};
+use weir_core::rng::System;
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, SourceRecord, SourceRow};
@@ -131,8 +132,8 @@ impl Caller {
         idempotency: Option<Idempotency>,
     ) -> Result<SourceRow, ApiError> {
         let deployment = self.deployment()?;
-        let id = id::new(id::SOURCE, now(), &mut Random);
-        let mut record = new.record(&id, None, &deployment.vault, &mut Random)?;
+        let id = id::new(id::SOURCE, now(), &mut System);
+        let mut record = new.record(&id, None, &deployment.vault, &mut System)?;
         record.tag = self.signer()?.tag(&self.claims.org, &id, record.generation);
         let call = Self::source_call(Op::SourceCreate, Some(&id), frame::encode(&record));
         let call = Call { idempotency, ..call };
@@ -147,7 +148,7 @@ impl Caller {
         }
         let changed = self
             .change_source(key, |id, record| {
-                *record = new.record(id, Some(std::mem::take(record)), &deployment.vault, &mut Random)?;
+                *record = new.record(id, Some(std::mem::take(record)), &deployment.vault, &mut System)?;
                 Ok(())
             })
             .await;
@@ -216,10 +217,10 @@ impl Caller {
     pub(super) async fn reseal_source(&self, id: &str) -> Result<u64, ApiError> {
         let deployment = self.deployment()?;
         let mut row = self.read_source(id).await?;
-        let count = row.record.reseal(id, &deployment.vault, &mut Random)?;
+        let count = row.record.reseal(id, &deployment.vault, &mut System)?;
         if count > 0 {
             let change = |id: &str, record: &mut SourceRecord| {
-                record.reseal(id, &deployment.vault, &mut Random)?;
+                record.reseal(id, &deployment.vault, &mut System)?;
                 Ok(())
             };
             self.change_source(id, change).await?;

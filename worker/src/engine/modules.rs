@@ -3,9 +3,9 @@
 use super::v8::{self, Loadable};
 use crate::directory;
 use std::cell::{OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
+use weir_core::cache::Cache;
 use weir_core::frame::PluginModule;
 use weir_plugin_host::wasmi;
 
@@ -21,16 +21,10 @@ pub(super) enum Module {
     Loadable(Rc<Loadable>),
 }
 
-struct Kept {
-    version: String,
-    bytes: usize,
-    loaded: Module,
-}
-
 thread_local! {
     static WASMI: OnceCell<wasmi::Engine> = const { OnceCell::new() };
-    /// The one used last comes last.
-    static KEPT: RefCell<VecDeque<Kept>> = const { RefCell::new(VecDeque::new()) };
+    /// Modules by version; the one that was not used for longest gives way.
+    static KEPT: RefCell<Cache<String, Module>> = RefCell::new(Cache::new(MAX_BYTES));
 }
 
 /// What there is of a version.
@@ -65,7 +59,8 @@ pub(super) fn load(env: &JsValue, module: &PluginModule) -> Result<Module, Strin
     } else {
         Module::Interpreted(interpreted(&module.bytes)?)
     };
-    keep(&module.version, module.bytes.len(), &loaded);
+    let (version, bytes) = (module.version.clone(), module.bytes.len());
+    KEPT.with_borrow_mut(|kept| kept.insert_weighing(version, loaded.clone(), bytes));
     Ok(loaded)
 }
 
@@ -75,21 +70,5 @@ pub(super) fn interpreted(metered: &[u8]) -> Result<wasmi::Module, String> {
 }
 
 fn kept(version: &str) -> Option<Module> {
-    KEPT.with_borrow_mut(|kept| {
-        let at = kept.iter().position(|module| module.version == version)?;
-        let module = kept.remove(at)?;
-        let loaded = module.loaded.clone();
-        kept.push_back(module);
-        Some(loaded)
-    })
-}
-
-fn keep(version: &str, bytes: usize, loaded: &Module) {
-    KEPT.with_borrow_mut(|kept| {
-        kept.push_back(Kept { version: version.to_owned(), bytes, loaded: loaded.clone() });
-        let mut all: usize = kept.iter().map(|module| module.bytes).sum();
-        while all > MAX_BYTES && kept.len() > 1 {
-            all = all.saturating_sub(kept.pop_front().map_or(0, |oldest| oldest.bytes));
-        }
-    });
+    KEPT.with_borrow_mut(|kept| kept.touch(version).cloned())
 }

@@ -14,7 +14,7 @@ use weir_core::directory::Bundled;
 use weir_plugin_host::run::{Limits, Outcome};
 use weir_plugin_host::{transcript, wasmi};
 
-#[wasm_bindgen(module = "/src/plugin.js")]
+#[wasm_bindgen(module = "/runtime/plugin.mjs")]
 extern "C" {
     fn catalog() -> String;
     #[wasm_bindgen(js_name = runBundled, catch)]

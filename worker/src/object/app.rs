@@ -2,7 +2,7 @@
 
 use super::{Shell, bytes, failed};
 use crate::js;
-use crate::js::{Random, now};
+use crate::js::now;
 use futures_util::future::join_all;
 use js_sys::Function;
 use std::cell::{Cell, RefCell};
@@ -18,6 +18,7 @@ use weir_core::frame::{
     Pull, Report, UsageAsk,
 };
 use weir_core::operational::{self, Event};
+use weir_core::rng::System;
 use weir_core::source::rejected::Rejected;
 use weir_core::sql::SqlError;
 use worker::console_error;
@@ -130,17 +131,17 @@ impl Inner {
             }
             "ingest" => {
                 let ask: IngestAsk = frame::decode(frame)?;
-                let told: Ingested = self.step(|machine| machine.ingest(now(), &mut Random, ask))?;
+                let told: Ingested = self.step(|machine| machine.ingest(now(), &mut System, ask))?;
                 Ok(bytes(&told))
             }
             "batch" => {
                 let ask: BatchAsk = frame::decode(frame)?;
-                let told = self.step(|machine| machine.accept_batch(now(), &mut Random, ask))?;
+                let told = self.step(|machine| machine.accept_batch(now(), &mut System, ask))?;
                 Ok(bytes(&told))
             }
             "rejected" => {
                 let kept: Rejected = frame::decode(frame)?;
-                let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut Random, &kept);
+                let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut System, &kept);
                 self.step(|machine| keep(machine).map(|effects| ((), effects)))?;
                 Ok(JsValue::UNDEFINED)
             }
@@ -157,8 +158,8 @@ impl Inner {
                 }
                 Ok(bytes(&plan.answer()))
             }
-            "rows" => Ok(self.shell.written()),
-            "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
+            #[cfg(feature = "test-hooks")]
+            "panic" => crate::test_hooks::panic(),
             other => Err(format!("unknown call {other}")),
         }
     }
@@ -251,7 +252,7 @@ impl Inner {
         let (messages, replies): (Vec<_>, Vec<_>) = self.waiting.take().into_iter().unzip();
         self.waiting_bytes.set(0);
         let count = replies.len();
-        let accepted = self.step(|machine| machine.accept(now(), &mut Random, messages));
+        let accepted = self.step(|machine| machine.accept(now(), &mut System, messages));
         let failed = accepted.as_ref().err().map_or(Accepted::Failed, |error| Accepted::failed(error));
         let mut answers = accepted.unwrap_or_default().into_iter();
         for reply in replies {
@@ -263,7 +264,7 @@ impl Inner {
     }
 
     async fn api(self: &Rc<Self>, call: Call) -> Result<JsValue, String> {
-        let outcome = self.shell.step(|machine| machine.handle(now(), &mut Random, &call))?;
+        let outcome = self.shell.step(|machine| machine.handle(now(), &mut System, &call))?;
         let reply = match outcome {
             // Status 0: this object is no application; the Worker asks the Directory.
             None => Reply::empty(0),
@@ -296,7 +297,7 @@ impl Inner {
                 let reply = plan.reply(frame::decode(&taken)?);
                 if let Some(call) = &plan.call {
                     self.ready().await?;
-                    self.shell.step(|machine| machine.resent(now(), &mut Random, call, &reply))?;
+                    self.shell.step(|machine| machine.resent(now(), &mut System, call, &reply))?;
                 }
                 reply
             }
@@ -337,7 +338,7 @@ impl Inner {
 
     /// A report is acknowledged once everything that follows from it is stored.
     async fn report(self: &Rc<Self>, report: &Report) -> Result<JsValue, String> {
-        let mut effects = self.shell.step(|machine| machine.reported(now(), &mut Random, report))?;
+        let mut effects = self.shell.step(|machine| machine.reported(now(), &mut System, report))?;
         let events = std::mem::take(&mut effects.operational);
         self.carry_out(effects);
         for event in events {

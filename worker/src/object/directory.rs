@@ -2,7 +2,7 @@
 
 use super::{Shell, bytes, failed};
 use crate::engine;
-use crate::js::{Random, now};
+use crate::js::now;
 use futures_util::future::join_all;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -14,6 +14,7 @@ use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Outcome, Refus
 use weir_core::frame::{
     self, AppInit, Done, PluginModule, PluginModuleAsk, PluginNotice, PluginUses, UsageAnswer,
 };
+use weir_core::rng::System;
 use weir_core::sql::SqlError;
 use weir_plugin_host::Refusal;
 use weir_plugin_host::admission::{self, ModuleLimits};
@@ -104,7 +105,7 @@ impl Inner {
                         let limits = self.shell.deployment.plugins;
                         self.shell.step(|m| done(m.upload(now(), &limits, &call, admitted)))?
                     }
-                    None => self.shell.step(|m| done(m.handle(now(), &mut Random, &call)))?,
+                    None => self.shell.step(|m| done(m.handle(now(), &mut System, &call)))?,
                 };
                 if call.op == Op::PluginModule.name() && outcome.reply.status == 200 {
                     outcome.reply = self.up_to_date(&call, outcome.reply)?;
@@ -115,7 +116,6 @@ impl Inner {
                 self.carry_out(outcome.before_reply).await?;
                 Ok(bytes(&outcome.reply))
             }
-            "rows" => Ok(self.shell.written()),
             other => Err(format!("unknown call {other}")),
         }
     }
@@ -216,10 +216,10 @@ impl Inner {
             params: vec![ask.name.clone(), module.version.clone()],
             ..Call::default()
         };
-        let uploaded = self.shell.light_step(|m| Ok(m.handle(now(), &mut Random, &wasm)))?.reply;
+        let uploaded = self.shell.light_step(|m| Ok(m.handle(now(), &mut System, &wasm)))?.reply;
         let Ok(admitted) = admit(&uploaded.body) else { return Ok(reply) };
         self.shell.step(|m| m.rewritten(&ask.name, &module.version, &admitted))?;
-        let outcome = self.shell.light_step(|m| Ok(m.handle(now(), &mut Random, call)))?;
+        let outcome = self.shell.light_step(|m| Ok(m.handle(now(), &mut System, call)))?;
         Ok(outcome.reply)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Shell, bytes, failed};
 use crate::engine::{self, Place};
-use crate::js::{self, Posted, Posts, Random, now};
+use crate::js::{self, Posted, Posts, now};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use weir_core::endpoint::{
 use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, Done, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
 use weir_core::id;
 use weir_core::plugin::{Decision, Step};
+use weir_core::rng::System;
 use weir_core::sql::SqlError;
 use weir_core::target;
 use worker::console_error;
@@ -91,7 +92,7 @@ impl Endpoint {
         let weak = Rc::downgrade(&inner);
         inner.shell.timer.runs(move || {
             if let Some(inner) = weak.upgrade() {
-                inner.logged(inner.step(|m| m.tick(now(), &mut Random).map(|effects| ((), effects))));
+                inner.logged(inner.step(|m| m.tick(now(), &mut System).map(|effects| ((), effects))));
             }
         });
         Ok(Endpoint(inner))
@@ -109,7 +110,7 @@ impl Endpoint {
         let inner = self.0.clone();
         inner.shell.budget.delivered(ALARM_DEPTH);
         let done = match inner.shell.opened(true).await {
-            Ok(_) => inner.step(|m| m.alarm(now(), &mut Random).map(|effects| ((), effects))),
+            Ok(_) => inner.step(|m| m.alarm(now(), &mut System).map(|effects| ((), effects))),
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -131,15 +132,15 @@ impl Inner {
         match op {
             "push" => {
                 let push = frame::decode(frame)?;
-                self.step(|m| m.push(now(), &mut Random, push)).map(|answer| bytes(&answer))
+                self.step(|m| m.push(now(), &mut System, push)).map(|answer| bytes(&answer))
             }
             "configure" => {
                 let config = frame::decode(frame)?;
-                self.step(|m| m.configure(now(), &mut Random, config)).map(|answer| bytes(&answer))
+                self.step(|m| m.configure(now(), &mut System, config)).map(|answer| bytes(&answer))
             }
             "resend" => {
                 let resend = frame::decode(frame)?;
-                self.step(|m| m.resend(now(), &mut Random, resend)).map(|answer| bytes(&answer))
+                self.step(|m| m.resend(now(), &mut System, resend)).map(|answer| bytes(&answer))
             }
             "attempts" => {
                 let ask: AttemptsAsk = frame::decode(frame)?;
@@ -159,18 +160,16 @@ impl Inner {
             }
             "recover" => {
                 let ask = frame::decode(frame)?;
-                self.step(|m| m.recover(now(), &mut Random, ask)).map(|answer| bytes(&answer))
+                self.step(|m| m.recover(now(), &mut System, ask)).map(|answer| bytes(&answer))
             }
             "replay" => {
                 let ask = frame::decode(frame)?;
-                self.step(|m| m.replay(now(), &mut Random, ask)).map(|answer| bytes(&answer))
+                self.step(|m| m.replay(now(), &mut System, ask)).map(|answer| bytes(&answer))
             }
             "bulk-replay" => {
                 let ask = frame::decode(frame)?;
-                self.step(|m| m.bulk_replay(now(), &mut Random, ask)).map(|answer| bytes(&answer))
+                self.step(|m| m.bulk_replay(now(), &mut System, ask)).map(|answer| bytes(&answer))
             }
-            "rows" => Ok(self.shell.written()),
-            "panic" if crate::settings::flag(&self.shell.env, "WEIR_TEST_PANIC") => crate::panic_on_purpose(),
             other => Err(format!("unknown call {other}")),
         }
     }
@@ -188,7 +187,7 @@ impl Inner {
     /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
     async fn ready(self: &Rc<Self>) -> Result<(), String> {
         if self.shell.opened(false).await? {
-            self.step(|m| m.tick(now(), &mut Random).map(|effects| ((), effects)))?;
+            self.step(|m| m.tick(now(), &mut System).map(|effects| ((), effects)))?;
         }
         Ok(())
     }
@@ -320,7 +319,7 @@ impl Inner {
         }
         // What only goes on its way writes nothing that could not be undone by its lease.
         let light = passed.iter().all(|passed| matches!(passed.outcome.decision, Decision::Deliver(_)));
-        let work = |m: &mut Machine| m.passed(now(), &mut Random, passed);
+        let work = |m: &mut Machine| m.passed(now(), &mut System, passed);
         let effects = if light { self.shell.light_step(work) } else { self.shell.step(work) };
         if let Some(effects) = self.logged(effects) {
             self.carry_out(effects);
@@ -413,7 +412,7 @@ impl Inner {
                 let results = this.results.take();
                 let count = results.len();
                 this.logged(
-                    this.step(|m| m.record(now(), &mut Random, results).map(|effects| ((), effects))),
+                    this.step(|m| m.record(now(), &mut System, results).map(|effects| ((), effects))),
                 );
                 this.shell.durable(count).await;
             }
@@ -427,7 +426,7 @@ impl Inner {
         let ask = PayloadsAsk { ids };
         let answer = self.shell.call("APP", app, "payloads", &frame::encode(&ask)).await;
         let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
-        self.answered(opening, |m| m.payloads(now(), &mut Random, &ask.ids, answer));
+        self.answered(opening, |m| m.payloads(now(), &mut System, &ask.ids, answer));
     }
 
     /// The name of the App object, and this endpoint's id: this object's name is both.

@@ -39,15 +39,6 @@ const GIVE_WAY_FOR: usize = 4;
 /// and not longer than this.
 const GIVE_WAY_MAX_MS: i64 = 20;
 
-/// The group commits of an object.
-#[derive(Default)]
-struct Groups {
-    /// How many there were, for the test that they group.
-    count: Cell<u32>,
-    /// For how many more there is load.
-    crowded: Cell<u8>,
-}
-
 /// What the shells have in common: `M` is the state machine.
 pub(crate) struct Shell<M> {
     pub(crate) env: JsValue,
@@ -60,7 +51,8 @@ pub(crate) struct Shell<M> {
     storage: Storage,
     sql: DurableSql,
     machine: RefCell<Option<M>>,
-    groups: Groups,
+    /// For how many more group commits there is load.
+    crowded: Cell<u8>,
     /// Counts openings.
     opened: Cell<u32>,
     open: Open<M>,
@@ -70,7 +62,6 @@ impl<M> Shell<M> {
     pub(crate) fn new(context: JsValue, env: JsValue, open: Open<M>) -> Result<Self, String> {
         let context: Context = context.unchecked_into();
         let deployment = crate::settings::of(&env)?;
-        let count_rows = crate::settings::flag(&env, "WEIR_COUNT_ROWS");
         let storage = context.storage();
         Ok(Self {
             env,
@@ -78,10 +69,10 @@ impl<M> Shell<M> {
             name: context.id().name().unwrap_or_default(),
             budget: Rc::default(),
             timer: Timer::default(),
-            sql: DurableSql::new(storage.clone(), count_rows),
+            sql: DurableSql::new(storage.clone()),
             storage,
             machine: RefCell::new(None),
-            groups: Groups::default(),
+            crowded: Cell::new(0),
             opened: Cell::new(0),
             open,
         })
@@ -157,10 +148,8 @@ impl<M> Shell<M> {
     /// items, there is load, and a moment more makes the next group larger and the commits fewer. One client that sends one
     /// message after the other never waits for that.
     async fn durable(&self, count: usize) {
-        let Groups { count: groups, crowded: load } = &self.groups;
-        groups.set(groups.get().saturating_add(1));
-        let crowded = if count > 1 { CROWDED_FOR } else { load.get() };
-        load.set(crowded.saturating_sub(1));
+        let crowded = if count > 1 { CROWDED_FOR } else { self.crowded.get() };
+        self.crowded.set(crowded.saturating_sub(1));
         if crowded > 0 {
             js::pause(GROUP_MS).await;
         }
@@ -205,15 +194,9 @@ impl<M> Shell<M> {
     fn set_alarm(&self, at: i64) {
         #[allow(clippy::cast_precision_loss)] // milliseconds, far below 2^53
         let set = self.storage.set_alarm(at as f64);
-        self.sql.count(1.0);
         if let Err(error) = set {
             console_error!("{}: setAlarm: {}", self.name, js::text_of(&error));
         }
-    }
-
-    /// For tests: rows written since the object started, where they are counted, group commits, and rows read.
-    fn written(&self) -> JsValue {
-        bytes(&(self.sql.rows_written(), self.groups.count.get(), self.sql.rows_read()))
     }
 }
 

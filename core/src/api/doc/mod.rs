@@ -324,7 +324,7 @@ fn error_codes_of(doc: &Doc, method: &str, scope: Scope, has_parameters: bool) -
         codes.insert(Code::NotFound);
     }
     if doc.body.is_some() {
-        codes.extend([Code::RequestTimeout, Code::PayloadTooLarge]);
+        codes.extend([Code::IncompleteBody, Code::RequestTimeout, Code::PayloadTooLarge]);
     }
     codes
 }

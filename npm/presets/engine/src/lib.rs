@@ -9,25 +9,15 @@ use wasm_bindgen::prelude::*;
 use weir_core::api::call::Reply;
 use weir_core::api::model::preset::{self, Verifying};
 use weir_core::error::ApiError;
-use weir_core::rng::Entropy;
+use weir_core::rng::System;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn get_random_values(into: &mut [u8]);
     #[wasm_bindgen(js_namespace = Date, js_name = now)]
     fn now() -> f64;
     type JsText;
     #[wasm_bindgen(method)]
     fn normalize(this: &JsText, form: &str) -> String;
-}
-
-struct Random;
-
-impl Entropy for Random {
-    fn fill(&mut self, buf: &mut [u8]) {
-        get_random_values(buf);
-    }
 }
 
 fn now_ms() -> i64 {
@@ -82,5 +72,5 @@ pub fn verify(name: &str, call: &str, keys: Option<String>) -> Result<String, Js
 /// Signs a request.
 #[wasm_bindgen]
 pub fn sign(name: &str, call: &str) -> Result<String, JsValue> {
-    body(preset::sign(name, call.as_bytes(), now_ms(), &mut Random))
+    body(preset::sign(name, call.as_bytes(), now_ms(), &mut System))
 }

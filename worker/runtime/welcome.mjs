@@ -1,8 +1,10 @@
-// First contact: what a browser or a program finds where the gateway itself has nothing.
+// First contact: what a browser or a program finds outside the API and the dashboard.
 //
-// `/` says what this is and what to do next, and what the deployment lacks; a browser that is signed in goes on to the
-// dashboard. A browser that asks for what is not there gets a page, everybody else the API's JSON. Nothing on these pages
-// comes from a request.
+// `/` says what this is, what to do next, and what the deployment lacks; a browser that is signed in is redirected to the
+// dashboard. A browser that asks for what does not exist gets a page, every other client the API's JSON. Nothing on these
+// pages comes from a request.
+
+/** @typedef {import("./env.d.ts").Env} Env */
 
 const HTML = {
   "content-type": "text/html; charset=utf-8",
@@ -35,7 +37,10 @@ pre{overflow-x:auto;padding:12px;background:light-dark(#f3f5f8,#0e1115);border-r
 ul{padding-left:20px}
 @media (max-width:500px){main{margin:0;padding:20px}}`;
 
-/** The secrets of a deployment: what is missing without each, and how to set it. */
+/**
+ * The secrets of a deployment, and what does not work without each.
+ * @type {{ name: "JWT_SECRET" | "MASTER_KEY", why: string }[]}
+ */
 const SECRETS = [
   {
     name: "JWT_SECRET",
@@ -46,9 +51,13 @@ const SECRETS = [
     why: "It encrypts the signing secrets that are stored. Without it they are stored unencrypted.",
   },
 ];
+/** @param {string} name */
 const command = (name) => `openssl rand -hex 32 | npx wrangler secret put ${name}`;
 
-/** What the deployment lacks. Once it works, strangers are told no more of it: the log is. */
+/**
+ * What the deployment lacks. Once it works, only the log says so: it is nothing for strangers.
+ * @param {Env} env
+ */
 function lacking(env) {
   const missing = SECRETS.filter(({ name }) => !env[name]);
   return env.JWT_SECRET ? [] : missing;
@@ -56,7 +65,10 @@ function lacking(env) {
 
 let warned = false;
 
-/** Logs which secrets are missing, once per isolate: the first request of any kind calls it. */
+/**
+ * Logs which secrets are missing, once per isolate: the first request of any kind calls it.
+ * @param {Env} env
+ */
 export function warn(env) {
   if (warned) return;
   warned = true;
@@ -65,15 +77,23 @@ export function warn(env) {
   }
 }
 
-/** Answers what is the same for everybody; undefined where the request is the gateway's own. */
+/**
+ * The response to what is the same for everybody; undefined if the request is for the gateway.
+ * @param {Request} request
+ * @param {Env} env
+ */
 export function welcome(request, env) {
   if (request.method !== "GET" && request.method !== "HEAD") return undefined;
   const { pathname, origin } = new URL(request.url);
   switch (pathname) {
     case "/":
-      if (!wantsPage(request)) return Response.json(about(origin, env), { headers: { vary: "accept, cookie" } });
+      if (!wantsPage(request))
+        return Response.json(about(origin, env), { headers: { vary: "accept, cookie" } });
       if (HERE.test(request.headers.get("cookie") ?? "")) {
-        return new Response(null, { status: 303, headers: { location: "/dashboard", "cache-control": "no-store" } });
+        return new Response(null, {
+          status: 303,
+          headers: { location: "/dashboard", "cache-control": "no-store" },
+        });
       }
       return new Response(home(origin, env), { headers: HTML });
     case "/welcome.css":
@@ -91,7 +111,11 @@ export function welcome(request, env) {
   }
 }
 
-/** A page instead of the API's JSON, for a browser that asks for what is not there. */
+/**
+ * The response, or a page instead of the API's JSON for a browser that asks for what does not exist.
+ * @param {Request} request
+ * @param {Response} response
+ */
 export function orPage(request, response) {
   if (response.status !== 404 || request.method !== "GET" || !wantsPage(request)) return response;
   const { pathname } = new URL(request.url);
@@ -104,15 +128,24 @@ export function orPage(request, response) {
   return new Response(body, { status: 404, headers: HTML });
 }
 
+/** @param {Request} request */
 function wantsPage(request) {
   return /\btext\/html\b/.test(request.headers.get("accept") ?? "");
 }
 
+/**
+ * @param {string} type
+ * @param {string} body
+ */
 function text(type, body) {
   const headers = { "content-type": type, "cache-control": HOUR, "x-content-type-options": "nosniff" };
   return new Response(body, { headers });
 }
 
+/**
+ * @param {string} origin
+ * @param {Env} env
+ */
 function about(origin, env) {
   return {
     name: "Weir",
@@ -126,9 +159,15 @@ function about(origin, env) {
   };
 }
 
+/**
+ * @param {string} origin
+ * @param {Env} env
+ */
 function home(origin, env) {
   const missing = lacking(env);
-  const todo = missing.map(({ name, why }) => `<p><b>${name} is not set.</b> ${why}</p><pre>${command(name)}</pre>`).join("");
+  const todo = missing
+    .map(({ name, why }) => `<p><b>${name} is not set.</b> ${why}</p><pre>${command(name)}</pre>`)
+    .join("");
   const notice = todo && `<section class="todo"><h2>Finish the setup</h2>${todo}</section>`;
   return page(
     "This is a webhook gateway",
@@ -146,20 +185,34 @@ function home(origin, env) {
   );
 }
 
-/** Where to report a vulnerability; there only if the operator has said so. */
+/**
+ * Where to report a vulnerability, if the operator has said so.
+ * @param {string} origin
+ * @param {Env} env
+ */
 function security(origin, env) {
   const contact = typeof env.SECURITY_CONTACT === "string" ? env.SECURITY_CONTACT.trim() : "";
   if (!/^(mailto:|https:\/\/)[\x21-\x7e]+$/.test(contact)) return undefined;
   // RFC 9116 wants a date within a year.
   const expires = new Date(Date.now() + 180 * 86_400_000).toISOString();
-  return text("text/plain; charset=utf-8", `Contact: ${contact}\nExpires: ${expires}\nCanonical: ${origin}/.well-known/security.txt\n`);
+  return text(
+    "text/plain; charset=utf-8",
+    `Contact: ${contact}\nExpires: ${expires}\nCanonical: ${origin}/.well-known/security.txt\n`,
+  );
 }
 
-/** A host may have any character but those that end it; none of them is HTML, and this makes sure of it. */
+/**
+ * A host may have any character but those that end it; none of them is HTML, and this makes sure of it.
+ * @param {string} url
+ */
 function encoded(url) {
   return url.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
+/**
+ * @param {string} title
+ * @param {string} body HTML
+ */
 function page(title, body) {
   return `<!doctype html>
 <html lang="en">
