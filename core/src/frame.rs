@@ -5,7 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
-use crate::endpoint::{Batch, Order};
+use crate::delivery::{Batch, Order};
 use crate::error::Trouble;
 use crate::idempotency::Idempotency;
 use crate::plugin::Attached;

@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
+/// The header with the number of sources that an event has passed through: two gateways, or two endpoints of one gateway, can
+/// form a loop.
+pub const HOPS: &str = "weir-hops";
+
 /// How many custom headers an endpoint may have.
 pub const MAX_HEADERS: usize = 50;
 /// The longest name, in bytes.

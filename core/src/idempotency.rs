@@ -7,9 +7,7 @@
 //!
 //! Some responses contain credentials (a rotated secret, a URL with a token): an object with a vault encrypts them.
 
-use crate::api::call::{Call, Reply};
 use crate::error::ApiError;
-use crate::frame;
 use crate::rng::Entropy;
 use crate::sql::{Migration, Sql, SqlError, Value};
 use crate::vault::{Place, Vault};
@@ -103,14 +101,13 @@ pub fn reused() -> ApiError {
     )
 }
 
-/// The answer that the same call was given before, if it was.
+/// The reply that is kept for this key, if there is one.
 pub(crate) fn recall<S: Sql>(
     sql: &S,
     now: i64,
-    call: &Call,
+    asked: &Idempotency,
     keeping: Keeping<'_>,
-) -> Result<Option<Reply>, ApiError> {
-    let Some(asked) = &call.idempotency else { return Ok(None) };
+) -> Result<Option<Vec<u8>>, ApiError> {
     let since = now.saturating_sub(REMEMBERED_MS);
     let rows = sql.query(
         "SELECT body, reply FROM idempotent WHERE key = ?1 AND created_at > ?2",
@@ -120,25 +117,22 @@ pub(crate) fn recall<S: Sql>(
     if row.blob(0)? != asked.body.as_slice() {
         return Err(reused());
     }
-    let Some(reply) = keeping.read(&asked.key, &row.blob(1)?) else { return Ok(None) };
-    frame::decode(&reply).map(Some).map_err(ApiError::Internal)
+    Ok(keeping.read(&asked.key, &row.blob(1)?))
 }
 
-/// Keeps the answer of a call that has changed something; forgets what is old.
+/// Keeps the reply to a request that has changed something, and deletes old ones. A reply that is too large is not kept.
 pub(crate) fn remember<S: Sql>(
     sql: &S,
     now: i64,
     rng: &mut impl Entropy,
-    call: &Call,
-    reply: &Reply,
+    asked: &Idempotency,
+    reply: &[u8],
     keeping: Keeping<'_>,
 ) -> Result<(), SqlError> {
-    let Some(asked) = &call.idempotency else { return Ok(()) };
-    let kept = frame::encode(reply);
-    if !(200..300).contains(&reply.status) || kept.len() > MAX_REPLY {
+    if reply.len() > MAX_REPLY {
         return Ok(());
     }
-    let kept = keeping.write(&asked.key, &kept, rng)?;
+    let kept = keeping.write(&asked.key, reply, rng)?;
     sql.exec(
         "DELETE FROM idempotent WHERE created_at <= ?1",
         &[Value::Int(now.saturating_sub(REMEMBERED_MS))],

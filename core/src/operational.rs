@@ -8,6 +8,7 @@
 mod page;
 
 use crate::frame::NewMessage;
+pub use crate::retry::FAILING_AT;
 use minicbor::{Decode, Encode};
 use serde_json::{Value, json};
 
@@ -65,9 +66,6 @@ pub const EVENT_TYPES: [&str; 22] = [
     "ingest.endpoint.plugin.failing",
     "ingest.application.storage.high",
 ];
-
-/// After so many failed attempts a delivery counts as failing; a success after that as recovered.
-pub const FAILING_AT: u32 = 4;
 
 /// One event, as it is stored until it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -14,7 +14,7 @@ mod event;
 
 use event::first_item;
 pub use event::{EventId, Several, batch_items};
-pub(crate) use event::{body_id, shortened, without_mark};
+pub(crate) use event::{body_id, shortened};
 
 /// All presets, `name` TAB JSON a line, in order of their names; made by the build script.
 const ALL: &str = include_str!(concat!(env!("OUT_DIR"), "/presets.tsv"));

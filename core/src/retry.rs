@@ -17,6 +17,9 @@ pub const MAX_DELAY_MS: i64 = 30 * 86_400_000;
 /// The longest that a receiver's `Retry-After` is followed: a day.
 pub const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
 
+/// A delivery counts as failing after this many failed attempts, and as recovered when it then succeeds.
+pub const FAILING_AT: u32 = 4;
+
 /// The pauses between the attempts of one delivery, in milliseconds.
 ///
 /// As text it is seconds separated by commas (`5,300,0.5`); the empty text is the empty schedule.

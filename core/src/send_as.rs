@@ -3,12 +3,12 @@
 //! What is stored is the preset's name and what the endpoint's owner added; the preset itself is looked up when it is
 //! needed, so that a release that knows a provider better sends better.
 
-use crate::api::model::shown;
 use crate::header;
 use crate::preset::{self, Preset};
 use crate::rng::Entropy;
 use crate::scheme::{Encoding, KeyFormat, Params, Scheme, SignFault};
 use crate::secret::{Kind, Secret};
+use crate::text::shown;
 use minicbor::{Decode, Encode};
 
 /// The preset that takes its scheme from the endpoint.

@@ -5,8 +5,6 @@
 //! before any claim is read. Claims that are not known are ignored. A tenant needs no creation: it is
 //! whatever a token with a good signature says.
 
-use crate::api::model::auth::may;
-use crate::api::route::Op;
 use crate::secret::hmac_key;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -42,13 +40,6 @@ pub struct Claims {
     pub feature_flags: Option<Vec<String>>,
     /// Its own id (`jti`), by which it is revoked.
     pub id: Option<String>,
-}
-
-impl Claims {
-    /// Whether its capabilities include an operation that changes something.
-    pub fn can(&self, op: Op) -> bool {
-        self.capabilities.as_ref().is_none_or(|capabilities| may(capabilities, op, false))
-    }
 }
 
 /// Why a token is refused; a sentence for its holder.

@@ -8,11 +8,12 @@ use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use weir_core::api::call::{Call, Reply};
-use weir_core::api::model::endpoint::{EndpointContent, Pace, Window};
+use weir_core::api::model::endpoint::EndpointContent;
 use weir_core::app::{EndpointRecord, StoredSecret};
 use weir_core::endpoint::{Batch, Order};
 use weir_core::frame::*;
 use weir_core::plugin::{Attached, OnError};
+use weir_core::rate::{RateLimit, Window};
 use weir_core::send_as::SendAs;
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::Tag;
@@ -378,7 +379,7 @@ frames! {
         EndpointRecord {
             content: EndpointContent {
                 url: text("https://example.com/"),
-                pace: Some(Pace { limit: 5, window: Window::Minute }),
+                pace: Some(RateLimit { limit: 5, window: Window::Minute }),
                 retry_schedule: Some(vec![0.5]),
                 ..EndpointContent::default()
             },

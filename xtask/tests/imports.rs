@@ -1,4 +1,4 @@
-//! Modules do not import each other in circles. The exceptions are listed, and the list may only shrink.
+//! Modules do not import each other in circles.
 //!
 //! A module is a file or folder directly below `src/`. Unit tests and the generated API description are left out.
 
@@ -7,10 +7,11 @@ use std::fs;
 use std::path::Path;
 
 /// Crates without import cycles.
-const ACYCLIC: [&str; 6] = ["dashboard", "plugin-host", "plugin-schema", "plugin-sdk", "plugin-cli", "xtask"];
+const ACYCLIC: [&str; 7] =
+    ["core", "dashboard", "plugin-host", "plugin-schema", "plugin-sdk", "plugin-cli", "xtask"];
 
-/// How many imports of `core` are part of a cycle. Lower it when you remove one; it never rises.
-const IN_CYCLES_OF_CORE: usize = 33;
+/// The generated API description, which exists in tests only: attributes of fields name it.
+const DESCRIPTION: &str = "api::doc::";
 
 /// The files that import one module from another.
 type Imports = BTreeMap<(String, String), BTreeSet<String>>;
@@ -35,7 +36,7 @@ fn code(text: &str) -> String {
 /// The first names after `crate::` in a source, also inside of `use crate::{…}`.
 fn names(code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for rest in code.split("crate::").skip(1) {
+    for rest in code.split("crate::").skip(1).filter(|rest| !rest.starts_with(DESCRIPTION)) {
         let Some(list) = rest.strip_prefix('{') else {
             found.insert(word(rest));
             continue;
@@ -123,13 +124,6 @@ fn in_cycles(krate: &str) -> Vec<String> {
 fn modules_do_not_import_each_other_in_circles() {
     let found: Vec<String> = ACYCLIC.iter().flat_map(|krate| in_cycles(krate)).collect();
     assert!(found.is_empty(), "cycles of imports:\n{}", found.join("\n"));
-}
-
-#[test]
-fn the_cycles_of_core_only_become_fewer() {
-    let found = in_cycles("core");
-    let (count, most) = (found.len(), IN_CYCLES_OF_CORE);
-    assert!(count <= most, "{count} imports are part of a cycle, {most} are allowed:\n{}", found.join("\n"));
 }
 
 #[test]

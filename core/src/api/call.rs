@@ -5,7 +5,9 @@
 
 use crate::error::ApiError;
 use crate::frame;
-use crate::idempotency::Idempotency;
+use crate::idempotency::{self, Idempotency, Keeping};
+use crate::rng::Entropy;
+use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
@@ -43,6 +45,36 @@ pub struct Call {
     /// The idempotency key of a request that creates something.
     #[n(9)]
     pub idempotency: Option<Idempotency>,
+}
+
+impl Call {
+    /// The reply that the same call got before, if it has an idempotency key and the reply is kept.
+    pub(crate) fn recall<S: Sql>(
+        &self,
+        sql: &S,
+        now: i64,
+        keeping: Keeping<'_>,
+    ) -> Result<Option<Reply>, ApiError> {
+        let Some(asked) = &self.idempotency else { return Ok(None) };
+        idempotency::recall(sql, now, asked, keeping)?.map(|kept| from_bytes(&kept)).transpose()
+    }
+
+    /// Keeps the reply to a call that has changed something, if it has an idempotency key.
+    pub(crate) fn remember<S: Sql>(
+        &self,
+        sql: &S,
+        now: i64,
+        rng: &mut impl Entropy,
+        reply: &Reply,
+        keeping: Keeping<'_>,
+    ) -> Result<(), SqlError> {
+        match &self.idempotency {
+            Some(asked) if (200..300).contains(&reply.status) => {
+                idempotency::remember(sql, now, rng, asked, &to_bytes(reply), keeping)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// An object's answer to a [`Call`].

@@ -189,7 +189,7 @@ impl<S: Sql> App<S> {
         body::forget_unknown();
         let deployment = Rc::clone(&self.deployment);
         let keeping = idempotency::Keeping::Sealed(&deployment.vault);
-        let known = idempotency::recall(&self.sql, now, call, keeping);
+        let known = call.recall(&self.sql, now, keeping);
         let outcome = match known {
             Ok(Some(reply)) => return Ok(Some(Outcome::Reply(reply))),
             Ok(None) => self.dispatch(now, rng, call),
@@ -198,7 +198,7 @@ impl<S: Sql> App<S> {
         match outcome {
             Ok(Outcome::Changed(reply, effects)) => {
                 let reply = reply.warned(body::take_unknown());
-                idempotency::remember(&self.sql, now, rng, call, &reply, keeping)?;
+                call.remember(&self.sql, now, rng, &reply, keeping)?;
                 Ok(Some(Outcome::Changed(reply, effects)))
             }
             Ok(Outcome::Resend(mut plan)) => {
@@ -223,7 +223,7 @@ impl<S: Sql> App<S> {
         reply: &Reply,
     ) -> Result<(), SqlError> {
         let keeping = idempotency::Keeping::Sealed(&self.deployment.vault);
-        idempotency::remember(&self.sql, now, rng, call, reply, keeping)
+        call.remember(&self.sql, now, rng, reply, keeping)
     }
 
     fn dispatch(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {

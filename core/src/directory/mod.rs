@@ -34,7 +34,7 @@ use crate::api::route::Op;
 use crate::error::ApiError;
 use crate::frame::PluginNotice;
 use crate::id;
-use crate::idempotency::{self, Keeping};
+use crate::idempotency::Keeping;
 use crate::rng::Entropy;
 use crate::send_as::SendAs;
 use crate::settings::PluginLimits;
@@ -203,13 +203,13 @@ impl<S: Sql> Directory<S> {
     /// As [`answer`](Self::answer); a request with an idempotency key is carried out once.
     fn answer_once(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
         if self.ready
-            && let Some(reply) = idempotency::recall(&self.sql, now, call, Keeping::Plain)?
+            && let Some(reply) = call.recall(&self.sql, now, Keeping::Plain)?
         {
             return Ok(reply.into());
         }
         let answer = self.answer(now, rng, call)?;
         if self.ready {
-            idempotency::remember(&self.sql, now, rng, call, &answer.reply, Keeping::Plain)?;
+            call.remember(&self.sql, now, rng, &answer.reply, Keeping::Plain)?;
         }
         Ok(answer)
     }

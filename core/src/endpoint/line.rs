@@ -13,11 +13,10 @@
 
 use super::plugins::Ready;
 use super::{Delivery, Endpoint, Queued};
+pub use crate::delivery::{Batch, Order};
 use crate::plugin::Subject;
 use crate::scheme::Encoding;
 use crate::sql::{Sql, SqlError};
-use minicbor::{Decode, Encode};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -26,31 +25,6 @@ use std::ops::Range;
 pub const BATCH_BYTES: usize = 1024 * 1024;
 /// The default batch of a preset that sends batches.
 pub(super) const PRESET_BATCH: Batch = Batch { max_events: 100, max_wait_ms: 500 };
-
-/// Several events in one request, as a JSON array of their payloads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "EndpointBatch"))]
-#[serde(rename_all = "camelCase")]
-pub struct Batch {
-    /// The maximum number of events in one request.
-    #[n(0)]
-    pub max_events: u16,
-    /// How long the first event waits for others, in milliseconds.
-    #[n(1)]
-    pub max_wait_ms: u32,
-}
-
-/// The guaranteed order of deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[cbor(index_only)]
-pub enum Order {
-    /// One request at a time, in the order in which messages were accepted.
-    #[n(0)]
-    Fifo,
-}
 
 /// What happens next.
 pub(super) enum Next {

@@ -5,7 +5,7 @@ use super::USER_AGENT;
 use super::line::{Batch, Order, PRESET_BATCH};
 use crate::deployment::Deployment;
 use crate::frame::Config;
-use crate::header::Fields;
+use crate::header::{Fields, HOPS};
 use crate::id;
 use crate::pace::Pace;
 use crate::plugin::Attached;
@@ -15,7 +15,6 @@ use crate::scheme::{Outgoing, Params, Secrets};
 use crate::secret::Secret;
 use crate::send_as::SendAs;
 use crate::signature::{self, HeaderProfile};
-use crate::source;
 use crate::target::normalized;
 use crate::vault::{Place, Vault, VaultError};
 use std::ops::RangeInclusive;
@@ -228,10 +227,9 @@ impl Sender {
         // Headers that the provider's format defines cannot be set by the endpoint or the message.
         let taken =
             |name: &str| preset.is_some_and(|preset| preset.event_headers().any(|header| is(header, name)));
-        // What comes in at a source says how often it has gone out before: see `source::HOPS`.
-        let hops =
-            id::is(id::SOURCE, &config.app_id) && !brought.iter().any(|(name, _)| name == source::HOPS);
-        let hops = hops.then(|| (source::HOPS.to_owned(), "1".to_owned()));
+        // What comes in at a source says how often it has gone out before: see `header::HOPS`.
+        let hops = id::is(id::SOURCE, &config.app_id) && !brought.iter().any(|(name, _)| name == HOPS);
+        let hops = hops.then(|| (HOPS.to_owned(), "1".to_owned()));
         let own = self.headers.iter().filter(|(name, _)| !taken(name));
         let brought = brought
             .into_iter()

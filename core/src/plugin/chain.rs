@@ -2,11 +2,9 @@
 
 use super::{Attached, OnError, Ran, Verdict};
 use crate::header::{self, HeaderFault};
+use crate::text::MAX_NAME;
 use serde_json::{Value, json};
 use std::rc::Rc;
-
-/// The longest name of an event type that a plugin may set: what the API allows.
-pub(crate) const MAX_NAME: usize = 256;
 
 /// An attempt's record keeps at most so many bytes of each plugin's log.
 const LOG_MAX: usize = 2048;

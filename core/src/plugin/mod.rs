@@ -10,7 +10,6 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chain::MAX_NAME;
 pub use chain::{Chain, Decision, Fault, Outcome, Step, Subject};
 pub use report::{config_fault, report};
 

@@ -6,6 +6,7 @@
 //! body with several events that is delivered whole is identified by its bytes, too.
 
 use crate::scheme::{Path, Place, Request, read};
+use crate::text::{MAX_NAME, without_mark};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -189,7 +190,7 @@ pub(crate) fn body_id(body: &[u8]) -> String {
 
 /// An id as it is, or its hash where it is longer than ids are.
 pub(crate) fn shortened(id: String) -> String {
-    if id.len() <= crate::api::model::MAX_NAME {
+    if id.len() <= MAX_NAME {
         return id;
     }
     format!("sha256-{}", hex(&Sha256::digest(id.as_bytes())))
@@ -322,11 +323,6 @@ pub(super) fn first_item(body: &[u8]) -> Option<&RawValue> {
 /// The items of a body that is an array.
 pub fn batch_items(body: &[u8]) -> Option<Vec<&RawValue>> {
     serde_json::from_slice(without_mark(body)).ok()
-}
-
-/// A body without the mark that says in which order the bytes of a character are: JSON has none.
-pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 #[cfg(test)]

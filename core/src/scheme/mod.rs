@@ -81,7 +81,7 @@ impl<'a> Request<'a> {
     }
 
     fn json(&self) -> Result<&'a RawValue, Reason> {
-        serde_json::from_slice(crate::preset::without_mark(self.body)).map_err(|_| Reason::Body("JSON"))
+        serde_json::from_slice(crate::text::without_mark(self.body)).map_err(|_| Reason::Body("JSON"))
     }
 
     /// The fields of a form.

@@ -9,7 +9,7 @@
 use super::Request;
 use super::verdict::Reason;
 use crate::header;
-use crate::preset::without_mark;
+use crate::text::without_mark;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};

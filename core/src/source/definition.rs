@@ -9,14 +9,14 @@
 use super::kind::Kind;
 use super::rejected::{self, DUPLICATE, Rejected};
 use super::{Batch, DedupBy, Form, HOPS, MAX_BODY, MAX_HOPS, SourceRecord, SourceRow, Unverified, form};
-use crate::api::model::{MAX_NAME, is_name};
 use crate::encoding::{self, Unreadable};
 use crate::error::{ApiError, Code};
 use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
-use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses, without_mark};
+use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses};
 use crate::scheme::handshake::{Answer, Handshake};
 use crate::scheme::{Params, Proof, Reason, Request, Scheme, Secrets, Verdict, parameter};
+use crate::text::{MAX_NAME, is_name, without_mark};
 use crate::time::rfc3339;
 use crate::vault::{Place as VaultPlace, Vault};
 use serde::{Deserialize, Serialize};

@@ -27,16 +27,14 @@ pub(crate) use form::MAX_FIELDS;
 pub use kind::{Kind, similar, unsupported};
 pub use limit::{Gate, Sampler};
 
-use crate::api::model::Metadata;
-use crate::api::model::endpoint::Pace;
+pub use crate::header::HOPS;
+use crate::rate::RateLimit;
 use crate::rng::Entropy;
+use crate::text::Metadata;
 use crate::vault::{Place, Vault, VaultError};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// The header in which a delivery says how many sources it has come through: two gateways, or two endpoints of one, may
-/// lead into each other.
-pub const HOPS: &str = "weir-hops";
 /// An event that has passed through this many sources is refused.
 pub const MAX_HOPS: u32 = 3;
 
@@ -139,7 +137,7 @@ pub struct Options {
     pub max_body_bytes: Option<u32>,
     /// The rate limit of this source. Requests beyond it are refused with 429. `null` means no limit.
     #[n(6)]
-    pub rate_limit: Option<Pace>,
+    pub rate_limit: Option<RateLimit>,
     /// The event type of events that do not carry one.
     #[n(7)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::EventTypeName>"))]

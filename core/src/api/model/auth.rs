@@ -236,6 +236,13 @@ impl WhoamiOut {
     }
 }
 
+impl Claims {
+    /// Whether its capabilities include an operation that changes something.
+    pub fn can(&self, op: Op) -> bool {
+        self.capabilities.as_ref().is_none_or(|capabilities| may(capabilities, op, false))
+    }
+}
+
 /// Whether a token with these capabilities may do this; `reads` where the method only reads. What is not
 /// known here may be read, not written.
 pub fn may(capabilities: &[String], op: Op, reads: bool) -> bool {

@@ -5,10 +5,11 @@ use super::{
     null_is_default, unique,
 };
 use crate::api::body::{self, Faults, Patch};
-use crate::endpoint::{Batch, Order};
+use crate::delivery::{Batch, Order};
 use crate::error::ApiError;
 use crate::header::{self, HeaderFault, MAX_HEADERS};
 use crate::preset::Example;
+use crate::rate::RateLimit;
 use crate::scheme::Params;
 use crate::send_as::SendAs;
 pub use crate::signature::HeaderProfile;
@@ -42,48 +43,6 @@ pub const DEFAULT_GRACE_S: u32 = 86_400;
 /// Custom headers by name.
 pub type Headers = BTreeMap<String, String>;
 
-/// How many requests may start within a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "RateLimit"))]
-pub struct Pace {
-    /// The maximum number of requests in the window.
-    #[n(0)]
-    #[cfg_attr(test, schemars(with = "crate::api::doc::kind::Limit"))]
-    pub limit: u32,
-    /// The length of the window.
-    #[n(1)]
-    pub window: Window,
-}
-
-/// The window of a pace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[cbor(index_only)]
-pub enum Window {
-    /// One second, sliding.
-    #[n(0)]
-    Second,
-    /// One minute, 60 seconds.
-    #[n(1)]
-    Minute,
-    /// One hour, 3600 seconds.
-    #[n(2)]
-    Hour,
-}
-
-impl Window {
-    /// Its length in milliseconds.
-    pub fn millis(self) -> i64 {
-        match self {
-            Window::Second => 1_000,
-            Window::Minute => 60_000,
-            Window::Hour => 3_600_000,
-        }
-    }
-}
-
 /// What can be set of an endpoint, besides its secret and its custom headers.
 #[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
 pub struct EndpointContent {
@@ -114,7 +73,7 @@ pub struct EndpointContent {
     pub metadata: Metadata,
     /// Requests in a window; beside the throttle rate, the stricter of the two holds.
     #[n(8)]
-    pub pace: Option<Pace>,
+    pub pace: Option<RateLimit>,
     /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
     /// `MAX_IN_FLIGHT`.
     #[n(9)]
@@ -324,7 +283,7 @@ pub(crate) struct Fields {
     metadata: Metadata,
     /// A rate limit with a window of your choice. If `throttleRate` is set too, both apply.
     #[serde(default)]
-    throttle: Option<Pace>,
+    throttle: Option<RateLimit>,
     /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
     /// `MAX_IN_FLIGHT`.
     #[serde(default)]
@@ -555,7 +514,7 @@ pub struct EndpointPatch {
     /// Arbitrary key-value pairs. They replace the existing ones as a whole.
     pub metadata: Patch<Metadata>,
     /// A rate limit with a window of your choice. If `throttleRate` is set too, both apply.
-    pub throttle: Patch<Pace>,
+    pub throttle: Patch<RateLimit>,
     /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
     /// `MAX_IN_FLIGHT`.
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::InFlight>"))]
@@ -659,7 +618,7 @@ pub struct EndpointOut {
     /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     metadata: Metadata,
     /// A rate limit with a window of your choice. If `throttleRate` is set too, both apply.
-    throttle: Option<Pace>,
+    throttle: Option<RateLimit>,
     /// The maximum number of requests that wait for their response at the same time. `null` uses the deployment's
     /// `MAX_IN_FLIGHT`.
     max_in_flight: Option<u16>,
@@ -993,6 +952,7 @@ pub struct EndpointStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::Window;
 
     fn places<T: std::fmt::Debug>(result: Result<T, ApiError>) -> Vec<String> {
         match result {
@@ -1035,7 +995,7 @@ mod tests {
         let body = br#"{"url":"u","throttle":{"limit":10,"window":"minute"},"maxInFlight":3,
             "retrySchedule":[0.5,60],"headerProfile":"both","timeoutSeconds":10}"#;
         let content = EndpointIn::parse(body).expect("ok").content;
-        assert_eq!(content.pace, Some(Pace { limit: 10, window: Window::Minute }));
+        assert_eq!(content.pace, Some(RateLimit { limit: 10, window: Window::Minute }));
         let out = serde_json::to_value(EndpointOut::new("ep_1".into(), content.clone(), 0, 0)).expect("json");
         assert_eq!(out["throttle"], serde_json::json!({"limit": 10, "window": "minute"}));
         assert_eq!(out["headerProfile"], "both");

@@ -23,14 +23,10 @@ pub mod usage;
 use super::body::Faults;
 use crate::error::ApiError;
 use crate::id;
+pub use crate::text::{MAX_NAME, Metadata, is_name};
+pub(crate) use crate::text::{is_dots, shown};
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
 
-/// Strings by name, as users attach them to applications and endpoints.
-pub type Metadata = BTreeMap<String, String>;
-
-/// The longest uid, event id or name of an event type.
-pub const MAX_NAME: usize = crate::plugin::MAX_NAME;
 /// The most bytes of a metadata object, as JSON.
 pub const MAX_METADATA: usize = 4096;
 /// The most channels (or tags) of a message or an endpoint.
@@ -39,19 +35,6 @@ pub const MAX_CHANNELS: usize = 10;
 pub const MAX_CHANNEL: usize = 128;
 /// The longest name or description that people write for people.
 pub const MAX_TEXT: usize = 4096;
-
-/// Whether `text` may name something: 1 to 256 of `a-z A-Z 0-9 - _ .`, and neither `.` nor `..`: a name becomes a segment of
-/// a path, and clients resolve those two before they send, so that the request reaches something else.
-pub fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME).contains(&text.len())
-        && !is_dots(text)
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-/// Whether a segment of a path is one that clients resolve instead of sending.
-pub(crate) fn is_dots(segment: &str) -> bool {
-    matches!(segment, "." | "..")
-}
 
 const NAME_RULE: &str =
     "Use 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and . (but not '.' or '..' alone).";
@@ -139,14 +122,4 @@ pub(crate) fn unique(list: Vec<String>) -> Vec<String> {
         list.iter().map(|item| seen.insert(item.as_str())).collect()
     };
     list.into_iter().zip(keep).filter_map(|(item, keep)| keep.then_some(item)).collect()
-}
-
-/// The caller's own text in a sentence: short, in one line.
-pub(crate) fn shown(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let mut out: String = text.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        out.push('…');
-    }
-    out
 }
