@@ -6,6 +6,8 @@
 #![cfg(all(feature = "wasmi", feature = "wasmtime"))]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // random bits are meant to be cut
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/smith.rs"]
 mod smith;
 mod support;
@@ -13,28 +15,12 @@ mod support;
 use std::ops::Range;
 
 use arbitrary::Unstructured;
+use random::Random;
 use support::V8;
 use support::raw::{End, Raw, RawCall, RawOutcome, RawWasmi, RawWasmtime, argument};
 use weir_plugin_host::admission::ModuleLimits;
 use weir_plugin_host::meter::{DEPTH_BUDGET, meter};
 use weir_plugin_host::run::Stop;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
 
 fn module(random: &mut Random) -> Option<Vec<u8>> {
     let config = smith::config(&mut |n| random.below(n));

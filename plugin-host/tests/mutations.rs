@@ -6,8 +6,12 @@
 
 #![cfg(feature = "wasmi")]
 
+#[path = "support/random.rs"]
+mod random;
+
 use std::path::PathBuf;
 
+use random::Random;
 use weir_plugin_host::admission::{ModuleLimits, admit};
 use weir_plugin_host::frame::{Event, Patch};
 use weir_plugin_host::manifest::Manifest;
@@ -15,45 +19,33 @@ use weir_plugin_host::meter::meter;
 use weir_plugin_host::run::Limits;
 use weir_plugin_host::wasmi::Engine;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(n.max(1)).unwrap()).unwrap()
-    }
+/// An index below `n`.
+fn index(random: &mut Random, n: usize) -> usize {
+    usize::try_from(random.below(u64::try_from(n).unwrap())).unwrap()
 }
 
 /// Changes a few bytes: to another value, to one that formats like, away, twice, or from another of the corpus.
 fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     const LIKED: [u8; 16] =
         [0, 1, 2, 5, 0x0b, 0x0f, 0x10, 0x20, 0x40, 0x60, 0x7e, 0x7f, 0x80, 0xfc, 0xfe, 0xff];
-    for _ in 0..=random.below(4) {
-        let at = random.below(bytes.len());
-        match random.below(6) {
+    for _ in 0..=index(random, 4) {
+        let at = index(random, bytes.len());
+        match index(random, 6) {
             _ if bytes.is_empty() => bytes.push(0),
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = LIKED[random.below(LIKED.len())],
+            0 => bytes[at] ^= 1 << index(random, 8),
+            1 => bytes[at] = LIKED[index(random, LIKED.len())],
             2 => bytes[at] = bytes[at].wrapping_add(1),
             3 => {
                 bytes.remove(at);
             }
             4 => {
-                let end = (at + random.below(24)).min(bytes.len());
+                let end = (at + index(random, 24)).min(bytes.len());
                 let part = bytes[at..end].to_vec();
                 bytes.splice(at..at, part);
             }
             _ => {
-                let from = random.below(other.len());
-                let end = (from + random.below(24)).min(other.len());
+                let from = index(random, other.len());
+                let end = (from + index(random, 24)).min(other.len());
                 bytes.splice(at..at, other[from..end].iter().copied());
             }
         }
@@ -101,8 +93,8 @@ fn no_module_makes_admission_metering_or_a_run_panic() {
     let count = seeds.end - seeds.start;
     for seed in seeds {
         let mut random = Random(seed);
-        let mut wasm = corpus[random.below(corpus.len())].clone();
-        mutate(&mut wasm, &corpus[random.below(corpus.len())], &mut random);
+        let mut wasm = corpus[index(&mut random, corpus.len())].clone();
+        mutate(&mut wasm, &corpus[index(&mut random, corpus.len())], &mut random);
         if let Ok(metered) = meter(&wasm, &ModuleLimits::default()) {
             valid += 1;
             wasmparser::Validator::new()

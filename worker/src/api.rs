@@ -363,8 +363,9 @@ impl Caller {
             (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
             (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
             (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
-            (_, Op::PluginUpload) => self.upload_plugin(route, query, body).await,
-            (_, Op::PluginCurrent) => self.choose_plugin(route, query, body).await,
+            (_, op @ (Op::PluginUpload | Op::PluginCurrent)) => {
+                self.change_version(op, route, query, body).await
+            }
             (Home::Worker, _) => self.auth(&parts.url, &route, query, &body).await,
             (Home::App | Home::Source, op) => {
                 if route.home == Home::App {

@@ -34,48 +34,40 @@ struct Link {
 }
 
 impl Caller {
-    /// Stores a version, which becomes current: unless an endpoint that follows the plugin could not work with it.
-    pub(super) async fn upload_plugin(
+    /// Uploads a version, or chooses one, which becomes current: unless an endpoint that follows the plugin could not work
+    /// with it.
+    pub(super) async fn change_version(
         &self,
-        route: Route,
-        query: &str,
-        body: Vec<u8>,
-    ) -> Result<Reply, ApiError> {
-        let name = route.params.first().cloned().unwrap_or_default();
-        // What is not admitted, is told by the Directory.
-        if !is_forced(query)?
-            && let followers = self.followers(&name).await?
-            && !followers.is_empty()
-            && let Ok(admitted) = admit(&body)
-        {
-            let hash = Sha256::digest(&body);
-            let version = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-            let (pass, manifest, bytes) = (admitted.pass, admitted.manifest, admitted.rewritten.into());
-            let module = PluginModule { version, pass, manifest, bytes };
-            self.try_followers(&name, &module, &followers).await?;
-        }
-        let call = self.call(Op::PluginUpload, route, query, body);
-        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
-    }
-
-    /// Makes a version current, on the same condition.
-    pub(super) async fn choose_plugin(
-        &self,
+        op: Op,
         route: Route,
         query: &str,
         body: Vec<u8>,
     ) -> Result<Reply, ApiError> {
         let name = route.params.first().cloned().unwrap_or_default();
         if !is_forced(query)? {
-            let version = CurrentIn::parse(&body)?.version;
             let followers = self.followers(&name).await?;
-            let module = directory::module(&self.env, &self.claims.org, &name, Some(&version));
-            if let Some(module) = module.await? {
+            if !followers.is_empty()
+                && let Some(module) = self.next_version(op, &name, &body).await?
+            {
                 self.try_followers(&name, &module, &followers).await?;
             }
         }
-        let call = self.call(Op::PluginCurrent, route, query, body);
+        let call = self.call(op, route, query, body);
         directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+    }
+
+    /// The version that would become current; `None` if the Directory will refuse it.
+    async fn next_version(&self, op: Op, name: &str, body: &[u8]) -> Result<Option<PluginModule>, ApiError> {
+        if op == Op::PluginCurrent {
+            let version = CurrentIn::parse(body)?.version;
+            let module = directory::module(&self.env, &self.claims.org, name, Some(&version));
+            return module.await.map_err(ApiError::from);
+        }
+        let Ok(admitted) = admit(body) else { return Ok(None) };
+        let hash = Sha256::digest(body);
+        let version = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let (pass, manifest, bytes) = (admitted.pass, admitted.manifest, admitted.rewritten.into());
+        Ok(Some(PluginModule { version, pass, manifest, bytes }))
     }
 
     async fn followers(&self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
