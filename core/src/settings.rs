@@ -108,7 +108,7 @@ pub struct Settings {
     pub key_server: Option<String>,
     /// `PORTAL_NAME`: what the dashboard and the customers' portal call whoever sends.
     pub portal_name: Option<String>,
-    /// `PORTAL_COLOR`: their colour, red, green and blue.
+    /// `PORTAL_COLOR`: their color, red, green and blue.
     pub portal_color: Option<[u8; 3]>,
     /// `SECURITY_CONTACT`: where to report a vulnerability, in `/.well-known/security.txt`.
     pub security_contact: Option<String>,
@@ -399,7 +399,7 @@ impl Settings {
     }
 
     /// As [`from_vars`](Self::from_vars), where a wrong setting counts as none given, and is told: what comes in must not be
-    /// lost for a colour that is none. `HTTPS_ONLY` is then the stricter of the two.
+    /// lost for a color that is none. `HTTPS_ONLY` is then the stricter of the two.
     pub fn from_vars_leniently(get: impl Fn(&str) -> Option<String>) -> (Self, Vec<SettingsError>) {
         let mut wrong: Vec<SettingsError> = Vec::new();
         for _ in 0..=NAMES.len() {

@@ -341,10 +341,10 @@ const BLOCKED_V6: [(Cidr, &str); 15] = [
     (v6([0x64, 0xff9b, 0, 0], 96), "64:ff9b::/96 is translated to IPv4 (NAT64)"),
     (v6([0x64, 0xff9b, 1, 0], 48), "64:ff9b:1::/48 is translated to IPv4 (NAT64)"),
     (v6([0x100, 0, 0, 0], 64), "100::/64 is discarded"),
-    (v6([0x2001, 0, 0, 0], 32), "2001::/32 is tunnelled to IPv4 (Teredo)"),
+    (v6([0x2001, 0, 0, 0], 32), "2001::/32 is tunneled to IPv4 (Teredo)"),
     (v6([0x2001, 0xdb8, 0, 0], 32), "2001:db8::/32 is for documentation"),
     (v6([0x2001, 0, 0, 0], 23), "2001::/23 is reserved for protocols"),
-    (v6([0x2002, 0, 0, 0], 16), "2002::/16 is tunnelled to IPv4 (6to4)"),
+    (v6([0x2002, 0, 0, 0], 16), "2002::/16 is tunneled to IPv4 (6to4)"),
     (v6([0x2620, 0x4f, 0x8000, 0], 48), "2620:4f:8000::/48 is for AS112"),
     (v6([0x3fff, 0, 0, 0], 20), "3fff::/20 is for documentation"),
     (v6([0x5f00, 0, 0, 0], 16), "5f00::/16 is for segment routing (SRv6)"),
@@ -662,7 +662,7 @@ mod tests {
         ] {
             assert_eq!(code(url), "url_address", "{url}");
         }
-        for neighbour in [
+        for neighbor in [
             "1.0.0.0",
             "9.255.255.255",
             "11.0.0.0",
@@ -692,7 +692,7 @@ mod tests {
             "[2003::]",
             "[3ffe::]",
         ] {
-            assert_eq!(code(&format!("https://{neighbour}/")), "ok", "{neighbour}");
+            assert_eq!(code(&format!("https://{neighbor}/")), "ok", "{neighbor}");
         }
     }
 

@@ -7,7 +7,7 @@ pub type Normalize = fn(&str) -> String;
 #[cfg(target_arch = "wasm32")]
 static NFKD: std::sync::OnceLock<Normalize> = std::sync::OnceLock::new();
 
-/// Says which function of the platform normalises; the first that is said counts.
+/// Says which function of the platform normalizes; the first that is said counts.
 #[cfg(target_arch = "wasm32")]
 pub fn install(nfkd: Normalize) {
     let _ = NFKD.set(nfkd);

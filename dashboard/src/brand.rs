@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colour_that_can_be_read_stays_and_styles_are_only_what_they_have_to_be() {
+    fn a_color_that_can_be_read_stays_and_styles_are_only_what_they_have_to_be() {
         let brand = Brand { name: "Acme".into(), color: Some([0x0b, 0x5c, 0xad]), ..Brand::default() };
         assert!(brand.css().starts_with(":root{--accent:light-dark(#0b5cad,#0b5cad);"), "{}", brand.css());
         assert_eq!(brand.stylesheet().as_deref(), Some("/dashboard/brand.css?color=0b5cad"));
@@ -186,7 +186,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_colour_becomes_one_that_can_be_read(color: [u8; 3]) {
+        fn any_color_becomes_one_that_can_be_read(color: [u8; 3]) {
             prop_assert!(contrast(readable(color, &[WHITE], BLACK), WHITE) >= CONTRAST);
             for (grounds, towards) in [(LIGHT, BLACK), (DARK, WHITE)] {
                 let shades = Shades::of(color, grounds, towards);

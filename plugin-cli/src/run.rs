@@ -112,9 +112,9 @@ fn as_json(event: &Event, outcome: &Outcome, limit: u64) -> Value {
     line
 }
 
-fn as_text(event: &Event, outcome: &Outcome, limit: u64, colour: bool) -> String {
+fn as_text(event: &Event, outcome: &Outcome, limit: u64, color: bool) -> String {
     let paint = |code: &str, text: &str| {
-        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     };
     let (word, said) = verdict(outcome);
     let code = match word {

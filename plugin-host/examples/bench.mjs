@@ -40,7 +40,7 @@ for (const [kind, time] of Object.entries(kinds)) {
     // In turns, so that a busy machine is busy for both.
     for (const which of round % 2 ? ["bare", "metered"] : ["metered", "bare"])
       took[which] = time(modules[which]);
-    // The first rounds are for the optimising compiler.
+    // The first rounds are for the optimizing compiler.
     if (round < 400) continue;
     for (const which of Object.keys(times)) times[which].push(took[which]);
     ratios.push(took.metered / took.bare);

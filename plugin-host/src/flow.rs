@@ -174,7 +174,7 @@ impl Flow {
                 self.branches = self.branches.max(targets.len());
                 let mut last = NONE;
                 for depth in targets.targets().flatten().chain([targets.default()]) {
-                    // Neighbours in a table are often equal.
+                    // Neighbors in a table are often equal.
                     if depth != last {
                         self.jump(depth);
                     }

@@ -213,7 +213,7 @@ impl fmt::Display for Refusal {
             }
             Self::Locals { function, found, limit } => write!(
                 f,
-                "function {function} holds {found} locals and values, {limit} are allowed; build with optimisation, or \
+                "function {function} holds {found} locals and values, {limit} are allowed; build with optimization, or \
                  split it"
             ),
             Self::TooMany { what, found, limit } => {

@@ -71,7 +71,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
 }
 
 /// A plugin that does nothing wrong, to run after each that does.
-const NEIGHBOUR: &str = r#"(module
+const NEIGHBOR: &str = r#"(module
   (memory (export "memory") 2)
   (data (i32.const 1024) "\20\00\00\00")
   (func (export "weir_abi_v1") (result i32) (i32.const 1024))
@@ -82,9 +82,9 @@ const NEIGHBOUR: &str = r#"(module
 fn every_hostile_module_is_refused_or_ends_the_same_everywhere_and_harms_no_one() {
     let mut engines = Engines::start();
     let (input, limits) = (input(), Limits::default());
-    let neighbour =
-        admit(&wat::parse_str(NEIGHBOUR).unwrap(), &ModuleLimits::default()).unwrap().meter().unwrap();
-    let expected_neighbour = engines.run(&neighbour.bytes, &input, &limits);
+    let neighbor =
+        admit(&wat::parse_str(NEIGHBOR).unwrap(), &ModuleLimits::default()).unwrap().meter().unwrap();
+    let expected_neighbor = engines.run(&neighbor.bytes, &input, &limits);
     let mut wrong = Vec::new();
     let mut costs = String::new();
     let (mut refused, mut ran) = (0, 0);
@@ -127,8 +127,8 @@ fn every_hostile_module_is_refused_or_ends_the_same_everywhere_and_harms_no_one(
         if engines.run(&metered.bytes, &input, &limits) != outcomes {
             wrong.push(format!("{} has another outcome the second time", case.name));
         }
-        if engines.run(&neighbour.bytes, &input, &limits) != expected_neighbour {
-            wrong.push(format!("{} harmed its neighbour", case.name));
+        if engines.run(&neighbor.bytes, &input, &limits) != expected_neighbor {
+            wrong.push(format!("{} harmed its neighbor", case.name));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

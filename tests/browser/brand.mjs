@@ -4,7 +4,7 @@ import { audit, equal, expect, run, tab, test } from "./lib.mjs";
 import { PAGES, world } from "./world.mjs";
 
 /// Pages with every use of the color.
-const COLOURFUL = ["application", "message", "endpoint"];
+const COLORFUL = ["application", "message", "endpoint"];
 
 /// An attempt shows the name in its headers.
 const SAYS_BY_WHOM = ["attempt", "long answer"];
@@ -21,10 +21,10 @@ for (const dark of [false, true]) {
       expect((await page.title()).endsWith(process.env.WEIR_NAME), `${name}: a title of the sender's`);
       const text = await page.locator(SAYS_BY_WHOM.includes(name) ? ".side" : "body").innerText();
       expect(!text.includes("Weir"), `${name} names nobody else`);
-      if (COLOURFUL.includes(name)) equal(await audit(page), [], `what axe finds on ${name}`);
+      if (COLORFUL.includes(name)) equal(await audit(page), [], `what axe finds on ${name}`);
     }
     const color = await page.evaluate(() => getComputedStyle(document.querySelector(".bar")).borderTopColor);
-    equal(color, process.env.WEIR_COLOR, "the colour");
+    equal(color, process.env.WEIR_COLOR, "the color");
     await here.close();
   });
 }

@@ -111,13 +111,13 @@ fn a_token_that_was_logged_out_is_void_and_others_are_not() {
 fn all_tokens_of_an_application_or_of_a_session_are_taken_back() {
     let gateway = shared();
     let api = gateway.tenant();
-    let (app, neighbour) = (api.app(), api.app());
+    let (app, neighbor) = (api.app(), api.app());
     let path = format!("/api/v1/app/{app}");
     let expire = format!("/api/v1/auth/app/{app}/expire-all");
     let session = portal(&api, &app, &json!({ "sessionId": "a" }));
     let plain = portal(&api, &app, &json!({}));
     let own = api.as_app(&app);
-    let next_door = portal(&api, &neighbour, &json!({}));
+    let next_door = portal(&api, &neighbor, &json!({}));
 
     assert_eq!(api.post(&expire, &json!({ "sessionIds": ["a"] })).0, 204);
     assert_eq!((session.get(&path).0, plain.get(&path).0), (401, 200));
@@ -127,7 +127,7 @@ fn all_tokens_of_an_application_or_of_a_session_are_taken_back() {
 
     assert_eq!(api.post(&expire, &json!({})).0, 204);
     assert_eq!((plain.get(&path).0, own.get(&path).0), (401, 401));
-    assert_eq!(next_door.get(&format!("/api/v1/app/{neighbour}")).0, 200);
+    assert_eq!(next_door.get(&format!("/api/v1/app/{neighbor}")).0, 200);
     assert_eq!(portal(&api, &app, &json!({})).get(&path).0, 200, "a new one is good");
     assert_eq!(next_door.post(&expire, &json!({})).0, 403);
     assert_eq!(api.post("/api/v1/auth/app/nobody/expire-all", &json!({})).0, 404);

@@ -89,7 +89,7 @@ fn svix_react_shows_the_portal_and_its_hooks_work() {
 
 #[test]
 fn the_portal_has_the_senders_name_and_color() {
-    // A colour that nobody could read as text on white, nor on black if it were not the one that is lightened.
+    // A color that nobody could read as text on white, nor on black if it were not the one that is lightened.
     let gateway = Running::start(&[("PORTAL_NAME", "Acme & Söhne"), ("PORTAL_COLOR", "#ffd400")]);
     let env = [("WEIR_NAME", "Acme & Söhne"), ("WEIR_COLOR", "rgb(255, 212, 0)")];
     chromium::run("brand.mjs", &gateway.tenant(), &env);

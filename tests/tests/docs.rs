@@ -82,7 +82,7 @@ fn blocks(page: &str) -> Vec<Block> {
 }
 
 /// Replaces what differs from run to run by its kind.
-fn normalised(text: &str) -> String {
+fn normalized(text: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
     for letter in text.chars().chain(['\n']) {
@@ -151,8 +151,8 @@ fn every_block_of_the_guides_runs_and_prints_what_the_guide_shows() {
                         continue;
                     }
                     assert_eq!(
-                        normalised(output),
-                        normalised(&local(&shown.text)),
+                        normalized(output),
+                        normalized(&local(&shown.text)),
                         "{guide}: {}",
                         blocks[n].text
                     );
@@ -174,7 +174,7 @@ fn every_block_of_the_guides_runs_and_prints_what_the_guide_shows() {
 fn write_output(guide: &str, block: &Block, shown: &Block, output: &str, local: &[(String, &str)]) {
     let printed =
         local.iter().fold(output.trim().to_owned(), |text, (here, there)| text.replace(here.as_str(), there));
-    if normalised(&printed) == normalised(&shown.text) {
+    if normalized(&printed) == normalized(&shown.text) {
         return;
     }
     let path = repository().join(guide);

@@ -2,7 +2,7 @@
 //! have.
 //!
 //! Each is refused as it is uploaded, or ends as its file says; the same object then delivers the next message, and its
-//! neighbour gets every one. The three engines must agree on verdict, fuel and memory.
+//! neighbor gets every one. The three engines must agree on verdict, fuel and memory.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ fn verdict(plugin: &Value) -> String {
     }
 }
 
-/// An application with an endpoint for hostile plugins, and its neighbour.
+/// An application with an endpoint for hostile plugins, and its neighbor.
 struct Scene {
     api: Api,
     app: String,
@@ -67,7 +67,7 @@ impl Scene {
         let (api, receiver) = (gateway.tenant(), Receiver::start());
         let app = api.app();
         let endpoint = api.endpoint(&app, &receiver.url("/hostile"));
-        api.endpoint(&app, &receiver.url("/neighbour"));
+        api.endpoint(&app, &receiver.url("/neighbor"));
         Self { api, app, endpoint, receiver, sent: 0 }
     }
 
@@ -77,13 +77,13 @@ impl Scene {
         assert_eq!(status, 200, "{body}");
     }
 
-    /// Sends a message, which the neighbour gets; its attempt at the endpoint with plugins.
+    /// Sends a message, which the neighbor gets; its attempt at the endpoint with plugins.
     fn send(&mut self, name: &str) -> Value {
         let message = self.api.send(&self.app, r#"{"id":7}"#);
         self.sent += 1;
         assert!(
-            self.receiver.wait_for("/neighbour", self.sent, SOON).len() >= self.sent,
-            "{name}: the neighbour"
+            self.receiver.wait_for("/neighbor", self.sent, SOON).len() >= self.sent,
+            "{name}: the neighbor"
         );
         let path = format!("/api/v1/app/{}/attempt/msg/{message}?endpoint_id={}", self.app, self.endpoint);
         let page = self.api.until(&path, SOON, |page| !list(page).is_empty());

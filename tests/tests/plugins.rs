@@ -391,12 +391,12 @@ fn an_endless_loop_ends_and_the_next_message_and_the_neighbour_never_notice() {
     let api = gateway.tenant();
     let app = api.app();
     let endpoint = api.endpoint(&app, &receiver.url("/looping"));
-    let neighbour = api.endpoint(&app, &receiver.url("/neighbour"));
-    assert_ne!(endpoint, neighbour);
+    let neighbor = api.endpoint(&app, &receiver.url("/neighbor"));
+    assert_ne!(endpoint, neighbor);
     upload(&api, "looping", &looping());
     attach(&api, &app, &endpoint, &json!([{ "name": "looping", "onError": "drop" }]));
     let message = api.send(&app, "{}");
-    receiver.wait_for_one("/neighbour", SOON);
+    receiver.wait_for_one("/neighbor", SOON);
     let path = format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?limit=10");
     let page = api.until(&path, SOON, |page| list(page).len() == 1);
     let ended = &list(&page)[0];

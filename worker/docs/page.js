@@ -212,7 +212,7 @@ function input(parameter) {
  * @param {string} name
  * @param {HTMLElement} control
  */
-const labelled = (name, control) => make("label", {}, make("span", { className: "name" }, name), control);
+const labeled = (name, control) => make("label", {}, make("span", { className: "name" }, name), control);
 
 /**
  * The form with which an operation is tried, and the samples that follow what is in it.
@@ -222,7 +222,7 @@ const labelled = (name, control) => make("label", {}, make("span", { className: 
  */
 function trial(path, method, operation) {
   const parameters = (operation.parameters ?? []).map((one) =>
-    labelled(`${one.name} (${one.in})`, input(one)),
+    labeled(`${one.name} (${one.in})`, input(one)),
   );
   const first = requestOf(path, method, operation);
   const file = first.media === "application/wasm" ? make("input", { type: "file", accept: ".wasm" }) : null;
@@ -231,7 +231,7 @@ function trial(path, method, operation) {
   const body =
     file ?? (first.media ? make("textarea", { name: "body", rows, value, spellcheck: false }) : null);
   const send = make("button", { type: "submit" }, "Send request");
-  const form = make("form", { className: "try" }, parameters, body ? labelled("body", body) : null, send);
+  const form = make("form", { className: "try" }, parameters, body ? labeled("body", body) : null, send);
   const code = make("code");
   const request = () => {
     /** @type {Record<string, string>} */

@@ -11,7 +11,7 @@ Usage: cargo xtask <command>
       --port N             listen on this port (8787)
       --data DIR           keep the data here (.weir)
       --var NAME=VALUE     set a setting; may be repeated
-      --release            run the optimised build
+      --release            run the optimized build
       --loader             uploaded plugins run in isolates of their own, as with a `worker_loaders` binding
   token [--org ORG] [--data DIR] [--ttl TIME]
                            print a bearer token for the local gateway, valid for 30d, or 12h, 90m, 60s;
@@ -34,7 +34,7 @@ Usage: cargo xtask <command>
   help                     print this text
 ";
 
-/// The organisation that tokens are for when none is named; the one in the examples of Svix's documentation.
+/// The organization that tokens are for when none is named; the one in the examples of Svix's documentation.
 pub const ORG: &str = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
 
 /// A command with its options.
@@ -44,7 +44,7 @@ pub enum Task {
     Dev(Dev),
     /// Prints a token.
     Token {
-        /// The organisation.
+        /// The organization.
         org: String,
         /// The data directory with the secret.
         data: PathBuf,
@@ -53,7 +53,7 @@ pub enum Task {
     },
     /// Builds the Worker.
     Build {
-        /// Optimised, for deployment.
+        /// Optimized, for deployment.
         release: bool,
     },
     /// Runs the tests.
@@ -84,7 +84,7 @@ pub struct Dev {
     pub data: PathBuf,
     /// Settings by name.
     pub vars: BTreeMap<String, String>,
-    /// Run the optimised build.
+    /// Run the optimized build.
     pub release: bool,
     /// Uploaded plugins get isolates of their own.
     pub loader: bool,

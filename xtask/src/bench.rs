@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: runs the benchmarks on an optimised build.
+//! `cargo xtask bench`: runs the benchmarks on an optimized build.
 
 use crate::{build, failed, local, plugins, root, tools};
 use std::fmt::Write as _;

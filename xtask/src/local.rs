@@ -30,7 +30,7 @@ const IN_USE: &str = "in-use";
 const START: Duration = Duration::from_mins(1);
 /// How much of workerd's output is kept.
 const LOG: usize = 1 << 20;
-/// The runtime's behaviour, as in `wrangler.toml`; a test compares them.
+/// The runtime's behavior, as in `wrangler.toml`; a test compares them.
 const COMPATIBILITY_DATE: &str = "2026-11-01";
 /// Without Node's globals, which the Worker has no use for: its timers are objects, and the `worker` crate panics on
 /// them where it expects numbers.

@@ -127,12 +127,12 @@ fn build_engines() -> Result<PathBuf, String> {
         bind.args(["--target", "web", "--out-name", module, "--out-dir"]).arg(&out).arg(&wasm);
         tools::run(&mut bind, "wasm-bindgen")?;
         let bound = out.join(format!("{module}_bg.wasm"));
-        let mut optimise = Command::new(&wasm_opt);
+        let mut optimize = Command::new(&wasm_opt);
         // What rustc emits and every Node and browser of the last years runs: with all features allowed, wasm-opt writes
         // what they refuse.
-        optimise.args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")));
-        optimise.args(["-Oz", "--strip-debug", "--strip-producers", "--output"]).args([&bound, &bound]);
-        tools::run(&mut optimise, "wasm-opt")?;
+        optimize.args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")));
+        optimize.args(["-Oz", "--strip-debug", "--strip-producers", "--output"]).args([&bound, &bound]);
+        tools::run(&mut optimize, "wasm-opt")?;
     }
     Ok(out)
 }

@@ -1,4 +1,4 @@
-//! What the project may be built from, checked without another tool: licences, duplicates, banned crates and sources,
+//! What the project may be built from, checked without another tool: licenses, duplicates, banned crates and sources,
 //! as `deny.toml` says. `cargo deny` reads the same file in the workflow `supply.yml`, and knows the advisories besides.
 //!
 //! Only the lists of `deny.toml` are read: strings in double quotes, one entry a line.
@@ -11,8 +11,8 @@ use std::fs;
 /// The lists of a `deny.toml`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Rules {
-    /// Licences that may be used.
-    licences: BTreeSet<String>,
+    /// Licenses that may be used.
+    licenses: BTreeSet<String>,
     /// Crates that may not be.
     denied: BTreeSet<String>,
     /// Crates, with the version that may be there besides another.
@@ -23,7 +23,7 @@ struct Rules {
 struct Package<'a> {
     name: &'a str,
     version: &'a str,
-    licence: &'a str,
+    license: &'a str,
     source: Option<&'a str>,
 }
 
@@ -50,10 +50,10 @@ pub fn check() -> Result<(), String> {
         .collect();
     let packages: Vec<Package<'_>> = owned
         .iter()
-        .map(|[name, version, licence, source]| Package {
+        .map(|[name, version, license, source]| Package {
             name,
             version,
-            licence,
+            license,
             source: Some(source.as_str()).filter(|source| !source.is_empty()),
         })
         .collect();
@@ -88,7 +88,7 @@ impl Rules {
     fn note(&mut self, table: &str, list: &str, value: &str) {
         match (table, list) {
             ("licenses", "allow") => {
-                self.licences.insert(value.to_owned());
+                self.licenses.insert(value.to_owned());
             }
             ("bans", "deny") => {
                 self.denied.insert(value.to_owned());
@@ -109,12 +109,12 @@ impl Rules {
         // What has no source is the workspace's own.
         for package in packages {
             let Some(source) = package.source else { continue };
-            let Package { name, version, licence, .. } = package;
+            let Package { name, version, license, .. } = package;
             if !(source.starts_with(CRATES_IO) && source.ends_with(CRATES_IO_INDEX)) {
                 wrong.push(format!("{name} {version} comes from {source}, not from crates.io."));
             }
-            if !self.allows(licence) {
-                wrong.push(format!("{name} {version} has the licence `{licence}`."));
+            if !self.allows(license) {
+                wrong.push(format!("{name} {version} has the license `{license}`."));
             }
             if self.denied.contains(*name) {
                 wrong.push(format!("{name} {version} is banned."));
@@ -138,7 +138,7 @@ impl Rules {
         wrong
     }
 
-    /// Whether a licence expression (SPDX, or with `/` for OR as old crates have it) can be satisfied.
+    /// Whether a license expression (SPDX, or with `/` for OR as old crates have it) can be satisfied.
     fn allows(&self, expression: &str) -> bool {
         let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
         let words: Vec<&str> = spaced.split_whitespace().collect();
@@ -177,13 +177,13 @@ impl Rules {
                 *words = words.get(1..).unwrap_or_default();
                 inner && closed
             }
-            [licence, "WITH", exception, rest @ ..] => {
-                let whole = format!("{licence} WITH {exception}");
+            [license, "WITH", exception, rest @ ..] => {
+                let whole = format!("{license} WITH {exception}");
                 *words = rest;
-                self.licences.contains(&whole)
+                self.licenses.contains(&whole)
             }
-            [licence, rest @ ..] => {
-                let allowed = self.licences.contains(*licence);
+            [license, rest @ ..] => {
+                let allowed = self.licenses.contains(*license);
                 *words = rest;
                 allowed
             }
@@ -220,12 +220,12 @@ skip = [
 "#;
     const SOURCE: &str = "registry+https://example.com/rust-lang/crates.io-index";
 
-    fn package<'a>(name: &'a str, version: &'a str, licence: &'a str) -> Package<'a> {
-        Package { name, version, licence, source: Some(SOURCE) }
+    fn package<'a>(name: &'a str, version: &'a str, license: &'a str) -> Package<'a> {
+        Package { name, version, license, source: Some(SOURCE) }
     }
 
     #[test]
-    fn licence_expressions_are_read_as_spdx_has_them() {
+    fn license_expressions_are_read_as_spdx_has_them() {
         let rules = Rules::read(RULES);
         for allowed in [
             "MIT",
@@ -263,7 +263,7 @@ skip = [
         let syn = || package("syn", "2.0.1", "MIT");
         let cases = [
             (vec![syn(), git], "comes from git+"),
-            (vec![syn(), package("a", "1.0.0", "GPL-3.0")], "licence `GPL-3.0`"),
+            (vec![syn(), package("a", "1.0.0", "GPL-3.0")], "license `GPL-3.0`"),
             (vec![syn(), package("openssl-sys", "1.0.0", "MIT")], "is banned"),
             (vec![syn(), package("a", "1.0.0", "MIT"), package("a", "2.0.0", "MIT")], "1.0.0 and 2.0.0"),
             (vec![package("syn", "20.0.0", "MIT")], "syn@2 is skipped and not there"),

@@ -8,7 +8,7 @@ use weir_core::token::sign_org_with_id;
 /// How long a token is valid unless it is asked for another time: 30 days.
 pub const TTL_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// A token of the organisation for the gateway whose data is in `data`. It has an id, by which it can be revoked.
+/// A token of the organization for the gateway whose data is in `data`. It has an id, by which it can be revoked.
 pub fn for_org(data: &Path, org: &str, ttl_ms: i64) -> Result<String, String> {
     let secret = crate::local::jwt_secret(data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();

@@ -248,7 +248,7 @@ fn cargo_tool(package: &str, binary: &str, version: &str, opt_level: &str) -> Re
         // Where an interrupted installation finds what it had done.
         .arg("--target-dir")
         .arg(&work)
-        // No more optimised than pays in seconds: what counts is how soon they are there.
+        // No more optimized than pays in seconds: what counts is how soon they are there.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level)
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");

@@ -26,7 +26,7 @@ pub struct Call {
     /// The body as it came.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub body: Vec<u8>,
-    /// Whether the caller holds an application's token instead of the organisation's.
+    /// Whether the caller holds an application's token instead of the organization's.
     #[cbor(n(4), default)]
     pub app_scope: bool,
     /// The feature flags of an application's token.

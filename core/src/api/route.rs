@@ -21,9 +21,9 @@ const MAX_PARAM: usize = 512;
 pub enum Scope {
     /// No token.
     Public,
-    /// The organisation's token only.
+    /// The organization's token only.
     Org,
-    /// The organisation's token, or the token of the very application that the path names.
+    /// The organization's token, or the token of the very application that the path names.
     Any,
 }
 

@@ -1,6 +1,6 @@
 //! Erasure: what a deletion leaves behind, and how it goes.
 //!
-//! An application that is deleted keeps nothing: its messages and all that it has learnt go with the step that deletes it, of
+//! An application that is deleted keeps nothing: its messages and all that it has learned go with the step that deletes it, of
 //! its endpoints only the ids stay, until each Endpoint object has erased itself. Then this object is erased as well, and
 //! whoever asks again is told that there is nothing. Each part may be repeated: the Directory asks until all is done.
 //!

@@ -4,7 +4,7 @@
 //! - a message is stored before it is accepted, once for each idempotency key and each event id;
 //! - every endpoint that a message matches is offered it, in the log's order, until it says "stored":
 //!   each endpoint has a cursor in the log; a crash between an offer and its answer repeats the offer,
-//!   which the Endpoint object recognises;
+//!   which the Endpoint object recognizes;
 //! - a configuration change reaches the Endpoint object before any message accepted after it, and is
 //!   offered until acknowledged;
 //! - an endpoint that has deliveries waiting and is not heard of is woken: this object is the reconciler.

@@ -2,7 +2,7 @@
 //!
 //! The log keeps them apart from those that are offered at once, and says when each is due, until every endpoint that wants
 //! the message has it. Which endpoints want it is decided at its time. Endpoints are
-//! asked as by a replay, which recognises a message that it has: so what a crash repeats is repeated without effect.
+//! asked as by a replay, which recognizes a message that it has: so what a crash repeats is repeated without effect.
 
 use super::App;
 use super::Effects;

@@ -1,7 +1,7 @@
 //! Background tasks: recovering what failed, replaying what was never tried.
 //!
 //! A task is a row with a place to go on from. It moves on by batches: one ask to the Endpoint object, whose
-//! answer moves the place; the place is stored before the next ask. The Endpoint object recognises a batch
+//! answer moves the place; the place is stored before the next ask. The Endpoint object recognizes a batch
 //! that is repeated, so a crash at any point repeats a batch without effect. As long as a task is open the
 //! object's alarm is set: a task outlives the memory that drives it.
 //!

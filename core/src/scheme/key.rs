@@ -46,7 +46,7 @@ pub enum KeyFormat {
     Whpk,
     /// The SHA-1 of the text.
     Sha1,
-    /// The text's bytes after Unicode normalisation NFKD.
+    /// The text's bytes after Unicode normalization NFKD.
     Nfkd,
     /// A public key, a certificate or a private key: PEM, the same base64 without its frame, or a JWK or JWK set.
     Key,
@@ -94,7 +94,7 @@ pub enum KeyFault {
     /// It is in quotes.
     Quoted,
     /// It is a line of settings: a name, and the secret.
-    Labelled,
+    Labeled,
     /// Something stands around it.
     Around(&'static str),
     /// It is how a page shows a secret that it hides.
@@ -132,7 +132,7 @@ impl fmt::Display for KeyFault {
             }
             Self::LineBreak => f.write_str("it contains a line break or control character. Remove it."),
             Self::Quoted => f.write_str("it is in quotes. Remove them."),
-            Self::Labelled => f.write_str(
+            Self::Labeled => f.write_str(
                 "it is a whole setting. Remove everything before the equals sign or colon, and the sign \
                  itself.",
             ),

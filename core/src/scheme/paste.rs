@@ -192,7 +192,7 @@ fn around(text: &str) -> Option<KeyFault> {
         return Some(KeyFault::Quoted);
     }
     if label(text).is_some() {
-        return Some(KeyFault::Labelled);
+        return Some(KeyFault::Labeled);
     }
     if text.starts_with("v1,") {
         return Some(KeyFault::Around("'v1,' before it"));

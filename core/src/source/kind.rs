@@ -39,7 +39,7 @@ pub fn unsupported(name: &str) -> Option<&'static str> {
     UNSUPPORTED.iter().find(|(kind, _)| *kind == name).map(|(_, instead)| *instead)
 }
 
-/// Where a source's behaviour comes from.
+/// Where a source's behavior comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// Nothing is verified.

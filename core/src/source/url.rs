@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_urls_are_recognised() {
+    fn its_own_urls_are_recognized() {
         let settings = settings(&[("JWT_SECRET", SECRET)]);
         let token = token(&settings, 3).write();
         assert!(is_own(&format!("{PREFIX}{token}"), &settings));

@@ -193,7 +193,7 @@ pub(crate) fn menu(label: &str, content: Markup) -> Markup {
 }
 
 /// A table. The first column is the main one. A heading with the prefix `#` marks a number column; an empty heading is
-/// announced as “Actions”. On phones each row becomes a card in which numbers are labelled.
+/// announced as “Actions”. On phones each row becomes a card in which numbers are labeled.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<Markup>]) -> Markup {
     let name = |head: &str| head.strip_prefix('#').unwrap_or(head).to_owned();
     html! {

@@ -107,7 +107,7 @@ impl Made {
     fn answer(&self, path: &str) -> Value {
         let path = path.split('?').next().unwrap_or_default();
         let app = json!({ "id": "app_3Mnb4Vl3lClJEJEsyq7Tz3Mnb4V", "name": "Acme Corporation", "uid": "acme", "createdAt": self.at(50_000 * MIN) });
-        let source = json!({ "id": "src_3Mnb9bi9Atad0a8Vs555x1RwAAA", "name": "GitHub organisation", "type": "github", "uid": "", "secrets": 1, "ingestUrl": "https://hooks.northwind.example/in/b3JnXzNNTlVtZjAwMDAwMDAwMDAwbmV3Y20vL3NyY18zTW5iPqgxj1R9o", "createdAt": self.at(500 * MIN) });
+        let source = json!({ "id": "src_3Mnb9bi9Atad0a8Vs555x1RwAAA", "name": "GitHub organization", "type": "github", "uid": "", "secrets": 1, "ingestUrl": "https://hooks.northwind.example/in/b3JnXzNNTlVtZjAwMDAwMDAwMDAwbmV3Y20vL3NyY18zTW5iPqgxj1R9o", "createdAt": self.at(500 * MIN) });
         let rejected = json!({ "id": "rej_3Mnb9bi9Atad0a8Vs555es9lZJt", "reason": { "code": "mismatch", "detail": "The signature was made with another secret, or what was signed has changed on the way." }, "timestamp": self.at(2 * MIN), "method": "POST", "url": "/in/…", "headers": [["x-hub-signature-256", "sha256=db79c0549342e63ca0e4a9f74d6d1ccfa0000eb51b978b1be7038a0471d7de2e"], ["x-github-event", "push"]], "body": "{\"action\":\"opened\",\"n\":23}", "bodySize": 65, "bodyComplete": true });
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {

@@ -261,11 +261,11 @@ async function run(dir, plugins, how) {
   }
   gateway = await Gateway.start({ worker, data: dir, networks: networks(how.vars), ...how });
   const running = gateway;
-  const signalled = new Promise((done) => {
+  const signaled = new Promise((done) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => done(signal));
   });
   say(how.started(running.url));
-  const ended = await Promise.race([running.ended, signalled.then(() => undefined)]);
+  const ended = await Promise.race([running.ended, signaled.then(() => undefined)]);
   if (ended !== undefined) {
     giveBack();
     process.stderr.write(`${ended} Its output is above.\n`);

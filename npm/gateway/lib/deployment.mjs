@@ -1,4 +1,4 @@
-// What is deployed, as wrangler.toml says it: the runtime's behaviour, the Durable Objects, the settings.
+// What is deployed, as wrangler.toml says it: the runtime's behavior, the Durable Objects, the settings.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

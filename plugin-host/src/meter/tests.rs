@@ -178,7 +178,7 @@ fn no_shape_of_code_makes_the_pass_slow() {
     meter(&blocks(4_000, &branches), &limits).unwrap();
     let loops = "(loop ".repeat(4_000) + &branches + &")".repeat(4_000);
     meter(&wat(&format!("(module (func (param i32) {loops}))")), &limits).unwrap();
-    // Every function calls every other one of its neighbourhood.
+    // Every function calls every other one of its neighborhood.
     let mut text = "(module".to_owned();
     for i in 0..2_000 {
         text.push_str("(func");

@@ -1,4 +1,4 @@
-//! A message of Slack's incoming webhooks: blocks in an attachment (which has the colour), and a text for notifications.
+//! A message of Slack's incoming webhooks: blocks in an attachment (which has the color), and a text for notifications.
 
 use crate::{Message, cut};
 use weir_plugin::prelude::*;

@@ -215,7 +215,7 @@ pub enum Defect {
     DeliversEarly,
     /// Batches of tasks, and messages whose time has come, are acknowledged without being stored.
     SkipsBatches,
-    /// A batch of a task that is repeated is not recognised.
+    /// A batch of a task that is repeated is not recognized.
     RepeatsBatches,
     /// What App objects say of their tasks is acknowledged without reaching the Directory.
     SwallowsNotes,
@@ -265,7 +265,7 @@ impl Defect {
         (Defect::DoublesMessages, &[Rule::Storage]),
         (Defect::ForgetsKeys, &[Rule::Idempotency]),
         // Everything rests on the order: where only the first of a push are taken, the cursor passes over the
-        // others, and a message that is pushed again is not recognised.
+        // others, and a message that is pushed again is not recognized.
         (Defect::PushesBackwards, &[Rule::Order, Rule::Received, Rule::Attempts]),
         (Defect::KeepsOldConfig, &[Rule::Config]),
         // An endpoint that gave up has stopped by itself, and its application does not know.

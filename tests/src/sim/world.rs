@@ -1,6 +1,6 @@
 //! The world: what there is in it, its time, and the loop in which one event after the other happens.
 //!
-//! What an effect comes to is modelled on the platform: writes and the alarm set in the same turn are durable
+//! What an effect comes to is modeled on the platform: writes and the alarm set in the same turn are durable
 //! together; calls may be lost on either way, be late, or arrive twice; timers and requests die with their
 //! process.
 

@@ -1,4 +1,4 @@
-//! Event types: the catalog of what an organisation sends.
+//! Event types: the catalog of what an organization sends.
 
 use super::{check_event_type, check_text, json_schema, null_is_default};
 use crate::api::body::{self, Faults, Patch};

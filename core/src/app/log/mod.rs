@@ -397,7 +397,7 @@ impl Log {
         Ok(body)
     }
 
-    /// A message's payload and the headers that are delivered with it, for whoever will ask for its neighbours, too.
+    /// A message's payload and the headers that are delivered with it, for whoever will ask for its neighbors, too.
     pub(super) fn content(&self, sql: &impl Sql, header: &Header) -> Result<Option<Content>, SqlError> {
         if let Home::Segment(segment) = &header.home
             && header.has_payload
