@@ -46,3 +46,4 @@ pub mod time;
 pub mod token;
 pub mod unicode;
 pub mod vault;
+pub mod wire;

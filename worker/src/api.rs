@@ -20,7 +20,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::body;
-use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
+use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::message::{MAX_PAYLOAD, MessageAnswer, MessageIn, message_out_json};
 use weir_core::api::model::plugin::module_too_large;
 use weir_core::api::model::setting;
@@ -29,7 +29,7 @@ use weir_core::api::route::{self, Home, Op, Route, Scope};
 use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
 use weir_core::error::{ApiError, Code, Trouble};
-use weir_core::frame::{self, Accepted, NewMessage};
+use weir_core::frame::{Accepted, NewMessage};
 use weir_core::id;
 use weir_core::idempotency::{self, Idempotency};
 use weir_core::operational::APP_ID;
@@ -37,6 +37,8 @@ use weir_core::pace::Pace;
 use weir_core::rng::{Entropy, System};
 use weir_core::source::Gate;
 use weir_core::token::{self, Claims};
+use weir_core::wire::name::AppName;
+use weir_core::wire::{self, Operation};
 use worker::console_error;
 
 /// How long the Worker believes what the Directory said of a uid. The App object itself knows whether it (still) has that
@@ -183,7 +185,7 @@ fn enter(caller: &Caller, deployment: &Deployment) -> Result<(), ApiError> {
 /// A message that can be handed to its App object at once.
 pub(crate) struct Hot {
     /// The App object's name.
-    pub(crate) object: String,
+    pub(crate) object: AppName,
     /// The message, for the object.
     pub(crate) frame: Vec<u8>,
     /// The answer to the caller, but for what the object will say.
@@ -217,8 +219,8 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     let mut new = caller.new_message(&parts.idempotency_key, &message, body);
     new.app_uid = uid;
     Some(Hot {
-        object: caller.app_name(&app_id),
-        frame: frame::encode(&new),
+        object: AppName::new(&caller.claims.org, &app_id),
+        frame: wire::request::<wire::app::Accept>(&new),
         answer: MessageAnswer::new(&message.fields(), with_content),
     })
 }
@@ -509,8 +511,15 @@ impl Caller {
         }
     }
 
-    fn app_name(&self, app_id: &str) -> String {
-        format!("{}/{app_id}", self.claims.org)
+    /// Calls an App of the caller's organization.
+    async fn call_app<O: Operation<Object = AppName>>(
+        &self,
+        app_id: &str,
+        request: &O::Request,
+        repeat: Repeat,
+    ) -> Result<O::Response, ApiError> {
+        let name = AppName::new(&self.claims.org, app_id);
+        js::ask::<O>(&self.env, &name, request, repeat).await.map_err(ApiError::from)
     }
 
     /// Asks the App object; where it does not know itself, the Directory has the last word.
@@ -520,10 +529,8 @@ impl Caller {
         for fresh in [false, true] {
             let (app_id, uid) = self.reach(key, fresh).await?;
             let Some(app_id) = app_id else { return Err(no_app()) };
-            let name = self.app_name(&app_id);
             call.app_uid = uid;
-            let answer = call_app(&self.env, &name, "api", &to_bytes(&call), repeat).await?;
-            let reply: Reply = from_bytes(&answer)?;
+            let reply = self.call_app::<wire::app::Api>(&app_id, &call, repeat).await?;
             if reply.status != 0 {
                 return Ok(reply);
             }
@@ -615,9 +622,7 @@ impl Caller {
                 None => return Err(no_app()),
             };
             new.app_uid = uid;
-            let (name, frame) = (self.app_name(&app_id), frame::encode(&new));
-            let answer = call_app(&self.env, &name, "accept", &frame, Repeat::Safe).await?;
-            match frame::decode(&answer).map_err(internal)? {
+            match self.call_app::<wire::app::Accept>(&app_id, &new, Repeat::Safe).await? {
                 Accepted::Stored { id, at, .. } => {
                     let answer = message_out_json(&id, at, &fields, with_content);
                     return Ok(Reply::raw_json(202, answer).warned(warnings));
@@ -662,14 +667,4 @@ impl Caller {
 
 fn not_stored(trouble: Trouble) -> ApiError {
     ApiError::Unavailable(trouble, "the message was not stored".to_owned())
-}
-
-async fn call_app(
-    env: &JsValue,
-    name: &str,
-    op: &str,
-    frame: &[u8],
-    repeat: Repeat,
-) -> Result<Vec<u8>, ApiError> {
-    js::ask(env, "APP", name, op, frame, repeat).await.map_err(ApiError::from)
 }

@@ -2,15 +2,16 @@
 
 use crate::js::{self, CallError};
 use wasm_bindgen::JsValue;
-use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
+use weir_core::api::call::{Call, Reply};
 use weir_core::api::route::Op;
 use weir_core::frame::{self, PluginModule, PluginModuleAsk};
+use weir_core::wire;
+use weir_core::wire::name::DirectoryName;
 
 /// Asks the Directory of `org`.
 pub(crate) async fn ask(env: &JsValue, org: &str, call: &Call) -> Result<Reply, CallError> {
     let repeat = Op::from_name(&call.op).is_some_and(Op::may_repeat).into();
-    let answer = js::ask(env, "DIRECTORY", org, "api", &to_bytes(call), repeat).await?;
-    from_bytes(&answer).map_err(|e| e.to_string().into())
+    js::ask::<wire::directory::Api>(env, &DirectoryName::new(org), call, repeat).await
 }
 
 /// The id of the application with this id or uid, if there is one.

@@ -14,6 +14,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use weir_core::api::model::message::MessageAnswer;
 use weir_core::frame::{self, Accepted};
+use weir_core::wire::app::Accept;
 
 /// The Worker's front. One serves all requests of an instance.
 #[wasm_bindgen]
@@ -68,8 +69,7 @@ impl Front {
         let parts = Parts::read(parts);
         if let Some(body) = &body
             && let Some(hot) = api::hot(&parts, body, &self.env)
-            && let Ok(called) =
-                js::begin_call(&self.env, "APP", &hot.object, "accept", &hot.frame, Repeat::Safe)
+            && let Ok(called) = js::begin_call::<Accept>(&self.env, &hot.object, &hot.frame, Repeat::Safe)
         {
             let ticket = self.tickets.replace(self.tickets.get().wrapping_add(1));
             let waiting = Waiting { parts, body: body.clone(), answer: hot.answer };

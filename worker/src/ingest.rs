@@ -14,7 +14,7 @@ use weir_core::api::call::Call;
 use weir_core::api::route::Op;
 use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
-use weir_core::frame::{self, Accepted, IngestAsk, Ingested, NewMessage};
+use weir_core::frame::{self, Accepted, IngestAsk, NewMessage};
 use weir_core::pace::Pace;
 use weir_core::rng::{Entropy, System};
 use weir_core::scheme::{Reason, Request};
@@ -23,6 +23,9 @@ use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, Gate, MAX_STORED_AT_ONCE, Receipt, Refusal, Sampler, SourceRow};
 use weir_core::vault::Place as VaultPlace;
+use weir_core::wire::Operation;
+use weir_core::wire::app::{Accept, Ingest, KeepRejected};
+use weir_core::wire::name::AppName;
 use worker::console_error;
 
 /// How long the Worker believes what the Directory said of a source. A change that goes through this isolate is known at
@@ -140,7 +143,7 @@ async fn receive(incoming: &Incoming, body: Option<Vec<u8>>, env: &JsValue) -> R
     };
     let most = definition.max_body();
     let url = definition.url(&incoming.url);
-    let at = Place { env, org: &token.org, source: &token.source };
+    let at = Place::new(env, &token.org, &token.source);
     let read = body.as_deref().unwrap_or_default();
     let request = Request { method: &incoming.method, url: &url, headers: &incoming.headers, body: read };
     let fits = body.is_some() && u32::try_from(read.len()).is_ok_and(|length| length <= most);
@@ -342,20 +345,27 @@ impl Known {
 
 /// A source's App object.
 pub(crate) struct Place<'a> {
-    pub(crate) env: &'a JsValue,
-    pub(crate) org: &'a str,
-    pub(crate) source: &'a str,
+    env: &'a JsValue,
+    name: AppName,
 }
 
-impl Place<'_> {
-    pub(crate) async fn call(&self, op: &str, frame: &[u8], repeat: Repeat) -> Result<Vec<u8>, CallError> {
-        js::ask(self.env, "APP", &format!("{}/{}", self.org, self.source), op, frame, repeat).await
+impl<'a> Place<'a> {
+    pub(crate) fn new(env: &'a JsValue, org: &str, source: &str) -> Self {
+        Self { env, name: AppName::new(org, source) }
+    }
+
+    pub(crate) async fn call<O: Operation<Object = AppName>>(
+        &self,
+        request: &O::Request,
+        repeat: Repeat,
+    ) -> Result<O::Response, CallError> {
+        js::ask::<O>(self.env, &self.name, request, repeat).await
     }
 
     /// Puts a request into the list of those that were not delivered. That it is not in there loses no event.
     async fn note(&self, kept: &Rejected) {
-        if let Err(error) = self.call("rejected", &frame::encode(kept), Repeat::Never).await {
-            console_error!("{}: a rejected request was not kept: {error}", self.source);
+        if let Err(error) = self.call::<KeepRejected>(kept, Repeat::Never).await {
+            console_error!("{}: a rejected request was not kept: {error}", self.name);
         }
     }
 
@@ -395,30 +405,27 @@ impl Place<'_> {
             event.nonce = Some(System.number());
         }
         let one = if events.len() == 1 && rejected.is_none() { events.pop() } else { None };
-        let (op, frame) = match &one {
-            Some(event) => ("accept", frame::encode(event)),
-            None => ("ingest", frame::encode(&IngestAsk { messages: events, rejected })),
-        };
+        let all = IngestAsk { messages: events, rejected };
         for fresh in [false, true] {
             if fresh {
                 // The object has not heard of itself yet: the Directory tells it whenever it is asked.
-                read(self.env, self.org, self.source).await?;
+                read(self.env, &self.name.org, &self.name.app_id).await?;
             }
-            let answer = self.call(op, &frame, Repeat::Safe).await?;
             let answers = match &one {
-                Some(_) => vec![frame::decode(&answer)?],
-                None => frame::decode::<Ingested>(&answer)?.answers,
+                Some(event) => vec![self.call::<Accept>(event, Repeat::Safe).await?],
+                None => self.call::<Ingest>(&all, Repeat::Safe).await?.answers,
             };
             if !answers.contains(&Accepted::Unknown) {
                 return Ok(answers);
             }
         }
-        Err(format!("{} does not know that it exists", self.source).into())
+        Err(format!("{} does not know that it exists", self.name).into())
     }
 
     /// Makes a text that the provider sent the source's secret, unless it has one by now.
     async fn adopt(&self, deployment: &Deployment, secret: &str) -> Result<bool, String> {
-        let Some(SourceRow { id, mut record }) = read(self.env, self.org, self.source).await? else {
+        let Some(SourceRow { id, mut record }) = read(self.env, &self.name.org, &self.name.app_id).await?
+        else {
             return Ok(false);
         };
         if !record.secrets.is_empty() {
@@ -433,8 +440,8 @@ impl Place<'_> {
             ..Call::default()
         };
         // Where two of them come at once, the Directory takes the first.
-        let reply = directory::ask(self.env, self.org, &call).await?;
-        forget(self.org, self.source);
+        let reply = directory::ask(self.env, &self.name.org, &call).await?;
+        forget(&self.name.org, &self.name.app_id);
         Ok(reply.status == 200)
     }
 }

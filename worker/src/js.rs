@@ -13,6 +13,8 @@ use weir_core::error::{ApiError, Trouble};
 use weir_core::header::Fields;
 use weir_core::platform;
 use weir_core::settings::Location;
+use weir_core::wire::name::ObjectName;
+use weir_core::wire::{self, Operation};
 
 #[wasm_bindgen(module = "/runtime/call.mjs")]
 extern "C" {
@@ -216,19 +218,18 @@ impl fmt::Display for CallError {
 }
 
 /// Calls an object for the Worker: again where that is safe and the platform says that it may help.
-pub(crate) async fn ask(
+pub(crate) async fn ask<O: Operation>(
     env: &JsValue,
-    binding: &str,
-    name: &str,
-    op: &str,
-    frame: &[u8],
+    name: &O::Object,
+    request: &O::Request,
     repeat: Repeat,
-) -> Result<Vec<u8>, CallError> {
+) -> Result<O::Response, CallError> {
+    let frame = wire::request::<O>(request);
     let mut spare = repeat == Repeat::Safe;
     loop {
-        let called = begin_call(env, binding, name, op, frame, repeat)?;
+        let called = begin_call::<O>(env, name, &frame, repeat)?;
         match JsFuture::from(called).await {
-            Ok(answer) => return Ok(Uint8Array::new(&answer).to_vec()),
+            Ok(answer) => return Ok(wire::response::<O>(&Uint8Array::new(&answer).to_vec())?),
             // The object had just been given an event from deep down, or that asked for much: this call is another.
             Err(error) if spare && platform::is_used_up(&text_of(&error)) => spare = false,
             Err(error) => return Err(CallError::of(&error)),
@@ -241,38 +242,35 @@ pub(crate) fn locate(location: &Location) {
     locate_js(location.jurisdiction.map(str::to_owned), location.hint.map(str::to_owned));
 }
 
-/// Starts a call of an object from the Worker without waiting: a promise of the response's bytes.
-pub(crate) fn begin_call(
+/// Starts a call of an object from the Worker without waiting: a promise of the response's frame. `frame` is the request's.
+pub(crate) fn begin_call<O: Operation>(
     env: &JsValue,
-    binding: &str,
-    name: &str,
-    op: &str,
+    name: &O::Object,
     frame: &[u8],
     repeat: Repeat,
 ) -> Result<Promise, String> {
-    begin_call_at(WORKER_DEPTH, env, binding, name, op, frame, repeat)
+    begin_call_at::<O>(WORKER_DEPTH, env, name, frame, repeat)
 }
 
 /// As [`begin_call`], at this depth: for calls from objects.
-pub(crate) fn begin_call_at(
+pub(crate) fn begin_call_at<O: Operation>(
     depth: u32,
     env: &JsValue,
-    binding: &str,
-    name: &str,
-    op: &str,
+    name: &O::Object,
     frame: &[u8],
     repeat: Repeat,
 ) -> Result<Promise, String> {
     settings::of(env)?; // sets where the objects are
+    let binding = O::Object::BINDING;
     let namespace = Reflect::get(env, &JsValue::from_str(binding)).map_err(|e| text_of(&e))?;
     let again = if repeat == Repeat::Safe { AGAIN } else { 0 };
-    Ok(call_object(&namespace, binding, name, op, frame, depth, again))
+    Ok(call_object(&namespace, binding, &name.to_string(), O::NAME, frame, depth, again))
 }
 
-/// The answer to a call that was begun.
-pub(crate) async fn answer_of(called: Promise) -> Result<Vec<u8>, String> {
+/// The response to a call that was begun.
+pub(crate) async fn response_to<O: Operation>(called: Promise) -> Result<O::Response, String> {
     let answer = JsFuture::from(called).await.map_err(|e| text_of(&e))?;
-    Ok(Uint8Array::new(&answer).to_vec())
+    wire::response::<O>(&Uint8Array::new(&answer).to_vec())
 }
 
 /// The text at a URL that was checked; the error says why there is none.

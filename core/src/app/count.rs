@@ -13,6 +13,7 @@ use crate::api::model::task::CountOut;
 use crate::error::{ApiError, Code};
 use crate::frame::TaskAnswer;
 use crate::sql::Sql;
+use crate::wire::Ask;
 
 /// At most so many batches are counted.
 const ROUNDS: u32 = 20;
@@ -38,11 +39,13 @@ impl<S: Sql> App<S> {
         while count.rounds < ROUNDS {
             count.rounds = count.rounds.saturating_add(1);
             let batch = self.batch(count.now, slot, &count.record, Some(true))?.unwrap_or_default();
-            let Batch { op, frame, upto, end } = batch;
-            if !frame.is_empty() {
-                let asks = vec![(count.record.endpoint_id.clone(), op, frame)];
+            let Batch { ask, upto, end } = batch;
+            if let Some(ask) = ask {
+                let endpoints = vec![count.record.endpoint_id.clone()];
                 count.batch = (upto, end);
-                return Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Count(Box::new(count)) })));
+                return Ok(
+                    AskPlan { endpoints, ask: Ask::Task(ask), then: Then::Count(Box::new(count)) }.into()
+                );
             }
             if end {
                 return Ok(counted(&count, true));

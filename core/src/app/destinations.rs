@@ -19,9 +19,10 @@ use crate::api::model::message::with_raw;
 use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::query::Query;
 use crate::error::ApiError;
-use crate::frame::{self, Deliveries, DeliveriesAsk, DeliveryRow, Done, ExpungeAsk};
+use crate::frame::{Deliveries, DeliveriesAsk, DeliveryRow, ExpungeAsk};
 use crate::id;
 use crate::sql::{Sql, SqlError};
+use crate::wire::{Answers, Ask};
 use std::collections::HashMap;
 
 /// At most so many endpoints are asked in one round.
@@ -34,8 +35,10 @@ const MESSAGES_ROUND: usize = 256;
 /// What to ask of which Endpoint objects.
 #[derive(Debug)]
 pub struct AskPlan {
-    /// Each: an endpoint's id, the call, its frame.
-    pub asks: Vec<(String, &'static str, Vec<u8>)>,
+    /// The ids of the endpoints.
+    pub endpoints: Vec<String>,
+    /// What each is asked.
+    pub ask: Ask,
     pub(super) then: Then,
 }
 
@@ -57,7 +60,7 @@ pub(super) enum Then {
     Overview(Overview),
     Standings(Box<Standings>),
     AttemptExpunged {
-        ask: Vec<u8>,
+        ask: ExpungeAsk,
         /// Who was not asked yet.
         rest: Vec<String>,
     },
@@ -125,9 +128,8 @@ impl<S: Sql> App<S> {
             let reply = list.page.answer(Rows { rows: list.found, stopped }, MessageEndpointOut::id);
             return Outcome::Reply(reply.into());
         }
-        let ask = frame::encode(&DeliveriesAsk { ids: vec![list.message.id.clone()] });
-        let asks = next.into_iter().map(|endpoint_id| (endpoint_id, "deliveries", ask.clone())).collect();
-        Outcome::Ask(Box::new(AskPlan { asks, then: Then::Destinations(Box::new(list)) }))
+        let ask = Ask::Deliveries(DeliveriesAsk { ids: vec![list.message.id.clone()] });
+        AskPlan { endpoints: next, ask, then: Then::Destinations(Box::new(list)) }.into()
     }
 
     fn told_destinations(
@@ -173,8 +175,8 @@ impl<S: Sql> App<S> {
             ids = next.into_iter().map(|header| header.id).collect();
         }
         if !ids.is_empty() {
-            let asks = vec![(list.endpoint_id.clone(), "deliveries", frame::encode(&DeliveriesAsk { ids }))];
-            return Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Attempted(Box::new(list)) })));
+            let (endpoints, ask) = (vec![list.endpoint_id.clone()], Ask::Deliveries(DeliveriesAsk { ids }));
+            return Ok(AskPlan { endpoints, ask, then: Then::Attempted(Box::new(list)) }.into());
         }
         let stopped = if list.found.len() < wanted { list.scan.stopped_at() } else { None };
         let write = |(msg_id, standing): &(String, Standing)| {
@@ -243,13 +245,13 @@ impl<S: Sql> App<S> {
         if !id::is(id::ATTEMPT, attempt_id) {
             return Err(ApiError::not_found("Attempt"));
         }
-        let ask = frame::encode(&ExpungeAsk { msg_id, attempt_id: attempt_id.to_owned() });
+        let ask = ExpungeAsk { msg_id, attempt_id: attempt_id.to_owned() };
         expunge_at(ask, self.endpoints_of(attempt_id))
     }
 
     /// Goes on with what the Endpoint objects answered, in the order in which they were asked.
-    pub fn told(&self, plan: AskPlan, told: &[Vec<u8>]) -> Result<Told, SqlError> {
-        match self.go_on(plan, told) {
+    pub fn told(&self, plan: AskPlan, answers: Answers) -> Result<Told, SqlError> {
+        match self.go_on(plan, answers) {
             Ok(Outcome::Reply(reply)) => Ok(Told::Reply(reply)),
             Ok(Outcome::Ask(plan)) => Ok(Told::Ask(plan)),
             Ok(other) => Err(SqlError(format!("an answer led to {other:?}"))),
@@ -258,51 +260,56 @@ impl<S: Sql> App<S> {
         }
     }
 
-    fn go_on(&self, plan: AskPlan, told: &[Vec<u8>]) -> Handled {
-        match plan.then {
-            Then::Tagged(list) => {
-                let told = decode_all(told)?.into_iter().next().unwrap_or_default();
-                self.told_tagged(*list, told)
+    fn go_on(&self, plan: AskPlan, answers: Answers) -> Handled {
+        let AskPlan { endpoints, ask, then } = plan;
+        match (then, answers) {
+            (Then::Tagged(list), Answers::Attempts(answers)) => {
+                self.told_tagged(*list, answers.into_iter().next().unwrap_or_default())
             }
-            Then::Destinations(list) => {
-                let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
-                Ok(self.told_destinations(*list, asked, decode_all(told)?))
+            (Then::Destinations(list), Answers::Deliveries(answers)) => {
+                Ok(self.told_destinations(*list, endpoints, answers))
             }
-            Then::Attempted(list) => {
-                let asked = plan.asks.first().map_or(&[][..], |(_, _, frame)| frame);
-                let asked: DeliveriesAsk = frame::decode(asked).map_err(ApiError::Internal)?;
-                let told = decode_all(told)?.into_iter().next().unwrap_or_default();
-                self.told_attempted(*list, &asked, told)
+            (Then::Attempted(list), Answers::Deliveries(answers)) => {
+                let Ask::Deliveries(asked) = ask else { return Err(mismatch()) };
+                self.told_attempted(*list, &asked, answers.into_iter().next().unwrap_or_default())
             }
-            Then::Count(count) => self.told_count(*count, decode_all(told)?.into_iter().next()),
-            Then::Overview(ask) => {
-                let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
-                Ok(self.told_overview(ask, asked, &decode_all(told)?))
+            (Then::Count(count), Answers::Task(answers)) => {
+                self.told_count(*count, answers.into_iter().next())
             }
-            Then::Standings(list) => {
-                let asked = plan.asks.into_iter().map(|(endpoint_id, ..)| endpoint_id).collect();
-                self.told_standings(&list, asked, decode_all(told)?)
+            (Then::Overview(ask), Answers::Stats(answers)) => {
+                Ok(self.told_overview(ask, endpoints, &answers))
             }
-            Then::AttemptExpunged { ask, rest } => {
-                let found = decode_all::<Done>(told)?.into_iter().any(|answer| answer.done);
+            (Then::Standings(list), Answers::Deliveries(answers)) => {
+                self.told_standings(&list, endpoints, answers)
+            }
+            (Then::AttemptExpunged { ask, rest }, Answers::Expunge(answers)) => {
+                let found = answers.into_iter().any(|answer| answer.done);
                 if found { Ok(Outcome::Reply(Reply::empty(204))) } else { expunge_at(ask, rest) }
             }
+            _ => Err(mismatch()),
         }
     }
 }
 
+/// The answers are to something else than was asked, which only a mistake in the driver can bring about.
+fn mismatch() -> ApiError {
+    ApiError::Internal("the answers are not to what was asked".to_owned())
+}
+
 /// Asks the next of these endpoints to forget an attempt; there is none such where none is left.
-fn expunge_at(ask: Vec<u8>, mut endpoints: Vec<String>) -> Handled {
+fn expunge_at(ask: ExpungeAsk, mut endpoints: Vec<String>) -> Handled {
     if endpoints.is_empty() {
         return Err(ApiError::not_found("Attempt"));
     }
     let rest = endpoints.split_off(endpoints.len().min(EXPUNGE_ROUND));
-    let asks = endpoints.into_iter().map(|endpoint_id| (endpoint_id, "expunge", ask.clone())).collect();
-    Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::AttemptExpunged { ask, rest } })))
+    let then = Then::AttemptExpunged { ask: ask.clone(), rest };
+    Ok(AskPlan { endpoints, ask: Ask::Expunge(ask), then }.into())
 }
 
-fn decode_all<T: for<'b> minicbor::Decode<'b, ()>>(frames: &[Vec<u8>]) -> Result<Vec<T>, ApiError> {
-    frames.iter().map(|bytes| frame::decode(bytes).map_err(ApiError::Internal)).collect()
+impl From<AskPlan> for Outcome {
+    fn from(plan: AskPlan) -> Self {
+        Self::Ask(Box::new(plan))
+    }
 }
 
 impl Slot {

@@ -66,7 +66,7 @@ pub use usage::UsagePlan;
 use crate::budget::{Budget, Share};
 use crate::deployment::{Deployment, is_overdue};
 use crate::filter::Filter;
-use crate::frame::{self, AppInit, Config, Push};
+use crate::frame::{self, AppInit, Config, Push, ReplayAsk};
 use crate::id::{self, Generator};
 use crate::operational::Event;
 use crate::retry::doubled;
@@ -100,9 +100,8 @@ pub struct Effects {
     pub events: Vec<(i64, Event)>,
     /// What background tasks need.
     pub tasks: Vec<TaskEffect>,
-    /// Give an endpoint messages whose time has come: a `replay` call of it, with its frame; answered by
-    /// [`App::scheduled_told`].
-    pub scheduled: Vec<(String, Vec<u8>)>,
+    /// Give endpoints messages whose time has come; each answered by [`App::scheduled_told`].
+    pub scheduled: Vec<(String, ReplayAsk)>,
     /// Have deleted endpoints' objects erase themselves; each answered by [`App::endpoint_erased`].
     pub erase: Vec<String>,
     /// Set the durable alarm to this time.

@@ -11,9 +11,10 @@ use crate::api::model::overview::{
 };
 use crate::api::query::Query;
 use crate::error::ApiError;
-use crate::frame::{self, StatsAnswer, StatsAsk, StatsHour};
+use crate::frame::{StatsAnswer, StatsAsk, StatsHour};
 use crate::sql::Sql;
 use crate::time::rfc3339;
+use crate::wire::Ask;
 use std::collections::BTreeMap;
 
 /// At most so many endpoints are asked.
@@ -65,18 +66,18 @@ impl<S: Sql> App<S> {
             ));
         }
         let ask = Overview { since: now.saturating_sub(hours.saturating_mul(HOUR_MS)), until: now, previous };
-        let frame = frame::encode(&StatsAsk { since: ask.asks_since(), until: ask.until, hours: Some(true) });
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         // One alone, where it is named.
         let only =
             query.text("endpoint").map(|key| self.endpoint(key).map(|(id, _)| id.to_owned())).transpose()?;
         let wanted = |id: &str| only.as_deref().is_none_or(|only| only == id);
         let live = self.slots.iter().rev().filter(|(id, slot)| !slot.deleted && wanted(id));
-        let asks: Vec<_> = live.take(most).map(|(id, _)| (id.clone(), "stats", frame.clone())).collect();
-        if asks.is_empty() {
+        let endpoints: Vec<_> = live.take(most).map(|(id, _)| id.clone()).collect();
+        if endpoints.is_empty() {
             return Ok(self.told_overview(ask, Vec::new(), &[]));
         }
-        Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Overview(ask) })))
+        let stats = StatsAsk { since: ask.asks_since(), until: ask.until, hours: Some(true) };
+        Ok(AskPlan { endpoints, ask: Ask::Stats(stats), then: Then::Overview(ask) }.into())
     }
 
     pub(super) fn told_overview(&self, ask: Overview, asked: Vec<String>, told: &[StatsAnswer]) -> Outcome {

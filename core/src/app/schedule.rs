@@ -6,7 +6,7 @@
 
 use super::App;
 use super::Effects;
-use crate::frame::{self, Owed, ReplayAsk, TaskAnswer};
+use crate::frame::{Owed, ReplayAsk, TaskAnswer};
 use crate::sql::{Sql, SqlError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,9 +76,7 @@ impl<S: Sql> App<S> {
             let ids = messages.iter().map(|message| message.id.clone()).collect();
             round.waiting.insert(endpoint_id.clone(), ids);
             self.note_debt(&endpoint_id)?;
-            effects
-                .scheduled
-                .push((endpoint_id, frame::encode(&ReplayAsk { messages, dry: None, on_time: Some(true) })));
+            effects.scheduled.push((endpoint_id, ReplayAsk { messages, dry: None, on_time: Some(true) }));
         }
     }
 

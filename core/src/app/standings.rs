@@ -10,9 +10,10 @@ use crate::api::model::attempt::Status;
 use crate::api::model::message::{DeliveriesOut, with_deliveries_json};
 use crate::api::query::Query;
 use crate::error::ApiError;
-use crate::frame::{self, Deliveries, DeliveriesAsk};
+use crate::frame::{Deliveries, DeliveriesAsk};
 use crate::sql::Sql;
 use crate::time::rfc3339;
+use crate::wire::Ask;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -61,13 +62,13 @@ impl<S: Sql> App<S> {
         let Some((_, ids)) = Page::read(&reply).filter(|(_, ids)| !ids.is_empty()) else {
             return Ok(Outcome::Reply(reply));
         };
-        let frame = frame::encode(&DeliveriesAsk { ids });
         let live = self.slots.iter().rev().filter(|(_, slot)| !slot.deleted).take(ASKED);
-        let asks: Vec<_> = live.map(|(id, _)| (id.clone(), "deliveries", frame.clone())).collect();
-        if asks.is_empty() {
+        let endpoints: Vec<_> = live.map(|(id, _)| id.clone()).collect();
+        if endpoints.is_empty() {
             return self.told_standings(&Standings { reply }, Vec::new(), Vec::new());
         }
-        Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Standings(Box::new(Standings { reply })) })))
+        let ask = Ask::Deliveries(DeliveriesAsk { ids });
+        Ok(AskPlan { endpoints, ask, then: Then::Standings(Box::new(Standings { reply })) }.into())
     }
 
     pub(super) fn told_standings(

@@ -7,8 +7,9 @@ use super::handle::{AttemptsPlan, Handled, Outcome};
 use crate::api::model::attempt::AttemptQuery;
 use crate::api::page::MAX_LIMIT;
 use crate::error::ApiError;
-use crate::frame::{self, AttemptRow, Attempts, AttemptsAsk};
+use crate::frame::{AttemptRow, Attempts, AttemptsAsk};
 use crate::sql::Sql;
+use crate::wire::Ask;
 use std::collections::{BTreeSet, HashSet};
 
 /// At most so many attempts are looked at for one page; the page then ends early and says where to go on.
@@ -51,9 +52,9 @@ impl<S: Sql> App<S> {
             Some(at) => format!("&iterator={at}"),
         };
         let query = format!("{}&limit={MAX_LIMIT}{iterator}", list.raw);
-        let ask = frame::encode(&AttemptsAsk { query, msg_id: None, attempt_id: None, bytes: None });
-        let asks = vec![(list.endpoint_id.clone(), "attempts", ask)];
-        Ok(Outcome::Ask(Box::new(AskPlan { asks, then: Then::Tagged(Box::new(list)) })))
+        let ask = Ask::Attempts(AttemptsAsk { query, msg_id: None, attempt_id: None, bytes: None });
+        let endpoints = vec![list.endpoint_id.clone()];
+        Ok(AskPlan { endpoints, ask, then: Then::Tagged(Box::new(list)) }.into())
     }
 
     pub(super) fn told_tagged(&self, mut list: Tagged, told: Attempts) -> Handled {

@@ -12,7 +12,7 @@
 use super::handle::Handled;
 use super::log::Span;
 use super::{App, Effects, Slot};
-use crate::api::call::{Call, Reply, to_bytes};
+use crate::api::call::{Call, Reply};
 use crate::api::model::task::{BackgroundTaskOut, BulkFilter, Period, TaskKind, TaskOut, TaskStatus};
 use crate::api::query::Query;
 use crate::api::route::Op;
@@ -24,6 +24,7 @@ use crate::retry::doubled;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
+use crate::wire::TaskAsk;
 use minicbor::{Decode, Encode};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -53,10 +54,8 @@ pub enum TaskEffect {
         task_id: String,
         /// Whom.
         endpoint_id: String,
-        /// The call.
-        op: &'static str,
-        /// Its frame.
-        frame: Vec<u8>,
+        /// What.
+        ask: TaskAsk,
     },
     /// Tell the Directory; answered by [`App::task_noted`].
     Note {
@@ -64,8 +63,8 @@ pub enum TaskEffect {
         task_id: String,
         /// Which version of it is told.
         version: i64,
-        /// The call, encoded.
-        call: Vec<u8>,
+        /// The request.
+        call: Box<Call>,
     },
 }
 
@@ -149,12 +148,10 @@ impl TaskRecord {
     }
 }
 
-/// A batch of a task: what to ask the endpoint (nothing, where the frame is empty), where in the log it ends, and whether
-/// the log does.
+/// A batch of a task: what to ask the endpoint, if anything, where in the log it ends, and whether the log does.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) op: &'static str,
-    pub(super) frame: Vec<u8>,
+    pub(super) ask: Option<TaskAsk>,
     pub(super) upto: String,
     pub(super) end: bool,
 }
@@ -365,7 +362,7 @@ impl<S: Sql> App<S> {
                 effects.tasks.push(TaskEffect::Note {
                     task_id: task_id.clone(),
                     version: note.version,
-                    call: to_bytes(&call),
+                    call: Box::new(call),
                 });
             }
             self.tasks.insert(task_id, task);
@@ -388,19 +385,16 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get(&task.record.endpoint_id).filter(|slot| !slot.deleted) else {
             return self.end_task(now, task_id, task, TaskStatus::Failed);
         };
-        let Some(Batch { op, frame, upto, end }) = self.batch(now, slot, &task.record, None)? else {
+        let Some(Batch { ask, upto, end }) = self.batch(now, slot, &task.record, None)? else {
             return Ok(());
         };
-        if frame.is_empty() {
-            return self.pass_over(now, task_id, task, upto, end);
-        }
+        let Some(ask) = ask else { return self.pass_over(now, task_id, task, upto, end) };
         task.batch = (upto, end);
         task.asking = true;
         effects.tasks.push(TaskEffect::Ask {
             task_id: task_id.to_owned(),
             endpoint_id: task.record.endpoint_id.clone(),
-            op,
-            frame,
+            ask,
         });
         Ok(())
     }
@@ -425,7 +419,7 @@ impl<S: Sql> App<S> {
             TaskKind::Recover => {
                 let (since, until, after) = (record.since, record.until, record.place.clone());
                 let ask = RecoverAsk { since, until, after, upto: record.upto.clone(), dry };
-                return Ok(Some(Batch { op: "recover", frame: frame::encode(&ask), ..Batch::default() }));
+                return Ok(Some(Batch { ask: Some(TaskAsk::Recover(ask)), ..Batch::default() }));
             }
             _ if waits_for_upto => Default::default(),
             _ => self.untold(now, slot, record)?,
@@ -433,15 +427,14 @@ impl<S: Sql> App<S> {
         if messages.is_empty() && !waits_for_upto {
             return Ok(Some(Batch { upto, end, ..Batch::default() }));
         }
-        let (op, frame) = if record.kind == TaskKind::Replay {
-            ("replay", frame::encode(&ReplayAsk { messages, dry, on_time: None }))
+        let ask = if record.kind == TaskKind::Replay {
+            TaskAsk::Replay(ReplayAsk { messages, dry, on_time: None })
         } else {
             let filter = record.filter.clone().unwrap_or_default();
             let (status, code_class) = (filter.status, filter.status_code_class);
-            let ask = BulkAsk { messages, upto: record.upto.clone(), status, code_class, dry };
-            ("bulk-replay", frame::encode(&ask))
+            TaskAsk::BulkReplay(BulkAsk { messages, upto: record.upto.clone(), status, code_class, dry })
         };
-        Ok(Some(Batch { op, frame, upto, end }))
+        Ok(Some(Batch { ask: Some(ask), upto, end }))
     }
 
     /// Goes on from there: what was looked at holds nothing for the endpoint.

@@ -2,16 +2,19 @@
 //! unless a test says so.
 
 use super::{App, AskPlan, Effects, Outcome, TaskEffect, Told};
-use crate::api::call::{Call, Reply, from_bytes};
+use crate::api::call::{Call, Reply};
 use crate::api::route::Op;
 use crate::deployment::Deployment;
 use crate::endpoint::{self, AttemptOutcome, Endpoint};
-use crate::frame::{self, Accepted, AppInit, BatchAnswer, BatchAsk, NewMessage, PayloadsAsk, TaskNote};
+use crate::frame::{
+    self, Accepted, AppInit, BatchAnswer, BatchAsk, NewMessage, PayloadsAsk, TaskAnswer, TaskNote,
+};
 use crate::operational::Event;
 use crate::rng::Seeded;
 use crate::settings::Settings;
 use crate::sql::Sql;
 use crate::sql::memory::Memory;
+use crate::wire::{Answers, Ask, TaskAsk};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -245,50 +248,44 @@ impl World {
 
     fn ask(&mut self, mut plan: AskPlan) -> Reply {
         loop {
-            let asks = plan.asks.clone();
-            let told: Vec<_> = asks.iter().map(|(id, op, ask)| self.ask_endpoint(id, op, ask)).collect();
-            match self.app.told(plan, &told).expect("told") {
+            let answers = self.answers(&plan.endpoints.clone(), &plan.ask.clone());
+            match self.app.told(plan, answers).expect("told") {
                 Told::Reply(reply) => return reply,
                 Told::Ask(next) => plan = *next,
             }
         }
     }
 
-    fn ask_endpoint(&mut self, id: &str, op: &str, ask: &[u8]) -> Vec<u8> {
+    fn answers(&mut self, ids: &[String], ask: &Ask) -> Answers {
         let now = self.now;
-        match op {
-            "stats" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(
-                    &self.endpoints.get(id).expect("it").statistics(self.now, &ask).expect("statistics"),
-                )
-            }
-            "attempts" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoints.get(id).expect("it").attempts(now, &ask).expect("attempts"))
-            }
-            "deliveries" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoints.get(id).expect("it").deliveries(&ask).expect("deliveries"))
-            }
-            "expunge" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoints.get(id).expect("it").expunge(&ask).expect("expunge"))
-            }
-            "recover" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.recover(now, rng, ask)))
-            }
-            "bulk-replay" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.bulk_replay(now, rng, ask)))
-            }
-            "replay" => {
-                let ask = frame::decode(ask).expect("an ask");
-                frame::encode(&self.endpoint(id, |endpoint, rng| endpoint.replay(now, rng, ask)))
-            }
-            other => panic!("unknown call {other}"),
+        if let Ask::Task(ask) = ask {
+            return Answers::Task(ids.iter().map(|id| self.ask_task(id, ask.clone())).collect());
         }
+        let each = ids.iter().map(|id| self.endpoints.get(id).expect("an endpoint"));
+        match ask {
+            Ask::Attempts(ask) => {
+                Answers::Attempts(each.map(|it| it.attempts(now, ask).expect("attempts")).collect())
+            }
+            Ask::Deliveries(ask) => {
+                Answers::Deliveries(each.map(|it| it.deliveries(ask).expect("rows")).collect())
+            }
+            Ask::Expunge(ask) => {
+                Answers::Expunge(each.map(|it| it.expunge(ask).expect("expunged")).collect())
+            }
+            Ask::Stats(ask) => {
+                Answers::Stats(each.map(|it| it.statistics(now, ask).expect("statistics")).collect())
+            }
+            Ask::Task(_) => unreachable!("handled above"),
+        }
+    }
+
+    fn ask_task(&mut self, id: &str, ask: TaskAsk) -> TaskAnswer {
+        let now = self.now;
+        self.endpoint(id, |endpoint, rng| match ask {
+            TaskAsk::Recover(ask) => endpoint.recover(now, rng, ask),
+            TaskAsk::Replay(ask) => endpoint.replay(now, rng, ask),
+            TaskAsk::BulkReplay(ask) => endpoint.bulk_replay(now, rng, ask),
+        })
     }
 
     /// One step of an Endpoint object, and its effects.
@@ -359,8 +356,8 @@ impl World {
             self.carry_out(effects);
         }
         for (id, ask) in effects.scheduled {
-            let answer = self.ask_endpoint(&id, "replay", &ask);
-            let answer = (!self.deaf).then(|| frame::decode(&answer).expect("an answer"));
+            let answer = self.ask_task(&id, TaskAsk::Replay(ask));
+            let answer = (!self.deaf).then_some(answer);
             let effects = self.app.scheduled_told(now, &id, answer.as_ref()).expect("told");
             self.carry_out(effects);
         }
@@ -374,14 +371,13 @@ impl World {
         }
         for task in effects.tasks {
             match task {
-                TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
-                    let answer = self.ask_endpoint(&endpoint_id, op, &frame);
-                    let answer = (!self.deaf).then(|| frame::decode(&answer).expect("an answer"));
+                TaskEffect::Ask { task_id, endpoint_id, ask } => {
+                    let answer = self.ask_task(&endpoint_id, ask);
+                    let answer = (!self.deaf).then_some(answer);
                     let effects = self.app.task_told(now, &task_id, answer).expect("told");
                     self.carry_out(effects);
                 }
                 TaskEffect::Note { task_id, version, call } => {
-                    let call: Call = from_bytes(&call).expect("a call");
                     self.notes.push(frame::decode(&call.body).expect("a note"));
                     let effects = self.app.task_noted(now, &task_id, version, true).expect("noted");
                     self.carry_out(effects);

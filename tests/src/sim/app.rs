@@ -7,13 +7,14 @@ use super::storage::Disk;
 use super::world::{Done, World};
 use super::{Rule, event::Flow};
 use std::rc::Rc;
-use weir_core::api::call::{Call, from_bytes};
+use weir_core::api::call::Call;
 use weir_core::app::{self, App, Outcome, TaskEffect};
 use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{AppInit, PluginNotice, PluginUses, Report, ReportKind};
 use weir_core::rng::Seeded;
 use weir_core::sql::SqlError;
+use weir_core::wire::{self, TaskAsk};
 
 impl Machine for App<Disk> {
     type Effects = app::Effects;
@@ -103,21 +104,20 @@ impl World {
         for (id, push) in push {
             calls.push((Some(id.clone()), Ask::Push(push), ForApp::Pushed(id)));
         }
-        for (id, frame) in scheduled {
-            calls.push((Some(id.clone()), Ask::Task("replay", frame), ForApp::Scheduled(id)));
+        for (id, ask) in scheduled {
+            calls.push((Some(id.clone()), Ask::Task(TaskAsk::Replay(ask)), ForApp::Scheduled(id)));
         }
         for id in erase {
             calls.push((Some(id.clone()), Ask::Erase, ForApp::Erased(id)));
         }
         for task in tasks {
             calls.push(match task {
-                TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
+                TaskEffect::Ask { task_id, endpoint_id, ask } => {
                     self.check_asks(a, &task_id);
-                    (Some(endpoint_id), Ask::Task(op, frame), ForApp::Task(task_id))
+                    (Some(endpoint_id), Ask::Task(ask), ForApp::Task(task_id))
                 }
                 TaskEffect::Note { task_id, version, call } => {
-                    let call: Call = from_bytes(&call).expect("a call");
-                    (None, Ask::Api(call), ForApp::Noted(task_id, version))
+                    (None, Ask::Api(*call), ForApp::Noted(task_id, version))
                 }
             });
         }
@@ -192,7 +192,7 @@ impl World {
             Ask::Push(_)
             | Ask::Configure(_)
             | Ask::Resend(_)
-            | Ask::Task(..)
+            | Ask::Task(_)
             | Ask::Expunge(_)
             | Ask::Erase => None,
         }
@@ -347,10 +347,10 @@ fn handled(outcome: Option<Outcome>) -> (Handled, app::Effects) {
             (Handled { asks: vec![ask], ..nothing(None) }, effects)
         }
         Some(Outcome::Ask(plan)) => {
-            let asks = plan.asks.into_iter().filter(|(_, op, _)| *op == "expunge").map(|(id, _, frame)| {
-                let ask = weir_core::frame::decode(&frame).expect("an ask");
+            let wire::Ask::Expunge(ask) = plan.ask else { return (nothing(None), app::Effects::default()) };
+            let asks = plan.endpoints.into_iter().map(|id| {
                 let reply = Reply::Worker(Flow::Expunged(0, String::new()));
-                (id, Ask::Expunge(ask), reply)
+                (id, Ask::Expunge(ask.clone()), reply)
             });
             (Handled { asks: asks.collect(), ..nothing(None) }, app::Effects::default())
         }

@@ -13,11 +13,12 @@ use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
 use weir_core::endpoint::{self, Attempt, AttemptOutcome, AttemptResult, Endpoint, Passed, inspect};
 use weir_core::frame::{
-    self, Config, ExpungeAsk, Outgoing, PayloadsAsk, Pull, Push, PushAnswer, ReportKind, TaskAnswer,
+    Config, ExpungeAsk, Outgoing, PayloadsAsk, Pull, Push, PushAnswer, ReportKind, TaskAnswer,
 };
 use weir_core::retry::Schedule;
 use weir_core::rng::Seeded;
 use weir_core::sql::SqlError;
+use weir_core::wire::TaskAsk;
 
 /// How long results wait for others, where they do.
 const HELD_MS: i64 = 100;
@@ -136,7 +137,7 @@ impl World {
                 let done = self.step_endpoint(e, false, |m, now, rng| m.resend(now, rng, resend))?;
                 self.finish_endpoint(e, done).map(Answer::Done)
             }
-            Ask::Task(op, frame) => self.batch_of_task(e, op, &frame),
+            Ask::Task(ask) => self.batch_of_task(e, ask),
             Ask::Expunge(ask) => self.expunge_attempt(e, &ask),
             Ask::Api(_)
             | Ask::Init(_)
@@ -237,31 +238,26 @@ impl World {
         push.messages.sort_by(|a, b| a.id.cmp(&b.id));
     }
 
-    fn batch_of_task(&mut self, e: usize, op: &str, frame: &[u8]) -> Option<Answer> {
+    fn batch_of_task(&mut self, e: usize, ask: TaskAsk) -> Option<Answer> {
         if self.defect == Some(Defect::SkipsBatches) {
             let upto = Some("atmpt_".to_owned());
             return Some(Answer::Task(TaskAnswer { upto, end: true, ..TaskAnswer::default() }));
         }
         let repeats = self.defect == Some(Defect::RepeatsBatches);
+        let upto = |upto: Option<String>| upto.map(|upto| if repeats { "atmpt_~".to_owned() } else { upto });
         let mut reads = false; // the first ask of a task only finds out where it begins
-        let done = self.step_endpoint(e, false, |m, now, rng| match op {
-            "recover" => {
-                let mut ask: frame::RecoverAsk = frame::decode(frame).map_err(SqlError)?;
+        let done = self.step_endpoint(e, false, |m, now, rng| match ask {
+            TaskAsk::Recover(mut ask) => {
                 reads = ask.upto.is_none();
-                if repeats {
-                    ask.upto = ask.upto.map(|_| "atmpt_~".to_owned());
-                }
+                ask.upto = upto(ask.upto);
                 m.recover(now, rng, ask)
             }
-            "bulk-replay" => {
-                let mut ask: frame::BulkAsk = frame::decode(frame).map_err(SqlError)?;
+            TaskAsk::BulkReplay(mut ask) => {
                 reads = ask.upto.is_none();
-                if repeats {
-                    ask.upto = ask.upto.map(|_| "atmpt_~".to_owned());
-                }
+                ask.upto = upto(ask.upto);
                 m.bulk_replay(now, rng, ask)
             }
-            _ => m.replay(now, rng, frame::decode(frame).map_err(SqlError)?),
+            TaskAsk::Replay(ask) => m.replay(now, rng, ask),
         })?;
         let answer = if reads {
             self.finish_reading::<Endpoint<Disk>, _>(e, done)

@@ -8,6 +8,7 @@ use weir_core::frame::{
     Accepted, AppInit, Config, ConfigAnswer, ExpungeAsk, Payloads, PayloadsAsk, PluginNotice, PluginUses,
     Pull, Push, PushAnswer, Report, Resend, TaskAnswer,
 };
+use weir_core::wire::TaskAsk;
 
 pub(super) enum Event {
     /// A client of an application does something.
@@ -50,7 +51,7 @@ pub(super) enum Ask {
     Push(Push),
     Configure(Box<Config>),
     Resend(Resend),
-    Task(&'static str, Vec<u8>),
+    Task(TaskAsk),
     Expunge(ExpungeAsk),
     Erase,
 }
@@ -172,7 +173,7 @@ impl Ask {
             Self::Push(_) => "push",
             Self::Configure(_) => "configure",
             Self::Resend(_) => "resend",
-            Self::Task(op, _) => op,
+            Self::Task(ask) => ask.name(),
             Self::Expunge(_) => "expunge",
             Self::Erase => "erase",
         }
@@ -196,7 +197,7 @@ impl Ask {
                 format!("configuration {} (disabled: {})", config.version, config.disabled)
             }
             Self::Resend(resend) => format!("resend of {}", resend.message.id),
-            Self::Task(op, _) => format!("a batch: {op}"),
+            Self::Task(ask) => format!("a batch: {}", ask.name()),
             Self::Expunge(ask) => format!("{ask:?}"),
             Self::Erase => "erase".to_owned(),
         }

@@ -1,14 +1,15 @@
 //! Several messages in one request.
 
-use super::{Caller, call_app, no_app};
+use super::{Caller, no_app};
 use crate::js::{Repeat, now};
 use weir_core::api::body;
 use weir_core::api::call::Reply;
 use weir_core::api::model::batch::{MessageBatchIn, MessageBatchOut, MessageResultOut};
 use weir_core::api::route::Op;
 use weir_core::error::{ApiError, Trouble};
-use weir_core::frame::{self, Accepted, BatchAnswer, BatchAsk};
+use weir_core::frame::{Accepted, BatchAnswer, BatchAsk};
 use weir_core::idempotency;
+use weir_core::wire::app::AcceptBatch;
 
 impl Caller {
     /// Stores the messages that are valid, and answers with a result for each.
@@ -49,9 +50,7 @@ impl Caller {
                 message.app_uid.clone_from(&uid);
             }
             ask.app_uid = uid;
-            let (name, frame) = (self.app_name(&app_id), frame::encode(&ask));
-            let answer = call_app(&self.env, &name, "batch", &frame, Repeat::Safe).await?;
-            let answer: BatchAnswer = frame::decode(&answer).map_err(ApiError::Internal)?;
+            let answer = self.call_app::<AcceptBatch>(&app_id, &ask, Repeat::Safe).await?;
             if answer.key_reused {
                 return Err(idempotency::reused());
             }

@@ -1,12 +1,13 @@
 //! The endpoints to which a tenant's operational events go: those of its operational application.
 
-use super::{Caller, call_app, internal};
+use super::{Caller, internal};
 use crate::js::Repeat;
-use weir_core::api::call::{Reply, from_bytes, to_bytes};
+use weir_core::api::call::Reply;
 use weir_core::api::route::{Op, Route};
 use weir_core::error::ApiError;
-use weir_core::frame::{self, AppInit};
+use weir_core::frame::AppInit;
 use weir_core::operational::APP_ID;
+use weir_core::wire::app::{Api, Init};
 
 impl Caller {
     /// Answers an operation on operational endpoints. The first that writes makes the application: until then the
@@ -20,10 +21,9 @@ impl Caller {
         let Some(op) = route.op.of_operational() else {
             return Err(internal(format!("the operational application does not answer {}", route.op.name())));
         };
-        let name = self.app_name(APP_ID);
         let repeat = op.may_repeat().into();
-        let call = to_bytes(&self.call(op, route, query, body));
-        let reply: Reply = from_bytes(&call_app(&self.env, &name, "api", &call, repeat).await?)?;
+        let call = self.call(op, route, query, body);
+        let reply = self.call_app::<Api>(APP_ID, &call, repeat).await?;
         if reply.status != 0 {
             return Ok(reply);
         }
@@ -42,8 +42,8 @@ impl Caller {
                     rate: None,
                     send_as: None,
                 };
-                call_app(&self.env, &name, "init", &frame::encode(&init), Repeat::Safe).await?;
-                from_bytes(&call_app(&self.env, &name, "api", &call, repeat).await?)
+                self.call_app::<Init>(APP_ID, &init, Repeat::Safe).await?;
+                self.call_app::<Api>(APP_ID, &call, repeat).await
             }
             _ => Err(ApiError::not_found("Endpoint")),
         }

@@ -8,7 +8,7 @@ use crate::js::{Repeat, now};
 use crate::{directory, settings};
 use std::rc::Rc;
 use weir_core::api::body;
-use weir_core::api::call::{Call, Reply, from_bytes, to_bytes};
+use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::auth::PortalAccessIn;
 use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
 use weir_core::api::page::Rows;
@@ -23,6 +23,7 @@ use weir_core::rng::System;
 use weir_core::source::rejected::Rejected;
 use weir_core::source::url::{PREFIX, Signer, Token};
 use weir_core::source::{Definition, SourceRecord, SourceRow};
+use weir_core::wire;
 
 /// How often a change is tried that others get ahead of.
 const TRIES: usize = 5;
@@ -196,9 +197,9 @@ impl Caller {
         let rejected = route.params.get(1).cloned().unwrap_or_default();
         let row = self.read_source(key).await?;
         let (source, deployment) = (row.id.clone(), self.deployment()?);
-        let place = Place { env: &self.env, org: &self.claims.org, source: &source };
+        let place = Place::new(&self.env, &self.claims.org, &source);
         let take = Self::source_call(Op::RejectedTake, Some(&rejected), Vec::new());
-        let reply: Reply = from_bytes(&place.call("api", &to_bytes(&take), Repeat::Safe).await?)?;
+        let reply = place.call::<wire::app::Api>(&take, Repeat::Safe).await?;
         if reply.status != 200 {
             return if reply.status == 0 { Err(ApiError::not_found("Rejected request")) } else { Ok(reply) };
         }

@@ -4,7 +4,7 @@ use super::{Shell, bytes, failed};
 use crate::js;
 use crate::js::now;
 use futures_util::future::join_all;
-use js_sys::Function;
+use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -14,13 +14,15 @@ use weir_core::api::route::Op;
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
-    self, Accepted, AppInit, BatchAsk, Done, IngestAsk, Ingested, NewMessage, PayloadsAsk, PluginNotice,
-    Pull, Report, UsageAsk,
+    self, Accepted, AppInit, BatchAnswer, BatchAsk, Done, IngestAsk, Ingested, NewMessage, Payloads,
+    PayloadsAsk, PluginNotice, PluginUses, Pull, Report, TaskAnswer, UsageAnswer, UsageAsk,
 };
 use weir_core::operational::{self, Event};
 use weir_core::rng::System;
 use weir_core::source::rejected::Rejected;
 use weir_core::sql::SqlError;
+use weir_core::wire::name::{AppName, EndpointName};
+use weir_core::wire::{self, Answers, Ask, Operation, TaskAsk};
 use worker::console_error;
 
 type Machine = app::App<crate::sql::DurableSql>;
@@ -38,7 +40,7 @@ const ERASE_ROUNDS: usize = 12;
 pub struct App(Rc<Inner>);
 
 struct Inner {
-    shell: Shell<Machine>,
+    shell: Shell<Machine, AppName>,
     /// Messages that wait for the next commit, with who waits for the answer.
     waiting: RefCell<Vec<(NewMessage, Function)>>,
     /// How many bytes of payload they have.
@@ -69,7 +71,7 @@ impl App {
         let weak = Rc::downgrade(&inner);
         inner.shell.timer.runs(move || {
             if let Some(inner) = weak.upgrade() {
-                inner.logged(inner.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
+                inner.shell.logged(inner.step(|machine| machine.tick(now()).map(|effects| ((), effects))));
             }
         });
         Ok(App(inner))
@@ -77,9 +79,13 @@ impl App {
 
     /// One call of another object or of the Worker.
     pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
-        let inner = self.0.clone();
-        inner.shell.budget.delivered(depth);
-        inner.call(&op, &frame).await.map_err(|e| failed(&e))
+        let this = App(self.0.clone());
+        this.0.shell.budget.delivered(depth);
+        #[cfg(feature = "test-hooks")]
+        if op == crate::test_hooks::PANIC {
+            crate::test_hooks::panic();
+        }
+        wire::app::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Accepts one message: `reply` is called with the answer. The hot path has no promise of its own: one that
@@ -102,68 +108,81 @@ impl App {
     }
 }
 
-impl Inner {
-    async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
-        self.ready().await?;
-        match op {
-            "api" => self.api(frame::decode(frame)?).await,
-            "payloads" => {
-                let ask: PayloadsAsk = frame::decode(frame)?;
-                self.shell.light_step(|machine| machine.payloads(&ask)).map(|answer| bytes(&answer))
+impl wire::app::Server for App {
+    /// For callers that do not take the way of [`App::accept`], which has no promise.
+    async fn accept(&self, message: NewMessage) -> Result<Accepted, String> {
+        let mut message = Some(message);
+        let stored = Promise::new(&mut |resolve, _| {
+            if let Some(message) = message.take() {
+                self.0.accept(message, resolve);
             }
-            "pull" => {
-                let pull: Pull = frame::decode(frame)?;
-                self.step(|machine| machine.pulled(now(), &pull).map(|effects| ((), effects)))?;
-                Ok(JsValue::UNDEFINED)
-            }
-            "report" => self.report(&frame::decode(frame)?).await,
-            "init" => {
-                let init: AppInit = frame::decode(frame)?;
-                self.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
-                Ok(bytes(&Done { done: self.erase().await? }))
-            }
-            "plugin" => {
-                let notice: PluginNotice = frame::decode(frame)?;
-                let (uses, effects) = self.shell.step(|machine| machine.plugin_notice(now(), &notice))?;
-                // Whoever changed the plugin and then sends a message gets what the change made of it.
-                self.carry_out_and_wait(effects).await;
-                Ok(bytes(&uses))
-            }
-            "ingest" => {
-                let ask: IngestAsk = frame::decode(frame)?;
-                let told: Ingested = self.step(|machine| machine.ingest(now(), &mut System, ask))?;
-                Ok(bytes(&told))
-            }
-            "batch" => {
-                let ask: BatchAsk = frame::decode(frame)?;
-                let told = self.step(|machine| machine.accept_batch(now(), &mut System, ask))?;
-                Ok(bytes(&told))
-            }
-            "rejected" => {
-                let kept: Rejected = frame::decode(frame)?;
-                let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut System, &kept);
-                self.step(|machine| keep(machine).map(|effects| ((), effects)))?;
-                Ok(JsValue::UNDEFINED)
-            }
-            "usage" => {
-                let ask: UsageAsk = frame::decode(frame)?;
-                let mut plan = self.shell.light_step(|machine| Ok(machine.usage(&ask)))?;
-                let ask = frame::encode(&plan.ask);
-                for endpoints in std::mem::take(&mut plan.endpoints).chunks(ASKED_AT_ONCE) {
-                    let asks =
-                        endpoints.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "stats", &ask));
-                    for told in join_all(asks).await {
-                        plan.add(&frame::decode(&told?)?);
-                    }
-                }
-                Ok(bytes(&plan.answer()))
-            }
-            #[cfg(feature = "test-hooks")]
-            "panic" => crate::test_hooks::panic(),
-            other => Err(format!("unknown call {other}")),
-        }
+        });
+        js::response_to::<wire::app::Accept>(stored).await
     }
 
+    async fn api(&self, call: Call) -> Result<Reply, String> {
+        self.0.ready().await?;
+        self.0.api(call).await
+    }
+
+    async fn accept_batch(&self, ask: BatchAsk) -> Result<BatchAnswer, String> {
+        self.0.ready().await?;
+        self.0.step(|machine| machine.accept_batch(now(), &mut System, ask))
+    }
+
+    async fn ingest(&self, ask: IngestAsk) -> Result<Ingested, String> {
+        self.0.ready().await?;
+        self.0.step(|machine| machine.ingest(now(), &mut System, ask))
+    }
+
+    async fn init(&self, init: AppInit) -> Result<Done, String> {
+        self.0.ready().await?;
+        self.0.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
+        Ok(Done { done: self.0.erase().await? })
+    }
+
+    async fn read_payloads(&self, ask: PayloadsAsk) -> Result<Payloads, String> {
+        self.0.ready().await?;
+        self.0.shell.light_step(|machine| machine.payloads(&ask))
+    }
+
+    async fn note_plugin(&self, notice: PluginNotice) -> Result<PluginUses, String> {
+        self.0.ready().await?;
+        let (uses, effects) = self.0.shell.step(|machine| machine.plugin_notice(now(), &notice))?;
+        // Whoever changed the plugin and then sends a message gets what the change made of it.
+        self.0.carry_out_and_wait(effects).await;
+        Ok(uses)
+    }
+
+    async fn resume(&self, pull: Pull) -> Result<(), String> {
+        self.0.ready().await?;
+        self.0.step(|machine| machine.pulled(now(), &pull).map(|effects| ((), effects)))
+    }
+
+    async fn keep_rejected(&self, kept: Rejected) -> Result<(), String> {
+        self.0.ready().await?;
+        let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut System, &kept);
+        self.0.step(|machine| keep(machine).map(|effects| ((), effects)))
+    }
+
+    async fn take_report(&self, report: Report) -> Result<(), String> {
+        self.0.ready().await?;
+        self.0.report(&report).await
+    }
+
+    async fn usage(&self, ask: UsageAsk) -> Result<UsageAnswer, String> {
+        self.0.ready().await?;
+        let mut plan = self.0.shell.light_step(|machine| Ok(machine.usage(&ask)))?;
+        for endpoints in std::mem::take(&mut plan.endpoints).chunks(ASKED_AT_ONCE) {
+            for stats in self.0.ask_each::<wire::endpoint::ReadStats>(endpoints, &plan.ask).await? {
+                plan.add(&stats);
+            }
+        }
+        Ok(plan.answer())
+    }
+}
+
+impl Inner {
     /// Erases what a deleted application has left, or begins to: whether nothing is left.
     async fn erase(self: &Rc<Self>) -> Result<bool, String> {
         for _ in 0..ERASE_ROUNDS {
@@ -175,9 +194,10 @@ impl Inner {
                 self.shell.erase(|_| Ok(())).await?;
                 return Ok(true);
             }
-            let asks = endpoints.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "erase", &[]));
+            let asks = endpoints.iter().map(|id| self.ask_endpoint::<wire::endpoint::Erase>(id, &()));
             let told = join_all(asks).await;
-            let done = endpoints.into_iter().zip(told).filter_map(|(id, told)| self.logged(told).map(|_| id));
+            let done =
+                endpoints.into_iter().zip(told).filter_map(|(id, told)| self.shell.logged(told).map(|_| id));
             let done: Vec<String> = done.collect();
             if done.is_empty() {
                 return Ok(false);
@@ -208,7 +228,7 @@ impl Inner {
     /// The step that an answer leads to, if the opening that asked is still the one.
     fn answered(self: &Rc<Self>, opening: u32, work: impl FnOnce(&mut Machine) -> Result<Effects, SqlError>) {
         if self.shell.opening() == opening {
-            self.logged(self.step(|m| work(m).map(|effects| ((), effects))));
+            self.shell.logged(self.step(|m| work(m).map(|effects| ((), effects))));
         }
     }
 
@@ -228,7 +248,7 @@ impl Inner {
     fn accept(self: &Rc<Self>, message: NewMessage, reply: Function) {
         let waiting = self.waiting_bytes.get().saturating_add(message.payload.len());
         if self.waiting.borrow().len() >= WAITING_MAX || waiting > WAITING_MAX_BYTES {
-            let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&Accepted::Overloaded));
+            let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&frame::encode(&Accepted::Overloaded)));
             return;
         }
         self.waiting_bytes.set(waiting);
@@ -239,7 +259,7 @@ impl Inner {
         let this = self.clone();
         spawn_local(async move {
             while !this.waiting.borrow().is_empty() {
-                this.logged(this.ready().await);
+                this.shell.logged(this.ready().await);
                 let count = this.commit();
                 this.shell.durable(count).await;
                 this.shell.give_way(count, || this.waiting.borrow().len()).await;
@@ -258,12 +278,12 @@ impl Inner {
         for reply in replies {
             let answer = answers.next().unwrap_or_else(|| failed.clone());
             // Who asked may have gone; the message is stored all the same.
-            let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&answer));
+            let _ = reply.call1(&JsValue::UNDEFINED, &bytes(&frame::encode(&answer)));
         }
         count
     }
 
-    async fn api(self: &Rc<Self>, call: Call) -> Result<JsValue, String> {
+    async fn api(self: &Rc<Self>, call: Call) -> Result<Reply, String> {
         let outcome = self.shell.step(|machine| machine.handle(now(), &mut System, &call))?;
         let reply = match outcome {
             // Status 0: this object is no application; the Worker asks the Directory.
@@ -275,16 +295,13 @@ impl Inner {
                 reply
             }
             Some(Outcome::Attempts(mut plan)) => {
-                let ask = frame::encode(&plan.ask);
                 loop {
                     let round = plan.next_round();
                     if round.is_empty() {
                         break;
                     }
-                    let asks =
-                        round.iter().map(|endpoint_id| self.ask_endpoint(endpoint_id, "attempts", &ask));
-                    for told in join_all(asks).await {
-                        plan.add(frame::decode(&told?)?);
+                    for page in self.ask_each::<wire::endpoint::ListAttempts>(&round, &plan.ask).await? {
+                        plan.add(page);
                     }
                 }
                 self.ready().await?;
@@ -292,9 +309,10 @@ impl Inner {
             }
             Some(Outcome::Resend(mut plan)) => {
                 self.carry_out(std::mem::take(&mut plan.effects));
-                let frame = frame::encode(&plan.resend);
-                let taken = self.ask_endpoint(&plan.endpoint_id, "resend", &frame).await?;
-                let reply = plan.reply(frame::decode(&taken)?);
+                let resend =
+                    self.ask_endpoint::<wire::endpoint::ResendMessage>(&plan.endpoint_id, &plan.resend);
+                let taken = resend.await?;
+                let reply = plan.reply(taken);
                 if let Some(call) = &plan.call {
                     self.ready().await?;
                     self.shell.step(|machine| machine.resent(now(), &mut System, call, &reply))?;
@@ -302,42 +320,86 @@ impl Inner {
                 reply
             }
             Some(Outcome::Stats(plan)) => {
-                let frame = frame::encode(&plan.ask);
-                let told = self.ask_endpoint(&plan.endpoint_id, "stats", &frame).await?;
-                plan.reply(&frame::decode(&told)?)
+                let read = self.ask_endpoint::<wire::endpoint::ReadStats>(&plan.endpoint_id, &plan.ask);
+                let stats = read.await?;
+                plan.reply(&stats)
             }
             Some(Outcome::Ask(plan)) => self.ask(plan).await?,
         };
-        Ok(bytes(&reply))
+        Ok(reply)
     }
 
     /// Asks endpoints, in as many rounds as it takes.
     async fn ask(self: &Rc<Self>, mut plan: Box<AskPlan>) -> Result<Reply, String> {
         loop {
-            let asks = plan.asks.iter();
-            let asks = asks.map(|(endpoint_id, op, ask)| self.ask_endpoint(endpoint_id, op, ask));
-            let told = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let answers = self.answers(&plan).await?;
             self.ready().await?;
-            match self.shell.step(|machine| machine.told(*plan, &told))? {
+            match self.shell.step(|machine| machine.told(*plan, answers))? {
                 Told::Reply(reply) => return Ok(reply),
                 Told::Ask(next) => plan = next,
             }
         }
     }
 
+    async fn answers(&self, AskPlan { endpoints, ask, .. }: &AskPlan) -> Result<Answers, String> {
+        use wire::endpoint::{ExpungeAttempt, ListAttempts, ReadDeliveries, ReadStats};
+        match ask {
+            Ask::Attempts(ask) => self.ask_each::<ListAttempts>(endpoints, ask).await.map(Answers::Attempts),
+            Ask::Deliveries(ask) => {
+                self.ask_each::<ReadDeliveries>(endpoints, ask).await.map(Answers::Deliveries)
+            }
+            Ask::Expunge(ask) => self.ask_each::<ExpungeAttempt>(endpoints, ask).await.map(Answers::Expunge),
+            Ask::Stats(ask) => self.ask_each::<ReadStats>(endpoints, ask).await.map(Answers::Stats),
+            Ask::Task(ask) => {
+                let asks = endpoints.iter().map(|endpoint_id| {
+                    self.shell.budget.count_call();
+                    self.ask_task(endpoint_id, ask)
+                });
+                join_all(asks).await.into_iter().collect::<Result<_, _>>().map(Answers::Task)
+            }
+        }
+    }
+
+    /// Asks endpoints the same, for whoever called this object.
+    async fn ask_each<O: Operation<Object = EndpointName>>(
+        &self,
+        endpoints: &[String],
+        request: &O::Request,
+    ) -> Result<Vec<O::Response>, String> {
+        let asks = endpoints.iter().map(|endpoint_id| self.ask_endpoint::<O>(endpoint_id, request));
+        join_all(asks).await.into_iter().collect()
+    }
+
     /// Asks an endpoint for whoever called this object.
-    async fn ask_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
+    async fn ask_endpoint<O: Operation<Object = EndpointName>>(
+        &self,
+        endpoint_id: &str,
+        request: &O::Request,
+    ) -> Result<O::Response, String> {
         self.shell.budget.count_call();
-        self.call_endpoint(endpoint_id, op, frame).await
+        self.call_endpoint::<O>(endpoint_id, request).await
     }
 
     /// Calls an endpoint as the state machine said, which has counted it.
-    async fn call_endpoint(&self, endpoint_id: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
-        self.shell.call("ENDPOINT", &self.endpoint_name(endpoint_id), op, frame).await
+    async fn call_endpoint<O: Operation<Object = EndpointName>>(
+        &self,
+        endpoint_id: &str,
+        request: &O::Request,
+    ) -> Result<O::Response, String> {
+        self.shell.call::<O>(&self.shell.name.endpoint(endpoint_id), request).await
+    }
+
+    async fn ask_task(&self, endpoint_id: &str, ask: &TaskAsk) -> Result<TaskAnswer, String> {
+        use wire::endpoint::{BulkReplay, Recover, Replay};
+        match ask {
+            TaskAsk::Recover(ask) => self.call_endpoint::<Recover>(endpoint_id, ask).await,
+            TaskAsk::Replay(ask) => self.call_endpoint::<Replay>(endpoint_id, ask).await,
+            TaskAsk::BulkReplay(ask) => self.call_endpoint::<BulkReplay>(endpoint_id, ask).await,
+        }
     }
 
     /// A report is acknowledged once everything that follows from it is stored.
-    async fn report(self: &Rc<Self>, report: &Report) -> Result<JsValue, String> {
+    async fn report(self: &Rc<Self>, report: &Report) -> Result<(), String> {
         let mut effects = self.shell.step(|machine| machine.reported(now(), &mut System, report))?;
         let events = std::mem::take(&mut effects.operational);
         self.carry_out(effects);
@@ -345,13 +407,13 @@ impl Inner {
             self.shell.budget.count_call();
             self.operational(event).await?;
         }
-        Ok(JsValue::UNDEFINED)
+        Ok(())
     }
 
     /// Operational events are messages of the tenant's operational application. Where that was never made, or has
     /// no endpoint for such an event, nobody wants it.
     async fn operational(&self, event: Event) -> Result<(), String> {
-        let Some((org, _)) = self.shell.name.split_once('/') else { return Ok(()) };
+        let directory = self.shell.name.directory();
         let app::Route { note, event } = app::route(event);
         if let Some(note) = note {
             let note = Call {
@@ -362,25 +424,18 @@ impl Inner {
             if event.is_some() {
                 self.shell.budget.count_call(); // the state machine has counted one
             }
-            let told = self.shell.call("DIRECTORY", org, "api", &frame::encode(&note)).await?;
-            if frame::decode::<Reply>(&told)?.status != 204 {
+            if self.shell.call::<wire::directory::Api>(&directory, &note).await?.status != 204 {
                 return Err("the Directory did not take the note".to_owned());
             }
         }
         let Some(event) = event else { return Ok(()) };
-        let name = format!("{org}/{}", operational::APP_ID);
-        let frame = frame::encode(&event.into_message());
-        let answer = self.shell.call("APP", &name, "accept", &frame).await?;
-        let answer: Accepted = frame::decode(&answer)?;
+        let name = directory.app(operational::APP_ID);
+        let answer = self.shell.call::<wire::app::Accept>(&name, &event.into_message()).await?;
         if answer.trouble().is_some() {
             Err("the operational event was not stored".to_owned())
         } else {
             Ok(())
         }
-    }
-
-    fn endpoint_name(&self, endpoint_id: &str) -> String {
-        format!("{}/{endpoint_id}", self.shell.name)
     }
 
     fn carry_out(self: &Rc<Self>, mut effects: Effects) {
@@ -423,18 +478,18 @@ impl Inner {
             self.shell.set_alarm(at);
         }
         self.shell.set_timer(timer, cancel_timer);
-        for (endpoint_id, frame) in scheduled {
+        for (endpoint_id, ask) in scheduled {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
-                let answer = this.call_endpoint(&endpoint_id, "replay", &frame).await;
-                let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
+                let answer = this.call_endpoint::<wire::endpoint::Replay>(&endpoint_id, &ask).await;
+                let answer = this.shell.logged(answer);
                 this.answered(opening, |m| m.scheduled_told(now(), &endpoint_id, answer.as_ref()));
             });
         }
         for (seq, event) in events {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
-                let accepted = this.logged(this.operational(event).await).is_some();
+                let accepted = this.shell.logged(this.operational(event).await).is_some();
                 this.answered(opening, |m| m.event_sent(now(), seq, accepted));
             });
         }
@@ -445,21 +500,22 @@ impl Inner {
         for endpoint_id in erase {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
-                let done = this.logged(this.ask_endpoint(&endpoint_id, "erase", &[]).await).is_some();
+                let erased = this.ask_endpoint::<wire::endpoint::Erase>(&endpoint_id, &()).await;
+                let done = this.shell.logged(erased).is_some();
                 this.answered(opening, |m| m.endpoint_erased(now(), &endpoint_id, done));
             });
         }
         for (endpoint_id, push) in push {
             let (this, opening) = (self.clone(), self.shell.opening());
             // Begun here, so that neither the push nor its frame waits for the answer: they can be large.
-            let name = self.endpoint_name(&endpoint_id);
-            let called = self.shell.begin_call("ENDPOINT", &name, "push", &frame::encode(&push));
+            let name = self.shell.name.endpoint(&endpoint_id);
+            let called = self.shell.begin_call::<wire::endpoint::TakePush>(&name, &push);
             spawn_local(async move {
                 let answer = match called {
-                    Ok(called) => js::answer_of(called).await,
+                    Ok(called) => js::response_to::<wire::endpoint::TakePush>(called).await,
                     Err(error) => Err(error),
                 };
-                let answer = this.logged(answer).and_then(|bytes| this.logged(frame::decode(&bytes)));
+                let answer = this.shell.logged(answer);
                 this.answered(opening, |m| m.pushed(now(), &endpoint_id, answer));
             });
         }
@@ -467,8 +523,8 @@ impl Inner {
 
     async fn configure(self: &Rc<Self>, endpoint_id: String, config: frame::Config) {
         let opening = self.shell.opening();
-        let answer = self.call_endpoint(&endpoint_id, "configure", &frame::encode(&config)).await;
-        let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
+        let answer = self.call_endpoint::<wire::endpoint::Configure>(&endpoint_id, &config).await;
+        let answer = self.shell.logged(answer);
         self.answered(opening, |m| m.configured(now(), &endpoint_id, answer));
     }
 
@@ -476,27 +532,19 @@ impl Inner {
     async fn task(self: &Rc<Self>, task: TaskEffect) {
         let opening = self.shell.opening();
         match task {
-            TaskEffect::Ask { task_id, endpoint_id, op, frame } => {
+            TaskEffect::Ask { task_id, endpoint_id, ask } => {
                 // Objects in one process answer each other at once: what comes from outside gets its turn in between, such
                 // as the word to stop.
                 js::pause(0).await;
-                let answer = self.call_endpoint(&endpoint_id, op, &frame).await;
-                let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
+                let answer = self.shell.logged(self.ask_task(&endpoint_id, &ask).await);
                 self.answered(opening, |m| m.task_told(now(), &task_id, answer));
             }
             TaskEffect::Note { task_id, version, call } => {
-                let org = self.shell.name.split('/').next().unwrap_or_default();
-                let told = self.shell.call("DIRECTORY", org, "api", &call).await;
-                let acknowledged = self
-                    .logged(told)
-                    .and_then(|bytes| self.logged(frame::decode::<Reply>(&bytes)))
-                    .is_some_and(|reply| reply.status == 204);
+                let called =
+                    self.shell.call::<wire::directory::Api>(&self.shell.name.directory(), &call).await;
+                let acknowledged = self.shell.logged(called).is_some_and(|reply| reply.status == 204);
                 self.answered(opening, |m| m.task_noted(now(), &task_id, version, acknowledged));
             }
         }
-    }
-
-    fn logged<T>(&self, result: Result<T, String>) -> Option<T> {
-        result.map_err(|error| console_error!("{}: {error}", self.shell.name)).ok()
     }
 }

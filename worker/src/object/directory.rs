@@ -11,11 +11,11 @@ use weir_core::api::model::plugin::MAX_MODULE;
 use weir_core::api::route::Op;
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Outcome, Refused, UsageBatch};
-use weir_core::frame::{
-    self, AppInit, Done, PluginModule, PluginModuleAsk, PluginNotice, PluginUses, UsageAnswer,
-};
+use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice};
 use weir_core::rng::System;
 use weir_core::sql::SqlError;
+use weir_core::wire::name::{AppName, DirectoryName};
+use weir_core::wire::{self, Operation};
 use weir_plugin_host::Refusal;
 use weir_plugin_host::admission::{self, ModuleLimits};
 use weir_plugin_host::meter::PASS_VERSION;
@@ -31,7 +31,7 @@ const RETRY_MS: i64 = 10_000;
 pub struct Directory(Rc<Inner>);
 
 struct Inner {
-    shell: Shell<Machine>,
+    shell: Shell<Machine, DirectoryName>,
 }
 
 #[wasm_bindgen]
@@ -50,9 +50,9 @@ impl Directory {
 
     /// One call of another object or of the Worker.
     pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
-        let inner = self.0.clone();
-        inner.shell.budget.delivered(depth);
-        inner.call(&op, &frame).await.map_err(|e| failed(&e))
+        let this = Directory(self.0.clone());
+        this.0.shell.budget.delivered(depth);
+        wire::directory::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
@@ -92,34 +92,31 @@ fn done(outcome: Outcome) -> Result<Outcome, SqlError> {
     }
 }
 
-impl Inner {
-    async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
-        self.shell.opened(false).await?;
-        match op {
-            "api" => {
-                let call: Call = frame::decode(frame)?;
-                // Judging and rewriting a module takes most of the time of an upload: before the transaction.
-                let admitted = (call.op == Op::PluginUpload.name()).then(|| admit(&call.body));
-                let mut outcome = match admitted {
-                    Some(admitted) => {
-                        let limits = self.shell.deployment.plugins;
-                        self.shell.step(|m| done(m.upload(now(), &limits, &call, admitted)))?
-                    }
-                    None => self.shell.step(|m| done(m.handle(now(), &mut System, &call)))?,
-                };
-                if call.op == Op::PluginModule.name() && outcome.reply.status == 200 {
-                    outcome.reply = self.up_to_date(&call, outcome.reply)?;
-                }
-                if let Some(at) = outcome.alarm {
-                    self.shell.set_alarm(at);
-                }
-                self.carry_out(outcome.before_reply).await?;
-                Ok(bytes(&outcome.reply))
+impl wire::directory::Server for Directory {
+    async fn api(&self, call: Call) -> Result<Reply, String> {
+        let Self(inner) = self;
+        inner.shell.opened(false).await?;
+        // Judging and rewriting a module takes most of the time of an upload: before the transaction.
+        let admitted = (call.op == Op::PluginUpload.name()).then(|| admit(&call.body));
+        let mut outcome = match admitted {
+            Some(admitted) => {
+                let limits = inner.shell.deployment.plugins;
+                inner.shell.step(|m| done(m.upload(now(), &limits, &call, admitted)))?
             }
-            other => Err(format!("unknown call {other}")),
+            None => inner.shell.step(|m| done(m.handle(now(), &mut System, &call)))?,
+        };
+        if call.op == Op::PluginModule.name() && outcome.reply.status == 200 {
+            outcome.reply = inner.up_to_date(&call, outcome.reply)?;
         }
+        if let Some(at) = outcome.alarm {
+            inner.shell.set_alarm(at);
+        }
+        inner.carry_out(outcome.before_reply).await?;
+        Ok(outcome.reply)
     }
+}
 
+impl Inner {
     /// Repeats what App objects have not acknowledged.
     async fn repeat(self: &Rc<Self>) -> Result<(), String> {
         self.shell.opened(true).await?;
@@ -136,7 +133,7 @@ impl Inner {
     }
 
     async fn tell(self: &Rc<Self>, effect: Effect) -> Result<(), String> {
-        let org = self.shell.name.clone();
+        let org = self.shell.name.org.clone();
         let init = match &effect {
             Effect::InitApp { app_id, uid, version, rate, send_as } => AppInit {
                 org,
@@ -160,8 +157,8 @@ impl Inner {
             Effect::TellOfPlugin { app_id, notice } => return self.tell_of_plugin(app_id, notice).await,
             Effect::AskUsage(batch) => return self.ask_usage(batch).await,
         };
-        let told = self.call_app(&init.app_id, "init", &frame::encode(&init)).await;
-        let done = told.is_some_and(|told| frame::decode::<Done>(&told).is_ok_and(|told| told.done));
+        let told = self.call_app::<wire::app::Init>(&init.app_id.clone(), &init).await;
+        let done = told.is_some_and(|told| told.done);
         self.opened_step(|m| m.done(now(), &effect, done)).await?;
         if let Some(kept) = self.shell.light_step(Machine::to_wipe)? {
             self.shell.erase(|sql| directory::restore(sql, now(), kept)).await?;
@@ -170,25 +167,26 @@ impl Inner {
     }
 
     async fn tell_of_plugin(self: &Rc<Self>, app_id: &str, notice: &PluginNotice) -> Result<(), String> {
-        let uses = self.call_app(app_id, "plugin", &frame::encode(notice)).await;
-        let uses = uses.and_then(|uses| frame::decode::<PluginUses>(&uses).ok());
+        let uses = self.call_app::<wire::app::NotePlugin>(app_id, notice).await;
         self.opened_step(|m| m.told_of_plugin(now(), app_id, notice, uses.as_ref())).await
     }
 
     /// One batch of a count over all applications.
     async fn ask_usage(self: &Rc<Self>, batch: &UsageBatch) -> Result<(), String> {
-        let ask = frame::encode(&batch.ask);
-        let asks = batch.apps.iter().map(|app| self.call_app(&app.id, "usage", &ask));
-        let told = join_all(asks).await.into_iter();
-        let told: Option<Vec<UsageAnswer>> = told.map(|told| frame::decode(&told?).ok()).collect();
+        let asks = batch.apps.iter().map(|app| self.call_app::<wire::app::Usage>(&app.id, &batch.ask));
+        let told: Option<Vec<_>> = join_all(asks).await.into_iter().collect();
         self.opened_step(|m| m.told_usage(now(), batch, told.as_deref())).await
     }
 
-    async fn call_app(&self, app_id: &str, op: &str, frame: &[u8]) -> Option<Vec<u8>> {
-        let name = format!("{}/{app_id}", self.shell.name);
+    async fn call_app<O: Operation<Object = AppName>>(
+        &self,
+        app_id: &str,
+        request: &O::Request,
+    ) -> Option<O::Response> {
+        let name = self.shell.name.app(app_id);
         self.shell.budget.count_call();
-        let told = self.shell.call("APP", &name, op, frame).await;
-        told.map_err(|error| console_error!("{name}: {error}")).ok()
+        let called = self.shell.call::<O>(&name, request).await;
+        called.map_err(|error| console_error!("{name}: {error}")).ok()
     }
 
     /// A step that gives the next alarm. A storage error elsewhere may have closed the object meanwhile.

@@ -13,12 +13,17 @@ use weir_core::encoding;
 use weir_core::endpoint::{
     self, Attempt, AttemptOutcome, AttemptResult, Effects, Failure, Passage, Passed, RESPONSE_MAX,
 };
-use weir_core::frame::{self, AttemptsAsk, DeliveriesAsk, Done, ExpungeAsk, PayloadsAsk, Pull, StatsAsk};
+use weir_core::frame::{
+    Attempts, AttemptsAsk, BulkAsk, Config, ConfigAnswer, Deliveries, DeliveriesAsk, Done, ExpungeAsk,
+    PayloadsAsk, Pull, Push, PushAnswer, RecoverAsk, ReplayAsk, Resend, StatsAnswer, StatsAsk, TaskAnswer,
+};
 use weir_core::id;
 use weir_core::plugin::{Decision, Step};
 use weir_core::rng::System;
 use weir_core::sql::SqlError;
 use weir_core::target;
+use weir_core::wire;
+use weir_core::wire::name::{AppName, EndpointName};
 use worker::console_error;
 
 type Machine = endpoint::Endpoint<crate::sql::DurableSql>;
@@ -39,7 +44,7 @@ const FUEL_AT_ONCE: u64 = 1_500_000;
 pub struct Endpoint(Rc<Inner>);
 
 struct Inner {
-    shell: Shell<Machine>,
+    shell: Shell<Machine, EndpointName>,
     /// Set right after construction: it calls back.
     posts: OnceCell<Posts>,
     /// Requests under way, by token.
@@ -92,7 +97,7 @@ impl Endpoint {
         let weak = Rc::downgrade(&inner);
         inner.shell.timer.runs(move || {
             if let Some(inner) = weak.upgrade() {
-                inner.logged(inner.step(|m| m.tick(now(), &mut System).map(|effects| ((), effects))));
+                inner.shell.logged(inner.step(|m| m.tick(now(), &mut System).map(|effects| ((), effects))));
             }
         });
         Ok(Endpoint(inner))
@@ -100,9 +105,9 @@ impl Endpoint {
 
     /// One call of another object.
     pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
-        let inner = self.0.clone();
-        inner.shell.budget.delivered(depth);
-        inner.call(&op, &frame).await.map_err(|e| failed(&e))
+        let this = Endpoint(self.0.clone());
+        this.0.shell.budget.delivered(depth);
+        wire::endpoint::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
@@ -120,72 +125,75 @@ impl Endpoint {
     }
 }
 
+impl wire::endpoint::Server for Endpoint {
+    async fn list_attempts(&self, ask: AttemptsAsk) -> Result<Attempts, String> {
+        self.0.ready().await?;
+        self.0.shell.light_step(|m| m.attempts(now(), &ask))
+    }
+
+    async fn bulk_replay(&self, ask: BulkAsk) -> Result<TaskAnswer, String> {
+        self.0.ready().await?;
+        self.0.step(|m| m.bulk_replay(now(), &mut System, ask))
+    }
+
+    async fn configure(&self, config: Config) -> Result<ConfigAnswer, String> {
+        self.0.ready().await?;
+        self.0.step(|m| m.configure(now(), &mut System, config))
+    }
+
+    async fn read_deliveries(&self, ask: DeliveriesAsk) -> Result<Deliveries, String> {
+        self.0.ready().await?;
+        self.0.shell.step(|m| m.deliveries(&ask))
+    }
+
+    /// What is under way to receivers is answered to nobody.
+    async fn erase(&self, (): ()) -> Result<Done, String> {
+        let Self(inner) = self;
+        inner.erased.set(true);
+        inner.sent.borrow_mut().clear();
+        inner.results.borrow_mut().clear();
+        inner.passages.borrow_mut().clear();
+        inner.shell.erase(|_| Ok(())).await?;
+        Ok(Done { done: true })
+    }
+
+    async fn expunge_attempt(&self, ask: ExpungeAsk) -> Result<Done, String> {
+        self.0.ready().await?;
+        self.0.shell.step(|m| m.expunge(&ask))
+    }
+
+    async fn take_push(&self, push: Push) -> Result<PushAnswer, String> {
+        self.0.ready().await?;
+        self.0.step(|m| m.push(now(), &mut System, push))
+    }
+
+    async fn recover(&self, ask: RecoverAsk) -> Result<TaskAnswer, String> {
+        self.0.ready().await?;
+        self.0.step(|m| m.recover(now(), &mut System, ask))
+    }
+
+    async fn replay(&self, ask: ReplayAsk) -> Result<TaskAnswer, String> {
+        self.0.ready().await?;
+        self.0.step(|m| m.replay(now(), &mut System, ask))
+    }
+
+    async fn resend_message(&self, resend: Resend) -> Result<bool, String> {
+        self.0.ready().await?;
+        self.0.step(|m| m.resend(now(), &mut System, resend))
+    }
+
+    async fn read_stats(&self, ask: StatsAsk) -> Result<StatsAnswer, String> {
+        self.0.ready().await?;
+        self.0.shell.light_step(|m| m.statistics(now(), &ask))
+    }
+}
+
 impl Inner {
-    async fn call(self: Rc<Self>, op: &str, frame: &[u8]) -> Result<JsValue, String> {
-        if op == "erase" {
-            return self.erase().await;
-        }
+    /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
+    async fn ready(self: &Rc<Self>) -> Result<(), String> {
         if self.erased.get() {
             return Err("the endpoint is erased".to_owned()); // a call that was late must not begin it anew
         }
-        self.ready().await?;
-        match op {
-            "push" => {
-                let push = frame::decode(frame)?;
-                self.step(|m| m.push(now(), &mut System, push)).map(|answer| bytes(&answer))
-            }
-            "configure" => {
-                let config = frame::decode(frame)?;
-                self.step(|m| m.configure(now(), &mut System, config)).map(|answer| bytes(&answer))
-            }
-            "resend" => {
-                let resend = frame::decode(frame)?;
-                self.step(|m| m.resend(now(), &mut System, resend)).map(|answer| bytes(&answer))
-            }
-            "attempts" => {
-                let ask: AttemptsAsk = frame::decode(frame)?;
-                self.shell.light_step(|m| m.attempts(now(), &ask)).map(|answer| bytes(&answer))
-            }
-            "stats" => {
-                let ask: StatsAsk = frame::decode(frame)?;
-                self.shell.light_step(|m| m.statistics(now(), &ask)).map(|answer| bytes(&answer))
-            }
-            "deliveries" => {
-                let ask: DeliveriesAsk = frame::decode(frame)?;
-                self.shell.step(|m| m.deliveries(&ask)).map(|answer| bytes(&answer))
-            }
-            "expunge" => {
-                let ask: ExpungeAsk = frame::decode(frame)?;
-                self.shell.step(|m| m.expunge(&ask)).map(|answer| bytes(&answer))
-            }
-            "recover" => {
-                let ask = frame::decode(frame)?;
-                self.step(|m| m.recover(now(), &mut System, ask)).map(|answer| bytes(&answer))
-            }
-            "replay" => {
-                let ask = frame::decode(frame)?;
-                self.step(|m| m.replay(now(), &mut System, ask)).map(|answer| bytes(&answer))
-            }
-            "bulk-replay" => {
-                let ask = frame::decode(frame)?;
-                self.step(|m| m.bulk_replay(now(), &mut System, ask)).map(|answer| bytes(&answer))
-            }
-            other => Err(format!("unknown call {other}")),
-        }
-    }
-
-    /// Erases everything. What is under way to receivers is answered to nobody.
-    async fn erase(&self) -> Result<JsValue, String> {
-        self.erased.set(true);
-        self.sent.borrow_mut().clear();
-        self.results.borrow_mut().clear();
-        self.passages.borrow_mut().clear();
-        self.shell.erase(|_| Ok(())).await?;
-        Ok(bytes(&Done { done: true }))
-    }
-
-    /// Opens the state machine if it is not; where it was not, its alarm is made to fit what it finds.
-    async fn ready(self: &Rc<Self>) -> Result<(), String> {
         if self.shell.opened(false).await? {
             self.step(|m| m.tick(now(), &mut System).map(|effects| ((), effects)))?;
         }
@@ -195,7 +203,7 @@ impl Inner {
     /// The step that an answer leads to, if the opening that asked is still the one.
     fn answered(self: &Rc<Self>, opening: u32, work: impl FnOnce(&mut Machine) -> Result<Effects, SqlError>) {
         if self.shell.opening() == opening {
-            self.logged(self.step(|m| work(m).map(|effects| ((), effects))));
+            self.shell.logged(self.step(|m| work(m).map(|effects| ((), effects))));
         }
     }
 
@@ -227,12 +235,12 @@ impl Inner {
         if pull {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
-                let (app, endpoint_id) = this.names();
-                let frame = frame::encode(&Pull { endpoint_id: endpoint_id.to_owned() });
-                let acknowledged = this.logged(this.shell.call("APP", app, "pull", &frame).await).is_some();
+                let EndpointName { app, endpoint_id } = this.shell.name.clone();
+                let called = this.shell.call::<wire::app::Resume>(&app, &Pull { endpoint_id }).await;
+                let acknowledged = this.shell.logged(called).is_some();
                 let work = |m: &mut Machine| m.pulled(now(), acknowledged);
                 if this.shell.opening() == opening
-                    && let Some(effects) = this.logged(this.shell.light_step(work))
+                    && let Some(effects) = this.shell.logged(this.shell.light_step(work))
                 {
                     this.carry_out(effects);
                 }
@@ -241,10 +249,8 @@ impl Inner {
         for (seq, report) in reports {
             let (this, opening) = (self.clone(), self.shell.opening());
             spawn_local(async move {
-                let (app, _) = this.names();
-                let frame = frame::encode(&report);
-                let sent = this.shell.call("APP", app, "report", &frame).await;
-                let acknowledged = this.logged(sent).is_some();
+                let sent = this.shell.call::<wire::app::TakeReport>(&this.shell.name.app, &report).await;
+                let acknowledged = this.shell.logged(sent).is_some();
                 this.answered(opening, |m| m.reported(now(), seq, acknowledged));
             });
         }
@@ -267,7 +273,7 @@ impl Inner {
                 let mut passed = Vec::with_capacity(count);
                 for passage in batch {
                     // Where a module cannot be asked for, nothing is decided: the lease runs out, and the delivery is due.
-                    passed.extend(this.logged(this.run_plugins(passage).await));
+                    passed.extend(this.shell.logged(this.run_plugins(passage).await));
                     if this.fuel.get() >= FUEL_AT_ONCE {
                         // What was decided does not wait for a plugin that takes long.
                         this.decided(std::mem::take(&mut passed)).await;
@@ -290,8 +296,7 @@ impl Inner {
     }
 
     async fn run_plugins(&self, mut passage: Passage) -> Result<Passed, String> {
-        let (app, endpoint_id) = self.names();
-        let (org, app_id) = app.split_once('/').unwrap_or_default();
+        let EndpointName { app: AppName { org, app_id }, endpoint_id } = &self.shell.name;
         let delivery = passage.delivery.clone();
         let place = Place {
             org,
@@ -314,14 +319,14 @@ impl Inner {
     }
 
     async fn decided(self: &Rc<Self>, passed: Vec<Passed>) {
-        if passed.is_empty() || self.logged(self.ready().await).is_none() {
+        if passed.is_empty() || self.shell.logged(self.ready().await).is_none() {
             return;
         }
         // What only goes on its way writes nothing that could not be undone by its lease.
         let light = passed.iter().all(|passed| matches!(passed.outcome.decision, Decision::Deliver(_)));
         let work = |m: &mut Machine| m.passed(now(), &mut System, passed);
         let effects = if light { self.shell.light_step(work) } else { self.shell.step(work) };
-        if let Some(effects) = self.logged(effects) {
+        if let Some(effects) = self.shell.logged(effects) {
             self.carry_out(effects);
         }
     }
@@ -372,10 +377,10 @@ impl Inner {
             result = result.with_headers(&headers);
         }
         // Its connection is free for the next one, before its result is on record.
-        if let Some(effects) = self.logged(self.shell.light_step(|m| m.answered(now(), &result))) {
+        if let Some(effects) = self.shell.logged(self.shell.light_step(|m| m.answered(now(), &result))) {
             self.carry_out(effects);
         }
-        let waits = self.logged(self.shell.light_step(|m| Ok(m.may_wait(&result))));
+        let waits = self.shell.logged(self.shell.light_step(|m| Ok(m.may_wait(&result))));
         if waits != Some(true) {
             self.urgent.set(true);
         }
@@ -411,7 +416,7 @@ impl Inner {
                 }
                 let results = this.results.take();
                 let count = results.len();
-                this.logged(
+                this.shell.logged(
                     this.step(|m| m.record(now(), &mut System, results).map(|effects| ((), effects))),
                 );
                 this.shell.durable(count).await;
@@ -422,19 +427,9 @@ impl Inner {
 
     async fn fetch_payloads(self: &Rc<Self>, ids: Vec<String>) {
         let opening = self.shell.opening();
-        let (app, _) = self.names();
         let ask = PayloadsAsk { ids };
-        let answer = self.shell.call("APP", app, "payloads", &frame::encode(&ask)).await;
-        let answer = self.logged(answer).and_then(|bytes| self.logged(frame::decode(&bytes)));
+        let answer = self.shell.call::<wire::app::ReadPayloads>(&self.shell.name.app, &ask).await;
+        let answer = self.shell.logged(answer);
         self.answered(opening, |m| m.payloads(now(), &mut System, &ask.ids, answer));
-    }
-
-    /// The name of the App object, and this endpoint's id: this object's name is both.
-    fn names(&self) -> (&str, &str) {
-        self.shell.name.rsplit_once('/').unwrap_or(("", ""))
-    }
-
-    fn logged<T>(&self, result: Result<T, String>) -> Option<T> {
-        result.map_err(|error| console_error!("{}: {error}", self.shell.name)).ok()
     }
 }

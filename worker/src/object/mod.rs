@@ -20,8 +20,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
-use weir_core::frame;
 use weir_core::sql::{Sql, SqlError};
+use weir_core::wire::name::ObjectName;
+use weir_core::wire::{self, Operation};
 use worker::console_error;
 
 /// Opens a state machine over the object's storage, with the object's budget, at this time, with the platform's alarm set to
@@ -39,12 +40,12 @@ const GIVE_WAY_FOR: usize = 4;
 /// and not longer than this.
 const GIVE_WAY_MAX_MS: i64 = 20;
 
-/// What the shells have in common: `M` is the state machine.
-pub(crate) struct Shell<M> {
+/// What the shells have in common: `M` is the state machine, `N` the object's name.
+pub(crate) struct Shell<M, N> {
     pub(crate) env: JsValue,
     pub(crate) deployment: Rc<Deployment>,
     /// The object's name, as its callers know it.
-    pub(crate) name: String,
+    pub(crate) name: N,
     /// What it may still ask of the platform.
     pub(crate) budget: Rc<Budget>,
     pub(crate) timer: Timer,
@@ -58,15 +59,17 @@ pub(crate) struct Shell<M> {
     open: Open<M>,
 }
 
-impl<M> Shell<M> {
+impl<M, N: ObjectName> Shell<M, N> {
     pub(crate) fn new(context: JsValue, env: JsValue, open: Open<M>) -> Result<Self, String> {
         let context: Context = context.unchecked_into();
         let deployment = crate::settings::of(&env)?;
         let storage = context.storage();
+        let name = context.id().name().unwrap_or_default();
+        let name = N::parse(&name).ok_or_else(|| format!("`{name}` is not the name of such an object"))?;
         Ok(Self {
             env,
             deployment,
-            name: context.id().name().unwrap_or_default(),
+            name,
             budget: Rc::default(),
             timer: Timer::default(),
             sql: DurableSql::new(storage.clone()),
@@ -171,15 +174,25 @@ impl<M> Shell<M> {
         }
     }
 
-    /// Begins a call of another object, one deeper than this object's latest event. `frame` is copied: it need not wait for
-    /// the answer. State machines count their own calls.
-    fn begin_call(&self, binding: &str, name: &str, op: &str, frame: &[u8]) -> Result<Promise, String> {
-        js::begin_call_at(self.budget.next_depth(), &self.env, binding, name, op, frame, js::Repeat::Never)
+    /// Begins a call of another object, one deeper than this object's latest event. The request need not be kept until the
+    /// response. State machines count their own calls.
+    fn begin_call<O: Operation>(&self, name: &O::Object, request: &O::Request) -> Result<Promise, String> {
+        let frame = wire::request::<O>(request);
+        js::begin_call_at::<O>(self.budget.next_depth(), &self.env, name, &frame, js::Repeat::Never)
     }
 
     /// Calls another object.
-    async fn call(&self, binding: &str, name: &str, op: &str, frame: &[u8]) -> Result<Vec<u8>, String> {
-        js::answer_of(self.begin_call(binding, name, op, frame)?).await
+    async fn call<O: Operation>(
+        &self,
+        name: &O::Object,
+        request: &O::Request,
+    ) -> Result<O::Response, String> {
+        js::response_to::<O>(self.begin_call::<O>(name, request)?).await
+    }
+
+    /// The value, or none and a line in the log.
+    fn logged<T>(&self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|error| console_error!("{}: {error}", self.name)).ok()
     }
 
     /// Sets or stops the timer, as effects say.
@@ -200,9 +213,9 @@ impl<M> Shell<M> {
     }
 }
 
-/// A frame as the bytes of an answer.
-pub(crate) fn bytes<T: minicbor::Encode<()>>(frame: &T) -> JsValue {
-    Uint8Array::from(frame::encode(frame).as_slice()).into()
+/// The bytes of a frame for JavaScript.
+fn bytes(frame: &[u8]) -> JsValue {
+    Uint8Array::from(frame).into()
 }
 
 /// An error as a JavaScript error.
