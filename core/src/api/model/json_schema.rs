@@ -1,9 +1,13 @@
-//! Whether a document is a JSON Schema: whether what its keywords hold is of the kind that they take.
+//! Whether a document is a JSON Schema: whether its keywords hold what the metaschema says, its patterns can be compiled, and its
+//! references within the document lead somewhere.
 //!
 //! That is what is asked of the schemas of event types. They describe what is sent and check nothing here, so unknown keywords
-//! (of another draft, or of OpenAPI) are let through.
+//! (of another draft, or of OpenAPI) are let through. Each schema and each reference is looked at once.
 
+use super::pattern;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// How deep a schema may be nested.
 const MAX_DEPTH: usize = 64;
@@ -11,14 +15,24 @@ const MAX_DEPTH: usize = 64;
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
 /// What a keyword holds.
+#[derive(Clone, Copy)]
 enum Holds {
     Schema,
     SchemaOrList,
     Schemas,
     Members,
+    Patterns,
+    /// A schema, or a list of names, for each member.
+    Dependencies,
+    NamesByMember,
     Text,
+    Pattern,
+    Anchor,
+    Reference,
     Flag,
+    Flags,
     Number,
+    Positive,
     NumberOrFlag,
     Count,
     List,
@@ -33,6 +47,7 @@ fn keyword(name: &str) -> Option<Holds> {
         | "then"
         | "else"
         | "contains"
+        | "contentSchema"
         | "propertyNames"
         | "additionalProperties"
         | "additionalItems"
@@ -40,11 +55,21 @@ fn keyword(name: &str) -> Option<Holds> {
         | "unevaluatedProperties" => Holds::Schema,
         "items" => Holds::SchemaOrList,
         "allOf" | "anyOf" | "oneOf" | "prefixItems" => Holds::Schemas,
-        "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => Holds::Members,
-        "$schema" | "$id" | "$ref" | "$comment" | "$anchor" | "$dynamicRef" | "title" | "description"
-        | "format" | "pattern" | "contentEncoding" | "contentMediaType" => Holds::Text,
-        "readOnly" | "writeOnly" | "deprecated" | "uniqueItems" | "nullable" => Holds::Flag,
-        "multipleOf" | "minimum" | "maximum" => Holds::Number,
+        "properties" | "$defs" | "definitions" | "dependentSchemas" => Holds::Members,
+        "patternProperties" => Holds::Patterns,
+        "dependencies" => Holds::Dependencies,
+        "dependentRequired" => Holds::NamesByMember,
+        "$schema" | "$id" | "$dynamicRef" | "$recursiveRef" | "$comment" | "title" | "description"
+        | "format" | "contentEncoding" | "contentMediaType" => Holds::Text,
+        "$ref" => Holds::Reference,
+        "$anchor" | "$dynamicAnchor" => Holds::Anchor,
+        "pattern" => Holds::Pattern,
+        "readOnly" | "writeOnly" | "deprecated" | "uniqueItems" | "nullable" | "$recursiveAnchor" => {
+            Holds::Flag
+        }
+        "$vocabulary" => Holds::Flags,
+        "minimum" | "maximum" => Holds::Number,
+        "multipleOf" => Holds::Positive,
         // A flag in draft 4, and in OpenAPI 3.0.
         "exclusiveMinimum" | "exclusiveMaximum" => Holds::NumberOrFlag,
         "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties"
@@ -58,80 +83,201 @@ fn keyword(name: &str) -> Option<Holds> {
 
 /// What is wrong with a schema, and where; `None` where it is one.
 pub(super) fn fault(schema: &Value) -> Option<(Vec<String>, String)> {
-    let mut path = Vec::new();
-    let why = check(schema, &mut path)?;
-    Some((path, why))
+    let mut anchors = BTreeSet::new();
+    gather(schema, 0, &mut anchors);
+    let mut checker = Checker { root: schema, anchors, path: Vec::new() };
+    let why = checker.schema(schema, schema)?;
+    Some((checker.path, why))
 }
 
-fn check(schema: &Value, path: &mut Vec<String>) -> Option<String> {
-    if path.len() > MAX_DEPTH {
-        return Some(format!("A schema may be nested at most {MAX_DEPTH} levels deep."));
+/// The names that references may use instead of a path.
+fn gather<'a>(value: &'a Value, depth: usize, anchors: &mut BTreeSet<&'a str>) {
+    if depth > MAX_DEPTH {
+        return;
     }
-    let map = match schema {
-        Value::Bool(_) => return None,
-        Value::Object(map) => map,
-        _ => return Some("This is not a JSON Schema: send an object, true or false.".to_owned()),
-    };
-    for (name, value) in map {
-        let Some(holds) = keyword(name) else { continue };
-        path.push(name.clone());
-        if let Some(why) = check_keyword(&holds, value, path) {
-            return Some(why);
-        }
-        path.pop();
-    }
-    None
-}
-
-fn check_keyword(holds: &Holds, value: &Value, path: &mut Vec<String>) -> Option<String> {
-    let wrong = |what: &str| {
-        Some(format!("This is not a JSON Schema: {} must be {what}.", path.last().map_or("", |p| p)))
-    };
-    let texts = |list: &Vec<Value>| list.iter().all(Value::is_string);
-    let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
-    match holds {
-        Holds::Schema => return check(value, path),
-        Holds::SchemaOrList if !value.is_array() => return check(value, path),
-        Holds::Schemas | Holds::SchemaOrList => {
-            let Some(list) = value.as_array() else { return wrong("a list of schemas") };
-            for (at, schema) in list.iter().enumerate() {
-                path.push(at.to_string());
-                let why = check(schema, path);
-                if why.is_some() {
-                    return why;
-                }
-                path.pop();
+    let deeper = depth.saturating_add(1);
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let named = value.as_str().and_then(|text| match name.as_str() {
+                    "$anchor" | "$dynamicAnchor" => Some(text),
+                    // As drafts before 2019 write it.
+                    "$id" | "id" => text.strip_prefix('#'),
+                    _ => None,
+                });
+                anchors.extend(named);
+                gather(value, deeper, anchors);
             }
         }
-        Holds::Members => {
-            let Some(members) = value.as_object() else { return wrong("an object of schemas") };
-            for (name, schema) in members {
-                path.push(name.clone());
-                let why = check(schema, path);
-                if why.is_some() {
-                    return why;
-                }
-                path.pop();
-            }
-        }
-        Holds::Text if !value.is_string() => return wrong("a text"),
-        Holds::Flag if !value.is_boolean() => return wrong("true or false"),
-        Holds::Number if !value.is_number() => return wrong("a number"),
-        Holds::NumberOrFlag if !value.is_number() && !value.is_boolean() => return wrong("a number"),
-        Holds::Count if value.as_f64().is_none_or(|n| n < 0.0 || n.fract() != 0.0) => {
-            return wrong("a whole number from 0");
-        }
-        Holds::List if !value.is_array() => return wrong("a list"),
-        Holds::Names if !value.as_array().is_some_and(texts) => return wrong("a list of names"),
-        Holds::Types => {
-            let several = |list: &Vec<Value>| !list.is_empty() && list.iter().all(is_type);
-            if !is_type(value) && !value.as_array().is_some_and(several) {
-                return wrong(&format!("one of {}, or a list of them", TYPES.join(", ")));
-            }
-        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, deeper, anchors)),
         _ => {}
     }
-    None
+}
+
+struct Checker<'a> {
+    root: &'a Value,
+    anchors: BTreeSet<&'a str>,
+    /// Where the schema that is looked at is.
+    path: Vec<String>,
+}
+
+impl<'a> Checker<'a> {
+    /// What is wrong with a schema, whose references are relative to `base`.
+    fn schema(&mut self, schema: &'a Value, base: &'a Value) -> Option<String> {
+        if self.path.len() > MAX_DEPTH {
+            return Some(format!("A schema may be nested at most {MAX_DEPTH} levels deep."));
+        }
+        let map = match schema {
+            Value::Bool(_) => return None,
+            Value::Object(map) => map,
+            _ => return Some("This is not a JSON Schema: send an object, true or false.".to_owned()),
+        };
+        let is_document = ["$id", "id"].iter().any(|name| {
+            map.get(*name).and_then(Value::as_str).is_some_and(|id| !id.is_empty() && !id.starts_with('#'))
+        });
+        let base = if is_document { schema } else { base };
+        for (name, value) in map {
+            let Some(holds) = keyword(name) else { continue };
+            self.path.push(name.clone());
+            let why = self.keyword(holds, value, base).or_else(|| {
+                wrong(holds, value).map(|what| format!("This is not a JSON Schema: {name} must be {what}."))
+            });
+            if why.is_some() {
+                return why;
+            }
+            self.path.pop();
+        }
+        None
+    }
+
+    /// What is wrong within the value of a keyword.
+    fn keyword(&mut self, holds: Holds, value: &'a Value, base: &'a Value) -> Option<String> {
+        match (holds, value) {
+            (Holds::Schemas | Holds::SchemaOrList, Value::Array(list)) => {
+                let items = list.iter().enumerate();
+                self.each(items.map(|(at, schema)| (at.to_string(), schema)), base)
+            }
+            (Holds::Schema | Holds::SchemaOrList, _) => self.schema(value, base),
+            (Holds::Patterns, Value::Object(members)) => {
+                let faulty = members.keys().find_map(|name| Some((name, pattern::fault(name)?)));
+                if let Some((name, why)) = faulty {
+                    self.path.push(name.clone());
+                    return Some(no_pattern(&why));
+                }
+                self.each(members.iter().map(|(name, schema)| (name.clone(), schema)), base)
+            }
+            (Holds::Members, Value::Object(members)) => {
+                self.each(members.iter().map(|(name, schema)| (name.clone(), schema)), base)
+            }
+            (Holds::Dependencies, Value::Object(members)) => {
+                let schemas = members.iter().filter(|(_, value)| !value.is_array());
+                self.each(schemas.map(|(name, schema)| (name.clone(), schema)), base)
+            }
+            (Holds::Pattern, Value::String(text)) => pattern::fault(text).map(|why| no_pattern(&why)),
+            (Holds::Reference, Value::String(text)) if !self.leads_somewhere(text, base) => {
+                let shown: String = text.chars().take(200).collect();
+                Some(format!("This reference does not resolve to a schema: {shown}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn each(
+        &mut self,
+        schemas: impl Iterator<Item = (String, &'a Value)>,
+        base: &'a Value,
+    ) -> Option<String> {
+        for (name, schema) in schemas {
+            self.path.push(name);
+            let why = self.schema(schema, base);
+            if why.is_some() {
+                return why;
+            }
+            self.path.pop();
+        }
+        None
+    }
+
+    /// Whether a reference within the document names a schema. What is in other documents is not known here.
+    fn leads_somewhere(&self, reference: &str, base: &Value) -> bool {
+        let Some(fragment) = reference.strip_prefix('#') else { return true };
+        // A fragment of a URL is percent-encoded.
+        let Ok(fragment) = percent_decode_str(fragment).decode_utf8() else { return false };
+        if !fragment.is_empty() && !fragment.starts_with('/') {
+            return self.anchors.contains(&*fragment);
+        }
+        let is_schema =
+            |found: Option<&Value>| found.is_some_and(|found| found.is_object() || found.is_boolean());
+        is_schema(base.pointer(&fragment)) || is_schema(self.root.pointer(&fragment))
+    }
+}
+
+fn no_pattern(why: &str) -> String {
+    format!("This is not a valid regular expression: {why}.")
+}
+
+/// What a keyword takes, where that is something else.
+fn wrong(holds: Holds, value: &Value) -> Option<String> {
+    let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
+    let types = |list: &Vec<Value>| !list.is_empty() && list.iter().all(is_type) && differ(list);
+    let anchor = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let (right, what) = match holds {
+        // Looked at above.
+        Holds::Schema => (true, ""),
+        Holds::SchemaOrList => {
+            (value.as_array().is_none_or(|list| !list.is_empty()), "a schema or a non-empty list of schemas")
+        }
+        Holds::Schemas => {
+            (value.as_array().is_some_and(|list| !list.is_empty()), "a non-empty list of schemas")
+        }
+        Holds::Members | Holds::Patterns => (value.is_object(), "an object of schemas"),
+        Holds::Dependencies => {
+            let members = value.as_object();
+            let right = |value: &Value| !value.is_array() || is_names(value);
+            (
+                members.is_some_and(|members| members.values().all(right)),
+                "an object of schemas or lists of unique names",
+            )
+        }
+        Holds::NamesByMember => {
+            let members = value.as_object();
+            (
+                members.is_some_and(|members| members.values().all(is_names)),
+                "an object of lists of unique names",
+            )
+        }
+        Holds::Text | Holds::Pattern | Holds::Reference => (value.is_string(), "a text"),
+        Holds::Anchor => (value.as_str().is_some_and(anchor), "a name of letters, digits, -, _ and ."),
+        Holds::Flag => (value.is_boolean(), "true or false"),
+        Holds::Flags => (
+            value.as_object().is_some_and(|flags| flags.values().all(Value::is_boolean)),
+            "an object of flags",
+        ),
+        Holds::Number => (value.is_number(), "a number"),
+        Holds::Positive => (value.as_f64().is_some_and(|number| number > 0.0), "a number greater than 0"),
+        Holds::NumberOrFlag => (value.is_number() || value.is_boolean(), "a number"),
+        Holds::Count => {
+            (value.as_f64().is_some_and(|n| n >= 0.0 && n.fract() == 0.0), "a whole number from 0")
+        }
+        Holds::List => (value.is_array(), "a list"),
+        Holds::Names => (is_names(value), "a list of unique names"),
+        Holds::Types if is_type(value) || value.as_array().is_some_and(types) => (true, ""),
+        Holds::Types => return Some(format!("one of {}, or a list of unique ones", TYPES.join(", "))),
+    };
+    (!right).then(|| what.to_owned())
+}
+
+fn is_names(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string) && differ(list))
+}
+
+/// Whether no text is in a list twice.
+fn differ(list: &[Value]) -> bool {
+    let texts: BTreeSet<&str> = list.iter().filter_map(Value::as_str).collect();
+    texts.len() == list.len()
 }
 
 #[cfg(test)]
@@ -151,6 +297,31 @@ mod tests {
             (json!({ "anyOf": {} }), "anyOf"),
             (json!({ "$defs": { "x": { "title": 1 } } }), "$defs/x/title"),
             (json!(5), ""),
+            (json!({ "multipleOf": 0 }), "multipleOf"),
+            (json!({ "multipleOf": -1 }), "multipleOf"),
+            (json!({ "dependencies": { "x": 5 } }), "dependencies/x"),
+            (json!({ "dependencies": { "x": ["a", "a"] } }), "dependencies"),
+            (json!({ "dependentRequired": { "a": "b" } }), "dependentRequired"),
+            (json!({ "pattern": "(" }), "pattern"),
+            (json!({ "patternProperties": { "(": {} } }), "patternProperties/("),
+            (json!({ "patternProperties": { "a": { "type": "x" } } }), "patternProperties/a/type"),
+            (json!({ "allOf": [] }), "allOf"),
+            (json!({ "items": [] }), "items"),
+            (json!({ "required": ["a", "a"] }), "required"),
+            (json!({ "required": [5] }), "required"),
+            (json!({ "type": ["string", "string"] }), "type"),
+            (json!({ "contentSchema": 5 }), "contentSchema"),
+            (json!({ "$anchor": "1 bad" }), "$anchor"),
+            (json!({ "$vocabulary": { "a": 1 } }), "$vocabulary"),
+            (json!({ "$ref": 5 }), "$ref"),
+            (json!({ "$ref": "#/nope" }), "$ref"),
+            (json!({ "$ref": "#nope" }), "$ref"),
+            (json!({ "$ref": "#/title", "title": "a" }), "$ref"),
+            (json!({ "$ref": "#/%ff" }), "$ref"),
+            (
+                json!({ "properties": { "a": { "$ref": "#/$defs/b" } }, "$defs": { "a": {} } }),
+                "properties/a/$ref",
+            ),
         ] {
             assert_eq!(fault(&schema).map(|(path, _)| path.join("/")).as_deref(), Some(place), "{schema}");
         }
@@ -169,6 +340,17 @@ mod tests {
             json!({ "type": ["string", "null"], "x-own": 5, "nullable": true, "exclusiveMinimum": true }),
             json!({ "type": "object", "properties": { "a": { "type": "string", "examples": ["x"] } }, "required": ["a"],
                 "additionalProperties": false, "items": { "type": "integer" }, "minimum": 0.5, "maxItems": 3 }),
+            json!({ "properties": { "a": { "$ref": "#/$defs/x~1y" }, "b": { "$ref": "#" }, "c": { "$ref": "#/%24defs/a%20b" } },
+                "$defs": { "x/y": {}, "a b": true } }),
+            json!({ "properties": { "a": { "$ref": "#named" }, "b": { "$ref": "#older" } },
+                "$defs": { "x": { "$anchor": "named" }, "y": { "$id": "#older" } } }),
+            json!({ "properties": { "a": { "$id": "https://example.com/a", "$ref": "#/$defs/x", "$defs": { "x": {} } } } }),
+            json!({ "$ref": "https://example.com/schema.json#/$defs/a", "allOf": [{ "$ref": "other.json" }] }),
+            json!({ "dependencies": { "a": ["b"], "c": { "type": "object" } }, "dependentRequired": { "a": [] } }),
+            json!({ "pattern": "^(?!x)[a-z]{1,3}$", "patternProperties": { "^x-": {} }, "multipleOf": 0.01, "required": [] }),
+            // Names of properties are no keywords.
+            json!({ "properties": { "pattern": { "type": "string" }, "required": { "type": "boolean" }, "id": {} } }),
+            json!({ "default": { "$ref": "#/nowhere" }, "const": { "pattern": "(" }, "enum": [{ "$ref": "#/nowhere" }] }),
         ] {
             assert_eq!(fault(&schema), None, "{schema}");
         }

@@ -13,6 +13,7 @@ mod json_schema;
 pub mod message;
 pub mod openapi;
 pub mod overview;
+mod pattern;
 pub mod plugin;
 pub mod preset;
 pub mod setting;

@@ -522,7 +522,10 @@ mod tests {
         let own =
             json!({ "$defs": { "x": { "type": "string" } }, "properties": { "a": { "$ref": "#/$defs/x" } } });
         assert_eq!(schema_of(&own).expect("it stays"), own, "in the schema itself");
-        for elsewhere in ["https://x.example/y.json#/a", "./x.yaml", "#anchor"] {
+        let anchored = json!({ "$ref": "#here", "$defs": { "x": { "$anchor": "here" } } });
+        assert_eq!(schema_of(&anchored).expect("it stays"), anchored);
+        assert!(schema_of(&json!({ "$ref": "#anchor" })).is_err(), "what is stored has no such anchor");
+        for elsewhere in ["https://x.example/y.json#/a", "./x.yaml"] {
             body::forget_unknown();
             let schema = json!({ "$ref": elsewhere });
             assert_eq!(schema_of(&schema).expect("it stays"), schema);
