@@ -61,7 +61,7 @@ impl SendAs {
                 return Err(("scheme", format!("Only the preset '{CUSTOM}' takes a scheme.")));
             }
             let read = read_scheme(scheme).map_err(|sentence| ("scheme", sentence))?;
-            if let Some(fault) = read.faults().into_iter().next() {
+            if let Some(fault) = read.faults().into_iter().next().or_else(|| read.replay_fault()) {
                 return Err(("scheme", fault));
             }
             for (name, value) in read.sent_headers() {

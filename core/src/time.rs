@@ -4,11 +4,20 @@
 //! UTC, with a four-digit year; what is read may have any offset and any length of fraction. The calendar
 //! is small enough to be written out (and tested against itself), so no date library is in the bundle.
 
+mod printed;
+
+pub use printed::parse_printed;
+
 const DAY_MS: i64 = 86_400_000;
 /// 0000-01-01T00:00:00.000Z, the least time that RFC 3339 can write.
 const LEAST: i64 = -62_167_219_200_000;
 /// 9999-12-31T23:59:59.999Z, the greatest.
 const GREATEST: i64 = 253_402_300_799_999;
+
+/// Whether a time can be written: it is in the years 0 to 9999.
+pub fn is_writable(ms: i64) -> bool {
+    (LEAST..=GREATEST).contains(&ms)
+}
 
 /// `2026-11-21T19:41:18.123Z`. A time outside the years 0 to 9999 is written as the nearest one inside.
 pub fn rfc3339(ms: i64) -> String {
@@ -57,43 +66,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
         return None;
     }
     let ms = seconds.saturating_mul(1000).saturating_add(milli);
-    (LEAST..=GREATEST).contains(&ms).then_some(ms)
-}
-
-/// Reads RFC 3339, and what programs print by default: `2026-11-29 23:06:34.783 UTC`,
-/// `2026-11-29 23:06:34 +0000`, `2026-11-29T23:06:34`, `2026-11-29`. Without an offset, a time is UTC. The plus sign of an
-/// offset may have become a space, as it does in a query that was not percent-encoded.
-pub fn parse_printed(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Some(ms) = parse_rfc3339(text) {
-        return Some(ms);
-    }
-    let (date, rest) = text.split_at_checked(10)?;
-    let rest = rest.strip_prefix(['T', 't', ' ']).or_else(|| rest.is_empty().then_some(rest))?;
-    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(rest.len());
-    let (time, rest) = rest.split_at_checked(end)?;
-    let time = match time.bytes().filter(|byte| *byte == b':').count() {
-        0 if time.is_empty() => "00:00:00".to_owned(),
-        1 => format!("{time}:00"),
-        _ => time.to_owned(),
-    };
-    let mut rest = rest.trim();
-    // Go prints both: `+0000 UTC`.
-    for zone in ["UTC", "GMT"] {
-        rest = rest.strip_suffix(zone).unwrap_or(rest).trim_end();
-    }
-    let (sign, digits) = match rest.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', rest.strip_prefix('+').unwrap_or(rest)),
-    };
-    let offset = match (digits.replace(':', ""), digits.len()) {
-        (_, 0) => "Z".to_owned(),
-        (z, 1) if z.eq_ignore_ascii_case("z") => "Z".to_owned(),
-        (hours, 2) => format!("{sign}{hours}:00"),
-        (digits, 4 | 5) => format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
-        _ => return None,
-    };
-    parse_rfc3339(&format!("{date}T{time}{offset}"))
+    is_writable(ms).then_some(ms)
 }
 
 /// Milliseconds from a decimal number of seconds: `5`, `0.5`, `300.25`. No sign, no exponent, at least one

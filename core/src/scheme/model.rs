@@ -149,12 +149,15 @@ impl Unit {
     /// The time of an event in milliseconds, in any form in which programs print one: nothing depends on it but what is shown.
     pub fn read_any(self, text: &str) -> Option<i64> {
         let text = text.trim();
-        let seconds = matches!(self, Self::S | Self::Auto);
-        let number = if seconds { Self::Auto.read_event(text) } else { self.read_event(text) };
-        let printed = || crate::time::parse_printed(text).or_else(|| Self::HttpDate.read_event(text));
-        // As mail writes it: `Fri, 02 Jan 2026 03:04:05 +0000`.
-        let mailed = || Self::HttpDate.read_event(&format!("{} GMT", text.strip_suffix(" +0000")?));
-        number.or_else(printed).or_else(mailed)
+        let number = match self {
+            Self::S | Self::Auto => sized(text),
+            // What is so small was meant as it is documented.
+            Self::Ms => decimal(text, 0).filter(|ms| *ms < 100_000_000_000).or_else(|| sized(text)),
+            Self::Iso | Self::HttpDate => None,
+        };
+        let dated =
+            || self.read_event(text).or_else(|| crate::time::parse_printed(text)).or_else(|| sized(text));
+        number.or_else(dated).filter(|ms| crate::time::is_writable(*ms))
     }
 
     /// A time in milliseconds, written.
@@ -184,6 +187,16 @@ impl Unit {
     }
 }
 
+/// Seconds, milliseconds, microseconds or nanoseconds since 1970, by their size: each is read for the years 1973 to 5138.
+fn sized(text: &str) -> Option<i64> {
+    Some(match decimal(text, 0)? {
+        ..100_000_000_000 => decimal(text, 3)?,
+        ms @ ..100_000_000_000_000 => ms,
+        us @ ..100_000_000_000_000_000 => us.div_euclid(1_000),
+        ns => ns.div_euclid(1_000_000),
+    })
+}
+
 /// A number as providers write times (`1700000000`, `1700000000.5`, `1.7e9`), with its point moved to the right; what
 /// remains behind the point is cut off.
 fn decimal(text: &str, places: i32) -> Option<i64> {
@@ -195,18 +208,18 @@ fn decimal(text: &str, places: i32) -> Option<i64> {
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || whole.len() > 15 {
+    if !digits(whole) || !digits(fraction) || whole.len() > 19 {
         return None;
     }
     let point = i32::try_from(whole.len()).ok()?.saturating_add(exponent).saturating_add(places);
     let all = [whole, fraction].concat();
-    let wanted = usize::try_from(point).unwrap_or(0);
+    // What has more digits than any number of 64 bits is none.
+    let wanted = usize::try_from(point).unwrap_or(0).min(40);
     let shifted: String = all.chars().chain(std::iter::repeat('0')).take(wanted).collect();
     let shifted = shifted.trim_start_matches('0');
     match shifted {
         "" => Some(0),
-        shifted if shifted.len() <= 18 => shifted.parse().ok(),
-        _ => None,
+        shifted => shifted.parse().ok(),
     }
 }
 
@@ -426,6 +439,19 @@ impl Scheme {
         }
     }
 
+    /// What lets a request be repeated although its time is checked: the end of a sentence.
+    ///
+    /// Some providers sign so, and their presets say it; whoever describes a scheme of their own can do better.
+    pub fn replay_fault(&self) -> Option<String> {
+        let Self::Signature(scheme) = self else { return None };
+        let time = scheme.time.as_ref().filter(|time| time.tolerance.is_some())?;
+        (!scheme.signs_time(&time.at)).then(|| {
+            "time: the timestamp is not signed, so an attacker could resend a request with a new one. Add {ts} to 'content', or \
+             remove 'time' if the provider does not sign it"
+                .to_owned()
+        })
+    }
+
     /// The headers that whoever sends by it sets, as far as the scheme says what is in them.
     pub fn sent_headers(&self) -> Vec<(String, &str)> {
         let mut sent = Vec::new();
@@ -534,6 +560,27 @@ impl Scheme {
 impl Signature {
     pub(super) fn binds_body(&self) -> bool {
         self.binds_body.unwrap_or_else(|| self.content.covers_body() || self.body_hash.is_some())
+    }
+
+    /// Whether nobody can change what is at the place of the time, but for whoever signs.
+    fn signs_time(&self, at: &Place) -> bool {
+        let listed =
+            |part: &Part| matches!(part, Part::HeaderValues(_) | Part::HeaderLines(_) | Part::HeaderPairs(_));
+        let within = match at {
+            Place::Json(_) | Place::Form(_) | Place::FormJson(..) | Place::Claim(_) | Place::Body => {
+                self.content.covers_body()
+                    || self.body_hash.as_ref().is_some_and(|hash| self.signs_place(&hash.at))
+            }
+            Place::Query(_) => self.content.covers_query(),
+            Place::Header(_) => self.content.has(listed),
+            Place::Any(places) => return places.iter().all(|place| self.signs_time(place)),
+            Place::Field(_) => false,
+        };
+        within || self.signs_place(at) || self.content.has(|part| *part == Part::Ts)
+    }
+
+    fn signs_place(&self, at: &Place) -> bool {
+        self.content.places().any(|place| place == at)
     }
 
     /// Every place that verifying may look at.
@@ -704,14 +751,77 @@ mod tests {
             (Unit::S, "5.", None),
             (Unit::S, "-5", None),
             (Unit::S, "1e99", None),
-            (Unit::S, "9999999999999999", None),
-            (Unit::S, "999999999999999e3", None),
+            (Unit::S, "9999999999999999999", None),
         ] {
             assert_eq!(unit.read_event(text), ms, "{text}");
             assert!(ms.is_none() || unit.read_any(text).is_some(), "{text}");
             let plain = text.bytes().all(|b| b.is_ascii_digit());
             assert_eq!(unit.read(text), ms.filter(|_| plain), "{text}");
         }
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_read_though_it_is_written_in_another_way_than_documented() {
+        let right = Some(1_529_006_854_000);
+        for unit in [Unit::S, Unit::Ms, Unit::Auto, Unit::Iso, Unit::HttpDate] {
+            for text in [
+                "1529006854000",
+                "1529006854000000",
+                "1529006854000000000",
+                "2018-06-14 20:07:34",
+                "2018-06-14T22:07:34+0200",
+                "20180614T200734Z",
+                "Thu, 14 Jun 2018 20:07:34 GMT",
+                "Thu, 14 Jun 2018 13:07:34 -0700",
+                "Jun 14, 2018 8:07:34 PM UTC",
+            ] {
+                assert_eq!(unit.read_any(text), right, "{unit:?} {text}");
+            }
+            for text in ["", "soon", "9e18", "99999999999999999999", "12345-01-01T00:00:00Z", "01/02/2024"] {
+                assert_eq!(unit.read_any(text), None, "{unit:?} {text}");
+            }
+        }
+        assert_eq!(Unit::Iso.read_any(" 1529006854 "), right);
+        assert_eq!(Unit::Ms.read_any("5000"), Some(5_000));
+        // A signature's time is read exactly.
+        assert_eq!(Unit::Iso.read("2018-06-14 20:07:34"), None);
+        assert_eq!(Unit::S.read(" 1529006854"), None);
+    }
+
+    #[test]
+    fn a_time_that_is_checked_has_to_be_signed() {
+        let fault = |at: &str, content: &str, more: &str| {
+            let text = format!(
+                r#"{{"kind":"signature","at":["header:x-s"],"algorithm":"hmac-sha256","encoding":"hex","content":"{content}",
+                    "time":{{"at":"{at}","unit":"s","tolerance":300}}{more}}}"#
+            );
+            serde_json::from_str::<Scheme>(&text)
+                .unwrap_or_else(|error| panic!("{text}: {error}"))
+                .replay_fault()
+        };
+        for (at, content) in [
+            ("header:t", "{ts}.{body}"),
+            ("header:t", "{header:t}{body}"),
+            ("json:at", "{body}"),
+            ("json:at", "{json:at}{json:id}"),
+            ("form:t", "{form-sorted}"),
+            ("query:t", "{url}{body}"),
+            ("query:t", "{query:t}{body}"),
+        ] {
+            assert_eq!(fault(at, content, ""), None, "{at} {content}");
+        }
+        for (at, content) in [
+            ("header:t", "{body}"),
+            ("header:t", "{header:x}{body}"),
+            ("json:at", "{json:id}"),
+            ("query:t", "{path-alone}{body}"),
+            ("query:t", "{host}{body}"),
+        ] {
+            assert!(fault(at, content, "").is_some(), "{at} {content}");
+        }
+        let hashed = r#","bodyHash":{"at":"header:h","encoding":"hex"}"#;
+        assert_eq!(fault("json:at", "{header:h}", hashed), None);
+        assert!(fault("json:at", "{header:x}", hashed).is_some(), "the hash is not signed");
     }
 
     #[test]

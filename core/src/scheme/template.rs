@@ -205,6 +205,16 @@ impl Template {
         })
     }
 
+    /// Whether the query of the URL is part of what is signed.
+    pub(super) fn covers_query(&self) -> bool {
+        self.has(|part| {
+            matches!(
+                part,
+                Part::Url | Part::UrlUnescaped | Part::PlivoUrl | Part::Target | Part::TargetEscaped
+            )
+        })
+    }
+
     /// The places that it reads.
     pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
         self.segments.iter().flat_map(|segment| &segment.parts).filter_map(|item| match &item.part {

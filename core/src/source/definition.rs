@@ -87,6 +87,7 @@ impl Custom {
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> =
             self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
+        faults.extend(self.scheme.replay_fault().map(|fault| format!("scheme.{fault}")));
         if self.handshakes.len() > MAX_HANDSHAKES {
             faults.push(format!("handshakes: at most {MAX_HANDSHAKES}"));
         }
