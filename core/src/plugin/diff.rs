@@ -1,14 +1,17 @@
 //! What a plugin has changed: in a body, path by path where both are JSON, and in headers.
+//!
+//! Values are told as they are written: no number loses digits, and no text its escapes.
 
+use super::tree::Tree;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 
 /// How many changes are told.
 pub const MAX_CHANGES: usize = 500;
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Change {
     /// The place: a JSON Pointer (RFC 6901) in a body, where empty is the whole; a name among headers.
     pub path: String,
@@ -16,10 +19,10 @@ pub struct Change {
     pub op: ChangeOp,
     /// What was there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Value>,
+    pub from: Option<Box<RawValue>>,
     /// What is there now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<Value>,
+    pub to: Option<Box<RawValue>>,
 }
 
 /// What has become of a place.
@@ -35,7 +38,7 @@ pub enum ChangeOp {
 }
 
 /// Changes, and whether there are more than are told.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Changes {
     /// The first of them.
     pub changes: Vec<Change>,
@@ -50,9 +53,11 @@ pub fn bodies(before: &[u8], after: &[u8]) -> Changes {
     if before == after {
         return out;
     }
-    match (serde_json::from_slice::<Value>(before), serde_json::from_slice::<Value>(after)) {
-        (Ok(before), Ok(after)) => values(&before, &after, &mut String::new(), &mut out),
-        _ => out.add("", ChangeOp::Changed, Some(&text(before)), Some(&text(after))),
+    if let (Some(before), Some(after)) = (Tree::read(before), Tree::read(after)) {
+        values(&before, &after, &mut String::new(), &mut out);
+    } else {
+        let text = |bytes| to_raw_value(&String::from_utf8_lossy(bytes)).ok();
+        out.add("", ChangeOp::Changed, || text(before), || text(after));
     }
     out
 }
@@ -64,36 +69,45 @@ pub fn headers(before: &[(String, String)], after: &[(String, String)]) -> Chang
         for (name, value) in headers {
             map.entry(name.to_ascii_lowercase()).or_default().push(value.clone());
         }
-        map.into_iter()
-            .map(|(name, values)| (name, Value::from(values.join(", "))))
-            .collect::<BTreeMap<_, _>>()
+        map.into_iter().map(|(name, values)| (name, values.join(", "))).collect::<BTreeMap<_, _>>()
     };
     let (before, after) = (by_name(before), by_name(after));
     let mut out = Changes::default();
+    let text = |value: &String| to_raw_value(value).ok();
     for (name, from) in &before {
         match after.get(name) {
-            None => out.add(name, ChangeOp::Removed, Some(from), None),
-            Some(to) if to != from => out.add(name, ChangeOp::Changed, Some(from), Some(to)),
+            None => out.add(name, ChangeOp::Removed, || text(from), || None),
+            Some(to) if to != from => out.add(name, ChangeOp::Changed, || text(from), || text(to)),
             Some(_) => {}
         }
     }
     for (name, to) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-        out.add(name, ChangeOp::Added, None, Some(to));
+        out.add(name, ChangeOp::Added, || None, || text(to));
     }
     out
 }
 
-fn text(bytes: &[u8]) -> Value {
-    Value::from(String::from_utf8_lossy(bytes))
-}
-
 impl Changes {
-    fn add(&mut self, path: &str, op: ChangeOp, from: Option<&Value>, to: Option<&Value>) {
+    fn add(
+        &mut self,
+        path: &str,
+        op: ChangeOp,
+        from: impl FnOnce() -> Option<Box<RawValue>>,
+        to: impl FnOnce() -> Option<Box<RawValue>>,
+    ) {
         if self.changes.len() >= MAX_CHANGES {
             self.truncated = true;
         } else {
-            self.changes.push(Change { path: path.to_owned(), op, from: from.cloned(), to: to.cloned() });
+            self.changes.push(Change { path: path.to_owned(), op, from: from(), to: to() });
         }
+    }
+
+    fn added(&mut self, path: &str, to: &Tree<'_>) {
+        self.add(path, ChangeOp::Added, || None, || to.raw());
+    }
+
+    fn removed(&mut self, path: &str, from: &Tree<'_>) {
+        self.add(path, ChangeOp::Removed, || from.raw(), || None);
     }
 }
 
@@ -106,30 +120,30 @@ fn within(path: &mut String, step: &str, work: impl FnOnce(&mut String)) {
     path.truncate(length);
 }
 
-fn values(before: &Value, after: &Value, path: &mut String, out: &mut Changes) {
-    match (before, after) {
-        (Value::Object(old), Value::Object(new)) => {
+fn values(before: &Tree<'_>, after: &Tree<'_>, path: &mut String, out: &mut Changes) {
+    match (before.members(), after.members(), before.items(), after.items()) {
+        (Some(old), Some(new), ..) => {
             for (name, from) in old {
                 within(path, name, |path| match new.get(name) {
                     Some(to) => values(from, to, path, out),
-                    None => out.add(path, ChangeOp::Removed, Some(from), None),
+                    None => out.removed(path, from),
                 });
             }
             for (name, to) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
-                within(path, name, |path| out.add(path, ChangeOp::Added, None, Some(to)));
+                within(path, name, |path| out.added(path, to));
             }
         }
-        (Value::Array(old), Value::Array(new)) => lists(old, new, path, out),
+        (.., Some(old), Some(new)) => lists(old, new, path, out),
         _ if before == after => {}
-        _ => out.add(path, ChangeOp::Changed, Some(before), Some(after)),
+        _ => out.add(path, ChangeOp::Changed, || before.raw(), || after.raw()),
     }
 }
 
 /// What both begin and end with is passed over, so that one item more or less is one change. What was removed is
 /// named by its old place, everything else by its new one.
-fn lists(old: &[Value], new: &[Value], path: &mut String, out: &mut Changes) {
+fn lists(old: &[Tree<'_>], new: &[Tree<'_>], path: &mut String, out: &mut Changes) {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let rest = |list: &[Value]| list.len().saturating_sub(head);
+    let rest = |list: &[Tree<'_>]| list.len().saturating_sub(head);
     let tail = old
         .iter()
         .rev()
@@ -137,28 +151,30 @@ fn lists(old: &[Value], new: &[Value], path: &mut String, out: &mut Changes) {
         .take(rest(old).min(rest(new)))
         .take_while(|(a, b)| a == b)
         .count();
-    let middle = |list: &[Value]| {
-        list.iter().take(list.len().saturating_sub(tail)).skip(head).cloned().collect::<Vec<_>>()
-    };
-    let (old, new) = (middle(old), middle(new));
+    let (old, new) = (middle(old, head, tail), middle(new, head, tail));
     for at in 0..old.len().max(new.len()) {
         let place = at.saturating_add(head).to_string();
         within(path, &place, |path| match (old.get(at), new.get(at)) {
             (Some(from), Some(to)) => values(from, to, path, out),
-            (from, None) => out.add(path, ChangeOp::Removed, from, None),
-            (None, to) => out.add(path, ChangeOp::Added, None, to),
+            (Some(from), None) => out.removed(path, from),
+            (None, Some(to)) => out.added(path, to),
+            (None, None) => {}
         });
     }
+}
+
+fn middle<'l, 't>(list: &'l [Tree<'t>], head: usize, tail: usize) -> &'l [Tree<'t>] {
+    list.get(head..list.len().saturating_sub(tail)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn told(changes: &Changes) -> Vec<String> {
-        let side = |side: &Option<Value>| side.as_ref().map_or("-".to_owned(), Value::to_string);
+        let side = |side: &Option<Box<RawValue>>| side.as_ref().map_or("-".to_owned(), ToString::to_string);
         changes
             .changes
             .iter()
@@ -201,6 +217,30 @@ mod tests {
     }
 
     #[test]
+    fn values_are_told_as_they_are_written() {
+        let changes = |before: &str, after: &str| told(&bodies(before.as_bytes(), after.as_bytes()));
+        assert_eq!(
+            changes(r#"{"n":9007199254740993,"m":1}"#, r#"{"n":9007199254740992,"m":1}"#),
+            ["Changed /n 9007199254740993 9007199254740992"]
+        );
+        assert_eq!(changes("[1e400, 1.50]", "[1e401, 1.50]"), ["Changed /0 1e400 1e401"]);
+        assert_eq!(
+            changes(r#"{"a":{ "b": 1.50 }}"#, r#"{"a":123456789012345678901234567890.10}"#),
+            [r#"Changed /a { "b": 1.50 } 123456789012345678901234567890.10"#]
+        );
+        assert_eq!(changes(r#"{"a":"\ud800"}"#, r#"{"a":"\u00e9"}"#), [r#"Changed /a "\ud800" "\u00e9""#]);
+        assert_eq!(changes(r#"{"\ud800":1}"#, "{}"), [r"Removed /\ud800 1 -"]);
+        // The same numbers and texts, written in another way.
+        let same = r#"{"a":[1.0,100,0.001,-0,0.10,"é",1E400]}"#;
+        assert!(changes(same, r#"{"a":[1,1e2,1e-3,0.0,1e-1,"\u00e9",10e399]}"#).is_empty());
+        assert_eq!(changes("[1]", "[-1]"), ["Changed /0 1 -1"]);
+        let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(200), "]".repeat(200));
+        assert_eq!(changes(&deep("1"), &deep("2")), [format!("Changed {} 1 2", "/0".repeat(200))]);
+        let too_deep = |inner: &str| format!("{}{inner}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(changes(&too_deep("1"), &too_deep("2")).len(), 1, "one change of texts");
+    }
+
+    #[test]
     fn headers_are_compared_by_name_without_regard_to_case() {
         let list = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<Vec<_>>()
@@ -232,6 +272,10 @@ mod tests {
         })
     }
 
+    fn value(raw: Option<&RawValue>) -> Option<Value> {
+        raw.map(|raw| serde_json::from_str(raw.get()).expect("JSON"))
+    }
+
     proptest! {
         /// Each place named holds what is said of it, and equal bodies have no changes.
         #[test]
@@ -240,12 +284,12 @@ mod tests {
             prop_assert_eq!(changes.changes.is_empty(), before == after);
             for change in &changes.changes {
                 if change.op != ChangeOp::Added && !change.path.chars().any(|c| c.is_ascii_digit()) {
-                    prop_assert_eq!(before.pointer(&change.path), change.from.as_ref());
+                    prop_assert_eq!(before.pointer(&change.path).cloned(), value(change.from.as_deref()));
                 }
                 if change.op == ChangeOp::Removed {
                     prop_assert!(before.pointer(&change.path).is_some());
                 } else {
-                    prop_assert_eq!(after.pointer(&change.path), change.to.as_ref());
+                    prop_assert_eq!(after.pointer(&change.path).cloned(), value(change.to.as_deref()));
                 }
             }
         }

@@ -9,6 +9,7 @@ pub mod diff;
 mod report;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use chain::{Chain, Decision, Fault, Outcome, Step, Subject};
 pub use report::{config_fault, report};

@@ -11,9 +11,21 @@ use std::rc::Rc;
 pub struct Report {
     #[serde(flatten)]
     fields: Map<String, Value>,
+    diff: Diff,
     /// The payload, byte for byte as it would be delivered, where there is one; a text where it is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Box<RawValue>>,
+}
+
+/// What the plugin has changed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Diff {
+    body: Vec<diff::Change>,
+    headers: Vec<diff::Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_type: Option<Value>,
+    truncated: bool,
 }
 
 /// Describes a run of `plugin` on `subject`. The verdict is judged as in a delivery: a header that a plugin may not
@@ -42,7 +54,7 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Report {
         Decision::Deliver(after) if replaced => after,
         _ => subject.clone(),
     };
-    out.insert("diff".to_owned(), changes(&subject, &after));
+    let diff = changes(&subject, &after);
     let mut payload = None;
     if out
         .get("verdict")
@@ -55,7 +67,7 @@ pub fn report(plugin: Attached, subject: Subject, ran: Ran) -> Report {
         out.insert("headers".to_owned(), Value::Object(headers));
         payload = shown(&after.body);
     }
-    Report { fields: out, payload }
+    Report { fields: out, diff, payload }
 }
 
 /// What is wrong with a plugin's configuration by a run on a made-up event; `None` where nothing can be told from that.
@@ -77,20 +89,16 @@ pub fn config_fault(plugin: Attached, subject: Subject, ran: Ran) -> Option<Stri
     }
 }
 
-fn changes(before: &Subject, after: &Subject) -> Value {
+fn changes(before: &Subject, after: &Subject) -> Diff {
     let (body, headers) =
         (diff::bodies(&before.body, &after.body), diff::headers(&before.headers, &after.headers));
-    let mut out = json!({
-        "body": body.changes,
-        "headers": headers.changes,
-        "truncated": body.truncated || headers.truncated,
-    });
-    if before.event_type != after.event_type
-        && let Some(map) = out.as_object_mut()
-    {
-        map.insert("eventType".to_owned(), json!({ "from": before.event_type, "to": after.event_type }));
+    let renamed = before.event_type != after.event_type;
+    Diff {
+        truncated: body.truncated || headers.truncated,
+        body: body.changes,
+        headers: headers.changes,
+        event_type: renamed.then(|| json!({ "from": before.event_type, "to": after.event_type })),
     }
-    out
 }
 
 /// A body as JSON where it is, else as text.
