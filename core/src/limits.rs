@@ -3,6 +3,7 @@
 //! A limit that is a constant of the code and a line here cannot differ; `WEIR_WRITE_DOCS=1 cargo test -p weir-core limits`
 //! writes the page anew.
 
+use crate::api::body;
 use crate::api::model::{
     self, endpoint, event_type, forget, message, openapi, plugin, preset, source, task, usage,
 };
@@ -58,6 +59,7 @@ fn page() -> String {
                 ("channels or tags", format!("{} of {} characters", model::MAX_CHANNELS, model::MAX_CHANNEL)),
                 ("a token", bytes(token::MAX_LENGTH)),
                 ("errors in one response", error::MAX_FAULTS.to_string()),
+                ("unknown fields of a body", body::MAX_UNKNOWN_FIELDS.to_string()),
                 (
                     "how long an idempotency key is remembered",
                     format!("{} hours", idempotency::REMEMBERED_MS / 3_600_000),

@@ -25,10 +25,12 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
             Err(error) => no_json(&error),
         });
     }
+    let known = fields_of::<T>();
+    let unknown = unknown_of(bytes, known)?;
     // Keeping track of the path costs, and a body is almost always right: it is read again only to find
     // the place of an error.
     let value = serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))?;
-    note_unknown(bytes, fields_of::<T>());
+    note_unknown(&unknown, known);
     Ok(value)
 }
 
@@ -73,11 +75,14 @@ pub fn parse_part<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError
 
 /// Notes which members of a body are in none of these lists of fields.
 pub fn note_unknown_of(bytes: &[u8], known: &[&'static [&'static str]]) {
-    note_unknown(bytes, &known.concat());
+    let known = known.concat();
+    note_unknown(&unknown_of(bytes, &known).unwrap_or_default(), &known);
 }
 
-/// The most fields that are told to be unknown.
+/// The most unknown fields of a body that are reported.
 const MAX_UNKNOWN: usize = 10;
+/// The most unknown fields that a body may have. Clients of other releases send a few; a million of them would only cost time.
+pub const MAX_UNKNOWN_FIELDS: usize = 100;
 
 thread_local! {
     /// What the bodies that were read since the last look had that nobody knows. One call is handled at a time; whoever
@@ -110,18 +115,30 @@ pub(super) fn put_unknown(sentences: Vec<String>) {
     UNKNOWN.with_borrow_mut(|all| *all = sentences);
 }
 
-fn note_unknown(bytes: &[u8], known: &[&'static str]) {
+/// The first members of a body that are none of these fields. An error where there are too many; a body that is no object has
+/// none.
+fn unknown_of(bytes: &[u8], known: &[&'static str]) -> Result<Vec<String>, ApiError> {
     if known.is_empty() {
-        return;
+        return Ok(Vec::new());
     }
-    let Ok(Unknown(unknown)) = Known(known).deserialize(&mut serde_json::Deserializer::from_slice(bytes))
-    else {
-        return;
-    };
-    let sentence = |name: &String| unknown_field(name, known);
+    let too_many = Cell::new(false);
+    let reader = Known { known, too_many: &too_many };
+    let read = reader.deserialize(&mut serde_json::Deserializer::from_slice(bytes));
+    if too_many.get() {
+        return Err(ApiError::invalid(
+            &["body"],
+            format!(
+                "A body may have at most {MAX_UNKNOWN_FIELDS} unknown fields. Remove the fields that the API does not define."
+            ),
+        ));
+    }
+    Ok(read.unwrap_or_default())
+}
+
+fn note_unknown(unknown: &[String], known: &[&'static str]) {
     UNKNOWN.with_borrow_mut(|all| {
         let room = MAX_UNKNOWN.saturating_sub(all.len());
-        all.extend(unknown.iter().map(sentence).take(room));
+        all.extend(unknown.iter().map(|name| unknown_field(name, known)).take(room));
     });
 }
 
@@ -135,34 +152,41 @@ pub fn unknown_field(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// The members of an object that are none of these.
-struct Known<'k>(&'k [&'static str]);
-struct Unknown(Vec<String>);
+/// Reads the members of an object that are none of these.
+struct Known<'k> {
+    known: &'k [&'static str],
+    too_many: &'k Cell<bool>,
+}
 
 impl<'de> DeserializeSeed<'de> for Known<'_> {
-    type Value = Unknown;
+    type Value = Vec<String>;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Unknown, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Vec<String>, D::Error> {
         from.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Known<'_> {
-    type Value = Unknown;
+    type Value = Vec<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unknown, A::Error> {
-        let mut unknown = Vec::new();
-        while let Some(name) = map.next_key_seed(Name(self.0))? {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<String>, A::Error> {
+        let (mut unknown, mut count) = (Vec::new(), 0usize);
+        while let Some(name) = map.next_key_seed(Name(self.known))? {
             map.next_value::<IgnoredAny>()?;
+            count = count.saturating_add(usize::from(name.is_some()));
+            if count > MAX_UNKNOWN_FIELDS {
+                self.too_many.set(true);
+                return Err(de::Error::custom("too many unknown fields"));
+            }
             if unknown.len() < MAX_UNKNOWN {
                 unknown.extend(name);
             }
         }
-        Ok(Unknown(unknown))
+        Ok(unknown)
     }
 }
 
@@ -513,6 +537,28 @@ mod tests {
             Err(ApiError::Invalid(mut faults)) => faults.remove(0),
             other => panic!("{body}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn a_body_with_a_great_many_unknown_fields_is_refused_before_they_are_read() {
+        #[derive(Debug, Deserialize)]
+        struct Small {
+            #[allow(dead_code)]
+            a: u8,
+        }
+        let body = |count: usize| {
+            let more = (0..count).fold(String::new(), |more, n| more + &format!(",\"x{n}\":1"));
+            format!("{{\"a\":1{more}}}")
+        };
+        forget_unknown();
+        assert!(parse::<Small>(body(MAX_UNKNOWN_FIELDS).as_bytes()).is_ok());
+        assert_eq!(take_unknown().len(), MAX_UNKNOWN);
+        let refused = parse::<Small>(body(MAX_UNKNOWN_FIELDS + 1).as_bytes()).expect_err("too many");
+        assert!(format!("{refused:?}").contains("100 unknown fields"), "{refused:?}");
+        assert!(take_unknown().is_empty());
+        // A thousand times the same is no better.
+        let same = format!("{{\"a\":1{}}}", ",\"\":1".repeat(1_000));
+        assert!(parse::<Small>(same.as_bytes()).is_err());
     }
 
     #[test]
