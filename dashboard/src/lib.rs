@@ -27,7 +27,7 @@ mod view;
 
 pub use brand::Brand;
 pub use lang::{Lang, marked, words};
-pub use request::{Page, Request};
+pub use request::{Page, Request, is_from_elsewhere};
 
 use futures_util::future::LocalBoxFuture;
 use scope::{Scope, Scoped};

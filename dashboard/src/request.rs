@@ -37,6 +37,26 @@ pub struct Request {
     pub lang: Lang,
 }
 
+/// Whether a form was sent by a page of another site. Browsers say so in `sec-fetch-site`; older ones send only the `origin`
+/// of the page. A proxy may have taken the TLS off, so the schemes are not compared.
+pub fn is_from_elsewhere(site: &str, origin: &str, url: &str) -> bool {
+    fn host(url: &str) -> Option<&str> {
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+        Some(host.strip_suffix(default).unwrap_or(host))
+    }
+    match (site, origin) {
+        ("", "") => false,
+        // `null` is what a page sends that hides where it is.
+        ("", origin) => match (host(origin), host(url)) {
+            (Some(from), Some(own)) => !from.eq_ignore_ascii_case(own),
+            _ => true,
+        },
+        (site, _) => matches!(site, "cross-site" | "same-site"),
+    }
+}
+
 impl Request {
     /// Reads a request. `path` begins with `/dashboard`.
     pub fn new(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
@@ -242,5 +262,36 @@ impl Page {
     pub fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_from_elsewhere;
+
+    #[test]
+    fn a_form_of_another_site_is_told_from_an_own_one() {
+        let url = "http://weir.example:8787/dashboard/login";
+        for (site, origin, elsewhere) in [
+            ("", "", false),
+            ("same-origin", "", false),
+            ("none", "", false),
+            ("same-origin", "https://evil.example", false),
+            ("cross-site", "", true),
+            ("same-site", "http://weir.example:8787", true),
+            ("", "http://weir.example:8787", false),
+            ("", "https://weir.example:8787", false),
+            ("", "http://WEIR.example:8787", false),
+            ("", "http://weir.example", true),
+            ("", "https://evil.example", true),
+            ("", "http://weir.example:8787.evil.example", true),
+            ("", "null", true),
+            ("", "nonsense", true),
+        ] {
+            assert_eq!(is_from_elsewhere(site, origin, url), elsewhere, "{site:?} {origin:?}");
+        }
+        for url in ["https://weir.example/", "http://weir.example/", "https://weir.example:443/"] {
+            assert!(!is_from_elsewhere("", "https://weir.example", url), "{url}");
+        }
     }
 }

@@ -10,7 +10,7 @@ export const startsAt = (url, prefix) => url.startsWith(prefix, url.indexOf("/",
 
 /**
  * What the API needs to know of a request: method, URL, token, idempotency key; for the dashboard's pages also cookies, a
- * session's proof, whether a script asks, from which site, and in which languages.
+ * session's proof, whether a script asks, from which site, in which languages, and from which origin.
  * @param {Request} request
  */
 export function partsOf(request) {
@@ -19,7 +19,7 @@ export function partsOf(request) {
   const of = (name) => headers.get(name) ?? "";
   const parts = `${request.method}\n${request.url}\n${of("authorization")}\n${of("idempotency-key")}`;
   if (!request.url.includes("/dashboard")) return parts;
-  const names = ["cookie", "x-weir-proof", "hx-request", "sec-fetch-site", "accept-language"];
+  const names = ["cookie", "x-weir-proof", "hx-request", "sec-fetch-site", "accept-language", "origin"];
   return [parts, ...names.map(of)].join("\n");
 }
 

@@ -386,7 +386,11 @@ impl Caller {
             }
             (_, op) => {
                 let call = self.call(op, route, query, body);
-                directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+                let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
+                if op == Op::AppDelete {
+                    auth::forget_tokens();
+                }
+                Ok(reply)
             }
         }
     }

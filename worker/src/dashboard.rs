@@ -44,8 +44,7 @@ pub(crate) async fn answer(
 
 /// How many bytes of a request's body are read, at most: a form's of a session, and a token to sign in with.
 pub(crate) fn admitted(parts: &Parts, path: &str, env: &JsValue) -> usize {
-    let other_site = matches!(parts.from_site.as_str(), "cross-site" | "same-site");
-    if parts.method != "POST" || other_site {
+    if parts.method != "POST" || is_from_elsewhere(parts) {
         return 0;
     }
     let Ok(deployment) = settings::of(env) else { return 0 };
@@ -61,6 +60,10 @@ pub(crate) fn admitted(parts: &Parts, path: &str, env: &JsValue) -> usize {
     let keeper = Keeper::with_secrets(deployment.jwt_secrets());
     let opened = keeper.open(sealed, now(), |token| bearer(token).ok().map(|(claims, _)| (*claims).clone()));
     if opened.is_some() { request.max_body() } else { 0 }
+}
+
+fn is_from_elsewhere(parts: &Parts) -> bool {
+    weir_dashboard::is_from_elsewhere(&parts.from_site, &parts.origin, &parts.url)
 }
 
 /// What a browser is shown.
@@ -80,8 +83,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     request.at_ms = now();
     request.partial = parts.partial == "true";
     request.proof = Some(parts.proof.clone()).filter(|proof| !proof.is_empty());
-    // Browsers say where a request comes from; a form of another site is none of ours.
-    if request.method == "POST" && matches!(parts.from_site.as_str(), "cross-site" | "same-site") {
+    if request.method == "POST" && is_from_elsewhere(parts) {
         return Page::refused(403, "This form was sent from another site.").into();
     }
     let deployment = match settings::right(&env) {
@@ -114,6 +116,11 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
         return match bearer(token) {
             Err(error) => weir_dashboard::login(Some(&sentence(&error)), &brand, request.lang).into(),
             Ok((claims, token)) => {
+                let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
+                if let Err(error) = caller.check_revoked().await {
+                    return weir_dashboard::login(Some(&sentence(&error)), &brand, request.lang).into();
+                }
+                let Caller { claims, token, .. } = caller;
                 let session = keeper.begin(&id::new(SESSION, now(), &mut System), &token, &claims, now());
                 let cookies = Cookies::of(parts, &session);
                 Page::go(PREFIX)

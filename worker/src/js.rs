@@ -380,6 +380,8 @@ pub(crate) struct Parts {
     pub(crate) from_site: String,
     /// The languages that the browser prefers.
     pub(crate) languages: String,
+    /// The page that a form is on: its scheme and host.
+    pub(crate) origin: String,
 }
 
 impl Parts {
@@ -397,6 +399,7 @@ impl Parts {
             partial: line(),
             from_site: line(),
             languages: line(),
+            origin: line(),
         }
     }
 }

@@ -56,7 +56,8 @@ impl<S: Sql> Directory<S> {
         )
     }
 
-    /// Leaves a tombstone in an application's place, or a source's, and begins to erase it.
+    /// Leaves a tombstone in an application's place, or a source's, begins to erase it, and revokes its tokens: what they
+    /// read of the tenant, they could read for as long as they are valid.
     pub(super) fn bury_app(
         &mut self,
         now: i64,
@@ -79,6 +80,7 @@ impl<S: Sql> Directory<S> {
                 Value::Text(&task_id),
             ],
         )?;
+        self.revoke_app(now, app_id)?;
         self.forget_app(app_id)?;
         self.fail_tasks(now, app_id)?;
         self.refresh_due()?;

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::frame::{self, Revocation, RevokedAsk};
 use crate::id;
 use crate::rng::Entropy;
-use crate::sql::{Sql, Value};
+use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,16 @@ impl<S: Sql> Directory<S> {
             )?;
         }
         Ok(Reply::empty(204))
+    }
+
+    /// Revokes all tokens of an application that is deleted. Its id is never given to another one, and tokens that others
+    /// signed may live for ever, so this is kept.
+    pub(super) fn revoke_app(&mut self, now: i64, app_id: &str) -> Result<(), SqlError> {
+        self.sql.exec("DELETE FROM revoked WHERE key = ?1", &[Value::Text(app_id)])?;
+        self.sql.exec(
+            "INSERT INTO revoked (key, issued_until, void_from) VALUES (?1, ?2, ?3)",
+            &[Value::Text(app_id), Value::Int(ALWAYS), Value::Int(now)],
+        )
     }
 
     /// Gives a new token its id and the time at which it was issued. A request with an idempotency key is given the same
@@ -143,6 +153,23 @@ mod tests {
         assert!(is_revoked(&mut directory, NOW, &["app_1"], 0), "one that does not say when is old");
         assert!(!is_revoked(&mut directory, NOW, &["app_1"], NOW + 1));
         assert!(!is_revoked(&mut directory, NOW, &["app_2"], NOW));
+    }
+
+    #[test]
+    fn the_tokens_of_an_application_that_is_deleted_are_revoked() {
+        let mut directory = Directory::open(Memory::new(), NOW).expect("opens");
+        let made = ask(&mut directory, NOW, Op::AppCreate, br#"{"name":"a"}"#.to_vec());
+        assert_eq!(made.status, 201);
+        let made: serde_json::Value = serde_json::from_slice(&made.body).expect("JSON");
+        let id = made["id"].as_str().expect("an id");
+        assert!(!is_revoked(&mut directory, NOW, &[id], NOW));
+        let call =
+            Call { op: Op::AppDelete.name().to_owned(), params: vec![id.to_owned()], ..Call::default() };
+        assert_eq!(directory.handle(NOW, &mut Seeded(1), &call).reply.status, 204);
+        for issued_at in [0, NOW, NOW + 1_000_000_000] {
+            assert!(is_revoked(&mut directory, NOW + 5, &["other", id], issued_at));
+        }
+        assert!(!is_revoked(&mut directory, NOW + 5, &["app_other"], NOW));
     }
 
     #[test]

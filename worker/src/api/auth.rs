@@ -55,16 +55,22 @@ struct Resealed {
 }
 
 impl Caller {
-    /// Refuses a token that was taken back, and what its capabilities do not include.
+    /// Refuses a token that was revoked, and what its capabilities do not include.
     pub(super) async fn check_token(&self, op: Op, method: &str) -> Result<(), ApiError> {
-        let Some(app) = &self.claims.app else { return self.check_org_token().await };
         let reads = matches!(method, "GET" | "HEAD");
-        if self.claims.capabilities.as_ref().is_some_and(|capabilities| !may(capabilities, op, reads)) {
+        let limits = self.claims.capabilities.as_ref().filter(|_| self.claims.app.is_some());
+        if limits.is_some_and(|capabilities| !may(capabilities, op, reads)) {
             return Err(ApiError::new(
                 Code::InsufficientAccess,
                 "This token does not have the capability that this operation requires.",
             ));
         }
+        self.check_revoked().await
+    }
+
+    /// Refuses a token that was revoked: an application's also when its application was deleted.
+    pub(crate) async fn check_revoked(&self) -> Result<(), ApiError> {
+        let Some(app) = &self.claims.app else { return self.check_org_token().await };
         if self.is_revoked(app).await? {
             return Err(ApiError::new(
                 Code::AuthenticationFailed,
@@ -301,7 +307,7 @@ impl Caller {
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), ApiError> {
         self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
-        ASKED.with_borrow_mut(Cache::clear);
+        forget_tokens();
         Ok(())
     }
 
@@ -318,6 +324,11 @@ impl Caller {
         self.revoke(revocation).await?;
         Ok(Reply::empty(204))
     }
+}
+
+/// Forgets what is believed of tokens: some were revoked with their application.
+pub(super) fn forget_tokens() {
+    ASKED.with_borrow_mut(Cache::clear);
 }
 
 /// The scheme and host of a URL.

@@ -69,6 +69,7 @@ impl Caller {
                 let call = Self::source_call(Op::SourceDelete, Some(&row.id), Vec::new());
                 let reply = self.ask(&call).await?;
                 ingest::forget(&self.claims.org, &row.id);
+                super::auth::forget_tokens();
                 Ok(reply)
             }
             Op::SourceRotate => {
