@@ -35,9 +35,10 @@ impl<S: Sql> App<S> {
         }
     }
 
-    /// What each endpoint may start of the application's rate. It is shared out equally among those that send, so all together
-    /// never exceed it; what one does not use, the others do not get. Below one a second for each, every endpoint may start one
-    /// in as many seconds as it takes.
+    /// What each endpoint may start of the application's rate: an equal share for each that sends, in whole requests a second.
+    /// All together keep the rate on average, and in every second unless there are more endpoints than requests: then each
+    /// starts one every few seconds, and some may do so at once. What one does not use, the others do not get. To be exact, every
+    /// start of every endpoint would have to be granted by the App, a call for each delivery.
     pub(super) fn rate_share_now(&self) -> Option<(u32, i64)> {
         let rate = u32::from(self.info.as_ref()?.rate.filter(|rate| *rate > 0)?);
         let sending = self.slots.values().filter(|slot| !slot.deleted && slot.record.content.sends()).count();

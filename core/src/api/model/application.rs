@@ -27,7 +27,7 @@ pub struct ApplicationIn {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     rate_limit: Option<u16>,
-    /// The maximum number of messages per second, shared among the endpoints. `null` means no limit.
+    /// The maximum number of requests per second to all endpoints together. Each endpoint gets an equal share. `null` means no limit.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Rate>"))]
     throttle_rate: Option<u16>,
@@ -218,7 +218,7 @@ pub struct ApplicationOut {
     pub name: String,
     /// An alias of `throttleRate`, for SDKs before 2.0.
     pub rate_limit: Option<u16>,
-    /// The maximum number of messages per second, shared among the endpoints. `null` means no limit.
+    /// The maximum number of requests per second to all endpoints together. Each endpoint gets an equal share. `null` means no limit.
     pub throttle_rate: Option<u16>,
     /// Arbitrary key-value pairs for your own use. Lists can be filtered by them.
     pub metadata: Metadata,
