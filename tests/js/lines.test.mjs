@@ -47,7 +47,7 @@ test("what does not fit is cut with its name, however many headers and however l
   assert.ok(linesOf(many).length < 4096 + 110);
 });
 
-test("an API request is four lines, and a dashboard's is nine", () => {
+test("an API request is four lines, and a dashboard's is ten", () => {
   const headers = {
     authorization: "Bearer t",
     "idempotency-key": "k",
@@ -56,6 +56,7 @@ test("an API request is four lines, and a dashboard's is nine", () => {
     "hx-request": "true",
     "sec-fetch-site": "same-origin",
     "accept-language": "de",
+    origin: "https://w.example",
   };
   const of = (/** @type {string} */ url, /** @type {RequestInit} */ init = {}) =>
     partsOf(new Request(url, init));
@@ -66,7 +67,7 @@ test("an API request is four lines, and a dashboard's is nine", () => {
   );
   assert.equal(
     of("https://w.example/dashboard?x=1", { headers }),
-    "GET\nhttps://w.example/dashboard?x=1\nBearer t\nk\nc=1\np\ntrue\nsame-origin\nde",
+    "GET\nhttps://w.example/dashboard?x=1\nBearer t\nk\nc=1\np\ntrue\nsame-origin\nde\nhttps://w.example",
   );
   assert.equal(of("https://w.example/a\nb\r/c").split("\n").length, 4, "a URL has no line breaks");
 });

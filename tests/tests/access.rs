@@ -1,6 +1,7 @@
 //! Access of applications: tokens for their portal, what such a token may do, and taking it back.
 
 use serde_json::{Value, json};
+use weir_tests::browser::Browser;
 use weir_tests::client::{Api, text};
 use weir_tests::gateway::shared;
 use weir_tests::token;
@@ -89,6 +90,40 @@ fn a_portal_token_does_what_its_capabilities_say() {
 }
 
 #[test]
+fn a_misspelt_field_of_access_is_refused_since_it_would_allow_more() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let (status, source) =
+        api.post("/ingest/api/v1/source", &json!({ "name": "a", "type": "generic-webhook" }));
+    assert_eq!(status, 201, "{source}");
+    for path in [
+        format!("/api/v1/auth/app-portal-access/{app}"),
+        format!("/api/v1/auth/dashboard-access/{app}"),
+        format!("/ingest/api/v1/source/{}/dashboard", text(&source, "id")),
+    ] {
+        for (body, near) in [
+            (json!({ "capabilites": ["ViewBase"] }), "capabilities"),
+            (json!({ "Capabilities": ["ViewBase"] }), "capabilities"),
+            (json!({ "readonly": true }), "readOnly"),
+            (json!({ "expiy": 60 }), "expiry"),
+            (json!({ "read_only": true }), "readOnly"),
+        ] {
+            let (status, refused) = api.post(&path, &body);
+            assert_eq!(status, 422, "{path} {body}: {refused}");
+            assert!(
+                refused.to_string().contains(&format!("Did you mean {near}?")),
+                "{path} {body}: {refused}"
+            );
+        }
+        assert_eq!(api.post(&path, &json!({})).0, 200, "{path}");
+    }
+    let expire = format!("/api/v1/auth/app/{app}/expire-all");
+    let (status, refused) = api.post(&expire, &json!({ "sessionIDs": ["a"] }));
+    assert_eq!(status, 422, "{refused}");
+}
+
+#[test]
 fn a_token_that_was_logged_out_is_void_and_others_are_not() {
     let gateway = shared();
     let api = gateway.tenant();
@@ -143,4 +178,46 @@ fn a_token_without_a_time_of_issue_counts_as_old() {
     assert_eq!(customer.get(&path).0, 200);
     assert_eq!(api.post(&format!("/api/v1/auth/app/{app}/expire-all"), &json!({})).0, 204);
     assert_eq!(customer.get(&path).0, 401);
+}
+
+#[test]
+fn the_tokens_of_a_deleted_application_or_source_are_void() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let (app, kept) = (api.app(), api.app());
+    let event_type = json!({ "name": "catalogue.secret", "description": "of the tenant" });
+    assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
+    let (customer, own, neighbour) =
+        (portal(&api, &app, &json!({})), api.as_app(&app), portal(&api, &kept, &json!({})));
+    let source = json!({ "name": "a", "type": "generic-webhook" });
+    let (status, source) = api.post("/ingest/api/v1/source", &source);
+    assert_eq!(status, 201, "{source}");
+    let source = format!("/ingest/api/v1/source/{}", text(&source, "id"));
+    let guest = api.with_token(text(&api.post(&format!("{source}/dashboard"), &json!({})).1, "token"));
+    for holder in [&customer, &own, &neighbour, &guest] {
+        assert_eq!(holder.get("/api/v1/auth/whoami").0, 200);
+    }
+    let page = Browser::signed_in(&api, &customer.token);
+    assert_eq!(api.delete(&format!("/api/v1/app/{app}")).0, 204);
+    assert_eq!(api.delete(&source).0, 204);
+    for holder in [&customer, &own, &guest] {
+        for path in [
+            "/api/v1/auth/whoami",
+            "/api/v1/event-type",
+            "/api/v1/event-type/catalogue.secret",
+            "/api/v1/preset",
+        ] {
+            let (status, refused) = holder.get(path);
+            assert_eq!(
+                (status, &refused["code"]),
+                (401, &json!("authentication_failed")),
+                "{path}: {refused}"
+            );
+        }
+        let mut browser = Browser::new(&api);
+        let reply = browser.sign_in(&holder.token);
+        assert_eq!((reply.status, reply.header("set-cookie")), (401, None), "{}", reply.text);
+    }
+    assert_ne!(page.page("/dashboard").status, 200, "nor does a session go on");
+    assert_eq!(neighbour.get("/api/v1/event-type").0, 200);
 }

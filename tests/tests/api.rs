@@ -151,6 +151,98 @@ fn an_event_type_is_created_read_changed_archived_and_deleted() {
 }
 
 #[test]
+fn a_schema_that_no_validator_takes_is_refused_with_its_place() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    for (number, schema) in [
+        json!({ "multipleOf": 0 }),
+        json!({ "properties": { "a": { "multipleOf": -1 } } }),
+        json!({ "pattern": "(" }),
+        json!({ "patternProperties": { "[": {} } }),
+        json!({ "dependencies": { "x": 5 } }),
+        json!({ "dependentRequired": { "a": "b" } }),
+        json!({ "$ref": "#/nope" }),
+        json!({ "properties": { "a": { "$ref": "#nope" } } }),
+        json!({ "allOf": [] }),
+        json!({ "required": ["a", "a"] }),
+        json!({ "type": ["string", "string"] }),
+        json!({ "contentSchema": 5 }),
+        json!({ "$anchor": "1 bad" }),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("schema.{number}");
+        let body = json!({ "name": name, "description": "", "schemas": { "1": schema } });
+        let refused = api.post("/api/v1/event-type", &body);
+        assert_invalid(&refused);
+        assert_eq!(refused.1["detail"][0]["loc"][1], "schemas", "{schema}: {}", refused.1);
+        let plain = json!({ "name": name, "description": "" });
+        assert_eq!(api.post("/api/v1/event-type", &plain).0, 201);
+        let path = format!("/api/v1/event-type/{name}");
+        assert_invalid(&api.put(&path, &json!({ "description": "", "schemas": { "1": schema } })));
+        assert_invalid(&api.patch(&path, &json!({ "schemas": { "1": schema } })));
+        let webhook =
+            json!({ "post": { "requestBody": { "content": { "application/json": { "schema": schema } } } } });
+        let spec = json!({ "openapi": "3.1.0", "webhooks": { name: webhook } });
+        assert_invalid(&api.post("/api/v1/event-type/import/openapi", &json!({ "spec": spec })));
+        assert!(api.get(&path).1["schemas"].is_null(), "{schema}");
+    }
+    let schema = json!({ "type": "object", "required": ["id"], "properties": {
+        "id": { "type": "string", "pattern": "^(?!x)[a-z]{2,}$" }, "parent": { "$ref": "#" }, "a": { "$ref": "#/$defs/a~1b" },
+        "elsewhere": { "$ref": "https://example.com/schema.json" } }, "$defs": { "a/b": { "multipleOf": 0.01 } } });
+    let body = json!({ "name": "schema.right", "description": "", "schemas": { "1": schema } });
+    assert_eq!(api.post("/api/v1/event-type", &body).0, 201);
+}
+
+#[test]
+fn a_scheme_whose_time_is_checked_but_not_signed_is_refused() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let scheme = |content: &str, tolerance: Value| {
+        json!({ "kind": "signature", "at": ["header:x-s"], "algorithm": "hmac-sha256", "encoding": "hex", "content": content,
+            "time": { "at": "header:t", "unit": "s", "tolerance": tolerance } })
+    };
+    for (scheme, right) in [
+        (scheme("{body}", json!(300)), false),
+        (scheme("{header:x}.{body}", json!(300)), false),
+        (scheme("{ts}.{body}", json!(300)), true),
+        (scheme("{header:t}.{body}", json!(300)), true),
+        (scheme("{body}", Value::Null), true),
+    ] {
+        let config = json!({ "secret": "a secret of theirs", "custom": { "scheme": scheme } });
+        let made =
+            api.post("/ingest/api/v1/source", &json!({ "name": "a", "type": "custom", "config": config }));
+        let endpoint = json!({ "url": "https://example.com", "preset": "custom", "scheme": scheme, "secret": "a secret of ours" });
+        let sent = api.post(&format!("/api/v1/app/{app}/endpoint"), &endpoint);
+        for (status, answer) in [made, sent] {
+            assert_eq!(status, if right { 201 } else { 422 }, "{scheme}: {answer}");
+            assert!(right || answer.to_string().contains("{ts}"), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_body_with_a_great_many_unknown_fields_is_refused() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    let body = |count: usize| {
+        let more = (0..count).fold(String::new(), |more, n| more + &format!(",\"x{n}\":{n}"));
+        format!("{{\"eventType\":\"a.b\",\"payload\":{{}}{more}}}")
+    };
+    let path = format!("/api/v1/app/{app}/msg");
+    let (status, answer) = api.post_text(&path, &body(20));
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(answer["warnings"].as_array().map(Vec::len), Some(10), "{answer}");
+    let refused = api.post_text(&path, &body(10_000));
+    assert_invalid(&refused);
+    assert!(refused.1.to_string().contains("unknown fields"), "{}", refused.1);
+    assert_eq!(list(&api.get(&path).1).len(), 1);
+}
+
+#[test]
 fn an_endpoint_filters_by_event_types_that_exist() {
     let gateway = shared();
     let api = gateway.tenant();

@@ -50,6 +50,31 @@ fn an_invalid_token_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_page_of_another_site_signs_nobody_in() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let form = [("token", api.token.as_str())];
+    let port = api.url().rsplit(':').next().expect("a port").to_owned();
+    let browser = Browser::new(&api);
+    for headers in [
+        [("origin", "https://evil.example")],
+        [("origin", "null")],
+        [("origin", "http://127.0.0.1:1")],
+        [("origin", &format!("http://localhost:{port}"))],
+        [("sec-fetch-site", "cross-site")],
+    ] {
+        let reply = browser.send("/dashboard/login", &form, &headers);
+        assert_eq!((reply.status, reply.header("set-cookie")), (403, None), "{headers:?}");
+    }
+    for headers in
+        [vec![("origin", api.url())], vec![("sec-fetch-site", "same-origin"), ("origin", api.url())], vec![]]
+    {
+        let reply = browser.send("/dashboard/login", &form, &headers);
+        assert_eq!(reply.status, 303, "{headers:?}");
+    }
+}
+
+#[test]
 fn signing_out_revokes_every_copy_of_the_cookie() {
     let gateway = shared();
     let api = gateway.tenant();

@@ -404,6 +404,215 @@ fn a_portal_token_reads_plugins_and_changes_them_with_the_capability_for_it() {
 }
 
 #[test]
+fn a_misspelt_field_of_a_plugin_or_of_its_configuration_is_refused() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let path = endpoint(&api);
+    let put = |plugin: Value| api.put(&path, &json!({ "plugins": [plugin] }));
+    for (plugin, near) in [
+        (json!({ "name": "redact", "conf": { "mask": ["card"] } }), "config"),
+        (json!({ "name": "redact", "Config": { "mask": ["card"] } }), "config"),
+        (json!({ "name": "redact", "config": { "mask": ["card"] }, "on_error": "drop" }), "onError"),
+        (json!({ "name": "redact", "config": { "masks": ["card"] } }), "mask"),
+        (json!({ "name": "filter", "config": { "when": "true", "reson": "x" } }), "reason"),
+    ] {
+        let (status, refused) = put(plugin.clone());
+        assert_eq!(status, 422, "{plugin}: {refused}");
+        assert!(refused.to_string().contains(near), "{plugin}: {refused}");
+    }
+    let misspelt = json!({ "plugins": [], "plugin": [{ "name": "redact" }] });
+    assert_eq!(api.put(&path, &misspelt).0, 422);
+    let event = json!({ "eventType": "a.b", "payload": { "card": "4" } });
+    let (status, refused) = api.post(
+        "/api/v1/plugin/redact/test",
+        &json!({ "event": event, "configuration": { "mask": ["card"] } }),
+    );
+    assert_eq!(status, 422, "a run without its configuration shows nothing: {refused}");
+    assert_eq!(api.get(&path).1, json!({ "plugins": [] }));
+}
+
+#[test]
+fn a_plugins_configuration_is_shown_to_those_who_may_change_it() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let path = endpoint(&api);
+    let of = path.trim_end_matches("/plugins").to_owned();
+    let app = path.split('/').nth(4).expect("an application").to_owned();
+    let config = json!({ "set": { "x-door": "open sesame" } });
+    attach(
+        &api,
+        &path,
+        &json!([{ "name": "headers", "config": config }, { "name": "chat", "config": { "service": "slack" } },
+        { "name": "redact" }]),
+    );
+    let portal = |body: Value| {
+        let (status, access) = api.post(&format!("/api/v1/auth/app-portal-access/{app}"), &body);
+        assert_eq!(status, 200, "{access}");
+        api.with_token(text(&access, "token"))
+    };
+    for viewer in [
+        portal(json!({ "readOnly": true })),
+        portal(json!({ "capabilities": ["ViewBase"] })),
+        portal(json!({ "capabilities": ["ViewBase", "ManageEndpoint"] })),
+    ] {
+        let (status, seen) = viewer.get(&path);
+        assert_eq!(status, 200, "{seen}");
+        let shown: Vec<_> = seen["plugins"].as_array().expect("plugins").iter().collect();
+        assert_eq!(
+            shown.iter().map(|one| (&one["config"], &one["configHidden"])).collect::<Vec<_>>(),
+            [(&Value::Null, &json!(true)), (&Value::Null, &json!(true)), (&Value::Null, &Value::Null)],
+            "{seen}"
+        );
+        let pages = weir_tests::browser::Browser::of(&viewer);
+        for page in ["", "?tab=plugins"] {
+            let page = pages.page(&format!(
+                "/dashboard/app/{app}/endpoint/{}{page}",
+                of.rsplit('/').next().expect("an id")
+            ));
+            assert_eq!(page.status, 200, "{}", page.text);
+            assert!(!page.text.contains("open sesame"), "{}", page.text);
+        }
+        assert!(!viewer.get(&of).1.to_string().contains("open sesame"));
+    }
+    let transformer = portal(json!({ "capabilities": ["ViewBase", "ManageTransformations"] }));
+    for may in [&transformer, &api, &portal(json!({}))] {
+        let seen = may.get(&path).1;
+        assert_eq!(
+            (&seen["plugins"][0]["config"], &seen["plugins"][0]["configHidden"]),
+            (&config, &Value::Null)
+        );
+    }
+}
+
+#[test]
+fn a_configuration_that_no_event_could_pass_is_refused_for_every_bundled_plugin() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let path = endpoint(&api);
+    for (name, configs) in [
+        (
+            "filter",
+            vec![
+                json!({ "when": "body.amount >=" }),
+                json!({ "when": "nothing(body)" }),
+                json!({ "when": "(true" }),
+            ],
+        ),
+        ("redact", vec![json!({ "mask": ["a..b["] }), json!({ "remove": [""] }), json!({ "mask": ["a]"] })]),
+        (
+            "headers",
+            vec![
+                json!({ "set": { "host": "x" } }),
+                json!({ "set": { "x a": "x" } }),
+                json!({ "set": { "x-a": "a\r\nb: c" } }),
+                json!({ "set": { "x-a": "{{ body.id" } }),
+                json!({ "default": { "content-length": "1" } }),
+            ],
+        ),
+        (
+            "json-schema",
+            vec![
+                json!({ "schema": { "type": "integr" } }),
+                json!({ "schema": { "properties": { "a": { "pattern": "(" } } } }),
+                json!({ "schema": { "$ref": "#/$defs/missing" } }),
+            ],
+        ),
+        (
+            "rename",
+            vec![
+                json!({ "types": { "a.*": "b.*.*" } }),
+                json!({ "types": { "a b": "c" } }),
+                json!({ "types": { "a": "b c" } }),
+            ],
+        ),
+        ("sample", vec![json!({ "percent": 101 }), json!({ "percent": 50, "by": "body..id" })]),
+        (
+            "template",
+            vec![
+                json!({ "template": "{{ body.id" }),
+                json!({ "template": { "a": "{{ body.a | nothing }}" } }),
+            ],
+        ),
+        (
+            "chat",
+            vec![
+                json!({ "service": "irc" }),
+                json!({ "service": "slack", "text": "{{ body" }),
+                json!({ "service": "slack", "color": "yellow!" }),
+            ],
+        ),
+        ("cloudevents", vec![json!({ "mode": "batched" }), json!({ "subject": "body..id" })]),
+        ("email-events", vec![json!({ "shape": "pigeon" }), json!({})]),
+    ] {
+        for config in configs {
+            let (status, answer) =
+                api.put(&path, &json!({ "plugins": [{ "name": name, "config": config }] }));
+            assert_eq!(status, 422, "{name} {config}: {answer}");
+            assert!(answer["detail"][0]["loc"].to_string().contains("config"), "{name} {config}: {answer}");
+        }
+    }
+    assert_eq!(api.get(&path).1, json!({ "plugins": [] }), "nothing of it was stored");
+}
+
+/// A configuration for each bundled plugin with which it reads the body.
+const READING: [(&str, &str); 10] = [
+    ("filter", r#"{"when": "exists(body.a)"}"#),
+    ("redact", r#"{"mask": ["**.card"], "emails": true, "cards": true}"#),
+    ("json-schema", r#"{"schema": {"type": "object"}, "onInvalid": "drop"}"#),
+    ("sample", r#"{"percent": 100, "by": "body.a"}"#),
+    ("rename", r#"{"types": {"a.b": "c.d"}, "field": "a.type"}"#),
+    ("headers", r#"{"set": {"x-a": "{{ body.b }}"}}"#),
+    ("email-events", r#"{"shape": "loops", "others": "keep"}"#),
+    ("template", r#"{"template": {"all": "{{ body }}"}}"#),
+    ("chat", r#"{"service": "slack", "text": "{{ body.a }}"}"#),
+    ("cloudevents", r#"{"subject": "body.b"}"#),
+];
+
+#[test]
+fn a_payload_of_two_hundred_levels_passes_every_bundled_plugin() {
+    let (gateway, receiver) = (shared(), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    let lists = format!(r#"{{"a":{}1{}}}"#, "[".repeat(199), "]".repeat(199));
+    for (name, config) in READING {
+        for payload in [&objects, &lists] {
+            let body = format!(r#"{{"event":{{"eventType":"a.b","payload":{payload}}},"config":{config}}}"#);
+            let reply = api.call("POST", &format!("/api/v1/plugin/{name}/test"), Some(body.as_bytes()), &[]);
+            assert_eq!(reply.status, 200, "{name}: {}", reply.text);
+            assert!(
+                reply.text.contains(r#""verdict":"unchanged""#)
+                    || reply.text.contains(r#""verdict":"replaced""#),
+                "{name}: {}",
+                reply.text
+            );
+        }
+    }
+    let known: Vec<String> = column(&api.get("/api/v1/plugin?limit=250").1, "name");
+    assert!(known.iter().all(|name| READING.iter().any(|(reading, _)| reading == name)), "{known:?}");
+    // And one after the other on the way to a receiver: those that leave the body as it is.
+    let endpoint = api.endpoint(&app, &receiver.url("/deep"));
+    let chain: Vec<String> = READING
+        .iter()
+        .take(7)
+        .map(|(name, config)| format!(r#"{{"name":"{name}","config":{config}}}"#))
+        .collect();
+    let body = format!(r#"{{"plugins":[{}]}}"#, chain.join(","));
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}/plugins");
+    let reply = api.call("PUT", &path, Some(body.as_bytes()), &[]);
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    for payload in [&objects, &lists] {
+        api.send_as(&app, "a.b", payload);
+    }
+    let mut got: Vec<Vec<u8>> =
+        receiver.wait_for("/deep", 2, SOON).into_iter().map(|one| one.body.to_vec()).collect();
+    got.sort();
+    let mut sent = [objects.into_bytes(), lists.into_bytes()];
+    sent.sort();
+    assert!(got == sent, "byte for byte");
+}
+
+#[test]
 fn a_new_current_version_runs_everywhere_but_where_another_is_pinned() {
     let gateway = shared();
     let api = gateway.tenant();
@@ -527,6 +736,27 @@ fn a_test_run_shows_what_a_plugin_makes_of_an_event() {
     assert_eq!(run["memoryPages"], 2);
     let (_, again) = api.post("/api/v1/plugin/a/test", &json!({ "event": event }));
     assert_eq!(again, run, "the same, fuel too");
+}
+
+#[test]
+fn a_test_run_shows_values_as_they_are_written() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let body = r#"{"big":9007199254740993,"huge":1e400,"same":[1.0],"half":"\ud800"}"#;
+    upload(&api, "numbers", &plugin(&Parts { transform: "i32.const 1", body, ..Parts::default() }));
+    let payload = r#"{"big":9007199254740992,"huge":1e401,"same":[1.00],"half":"\ud801"}"#;
+    let asked = format!(r#"{{"event":{{"eventType":"a.b","payload":{payload}}}}}"#);
+    let reply = api.call("POST", "/api/v1/plugin/numbers/test", Some(asked.as_bytes()), &[]);
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    for change in [
+        r#"{"path":"/big","op":"changed","from":9007199254740992,"to":9007199254740993}"#,
+        r#"{"path":"/huge","op":"changed","from":1e401,"to":1e400}"#,
+        r#"{"path":"/half","op":"changed","from":"\ud801","to":"\ud800"}"#,
+    ] {
+        assert!(reply.text.contains(change), "{change} in {}", reply.text);
+    }
+    assert_eq!(reply.text.matches(r#""op":"#).count(), 3, "{}", reply.text);
+    assert!(reply.text.contains(&format!(r#""payload":{body}"#)), "{}", reply.text);
 }
 
 #[test]

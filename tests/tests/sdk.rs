@@ -80,6 +80,75 @@ fn python_of_the_generation_before() {
     customer(&gateway.tenant(), |env| sdk::python("svix==1.99.1", "client.py", env));
 }
 
+/// What Svix's endpoints do not have, as an endpoint's fields.
+fn weirs_own() -> Value {
+    json!({ "preset": "github", "retrySchedule": [1, 2], "timeoutSeconds": 9, "maxInFlight": 3, "headerProfile": "standard",
+        "throttle": { "limit": 5, "window": "minute" }, "batch": { "maxEvents": 10, "maxWaitMs": 500 }, "order": "fifo",
+        "paused": true })
+}
+
+/// An update by a client that knows Svix's fields only changes those and no others.
+#[track_caller]
+fn updates(api: &Api, update: impl FnOnce(&str, &str)) {
+    let app = api.app();
+    let mut fields = weirs_own();
+    fields["secret"] = json!("a secret of GitHub's");
+    let endpoint = api.endpoint_with(&app, "https://example.com/before", &fields);
+    let plugins = json!({ "plugins": [{ "name": "redact", "config": { "mask": ["card"] } }] });
+    let path = format!("/api/v1/app/{app}/endpoint/{endpoint}");
+    assert_eq!(api.put(&format!("{path}/plugins"), &plugins).0, 200);
+    let (before, attached) = (api.get(&path).1, api.get(&format!("{path}/plugins")).1);
+    update(&app, &endpoint);
+    let after = api.get(&path).1;
+    assert_eq!(
+        (&after["url"], &after["description"]),
+        (&json!("https://example.com/after"), &json!("by an SDK"))
+    );
+    for field in weirs_own().as_object().expect("fields").keys() {
+        assert_eq!(after[field], before[field], "{field}: {after}");
+        assert!(!after[field].is_null(), "{field}: {after}");
+    }
+    assert_eq!(api.secret(&app, &endpoint), "a secret of GitHub's");
+    assert_eq!(api.get(&format!("{path}/plugins")).1, attached);
+}
+
+#[test]
+fn an_update_by_javascript_keeps_what_only_weir_has() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    for package in ["svix", "svix-1"] {
+        updates(&api, |app, endpoint| {
+            let (url, token) = (api.url(), api.token.as_str());
+            let env = [
+                ("WEIR_URL", url),
+                ("WEIR_TOKEN", token),
+                ("SVIX_PACKAGE", package),
+                ("APP", app),
+                ("ENDPOINT", endpoint),
+            ];
+            sdk::node("update.mjs", &env).assert_ok();
+        });
+    }
+}
+
+#[test]
+fn an_update_by_rust_keeps_what_only_weir_has() {
+    use svix::api::{Svix, SvixOptions};
+    use svix::models::EndpointUpsertIn;
+    let gateway = shared();
+    let api = gateway.tenant();
+    updates(&api, |app, endpoint| {
+        let options = SvixOptions { server_url: Some(api.url().to_owned()), ..SvixOptions::default() };
+        let svix = Svix::new(api.token.clone(), Some(options));
+        let mut update = EndpointUpsertIn::new("https://example.com/after".to_owned());
+        update.description = Some("by an SDK".to_owned());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let endpoints = svix.endpoint();
+        let updated = endpoints.upsert(app.to_owned(), endpoint.to_owned(), update);
+        runtime.block_on(updated).expect("updated");
+    });
+}
+
 /// The reference library in this language accepts a delivery, and refuses it with a changed byte.
 #[track_caller]
 fn verifies(run: impl Fn(&[(&str, &str)]) -> Option<Run>) {
