@@ -1,7 +1,7 @@
 //! Credentials in URLs: which parts of a URL grant access, and the URL without them.
 //!
 //! Receivers put credentials into their URLs: `?token=…`, a signed query (`sig=…`), a random path segment. Such a URL
-//! is stored encrypted; attempts, lists and read-only callers get the redacted URL ([`url`]).
+//! is stored encrypted; attempts, lists and read-only callers get the redacted URL ([`url()`]).
 //!
 //! What is hidden: a user and password; the value of a query, fragment or path parameter whose name says that it grants
 //! access; and any value or path segment that looks like one (long and random). It hides too much rather than too little.

@@ -1,7 +1,7 @@
 //! Exports of lists: all rows that a request's filters select, as CSV or newline-delimited JSON.
 //!
 //! An export is produced page by page while the browser downloads it, so its size in memory is that of one page. It is
-//! bounded by [`MOST_ROWS`] and by the number of calls that the platform allows per request. An export that does not
+//! bounded by `MOST_ROWS` and by the number of calls that the platform allows per request. An export that does not
 //! contain every row says so in its last line. A CSV cell never starts with a character that makes a spreadsheet treat it as
 //! a formula.
 

@@ -3,13 +3,13 @@
 //! Three globals and up to two functions are **appended**, so no index of the module changes and its code is copied
 //! byte for byte but for what is put between:
 //!
-//! - where a stretch of code starts, its charge ([`crate::flow`] decides which stretches pay for which);
+//! - where a stretch of code starts, its charge (`crate::flow` decides which stretches pay for which);
 //! - at function entries and where loops come round, a check that traps when the fuel is below zero;
 //! - before bulk operations, a call that charges for their size; instead of `memory.grow`, one that charges for the
 //!   pages and notes a refusal;
 //! - in functions that recurse, their depth on entry, given back on the one way out: the body is wrapped in a block,
 //!   so a branch to the function's label lands on the wrapper with its number unchanged.
-//! - before a `select` whose condition is a comparison, a `local.tee`: an engine is wrong without ([`crate::flow`]).
+//! - before a `select` whose condition is a comparison, a `local.tee`: an engine is wrong without (`crate::flow`).
 //!
 //! The host sets [`FUEL`] and [`DEPTH`] before the first call. Both start at 0: a host that forgets traps at once.
 //! Fuel below zero after whatever outcome means out of fuel, since checks are sparse.

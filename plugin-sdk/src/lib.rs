@@ -35,7 +35,7 @@
 //!
 //! # Tests
 //!
-//! Natively the attribute leaves the function alone, so `cargo test` needs no wasm: [`test`] builds events and reads
+//! Natively the attribute leaves the function alone, so `cargo test` needs no wasm: [`mod@test`] builds events and reads
 //! answers, through the same frames that the gateway writes and reads.
 #![no_std]
 

@@ -187,14 +187,14 @@ fn the_tokens_of_a_deleted_application_or_source_are_void() {
     let (app, kept) = (api.app(), api.app());
     let event_type = json!({ "name": "catalogue.secret", "description": "of the tenant" });
     assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
-    let (customer, own, neighbour) =
+    let (customer, own, neighbor) =
         (portal(&api, &app, &json!({})), api.as_app(&app), portal(&api, &kept, &json!({})));
     let source = json!({ "name": "a", "type": "generic-webhook" });
     let (status, source) = api.post("/ingest/api/v1/source", &source);
     assert_eq!(status, 201, "{source}");
     let source = format!("/ingest/api/v1/source/{}", text(&source, "id"));
     let guest = api.with_token(text(&api.post(&format!("{source}/dashboard"), &json!({})).1, "token"));
-    for holder in [&customer, &own, &neighbour, &guest] {
+    for holder in [&customer, &own, &neighbor, &guest] {
         assert_eq!(holder.get("/api/v1/auth/whoami").0, 200);
     }
     let page = Browser::signed_in(&api, &customer.token);
@@ -219,5 +219,5 @@ fn the_tokens_of_a_deleted_application_or_source_are_void() {
         assert_eq!((reply.status, reply.header("set-cookie")), (401, None), "{}", reply.text);
     }
     assert_ne!(page.page("/dashboard").status, 200, "nor does a session go on");
-    assert_eq!(neighbour.get("/api/v1/event-type").0, 200);
+    assert_eq!(neighbor.get("/api/v1/event-type").0, 200);
 }

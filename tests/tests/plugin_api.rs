@@ -414,7 +414,7 @@ fn a_misspelt_field_of_a_plugin_or_of_its_configuration_is_refused() {
         (json!({ "name": "redact", "Config": { "mask": ["card"] } }), "config"),
         (json!({ "name": "redact", "config": { "mask": ["card"] }, "on_error": "drop" }), "onError"),
         (json!({ "name": "redact", "config": { "masks": ["card"] } }), "mask"),
-        (json!({ "name": "filter", "config": { "when": "true", "reson": "x" } }), "reason"),
+        (json!({ "name": "filter", "config": { "when": "true", "reasons": "x" } }), "reason"),
     ] {
         let (status, refused) = put(plugin.clone());
         assert_eq!(status, 422, "{plugin}: {refused}");

@@ -33,7 +33,7 @@ pub struct Rejected {
     /// When, in milliseconds.
     #[n(0)]
     pub at: i64,
-    /// Why: [`Reason::code`].
+    /// Why: [`crate::scheme::Reason::code`].
     #[n(1)]
     pub code: String,
     /// Why, in a sentence for the source's owner.

@@ -15,7 +15,7 @@ use syn::{Error, FnArg, ItemFn, Result, Type};
 
 /// Makes a function a plugin. One function of a crate has it.
 ///
-/// ```ignore
+/// ```text
 /// #[plugin(
 ///     name = "large-orders",                      // the crate's name, unless named
 ///     version = "1.0.0",                          // the crate's version
