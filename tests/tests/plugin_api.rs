@@ -494,17 +494,16 @@ fn a_configuration_that_no_event_could_pass_is_refused_for_every_bundled_plugin(
             "filter",
             vec![
                 json!({ "when": "body.amount >=" }),
-                json!({ "when": "nothing(body)" }),
+                json!({ "when": "payload.a == 1" }),
                 json!({ "when": "(true" }),
             ],
         ),
-        ("redact", vec![json!({ "mask": ["a..b["] }), json!({ "remove": [""] }), json!({ "mask": ["a]"] })]),
+        ("redact", vec![json!({ "mask": ["a..b["] }), json!({ "remove": ["."] }), json!({ "mask": ["a]"] })]),
         (
             "headers",
             vec![
                 json!({ "set": { "host": "x" } }),
                 json!({ "set": { "x a": "x" } }),
-                json!({ "set": { "x-a": "a\r\nb: c" } }),
                 json!({ "set": { "x-a": "{{ body.id" } }),
                 json!({ "default": { "content-length": "1" } }),
             ],
@@ -520,8 +519,8 @@ fn a_configuration_that_no_event_could_pass_is_refused_for_every_bundled_plugin(
         (
             "rename",
             vec![
-                json!({ "types": { "a.*": "b.*.*" } }),
-                json!({ "types": { "a b": "c" } }),
+                json!({ "types": { "a": ".." } }),
+                json!({ "types": {}, "field": "x..y" }),
                 json!({ "types": { "a": "b c" } }),
             ],
         ),
