@@ -302,9 +302,9 @@ fn what_is_no_module_is_told() {
     for (args, error) in [
         (
             ["check", "a.wasm"],
-            "a.wasm is no WebAssembly: compile it first, or give the directory of its crate.\n",
+            "a.wasm is not WebAssembly: compile it first, or pass the directory of its crate.\n",
         ),
-        (["check", "."], ". has no Cargo.toml: give a .wasm file or the directory of a crate.\n"),
+        (["check", "."], ". has no Cargo.toml: pass a .wasm file or the directory of a crate.\n"),
         (
             ["new", "Large"],
             "A plugin's name has 1 to 64 of `a-z 0-9 - _` and starts with a letter, `Large` does not.\n",
