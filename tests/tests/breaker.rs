@@ -85,7 +85,7 @@ fn a_message_sent_again_by_hand_finds_out_at_once_that_the_receiver_is_well() {
     }
     // The overview knows it from the endpoint's reports, of which there is at most one a minute.
     let page = browser.see("/dashboard");
-    assert!(page.contains(&endpoint) && page.contains("Nothing but failures"), "{page}");
+    assert!(page.contains(&endpoint) && page.contains("Every attempt fails"), "{page}");
     well.store(true, Ordering::SeqCst);
     let path = format!("/api/v1/app/{app}/msg/{}/endpoint/{endpoint}/resend", sent[0]);
     // At most one a second goes before its time.

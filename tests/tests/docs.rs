@@ -38,7 +38,7 @@ const IGNORED: [&str; 19] = [
     "docker ",
     "export WEIR_TOKEN=",
     "git ",
-    "node -e ",
+    "node ",
     "npm ",
     "npx ",
     "openssl ",

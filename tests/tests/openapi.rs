@@ -43,11 +43,18 @@ fn the_page_asks_nobody_else_for_anything() {
         for (mark, kind) in marks {
             let found = reply.text.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
             // A sample of code imports from elsewhere; the page does not.
-            let own = found.filter(|path| path.starts_with('/'));
-            parts.extend(own.map(|path| (path.to_owned(), kind)));
+            let own = found.filter_map(|path| match path.strip_prefix("./") {
+                Some(module) => Some(format!("/docs/{module}")),
+                None => path.starts_with('/').then(|| path.to_owned()),
+            });
+            for part in own.map(|path| (path, kind)) {
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
         }
     }
-    assert_eq!(parts.len(), 4, "a page, its two scripts and its style: {parts:?}");
+    assert_eq!(parts.len(), 5, "a page, its three scripts and its style: {parts:?}");
     assert_eq!(nobody.try_call("POST", "/docs", None, &[]).unwrap().status, 404);
 }
 

@@ -120,7 +120,8 @@ fn a_release_has_no_hooks_for_tests() {
         assert!(holds(&hooked, text), "`{text}` is how hooks are found");
         assert!(!holds(&release, text), "the release holds `{text}`");
     }
-    let api = shared().tenant();
+    let gateway = shared();
+    let api = gateway.tenant();
     for path in ["panic/worker", "panic/app", "rows/org_1"] {
         let (status, body) = api.post(&format!("/__test/{path}"), &json!({}));
         assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{body}");

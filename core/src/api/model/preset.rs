@@ -339,7 +339,8 @@ pub(crate) struct VerdictOut {
     handshake: Option<HandshakeOut>,
     /// The event in the request, if verification succeeded.
     event: Option<EventOut>,
-    /// What the signature was compared with, if it did not match.
+    /// What the signature was compared with, if it did not match. Omitted if the size of the body times the number of secrets
+    /// exceeds 1 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<ComparedOut>,
 }
@@ -349,7 +350,7 @@ pub(crate) struct VerdictOut {
 #[cfg_attr(test, schemars(rename = "PresetComparedOut"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ComparedOut {
-    /// The signed content in base64, without a secret that is part of it: up to 64 KiB.
+    /// The signed content in base64, without a secret that is part of it: up to 32 KiB.
     content: String,
     /// The size of the signed content, in bytes.
     content_size: usize,
@@ -362,7 +363,7 @@ pub(crate) struct ComparedOut {
 }
 
 /// The most bytes of the signed content in a response.
-const MAX_COMPARED: usize = 64 * 1024;
+const MAX_COMPARED: usize = 32 * 1024;
 
 impl From<Compared> for ComparedOut {
     fn from(of: Compared) -> Self {
@@ -453,9 +454,7 @@ fn verified(mut asked: Asked, keys: Option<Result<String, String>>) -> Reply {
         Verdict::Failed(_) | Verdict::Unattempted => None,
     };
     let compared = match &verdict {
-        Verdict::Failed(Reason::Mismatch(_)) => {
-            asked.scheme.compared(&asked.scheme.verifying(&secrets), &asked.params, &request)
-        }
+        Verdict::Failed(Reason::Mismatch(_)) => asked.scheme.compared(&secrets, &asked.params, &request),
         _ => None,
     };
     let preset = asked.preset.as_ref();
