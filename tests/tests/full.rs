@@ -43,6 +43,23 @@ fn database(gateway: &Running, endpoint: &str) -> Memory {
     Memory::of(all.find_map(|database| database.ok().filter(is_its)).expect("the application's database"))
 }
 
+/// An Endpoint that cannot store anything takes nothing: the application keeps what it has accepted.
+#[test]
+fn a_full_endpoint_loses_nothing_and_delivers_once_it_has_room() {
+    let (gateway, receiver) = (Running::start(&[]), Receiver::start());
+    let api = gateway.tenant();
+    let app = api.app();
+    api.endpoint(&app, &receiver.url("/"));
+    api.send(&app, "{}");
+    receiver.wait_for("/", 1, SOON);
+    gateway.emulator().capacity("Endpoint:", Some(1));
+    for _ in 0..10 {
+        api.send(&app, "{}");
+    }
+    gateway.emulator().capacity("Endpoint:", None);
+    receiver.wait_for("/", 11, SOON);
+}
+
 #[test]
 fn storage_that_is_nearly_full_makes_room_notifies_the_tenant_and_then_refuses_messages() {
     let receiver = Receiver::start();

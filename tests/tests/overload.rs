@@ -248,10 +248,21 @@ fn without_the_settings_objects_are_where_they_are_first_asked_for() {
     let (_, told) = api.get("/__faults");
     let places: Vec<&String> = told["places"].as_object().expect("places").keys().collect();
     assert!(places.iter().all(|place| place.ends_with(" - -")), "{places:?}");
-    let gateway = Running::start(&[("JURISDICTION", "mars")]);
-    let (status, body) = gateway.tenant().get("/api/v1/app");
-    assert_eq!(status, 500);
-    assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("eu, us or fedramp")), "{body}");
+}
+
+/// An object cannot be moved later, so nothing is stored anywhere until the setting is right.
+#[test]
+fn a_wrong_place_for_data_stops_the_gateway_with_the_values_that_it_may_have() {
+    for (setting, values) in [("JURISDICTION", "eu, us or fedramp"), ("LOCATION_HINT", "weur")] {
+        let gateway = Running::start(&[(setting, "mars")]);
+        let api = gateway.tenant();
+        let message = json!({ "eventType": "a.b", "payload": {} });
+        for (status, body) in [api.get("/api/v1/app"), api.post("/api/v1/app/app_1/msg", &message)] {
+            assert_eq!((status, &body["code"]), (500, &json!("invalid_setting")), "{body}");
+            let detail = body["detail"].as_str().unwrap_or_default();
+            assert!(detail.contains(setting) && detail.contains(values), "{body}");
+        }
+    }
 }
 
 #[test]

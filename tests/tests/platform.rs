@@ -68,6 +68,33 @@ fn on_the_free_plan_a_thousand_messages_arrive_and_no_failure_is_the_platforms()
     assert!(gap < Duration::from_secs(1), "{gap:?}");
 }
 
+/// The second reading of the limit on connections: everything that one request or alarm leads to shares six.
+#[test]
+fn a_burst_drains_too_if_all_objects_of_an_event_share_their_connections() {
+    let gateway = Running::start(&[]);
+    gateway.emulator().rules(&json!({ "connectionsOf": "event" }));
+    let (gap, each) = drained(&gateway, 600);
+    eprintln!("shared connections: the longest gap {gap:?}, {each:?} for each");
+    assert!(gap < Duration::from_secs(1), "{gap:?}");
+}
+
+/// The gateway stops before its own budget of requests. Here the platform is stricter than that.
+#[test]
+fn requests_that_the_platform_refuses_are_no_failures_of_the_receiver() {
+    let gateway = Running::start(&[]);
+    gateway.emulator().rules(&json!({ "external": 5 }));
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    burst(&api, &app, 100);
+    receiver.wait_for("/", 100, Duration::from_mins(1));
+    let refused = gateway.emulator().stats().refused();
+    assert!(!refused.is_empty(), "the platform was asked for too much");
+    let failed = api.get(&format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?status=2")).1;
+    assert_eq!(list(&failed), &[] as &[Value], "{failed}");
+}
+
 #[test]
 fn after_an_answer_nothing_keeps_an_endpoint_in_memory() {
     let gateway = Running::start(&[("REQUEST_TIMEOUT", "15")]);
@@ -95,15 +122,14 @@ fn an_endpoint_that_is_dead_or_limited_waits_for_its_alarm() {
     let dead = api.app();
     api.endpoint(&dead, &receiver.url("/dead"));
     let limited = api.app();
-    let path = format!("/api/v1/app/{limited}/endpoint");
-    let (status, made) = api.post(&path, &json!({ "url": receiver.url("/limited"), "throttleRate": 1 }));
-    assert_eq!(status, 201, "{made}");
+    let throttle = json!({ "throttle": { "limit": 2, "window": "minute" } });
+    api.endpoint_with(&limited, &receiver.url("/limited"), &throttle);
     for _ in 0..4 {
         api.send(&dead, "{}");
         api.send(&limited, "{}");
     }
     receiver.wait_for("/dead", 1, SOON);
-    receiver.wait_for("/limited", 4, SOON);
+    receiver.wait_for("/limited", 1, SOON);
     gateway.emulator().rest(Duration::from_secs(2));
     gateway.emulator().reset();
     std::thread::sleep(Duration::from_secs(3)); // time in which somebody could be held
@@ -111,6 +137,7 @@ fn an_endpoint_that_is_dead_or_limited_waits_for_its_alarm() {
     for object in told.class("Endpoint") {
         assert!(object.held_ms < 300, "{object:?}");
     }
+    assert!(receiver.count("/limited") < 4, "messages still wait");
 }
 
 #[test]

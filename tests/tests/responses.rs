@@ -136,6 +136,26 @@ fn an_answer_that_cloudflare_makes_in_the_receivers_place_is_no_status_of_the_re
     assert_eq!(attempt(&api, &receiver.url("/own")).0["responseStatusCode"], 530);
 }
 
+/// In production a receiver that cannot be reached is answered for with 530 or 52x. It says the same as a thrown error does here.
+#[test]
+fn a_receiver_that_cannot_be_reached_is_a_failed_attempt_that_says_why_in_production_too() {
+    let gateway = Running::start(&[]);
+    gateway.emulator().rules(&json!({ "answerFailures": true }));
+    let api = gateway.tenant();
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        format!("http://{}/", listener.local_addr().expect("an address"))
+    };
+    let plain = Raw::start(head("200 OK", "content-length: 0\r\n"));
+    for (url, word) in
+        [(closed, "refused"), ("http://nobody.invalid/".to_owned(), "DNS"), (plain.secure_url(), "TLS")]
+    {
+        let (told, ..) = attempt(&api, &url);
+        assert_eq!((&told["status"], &told["responseStatusCode"]), (&json!(2), &json!(0)), "{url}: {told}");
+        assert!(text(&told, "response").contains(word), "{url}: {told}");
+    }
+}
+
 #[test]
 fn a_decompression_bomb_costs_next_to_nothing() {
     let gateway = Running::start(&[]);

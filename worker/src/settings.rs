@@ -36,8 +36,9 @@ pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
             return Ok(deployment.clone());
         }
         let (settings, wrong) = Settings::from_vars_leniently(|name| var(env, name));
-        // Where data is stored is not guessed: objects outside the jurisdiction could not be taken back.
-        if let Some(error) = wrong.iter().find(|error| error.setting == "JURISDICTION") {
+        // Where data is stored is not guessed: an object cannot be moved later.
+        let places = |setting: &str| matches!(setting, "JURISDICTION" | "LOCATION_HINT");
+        if let Some(error) = wrong.iter().find(|error| places(error.setting)) {
             return Err(error.to_string());
         }
         let mut deployment = Deployment::new(settings);
