@@ -9,6 +9,7 @@ pub mod api;
 pub mod app;
 pub mod budget;
 pub mod cache;
+pub mod commit;
 pub mod delivery;
 pub mod deployment;
 pub mod directory;

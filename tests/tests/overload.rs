@@ -121,7 +121,19 @@ fn an_event_at_a_source_is_stored_once_whatever_is_repeated_and_its_url_is_in_no
 #[test]
 fn three_deployments_under_load_lose_nothing_and_repeat_nothing() {
     let gateway = faults::start(&[]);
-    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let api = gateway.tenant();
+    deployed_under_load(&api, || drop(tell(&api, &json!({ "deploy": true }))));
+}
+
+/// The same with the emulator's deployments, under the rules of production.
+#[test]
+fn three_deployments_under_load_lose_nothing_under_the_limits_either() {
+    let gateway = Running::start(&[]);
+    deployed_under_load(&gateway.tenant(), || gateway.emulator().deploy());
+}
+
+fn deployed_under_load(api: &Api, deploy: impl Fn()) {
+    let receiver = Receiver::start();
     let app = api.app();
     api.endpoint(&app, &receiver.url("/"));
     let (senders, each) = (8usize, 60usize);
@@ -148,7 +160,7 @@ fn three_deployments_under_load_lose_nothing_and_repeat_nothing() {
             .collect();
         for part in 1..=3 {
             receiver.wait_count("/", part * senders * each / 5, SOON);
-            tell(&api, &json!({ "deploy": true }));
+            deploy();
         }
         threads.into_iter().flat_map(|thread| thread.join().expect("sent")).collect()
     });

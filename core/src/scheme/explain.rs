@@ -7,7 +7,6 @@
 use super::key::KeyFormat;
 use super::model::Scheme;
 use super::verdict::{Reason, Verdict};
-use super::verify::Secrets;
 use super::{Params, Request};
 use std::borrow::Cow;
 

@@ -19,6 +19,7 @@ use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use weir_core::budget::Budget;
+use weir_core::commit;
 use weir_core::deployment::Deployment;
 use weir_core::sql::{Sql, SqlError};
 use weir_core::wire::name::ObjectName;
@@ -33,12 +34,6 @@ type Open<M> = fn(DurableSql, Rc<Deployment>, Rc<Budget>, i64, Option<i64>) -> R
 const GROUP_MS: i64 = 2;
 /// Load lasts for so many commits after one of several items.
 const CROWDED_FOR: u8 = 4;
-/// With so many messages waiting for the next commit, accepting gives way to what is under way,
-const BUSY: usize = 8;
-/// for a millisecond for each so many of them,
-const GIVE_WAY_FOR: usize = 4;
-/// and not longer than this.
-const GIVE_WAY_MAX_MS: i64 = 20;
 
 /// What the shells have in common: `M` is the state machine, `N` the object's name.
 pub(crate) struct Shell<M, N> {
@@ -166,10 +161,9 @@ impl<M, N: ObjectName> Shell<M, N> {
     async fn give_way(&self, count: usize, waiting: impl Fn() -> usize) {
         if count > 1 {
             js::pause(1).await;
-            let waiting = waiting();
-            if waiting >= BUSY {
-                let ms = i64::try_from(waiting.checked_div(GIVE_WAY_FOR).unwrap_or(0)).unwrap_or(i64::MAX);
-                js::pause(ms.min(GIVE_WAY_MAX_MS)).await;
+            let ms = commit::give_way_ms(waiting());
+            if ms > 0 {
+                js::pause(ms).await;
             }
         }
     }
