@@ -4,6 +4,8 @@
 //! JSON out): `weir-plugin bundle` runs it natively, and the npm package `weir-gateway` as wasm, so that bundling a
 //! prebuilt plugin needs no Rust.
 
+pub mod files;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-// The Worker's main module: what `worker-build` made (index.js), behind the guard against panics. The build bundles it
+// The Worker's main module: its classes (index.js), behind the guard against panics. The build bundles it
 // with the modules that it imports from here.
 
 import "./microtask.mjs";

@@ -7,7 +7,7 @@ export interface Env {
 }
 
 declare global {
-  /** Kept by the shim of `worker-build`. */
+  /** Kept by the `worker` crate and instance.mjs. */
   var __worker_init_state: { criticalError: unknown };
   /** Set by entry.mjs for plugin.mjs. */
   var __weir_plugins: typeof import("./plugins.mjs");

@@ -3,9 +3,9 @@
 // A Rust panic in a Worker built with panic=abort stops the instance in the middle of a call. The promises of that call,
 // and of every other call of the instance, are then never settled: callers hang until the platform gives up (15 minutes
 // for an alarm). The guard races each call against a promise that it rejects as soon as the instance is known to be dead.
-// The next call starts a new instance (the shim does that), and the objects read their state back from storage.
+// The next call starts a new instance (instance.mjs does that), and the objects read their state back from storage.
 //
-// The panic hook of the `worker` crate and the shim of `worker-build` both set `criticalError` on
+// The panic hook of the `worker` crate and instance.mjs both set `criticalError` on
 // `globalThis.__worker_init_state`. That name is internal to version 0.8, which is pinned; a test panics on purpose and
 // fails when the name has moved.
 
@@ -15,7 +15,7 @@
 const pending = new Set();
 
 /**
- * Watches the state that the shim keeps of its instance.
+ * Watches the state that instance.mjs keeps of its instance.
  * @param {{ criticalError: unknown }} state
  */
 export function watch(state) {
@@ -24,7 +24,7 @@ export function watch(state) {
     get: () => died,
     set(value) {
       died = value;
-      if (!value) return; // the shim clears it once the instance is replaced
+      if (!value) return; // instance.mjs clears it once the instance is replaced
       const error = new Error("the instance that handled this call has stopped");
       for (const reject of pending) reject(error);
       pending.clear();

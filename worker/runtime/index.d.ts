@@ -1,4 +1,5 @@
-// What `worker-build` makes of the Rust crate, as far as the entry uses it.
+// What the build makes of the Rust crate. The entry gets the classes from instance.mjs, which is bundled with what
+// wasm-bindgen made; both have the name index.js where they are imported.
 
 /** A Durable Object, written in Rust. */
 export interface RustObject {
@@ -12,6 +13,10 @@ type RustClass = new (state: DurableObjectState, env: unknown) => RustObject;
 export const App: RustClass;
 export const Directory: RustClass;
 export const Endpoint: RustClass;
+
+/** Of wasm-bindgen's alone: the state of the instance, and what replaces it. */
+export function __worker_init_state(): { criticalError: unknown; instanceId: unknown };
+export function __wbg_reset_state(): void;
 
 /** The front of the Worker; see worker/src/front.rs. */
 export class Front {

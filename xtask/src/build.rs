@@ -1,17 +1,32 @@
-//! Builds the Worker: compiled, bound and bundled by worker-build, with the entry that guards it against panics.
+//! Builds the Worker: cargo compiles it, wasm-bindgen writes its JavaScript, and esbuild bundles that with
+//! `worker/runtime/instance.mjs`, which replaces an instance that has stopped, and with the entry that guards it against panics.
 //!
 //! The release build goes to `build/`, where `wrangler.toml` looks for it; the debug build to `target/worker-debug/`,
 //! so that a gateway under development and the tests do not take each other's files. A build is skipped when no
 //! source has changed: their contents are compared, not their times, so a fresh checkout of the same tree is current too.
 
-use crate::{failed, plugins, root, say, tools, vars};
+use crate::plugins::{self, Bundle};
+use crate::{failed, root, say, tools, vars};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 /// The Worker's main module in the build directory.
 pub const ENTRY: &str = "entry.mjs";
+/// The classes that survive the replacement of their instance. They are bundled into `index.js`.
+const INSTANCE: &str = "instance.mjs";
+/// The wasm features of the module: those that rustc emits, and exceptions, by which wasm-bindgen detects a panic.
+const WASM_FEATURES: [&str; 7] = [
+    "bulk-memory",
+    "exception-handling",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
 /// Where a test or benchmark finds a Worker that is already built.
 pub const WORKER_DIR: &str = "WEIR_WORKER_DIR";
 
@@ -26,10 +41,13 @@ const SOURCES: &[&str] = &[
     "worker",
     "presets",
     "docs/openapi.json",
-    "plugin-cli",
+    "plugin-bundle",
     "plugin-host",
+    "plugin-schema",
     "plugin-sdk",
     "plugins",
+    "xtask/bindgen/Cargo.lock",
+    "xtask/bindgen/src",
 ];
 /// What a build has at least.
 const MODULES: [&str; 4] = [ENTRY, "index.js", "index_bg.wasm", plugins::CATALOG];
@@ -55,88 +73,98 @@ pub fn ensure_built_with_hooks() -> Result<PathBuf, String> {
     ensure(root().join("target/worker-hooks"), true, &["--features", "test-hooks"])
 }
 
-fn ensure(dir: PathBuf, release: bool, cargo: &[&str]) -> Result<PathBuf, String> {
-    // By profile: worker-build takes the module from where cargo puts it, whatever its features.
+fn ensure(dir: PathBuf, release: bool, features: &'static [&str]) -> Result<PathBuf, String> {
+    // By profile: cargo puts the module into the same place, whatever its features.
     let _lock = tools::lock(if release { "build" } else { "build-debug" })?;
     let wanted = fingerprint(&root(), SOURCES)?;
     if is_current(&dir, &wanted) {
         return Ok(dir);
     }
-    compile(&dir, release, cargo)?;
-    if release {
-        shrink(&dir)?;
-    }
-    write_assets(&dir)?;
-    bundle(&dir)?;
-    plugins::bundle(&dir)?;
-    let stamp = dir.join(STAMP);
-    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
-    Ok(dir)
-}
 
-/// Compiles and binds the Worker with worker-build.
-fn compile(dir: &Path, release: bool, cargo: &[&str]) -> Result<(), String> {
     tools::ensure_wasm_target()?;
-    let wasm_bindgen = tools::wasm_bindgen_path()?;
-    let worker_build = tools::worker_build_path()?;
-
-    say(match (release, cargo) {
+    tools::ensure_npm_packages()?;
+    say(match (release, features) {
         (false, _) => "Building the Worker (debug)",
         (true, []) => "Building the Worker (release)",
         (true, _) => "Building the Worker with hooks for tests",
     });
     let _ = fs::remove_file(dir.join(STAMP));
-    fs::create_dir_all(dir).map_err(failed("create", dir))?;
-    // worker-build is a cargo of its own kind: it starts `cargo build` and minds the same variables.
-    let mut command = tools::cargo();
-    command = with_program(&command, &worker_build);
-    command
-        .current_dir(root().join("worker"))
-        .arg(if release { "--release" } else { "--dev" })
-        .arg("--out-dir")
-        .arg(dir)
-        .env("WASM_BINDGEN_BIN", wasm_bindgen)
-        .env("WASM_OPT_BIN", tools::wasm_opt_path()?)
-        .env("ESBUILD_BIN", tools::esbuild_path()?);
-    if !cargo.is_empty() {
-        command.arg("--").args(cargo);
-    }
-    tools::run(&mut command, "The build of the Worker")?;
+    fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+    let (module, plugins, wasm_bindgen) = compile_all(release, features)?;
+    bind(release, &module, &wasm_bindgen, &dir)?;
+    write_assets(&dir)?;
+    bundle(&dir)?;
+    plugins.write(&dir)?;
+    let stamp = dir.join(STAMP);
+    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
+    Ok(dir)
+}
 
-    let index = dir.join("index.js");
+/// The profile of cargo that a Worker is compiled by.
+fn profile(release: bool) -> &'static str {
+    if release { "release" } else { "worker-dev" }
+}
+
+/// Compiles the Worker, its plugins and wasm-bindgen at the same time: each leaves cores idle on its own.
+fn compile_all(release: bool, features: &'static [&str]) -> Result<(PathBuf, Bundle, PathBuf), String> {
+    thread::scope(|scope| {
+        let module = scope.spawn(|| compile(release, features));
+        let others = (|| Ok((Bundle::build(release)?, tools::wasm_bindgen_path()?)))();
+        let module = module.join().map_err(|_| "The build of the Worker stopped.".to_owned())??;
+        others.map(|(plugins, wasm_bindgen): (Bundle, PathBuf)| (module, plugins, wasm_bindgen))
+    })
+}
+
+/// Compiles the Worker. Returns the path of its module.
+fn compile(release: bool, features: &[&str]) -> Result<PathBuf, String> {
+    let target = plugins::target();
+    let mut command = tools::cargo();
+    command.args(["build", "--package", "weir-worker", "--lib", "--target", tools::WASM_TARGET]);
+    command.args(features).args(["--profile", profile(release), "--target-dir"]).arg(&target);
+    // Futures by js-sys, without a crate of their own in between.
+    command.env("WASM_BINDGEN_USE_JS_SYS", "1");
+    tools::run(&mut command, "The build of the Worker")?;
+    Ok(target.join(tools::WASM_TARGET).join(profile(release)).join("weir_worker.wasm"))
+}
+
+/// Writes the JavaScript and the wasm that the module becomes, `index.js` and `index_bg.wasm`.
+fn bind(release: bool, module: &Path, wasm_bindgen: &Path, dir: &Path) -> Result<(), String> {
+    let bound = plugins::target().join("bound").join(profile(release));
+    let _ = fs::remove_dir_all(&bound);
+    let mut command = Command::new(wasm_bindgen);
+    command.args(["--target", "module", "--no-typescript", "--out-name", "index", "--out-dir"]).arg(&bound);
+    command.args(["--experimental-reset-state-function", "--force-enable-abort-handler"]).arg(module);
+    tools::run(&mut command, "wasm-bindgen")?;
+
+    let from = root().join("worker/runtime").join(INSTANCE);
+    fs::copy(&from, bound.join(INSTANCE)).map_err(failed("copy", &from))?;
+    let index = bound.join("bundle.js");
+    let mut bundle = Command::new(tools::esbuild_path()?);
+    bundle.current_dir(&bound).args(["--bundle", "--format=esm", "--minify", "--log-level=error"]);
+    bundle.args(["--external:./index_bg.wasm", "--external:cloudflare:*", INSTANCE, "--outfile=bundle.js"]);
+    tools::run(&mut bundle, "esbuild")?;
     let glue = fs::read_to_string(&index).map_err(failed("read", &index))?;
     if !["__worker_init_state", "criticalError"].iter().all(|name| glue.contains(name)) {
         return Err(format!(
-            "The build made by worker-build {} no longer tells of panics as worker/runtime/guard.mjs expects \
-             (`__worker_init_state.criticalError`): adapt the guard to it.",
-            tools::WORKER_BUILD
+            "The `worker` crate no longer notes panics as guard.mjs and {INSTANCE} in worker/runtime expect \
+             (`__worker_init_state.criticalError`): adapt them to it."
         ));
     }
-    Ok(())
-}
-
-/// Orders the functions of the module so that it compresses well, and removes what only a debugger reads.
-fn shrink(dir: &Path) -> Result<(), String> {
-    let wasm = dir.join("index_bg.wasm");
+    let index = dir.join("index.js");
+    // workerd has the module of an import without `source`, too.
+    fs::write(&index, glue.replace("import source ", "import ")).map_err(failed("write", &index))?;
+    let (from, wasm) = (bound.join("index_bg.wasm"), dir.join("index_bg.wasm"));
+    if !release {
+        return fs::copy(&from, &wasm).map(drop).map_err(failed("copy", &from));
+    }
+    let mut optimize = Command::new(tools::wasm_opt_path()?);
+    optimize.args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")));
     // Instances of one generic function are adjacent then, and compress much better: 70 KB less.
-    let mut order = Command::new(tools::wasm_opt_path()?);
-    order.args(["--all-features", "--debuginfo", "--reorder-functions-by-name", "--output"]);
-    order.args([&wasm, &wasm]);
-    tools::run(&mut order, "wasm-opt")?;
+    optimize.args(["-O", "--debuginfo", "--reorder-functions-by-name"]).arg(&from).arg("--output").arg(&wasm);
+    tools::run(&mut optimize, "wasm-opt")?;
     let whole = fs::read(&wasm).map_err(failed("read", &wasm))?;
     let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
     fs::write(&wasm, small).map_err(failed("write", &wasm))
-}
-
-/// Bundles the Worker's own JavaScript (`worker/runtime/`) into its main module, beside the modules that the build writes.
-pub fn bundle(dir: &Path) -> Result<(), String> {
-    let mut esbuild = Command::new(tools::esbuild_path()?);
-    esbuild.arg(root().join("worker/runtime").join(ENTRY));
-    esbuild.args(["--bundle", "--format=esm", "--target=esnext", "--log-level=warning"]);
-    esbuild.args(["--external:cloudflare:*", "--external:./index.js"]);
-    esbuild.args([format!("--external:./{}", plugins::CATALOG), format!("--external:./{ASSETS_MODULE}")]);
-    esbuild.arg(format!("--outfile={}", dir.join(ENTRY).display()));
-    tools::run(&mut esbuild, "The bundle of worker/runtime")
 }
 
 /// What the dashboard's pages load: name, type, and the file.
@@ -179,6 +207,17 @@ pub fn dashboard_script() -> Result<String, String> {
     String::from_utf8(made.stdout).map_err(|_| "The bundle of dashboard/script is not text.".to_owned())
 }
 
+/// Bundles the Worker's own JavaScript (`worker/runtime/`) into its main module, beside the modules that the build writes.
+pub fn bundle(dir: &Path) -> Result<(), String> {
+    let mut esbuild = Command::new(tools::esbuild_path()?);
+    esbuild.arg(root().join("worker/runtime").join(ENTRY));
+    esbuild.args(["--bundle", "--format=esm", "--target=esnext", "--log-level=warning"]);
+    esbuild.args(["--external:cloudflare:*", "--external:./index.js"]);
+    esbuild.args([format!("--external:./{}", plugins::CATALOG), format!("--external:./{ASSETS_MODULE}")]);
+    esbuild.arg(format!("--outfile={}", dir.join(ENTRY).display()));
+    tools::run(&mut esbuild, "The bundle of worker/runtime")
+}
+
 /// A string literal of JavaScript.
 fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -209,18 +248,6 @@ fn without_names(module: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The same environment for another program.
-fn with_program(command: &Command, program: &Path) -> Command {
-    let mut other = Command::new(program);
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => other.env(name, value),
-            None => other.env_remove(name),
-        };
-    }
-    other
-}
-
 /// Whether `dir` holds a whole build of the sources that `wanted` stands for.
 fn is_current(dir: &Path, wanted: &str) -> bool {
     fs::read_to_string(dir.join(STAMP)).is_ok_and(|have| have == wanted)
@@ -243,7 +270,10 @@ fn fingerprint(root: &Path, sources: &[&str]) -> Result<String, String> {
     Ok(tools::fingerprint(all.as_bytes()))
 }
 
-/// All files at or below `path`, without hidden ones and build output.
+/// Directories in which nothing is that a build is made of.
+const NO_SOURCES: [&str; 5] = ["target", "build", "node_modules", "tests", "fuzz"];
+
+/// All files at or below `path`, without hidden ones, build output and tests.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     if path.is_file() {
         files.push(path.to_path_buf());
@@ -255,7 +285,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         let entry = entry.map_err(failed("list", path))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with('.') && !["target", "build", "node_modules"].contains(&&*name) {
+        if !name.starts_with('.') && !NO_SOURCES.contains(&&*name) {
             collect(&entry.path(), files)?;
         }
     }
@@ -296,7 +326,12 @@ mod tests {
 
         write("src/target/y.rs", "output")?;
         write("src/.hidden", "")?;
-        assert_eq!(fingerprint(&root, sources)?, first, "build output and hidden files are no sources");
+        write("src/tests/z.rs", "a test")?;
+        assert_eq!(
+            fingerprint(&root, sources)?,
+            first,
+            "build output, tests and hidden files are no sources"
+        );
         write("src/x.rs", "y")?;
         let second = fingerprint(&root, sources)?;
         assert_ne!(second, first);

@@ -54,6 +54,11 @@ pub fn ensure_built() -> Result<PathBuf, String> {
     build(&packages()?)
 }
 
+/// The cargo profile of plugins in a release.
+const PROFILE: &str = "plugin";
+/// The cargo profile of plugins in `cargo xtask dev`.
+const DEV_PROFILE: &str = "plugin-dev";
+
 /// Whether a plugin's crate, which is named like its folder, has the standard library.
 fn wants_std(package: &str) -> bool {
     let path = root().join("plugins").join(package).join("Cargo.toml");
@@ -68,6 +73,10 @@ pub fn target() -> PathBuf {
 
 /// Builds these packages, which are plugins; the directory in which each is as `NAME.wasm`.
 pub fn build(packages: &[String]) -> Result<PathBuf, String> {
+    build_by(PROFILE, packages)
+}
+
+fn build_by(profile: &str, packages: &[String]) -> Result<PathBuf, String> {
     tools::ensure_wasm_target()?;
     let _lock = tools::lock("plugins")?;
     let target = target();
@@ -76,7 +85,7 @@ pub fn build(packages: &[String]) -> Result<PathBuf, String> {
     let (with_std, without): (Vec<&String>, Vec<&String>) = packages.iter().partition(|name| wants_std(name));
     for packages in [with_std, without].into_iter().filter(|packages| !packages.is_empty()) {
         let mut command = tools::cargo();
-        command.args(["build", "--quiet", "--profile", "plugin", "--target", tools::WASM_TARGET]);
+        command.args(["build", "--quiet", "--profile", profile, "--target", tools::WASM_TARGET]);
         command.arg("--target-dir").arg(&target);
         command.env("CARGO_ENCODED_RUSTFLAGS", rustflags().join("\u{1f}"));
         for package in packages {
@@ -84,8 +93,8 @@ pub fn build(packages: &[String]) -> Result<PathBuf, String> {
         }
         tools::run(&mut command, "The build of the plugins")?;
     }
-    let built = target.join(tools::WASM_TARGET).join("plugin");
-    let out = target.join("plugins");
+    let built = target.join(tools::WASM_TARGET).join(profile);
+    let out = target.join(format!("{profile}s"));
     fs::create_dir_all(&out).map_err(failed("create", &out))?;
     for package in packages {
         let from = built.join(format!("{}.wasm", package.replace('-', "_")));
@@ -94,29 +103,48 @@ pub fn build(packages: &[String]) -> Result<PathBuf, String> {
     Ok(out)
 }
 
-/// Puts the plugins that are to be deployed with the Worker beside it: those that `plugins/bundled/` names or holds.
-pub fn bundle(worker: &Path) -> Result<(), String> {
-    let dir = root().join(BUNDLED);
-    let list = dir.join(SHIPPED);
-    let shipped = listed(&fs::read_to_string(&list).map_err(failed("read", &list))?);
-    let known = packages()?;
-    if let Some(other) = shipped.iter().find(|name| !known.contains(name)) {
-        return Err(format!("{BUNDLED}/{SHIPPED} names `{other}`; there are {}.", known.join(", ")));
-    }
-    let mut own = Vec::new();
-    for entry in fs::read_dir(&dir).map_err(failed("list", &dir))? {
-        let path = entry.map_err(failed("list", &dir))?.path();
-        if path.extension().is_some_and(|end| end == "wasm") {
-            own.push(path);
+/// The plugins that are deployed with the Worker: those that `plugins/bundled/` names or holds.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The `weir-plugin-bundle` command.
+    program: PathBuf,
+    /// The compiled plugins.
+    modules: Vec<PathBuf>,
+}
+
+impl Bundle {
+    /// Compiles the plugins and the command that bundles them.
+    pub fn build(release: bool) -> Result<Self, String> {
+        let dir = root().join(BUNDLED);
+        let list = dir.join(SHIPPED);
+        let shipped = listed(&fs::read_to_string(&list).map_err(failed("read", &list))?);
+        let known = packages()?;
+        if let Some(other) = shipped.iter().find(|name| !known.contains(name)) {
+            return Err(format!("{BUNDLED}/{SHIPPED} names `{other}`; there are {}.", known.join(", ")));
         }
+        let mut own = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(failed("list", &dir))? {
+            let path = entry.map_err(failed("list", &dir))?.path();
+            if path.extension().is_some_and(|end| end == "wasm") {
+                own.push(path);
+            }
+        }
+        let is_own =
+            |name: &String| own.iter().any(|path| path.file_stem().is_some_and(|stem| **name == *stem));
+        let shipped: Vec<String> = shipped.into_iter().filter(|name| !is_own(name)).collect();
+        let built = build_by(if release { PROFILE } else { DEV_PROFILE }, &shipped)?;
+        let modules = shipped.iter().map(|name| built.join(format!("{name}.wasm"))).chain(own).collect();
+        let package = ["build", "--quiet", "--package", "weir-plugin-bundle", "--bins", "--target-dir"];
+        tools::run(tools::cargo().args(package).arg(target()), "The build of weir-plugin-bundle")?;
+        let program =
+            target().join("debug").join(format!("weir-plugin-bundle{}", std::env::consts::EXE_SUFFIX));
+        Ok(Self { program, modules })
     }
-    let is_own = |name: &String| own.iter().any(|path| path.file_stem().is_some_and(|stem| **name == *stem));
-    let shipped: Vec<String> = shipped.into_iter().filter(|name| !is_own(name)).collect();
-    let built = if shipped.is_empty() { target().join("plugins") } else { build(&shipped)? };
-    let all = shipped.iter().map(|name| built.join(format!("{name}.wasm"))).chain(own);
-    let mut args = vec!["bundle".to_owned(), worker.to_string_lossy().into_owned()];
-    args.extend(all.map(|path| path.to_string_lossy().into_owned()));
-    if command(&args)? { Ok(()) } else { Err("The plugins could not be bundled; see above.".to_owned()) }
+
+    /// Writes the bundle into the directory of the Worker.
+    pub fn write(&self, worker: &Path) -> Result<(), String> {
+        tools::run(Command::new(&self.program).arg(worker).args(&self.modules), "Bundling the plugins")
+    }
 }
 
 /// The names in a list: one a line, what follows a `#` is for people.

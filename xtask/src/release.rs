@@ -114,7 +114,7 @@ fn build_engines() -> Result<PathBuf, String> {
     say("Building the packages' wasm");
     let target = crate::plugins::target();
     let mut cargo = tools::cargo();
-    cargo.args(["build", "--release", "--target", tools::WASM_TARGET, "--target-dir"]).arg(&target);
+    cargo.args(["build", "--lib", "--release", "--target", tools::WASM_TARGET, "--target-dir"]).arg(&target);
     for (_, _, _, package, _) in PACKAGES {
         cargo.args(["--package", package]);
     }

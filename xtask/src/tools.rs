@@ -1,8 +1,8 @@
 //! Finds the tools that the build and the local gateway need, and installs what is missing.
 //!
-//! Versions are pinned: npm packages by `package.json` and its lock file, the tools from the Rust crate registry
-//! here and in `Cargo.lock`. Nothing is installed outside the checkout (`node_modules/`, `target/`), except the
-//! wasm32 target and the components that rustup keeps with the toolchain.
+//! Versions are pinned: npm packages by `package.json` and its lock file, wasm-bindgen by `xtask/bindgen/Cargo.lock`. Nothing
+//! is installed outside the checkout (`node_modules/`, `target/`), except the wasm32 target and the components that rustup
+//! keeps with the toolchain.
 
 use crate::{failed, root, say};
 use std::fmt::Write as _;
@@ -13,8 +13,6 @@ use std::process::{Command, Stdio};
 
 /// The version of everything that is released.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The version of worker-build; the same as the `worker` crate's, whose internals it knows.
-pub const WORKER_BUILD: &str = "0.8.7";
 /// The target that Workers are compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The oldest Node that the tools run on.
@@ -215,44 +213,30 @@ fn platform_binary(name: &str, scope: &str) -> Result<PathBuf, String> {
     )
 }
 
-/// worker-build, installed under `target/tools` if it is not there.
-pub fn worker_build_path() -> Result<PathBuf, String> {
-    // It mostly waits for the programs that it starts.
-    cargo_tool("worker-build", "worker-build", WORKER_BUILD, "0")
-}
-
-/// wasm-bindgen, in exactly the version of the library in `Cargo.lock`, as it demands.
+/// The wasm-bindgen command, built from `xtask/bindgen/`. It has exactly the version of the library in `Cargo.lock`.
 pub fn wasm_bindgen_path() -> Result<PathBuf, String> {
-    let path = root().join("Cargo.lock");
-    let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
-    let version = locked_version(&text, "wasm-bindgen")
-        .ok_or("Cargo.lock names no wasm-bindgen: run `cargo update --workspace` and try again.")?;
-    cargo_tool("wasm-bindgen-cli", "wasm-bindgen", &version, "1")
-}
-
-fn cargo_tool(package: &str, binary: &str, version: &str, opt_level: &str) -> Result<PathBuf, String> {
-    let _lock = lock("tools")?;
+    let _lock = lock("bindgen")?;
     let home = root().join("target/tools");
-    let path = home.join("bin").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
-    let current = output(Command::new(&path).arg("--version"))
-        .is_some_and(|text| text.split_whitespace().any(|word| word == version));
-    if current {
+    let source = root().join("xtask/bindgen");
+    let path = home.join("bin").join(format!("weir-bindgen{}", std::env::consts::EXE_SUFFIX));
+    let mut parts = Vec::new();
+    for part in ["Cargo.lock", "Cargo.toml", "src/main.rs"] {
+        parts.extend(fs::read(source.join(part)).map_err(failed("read", &source.join(part)))?);
+    }
+    let (wanted, stamp) = (fingerprint(&parts), home.join("bin/.weir-bindgen"));
+    if path.is_file() && fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(path);
     }
-    say(&format!("Installing {package} {version} (once; it takes minutes)"));
-    let work = home.join("build");
-    let mut install = cargo();
-    install
-        .args(["install", package, "--version", version, "--locked", "--force", "--root"])
-        .arg(&home)
-        // Where an interrupted installation finds what it had done.
-        .arg("--target-dir")
-        .arg(&work)
-        // No more optimized than pays in seconds: what counts is how soon they are there.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level)
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    run(&mut install, &format!("`cargo install {package}`"))?;
+    let work = home.join("bindgen");
+    let mut build = cargo();
+    build.current_dir(&source).args(["build", "--release", "--locked", "--target-dir"]).arg(&work);
+    run(&mut build, "The build of wasm-bindgen")?;
+    fs::create_dir_all(home.join("bin")).map_err(failed("create", &home))?;
+    let built = work.join("release").join(format!("weir-bindgen{}", std::env::consts::EXE_SUFFIX));
+    // A running one is not written over.
+    let _ = fs::remove_file(&path);
+    fs::copy(&built, &path).map_err(failed("copy", &built))?;
+    fs::write(&stamp, wanted).map_err(failed("write", &stamp))?;
     let _ = fs::remove_dir_all(work);
     Ok(path)
 }
@@ -298,6 +282,16 @@ source = \"registry\"
         assert_eq!(locked_version(LOCK, "wasm-bindgen").as_deref(), Some("0.2.129"));
         assert_eq!(locked_version(LOCK, "wasm-bindgen-macro").as_deref(), Some("0.2.1"));
         assert_eq!(locked_version(LOCK, "wasm"), None);
+    }
+
+    #[test]
+    fn wasm_bindgen_has_the_version_of_the_library() -> Result<(), String> {
+        let read =
+            |path: &str| fs::read_to_string(root().join(path)).map_err(failed("read", Path::new(path)));
+        let version = locked_version(&read("Cargo.lock")?, "wasm-bindgen").unwrap_or_default();
+        let own = read("xtask/bindgen/Cargo.lock")?;
+        assert_eq!(locked_version(&own, "wasm-bindgen-cli-support"), Some(version));
+        Ok(())
     }
 
     #[test]
