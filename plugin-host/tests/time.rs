@@ -3,10 +3,12 @@
 //! Each shape of [`shapes`] runs until the same fuel is used up. No shape may take more than [`RATIO`] times the median
 //! of all shapes on that engine; where it is the processor that is slow (it waits for memory, say), the interpreter's
 //! median counts. V8 runs twice: by its baseline compiler and by its optimising one, since a plugin may
-//! meet either. The comparison is within one run of one process, so that the speed of the machine does not matter, and
-//! what looks slow is measured again before it counts.
+//! meet either. The comparison is within one run of one process, so that the speed of the machine does not matter; one
+//! test runs at a time; what looks slow is measured again, up to twenty times, and its fastest run counts. What other
+//! processes do meanwhile is allowed for by [`NOISE`].
 //!
-//! `WEIR_SHAPES=first..last` searches random shapes as well; `WEIR_SHAPES_PRINT=1` prints the slowest of each engine.
+//! `WEIR_SHAPES=first..last` searches random shapes as well, without that allowance: for a machine that does nothing else.
+//! `WEIR_SHAPES_PRINT=1` prints the slowest of each engine.
 
 #![cfg(all(feature = "wasmi", feature = "wasmtime"))]
 #![allow(clippy::cast_precision_loss)]
@@ -15,6 +17,7 @@
 mod shapes;
 mod support;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -27,6 +30,23 @@ use weir_plugin_host::{transcript, wasmi, wasmtime};
 
 /// How many times the median a shape may take.
 const RATIO: f64 = 10.0;
+/// By how much a ratio may be wrong on a machine that others use. What this search is for is out by far more: a value that
+/// cost nothing and was copied took a thousand times the median.
+const NOISE: f64 = 1.6;
+/// Tests that measure time run one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn searches() -> bool {
+    std::env::var_os("WEIR_SHAPES").is_some()
+}
+
+fn ratio() -> f64 {
+    if searches() { RATIO } else { RATIO * NOISE }
+}
 /// Enough that an instance's start does not count.
 const FUEL: u64 = 300_000;
 
@@ -228,7 +248,8 @@ fn measured<'a>(
     let mut shapes: Vec<(f64, &'a Plugin)> = Vec::new();
     for plugin in plugins {
         engine.load(&plugin.metered);
-        shapes.push((measure(engine, 2, 0.0), *plugin));
+        // Outliers are measured again below, and the median is not theirs to move.
+        shapes.push((measure(engine, if searches() { 2 } else { 1 }, 0.0), *plugin));
     }
     let median = median(shapes.iter().map(|(each, _)| *each).collect());
     for (each, plugin) in &mut shapes {
@@ -244,6 +265,7 @@ fn measured<'a>(
 
 #[test]
 fn no_shape_of_code_takes_ten_times_as_long_as_the_median_for_its_fuel() {
+    let _alone = alone();
     let plugins = metered(searched());
     let mut slow = Vec::new();
     let mut interpreter = 0.0;
@@ -253,7 +275,7 @@ fn no_shape_of_code_takes_ten_times_as_long_as_the_median_for_its_fuel() {
         // What the processor is slow at takes as long on every engine: there the interpreter is the measure, by which a run
         // is as long as it may be.
         let allowed = |median: f64, plugin: &Plugin| {
-            RATIO * if plugin.processor { median.max(interpreter) } else { median }
+            ratio() * if plugin.processor { median.max(interpreter) } else { median }
         };
         let Measured { median, shapes } = measured(&mut *engine, &chosen, allowed);
         if std::env::var_os("WEIR_SHAPES_PRINT").is_some() {
@@ -294,7 +316,7 @@ fn outliers(modules: &[Plugin], work: impl Fn(&mut dyn Timed, &[u8]) -> Duration
     let mut slow = Vec::new();
     for mut engine in engines() {
         let usual = (0..3).map(|_| work(&mut *engine, &ordinary)).min().unwrap_or_default();
-        let bound = usual.mul_f64(HEAVIER);
+        let bound = usual.mul_f64(HEAVIER * NOISE);
         for Plugin { name, metered, .. } in modules {
             let mut took = work(&mut *engine, metered);
             for _ in 0..3 {
@@ -316,6 +338,7 @@ fn outliers(modules: &[Plugin], work: impl Fn(&mut dyn Timed, &[u8]) -> Duration
 
 #[test]
 fn no_module_takes_ten_times_as_long_to_translate_as_the_largest_ordinary_one() {
+    let _alone = alone();
     let modules = metered(shapes::heavy());
     let slow = outliers(&modules, |engine, metered| engine.load(metered));
     assert!(slow.is_empty(), "{}", slow.join("\n"));
@@ -323,6 +346,7 @@ fn no_module_takes_ten_times_as_long_to_translate_as_the_largest_ordinary_one() 
 
 #[test]
 fn no_instance_takes_long_to_make() {
+    let _alone = alone();
     let modules = metered(shapes::bulky());
     for mut engine in engines() {
         for Plugin { name, metered, .. } in &modules {

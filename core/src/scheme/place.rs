@@ -105,7 +105,8 @@ impl Path {
     fn find_in<'a>(&self, text: &'a str) -> Option<&'a RawValue> {
         let mut found = [None];
         find_all(text, &[(&self.0, 0)], &mut found, Extent::Wanted);
-        found[0]
+        let [found] = found;
+        found
     }
 
     /// Puts a text at the path, making the objects on the way; `None` where the value has another shape.
