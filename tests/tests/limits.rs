@@ -145,6 +145,24 @@ fn used(gateway: &Running) -> (f64, u64) {
 
 /// How often each is sent for its cost to be told.
 const TIMES: u32 = 10;
+/// The processor time that a request may take.
+const MOST_CPU_S: f64 = 0.05;
+
+/// The processor time of one request that `send` sends. Where others share the machine, the same work takes longer: what
+/// seems to take too long is measured again.
+fn cpu_of(gateway: &Running, most: f64, mut send: impl FnMut()) -> f64 {
+    let mut least = f64::MAX;
+    for _ in 0..4 {
+        // The kernel counts in ticks of 10 ms.
+        let before = used(gateway).0;
+        (0..TIMES).for_each(|_| send());
+        least = least.min((used(gateway).0 - before) / f64::from(TIMES));
+        if least <= most {
+            break;
+        }
+    }
+    least
+}
 
 /// The largest and the worst that each kind of route takes, by the audit that found what they once cost.
 fn worst(app: &str) -> Vec<(&'static str, String, String)> {
@@ -166,6 +184,21 @@ fn worst(app: &str) -> Vec<(&'static str, String, String)> {
             r#"{{"spec":{{"webhooks":{{"a":{{"post":{{"requestBody":{{"content":{{"application/json":{{"schema":{{"anyOf":[{refs}]}}}}}}}}}}}}}},
             "components":{{"schemas":{{"Big":{{"anyOf":[{big}]}}}}}}}}}}"#
         )
+    };
+    let webhooks = {
+        let hook = r##"{"post":{"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/B"}}}}}}"##;
+        let hooks: Vec<String> = (0..1_000).map(|n| format!("\"a{n}\":{hook}")).collect();
+        let big = many(90, r#"{"type":"string","maxLength":7}"#);
+        format!(
+            r#"{{"dryRun":true,"spec":{{"webhooks":{{{}}},"components":{{"schemas":{{"B":{{"anyOf":[{big}]}}}}}}}}}}"#,
+            hooks.join(",")
+        )
+    };
+    let yaml = {
+        let hooks: String =
+            (0..900).map(|n| format!("  a{n}: {{post: {{summary: x, tags: [a, b, c]}}}}\n")).collect();
+        let text = format!("{}webhooks:\n{hooks}", "# a comment\n".repeat(60_000));
+        json!({ "dryRun": true, "specRaw": text }).to_string()
     };
     vec![
         ("POST", endpoints.clone(), endpoint(&format!(r#""retrySchedule":[{}]"#, many(20_000, "-1")))),
@@ -215,6 +248,16 @@ fn worst(app: &str) -> Vec<(&'static str, String, String)> {
         ),
         ("POST", "preset/sendgrid/sign".into(), format!(r#"{{"secret":"{}"}}"#, "A".repeat(15_000))),
         ("POST", "event-type/import/openapi".into(), spec),
+        ("POST", "event-type/import/openapi".into(), webhooks),
+        ("POST", "event-type/import/openapi".into(), yaml),
+        (
+            "PUT",
+            "event-type/large".into(),
+            format!(
+                r#"{{"description":"","schemas":{{"1":{{"anyOf":[{}]}}}}}}"#,
+                many(28_000, r#"{"type":"string"}"#)
+            ),
+        ),
         (
             "POST",
             "event-type".into(),
@@ -234,7 +277,7 @@ fn the_worst_input_of_each_route_is_answered_at_once_and_shortly() {
     let gateway = Running::start(&[]);
     let api = gateway.tenant();
     let app = api.app();
-    let (cpu_s, most) = (0.05, 8 << 20);
+    let most = 8 << 20;
     let wasm = || gateway.emulator().stats().wasm_bytes;
     let (mut report, mut over) = (Vec::new(), false);
     for (method, path, body) in worst(&app) {
@@ -243,25 +286,21 @@ fn the_worst_input_of_each_route_is_answered_at_once_and_shortly() {
         let reply = send(); // warms up
         assert!(reply.status < 500, "{path}: {}", reply.text);
         assert!(reply.text.len() < 64 * 1024, "{path} is answered with {} bytes", reply.text.len());
-        // The kernel counts in ticks of 10 ms.
-        let before = used(&gateway);
-        (0..TIMES).for_each(|_| drop(send()));
-        let after = used(&gateway);
+        let before = used(&gateway).1;
+        let cpu = cpu_of(&gateway, MOST_CPU_S, || drop(send()));
         // The memory of the wasm never shrinks, so it shows how much was in use at once. V8 collects its own garbage later.
-        let kept = after.1.saturating_sub(before.1) / u64::from(TIMES);
-        let (cpu, grown) = ((after.0 - before.0) / f64::from(TIMES), wasm().saturating_sub(memory).max(kept));
+        let kept = used(&gateway).1.saturating_sub(before) / u64::from(TIMES);
+        let grown = wasm().saturating_sub(memory).max(kept);
         report.push(format!(
             "{method} {path}: {} bytes, {cpu:.3} s, {} KiB, {}",
             body.len(),
             grown / 1024,
             reply.status
         ));
-        // A document is read as a tree, which takes more than its text.
-        let most = if path.contains("openapi") { 2 * most } else { most };
-        over |= cpu > cpu_s || grown > most;
+        over |= cpu > MOST_CPU_S || grown > most;
     }
     println!("{}", report.join("\n"));
-    assert!(!over, "more than {cpu_s} s or {most} bytes: {}", report.join("\n"));
+    assert!(!over, "more than {MOST_CPU_S} s or {most} bytes: {}", report.join("\n"));
 }
 
 #[test]
@@ -291,23 +330,19 @@ fn the_worst_body_at_a_sources_url_is_answered_at_once() {
         let config = if secret.is_empty() { json!({}) } else { json!({ "secret": secret }) };
         let source = Source::new(&api, &receiver, kind, &config, &json!({}));
         // What is accepted is stored and delivered: a plain body of the same size shows what that costs.
-        let cost = |body: &[u8]| {
+        let cost = |body: &[u8], most: f64| {
             let sent = (kind == "line").then(|| signed(kind, secret, body, &[], &Params::new()));
             let send =
                 || sent.as_ref().map_or_else(|| source.send(body, &headers), |sent| source.send_signed(sent));
             let reply = send();
             assert!(reply.status < 500, "{kind}: {}", reply.text);
-            let before = used(&gateway).0;
-            (0..TIMES).for_each(|_| drop(send()));
-            ((used(&gateway).0 - before) / f64::from(TIMES), reply.status)
+            (cpu_of(&gateway, most, || drop(send())), reply.status)
         };
         let plain = format!("{{\"a\":\"{}\"}}", "x".repeat(body.len() - 8));
-        let ((usual, _), (worst, status)) = (cost(plain.as_bytes()), cost(&body));
+        let usual = cost(plain.as_bytes(), f64::MAX).0;
+        let (worst, status) = cost(&body, usual + MOST_CPU_S);
         println!("{kind}: {} bytes, {worst:.3} s, {usual:.3} s if plain, {status}", body.len());
-        // Where the parts of an event's id are, a list is read whole each time.
-        // (50 ms on a machine that does nothing else; processor time is longer where others share it.)
-        let most = if kind == "line" { 0.25 } else { 0.08 };
-        assert!(worst <= usual + most, "{kind}: {worst} s, and {usual} s if plain");
+        assert!(worst <= usual + MOST_CPU_S, "{kind}: {worst} s, and {usual} s if plain");
     }
 }
 

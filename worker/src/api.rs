@@ -21,6 +21,8 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::body;
 use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::endpoint::unknown_event_types;
+use weir_core::api::model::event_type::RefusedTypes;
 use weir_core::api::model::message::{MAX_PAYLOAD, MessageAnswer, MessageIn, message_out_json};
 use weir_core::api::model::plugin::module_too_large;
 use weir_core::api::model::setting;
@@ -370,10 +372,11 @@ impl Caller {
             }
             (Home::Worker, _) => self.auth(&parts.url, &route, query, &body).await,
             (Home::App | Home::Source, op) => {
-                if route.home == Home::App {
-                    // A source's events have the types that the provider gives them.
-                    self.check_event_types(op, &body).await?;
-                }
+                // A source's events have the types that the provider gives them.
+                let hidden_types = match route.home {
+                    Home::App => self.check_event_types(op, &body).await?,
+                    _ => None,
+                };
                 let body = match op {
                     Op::SendExample => match self.with_example(body).await? {
                         Ok(body) => body,
@@ -381,7 +384,7 @@ impl Caller {
                     },
                     _ => body,
                 };
-                let call = self.call(op, route, query, body);
+                let call = Call { hidden_types, ..self.call(op, route, query, body) };
                 self.ask_app(&app_key.unwrap_or_default(), &call).await
             }
             (_, op) => {
@@ -464,6 +467,7 @@ impl Caller {
             idempotency,
             reads_only: !self.claims.can(Op::EndpointUpdate),
             without_plugins: !self.claims.can(Op::PluginsPut),
+            hidden_types: None,
         }
     }
 
@@ -542,8 +546,9 @@ impl Caller {
         Err(no_app())
     }
 
-    /// Endpoints may name only event types that exist: the Directory knows them.
-    async fn check_event_types(&self, op: Op, body: &[u8]) -> Result<(), ApiError> {
+    /// Endpoints may name only event types that exist: the Directory knows them. Gives those that the token may not see,
+    /// which an endpoint may only keep.
+    async fn check_event_types(&self, op: Op, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Named {
@@ -553,25 +558,28 @@ impl Caller {
             filter_types: Option<Vec<String>>,
         }
         if !matches!(op, Op::EndpointCreate | Op::EndpointUpdate | Op::EndpointPatch) {
-            return Ok(());
+            return Ok(None);
         }
         // A body that cannot be read is explained by the App object.
-        let Ok(named) = serde_json::from_slice::<Named>(body) else { return Ok(()) };
+        let Ok(named) = serde_json::from_slice::<Named>(body) else { return Ok(None) };
         let names = named.event_types.or(named.filter_types).unwrap_or_default();
         if names.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let call = Call { op: Op::CheckEventTypes.name().to_owned(), params: names, ..Call::default() };
+        let call = Call {
+            op: Op::CheckEventTypes.name().to_owned(),
+            params: names,
+            app_scope: self.claims.app.is_some(),
+            feature_flags: self.claims.feature_flags.clone(),
+            ..Call::default()
+        };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
-        let unknown: Vec<String> =
+        let refused: RefusedTypes =
             serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
-        if unknown.is_empty() {
-            return Ok(());
+        if !refused.unknown.is_empty() {
+            return Err(unknown_event_types(&refused.unknown));
         }
-        Err(ApiError::invalid(
-            &["body", "eventTypes"],
-            format!("The following event types don't exist: {}", unknown.join(", ")),
-        ))
+        Ok(Some(refused.hidden).filter(|hidden| !hidden.is_empty()))
     }
 
     /// The message as the App object gets it.

@@ -295,6 +295,7 @@ operations! {
         PluginModule "directory.plugin-module";
         PluginFollowers "directory.plugin-followers";
         RejectedTake "app.take-rejected";
+        MessageDelivered "app.delivered-message";
         Reseal "app.reseal";
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::decimal;
 use regex_lite::{Regex, RegexBuilder};
+use weir_plugin::json::Number;
 use weir_plugin::prelude::*;
 
 /// References and subschemas may be nested this deep: a plugin's stack is small, and a schema may refer to itself for ever.
@@ -87,6 +88,7 @@ impl Checker<'_, '_> {
             }
             ("dependentRequired", _) => "an object of lists of texts",
             (name, _) if NUMBERS.contains(&name) && value.as_number().is_none() => "a number",
+            ("multipleOf", Value::Number(step)) if *step <= Number::from(0) => "a number greater than 0",
             (name, _) if COUNTS.contains(&name) && !is_count(value) => "a whole number",
             (name, _) if ONE.contains(&name) => return self.understood(value),
             (name, Value::Array(schemas)) if LIST.contains(&name) => {
@@ -425,11 +427,10 @@ fn patterns_of<'s, 'a>(schema: &'s Value<'a>) -> Result<Vec<(Regex, &'s Value<'a
     patterns.iter().map(|(pattern, schema)| Ok((compiled(&pattern.to_str())?, schema))).collect()
 }
 
-/// A keyword that is a count: `3`, or `3.0`.
+/// A keyword that is a count: `3`, `3.0`, or `3e2`. One that no size reaches is the largest.
 fn number_of(schema: &Value<'_>, name: &str) -> Option<usize> {
-    let number = schema.get(name)?.as_number()?;
-    let text = number.as_text();
-    text.split_once('.').map_or(text, |(whole, _)| whole).parse().ok().filter(|_| number.is_whole())
+    let number = schema.get(name)?.as_number().filter(|number| number.is_whole())?;
+    Some(decimal::whole(number).and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX))
 }
 
 fn size(schema: &Value<'_>, size: usize, [least, most]: [&str; 2], what: &str) -> Outcome {

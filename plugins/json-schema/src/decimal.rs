@@ -16,6 +16,16 @@ fn parts(number: &Number<'_>) -> Option<(u128, i32)> {
     Some((digits, exponent))
 }
 
+/// A whole number that is not negative; `None` where it does not fit.
+pub(crate) fn whole(number: &Number<'_>) -> Option<u128> {
+    if *number == Number::from(0) {
+        return Some(0);
+    }
+    let (digits, exponent) = parts(number)?;
+    let scale = 10_u128.checked_pow(exponent.unsigned_abs())?;
+    if exponent < 0 { digits.checked_div(scale) } else { digits.checked_mul(scale) }
+}
+
 /// Whether `number` is a whole multiple of `step`; `None` where that takes more than 128 bits to tell.
 pub(crate) fn is_multiple(number: &Number<'_>, step: &Number<'_>) -> Option<bool> {
     let ((a, a_exponent), (b, b_exponent)) = (parts(number)?, parts(step)?);

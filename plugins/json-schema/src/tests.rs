@@ -182,6 +182,10 @@ fn a_schema_that_is_written_wrongly_is_refused_whatever_the_event_is() {
         r#"{"maxItems": -1}"#,
         r#"{"maxItems": 1.5}"#,
         r#"{"minimum": "1"}"#,
+        r#"{"multipleOf": 0}"#,
+        r#"{"multipleOf": -0.0e5}"#,
+        r#"{"multipleOf": 0e-99999999999}"#,
+        r#"{"properties": {"a": {"multipleOf": -1}}}"#,
         r#"{"required": "id"}"#,
         r#"{"required": [1]}"#,
         r#"{"enum": "a"}"#,
@@ -222,6 +226,33 @@ fn multiples_are_told_exactly() {
     ] {
         let schema = format!(r#"{{"multipleOf": {step}}}"#);
         assert_eq!(misfit(&schema, number).is_none(), is, "{number} {step}");
+    }
+}
+
+#[test]
+fn a_count_may_be_written_with_an_exponent() {
+    for (schema, fits) in [
+        (r#"{"minItems": 1e1}"#, false),
+        (r#"{"minItems": 20e-1}"#, true),
+        (r#"{"minItems": 3.0}"#, true),
+        (r#"{"maxItems": 0.2E1}"#, false),
+        (r#"{"maxItems": 1e40}"#, true),
+        (r#"{"maxItems": 1e99999999999}"#, true),
+        (r#"{"minItems": 1e99}"#, false),
+        (r#"{"minItems": 0e99999999999}"#, true),
+        (r#"{"maxItems": 0e5}"#, false),
+    ] {
+        assert_eq!(misfit(schema, "[1, 2, 3]").is_none(), fits, "{schema}");
+    }
+}
+
+#[test]
+fn numbers_of_any_size_are_told_apart_without_a_trap() {
+    for step in ["1e-400", "1e400", "0.1e-99999999999", "123456789012345678901234567890123456789012"] {
+        for number in ["1e400", "-1e-400", "7", "340282366920938463463374607431768211456", "1e99999999999"] {
+            // Whatever the verdict is, there is one.
+            misfit(&format!(r#"{{"multipleOf": {step}, "minimum": {step}}}"#), number);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let types = config.get("types").and_then(Value::as_object);
     let types = types.ok_or_else(|| Error::new("configuration: `types` has to be an object of names"))?;
-    types.iter().try_for_each(|(_, new)| check(new))?;
+    types.iter().try_for_each(|(old, new)| check(&old.to_str(), new))?;
     let field = match config.get("field").and_then(Value::as_str) {
         Some(field) => Some(Path::parse(&field).map_err(|error| error.context("configuration"))?),
         None => None,
@@ -47,17 +47,43 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
     Ok(patch.into_verdict())
 }
 
-/// A new name has the characters of an event type, and perhaps a star.
-fn check(new: &Value<'_>) -> Result<()> {
-    let name =
-        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` has to be a text"))?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
-    if matches!(&*name, "" | "." | "..") || name.len() > 256 || !name.bytes().all(allowed) {
+/// Checks one entry of `types`, so that a name that can never be sent is refused where the plugin is attached. A star stands
+/// for the rest of the old name: the new name has one only if the old one does, which ends in it.
+fn check(old: &str, new: &Value<'_>) -> Result<()> {
+    let name = new.as_str().ok_or_else(no_text)?;
+    let ends_in_star = old.ends_with('*');
+    let (in_old, in_new) = (old.matches('*').count(), name.matches('*').count());
+    if in_old > usize::from(ends_in_star) {
+        return Err(Error::new(format!(
+            "configuration: the star of `{old}` in `types` has to be at its end"
+        )));
+    }
+    if in_new > in_old {
+        let wanted = if in_old == 0 { "no star, as the old name has none" } else { "one star at most" };
+        return Err(Error::new(format!(
+            "configuration: the new name `{name}` of `{old}` has to have {wanted}"
+        )));
+    }
+    // With a star, what comes out depends on the event.
+    if !is_event_type(&name.replacen('*', "x", 1)) {
         return Err(Error::new(format!(
             "configuration: the new name `{name}` has to have 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and ."
         )));
     }
     Ok(())
+}
+
+fn no_text() -> Error {
+    Error::new("configuration: a new name in `types` has to be a text")
+}
+
+/// Whether an event type may be called this: as part of a path, `.` and `..` would lead elsewhere.
+fn is_event_type(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=256).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.starts_with('-')
+        && name.bytes().all(allowed)
 }
 
 /// The new name of a type, if it has one.
@@ -78,12 +104,10 @@ fn renamed(old: &str, types: &[(json::Text<'_>, Value<'_>)]) -> Result<Option<St
         }
     }
     let Some((_, rest, new)) = best else { return Ok(None) };
-    let new =
-        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` has to be a text"))?;
-    let new = new.replacen('*', rest, 1);
-    if new.is_empty() || new.len() > 256 {
+    let new = new.as_str().ok_or_else(no_text)?.replacen('*', rest, 1);
+    if !is_event_type(&new) {
         return Err(Error::new(format!(
-            "the new name of {old} has to have 1 to 256 bytes, `{new}` does not"
+            "the new name of {old} would be `{new}`, which no event type may have"
         )));
     }
     Ok(Some(new))
@@ -137,6 +161,39 @@ mod tests {
         assert!(run("a", r#"{"types": {"a": ""}}"#).error().is_some());
         assert!(run("a", r#"{"types": {"a": 1}}"#).error().is_some());
         assert!(run("a", "{}").error().is_some());
+    }
+
+    #[test]
+    fn a_new_name_is_an_event_type_whatever_the_old_one_is() {
+        for types in [
+            r#"{"a": "*"}"#,
+            r#"{"a": "b.*"}"#,
+            r#"{"a.*": "*.*"}"#,
+            r#"{"*": "**"}"#,
+            r#"{"*.a": "b"}"#,
+            r#"{"*.*": "b.*"}"#,
+            r#"{"z": "."}"#,
+            r#"{"z": ".."}"#,
+            r#"{"z": "-b"}"#,
+            r#"{"z": "-*"}"#,
+            r#"{"z": "b c"}"#,
+        ] {
+            let outcome = run("x", &format!("{{\"types\": {types}}}"));
+            assert!(outcome.error().is_some(), "{types}: refused whatever the event is");
+        }
+        for (old, types) in [
+            ("a.", r#"{"a.*": ".*"}"#),
+            ("a..", r#"{"a.*": ".*"}"#),
+            ("a.", r#"{"a.*": "*"}"#),
+            ("a.-b", r#"{"a.*": "*"}"#),
+            ("a.b*", r#"{"a.*": "*"}"#),
+            ("a.b\n", r#"{"a.*": "*"}"#),
+        ] {
+            let outcome = run(old, &format!("{{\"types\": {types}}}"));
+            assert!(outcome.error().is_some(), "{old} by {types}");
+        }
+        assert_eq!(run("a.", r#"{"types": {"a.*": "b*"}}"#).event_type(), "b");
+        assert_eq!(run("a.b", r#"{"types": {"a.*": "*"}}"#).event_type(), "b");
     }
 
     #[test]
