@@ -3,7 +3,7 @@
 
 use super::{App, AskPlan, Effects, Outcome, TaskEffect, Told};
 use crate::api::call::{Call, Reply};
-use crate::api::route::Op;
+use crate::api::route::{AppOp, Op};
 use crate::deployment::Deployment;
 use crate::endpoint::{self, AttemptOutcome, Endpoint};
 use crate::frame::{
@@ -189,19 +189,13 @@ impl World {
     }
 
     pub(super) fn call(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (u16, Json) {
-        let call = Call {
-            op: op.name().to_owned(),
-            params: params.iter().map(|&p| p.to_owned()).collect(),
-            query: query.to_owned(),
-            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
-            app_scope: false,
-            ..Call::default()
-        };
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let call = Call::of(op, params, query, body);
         self.make(&call)
     }
 
     /// A call as the Worker makes it.
-    pub(super) fn make(&mut self, call: &Call) -> (u16, Json) {
+    pub(super) fn make(&mut self, call: &Call<AppOp>) -> (u16, Json) {
         let outcome = self.app.handle(self.now, &mut self.rng, call).expect("handled");
         let reply = match outcome.expect("an application") {
             Outcome::Reply(reply) => reply,
@@ -240,9 +234,7 @@ impl World {
             }
         };
         let body = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
-        if let Some(op) = Op::from_name(&call.op) {
-            crate::api::doc::check_error(op, reply.status, &body);
-        }
+        crate::api::doc::check_error(call.op.op(), reply.status, &body);
         (reply.status, body)
     }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
-use weir_core::api::route::Op;
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
@@ -120,7 +120,7 @@ impl wire::app::Server for App {
         js::response_to::<wire::app::Accept>(stored).await
     }
 
-    async fn api(&self, call: Call) -> Result<Reply, String> {
+    async fn api(&self, call: Call<AppOp>) -> Result<Reply, String> {
         self.0.ready().await?;
         self.0.api(call).await
     }
@@ -283,7 +283,7 @@ impl Inner {
         count
     }
 
-    async fn api(self: &Rc<Self>, call: Call) -> Result<Reply, String> {
+    async fn api(self: &Rc<Self>, call: Call<AppOp>) -> Result<Reply, String> {
         let outcome = self.shell.step(|machine| machine.handle(now(), &mut System, &call))?;
         let reply = match outcome {
             // Status 0: this object is no application; the Worker asks the Directory.
@@ -416,11 +416,7 @@ impl Inner {
         let directory = self.shell.name.directory();
         let app::Route { note, event } = app::route(event);
         if let Some(note) = note {
-            let note = Call {
-                op: Op::StandingNote.name().to_owned(),
-                body: frame::encode(&note),
-                ..Call::default()
-            };
+            let note = Call { body: frame::encode(&note), ..Call::new(DirectoryOp::StandingNote) };
             if event.is_some() {
                 self.shell.budget.count_call(); // the state machine has counted one
             }
