@@ -85,7 +85,11 @@ impl App {
         if op == crate::test_hooks::PANIC {
             crate::test_hooks::panic();
         }
-        wire::app::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
+        let served = async {
+            this.0.ready().await?;
+            wire::app::serve(&this, &op, &frame).await
+        };
+        served.await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Accepts one message: `reply` is called with the answer. The hot path has no promise of its own: one that
@@ -121,33 +125,27 @@ impl wire::app::Server for App {
     }
 
     async fn api(&self, call: Call<AppOp>) -> Result<Reply, String> {
-        self.0.ready().await?;
         self.0.api(call).await
     }
 
     async fn accept_batch(&self, ask: BatchAsk) -> Result<BatchAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.accept_batch(now(), &mut System, ask))
     }
 
     async fn ingest(&self, ask: IngestAsk) -> Result<Ingested, String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.ingest(now(), &mut System, ask))
     }
 
     async fn init(&self, init: AppInit) -> Result<Done, String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
         Ok(Done { done: self.0.erase().await? })
     }
 
     async fn read_payloads(&self, ask: PayloadsAsk) -> Result<Payloads, String> {
-        self.0.ready().await?;
         self.0.shell.light_step(|machine| machine.payloads(&ask))
     }
 
     async fn note_plugin(&self, notice: PluginNotice) -> Result<PluginUses, String> {
-        self.0.ready().await?;
         let (uses, effects) = self.0.shell.step(|machine| machine.plugin_notice(now(), &notice))?;
         // Whoever changed the plugin and then sends a message gets what the change made of it.
         self.0.carry_out_and_wait(effects).await;
@@ -155,23 +153,19 @@ impl wire::app::Server for App {
     }
 
     async fn resume(&self, pull: Pull) -> Result<(), String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.pulled(now(), &pull).map(|effects| ((), effects)))
     }
 
     async fn keep_rejected(&self, kept: Rejected) -> Result<(), String> {
-        self.0.ready().await?;
         let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut System, &kept);
         self.0.step(|machine| keep(machine).map(|effects| ((), effects)))
     }
 
     async fn take_report(&self, report: Report) -> Result<(), String> {
-        self.0.ready().await?;
         self.0.report(&report).await
     }
 
     async fn usage(&self, ask: UsageAsk) -> Result<UsageAnswer, String> {
-        self.0.ready().await?;
         let mut plan = self.0.shell.light_step(|machine| Ok(machine.usage(&ask)))?;
         for endpoints in std::mem::take(&mut plan.endpoints).chunks(ASKED_AT_ONCE) {
             for stats in self.0.ask_each::<wire::endpoint::ReadStats>(endpoints, &plan.ask).await? {

@@ -52,7 +52,11 @@ impl Directory {
     pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
         let this = Directory(self.0.clone());
         this.0.shell.budget.delivered(depth);
-        wire::directory::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
+        let served = async {
+            this.0.shell.opened(false).await?;
+            wire::directory::serve(&this, &op, &frame).await
+        };
+        served.await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
@@ -95,7 +99,6 @@ fn done(outcome: Outcome) -> Result<Outcome, SqlError> {
 impl wire::directory::Server for Directory {
     async fn api(&self, call: Call<DirectoryOp>) -> Result<Reply, String> {
         let Self(inner) = self;
-        inner.shell.opened(false).await?;
         let mut outcome = inner.shell.step(|m| done(m.handle(now(), &mut System, &call)))?;
         if call.op == DirectoryOp::PluginModule && outcome.reply.status == 200 {
             outcome.reply = inner.up_to_date(&call, outcome.reply)?;
@@ -105,7 +108,6 @@ impl wire::directory::Server for Directory {
 
     async fn upload_plugin(&self, upload: PluginUpload) -> Result<Reply, String> {
         let Self(inner) = self;
-        inner.shell.opened(false).await?;
         // Judging and rewriting a module takes most of the time of an upload: before the transaction.
         let admitted = admit(&upload.module);
         let limits = inner.shell.deployment.plugins;
