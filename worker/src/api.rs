@@ -19,11 +19,11 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
+use weir_core::api::admission::{self, Admission, Target};
 use weir_core::api::body;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::auth::WhoamiOut;
-use weir_core::api::model::message::{MAX_PAYLOAD, MessageAnswer, MessageIn, message_out_json};
-use weir_core::api::model::plugin::module_too_large;
+use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
 use weir_core::api::model::{preset, setting};
 use weir_core::api::query::Query;
 use weir_core::api::route::{self, AppOp, DirectoryOp, Home, Op, PublicOp, Route, Scope, Served, WorkerOp};
@@ -33,7 +33,6 @@ use weir_core::error::{ApiError, Code, Trouble};
 use weir_core::frame::{Accepted, NewMessage};
 use weir_core::id;
 use weir_core::idempotency::{self, Idempotency};
-use weir_core::operational::APP_ID;
 use weir_core::pace::Pace;
 use weir_core::rng::{Entropy, System};
 use weir_core::source::Gate;
@@ -129,8 +128,8 @@ fn respond(reply: &Reply) -> web_sys::Response {
     }
 }
 
-/// How many bytes of a request's body are read, at most: 0 where nothing that it could say would be listened to. Why, is
-/// said when it is answered.
+/// How many bytes of a request's body are read, at most: 0 where the request is refused whatever is in it. Why, is said
+/// when it is answered.
 pub(crate) fn admitted(parts: &Parts, env: &JsValue) -> usize {
     let (path, _) = split(&parts.url);
     if dashboard::is_here(path) {
@@ -141,9 +140,20 @@ pub(crate) fn admitted(parts: &Parts, env: &JsValue) -> usize {
         return 0;
     }
     let Ok(deployment) = settings::of(env) else { return 0 };
-    let Ok((claims, token)) = authenticate(&parts.authorization, &deployment) else { return 0 };
-    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
-    if caller.check_scope(&route).is_ok() { route.op.max_body() } else { 0 }
+    admit(parts, &route, &deployment, env).map_or(0, |(_, admission)| admission.max_body())
+}
+
+/// Who sends a request, and that the token allows it. Every way into the API begins here.
+fn admit(
+    parts: &Parts,
+    route: &Route,
+    deployment: &Deployment,
+    env: &JsValue,
+) -> Result<(Caller, Admission), ApiError> {
+    let (claims, token) = authenticate(&parts.authorization, deployment)?;
+    let admission = admission::admit(&parts.method, route, &claims)?;
+    let idempotency_key = parts.idempotency_key.clone();
+    Ok((Caller { env: env.clone(), claims, token, idempotency_key }, admission))
 }
 
 /// What the API says to a request; what went wrong inside is logged.
@@ -170,12 +180,10 @@ async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Re
     let is_event = matches!(route.op, Op::MessageCreate | Op::MessageBatch);
     let deployment = if is_event { settings::of(&env) } else { settings::right(&env) };
     let deployment = deployment.map_err(|sentence| ApiError::new(Code::InvalidSetting, sentence))?;
-    let (claims, token) = authenticate(&parts.authorization, &deployment)?;
-    let caller = Caller { env, claims, token, idempotency_key: parts.idempotency_key.clone() };
-    caller.check_scope(&route)?;
+    let (caller, admission) = admit(parts, &route, &deployment, &env)?;
     enter(&caller, &deployment)?;
-    caller.check_token(route.op, &parts.method).await?;
-    let body = body.filter(|body| body.len() <= route.op.max_body()).ok_or_else(|| too_large(route.op))?;
+    caller.check_revoked().await?;
+    let body = admission.body(body)?;
     let query = Query::parse(query);
     caller.serve(Request { url: &parts.url, route, app_key: String::new(), query, body }).await
 }
@@ -221,13 +229,12 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     }
     let route = route::find(&parts.method, path).ok().filter(|route| route.op == Op::MessageCreate)?;
     let deployment = settings::of(env).ok()?;
-    let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
-    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
-    caller.check_scope(&route).ok()?;
+    let (caller, admission) = admit(parts, &route, &deployment, env).ok()?;
     if !caller.is_trusted() {
         return None;
     }
-    let key = route.app().filter(|key| *key != APP_ID && !id::is(id::SOURCE, key))?;
+    let body = admission.body(Some(body)).ok()?;
+    let Ok(Target::App(key)) = admission::target(&route, &caller.claims) else { return None };
     let (app_id, uid) = caller.believed(key)?;
     let with_content = Query::parse(query).with_content(true).ok()?;
     let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
@@ -294,21 +301,6 @@ fn is_app_id(key: &str) -> bool {
     id::is(id::APP, key) || id::is(id::SOURCE, key)
 }
 
-/// A body that was not even read.
-fn too_large(op: Op) -> ApiError {
-    if op == Op::PluginUpload {
-        return module_too_large();
-    }
-    let limit = op.max_body();
-    let detail = match op {
-        Op::MessageCreate => {
-            format!("The body is too large: the payload of a message is limited to {MAX_PAYLOAD} bytes.")
-        }
-        _ => format!("The body is too large: the limit is {limit} bytes."),
-    };
-    ApiError::new(Code::PayloadTooLarge, detail)
-}
-
 fn internal(text: String) -> ApiError {
     ApiError::Internal(text)
 }
@@ -318,17 +310,6 @@ fn no_app() -> ApiError {
 }
 
 impl Caller {
-    /// An application's token reaches its own application only, and what its scope allows there.
-    fn check_scope(&self, route: &Route) -> Result<(), ApiError> {
-        if self.claims.app.is_some() && route.scope == Scope::Org {
-            return Err(ApiError::new(
-                Code::InsufficientAccess,
-                "This operation requires an organization token; you sent an application token.",
-            ));
-        }
-        Ok(())
-    }
-
     async fn serve(&self, mut request: Request<'_>) -> Result<Reply, ApiError> {
         self.find_app(&mut request).await?;
         match request.route.op.served() {
@@ -384,27 +365,20 @@ impl Caller {
 
     /// Finds the application (or source) whose object the request is for. An application's token reaches its own only.
     async fn find_app(&self, request: &mut Request<'_>) -> Result<(), ApiError> {
-        let route = &request.route;
-        let mut app_key = route.app().map(str::to_owned);
-        // These are reached by their own routes only.
-        let named = route.params.first().filter(|_| !matches!(route.home, Home::Source | Home::Operational));
-        let is_own = |key: &str| key == APP_ID || (id::is(id::SOURCE, key) && app_key.is_some());
-        if named.is_some_and(|key| is_own(key)) {
-            return Err(no_app());
-        }
-        if route.home == Home::Source {
-            let key = request.param(0);
+        let key = match admission::target(&request.route, &self.claims)? {
+            Target::Tenant => return Ok(()),
+            Target::App(key) => key.to_owned(),
             // An id is taken at its word, as an application's is.
-            let by_id = id::is(id::SOURCE, key);
-            app_key = Some(if by_id { key.to_owned() } else { self.read_source(key).await?.id });
-        }
-        if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
-            && own != key
-            && self.resolve(key, false).await?.0.as_ref() != Some(own)
+            Target::Source(key) if id::is(id::SOURCE, key) => key.to_owned(),
+            Target::Source(key) => self.read_source(key).await?.id,
+        };
+        if let Some(own) = &self.claims.app
+            && *own != key
+            && self.resolve(&key, false).await?.0.as_ref() != Some(own)
         {
             return Err(no_app());
         }
-        request.app_key = app_key.unwrap_or_default();
+        request.app_key = key;
         Ok(())
     }
 

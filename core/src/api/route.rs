@@ -450,8 +450,7 @@ operations! {
 }
 
 /// Every route: its method, its path below the prefix, its operation, whose token it accepts.
-#[cfg(test)]
-pub(crate) fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
+pub fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
     PATTERNS.iter().map(|pattern| (pattern.method, pattern.path, pattern.op, pattern.scope))
 }
 

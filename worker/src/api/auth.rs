@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::auth::{
-    ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, may, session_key, token_key,
+    ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, session_key, token_key,
 };
 use weir_core::api::model::message::check_brought_application;
 use weir_core::api::query::Query;
-use weir_core::api::route::{AppOp, DirectoryOp, Op, WorkerOp};
+use weir_core::api::route::{AppOp, DirectoryOp, WorkerOp};
 use weir_core::cache::Cache;
 use weir_core::directory::{Issued, SourceRows, source_page};
 use weir_core::error::{ApiError, Code};
@@ -55,19 +55,6 @@ struct Resealed {
 }
 
 impl Caller {
-    /// Refuses a token that was revoked, and what its capabilities do not include.
-    pub(super) async fn check_token(&self, op: Op, method: &str) -> Result<(), ApiError> {
-        let reads = matches!(method, "GET" | "HEAD");
-        let limits = self.claims.capabilities.as_ref().filter(|_| self.claims.app.is_some());
-        if limits.is_some_and(|capabilities| !may(capabilities, op, reads)) {
-            return Err(ApiError::new(
-                Code::InsufficientAccess,
-                "This token does not have the capability that this operation requires.",
-            ));
-        }
-        self.check_revoked().await
-    }
-
     /// Refuses a token that was revoked: an application's also when its application was deleted.
     pub(crate) async fn check_revoked(&self) -> Result<(), ApiError> {
         let Some(app) = &self.claims.app else { return self.check_org_token().await };
