@@ -5,7 +5,8 @@
 
 use crate::scheme::handshake::{self, Answer, Handshake};
 use crate::scheme::{
-    KeyFault, Outgoing, Params, Place, PublishedKeys, Request, Scheme, Secrets, SignFault, Signed, Unit, read,
+    KeyFault, Outgoing, Params, Place, PublishedKeys, Reader, Request, Scheme, Secrets, SignFault, Signed,
+    Unit,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -419,18 +420,30 @@ impl Preset {
 
     /// What a request says of its event, once it is verified. `body` is the request's, or that of one of its events.
     pub fn event(&self, request: &Request<'_>) -> Event {
+        self.event_of(&self.reader(request))
+    }
+
+    /// Reads the parts of a request that say something of its event, all of them at once.
+    pub fn reader<'a>(&self, request: &Request<'a>) -> Reader<'a> {
+        let (kind, time) = (self.event.kind.iter(), self.event.time.iter().map(|time| &time.at));
+        let id = self.event.id.iter().flat_map(EventId::places);
+        Reader::new(*request, kind.chain(time).chain(id), self.event.batch.path())
+    }
+
+    /// [`Preset::event`] by a [`Preset::reader`] of the request.
+    pub fn event_of(&self, reader: &Reader<'_>) -> Event {
         // Several events that stay together are not the first of them: its id is not theirs.
-        let whole = self.event.batch.count(request.body, 1).is_some_and(|events| events > 1);
+        let whole = self.event.batch.count(reader, 1).is_some_and(|events| events > 1);
+        let request = reader.request();
         let first = if self.event.batch == Several::Body { first_item(request.body) } else { None };
-        let first = first.map(|item| item.get().as_bytes());
-        let place = Request { body: first.unwrap_or(request.body), ..*request };
-        let (place, bytes) = (&place, request.body);
+        let of_first = first.map(|item| self.reader(&Request { body: item.get().as_bytes(), ..*request }));
+        let place = of_first.as_ref().unwrap_or(reader);
         let time = self.event.time.as_ref();
-        let id = self.event.id.as_ref().and_then(|id| id.read_of(place, whole.then_some(bytes)));
+        let id = self.event.id.as_ref().and_then(|id| id.read_of(place, whole.then_some(request.body)));
         Event {
-            kind: self.event.kind.as_ref().and_then(|kind| read(kind, place)),
+            kind: self.event.kind.as_ref().and_then(|kind| place.read(kind)),
             id,
-            at_ms: time.and_then(|time| time.unit.read_any(&read(&time.at, place)?)),
+            at_ms: time.and_then(|time| time.unit.read_any(&place.read(&time.at)?)),
         }
     }
 

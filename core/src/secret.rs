@@ -7,7 +7,7 @@
 //! A parsed [`Secret`] is ready to sign: the two hash states that HMAC derives from its key are computed once.
 //! It never shows key material in `Debug` and has no `Display`.
 
-use crate::pasted::{unquoted, unversioned};
+use crate::pasted::{encoded, unversioned, visible};
 use crate::rng::Entropy;
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
@@ -59,8 +59,10 @@ pub enum SecretError {
     Prefix,
     /// It is the public half of a key pair.
     Public,
-    /// What follows the prefix is not base64.
-    Base64,
+    /// What follows the prefix is not base64: this character is not, or it was cut.
+    Base64(Option<char>),
+    /// There are several.
+    Several,
     /// An HMAC secret of so many bytes, outside [`HMAC_BYTES`].
     HmacLength(usize),
     /// A key pair of so many bytes, not 64.
@@ -80,9 +82,16 @@ impl fmt::Display for SecretError {
                 "'whpk_' is a public key, which cannot sign. Give the 'whsk_' key pair, or omit the secret to \
                  have one created.",
             ),
-            Self::Base64 => {
-                f.write_str("The part after the secret's prefix is not base64 (A-Z, a-z, 0-9, '+', '/').")
-            }
+            Self::Base64(Some(c)) => write!(
+                f,
+                "The part after the secret's prefix contains '{}', which is not base64 (A-Z, a-z, 0-9, '+', '/'). Remove it, \
+                 or copy the secret again.",
+                c.escape_default()
+            ),
+            Self::Base64(None) => f.write_str(
+                "The part after the secret's prefix is not complete base64. Copy the whole secret again.",
+            ),
+            Self::Several => f.write_str("These are several secrets. Send one."),
             Self::HmacLength(length) => write!(
                 f,
                 "A 'whsec_' secret must have {} to {} bytes; this one has {length}.",
@@ -103,23 +112,34 @@ impl fmt::Display for SecretError {
 
 impl std::error::Error for SecretError {}
 
+/// What follows the prefix, as bytes. The error has one character at most, and none of the alphabet.
+fn decoded(encoded: &str) -> Result<Vec<u8>, SecretError> {
+    let strange = |c: &char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '/' | '=');
+    LENIENT.decode(encoded).map_err(|_| SecretError::Base64(encoded.chars().find(strange)))
+}
+
 impl Secret {
     /// Reads a secret as a caller gives it or as it was stored.
     ///
-    /// What pasting puts around one is no part of it: spaces, line breaks, quotes, and `v1,` before `whsec_`.
+    /// What pasting puts around one is no part of it: spaces, line breaks, quotes, invisible characters, the name of a
+    /// setting, and `v1,` before `whsec_`.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        let text = unversioned(unquoted(text.trim()));
+        let text = visible(text);
+        let text = unversioned(encoded(&text));
+        if [HMAC_PREFIX, PAIR_PREFIX].iter().any(|prefix| text.matches(prefix).count() > 1) {
+            return Err(SecretError::Several);
+        }
         let text: String = text.split_whitespace().collect();
         let text = text.as_str();
         if let Some(encoded) = text.strip_prefix(HMAC_PREFIX) {
-            let raw = LENIENT.decode(encoded).map_err(|_| SecretError::Base64)?;
+            let raw = decoded(encoded)?;
             if !HMAC_BYTES.contains(&raw.len()) {
                 return Err(SecretError::HmacLength(raw.len()));
             }
             return Ok(Self::hmac(raw));
         }
         if let Some(encoded) = text.strip_prefix(PAIR_PREFIX) {
-            let raw = LENIENT.decode(encoded).map_err(|_| SecretError::Base64)?;
+            let raw = decoded(encoded)?;
             let pair = raw.as_slice().try_into().map_err(|_| SecretError::PairLength(raw.len()))?;
             let key = SigningKey::from_keypair_bytes(pair).map_err(|_| SecretError::PairMismatch)?;
             return Ok(Self(Key::Ed25519(Box::new(key))));
@@ -275,7 +295,7 @@ mod tests {
             ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(), SecretError::Prefix),
             ("WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(), SecretError::Prefix),
             (PUBLIC.into(), SecretError::Public),
-            ("whsec_not-base64-at-all!".into(), SecretError::Base64),
+            ("whsec_not-base64-at-all!".into(), SecretError::Base64(Some('-'))),
             ("whsec_".into(), SecretError::HmacLength(0)),
             (shared(23), SecretError::HmacLength(23)),
             (shared(76), SecretError::HmacLength(76)),
@@ -290,8 +310,32 @@ mod tests {
     #[test]
     fn what_pasting_puts_around_a_secret_is_no_part_of_it() {
         let bare = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        for text in [format!("v1,{bare}"), format!(" \"{bare}\"\n"), bare.replacen("GKY", "\n GKY", 1)] {
+        for text in [
+            format!("v1,{bare}"),
+            format!(" \"{bare}\"\n"),
+            bare.replacen("GKY", "\n GKY", 1),
+            format!("WEBHOOK_SECRET={bare}"),
+            format!("export WEBHOOK_SECRET='{bare}';"),
+            format!("Signing secret: {bare}"),
+            format!("{bare},"),
+            format!("<{bare}>"),
+            format!("\u{feff}{}", bare.replacen("GKY", "\u{200b}GKY", 1)),
+        ] {
             assert_eq!(Secret::parse(&text).unwrap().storage_text(), bare, "{text:?}");
+        }
+        for (text, what) in [
+            (format!("{bare} {bare}"), "several secrets"),
+            (format!("{bare}\n{bare}"), "several secrets"),
+            ("whsec_****************".to_owned(), "'*'"),
+            (bare.replacen("GKY", "…", 1), "'\\u{2026}'"),
+            (bare.replacen("GKY", ";", 1), "';'"),
+            (format!("{bare}A"), "copy the secret again"),
+        ] {
+            let error = Secret::parse(&text).expect_err("refused").to_string().to_lowercase();
+            assert!(
+                error.contains(&what.to_lowercase()) || error.contains("whole secret"),
+                "{text:?}: {error}"
+            );
         }
     }
 

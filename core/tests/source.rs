@@ -216,9 +216,26 @@ fn event_types_are_written_as_event_types_are() {
     assert_eq!(type_of("--x").0, "_x");
     assert_eq!(type_of(&"x".repeat(300)).0.len(), 256);
     assert_eq!(type_of("").0, "github.event");
+    assert_eq!([".", "..", "*", "a.*", "..."].map(|kind| type_of(kind).0), ["_.", "_..", "_", "a._", "..."]);
     let chosen = made("github", &[SECRET], &json!({ "eventType": "in.code" }), None);
     assert_eq!(github(b"{}", &[]).events(&chosen)[0].event_type, "in.code");
     assert_eq!(github(b"{}", &[("x-github-event", "push")]).events(&chosen)[0].event_type, "push");
+}
+
+#[test]
+fn a_content_type_that_cannot_be_sent_again_keeps_no_event_from_its_endpoints() {
+    let source = made("generic-webhook", &[], &json!({}), None);
+    let sent = |kind: &str, body: &str| {
+        let event = Sent::new(body, &[("content-type", kind)]).events(&source).remove(0);
+        assert_eq!(origin(&event)["contentType"], kind, "as it came");
+        let headers = event.headers.unwrap_or_default();
+        headers.into_iter().find(|(name, _)| name == "content-type").map(|(_, value)| value)
+    };
+    for kind in ["a/b\u{b}c", "text/plain\r\nx-a: b", "text/plain; x=\u{e9}", "text/\u{4e2d}", "a/b\u{7f}"] {
+        assert_eq!(sent(kind, "text").as_deref(), Some("application/octet-stream"), "{kind:?}");
+        assert_eq!(sent(kind, "{}"), None, "{kind:?}: JSON");
+    }
+    assert_eq!(sent("text/plain;\tcharset=x", "text").as_deref(), Some("text/plain;\tcharset=x"));
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub(crate) const I32_GT_U: u8 = 0x4b;
 pub(crate) const I64_LT_S: u8 = 0x53;
 pub(crate) const I32_ADD: u8 = 0x6a;
 pub(crate) const I32_SUB: u8 = 0x6b;
+pub(crate) const I64_ADD: u8 = 0x7c;
 pub(crate) const I64_SUB: u8 = 0x7d;
 pub(crate) const I64_SHL: u8 = 0x86;
 pub(crate) const I64_SHR_U: u8 = 0x88;

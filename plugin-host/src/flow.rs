@@ -92,6 +92,7 @@ pub(crate) enum Ahead {
 /// A function's control flow.
 #[derive(Debug)]
 pub(crate) struct Flow {
+    /// What each node costs, in quarters of a fuel.
     costs: Vec<u32>,
     /// One successor of each node, standing for the class of all of them.
     successor: Vec<Node>,
@@ -142,12 +143,12 @@ impl Flow {
         flow
     }
 
-    /// Takes the next operator, which lies at `at..end`. The function must be valid so far.
-    pub(crate) fn operator(&mut self, operator: &Operator<'_>, at: usize, end: usize) {
+    /// Takes the next operator, which lies at `at..end` and carries `moved` values. The function must be valid so far.
+    pub(crate) fn operator(&mut self, operator: &Operator<'_>, at: usize, end: usize, moved: u32) {
         use Operator as O;
         let live = self.current != NONE;
         if live {
-            self.spend(cost::of(operator));
+            self.spend(cost::of(operator, moved));
         }
         match operator {
             O::Loop { .. } if live => {
@@ -350,6 +351,8 @@ impl Flow {
     /// What to charge where, once all operators have been taken.
     pub(crate) fn charges(mut self, ahead: Ahead) -> Charges {
         let count = self.costs.len();
+        // A stretch pays whole fuel.
+        let costs: Vec<u32> = self.costs.iter().map(|quarters| cost::in_fuel(*quarters)).collect();
         let class: Vec<Node> = (0..count).map(|n| self.find(u32::try_from(n).unwrap_or(NONE))).collect();
         let class_of = |node: Node| class.get(index(node)).copied();
 
@@ -381,7 +384,7 @@ impl Flow {
                 continue;
             }
             for node in before.get(index(to)).into_iter().flatten() {
-                let cost = self.costs.get(index(*node)).copied().unwrap_or(0);
+                let cost = costs.get(index(*node)).copied().unwrap_or(0);
                 let next = distance.saturating_add(u64::from(cost));
                 let Some(root) = class_of(*node) else { continue };
                 if let Some(best) = ahead.get_mut(index(root))
@@ -398,7 +401,7 @@ impl Flow {
             found.filter(|distance| *distance != FAR).unwrap_or(0)
         };
         let charge: Vec<u64> = (0u32..)
-            .zip(self.costs.iter().zip(&self.successor))
+            .zip(costs.iter().zip(&self.successor))
             .map(|(node, (cost, successor))| {
                 u64::from(*cost).saturating_add(paid(*successor)).saturating_sub(paid(node))
             })

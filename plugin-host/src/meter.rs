@@ -29,7 +29,7 @@ use crate::refusal::Refusal;
 
 /// The version of the pass and its cost table. It belongs to what is stored with a plugin: another version
 /// gives other fuel numbers.
-pub const PASS_VERSION: u32 = 2;
+pub const PASS_VERSION: u32 = 3;
 /// The exported global, a mutable i64: fuel left.
 pub const FUEL: &str = "weir:fuel";
 /// The beginning of the names of exported globals, mutable i64s, in a module that [`profile`] made: minus the fuel that
@@ -276,14 +276,15 @@ impl Plan {
         self.first_type.saturating_add(to_u32(at))
     }
 
-    /// `(size, shift) -> size`: charges the size, unsigned, shifted right.
+    /// `(size, shift) -> size`: charges the size, unsigned, scaled and shifted right.
     fn bulk_code(&self) -> Vec<u8> {
         let (mut code, mut amount) = (vec![0], Vec::new());
-        for local in [0, 1] {
-            op_index(&mut amount, LOCAL_GET, local);
-            amount.push(I64_EXTEND_I32_U);
-        }
-        amount.push(I64_SHR_U);
+        op_index(&mut amount, LOCAL_GET, 0);
+        amount.push(I64_EXTEND_I32_U);
+        op_signed(&mut amount, I64_CONST, cost::BULK_SCALE);
+        amount.push(I64_SHL);
+        op_index(&mut amount, LOCAL_GET, 1);
+        amount.extend([I64_EXTEND_I32_U, I64_SHR_U]);
         self.spend(&mut code, self.bulk, &amount);
         self.check(&mut code);
         op_index(&mut code, LOCAL_GET, 0);
@@ -291,8 +292,8 @@ impl Plan {
         code
     }
 
-    /// `(pages) -> previous size or -1`: refuses what is beyond the maximum without a charge, charges for the pages,
-    /// grows, and notes a refusal.
+    /// `(pages) -> previous size or -1`: refuses what is beyond the maximum without a charge, charges for the pages and
+    /// one more, since growing by nothing calls the runtime as well, grows, and notes a refusal.
     fn grow_code(&self) -> Vec<u8> {
         let mut code = vec![0];
         let deny = |code: &mut Vec<u8>| {
@@ -308,6 +309,8 @@ impl Plan {
         let mut amount = Vec::new();
         op_index(&mut amount, LOCAL_GET, 0);
         amount.push(I64_EXTEND_I32_U);
+        op_signed(&mut amount, I64_CONST, 1);
+        amount.push(I64_ADD);
         op_signed(&mut amount, I64_CONST, cost::GROW_PAGE_SHIFT);
         amount.push(I64_SHL);
         self.spend(&mut code, self.grow, &amount);

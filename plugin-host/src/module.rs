@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use wasmparser::{
-    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Encoding, ExternalKind, FuncType,
-    FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValidPayload, Validator, WasmFeatures,
+    BlockType, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Encoding, ExternalKind,
+    FrameKind, FuncType, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload,
+    ValType, ValidPayload, Validator, WasmFeatures, WasmModuleResources,
 };
 
 use crate::calls::Graph;
@@ -126,6 +127,8 @@ impl<'a> Module<'a> {
             limits,
             validator: Validator::new_with_features(FEATURES),
             allocations: None,
+            merged: 0,
+            elements: 0,
         };
         match reader.read(bytes) {
             // Last: of a module that was metered before, that is what to say.
@@ -142,6 +145,35 @@ impl<'a> Module<'a> {
     pub(crate) fn signature(&self, function: u32) -> Option<&FuncType> {
         let index = *self.functions.get(to_usize(function))?;
         self.types.get(to_usize(index))
+    }
+
+    /// How many values an operator carries to where it goes: a branch to its label, a call to and from the function.
+    fn moved<T: WasmModuleResources>(&self, validator: &FuncValidator<T>, operator: &Operator<'_>) -> u32 {
+        let label = |depth: u32| {
+            let frame = validator.get_control_frame(to_usize(depth));
+            frame.map_or(0, |frame| match (frame.kind, frame.block_type) {
+                (_, BlockType::Empty) | (FrameKind::Loop, BlockType::Type(_)) => 0,
+                (_, BlockType::Type(_)) => 1,
+                (FrameKind::Loop, BlockType::FuncType(ty)) => self.arity(ty, FuncType::params),
+                (_, BlockType::FuncType(ty)) => self.arity(ty, FuncType::results),
+            })
+        };
+        let both =
+            |ty: u32| self.arity(ty, FuncType::params).saturating_add(self.arity(ty, FuncType::results));
+        match operator {
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => label(*relative_depth),
+            Operator::BrTable { targets } => label(targets.default()),
+            Operator::Return => label(validator.control_stack_height().saturating_sub(1)),
+            Operator::Call { function_index } => {
+                self.functions.get(to_usize(*function_index)).map_or(0, |ty| both(*ty))
+            }
+            Operator::CallIndirect { type_index, .. } => both(*type_index),
+            _ => 0,
+        }
+    }
+
+    fn arity(&self, ty: u32, of: fn(&FuncType) -> &[ValType]) -> u32 {
+        self.types.get(to_usize(ty)).map_or(0, |ty| u32::try_from(of(ty).len()).unwrap_or(u32::MAX))
     }
 
     /// The call graph.
@@ -192,6 +224,32 @@ impl From<Refusal> for Stop {
 /// How many imports are looked at for a sign of where a module came from.
 const MAX_IMPORTS: usize = 1_000;
 
+/// The values alive at an operator where code branches, merges or calls; nothing for any other. Each target of a
+/// `br_table` counts with what it carries.
+fn merged<T: WasmModuleResources>(
+    operator: &Operator<'_>,
+    moved: u32,
+    validator: &FuncValidator<T>,
+) -> Option<u64> {
+    use Operator as O;
+    let targets = match operator {
+        O::BrTable { targets } => u64::from(targets.len()).saturating_mul(u64::from(moved).saturating_add(1)),
+        O::Block { .. }
+        | O::Loop { .. }
+        | O::If { .. }
+        | O::Else
+        | O::End
+        | O::Br { .. }
+        | O::BrIf { .. }
+        | O::Return
+        | O::Call { .. }
+        | O::CallIndirect { .. } => 0,
+        _ => return None,
+    };
+    let alive = u64::from(validator.len_locals()).saturating_add(u64::from(validator.operand_stack_height()));
+    Some(alive.saturating_add(targets))
+}
+
 /// Whether an invalid module is broken, or only uses what plugins may not.
 fn judge(bytes: &[u8], error: &wasmparser::BinaryReaderError) -> Refusal {
     if !bytes.starts_with(b"\0asm") {
@@ -215,6 +273,11 @@ struct Reader<'m, 'a> {
     limits: &'m ModuleLimits,
     validator: Validator,
     allocations: Option<FuncValidatorAllocations>,
+    /// Values that are alive where code branches, merges or calls, all together: what compilers and interpreters go
+    /// through when they translate the module.
+    merged: u64,
+    /// Elements in all segments.
+    elements: u64,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -264,19 +327,19 @@ impl<'a> Reader<'_, 'a> {
                 self.count("functions", u64::from(section.count()), self.limits.functions)
             }
             Payload::TypeSection(section) => {
-                self.count("types", u64::from(section.count()), self.limits.items)
+                self.count("types", u64::from(section.count()), self.limits.types)
             }
             Payload::GlobalSection(section) => {
-                self.count("globals", u64::from(section.count()), self.limits.items)
+                self.count("globals", u64::from(section.count()), self.limits.made)
             }
             Payload::ExportSection(section) => {
-                self.count("exports", u64::from(section.count()), self.limits.items)
+                self.count("exports", u64::from(section.count()), self.limits.made)
             }
             Payload::ElementSection(section) => {
-                self.count("element segments", u64::from(section.count()), self.limits.items)
+                self.count("element segments", u64::from(section.count()), self.limits.made)
             }
             Payload::DataSection(section) => {
-                self.count("data segments", u64::from(section.count()), self.limits.items)
+                self.count("data segments", u64::from(section.count()), self.limits.made)
             }
             _ => Ok(()),
         }
@@ -401,6 +464,8 @@ impl<'a> Reader<'_, 'a> {
                 }
             }
             let items = self.module.referenced.len().saturating_sub(before);
+            self.elements = self.elements.saturating_add(to_u64(items));
+            self.count("elements in segments", self.elements, self.limits.elements)?;
             if let ElementKind::Active { offset_expr, .. } = &segment.kind
                 && !fits(offset_expr, items, self.module.table)
             {
@@ -430,12 +495,17 @@ impl<'a> Reader<'_, 'a> {
         let mut height = 0;
         while !operators.eof() {
             let (operator, at) = operators.read_with_offset()?;
+            let moved = self.module.moved(&validator, &operator);
+            if let Some(values) = merged(&operator, moved, &validator) {
+                self.merged = self.merged.saturating_add(values);
+            }
             validator.op(at, &operator)?;
-            flow.operator(&operator, at, operators.original_position());
+            flow.operator(&operator, at, operators.original_position(), moved);
             height = height.max(validator.operand_stack_height());
         }
         operators.finish()?;
         self.locals(number, u64::from(locals).saturating_add(u64::from(height)))?;
+        self.count("values alive at its branches", self.merged, self.limits.merged)?;
         self.count("blocks nested in a function", to_u64(flow.nesting), self.limits.nesting)?;
         self.count("targets in a br_table", u64::from(flow.branches), self.limits.branches)?;
         self.allocations = Some(validator.into_allocations());

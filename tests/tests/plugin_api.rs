@@ -397,8 +397,19 @@ fn a_portal_token_reads_plugins_and_changes_them_with_the_capability_for_it() {
     let manager = portal(json!(["ViewBase", "ManageEndpoint"]));
     assert_eq!(runs(&manager, &path), [version]);
     assert_code(&manager.put(&path, &json!({ "plugins": [] })), 403, "insufficient access");
+    // Nor does it get around them: by another endpoint, or by the same one made anew.
+    let own = path.trim_end_matches("/plugins");
+    let endpoints = format!("/api/v1/app/{app}/endpoint");
+    assert_code(
+        &manager.post(&endpoints, &json!({ "url": "https://example.com/" })),
+        403,
+        "insufficient access",
+    );
+    assert_code(&manager.delete(own), 403, "insufficient access");
+    assert_eq!(manager.patch(own, &json!({ "disabled": true })).0, 200);
     let transformer = portal(json!(["ViewBase", "ManageTransformations"]));
     attach(&transformer, &path, &json!([]));
+    assert_eq!(manager.delete(own).0, 204);
     let other = api.app();
     assert_eq!(api.as_app(&other).put(&path, &json!({ "plugins": [] })).0, 404);
 }

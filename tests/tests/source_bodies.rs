@@ -235,3 +235,29 @@ fn a_source_whose_secrets_cannot_be_read_asks_for_a_repeat_and_lists_what_it_ref
     let got = receiver.wait_for(&source.path, 1, SOON);
     assert_eq!(&got[0].body[..], &body[..]);
 }
+
+#[test]
+fn a_stored_event_is_tested_with_a_plugin_as_it_is_delivered() {
+    let gateway = shared();
+    let (api, receiver) = (gateway.tenant(), Receiver::start());
+    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({ "form": "json" }));
+    let form = "application/x-www-form-urlencoded";
+    let sent: [(&[u8], &[(&str, &str)], &str); 4] = [
+        (&compressed("gzipSync", r#"{"n":1}"#), &[("content-encoding", "gzip")], r#"{"n":1}"#),
+        (b"\xef\xbb\xbf{\"n\":2}", &[], r#"{"n":2}"#),
+        (b"n=3", &[("content-type", form)], r#"{"n":"3"}"#),
+        (b"n: 4", &[("content-type", "text/yaml")], "n: 4"),
+    ];
+    for (at, (body, headers, delivered)) in sent.into_iter().enumerate() {
+        assert_eq!(source.send(body, headers).status, 200);
+        let received = receiver.wait_for(&source.path, at + 1, SOON).remove(at);
+        assert_eq!(received.body, delivered.as_bytes());
+        let message = text(&source.messages()[0], "id");
+        let kind = headers.iter().find(|(name, value)| *name == "content-type" && *value != form);
+        let kind = kind.map_or("application/json", |(_, value)| value);
+        let when = format!("text == {} && header.content-type == {}", json!(delivered), json!(kind));
+        let asked = json!({ "appId": source.id, "messageId": message, "config": { "when": when } });
+        let (status, run) = api.post("/api/v1/plugin/filter/test", &asked);
+        assert_eq!((status, &run["verdict"]), (200, &json!("unchanged")), "{run}");
+    }
+}

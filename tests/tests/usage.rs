@@ -178,3 +178,46 @@ fn a_portals_token_sees_event_types_behind_its_feature_flags() {
     let path = format!("/api/v1/auth/app-portal-access/{app}");
     assert_eq!(api.post(&path, &json!({ "featureFlags": ["not a name"] })).0, 422);
 }
+
+#[test]
+fn a_portals_token_subscribes_to_no_event_type_that_it_may_not_see() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    for (name, flags) in [("open", json!(null)), ("secret", json!(["beta"]))] {
+        let body = json!({ "name": name, "description": "", "featureFlags": flags });
+        assert_eq!(api.post("/api/v1/event-type", &body).0, 201);
+    }
+    let portal = |access: Value| {
+        let (_, portal) = api.post(&format!("/api/v1/auth/app-portal-access/{app}"), &access);
+        api.with_token(text(&portal, "token"))
+    };
+    let (plain, flagged) = (portal(json!({})), portal(json!({ "featureFlags": ["beta"] })));
+    let endpoints = format!("/api/v1/app/{app}/endpoint");
+    let url = "https://example.com/";
+    let (status, own) = plain.post(&endpoints, &json!({ "url": url, "filterTypes": ["open"] }));
+    assert_eq!(status, 201, "{own}");
+    let own = format!("{endpoints}/{}", text(&own, "id"));
+    let missing = plain.post(&endpoints, &json!({ "url": url, "eventTypes": ["missing"] })).1;
+    for (status, error) in [
+        plain.post(&endpoints, &json!({ "url": url, "eventTypes": ["secret"] })),
+        plain.post(&endpoints, &json!({ "url": url, "filterTypes": ["open", "secret"] })),
+        plain.post(&endpoints, &json!({ "url": url, "eventTypes": null, "filterTypes": ["secret"] })),
+        plain.put(&own, &json!({ "url": url, "filterTypes": ["secret"] })),
+        plain.put(&format!("{endpoints}/new-one"), &json!({ "url": url, "eventTypes": ["secret"] })),
+        plain.patch(&own, &json!({ "eventTypes": ["secret"] })),
+    ] {
+        assert_eq!(status, 422, "{error}");
+        let answer = error.to_string();
+        if !answer.contains("open") {
+            assert_eq!(answer, missing.to_string().replace("missing", "secret"), "as one that is not there");
+        }
+    }
+    let (status, made) = flagged.post(&endpoints, &json!({ "url": url, "eventTypes": ["secret"] }));
+    assert_eq!(status, 201, "{made}");
+    // What somebody else has chosen stays where the endpoint is saved again.
+    let path = format!("{endpoints}/{}", text(&made, "id"));
+    let (status, kept) =
+        plain.put(&path, &json!({ "url": url, "filterTypes": ["secret"], "description": "d" }));
+    assert_eq!((status, &kept["filterTypes"]), (200, &json!(["secret"])), "{kept}");
+}

@@ -23,6 +23,8 @@ use weir_core::api::admission::{self, Admission, Target};
 use weir_core::api::body;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::auth::WhoamiOut;
+use weir_core::api::model::endpoint::unknown_event_types;
+use weir_core::api::model::event_type::RefusedTypes;
 use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
 use weir_core::api::model::{preset, setting};
 use weir_core::api::query::Query;
@@ -393,12 +395,15 @@ impl Caller {
         self.ask_app(&app_key, &call).await
     }
 
-    async fn save_endpoint(&self, op: AppOp, request: Request<'_>) -> Result<Reply, ApiError> {
+    async fn save_endpoint(&self, op: AppOp, mut request: Request<'_>) -> Result<Reply, ApiError> {
         // A source's events have the types that the provider gives them.
-        if request.route.home == Home::App {
-            self.check_event_types(&request.body).await?;
-        }
-        self.pass_to_app(op, request).await
+        let hidden_types = match request.route.home {
+            Home::App => self.check_event_types(&request.body).await?,
+            _ => None,
+        };
+        let app_key = std::mem::take(&mut request.app_key);
+        let call = Call { hidden_types, ..self.call(op, request) };
+        self.ask_app(&app_key, &call).await
     }
 
     async fn delete_app(&self, request: Request<'_>) -> Result<Reply, ApiError> {
@@ -482,6 +487,7 @@ impl Caller {
             idempotency,
             reads_only: !self.claims.can(Op::EndpointUpdate),
             without_plugins: !self.claims.can(Op::PluginsPut),
+            hidden_types: None,
         }
     }
 
@@ -560,8 +566,9 @@ impl Caller {
         Err(no_app())
     }
 
-    /// Endpoints may name only event types that exist: the Directory knows them.
-    async fn check_event_types(&self, body: &[u8]) -> Result<(), ApiError> {
+    /// Endpoints may name only event types that exist: the Directory knows them. Gives those that the token may not see,
+    /// which an endpoint may only keep.
+    async fn check_event_types(&self, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Named {
@@ -571,22 +578,24 @@ impl Caller {
             filter_types: Option<Vec<String>>,
         }
         // A body that cannot be read is explained by the App object.
-        let Ok(named) = serde_json::from_slice::<Named>(body) else { return Ok(()) };
+        let Ok(named) = serde_json::from_slice::<Named>(body) else { return Ok(None) };
         let names = named.event_types.or(named.filter_types).unwrap_or_default();
         if names.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let call = Call { params: names, ..Call::new(DirectoryOp::CheckEventTypes) };
+        let call = Call {
+            params: names,
+            app_scope: self.claims.app.is_some(),
+            feature_flags: self.claims.feature_flags.clone(),
+            ..Call::new(DirectoryOp::CheckEventTypes)
+        };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
-        let unknown: Vec<String> =
+        let refused: RefusedTypes =
             serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
-        if unknown.is_empty() {
-            return Ok(());
+        if !refused.unknown.is_empty() {
+            return Err(unknown_event_types(&refused.unknown));
         }
-        Err(ApiError::invalid(
-            &["body", "eventTypes"],
-            format!("The following event types don't exist: {}", unknown.join(", ")),
-        ))
+        Ok(Some(refused.hidden).filter(|hidden| !hidden.is_empty()))
     }
 
     /// The message as the App object gets it.

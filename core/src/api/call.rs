@@ -47,6 +47,9 @@ pub struct Call<O> {
     /// The idempotency key of a request that creates something.
     #[n(9)]
     pub idempotency: Option<Idempotency>,
+    /// Event types in the body that the caller's token may not see: an endpoint may keep them, but not add them.
+    #[n(10)]
+    pub hidden_types: Option<Vec<String>>,
 }
 
 impl<O> Call<O> {
@@ -63,6 +66,7 @@ impl<O> Call<O> {
             reads_only: false,
             without_plugins: false,
             idempotency: None,
+            hidden_types: None,
         }
     }
 
@@ -75,6 +79,12 @@ impl<O> Call<O> {
         let params = params.iter().map(|&param| param.to_owned()).collect();
         let query = Query::parse(query);
         Self { params, query, body, ..Self::new(op.try_into().expect("an operation of the object")) }
+    }
+
+    /// Whether the caller sees what only these feature flags show: the organization's token sees everything.
+    pub(crate) fn sees_any_of(&self, flags: Option<&[String]>) -> bool {
+        let own = self.feature_flags.as_deref().unwrap_or_default();
+        !self.app_scope || flags.is_none_or(|flags| flags.iter().any(|flag| own.contains(flag)))
     }
 
     /// The reply that the same call got before, if it has an idempotency key and the reply is kept.
@@ -231,6 +241,7 @@ mod tests {
             reads_only: true,
             without_plugins: true,
             idempotency: Some(Idempotency::new("org_1", "op", "key", &[], b"{}")),
+            hidden_types: Some(vec!["a".to_owned()]),
         };
         assert_eq!(from_bytes::<Call<DirectoryOp>>(&to_bytes(&call)).expect("a call"), call);
         let reply = Reply::json(201, &serde_json::json!({"a": 1}));

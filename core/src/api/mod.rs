@@ -17,4 +17,5 @@ pub mod model;
 pub mod page;
 pub mod query;
 pub mod route;
+pub mod tree;
 pub mod yaml;

@@ -445,6 +445,7 @@ operations! {
         PluginModule "directory.plugin-module" DirectoryOp;
         PluginFollowers "directory.plugin-followers" DirectoryOp;
         RejectedTake "app.take-rejected" AppOp;
+        MessageDelivered "app.delivered-message" AppOp;
         Reseal "app.reseal" AppOp;
     }
 }

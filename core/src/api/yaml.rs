@@ -3,8 +3,9 @@
 //! One document, with YAML's core schema. Anchors may be set but not referred to: an alias would let a few lines
 //! unfold to gigabytes. OpenAPI has `$ref` for that.
 
+use crate::api::tree::{Members, Tree};
 use saphyr_parser::{Event, Parser, ScalarStyle};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// How deep a document may be nested.
 const MAX_DEPTH: usize = 100;
@@ -13,13 +14,13 @@ const MAX_VALUES: usize = 60_000;
 
 /// What is open while a document is read.
 enum Open {
-    Sequence(Vec<Value>),
+    Sequence(Vec<Tree<'static>>),
     /// The entries, and the key that waits for its value.
-    Mapping(Map<String, Value>, Option<String>),
+    Mapping(Vec<(Cow<'static, str>, Tree<'static>)>, Option<String>),
 }
 
 /// Reads a document; the error is a sentence.
-pub fn to_json(text: &str) -> Result<Value, String> {
+pub fn to_json(text: &str) -> Result<Tree<'static>, String> {
     let mut open: Vec<Open> = Vec::new();
     let (mut whole, mut count) = (None, 0usize);
     for event in Parser::new_from_str(text) {
@@ -35,19 +36,19 @@ pub fn to_json(text: &str) -> Result<Value, String> {
         let done = match event {
             Event::Scalar(text, style, _, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                Some(if plain { scalar(&text) } else { Value::String(text.into_owned()) })
+                Some(if plain { scalar(&text) } else { Tree::Text(text.into_owned().into()) })
             }
             Event::SequenceStart(..) => {
                 open.push(Open::Sequence(Vec::new()));
                 None
             }
             Event::MappingStart(..) => {
-                open.push(Open::Mapping(Map::new(), None));
+                open.push(Open::Mapping(Vec::new(), None));
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|closed| match closed {
-                Open::Sequence(items) => Value::Array(items),
-                Open::Mapping(entries, _) => Value::Object(entries),
+                Open::Sequence(items) => Tree::List(items.into_boxed_slice()),
+                Open::Mapping(entries, _) => Tree::Object(Members::new(entries)),
             }),
             Event::Alias(_) => {
                 return Err(format!("The YAML uses an alias {}. Write its value instead.", at()));
@@ -65,7 +66,7 @@ pub fn to_json(text: &str) -> Result<Value, String> {
             None => whole = Some(value),
             Some(Open::Sequence(items)) => items.push(value),
             Some(Open::Mapping(entries, key)) => match key.take() {
-                Some(key) => drop(entries.insert(key, value)),
+                Some(key) => entries.push((key.into(), value)),
                 None => {
                     *key = Some(
                         name(value).ok_or_else(|| format!("A key of the YAML is not a string {}.", at()))?,
@@ -78,20 +79,20 @@ pub fn to_json(text: &str) -> Result<Value, String> {
 }
 
 /// A key: texts as they are, other scalars as they are written in JSON (OpenAPI's `200:`).
-fn name(value: Value) -> Option<String> {
+fn name(value: Tree<'_>) -> Option<String> {
     match value {
-        Value::String(text) => Some(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Array(_) | Value::Object(_) => None,
+        Tree::Text(text) => Some(text.into_owned()),
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) => Some(value.to_string()),
+        Tree::List(_) | Tree::Object(_) => None,
     }
 }
 
 /// A plain scalar, by the core schema.
-fn scalar(text: &str) -> Value {
+fn scalar(text: &str) -> Tree<'static> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => return Tree::Null,
+        "true" | "True" | "TRUE" => return Tree::Bool(true),
+        "false" | "False" | "FALSE" => return Tree::Bool(false),
         _ => {}
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -100,28 +101,31 @@ fn scalar(text: &str) -> Value {
         i64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with(['+', '-']))
     };
     if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
-        return Value::from(number);
+        return Tree::Number(number.into());
     }
     if !digits.is_empty()
         && digits.bytes().all(|b| b.is_ascii_digit())
         && let Ok(number) = text.parse::<i64>()
     {
-        return Value::from(number);
+        return Tree::Number(number.into());
     }
     let is_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && digits.bytes().any(|b| b.is_ascii_digit())
         && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>().ok().filter(|_| is_number).and_then(serde_json::Number::from_f64) {
-        Some(number) => Value::Number(number),
-        None => Value::String(text.to_owned()),
+        Some(number) => Tree::Number(number),
+        None => Tree::Text(text.to_owned().into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn to_json(text: &str) -> Result<Value, String> {
+        super::to_json(text).map(|tree| serde_json::from_str(&tree.to_string()).expect("JSON"))
+    }
 
     #[test]
     fn a_document_is_read_as_json() {

@@ -448,6 +448,42 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_keeps_event_types_that_the_caller_may_not_see_and_gets_no_more_of_them() {
+        let mut world = World::new(&[]);
+        let url = "https://example.com/";
+        let send = |world: &mut World, op: Op, params: &[&str], body: &Value| {
+            world.make(&Call {
+                app_scope: true,
+                hidden_types: Some(vec!["beta".to_owned(), "more".to_owned()]),
+                ..Call::of(op, params, "", body.to_string().into_bytes())
+            })
+        };
+        let body = json!({ "url": url, "eventTypes": ["open", "beta"] });
+        let endpoint = world.add_endpoint(&body);
+        for (op, params, body) in [
+            (Op::EndpointCreate, vec![], body.clone()),
+            (Op::EndpointCreate, vec![], json!({ "url": url, "filterTypes": ["more"] })),
+            (Op::EndpointUpdate, vec!["new"], body.clone()),
+            (Op::EndpointUpdate, vec![&*endpoint], json!({ "url": url, "eventTypes": ["beta", "more"] })),
+            (Op::EndpointPatch, vec![&endpoint], json!({ "filterTypes": ["more"] })),
+        ] {
+            let (status, error) = send(&mut world, op, &params, &body);
+            assert_eq!(status, 422, "{body}: {error}");
+        }
+        for (op, body) in [
+            (Op::EndpointUpdate, body),
+            (Op::EndpointPatch, json!({ "eventTypes": ["beta"] })),
+            (Op::EndpointPatch, json!({ "eventTypes": ["open"] })),
+        ] {
+            let (status, told) = send(&mut world, op, &[&endpoint], &body);
+            assert_eq!((status, &told["eventTypes"]), (200, &body["eventTypes"]), "{told}");
+        }
+        let (status, _) =
+            send(&mut world, Op::EndpointPatch, &[&endpoint], &json!({ "eventTypes": ["beta"] }));
+        assert_eq!(status, 422, "it had been taken away");
+    }
+
+    #[test]
     fn a_request_with_an_idempotency_key_is_carried_out_once() {
         use crate::idempotency::Idempotency;
         let mut world = World::new(&[]);

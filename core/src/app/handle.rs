@@ -18,7 +18,7 @@ use crate::api::page::{self, Keys, Order, Page, Rows, raw};
 use crate::api::query::Query;
 use crate::api::route::AppOp;
 use crate::error::{ApiError, Code};
-use crate::frame::{AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
+use crate::frame::{self, AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
 use crate::idempotency;
 use crate::operational;
@@ -233,6 +233,7 @@ impl<S: Sql> App<S> {
             AppOp::MessageList => self.messages_listed(call),
             AppOp::MessageGet => self.get_message(param(0), call),
             AppOp::MessageRaw | AppOp::AppMessageRaw => self.raw_message(param(0)),
+            AppOp::MessageDelivered => self.delivered_message(param(0)),
             AppOp::MessageExpunge => self.expunge(now, param(0)),
             AppOp::BulkExpunge => self.bulk_expunge(now, call),
             AppOp::ExpungeAll => self.expunge_all(now, rng),
@@ -242,7 +243,7 @@ impl<S: Sql> App<S> {
             AppOp::EndpointGet => self.get_endpoint(param(0), call),
             AppOp::EndpointUpdate => self.put_endpoint(now, rng, param(0), call),
             AppOp::EndpointPatch => self.patch_endpoint(now, rng, param(0), call),
-            AppOp::EndpointDelete => self.remove_endpoint(now, param(0)),
+            AppOp::EndpointDelete => self.remove_endpoint(now, param(0), call),
             AppOp::SecretGet => self.get_secret(param(0)),
             AppOp::SecretRotate => self.rotate(now, rng, param(0), call),
             AppOp::HeadersGet => self.get_headers(param(0), call),
@@ -343,8 +344,17 @@ impl<S: Sql> App<S> {
         Ok(Outcome::Reply(Reply::json(200, &out)))
     }
 
-    fn remove_endpoint(&mut self, now: i64, key: &str) -> Handled {
-        let endpoint_id = self.endpoint(key)?.0.to_owned();
+    fn remove_endpoint(&mut self, now: i64, key: &str, call: &Call<AppOp>) -> Handled {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let endpoint_id = endpoint_id.to_owned();
+        // Without it, the next endpoint would go around its plugins.
+        if call.without_plugins && slot.record.plugins.is_some() {
+            return Err(ApiError::new(
+                Code::InsufficientAccess,
+                "This endpoint has plugins. A token without the capability ManageTransformations cannot delete it: \
+                 disable it, or ask for a token with that capability.",
+            ));
+        }
         let data = self.event_data(&endpoint_id);
         self.delete_endpoint(now, &endpoint_id)?;
         self.tell_deleted(now, &endpoint_id, &data)?;
@@ -481,6 +491,7 @@ impl<S: Sql> App<S> {
             new.content.send_as = self.inherited().cloned();
         }
         self.check_inherited(&new.content, call)?;
+        check_hidden(&new.content, None, call)?;
         self.check_content(&mut new.content, None)?;
         let preset = preset_of(&new.content);
         let endpoint_id = id::new(id::ENDPOINT, now, rng);
@@ -597,6 +608,7 @@ impl<S: Sql> App<S> {
         }
         self.check_inherited(&new.content, call)?;
         let mut record = self.endpoint(&endpoint_id)?.1.record.clone();
+        check_hidden(&new.content, Some(&record.content), call)?;
         let before = self.put_content(&mut record, new.content, &endpoint_id, rng)?;
         self.fit_secrets_after(&before, &mut record, &endpoint_id, rng)?;
         let outcome = self.change(now, rng, &endpoint_id, |old| {
@@ -650,6 +662,7 @@ impl<S: Sql> App<S> {
         {
             self.check_inherited(&content, call)?;
         }
+        check_hidden(&content, Some(&record.content), call)?;
         let before = self.put_content(&mut record, content, &endpoint_id, rng)?;
         if let Some(text) = secret {
             let preset = preset_of(&record.content);
@@ -857,20 +870,30 @@ impl<S: Sql> App<S> {
         Ok(Reply::json(200, &list))
     }
 
-    fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
-        let msg_id = self.message_id(msg_key)?;
-        let (endpoint_id, slot) = self.sending_endpoint(endpoint_key)?;
+    /// A message as it is delivered, which may not be the bytes as they came.
+    fn outgoing(&self, msg_id: String) -> Result<Outgoing, ApiError> {
         let header = self.log.get(&self.sql, &msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
         let payload = self.log.payload(&self.sql, &header)?.ok_or_else(|| {
             ApiError::new(Code::MissingPayload, "The message's payload is no longer stored.")
         })?;
-        let message = Outgoing {
+        Ok(Outgoing {
             id: msg_id,
             event_type: header.event_type().to_owned(),
             channels: header.channels_text().cloned(),
             payload: payload.into(),
             headers: self.log.delivered_headers(&self.sql, &header)?,
-        };
+        })
+    }
+
+    fn delivered_message(&self, key: &str) -> Handled {
+        let message = self.outgoing(self.message_id(key)?)?;
+        Ok(Outcome::Reply(Reply { status: 200, body: frame::encode(&message), ..Reply::default() }))
+    }
+
+    fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
+        let msg_id = self.message_id(msg_key)?;
+        let (endpoint_id, slot) = self.sending_endpoint(endpoint_key)?;
+        let message = self.outgoing(msg_id)?;
         Ok(Outcome::Resend(Box::new(ResendPlan {
             endpoint_id: endpoint_id.to_owned(),
             resend: Resend { config_version: slot.record.version, message },
@@ -879,6 +902,21 @@ impl<S: Sql> App<S> {
             call: None,
         })))
     }
+}
+
+/// Refuses event types that the caller's token may not see, unless the endpoint has them already: whoever may see them has
+/// put them there.
+fn check_hidden(
+    content: &EndpointContent,
+    old: Option<&EndpointContent>,
+    call: &Call<AppOp>,
+) -> Result<(), ApiError> {
+    let hidden = call.hidden_types.as_deref().unwrap_or_default();
+    let kept: Vec<&String> = old.iter().flat_map(|old| old.event_types.iter().flatten()).collect();
+    let wanted = content.event_types.iter().flatten();
+    let refused: Vec<String> =
+        wanted.filter(|name| hidden.contains(name) && !kept.contains(name)).cloned().collect();
+    if refused.is_empty() { Ok(()) } else { Err(unknown_event_types(&refused)) }
 }
 
 fn plan(

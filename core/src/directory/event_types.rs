@@ -2,7 +2,9 @@
 
 use super::{Directory, param};
 use crate::api::call::{Call, Reply};
-use crate::api::model::event_type::{EventTypeContent, EventTypeIn, EventTypeOut, EventTypePatch};
+use crate::api::model::event_type::{
+    EventTypeContent, EventTypeIn, EventTypeOut, EventTypePatch, RefusedTypes,
+};
 use crate::api::model::openapi::{ImportIn, ImportOut, ImportOutData, Imported};
 use crate::api::page::{Keys, Order, Page, raw};
 use crate::api::route::DirectoryOp;
@@ -31,7 +33,7 @@ impl EventType {
     fn read(mut row: Row) -> Result<Self, SqlError> {
         let broken = |error: serde_json::Error| SqlError(format!("an event type: {error}"));
         let schemas = row.opt_text(4)?.map(RawValue::from_string).transpose().map_err(broken)?;
-        let flags = row.opt_text(5)?.map(|text| serde_json::from_str(&text)).transpose().map_err(broken)?;
+        let flags = flags_of(row.opt_text(5)?)?;
         Ok(Self {
             name: row.text(0)?,
             content: EventTypeContent {
@@ -48,8 +50,7 @@ impl EventType {
     }
 
     fn is_visible_to(&self, call: &Call<DirectoryOp>) -> bool {
-        let Some(flags) = &self.content.feature_flags else { return true };
-        !call.app_scope || flags.iter().any(|flag| call.feature_flags.iter().flatten().any(|own| own == flag))
+        call.sees_any_of(self.content.feature_flags.as_deref())
     }
 
     fn out(self) -> EventTypeOut {
@@ -252,19 +253,34 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(200, &ImportOut { data: ImportOutData { modified, to_modify: None } }))
     }
 
-    /// Which of the names (the call's parameters) cannot be subscribed to: a JSON array.
+    /// Which of the names (the call's parameters) cannot be subscribed to.
     pub(super) fn check_event_types(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
+        let mut refused = RefusedTypes::default();
         if !self.ready {
-            return Ok(Reply::json(200, &call.params));
+            refused.unknown.clone_from(&call.params);
+            return Ok(Reply::json(200, &refused));
         }
         let names =
             serde_json::to_string(&call.params).map_err(|error| ApiError::Internal(error.to_string()))?;
         let rows = self.sql.query(
-            "SELECT value FROM json_each(?1) WHERE NOT EXISTS
-                (SELECT 1 FROM event_type WHERE name = value AND archived = 0) ORDER BY key",
+            "SELECT value, name IS NULL, feature_flags FROM json_each(?1)
+                LEFT JOIN event_type ON name = value AND archived = 0
+                WHERE name IS NULL OR feature_flags IS NOT NULL ORDER BY key",
             &[Value::Text(&names)],
         )?;
-        let unknown = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Reply::json(200, &unknown))
+        for mut row in rows {
+            let name = row.text(0)?;
+            if row.flag(1)? {
+                refused.unknown.push(name);
+            } else if !call.sees_any_of(flags_of(row.opt_text(2)?)?.as_deref()) {
+                refused.hidden.push(name);
+            }
+        }
+        Ok(Reply::json(200, &refused))
     }
+}
+
+fn flags_of(stored: Option<String>) -> Result<Option<Vec<String>>, SqlError> {
+    let read = stored.map(|text| serde_json::from_str(&text)).transpose();
+    read.map_err(|error| SqlError(format!("an event type: {error}")))
 }

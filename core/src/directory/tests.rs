@@ -78,7 +78,7 @@ fn a_tenant_that_only_reads_leaves_nothing_behind() {
     assert_eq!(world.ask(Op::AppPatch, "x", "", &json!({})).0, 404);
     assert_eq!(world.ask(Op::EventTypeList, "", "", &Json::Null).1["done"], true);
     assert_eq!(world.ask(Op::EventTypeDelete, "x", "", &Json::Null).0, 404);
-    assert_eq!(world.ask(Op::CheckEventTypes, "x", "", &Json::Null).1, json!(["x"]));
+    assert_eq!(world.ask(Op::CheckEventTypes, "x", "", &Json::Null).1["unknown"], json!(["x"]));
     assert_eq!(world.ask(Op::PluginList, "", "", &Json::Null).1["data"], json!([]));
     for op in [Op::PluginGet, Op::PluginDelete, Op::PluginCurrent, Op::VersionList, Op::VersionGet] {
         assert_eq!(world.ask(op, "x", "", &Json::Null).0, 404);
@@ -352,12 +352,36 @@ fn what_cannot_be_subscribed_to_is_named_in_order() {
     world.ask(Op::EventTypeDelete, "b", "", &Json::Null);
     let mut check = call(Op::CheckEventTypes, "", "", &Json::Null);
     check.params = ["z", "a", "b", "y\"z"].map(str::to_owned).into();
-    assert_eq!(world.send(&check), (200, json!(["z", "b", "y\"z"])));
+    let refused = |unknown: &[&str]| (200, json!({ "unknown": unknown, "hidden": [] }));
+    assert_eq!(world.send(&check), refused(&["z", "b", "y\"z"]));
     let names = ["z", "b"].map(str::to_owned);
     let error = crate::api::model::endpoint::unknown_event_types(&names);
     assert!(error.body().contains("The following event types don't exist: z, b."));
     check.params = vec!["a".into()];
-    assert_eq!(world.send(&check), (200, json!([])));
+    assert_eq!(world.send(&check), refused(&[]));
+}
+
+#[test]
+fn what_a_token_may_not_see_is_told_apart_from_what_is_not_there() {
+    let mut world = World::new();
+    for (name, flags) in
+        [("open", json!(null)), ("beta", json!(["b"])), ("both", json!(["b", "c"])), ("gone", json!(["b"]))]
+    {
+        let body = json!({"name": name, "description": "", "featureFlags": flags});
+        assert_eq!(world.ask(Op::EventTypeCreate, "", "", &body).0, 201);
+    }
+    world.ask(Op::EventTypeDelete, "gone", "", &Json::Null);
+    let mut check = call(Op::CheckEventTypes, "", "", &Json::Null);
+    check.params = ["open", "beta", "both", "gone"].map(str::to_owned).into();
+    let mut refused = |app_scope: bool, flags: &[&str]| {
+        check.app_scope = app_scope;
+        check.feature_flags = Some(flags.iter().map(|&flag| flag.to_owned()).collect());
+        world.send(&check).1
+    };
+    assert_eq!(refused(false, &[]), json!({ "unknown": ["gone"], "hidden": [] }), "the tenant sees all");
+    assert_eq!(refused(true, &[]), json!({ "unknown": ["gone"], "hidden": ["beta", "both"] }));
+    assert_eq!(refused(true, &["c", "x"]), json!({ "unknown": ["gone"], "hidden": ["beta"] }));
+    assert_eq!(refused(true, &["b"]), json!({ "unknown": ["gone"], "hidden": [] }));
 }
 
 #[test]

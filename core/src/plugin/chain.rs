@@ -1,8 +1,9 @@
 //! The order of an endpoint's plugins, and what follows from each verdict.
 
 use super::{Attached, OnError, Ran, Verdict};
+use crate::frame::Outgoing;
 use crate::header::{self, HeaderFault};
-use crate::text::MAX_NAME;
+use crate::text::{MAX_NAME, is_dots};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -20,6 +21,19 @@ pub struct Subject {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl Subject {
+    /// A stored message as an endpoint without a preset or headers of its own would send it.
+    pub fn of_message(message: Outgoing) -> Self {
+        let brought = message.headers.unwrap_or_default();
+        let mut headers: Vec<(String, String)> =
+            brought.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        if !headers.iter().any(|(name, _)| name == "content-type") {
+            headers.insert(0, ("content-type".to_owned(), "application/json".to_owned()));
+        }
+        Self { event_type: message.event_type, headers, body: message.payload.to_vec() }
+    }
 }
 
 /// What is to be done next.
@@ -116,11 +130,11 @@ impl Chain {
         {
             verdict = Verdict::Failed { code: "header".to_owned(), text: fault.to_string() };
         }
-        // Providers say the type in a header.
         if let Verdict::Replace { event_type: Some(event_type), .. } = &verdict
-            && (event_type.chars().any(char::is_control) || !(1..=MAX_NAME).contains(&event_type.len()))
+            && !may_be_sent(event_type)
         {
-            let text = "The plugin set an invalid event type: it must be one line of 1 to 256 bytes.";
+            let text = "The plugin set an invalid event type: it must be one line of 1 to 256 bytes without `*`, must not \
+                 begin or end with a space, and must not be `.` or `..`.";
             verdict = Verdict::Failed { code: "event_type".to_owned(), text: text.to_owned() };
         }
         let mut entry = json!({
@@ -210,6 +224,15 @@ impl Chain {
             plugins: self.plugins,
         }
     }
+}
+
+/// Whether a delivery may have this type. Providers send it in a header and allow more characters than the API does; `*` is
+/// how they, and patterns, write "all events", and clients resolve `.` and `..` in paths.
+fn may_be_sent(event_type: &str) -> bool {
+    (1..=MAX_NAME).contains(&event_type.len())
+        && !event_type.chars().any(|c| c.is_control() || c == '*')
+        && event_type.trim() == event_type
+        && !is_dots(event_type)
 }
 
 /// What is wrong with a change of a header: as for an endpoint's own headers, but a plugin that changes the body may

@@ -77,7 +77,9 @@ fn headers_are_set_and_removed_without_regard_to_case() {
 
 #[test]
 fn a_type_that_would_break_a_header_is_a_failure() {
-    for event_type in ["a\r\nx-injected: 1", "", "a\u{7f}", &"a".repeat(257)] {
+    for event_type in
+        ["a\r\nx-injected: 1", "", "a\u{7f}", "*", "a.*", ".", "..", " a", "a ", &"a".repeat(257)]
+    {
         let verdict =
             Verdict::Replace { body: None, headers: Vec::new(), event_type: Some(event_type.to_owned()) };
         let (decision, trace, _) = run(&[OnError::Hold], vec![verdict]);
@@ -157,4 +159,24 @@ fn of_a_long_log_the_end_is_kept() {
     let trace: Value = serde_json::from_str(&chain.outcome().trace).unwrap();
     let logs = trace[0]["logs"].as_array().unwrap();
     assert_eq!((logs.len(), &logs[39]["message"]), (40, &json!(format!("{:0>50}", 99))));
+}
+
+#[test]
+fn a_stored_message_is_worked_on_as_it_is_delivered() {
+    let message = |headers: Option<Vec<(String, String)>>| crate::frame::Outgoing {
+        id: "msg_1".to_owned(),
+        event_type: "a.b".to_owned(),
+        channels: None,
+        payload: b"n: 1".to_vec().into(),
+        headers,
+    };
+    let json = ("content-type".to_owned(), "application/json".to_owned());
+    let subject = Subject::of_message(message(None));
+    assert_eq!((subject.event_type.as_str(), subject.body.as_slice()), ("a.b", &b"n: 1"[..]));
+    assert_eq!(subject.headers, [json.clone()]);
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let brought = vec![own("X-A", "1"), own("Content-Type", "text/yaml")];
+    let headers = Subject::of_message(message(Some(brought))).headers;
+    assert_eq!(headers, [own("x-a", "1"), own("content-type", "text/yaml")]);
+    assert_eq!(Subject::of_message(message(Some(vec![own("x-a", "1")]))).headers, [json, own("x-a", "1")]);
 }

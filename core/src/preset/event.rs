@@ -5,7 +5,7 @@
 //! list of parts that two different events never share ([`EventId`]). If a part is missing, the event has no id. A
 //! body with several events that is delivered whole is identified by its bytes, too.
 
-use crate::scheme::{Path, Place, Request, read};
+use crate::scheme::{Path, Place, Reader};
 use crate::text::{MAX_NAME, without_mark};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -56,12 +56,12 @@ impl Part {
         if self.optional { text.replacen(':', "?:", 1) } else { text }
     }
 
-    fn read(&self, request: &Request<'_>) -> Option<String> {
+    fn read(&self, reader: &Reader<'_>) -> Option<String> {
         if self.place == Place::Body {
-            return Some(hex(&Sha256::digest(request.body)));
+            return Some(hex(&Sha256::digest(reader.request().body)));
         }
         // An empty text is what providers send where there is no id.
-        read(&self.place, request).filter(|text| !text.is_empty())
+        reader.read(&self.place).filter(|text| !text.is_empty())
     }
 }
 
@@ -98,10 +98,10 @@ impl EventId {
     /// `whole`, these bytes are part of it, whatever the list says.
     ///
     /// One part is the id as it is. Several are the first, a full stop, and a hash of all.
-    pub fn read_of(&self, request: &Request<'_>, whole: Option<&[u8]>) -> Option<String> {
+    pub fn read_of(&self, reader: &Reader<'_>, whole: Option<&[u8]>) -> Option<String> {
         let mut parts = Vec::with_capacity(self.0.len().saturating_add(1));
         for part in &self.0 {
-            match part.read(request) {
+            match part.read(reader) {
                 None if part.optional => parts.push(None),
                 None => return None,
                 found => parts.push(found),
@@ -133,6 +133,11 @@ impl EventId {
             shown if shown.len() <= MAX_SHOWN => format!("{shown}.{all}"),
             _ => format!("sha256-{all}"),
         })
+    }
+
+    /// Where its parts are.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.iter().map(|part| &part.place)
     }
 
     /// Whether it is another one for each event of a body: one that is only in a header or the URL is not.
@@ -244,15 +249,19 @@ impl<'de> Deserialize<'de> for Several {
 
 impl Several {
     /// How many events a body holds; `None` where it is not such a body. Counting ends after `most` and one more.
-    pub fn count(&self, body: &[u8], most: usize) -> Option<usize> {
-        let body = without_mark(body);
+    pub fn count(&self, reader: &Reader<'_>, most: usize) -> Option<usize> {
         match self {
             Self::No => None,
-            Self::Body => count_items(body, most),
-            Self::At(path) => {
-                let list = path.find(serde_json::from_slice(body).ok()?)?;
-                count_items(list.get().as_bytes(), most)
-            }
+            Self::Body => count_items(without_mark(reader.request().body), most),
+            Self::At(path) => count_items(reader.find(path)?, most),
+        }
+    }
+
+    /// The path of the list that holds them.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::At(path) => Some(path),
+            Self::No | Self::Body => None,
         }
     }
 
@@ -328,6 +337,7 @@ pub fn batch_items(body: &[u8]) -> Option<Vec<&RawValue>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheme::Request;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -338,7 +348,12 @@ mod tests {
     fn of(parts: &Value, body: &str) -> Option<String> {
         let headers = [("x-id".to_owned(), "h".to_owned())];
         let request = Request { method: "POST", url: "", headers: &headers, body: body.as_bytes() };
-        id(parts).read_of(&request, None)
+        id(parts).read_of(&Reader::new(request, std::iter::empty(), None), None)
+    }
+
+    fn count(several: &Several, body: &[u8], most: usize) -> Option<usize> {
+        let request = Request { method: "POST", url: "", headers: &[], body };
+        several.count(&Reader::new(request, std::iter::empty(), several.path()), most)
     }
 
     #[test]
@@ -408,7 +423,7 @@ mod tests {
         let events = vec!["{}"; 1000].join(",");
         let large = format!(r#"{{"pad":"{}","a":{{"events":[{events}]}}}}"#, "x".repeat(10_000));
         assert_eq!(
-            (several.split(large.as_bytes()), several.count(large.as_bytes(), 1000)),
+            (several.split(large.as_bytes()), count(&several, large.as_bytes(), 1000)),
             (None, Some(1000))
         );
     }
@@ -418,14 +433,14 @@ mod tests {
         let at = Several::At(Path::parse("a").expect("a path"));
         for (items, counted) in [(0, 0), (1, 1), (3, 3), (4, 4), (5, 4), (100_000, 4)] {
             let list = format!("\u{feff} [{}]", vec!["{\"n\":[1,2]}"; items].join(" , "));
-            assert_eq!(Several::Body.count(list.as_bytes(), 3), Some(counted), "{items}");
+            assert_eq!(count(&Several::Body, list.as_bytes(), 3), Some(counted), "{items}");
             let inside = format!("{{\"a\":{}}}", list.trim_start_matches('\u{feff}'));
-            assert_eq!(at.count(inside.as_bytes(), 3), Some(counted), "{items}");
+            assert_eq!(count(&at, inside.as_bytes(), 3), Some(counted), "{items}");
             let first = first_item(list.as_bytes()).map(RawValue::get);
             assert_eq!(first, (items > 0).then_some("{\"n\":[1,2]}"), "{items}");
         }
         for none in ["{}", "[1,", "[1] 2", "1", "", "no JSON"] {
-            assert_eq!(Several::Body.count(none.as_bytes(), 3), None, "{none}");
+            assert_eq!(count(&Several::Body, none.as_bytes(), 3), None, "{none}");
         }
         assert!(first_item(b"{}").is_none());
     }
@@ -443,7 +458,7 @@ mod tests {
         fn any_body_is_split_or_left(body: Vec<u8>, json in "[\\[\\]{}\",:a1 ]{0,40}") {
             for several in [Several::Body, Several::At(Path::parse("a").expect("a path"))] {
                 for body in [body.as_slice(), json.as_bytes()] {
-                    let _ = (several.split(body), several.count(body, 3), first_item(body));
+                    let _ = (several.split(body), count(&several, body, 3), first_item(body));
                 }
             }
         }

@@ -39,7 +39,7 @@ pub use key::{KeyFault, KeyFormat};
 #[cfg(test)]
 pub(crate) use key::{MAX_KEYS, MAX_RSA_BITS, MAX_SECRET};
 pub use model::{Basic, BodyHash, Charset, Jwt, JwtAlgorithm, JwtHash, Scheme, Signature, Time, Token, Unit};
-pub use place::{Path, Place, read};
+pub use place::{Path, Place, Reader, read};
 pub use published::PublishedKeys;
 pub use sign::{Outgoing, SignFault, Signed};
 pub use template::Template;

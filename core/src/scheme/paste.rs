@@ -4,12 +4,10 @@
 
 use super::key::{KeyFault, KeyFormat, decode};
 use super::model::Scheme;
-use crate::pasted::{unquoted, unversioned};
+use crate::pasted::{MIN_BYTES, encoded, label, unquoted, unversioned, visible};
 use crate::secret::HMAC_BYTES;
 use std::borrow::Cow;
 
-/// The fewest bytes of a secret: fewer can be guessed.
-const MIN_BYTES: usize = 6;
 /// The fewest bytes after what all secrets of a provider begin with, and of a password after its user name.
 const MIN_REST: usize = 4;
 
@@ -40,22 +38,6 @@ const API_KEYS: [(&str, &str, usize); 22] = [
     ("key-", "a Mailgun API key", 32),
 ];
 
-/// Characters that no secret has and that pasting may add: soft hyphens, zero-width characters, marks of direction
-/// and of byte order.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
-}
-
-/// A text without invisible characters and without white space around it.
-fn visible(text: &str) -> Cow<'_, str> {
-    if text.contains(is_invisible) {
-        let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-        visible.trim().to_owned().into()
-    } else {
-        text.trim().into()
-    }
-}
-
 impl KeyFormat {
     /// The secret without what pasting put around it.
     pub fn clean(self, text: &str) -> Cow<'_, str> {
@@ -79,21 +61,6 @@ impl KeyFormat {
             }
         };
         if bare == text { text.into() } else { bare.into() }
-    }
-}
-
-/// What of a text is in an encoding: without quotes, brackets and the name of a setting around it, and without a comma or
-/// semicolon after it.
-fn encoded(text: &str) -> &str {
-    let mut bare = text;
-    loop {
-        let before = bare.len();
-        bare = unquoted(bare).trim_end_matches([',', ';']).trim();
-        bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare).trim();
-        bare = label(bare).map_or(bare, |(_, value)| value.trim());
-        if bare.len() == before {
-            return bare;
-        }
     }
 }
 
@@ -233,26 +200,6 @@ fn instead(text: &str, is_token: bool) -> Option<KeyFault> {
     }
     let is_jwt = text.starts_with("eyJ") && text.split('.').count() == 3 && !text.contains(' ');
     (is_jwt && !is_token).then_some(KeyFault::ApiKey("a JSON Web Token"))
-}
-
-/// The name and the value of a setting: `WEBHOOK_SECRET=…`, `export SECRET="…"`, `Signing secret: …`.
-fn label(text: &str) -> Option<(&str, &str)> {
-    let text = text.strip_prefix("export ").unwrap_or(text);
-    if let Some((name, value)) = text.split_once('=') {
-        let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-        let named =
-            name.len() >= 3 && name.bytes().all(upper) && name.bytes().any(|b| b.is_ascii_uppercase());
-        let sure = name.contains('_') || unquoted(value).len() < value.len() || value.starts_with("whsec_");
-        if named && sure && value.len() > MIN_BYTES {
-            return Some((name, value));
-        }
-    }
-    let (name, value) = text.split_once(": ")?;
-    let lower = name.to_ascii_lowercase();
-    let named =
-        name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b' ' | b'_' | b'-'));
-    let says = ["secret", "key", "token"].iter().any(|word| lower.ends_with(word));
-    (named && says && value.trim().len() >= MIN_BYTES).then_some((name, value))
 }
 
 #[cfg(test)]

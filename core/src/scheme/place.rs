@@ -103,12 +103,9 @@ impl Path {
 
     /// The same in the text of a value.
     fn find_in<'a>(&self, text: &'a str) -> Option<&'a RawValue> {
-        let mut found: Option<&'a RawValue> = None;
-        for step in &self.0 {
-            let mut reader = serde_json::Deserializer::from_str(found.map_or(text, RawValue::get));
-            found = Some(step.deserialize(&mut reader).ok()??);
-        }
-        found
+        let mut found = [None];
+        find_all(text, &[(&self.0, 0)], &mut found, Extent::Wanted);
+        found[0]
     }
 
     /// Puts a text at the path, making the objects on the way; `None` where the value has another shape.
@@ -144,9 +141,23 @@ impl Path {
     }
 }
 
+/// How much of a text is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All of it, so that it is known to be JSON.
+    Whole,
+    /// What is wanted: of a list, nothing behind the last item that is. The text is known to be JSON.
+    Wanted,
+}
+
 /// Follows several paths into a text at once, `found` by their numbers: whatever their number, each level of the text
-/// is read once.
-fn find_all<'a>(text: &'a str, wanted: &[(&[Step], usize)], found: &mut [Option<&'a RawValue>]) {
+/// is read once. Gives whether the text is an object or an array, as far as it was read.
+fn find_all<'a>(
+    text: &'a str,
+    wanted: &[(&[Step], usize)],
+    found: &mut [Option<&'a RawValue>],
+    extent: Extent,
+) -> bool {
     let mut next: Vec<(&Step, Option<&'a RawValue>)> = Vec::new();
     for step in wanted.iter().filter_map(|(path, _)| path.first()) {
         if !next.iter().any(|(known, _)| *known == step) {
@@ -154,9 +165,14 @@ fn find_all<'a>(text: &'a str, wanted: &[(&[Step], usize)], found: &mut [Option<
         }
     }
     let list = text.trim_start().starts_with('[');
+    let last =
+        next.iter().filter_map(|(step, _)| if let Step::Item(at) = step { Some(*at) } else { None }).max();
+    let enough = if extent == Extent::Whole { usize::MAX } else { last.map_or(0, |at| at.saturating_add(1)) };
     let mut reader = serde_json::Deserializer::from_str(text);
-    if (Many { list, next: &mut next }).deserialize(&mut reader).is_err() {
-        return;
+    let mut stopped = false;
+    let many = Many { list, next: &mut next, enough, stopped: &mut stopped };
+    if many.deserialize(&mut reader).and_then(|()| reader.end()).is_err() && !stopped {
+        return false;
     }
     for (step, value) in next {
         let Some(value) = value else { continue };
@@ -173,15 +189,20 @@ fn find_all<'a>(text: &'a str, wanted: &[(&[Step], usize)], found: &mut [Option<
             }
         }
         if !deeper.is_empty() {
-            find_all(value.get(), &deeper, found);
+            find_all(value.get(), &deeper, found, Extent::Wanted);
         }
     }
+    true
 }
 
 /// Reads one step of several ways.
 struct Many<'s, 'p, 'a> {
     list: bool,
     next: &'s mut Vec<(&'p Step, Option<&'a RawValue>)>,
+    /// How many items of a list are read.
+    enough: usize,
+    /// Whether the rest of the list was not read.
+    stopped: &'s mut bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Many<'_, '_, 'de> {
@@ -210,7 +231,7 @@ impl<'de> Visitor<'de> for Many<'_, '_, 'de> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        for at in 0.. {
+        for at in 0..self.enough {
             let wanted =
                 self.next.iter_mut().find(|(step, _)| matches!(step, Step::Item(index) if *index == at));
             let more = match wanted {
@@ -221,10 +242,12 @@ impl<'de> Visitor<'de> for Many<'_, '_, 'de> {
                 None => list.next_element::<IgnoredAny>()?.is_some(),
             };
             if !more {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        // It is an error only for the reader, which would look for the list's end.
+        *self.stopped = true;
+        Err(A::Error::custom("enough"))
     }
 }
 
@@ -248,76 +271,6 @@ impl Visitor<'_> for OneOf<'_, '_, '_> {
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
         Ok(self.0.iter().position(|(step, _)| matches!(step, Step::Member(member) if member == name)))
-    }
-}
-
-/// Reads one step into a value.
-impl<'de> DeserializeSeed<'de> for &Step {
-    type Value = Option<&'de RawValue>;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        match self {
-            Step::Member(_) => from.deserialize_map(self),
-            Step::Item(_) => from.deserialize_seq(self),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for &Step {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or an array")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        let Step::Member(name) = self else { return Err(A::Error::custom("an object")) };
-        while let Some(wanted) = map.next_key_seed(Named(name))? {
-            if wanted {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let Step::Item(index) = self else { return Err(A::Error::custom("a list")) };
-        let mut found = None;
-        for at in 0.. {
-            if at == *index {
-                let Some(item) = list.next_element()? else { break };
-                found = Some(item);
-            } else if list.next_element::<IgnoredAny>()?.is_none() {
-                break;
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Whether a member's name is this one.
-struct Named<'n>(&'n str);
-
-impl<'de> DeserializeSeed<'de> for Named<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
-        from.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Named<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
     }
 }
 
@@ -475,18 +428,23 @@ impl Memo {
         }
     }
 
-    /// Finds everything that is expected, in one go.
-    fn read_ahead(&self, body: &[u8]) {
+    /// Finds everything that is expected, in one go. Gives whether the body is an object or an array, and JSON.
+    fn read_ahead(&self, body: &[u8]) -> bool {
         let expected = self.expected.take();
-        let Ok(text) = std::str::from_utf8(without_mark(body)) else { return };
+        let Ok(text) = std::str::from_utf8(without_mark(body)) else { return false };
         let wanted: Vec<(&[Step], usize)> =
             expected.iter().enumerate().map(|(number, path)| (path.0.as_slice(), number)).collect();
         let mut found = vec![None; wanted.len()];
-        if !wanted.is_empty() {
-            find_all(text, &wanted, &mut found);
-        }
+        let is_json = !wanted.is_empty() && find_all(text, &wanted, &mut found, Extent::Whole);
         let at = found.into_iter().map(|found| found.map(|found| place_in(body, found)));
         self.found.borrow_mut().extend(expected.into_iter().zip(at));
+        is_json
+    }
+
+    /// Whether the body is JSON.
+    fn json(&self, request: &Request<'_>) -> Result<(), Reason> {
+        let read = || if self.read_ahead(request.body) { Ok(()) } else { request.json().map(drop) };
+        self.json.get_or_init(read).clone()
     }
 
     /// The first field of a form with this name.
@@ -514,7 +472,7 @@ impl Memo {
 
     fn place_of(&self, request: &Request<'_>, path: &Path) -> Result<Option<Range<usize>>, Reason> {
         let body = request.body;
-        self.json.get_or_init(|| request.json().map(|_| self.read_ahead(body))).clone()?;
+        self.json(request)?;
         let known = self.found.borrow().iter().find(|(known, _)| known == path).map(|(_, at)| at.clone());
         Ok(known.unwrap_or_else(|| {
             let text = std::str::from_utf8(without_mark(body)).ok();
@@ -590,7 +548,47 @@ impl<'a> View<'a> {
     }
 }
 
-/// Reads a place of a request: for an event's type, id or time.
+/// Reads several places of one request, whose body is gone through once.
+pub struct Reader<'a> {
+    request: Request<'a>,
+    memo: Memo,
+}
+
+impl<'a> Reader<'a> {
+    /// Prepares to read these places, and the list at this path of the body.
+    pub fn new<'p>(
+        request: Request<'a>,
+        places: impl Iterator<Item = &'p Place>,
+        list: Option<&Path>,
+    ) -> Self {
+        let memo = Memo::expecting(places);
+        memo.expected.borrow_mut().extend(list.cloned());
+        Self { request, memo }
+    }
+
+    /// The request.
+    pub fn request(&self) -> &Request<'a> {
+        &self.request
+    }
+
+    /// What is at a place: for an event's type, id or time.
+    pub fn read(&self, place: &Place) -> Option<String> {
+        View::of(&self.request, &self.memo).read(place).ok().flatten().map(Cow::into_owned)
+    }
+
+    /// Whether the body is JSON.
+    pub fn is_json(&self) -> bool {
+        self.memo.json(&self.request).is_ok()
+    }
+
+    /// The text of the value at a path of the body.
+    pub fn find(&self, path: &Path) -> Option<&'a [u8]> {
+        let at = self.memo.place_of(&self.request, path).ok()??;
+        self.request.body.get(at)
+    }
+}
+
+/// Reads a place of a request.
 pub fn read(place: &Place, request: &Request<'_>) -> Option<String> {
     View::of(request, &Memo::default()).read(place).ok().flatten().map(Cow::into_owned)
 }

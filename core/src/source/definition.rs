@@ -15,8 +15,8 @@ use crate::frame::{Ingest, NewMessage};
 use crate::pace::Pace;
 use crate::preset::{Confidence, EventId, EventPlaces, Preset, Responses};
 use crate::scheme::handshake::{Answer, Handshake};
-use crate::scheme::{Params, Proof, Reason, Request, Scheme, Secrets, Verdict, parameter};
-use crate::text::{MAX_NAME, is_name, without_mark};
+use crate::scheme::{Params, Proof, Reader, Reason, Request, Scheme, Secrets, Verdict, parameter};
+use crate::text::{MAX_NAME, is_dots, is_name, without_mark};
 use crate::time::rfc3339;
 use crate::vault::{Place as VaultPlace, Vault};
 use serde::{Deserialize, Serialize};
@@ -595,8 +595,10 @@ impl Definition {
     ) -> Result<Vec<NewMessage>, Refusal> {
         let batch = &self.preset.event.batch;
         let split = self.record.options.batch == Batch::Split;
-        let alone = || Ok(vec![self.event(request, request.body, came, standing, None)?]);
-        match batch.count(request.body, MAX_EVENTS).filter(|_| split) {
+        // Large bodies are gone through as few times as can be.
+        let reader = self.preset.reader(request);
+        let alone = || Ok(vec![self.event(request, &reader, came, standing, None)?]);
+        match batch.count(&reader, MAX_EVENTS).filter(|_| split) {
             None => return alone(),
             Some(count) if count > MAX_EVENTS => return alone(),
             Some(_) => {}
@@ -606,21 +608,24 @@ impl Definition {
         items
             .iter()
             .enumerate()
-            .map(|(n, item)| self.event(request, item, came, standing, several.then_some(n)))
+            .map(|(n, item)| {
+                let reader = self.preset.reader(&Request { body: item, ..*request });
+                self.event(request, &reader, came, standing, several.then_some(n))
+            })
             .collect()
     }
 
-    /// One event: `body` is the request's, or one item of it; `came` is the request's before it was decompressed.
+    /// One event: `reader` reads the request, or one item of its body; `came` is the request's before it was decompressed.
     fn event(
         &self,
         request: &Request<'_>,
-        body: &[u8],
+        reader: &Reader<'_>,
         came: &[u8],
         standing: &Standing<'_>,
         index: Option<usize>,
     ) -> Result<NewMessage, Refusal> {
         let options = &self.record.options;
-        let said = self.preset.event(&Request { body, ..*request });
+        let (said, body) = (self.preset.event_of(reader), reader.request().body);
         let event_type = self.event_type(said.kind.as_deref());
         let original_type = said.kind.as_deref().filter(|kind| *kind != event_type);
         // A header or the URL has one id for all events of a body.
@@ -636,7 +641,9 @@ impl Definition {
         });
         let content_type = header(request, "content-type");
         let item = body.len() < request.body.len();
-        let (payload, kind, raw) = self.payload(request, body, content_type, item);
+        // One that no request can have again would keep the event from every endpoint for ever.
+        let sent_type = content_type.filter(|kind| crate::header::check_sent("content-type", kind).is_ok());
+        let (payload, kind, raw) = self.payload(request, reader, sent_type, item);
         let raw = if item || came == request.body { raw } else { Some(came.to_vec()) };
         let mut headers: Vec<(String, String)> =
             kind.map(|kind| ("content-type".to_owned(), kind.into_owned())).into_iter().collect();
@@ -692,10 +699,11 @@ impl Definition {
     fn payload<'a>(
         &self,
         request: &Request<'_>,
-        body: &[u8],
+        reader: &Reader<'_>,
         content_type: Option<&'a str>,
         item: bool,
     ) -> (Vec<u8>, Option<Cow<'a, str>>, Option<Vec<u8>>) {
+        let body = reader.request().body;
         let essence = content_type.map_or("", essence);
         let is_form = essence.eq_ignore_ascii_case("application/x-www-form-urlencoded");
         let query = request.url.split_once('?').map_or("", |(_, query)| query);
@@ -711,7 +719,7 @@ impl Definition {
         }
         // JSON has no byte order mark: those who read JSON refuse it. The bytes as they came are kept beside it.
         let bare = without_mark(body);
-        if item || (!is_form && serde_json::from_slice::<&RawValue>(bare).is_ok()) {
+        if item || (!is_form && reader.is_json()) {
             let raw = (bare.len() != body.len()).then(|| body.to_vec());
             return (bare.to_vec(), content_type.and_then(|kind| own_json(kind, item)), raw);
         }
@@ -730,7 +738,12 @@ impl Definition {
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let plain: String = said.chars().take(MAX_NAME).map(|c| if allowed(c) { c } else { '_' }).collect();
-        if plain.starts_with('-') { format!("_{}", plain.trim_start_matches('-')) } else { plain }
+        match plain.strip_prefix('-') {
+            Some(_) => format!("_{}", plain.trim_start_matches('-')),
+            // As part of a path, clients would resolve it.
+            None if is_dots(&plain) => format!("_{plain}"),
+            None => plain,
+        }
     }
 }
 

@@ -11,15 +11,15 @@ fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// Reads one operator of this opcode with zeros as its immediates.
-fn cost_of(opcode: &[u8]) -> Option<(String, u32)> {
+/// Reads one operator of this opcode with zeros as its immediates; what it costs, in fuel.
+fn cost_of(opcode: &[u8]) -> Option<(String, f64)> {
     let mut bytes = opcode.to_vec();
     bytes.extend([0; 16]);
     let mut reader = OperatorsReader::new(BinaryReader::new_features(&bytes, 0, crate::module::FEATURES));
     let operator = reader.read().ok()?;
     let name = format!("{operator:?}");
     let name = name.split([' ', '{']).next().unwrap().to_owned();
-    Some((name, cost::of(&operator)))
+    Some((name, f64::from(cost::of(&operator, 0)) / f64::from(cost::PARTS)))
 }
 
 #[test]
@@ -130,7 +130,8 @@ fn a_long_stretch_without_a_check_is_refused() {
         wat(&format!("(module (memory 1) (func (export \"f\") {body}))"))
     };
     let metered = meter(&stretch(1_000), &ModuleLimits::default()).unwrap();
-    assert!((1_000..1_010).contains(&metered.overrun), "{}", metered.overrun);
+    // A store and its two constants.
+    assert!((1_500..1_510).contains(&metered.overrun), "{}", metered.overrun);
     let limits = ModuleLimits { overrun: 900, ..ModuleLimits::default() };
     assert_eq!(meter(&stretch(1_000), &limits).unwrap_err().code(), "cost_bound");
 }
@@ -158,6 +159,42 @@ fn calls_without_recursion_have_a_bounded_stack() {
     };
     assert_eq!(meter(&chain(1_000), &ModuleLimits::default()).unwrap().stack_slots, 8 + 1_000 * 16);
     assert_eq!(meter(&chain(3_000), &ModuleLimits::default()).unwrap_err().code(), "stack_bound");
+}
+
+/// What a function costs that does this and returns, besides entering it.
+fn cost_of_running(fields: &str, body: &str) -> u64 {
+    let module = wat(&format!("(module {fields} (func (export \"f\") {body}))"));
+    meter(&module, &ModuleLimits::default()).unwrap().overrun - 1
+}
+
+#[test]
+fn values_are_paid_for_where_they_are_pushed_and_where_a_branch_or_a_call_carries_them() {
+    let types = "i32 ".repeat(40);
+    let (push, drops) = ("i32.const 1 ".repeat(40), "drop ".repeat(40));
+    let running = |body: &str| cost_of_running("", body);
+    assert_eq!(running(&format!("{push} {drops}")), 10);
+    // One for the branch, ten for what it carries; the same for as many again.
+    assert_eq!(running(&format!("(block (result {types}) {push} br 0) {drops}")), 21);
+    let twice =
+        format!("(block (result {types}) i32.const 0 (block (result {types}) {push} br 0) br 0) {drops}");
+    assert_eq!(running(&twice), 33);
+    let table = format!("(block (result {types}) {push} i32.const 0 br_table 0 0) {drops}");
+    assert_eq!(running(&table), 10 + 1 + 2 + 10);
+    let takes = format!("(func $takes (param {types}))");
+    assert_eq!(cost_of_running(&takes, &format!("{push} call $takes")), 10 + 4 + 10 + (1 + 40 / 8));
+    let gives = format!("(func $gives (result {types}) {push})");
+    assert_eq!(cost_of_running(&gives, &format!("call $gives {drops}")), 4 + 10 + (1 + 10));
+}
+
+#[test]
+fn a_module_in_which_many_values_live_at_many_branches_is_refused() {
+    let module = |locals: usize, branches: usize| {
+        let locals = "i64 ".repeat(locals);
+        let branches = "(block (br_if 0 (i32.const 0)))".repeat(branches);
+        wat(&format!("(module (func (export \"f\") (local {locals}) {branches}))"))
+    };
+    assert!(meter(&module(100, 10_000), &ModuleLimits::default()).is_ok());
+    assert_eq!(meter(&module(4_000, 10_000), &ModuleLimits::default()).unwrap_err().code(), "too_many");
 }
 
 /// Shapes in which a pass that is not linear would take minutes.

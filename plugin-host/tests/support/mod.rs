@@ -77,8 +77,14 @@ pub struct V8 {
 
 impl V8 {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With flags for V8.
+    pub fn start_with(flags: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/v8.mjs");
         let mut child = Command::new("node")
+            .args(flags)
             .arg(script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use weir_core::api::body::Faults;
 use weir_core::api::call::{Call, Reply};
-use weir_core::api::model::plugin::{TestEvent, TestIn};
+use weir_core::api::model::plugin::TestIn;
 use weir_core::api::query::Query;
 use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::error::{ApiError, Code};
-use weir_core::frame::{self, ResolvedPlugins};
+use weir_core::frame::{self, Outgoing, ResolvedPlugins};
 use weir_core::id;
 use weir_core::plugin::{Attached, BUNDLED, OnError, Subject, config_fault, report};
 use worker::console_error;
@@ -108,31 +108,23 @@ impl Caller {
         let (version, manifest) = self.tested_version(name, test.version.as_deref()).await?;
         test.check_config(manifest.as_deref())?;
         let (mut app_id, mut msg_id) = ("app_test".to_owned(), "msg_test".to_owned());
-        let mut exact = None;
-        let event = match (&test.event, &test.message_id, &test.app_id) {
-            (Some(event), ..) => event.clone(),
+        let subject = match (&test.event, &test.message_id, &test.app_id) {
+            (Some(event), ..) => event.subject(),
             (None, Some(message), Some(app)) => {
-                let call = |op: AppOp| Call { params: vec![message.clone()], ..Call::new(op) };
-                let shown = self.ask_app(app, &call(AppOp::MessageGet)).await?;
-                if shown.status != 200 {
-                    return Ok(shown);
-                }
+                let params = vec![message.clone()];
                 // Byte for byte, as a delivery would have it.
-                let raw = self.ask_app(app, &call(AppOp::AppMessageRaw)).await?;
-                if raw.status != 200 {
-                    return Ok(raw);
+                let call = Call { params, ..Call::new(AppOp::MessageDelivered) };
+                let reply = self.ask_app(app, &call).await?;
+                if reply.status != 200 {
+                    return Ok(reply);
                 }
-                exact = Some(raw.body);
-                msg_id = text_of(&shown, "id")?;
+                let message: Outgoing = frame::decode(&reply.body).map_err(internal)?;
+                msg_id.clone_from(&message.id);
                 app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
-                TestEvent::of_message(&shown.body)?
+                Subject::of_message(message)
             }
             _ => return Err(internal("a test of nothing".to_owned())),
         };
-        let mut subject = event.subject();
-        if let Some(exact) = exact {
-            subject.body = exact;
-        }
         let accepted_at = id::millis(id::MESSAGE, &msg_id).unwrap_or_else(now);
         let endpoint_id = "ep_test";
         let place = Place { org, app_id: &app_id, endpoint_id, msg_id: &msg_id, accepted_at, attempt: 1 };

@@ -2,12 +2,11 @@
 
 use super::{check_event_type, check_text, json_schema, null_is_default};
 use crate::api::body::{self, Faults, Patch};
+use crate::api::tree::Tree;
 use crate::error::ApiError;
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 /// The most bytes of an event type's schemas.
 pub const MAX_SCHEMAS: usize = 512 * 1024;
@@ -64,11 +63,11 @@ impl EventTypeContent {
         let Some(schemas) = self.schemas.as_ref().filter(|schemas| schemas.get().len() <= MAX_SCHEMAS) else {
             return;
         };
-        let Ok(versions) = serde_json::from_str::<BTreeMap<String, Value>>(schemas.get()) else { return };
-        for (version, schema) in versions {
-            if let Some((path, why)) = json_schema::fault(&schema) {
+        let Ok(Tree::Object(versions)) = serde_json::from_str::<Tree<'_>>(schemas.get()) else { return };
+        for (version, schema) in versions.iter() {
+            if let Some((path, why)) = json_schema::fault(schema) {
                 let path = path.iter().map(String::as_str);
-                let loc: Vec<&str> = ["schemas", version.as_str()].into_iter().chain(path).collect();
+                let loc: Vec<&str> = ["schemas", version].into_iter().chain(path).collect();
                 faults.add(&loc, why);
             }
         }
@@ -293,6 +292,15 @@ impl EventTypeOut {
             updated_at: rfc3339(updated_ms),
         }
     }
+}
+
+/// The event types of an endpoint's filter that the caller cannot subscribe to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedTypes {
+    /// Those that do not exist, or are archived.
+    pub unknown: Vec<String>,
+    /// Those whose feature flags the caller's token lacks. An endpoint that has one already keeps it.
+    pub hidden: Vec<String>,
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! (of another draft, or of OpenAPI) are let through. Each schema and each reference is looked at once.
 
 use super::pattern;
+use crate::api::tree::Tree;
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// How deep a schema may be nested.
@@ -82,7 +82,7 @@ fn keyword(name: &str) -> Option<Holds> {
 }
 
 /// What is wrong with a schema, and where; `None` where it is one.
-pub(super) fn fault(schema: &Value) -> Option<(Vec<String>, String)> {
+pub(super) fn fault(schema: &Tree<'_>) -> Option<(Vec<String>, String)> {
     let mut anchors = BTreeSet::new();
     gather(schema, 0, &mut anchors);
     let mut checker = Checker { root: schema, anchors, path: Vec::new() };
@@ -91,15 +91,15 @@ pub(super) fn fault(schema: &Value) -> Option<(Vec<String>, String)> {
 }
 
 /// The names that references may use instead of a path.
-fn gather<'a>(value: &'a Value, depth: usize, anchors: &mut BTreeSet<&'a str>) {
+fn gather<'a>(value: &'a Tree<'_>, depth: usize, anchors: &mut BTreeSet<&'a str>) {
     if depth > MAX_DEPTH {
         return;
     }
     let deeper = depth.saturating_add(1);
     match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                let named = value.as_str().and_then(|text| match name.as_str() {
+        Tree::Object(members) => {
+            for (name, value) in members.iter() {
+                let named = value.as_str().and_then(|text| match name {
                     "$anchor" | "$dynamicAnchor" => Some(text),
                     // As drafts before 2019 write it.
                     "$id" | "id" => text.strip_prefix('#'),
@@ -109,36 +109,36 @@ fn gather<'a>(value: &'a Value, depth: usize, anchors: &mut BTreeSet<&'a str>) {
                 gather(value, deeper, anchors);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| gather(item, deeper, anchors)),
+        Tree::List(items) => items.iter().for_each(|item| gather(item, deeper, anchors)),
         _ => {}
     }
 }
 
-struct Checker<'a> {
-    root: &'a Value,
+struct Checker<'a, 't> {
+    root: &'a Tree<'t>,
     anchors: BTreeSet<&'a str>,
     /// Where the schema that is looked at is.
     path: Vec<String>,
 }
 
-impl<'a> Checker<'a> {
+impl<'a, 't> Checker<'a, 't> {
     /// What is wrong with a schema, whose references are relative to `base`.
-    fn schema(&mut self, schema: &'a Value, base: &'a Value) -> Option<String> {
+    fn schema(&mut self, schema: &'a Tree<'t>, base: &'a Tree<'t>) -> Option<String> {
         if self.path.len() > MAX_DEPTH {
             return Some(format!("A schema may be nested at most {MAX_DEPTH} levels deep."));
         }
         let map = match schema {
-            Value::Bool(_) => return None,
-            Value::Object(map) => map,
+            Tree::Bool(_) => return None,
+            Tree::Object(map) => map,
             _ => return Some("This is not a JSON Schema: send an object, true or false.".to_owned()),
         };
         let is_document = ["$id", "id"].iter().any(|name| {
-            map.get(*name).and_then(Value::as_str).is_some_and(|id| !id.is_empty() && !id.starts_with('#'))
+            map.get(name).and_then(Tree::as_str).is_some_and(|id| !id.is_empty() && !id.starts_with('#'))
         });
         let base = if is_document { schema } else { base };
-        for (name, value) in map {
+        for (name, value) in map.iter() {
             let Some(holds) = keyword(name) else { continue };
-            self.path.push(name.clone());
+            self.path.push(name.to_owned());
             let why = self.keyword(holds, value, base).or_else(|| {
                 wrong(holds, value).map(|what| format!("This is not a JSON Schema: {name} must be {what}."))
             });
@@ -151,30 +151,30 @@ impl<'a> Checker<'a> {
     }
 
     /// What is wrong within the value of a keyword.
-    fn keyword(&mut self, holds: Holds, value: &'a Value, base: &'a Value) -> Option<String> {
+    fn keyword(&mut self, holds: Holds, value: &'a Tree<'t>, base: &'a Tree<'t>) -> Option<String> {
         match (holds, value) {
-            (Holds::Schemas | Holds::SchemaOrList, Value::Array(list)) => {
+            (Holds::Schemas | Holds::SchemaOrList, Tree::List(list)) => {
                 let items = list.iter().enumerate();
                 self.each(items.map(|(at, schema)| (at.to_string(), schema)), base)
             }
             (Holds::Schema | Holds::SchemaOrList, _) => self.schema(value, base),
-            (Holds::Patterns, Value::Object(members)) => {
+            (Holds::Patterns, Tree::Object(members)) => {
                 let faulty = members.keys().find_map(|name| Some((name, pattern::fault(name)?)));
                 if let Some((name, why)) = faulty {
-                    self.path.push(name.clone());
+                    self.path.push(name.to_owned());
                     return Some(no_pattern(&why));
                 }
-                self.each(members.iter().map(|(name, schema)| (name.clone(), schema)), base)
+                self.each(members.iter().map(|(name, schema)| (name.to_owned(), schema)), base)
             }
-            (Holds::Members, Value::Object(members)) => {
-                self.each(members.iter().map(|(name, schema)| (name.clone(), schema)), base)
+            (Holds::Members, Tree::Object(members)) => {
+                self.each(members.iter().map(|(name, schema)| (name.to_owned(), schema)), base)
             }
-            (Holds::Dependencies, Value::Object(members)) => {
-                let schemas = members.iter().filter(|(_, value)| !value.is_array());
-                self.each(schemas.map(|(name, schema)| (name.clone(), schema)), base)
+            (Holds::Dependencies, Tree::Object(members)) => {
+                let schemas = members.iter().filter(|(_, value)| value.as_array().is_none());
+                self.each(schemas.map(|(name, schema)| (name.to_owned(), schema)), base)
             }
-            (Holds::Pattern, Value::String(text)) => pattern::fault(text).map(|why| no_pattern(&why)),
-            (Holds::Reference, Value::String(text)) if !self.leads_somewhere(text, base) => {
+            (Holds::Pattern, Tree::Text(text)) => pattern::fault(text).map(|why| no_pattern(&why)),
+            (Holds::Reference, Tree::Text(text)) if !self.leads_somewhere(text, base) => {
                 let shown: String = text.chars().take(200).collect();
                 Some(format!("This reference does not resolve to a schema: {shown}"))
             }
@@ -184,8 +184,8 @@ impl<'a> Checker<'a> {
 
     fn each(
         &mut self,
-        schemas: impl Iterator<Item = (String, &'a Value)>,
-        base: &'a Value,
+        schemas: impl Iterator<Item = (String, &'a Tree<'t>)>,
+        base: &'a Tree<'t>,
     ) -> Option<String> {
         for (name, schema) in schemas {
             self.path.push(name);
@@ -199,15 +199,16 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a reference within the document names a schema. What is in other documents is not known here.
-    fn leads_somewhere(&self, reference: &str, base: &Value) -> bool {
+    fn leads_somewhere(&self, reference: &str, base: &Tree<'_>) -> bool {
         let Some(fragment) = reference.strip_prefix('#') else { return true };
         // A fragment of a URL is percent-encoded.
         let Ok(fragment) = percent_decode_str(fragment).decode_utf8() else { return false };
         if !fragment.is_empty() && !fragment.starts_with('/') {
             return self.anchors.contains(&*fragment);
         }
-        let is_schema =
-            |found: Option<&Value>| found.is_some_and(|found| found.is_object() || found.is_boolean());
+        let is_schema = |found: Option<&Tree<'_>>| {
+            found.is_some_and(|found| matches!(found, Tree::Object(_) | Tree::Bool(_)))
+        };
         is_schema(base.pointer(&fragment)) || is_schema(self.root.pointer(&fragment))
     }
 }
@@ -217,9 +218,9 @@ fn no_pattern(why: &str) -> String {
 }
 
 /// What a keyword takes, where that is something else.
-fn wrong(holds: Holds, value: &Value) -> Option<String> {
-    let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
-    let types = |list: &Vec<Value>| !list.is_empty() && list.iter().all(is_type) && differ(list);
+fn wrong(holds: Holds, value: &Tree<'_>) -> Option<String> {
+    let is_type = |value: &Tree<'_>| value.as_str().is_some_and(|name| TYPES.contains(&name));
+    let types = |list: &[Tree<'_>]| !list.is_empty() && list.iter().all(is_type) && differ(list);
     let anchor = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
@@ -233,10 +234,10 @@ fn wrong(holds: Holds, value: &Value) -> Option<String> {
         Holds::Schemas => {
             (value.as_array().is_some_and(|list| !list.is_empty()), "a non-empty list of schemas")
         }
-        Holds::Members | Holds::Patterns => (value.is_object(), "an object of schemas"),
+        Holds::Members | Holds::Patterns => (value.as_object().is_some(), "an object of schemas"),
         Holds::Dependencies => {
             let members = value.as_object();
-            let right = |value: &Value| !value.is_array() || is_names(value);
+            let right = |value: &Tree<'_>| value.as_array().is_none() || is_names(value);
             (
                 members.is_some_and(|members| members.values().all(right)),
                 "an object of schemas or lists of unique names",
@@ -249,20 +250,20 @@ fn wrong(holds: Holds, value: &Value) -> Option<String> {
                 "an object of lists of unique names",
             )
         }
-        Holds::Text | Holds::Pattern | Holds::Reference => (value.is_string(), "a text"),
+        Holds::Text | Holds::Pattern | Holds::Reference => (value.as_str().is_some(), "a text"),
         Holds::Anchor => (value.as_str().is_some_and(anchor), "a name of letters, digits, -, _ and ."),
-        Holds::Flag => (value.is_boolean(), "true or false"),
+        Holds::Flag => (value.as_bool().is_some(), "true or false"),
         Holds::Flags => (
-            value.as_object().is_some_and(|flags| flags.values().all(Value::is_boolean)),
+            value.as_object().is_some_and(|flags| flags.values().all(|flag| flag.as_bool().is_some())),
             "an object of flags",
         ),
-        Holds::Number => (value.is_number(), "a number"),
+        Holds::Number => (value.as_f64().is_some(), "a number"),
         Holds::Positive => (value.as_f64().is_some_and(|number| number > 0.0), "a number greater than 0"),
-        Holds::NumberOrFlag => (value.is_number() || value.is_boolean(), "a number"),
+        Holds::NumberOrFlag => (value.as_f64().is_some() || value.as_bool().is_some(), "a number"),
         Holds::Count => {
             (value.as_f64().is_some_and(|n| n >= 0.0 && n.fract() == 0.0), "a whole number from 0")
         }
-        Holds::List => (value.is_array(), "a list"),
+        Holds::List => (value.as_array().is_some(), "a list"),
         Holds::Names => (is_names(value), "a list of unique names"),
         Holds::Types if is_type(value) || value.as_array().is_some_and(types) => (true, ""),
         Holds::Types => return Some(format!("one of {}, or a list of unique ones", TYPES.join(", "))),
@@ -270,20 +271,23 @@ fn wrong(holds: Holds, value: &Value) -> Option<String> {
     (!right).then(|| what.to_owned())
 }
 
-fn is_names(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| list.iter().all(Value::is_string) && differ(list))
+fn is_names(value: &Tree<'_>) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(|item| item.as_str().is_some()) && differ(list))
 }
 
 /// Whether no text is in a list twice.
-fn differ(list: &[Value]) -> bool {
-    let texts: BTreeSet<&str> = list.iter().filter_map(Value::as_str).collect();
+fn differ(list: &[Tree<'_>]) -> bool {
+    let texts: BTreeSet<&str> = list.iter().filter_map(Tree::as_str).collect();
     texts.len() == list.len()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn fault(schema: &Value) -> Option<(Vec<String>, String)> {
+        super::fault(&serde_json::from_str(&schema.to_string()).expect("JSON"))
+    }
 
     #[test]
     fn what_is_no_schema_is_found_with_its_place() {

@@ -1,13 +1,13 @@
 //! Event types, imported from an OpenAPI document: its `webhooks`, or `x-webhooks` before OpenAPI 3.1.
 
-use super::event_type::EventTypeContent;
+use super::event_type::{EventTypeContent, MAX_SCHEMAS};
 use super::{check_event_type, none_if_empty};
 use crate::api::body::{self, Faults};
+use crate::api::tree::Tree;
 use crate::api::yaml;
 use crate::error::ApiError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt::Write;
 
@@ -39,7 +39,7 @@ pub struct ImportIn {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "EventTypeImportOpenApiIn"))]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Fields {
+pub(crate) struct Fields<'a> {
     /// Only report what the import would change.
     #[serde(default, deserialize_with = "super::null_is_default")]
     dry_run: bool,
@@ -47,9 +47,9 @@ pub(crate) struct Fields {
     #[serde(default, deserialize_with = "super::null_is_default")]
     replace_all: bool,
     /// The OpenAPI document as JSON. Send this or `specRaw`.
-    #[serde(default)]
+    #[serde(default, borrow)]
     #[cfg_attr(test, schemars(with = "Option<crate::api::doc::kind::Object>"))]
-    spec: Option<Value>,
+    spec: Option<Tree<'a>>,
     /// The OpenAPI document as text, in JSON or YAML.
     #[serde(default)]
     spec_raw: Option<String>,
@@ -58,15 +58,15 @@ pub(crate) struct Fields {
 impl ImportIn {
     /// Reads and checks a body.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let fields: Fields = body::parse(bytes)?;
-        let (field, spec) = match (fields.spec, fields.spec_raw) {
+        let fields: Fields<'_> = body::parse(bytes)?;
+        let (field, spec) = match (fields.spec, fields.spec_raw.as_deref()) {
             (Some(spec), None) => ("spec", spec),
             (None, Some(text)) if text.len() > MAX_SPEC => {
                 let msg = format!("The document may have at most {MAX_SPEC} bytes.");
                 return Err(ApiError::invalid(&["body", "specRaw"], msg));
             }
             (None, Some(text)) => {
-                let read = serde_json::from_str(&text).or_else(|_| yaml::to_json(&text));
+                let read = serde_json::from_str(text).or_else(|_| yaml::to_json(text));
                 ("specRaw", read.map_err(|error| ApiError::invalid(&["body", "specRaw"], error))?)
             }
             _ => {
@@ -76,7 +76,7 @@ impl ImportIn {
         };
         let mut faults = Faults::default();
         let mut found = Vec::new();
-        let webhooks = spec.get("webhooks").or_else(|| spec.get("x-webhooks")).and_then(Value::as_object);
+        let webhooks = spec.get("webhooks").or_else(|| spec.get("x-webhooks")).and_then(Tree::as_object);
         match webhooks {
             None => faults.add(&[field], "The document has neither webhooks nor x-webhooks."),
             Some(webhooks) if webhooks.len() > MAX_IMPORTED => {
@@ -84,11 +84,11 @@ impl ImportIn {
             }
             Some(webhooks) => {
                 let mut writer = Writer::new(&spec);
-                for (name, item) in webhooks {
+                for (name, item) in webhooks.iter() {
                     let mut inner = Faults::default();
                     check_event_type(&mut inner, &[field, "webhooks", name], name);
                     if let Some(content) = content(&mut inner, item, &mut writer) {
-                        found.push((name.clone(), content));
+                        found.push((name.to_owned(), content));
                     }
                     for dead in std::mem::take(&mut writer.dead) {
                         inner.add(
@@ -102,9 +102,7 @@ impl ImportIn {
                              document, as `#/components/…` does."
                         ));
                     }
-                    if let Err(error) = inner.into_result() {
-                        faults.merge(error)?;
-                    }
+                    // What was left out at the end of the room makes no schema; that says nothing of the document.
                     if writer.is_used_up() {
                         faults.add(
                             &[field],
@@ -115,6 +113,9 @@ impl ImportIn {
                         );
                         break;
                     }
+                    if let Err(error) = inner.into_result() {
+                        faults.merge(error)?;
+                    }
                 }
             }
         }
@@ -124,40 +125,46 @@ impl ImportIn {
 }
 
 /// What a webhook says of its event type.
-fn content<'a>(faults: &mut Faults, item: &'a Value, writer: &mut Writer<'a>) -> Option<EventTypeContent> {
+fn content<'a, 't>(
+    faults: &mut Faults,
+    item: &'a Tree<'t>,
+    writer: &mut Writer<'a, 't>,
+) -> Option<EventTypeContent> {
     let item = writer.target(item)?;
     // A webhook has one operation, usually a POST.
-    let operation = ["post", "put", "patch", "get", "delete"].iter().find_map(|method| item.get(*method))?;
-    let text = |field: &str| operation.get(field).or_else(|| item.get(field)).and_then(Value::as_str);
+    let operation = ["post", "put", "patch", "get", "delete"].iter().find_map(|method| item.get(method))?;
+    let text = |field: &str| operation.get(field).or_else(|| item.get(field)).and_then(Tree::as_str);
     let body = operation.get("requestBody").and_then(|body| writer.target(body));
     let media = body.and_then(|body| {
         let content = body.get("content")?.as_object()?;
         content.get("application/json").or_else(|| content.values().next())
     });
     let schema = media.and_then(|media| Some(schemas(media.get("schema")?, media.get("example"), writer)));
-    let flags = operation.get("x-svix-feature-flags").and_then(Value::as_array);
-    let flags = flags.map(|flags| flags.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-    let flag = operation.get("x-svix-feature-flag").and_then(Value::as_str).map(|flag| vec![flag.to_owned()]);
+    let flags = operation.get("x-svix-feature-flags").and_then(Tree::as_array);
+    let flags = flags.map(|flags| flags.iter().filter_map(Tree::as_str).map(str::to_owned).collect());
+    let flag = operation.get("x-svix-feature-flag").and_then(Tree::as_str).map(|flag| vec![flag.to_owned()]);
     let content = EventTypeContent {
         description: text("description").or_else(|| text("summary")).unwrap_or_default().to_owned(),
         archived: false,
-        deprecated: operation.get("deprecated").and_then(Value::as_bool).unwrap_or(false),
+        deprecated: operation.get("deprecated").and_then(Tree::as_bool).unwrap_or(false),
         schemas: schema.and_then(|schema| RawValue::from_string(schema).ok()),
         feature_flags: none_if_empty(flags.or(flag)),
         group_name: text("x-svix-group-name").map(str::to_owned),
     };
     content.check(faults);
-    content.check_schemas(faults);
+    if !writer.is_used_up() {
+        content.check_schemas(faults);
+    }
     Some(content)
 }
 
 /// The schemas of an event type: one, as version 1.
-fn schemas<'a>(schema: &'a Value, example: Option<&Value>, writer: &mut Writer<'a>) -> String {
+fn schemas<'a, 't>(schema: &'a Tree<'t>, example: Option<&Tree<'_>>, writer: &mut Writer<'a, 't>) -> String {
     writer.root = None;
     let found = writer.resolve(schema).ok().unwrap_or(schema);
     writer.root = Some(found);
     // An example beside the schema is one of the schema's.
-    let example = example.filter(|_| found.is_object() && found.get("examples").is_none());
+    let example = example.filter(|_| found.as_object().is_some() && found.get("examples").is_none());
     let mut text = String::from("{\"1\":");
     writer.write(schema, Holds::Schema, 0, &mut text);
     if let (Some(example), true) = (example, text.ends_with('}')) {
@@ -208,10 +215,10 @@ impl Holds {
 const MAX_TOLD: usize = 5;
 
 /// Writes schemas with their references written out, and notes the references that could not be followed.
-struct Writer<'a> {
-    spec: &'a Value,
+struct Writer<'a, 't> {
+    spec: &'a Tree<'t>,
     /// The schema that is written.
-    root: Option<&'a Value>,
+    root: Option<&'a Tree<'t>>,
     /// What may still be written.
     values: usize,
     bytes: usize,
@@ -219,8 +226,8 @@ struct Writer<'a> {
     outside: Vec<String>,
 }
 
-impl<'a> Writer<'a> {
-    fn new(spec: &'a Value) -> Self {
+impl<'a, 't> Writer<'a, 't> {
+    fn new(spec: &'a Tree<'t>) -> Self {
         let (dead, outside) = (Vec::new(), Vec::new());
         Self { spec, root: None, values: MAX_VALUES, bytes: MAX_WRITTEN, dead, outside }
     }
@@ -236,7 +243,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What a reference stands for; anything else is itself.
-    fn resolve(&self, value: &'a Value) -> Result<&'a Value, Unresolved> {
+    fn resolve(&self, value: &'a Tree<'t>) -> Result<&'a Tree<'t>, Unresolved> {
         let mut value = value;
         for _ in 0..MAX_DEPTH {
             let Some(reference) = reference(value) else { return Ok(value) };
@@ -257,7 +264,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The same; a reference that cannot be followed is noted.
-    fn target(&mut self, value: &'a Value) -> Option<&'a Value> {
+    fn target(&mut self, value: &'a Tree<'t>) -> Option<&'a Tree<'t>> {
         let list = match self.resolve(value) {
             Ok(found) => return Some(found),
             Err(Unresolved::Own) => return None,
@@ -273,24 +280,25 @@ impl<'a> Writer<'a> {
 
     /// Writes a value. A reference that leads outside of the document stays; one that leads in a circle ends somewhere. Where
     /// there is no more room, the rest is empty.
-    fn write(&mut self, value: &'a Value, holds: Holds, depth: usize, to: &mut String) {
-        if depth > MAX_NESTED || self.is_used_up() {
+    fn write(&mut self, value: &'a Tree<'t>, holds: Holds, depth: usize, to: &mut String) {
+        // What is too large for one event type is refused, however much larger it is.
+        if depth > MAX_NESTED || self.is_used_up() || to.len() > MAX_SCHEMAS {
             to.push_str("{}");
             return;
         }
         let deeper = depth.saturating_add(1);
         match value {
             // Where it is too deep to go on, any value is right.
-            Value::Object(_) if holds == Holds::Schema && reference(value).is_some() && depth > MAX_DEPTH => {
+            Tree::Object(_) if holds == Holds::Schema && reference(value).is_some() && depth > MAX_DEPTH => {
                 to.push_str("{}");
             }
-            Value::Object(_) if holds == Holds::Schema && reference(value).is_some() => {
+            Tree::Object(_) if holds == Holds::Schema && reference(value).is_some() => {
                 match self.target(value) {
                     Some(found) => self.write(found, holds, deeper, to),
                     None => self.plain(value, to),
                 }
             }
-            Value::Object(entries) => {
+            Tree::Object(entries) => {
                 self.take(2);
                 to.push('{');
                 for (at, (name, inner)) in entries.iter().enumerate() {
@@ -298,7 +306,7 @@ impl<'a> Writer<'a> {
                         to.push(',');
                     }
                     self.bytes = self.bytes.saturating_sub(name.len());
-                    let _ = write!(to, "{}:", Value::from(name.as_str()));
+                    let _ = write!(to, "{}:", Tree::Text(name.into()));
                     let inner_holds = match holds {
                         Holds::Schema => Holds::of(name),
                         Holds::Members => Holds::Schema,
@@ -308,7 +316,7 @@ impl<'a> Writer<'a> {
                 }
                 to.push('}');
             }
-            Value::Array(items) => {
+            Tree::List(items) => {
                 self.take(2);
                 to.push('[');
                 for (at, inner) in items.iter().enumerate() {
@@ -323,7 +331,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn plain(&mut self, value: &Value, to: &mut String) {
+    fn plain(&mut self, value: &Tree<'_>, to: &mut String) {
         let length = value.as_str().map_or(8, str::len);
         if self.take(length) {
             let _ = write!(to, "{value}");
@@ -334,8 +342,8 @@ impl<'a> Writer<'a> {
 }
 
 /// The reference that a value is.
-fn reference(value: &Value) -> Option<&str> {
-    value.get("$ref").and_then(Value::as_str)
+fn reference<'a>(value: &'a Tree<'_>) -> Option<&'a str> {
+    value.get("$ref").and_then(Tree::as_str)
 }
 
 /// The answer of an import.
@@ -398,7 +406,7 @@ impl Imported {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn spec() -> Value {
         json!({
@@ -549,6 +557,25 @@ mod tests {
         let mut expected = schema.clone();
         expected["properties"]["default"] = json!({ "title": "found" });
         assert_eq!(schema_of(&schema).expect("a schema"), expected);
+    }
+
+    #[test]
+    fn a_document_that_is_too_large_with_its_references_is_told_so_and_nothing_else() {
+        let big: Vec<Value> = (0..400).map(|n| json!({ "type": "string", "maxLength": n })).collect();
+        let hook = json!({ "post": { "requestBody": { "content": { "application/json": {
+            "schema": { "$ref": "#/components/schemas/Big" } } } } } });
+        let hooks: serde_json::Map<String, Value> =
+            (0..1_000).map(|n| (format!("a{n}"), hook.clone())).collect();
+        let spec = json!({ "webhooks": hooks, "components": { "schemas": { "Big": { "anyOf": big } } } });
+        let error = import(&json!({ "spec": spec })).expect_err("too large").to_string();
+        assert!(error.contains("Import it in parts"), "{error}");
+        assert!(!error.contains("not a JSON Schema"), "{error}");
+        // One event type of it, however large its schema would be, takes no more than it may have.
+        let refs = vec![json!({ "$ref": "#/components/schemas/Big" }); 80];
+        let mut spec = of_schema(&json!({ "anyOf": refs }));
+        spec["components"]["schemas"]["Big"] = json!({ "enum": ["x".repeat(10_000)] });
+        let error = import(&json!({ "spec": spec })).expect_err("too large").to_string();
+        assert!(error.contains("at most 524288 bytes"), "{error}");
     }
 
     #[test]

@@ -357,11 +357,6 @@ impl TestIn {
 }
 
 impl TestEvent {
-    /// The event of a message, from the API's response. Its payload is the one shown; the exact bytes are read apart.
-    pub fn of_message(shown: &[u8]) -> Result<Self, ApiError> {
-        serde_json::from_slice(shown).map_err(|error| ApiError::Internal(error.to_string()))
-    }
-
     /// What the plugin gets to work on.
     pub fn subject(&self) -> Subject {
         let own =
@@ -500,8 +495,6 @@ mod tests {
         assert_eq!((subject.body.as_slice(), test.config()), (&br#"{ "x": 1.0 }"#[..], None));
         let names: Vec<&str> = subject.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["content-type", "x-a"]);
-        let shown = br#"{"id":"msg_1","eventType":"a","payload":{"a": 1}}"#;
-        assert_eq!(TestEvent::of_message(shown).expect("an event").payload.get(), r#"{"a": 1}"#);
     }
 
     #[test]

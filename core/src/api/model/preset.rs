@@ -464,10 +464,13 @@ fn verified(mut asked: Asked, keys: Option<Result<String, String>>) -> Reply {
     });
     let event = preset.filter(|_| verdict.is_good()).map(|preset| {
         let batch = &preset.event.batch;
-        let few = batch.count(&asked.body, MAX_EVENTS).is_some_and(|count| count <= MAX_EVENTS);
+        let whole = preset.reader(&request);
+        let few = batch.count(&whole, MAX_EVENTS).is_some_and(|count| count <= MAX_EVENTS);
         let items = if few { batch.split(&asked.body) } else { None };
-        let first = items.as_ref().and_then(|items| items.first()).map(AsRef::as_ref);
-        let event = preset.event(&Request { body: first.unwrap_or(&asked.body), ..request });
+        let event = match items.as_ref().and_then(|items| items.first()) {
+            Some(first) => preset.event(&Request { body: first, ..request }),
+            None => preset.event_of(&whole),
+        };
         EventOut { kind: event.kind, id: event.id, timestamp: event.at_ms.map(rfc3339) }
     });
     Reply::json(

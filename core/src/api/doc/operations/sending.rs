@@ -242,7 +242,7 @@ fn event_type(op: Op) -> Option<Doc> {
             .error(Code::EventTypeExists),
         Op::EventTypeImport => named("v1.event-type.import-openapi", "Import event types from OpenAPI")
             .about("Creates and updates event types from the webhooks of an OpenAPI document.")
-            .body::<openapi::Fields>(json!({ "dryRun": true, "spec": {
+            .body::<openapi::Fields<'static>>(json!({ "dryRun": true, "spec": {
                 "openapi": "3.1.0", "info": { "title": "Acme", "version": "1" },
                 "webhooks": { "invoice.paid": { "post": {
                     "requestBody": { "content": { "application/json": { "schema": { "type": "object" } } } }
