@@ -5,6 +5,7 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
+use crate::api::query::Query;
 use crate::delivery::{Batch, Order};
 use crate::error::Trouble;
 use crate::idempotency::Idempotency;
@@ -644,9 +645,9 @@ pub struct AppInit {
 /// App → Endpoint: attempts, as the API lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct AttemptsAsk {
-    /// The query of the request, raw.
+    /// The query of the request.
     #[n(0)]
-    pub query: String,
+    pub query: Query,
     /// Only of this message.
     #[n(1)]
     pub msg_id: Option<String>,
@@ -1055,6 +1056,17 @@ pub struct PluginUses {
     /// The endpoint's id, and the version that is pinned, if one is.
     #[n(0)]
     pub uses: Vec<(String, Option<String>)>,
+}
+
+/// Worker → Directory: a module that becomes a version of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PluginUpload {
+    /// The plugin.
+    #[n(0)]
+    pub name: String,
+    /// The module as it was uploaded.
+    #[n(1)]
+    pub module: ByteVec,
 }
 
 /// Endpoint or Worker → Directory: a plugin's module. Answered with a [`PluginModule`], or with 404.

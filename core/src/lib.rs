@@ -5,6 +5,9 @@
 //! has to happen in the world is returned as an effect. The same code runs inside a Cloudflare Worker
 //! (wasm32), in unit tests and in the simulator (native, rusqlite).
 
+// `api::route` has a macro that takes the operations one by one.
+#![recursion_limit = "256"]
+
 pub mod api;
 pub mod app;
 pub mod budget;

@@ -1,6 +1,7 @@
 //! Access of applications: tokens for their portal, what such a token may do, and taking it back.
 
 use serde_json::{Value, json};
+use weir_core::api::route::{Op, PREFIX, Scope, patterns};
 use weir_tests::browser::Browser;
 use weir_tests::client::{Api, text};
 use weir_tests::gateway::shared;
@@ -220,4 +221,101 @@ fn the_tokens_of_a_deleted_application_or_source_are_void() {
     }
     assert_ne!(page.page("/dashboard").status, 200, "nor does a session go on");
     assert_eq!(neighbor.get("/api/v1/event-type").0, 200);
+}
+
+/// Every route that takes a token, for this application: its method, its path, its operation, whose token it accepts.
+fn routes(app: &str) -> impl Iterator<Item = (&'static str, String, Op, Scope)> {
+    patterns().filter(|(.., scope)| *scope != Scope::Public).map(move |(method, path, op, scope)| {
+        let filled = path.split('/').map(|part| match part {
+            "{app_id}" => app,
+            part if part.starts_with('{') => "x",
+            part => part,
+        });
+        (method, format!("{PREFIX}/{}", filled.collect::<Vec<_>>().join("/")), op, scope)
+    })
+}
+
+/// Status and error code of a refused request.
+fn refused(api: &Api, method: &str, path: &str, body: Option<&[u8]>) -> (u16, Value) {
+    let reply = api.call(method, path, body, &[]);
+    (reply.status, reply.json()["code"].clone())
+}
+
+#[test]
+fn every_route_refuses_a_token_that_is_missing_revoked_anothers_or_too_weak() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let (app, other) = (api.app(), api.app());
+    let mut claims = token::claims(&api.org, 3600);
+    claims["jti"] = json!("to-be-revoked");
+    let revoked = api.with_token(token::sign(&claims, token::SECRET));
+    assert_eq!(api.post("/api/v1/auth/token/to-be-revoked/revoke", &json!({})).0, 204);
+    let foreign = portal(&api, &other, &json!({}));
+    let viewer = portal(&api, &app, &json!({ "capabilities": ["ViewBase"] }));
+    let nobody = api.with_token("");
+    for (method, path, op, scope) in routes(&app) {
+        let body = (method != "GET").then_some(&b"{}"[..]);
+        for stranger in [&nobody, &revoked] {
+            let got = refused(stranger, method, &path, body);
+            assert_eq!(got, (401, json!("authentication_failed")), "{method} {path}");
+        }
+        let is_own = scope == Scope::Org || (method != "GET" && op != Op::Logout);
+        if is_own {
+            let got = refused(&viewer, method, &path, body);
+            assert_eq!(got, (403, json!("insufficient access")), "{method} {path}");
+        }
+        let expected = match scope {
+            Scope::Org => (403, json!("insufficient access")),
+            _ if path.starts_with(&format!("{PREFIX}/app/{app}")) => (404, json!("not_found")),
+            _ => continue,
+        };
+        assert_eq!(refused(&foreign, method, &path, body), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn every_route_refuses_a_body_of_one_byte_too_many() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let app = api.app();
+    for (method, path, op, _) in
+        routes(&app).filter(|(method, ..)| matches!(*method, "POST" | "PUT" | "PATCH"))
+    {
+        let body = vec![b' '; op.max_body() + 1];
+        let got = refused(&api, method, &path, Some(&body));
+        assert_eq!(got, (413, json!("payload_too_large")), "{method} {path}");
+    }
+}
+
+/// A message for an application that is named by its id, or by a uid that is known, takes the fast path.
+#[test]
+fn a_message_is_refused_the_same_on_the_fast_path_and_on_the_usual_one() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let (status, app) = api.post("/api/v1/app", &json!({ "name": "n", "uid": "never-looked-up" }));
+    assert_eq!(status, 201, "{app}");
+    let app = text(&app, "id");
+    let mut claims = token::claims(&api.org, 3600);
+    claims["jti"] = json!("taken-back");
+    let revoked = api.with_token(token::sign(&claims, token::SECRET));
+    assert_eq!(api.post("/api/v1/auth/token/taken-back/revoke", &json!({})).0, 204);
+    let usual = r#"{"eventType":"a.b","payload":{}}"#.as_bytes().to_vec();
+    let too_large = vec![b' '; Op::MessageCreate.max_body() + 1];
+    for (caller, body, status) in [
+        (&api.with_token(""), &usual, 401),
+        (&revoked, &usual, 401),
+        (&portal(&api, &app, &json!({})), &usual, 403),
+        (&portal(&api, &api.app(), &json!({})), &usual, 403),
+        (&portal(&api, &app, &json!({ "capabilities": ["ViewBase"] })), &usual, 403),
+        (&api, &too_large, 413),
+    ] {
+        let send = |key: &str| caller.call("POST", &format!("/api/v1/app/{key}/msg"), Some(body), &[]);
+        let (fast, slow) = (send(&app), send("never-looked-up"));
+        assert_eq!((fast.status, &fast.text), (status, &slow.text));
+        assert_eq!(fast.status, slow.status);
+    }
+    assert_eq!(
+        api.post_text(&format!("/api/v1/app/{app}/msg"), r#"{"eventType":"a.b","payload":{}}"#).0,
+        202
+    );
 }

@@ -19,22 +19,22 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
+use weir_core::api::admission::{self, Admission, Target};
 use weir_core::api::body;
 use weir_core::api::call::{Call, Reply};
+use weir_core::api::model::auth::WhoamiOut;
 use weir_core::api::model::endpoint::unknown_event_types;
 use weir_core::api::model::event_type::RefusedTypes;
-use weir_core::api::model::message::{MAX_PAYLOAD, MessageAnswer, MessageIn, message_out_json};
-use weir_core::api::model::plugin::module_too_large;
-use weir_core::api::model::setting;
+use weir_core::api::model::message::{MessageAnswer, MessageIn, message_out_json};
+use weir_core::api::model::{preset, setting};
 use weir_core::api::query::Query;
-use weir_core::api::route::{self, Home, Op, Route, Scope};
+use weir_core::api::route::{self, AppOp, DirectoryOp, Home, Op, PublicOp, Route, Scope, Served, WorkerOp};
 use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
 use weir_core::error::{ApiError, Code, Trouble};
 use weir_core::frame::{Accepted, NewMessage};
 use weir_core::id;
 use weir_core::idempotency::{self, Idempotency};
-use weir_core::operational::APP_ID;
 use weir_core::pace::Pace;
 use weir_core::rng::{Entropy, System};
 use weir_core::source::Gate;
@@ -68,6 +68,24 @@ pub(crate) struct Caller {
     pub(crate) token: String,
     /// What the request has to be known by if it is sent again.
     pub(crate) idempotency_key: String,
+}
+
+/// One request of the API that was let in.
+struct Request<'a> {
+    /// The URL by which the API was called.
+    url: &'a str,
+    route: Route,
+    /// The id or uid of the application (or source) that it is for; empty where it is for none.
+    app_key: String,
+    query: Query,
+    body: Vec<u8>,
+}
+
+impl Request<'_> {
+    /// A parameter of the path.
+    fn param(&self, nth: usize) -> &str {
+        self.route.params.get(nth).map_or("", String::as_str)
+    }
 }
 
 /// Answers a request. Every answer is JSON, or empty with 204.
@@ -112,8 +130,8 @@ fn respond(reply: &Reply) -> web_sys::Response {
     }
 }
 
-/// How many bytes of a request's body are read, at most: 0 where nothing that it could say would be listened to. Why, is
-/// said when it is answered.
+/// How many bytes of a request's body are read, at most: 0 where the request is refused whatever is in it. Why, is said
+/// when it is answered.
 pub(crate) fn admitted(parts: &Parts, env: &JsValue) -> usize {
     let (path, _) = split(&parts.url);
     if dashboard::is_here(path) {
@@ -124,9 +142,20 @@ pub(crate) fn admitted(parts: &Parts, env: &JsValue) -> usize {
         return 0;
     }
     let Ok(deployment) = settings::of(env) else { return 0 };
-    let Ok((claims, token)) = authenticate(&parts.authorization, &deployment) else { return 0 };
-    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
-    if caller.check_scope(&route).is_ok() { route.op.max_body() } else { 0 }
+    admit(parts, &route, &deployment, env).map_or(0, |(_, admission)| admission.max_body())
+}
+
+/// Who sends a request, and that the token allows it. Every way into the API begins here.
+fn admit(
+    parts: &Parts,
+    route: &Route,
+    deployment: &Deployment,
+    env: &JsValue,
+) -> Result<(Caller, Admission), ApiError> {
+    let (claims, token) = authenticate(&parts.authorization, deployment)?;
+    let admission = admission::admit(&parts.method, route, &claims)?;
+    let idempotency_key = parts.idempotency_key.clone();
+    Ok((Caller { env: env.clone(), claims, token, idempotency_key }, admission))
 }
 
 /// What the API says to a request; what went wrong inside is logged.
@@ -146,20 +175,19 @@ async fn handle(parts: &Parts, body: Option<Vec<u8>>, env: JsValue) -> Result<Re
         return reply;
     }
     let route = route::find(&parts.method, path)?;
-    if route.scope == Scope::Public {
-        return Ok(public(&route));
+    if let Served::Public(op) = route.op.served() {
+        return Ok(public(op));
     }
     // Events are taken in whatever is wrong with a setting; nobody looks away from it for long, since all else stops.
     let is_event = matches!(route.op, Op::MessageCreate | Op::MessageBatch);
     let deployment = if is_event { settings::of(&env) } else { settings::right(&env) };
     let deployment = deployment.map_err(|sentence| ApiError::new(Code::InvalidSetting, sentence))?;
-    let (claims, token) = authenticate(&parts.authorization, &deployment)?;
-    let caller = Caller { env, claims, token, idempotency_key: parts.idempotency_key.clone() };
-    caller.check_scope(&route)?;
+    let (caller, admission) = admit(parts, &route, &deployment, &env)?;
     enter(&caller, &deployment)?;
-    caller.check_token(route.op, &parts.method).await?;
-    let body = body.filter(|body| body.len() <= route.op.max_body()).ok_or_else(|| too_large(route.op))?;
-    caller.serve(parts, route, query, body).await
+    caller.check_revoked().await?;
+    let body = admission.body(body)?;
+    let query = Query::parse(query);
+    caller.serve(Request { url: &parts.url, route, app_key: String::new(), query, body }).await
 }
 
 /// Lets a request of a token in, or says that there were too many in this second. Each isolate counts by itself: the limit is
@@ -203,15 +231,14 @@ pub(crate) fn hot(parts: &Parts, body: &[u8], env: &JsValue) -> Option<Hot> {
     }
     let route = route::find(&parts.method, path).ok().filter(|route| route.op == Op::MessageCreate)?;
     let deployment = settings::of(env).ok()?;
-    let (claims, token) = authenticate(&parts.authorization, &deployment).ok()?;
-    let caller = Caller { env: env.clone(), claims, token, idempotency_key: String::new() };
-    caller.check_scope(&route).ok()?;
+    let (caller, admission) = admit(parts, &route, &deployment, env).ok()?;
     if !caller.is_trusted() {
         return None;
     }
-    let key = route.app().filter(|key| *key != APP_ID && !id::is(id::SOURCE, key))?;
+    let body = admission.body(Some(body)).ok()?;
+    let Ok(Target::App(key)) = admission::target(&route, &caller.claims) else { return None };
     let (app_id, uid) = caller.believed(key)?;
-    let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true).ok()? };
+    let with_content = Query::parse(query).with_content(true).ok()?;
     let usual = |message: &MessageIn<'_>| message.application.is_none() && message.deliver_at().is_none();
     body::forget_unknown();
     let message = MessageIn::parse(body).ok().filter(usual)?;
@@ -235,14 +262,14 @@ pub(crate) fn split(url: &str) -> (&str, &str) {
     path.split_once('?').unwrap_or((path, ""))
 }
 
-fn public(route: &Route) -> Reply {
-    match route.op {
-        Op::Health => Reply::raw_json(
+fn public(op: PublicOp) -> Reply {
+    match op {
+        PublicOp::Health => Reply::raw_json(
             200,
             r#"{"database":{"status":"ok"},"queue":{"status":"ok"},"cache":{"status":"ok"}}"#.to_owned(),
         ),
-        Op::Openapi => Reply::raw_json(200, docs::OPENAPI.to_owned()),
-        _ => Reply::empty(204),
+        PublicOp::Openapi => Reply::raw_json(200, docs::OPENAPI.to_owned()),
+        PublicOp::HealthPing => Reply::empty(204),
     }
 }
 
@@ -276,21 +303,6 @@ fn is_app_id(key: &str) -> bool {
     id::is(id::APP, key) || id::is(id::SOURCE, key)
 }
 
-/// A body that was not even read.
-fn too_large(op: Op) -> ApiError {
-    if op == Op::PluginUpload {
-        return module_too_large();
-    }
-    let limit = op.max_body();
-    let detail = match op {
-        Op::MessageCreate => {
-            format!("The body is too large: the payload of a message is limited to {MAX_PAYLOAD} bytes.")
-        }
-        _ => format!("The body is too large: the limit is {limit} bytes."),
-    };
-    ApiError::new(Code::PayloadTooLarge, detail)
-}
-
 fn internal(text: String) -> ApiError {
     ApiError::Internal(text)
 }
@@ -300,106 +312,113 @@ fn no_app() -> ApiError {
 }
 
 impl Caller {
-    /// An application's token reaches its own application only, and what its scope allows there.
-    fn check_scope(&self, route: &Route) -> Result<(), ApiError> {
-        if self.claims.app.is_some() && route.scope == Scope::Org {
-            return Err(ApiError::new(
-                Code::InsufficientAccess,
-                "This operation requires an organization token; you sent an application token.",
-            ));
+    async fn serve(&self, mut request: Request<'_>) -> Result<Reply, ApiError> {
+        self.find_app(&mut request).await?;
+        match request.route.op.served() {
+            Served::Public(op) => Ok(public(op)),
+            Served::Worker(op) => self.answer(op, request).await,
+            Served::Operational(op) => self.operational(op, request).await,
+            Served::Directory(op) => self.pass_to_directory(op, request).await,
+            Served::App(op) => self.pass_to_app(op, request).await,
         }
-        Ok(())
     }
 
-    async fn serve(
-        &self,
-        parts: &Parts,
-        route: Route,
-        query: &str,
-        body: Vec<u8>,
-    ) -> Result<Reply, ApiError> {
-        let mut app_key = route.app().map(str::to_owned);
-        // These are reached by their own routes only.
-        let named = route.params.first().filter(|_| !matches!(route.home, Home::Source | Home::Operational));
-        let is_own = |key: &str| key == APP_ID || (id::is(id::SOURCE, key) && app_key.is_some());
-        if named.is_some_and(|key| is_own(key)) {
-            return Err(no_app());
+    /// What the Worker answers itself, with what it asks of objects.
+    #[deny(clippy::wildcard_enum_match_arm)] // an operation that is not listed must not compile
+    async fn answer(&self, op: WorkerOp, request: Request<'_>) -> Result<Reply, ApiError> {
+        match op {
+            WorkerOp::MessageCreate => self.create_message(&request).await,
+            WorkerOp::MessageBatch => self.create_batch(&request.app_key, &request.body).await,
+            WorkerOp::EndpointCreate => self.save_endpoint(AppOp::EndpointCreate, request).await,
+            WorkerOp::EndpointUpdate => self.save_endpoint(AppOp::EndpointUpdate, request).await,
+            WorkerOp::EndpointPatch => self.save_endpoint(AppOp::EndpointPatch, request).await,
+            WorkerOp::SendExample => self.send_example(request).await,
+            WorkerOp::PluginsPut => self.put_plugins(request).await,
+            WorkerOp::AppDelete => self.delete_app(request).await,
+            WorkerOp::TaskGet => Ok(self.find_task(&request).await?.0),
+            WorkerOp::TaskCancel => self.cancel_task(&request).await,
+            WorkerOp::TenantErase => self.erase_tenant(request).await,
+            WorkerOp::SettingsGet => self.settings(),
+            WorkerOp::PortalAccess => self.portal_access(op, &request).await,
+            WorkerOp::Logout => self.logout().await,
+            WorkerOp::ExpireAll => self.expire_all(request.param(0), &request.body).await,
+            WorkerOp::RevokeToken => self.revoke_token(request.param(0)).await,
+            WorkerOp::ResealAll => self.reseal(&request.query).await,
+            WorkerOp::Whoami => Ok(Reply::json(200, &WhoamiOut::new(&self.claims))),
+            WorkerOp::PresetList => preset::list(&request.query),
+            WorkerOp::PresetGet => preset::get(request.param(0)),
+            WorkerOp::PresetVerify => presets::verify(&self.env, request.param(0), &request.body).await,
+            WorkerOp::PresetSign => preset::sign(request.param(0), &request.body, now(), &mut System),
+            WorkerOp::PluginUpload => self.upload_plugin(request).await,
+            WorkerOp::PluginCurrent => self.set_current_version(request).await,
+            WorkerOp::PluginDelete => self.delete_plugin(DirectoryOp::PluginDelete, request).await,
+            WorkerOp::VersionDelete => self.delete_plugin(DirectoryOp::VersionDelete, request).await,
+            WorkerOp::PluginTest => self.test_plugin(request.param(0), &request.body).await,
+            WorkerOp::SourceList => self.list_sources(&request).await,
+            WorkerOp::SourceCreate => self.make_source(&request).await,
+            WorkerOp::SourceGet => self.get_source(&request).await,
+            WorkerOp::SourceUpdate => self.update_source(&request).await,
+            WorkerOp::SourceDelete => self.delete_source(&request).await,
+            WorkerOp::SourceRotate => self.rotate_source(&request).await,
+            WorkerOp::SourcePortal => self.source_portal(op, &request).await,
+            WorkerOp::RejectedAccept => self.accept_rejected(&request).await,
         }
-        if route.home == Home::Source {
-            let key = route.params.first().map_or("", String::as_str);
+    }
+
+    /// Finds the application (or source) whose object the request is for. An application's token reaches its own only.
+    async fn find_app(&self, request: &mut Request<'_>) -> Result<(), ApiError> {
+        let key = match admission::target(&request.route, &self.claims)? {
+            Target::Tenant => return Ok(()),
+            Target::App(key) => key.to_owned(),
             // An id is taken at its word, as an application's is.
-            let by_id = id::is(id::SOURCE, key);
-            app_key = Some(if by_id { key.to_owned() } else { self.read_source(key).await?.id });
-        }
-        if let (Some(own), Some(key)) = (&self.claims.app, &app_key)
-            && own != key
-            && self.resolve(key, false).await?.0.as_ref() != Some(own)
+            Target::Source(key) if id::is(id::SOURCE, key) => key.to_owned(),
+            Target::Source(key) => self.read_source(key).await?.id,
+        };
+        if let Some(own) = &self.claims.app
+            && *own != key
+            && self.resolve(&key, false).await?.0.as_ref() != Some(own)
         {
             return Err(no_app());
         }
-        match (route.home, route.op) {
-            (_, Op::MessageCreate) => {
-                self.create_message(parts, &app_key.unwrap_or_default(), query, &body).await
-            }
-            (_, Op::MessageBatch) => self.create_batch(&app_key.unwrap_or_default(), &body).await,
-            (Home::Worker, Op::PresetList | Op::PresetGet | Op::PresetVerify | Op::PresetSign) => {
-                presets::answer(&self.env, &route, query, &body).await
-            }
-            (Home::Operational, _) => self.operational(route, query, body).await,
-            (
-                Home::Worker,
-                Op::SourceList
-                | Op::SourceCreate
-                | Op::SourceGet
-                | Op::SourceUpdate
-                | Op::SourceDelete
-                | Op::SourceRotate
-                | Op::SourcePortal
-                | Op::RejectedAccept,
-            ) => self.source(&parts.url, &route, query, &body).await,
-            (Home::Worker, Op::TenantErase) => self.erase_tenant(route, query).await,
-            (Home::Worker, Op::SettingsGet) => {
-                let deployment = settings::of(&self.env).map_err(internal)?;
-                Ok(Reply::json(200, &setting::settings(&deployment)))
-            }
-            (_, Op::TaskGet) => Ok(self.find_task(route).await?.0),
-            (Home::Worker, Op::TaskCancel) => self.cancel_task(route).await,
-            (_, Op::PluginTest) => self.test_plugin(&route, &body).await,
-            (_, Op::PluginsPut) => self.put_plugins(&app_key.unwrap_or_default(), route, &body).await,
-            (_, Op::PluginDelete | Op::VersionDelete) => self.delete_plugin(route, query).await,
-            (_, op @ (Op::PluginUpload | Op::PluginCurrent)) => {
-                self.change_version(op, route, query, body).await
-            }
-            (Home::Worker, _) => self.auth(&parts.url, &route, query, &body).await,
-            (Home::App | Home::Source, op) => {
-                // A source's events have the types that the provider gives them.
-                let hidden_types = match route.home {
-                    Home::App => self.check_event_types(op, &body).await?,
-                    _ => None,
-                };
-                let body = match op {
-                    Op::SendExample => match self.with_example(body).await? {
-                        Ok(body) => body,
-                        Err(reply) => return Ok(reply),
-                    },
-                    _ => body,
-                };
-                let call = Call { hidden_types, ..self.call(op, route, query, body) };
-                self.ask_app(&app_key.unwrap_or_default(), &call).await
-            }
-            (_, op) => {
-                let call = self.call(op, route, query, body);
-                let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
-                if op == Op::AppDelete {
-                    auth::forget_tokens();
-                }
-                Ok(reply)
-            }
-        }
+        request.app_key = key;
+        Ok(())
+    }
+
+    async fn pass_to_directory(&self, op: DirectoryOp, request: Request<'_>) -> Result<Reply, ApiError> {
+        let call = self.call(op, request);
+        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+    }
+
+    async fn pass_to_app(&self, op: AppOp, mut request: Request<'_>) -> Result<Reply, ApiError> {
+        let app_key = std::mem::take(&mut request.app_key);
+        let call = self.call(op, request);
+        self.ask_app(&app_key, &call).await
+    }
+
+    async fn save_endpoint(&self, op: AppOp, mut request: Request<'_>) -> Result<Reply, ApiError> {
+        // A source's events have the types that the provider gives them.
+        let hidden_types = match request.route.home {
+            Home::App => self.check_event_types(&request.body).await?,
+            _ => None,
+        };
+        let app_key = std::mem::take(&mut request.app_key);
+        let call = Call { hidden_types, ..self.call(op, request) };
+        self.ask_app(&app_key, &call).await
+    }
+
+    async fn delete_app(&self, request: Request<'_>) -> Result<Reply, ApiError> {
+        let reply = self.pass_to_directory(DirectoryOp::AppDelete, request).await?;
+        auth::forget_tokens();
+        Ok(reply)
+    }
+
+    fn settings(&self) -> Result<Reply, ApiError> {
+        let deployment = settings::of(&self.env).map_err(internal)?;
+        Ok(Reply::json(200, &setting::settings(&deployment)))
     }
 
     /// A task, and the application whose it is. An application's token sees its own only.
-    async fn find_task(&self, route: Route) -> Result<(Reply, Option<String>), ApiError> {
+    async fn find_task(&self, request: &Request<'_>) -> Result<(Reply, Option<String>), ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Task {
@@ -411,7 +430,7 @@ impl Caller {
             #[serde(default)]
             app_id: Option<String>,
         }
-        let find = self.call(Op::TaskGet, route, "", Vec::new());
+        let find = Call { params: request.route.params.clone(), ..Call::new(DirectoryOp::TaskGet) };
         let found = directory::ask(&self.env, &self.claims.org, &find).await.map_err(ApiError::from)?;
         if found.status != 200 {
             return Ok((found, None));
@@ -424,42 +443,43 @@ impl Caller {
     }
 
     /// Stops a task: the Directory knows whose it is.
-    async fn cancel_task(&self, route: Route) -> Result<Reply, ApiError> {
-        let params = route.params.clone();
-        let (found, app_id) = self.find_task(route).await?;
+    async fn cancel_task(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let (found, app_id) = self.find_task(request).await?;
         if found.status != 200 {
             return Ok(found);
         }
+        let params = request.route.params.clone();
         if let Some(app_id) = &app_id {
-            let stop = Call { op: Op::TaskStop.name().to_owned(), params, ..Call::default() };
-            return self.ask_app(app_id, &stop).await;
+            return self.ask_app(app_id, &Call { params, ..Call::new(AppOp::TaskStop) }).await;
         }
-        let stop = Call { op: Op::UsageStop.name().to_owned(), params, ..Call::default() };
+        let stop = Call { params, ..Call::new(DirectoryOp::UsageStop) };
         directory::ask(&self.env, &self.claims.org, &stop).await.map_err(ApiError::from)
     }
 
     /// Erases all that the tenant has: it has to say who it is, so that nobody does it by mistake.
-    async fn erase_tenant(&self, route: Route, query: &str) -> Result<Reply, ApiError> {
-        if Query::parse(query).text("confirm") != Some(self.claims.org.as_str()) {
+    async fn erase_tenant(&self, mut request: Request<'_>) -> Result<Reply, ApiError> {
+        let query = std::mem::take(&mut request.query);
+        if query.text("confirm") != Some(self.claims.org.as_str()) {
             let detail = format!(
                 "This deletes all data of the tenant. Confirm it with ?confirm={}, the id of the organization.",
                 self.claims.org
             );
             return Err(ApiError::new(Code::ConfirmationRequired, detail));
         }
-        let call = self.call(Op::TenantErase, route, "", Vec::new());
-        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+        request.body.clear();
+        self.pass_to_directory(DirectoryOp::TenantErase, request).await
     }
 
     /// The request as its object gets it.
-    fn call(&self, op: Op, route: Route, query: &str, body: Vec<u8>) -> Call {
+    fn call<O: Into<Op> + Copy>(&self, op: O, request: Request<'_>) -> Call<O> {
+        let Request { route, query, body, .. } = request;
         // Without the name of an application, which may be its id in one try and its uid in the next: its object remembers.
         let params = route.into_call_params();
-        let idempotency = self.idempotency(op, &params, &body);
+        let idempotency = self.idempotency(op.into(), &params, &body);
         Call {
-            op: op.name().to_owned(),
+            op,
             params,
-            query: query.to_owned(),
+            query,
             body,
             app_scope: self.claims.app.is_some(),
             feature_flags: self.claims.feature_flags.clone(),
@@ -531,8 +551,8 @@ impl Caller {
     }
 
     /// Asks the App object; where it does not know itself, the Directory has the last word.
-    async fn ask_app(&self, key: &str, call: &Call) -> Result<Reply, ApiError> {
-        let repeat = Op::from_name(&call.op).is_some_and(Op::may_repeat).into();
+    async fn ask_app(&self, key: &str, call: &Call<AppOp>) -> Result<Reply, ApiError> {
+        let repeat = call.op.op().may_repeat().into();
         let mut call = call.clone();
         for fresh in [false, true] {
             let (app_id, uid) = self.reach(key, fresh).await?;
@@ -548,7 +568,7 @@ impl Caller {
 
     /// Endpoints may name only event types that exist: the Directory knows them. Gives those that the token may not see,
     /// which an endpoint may only keep.
-    async fn check_event_types(&self, op: Op, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
+    async fn check_event_types(&self, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Named {
@@ -557,9 +577,6 @@ impl Caller {
             #[serde(default)]
             filter_types: Option<Vec<String>>,
         }
-        if !matches!(op, Op::EndpointCreate | Op::EndpointUpdate | Op::EndpointPatch) {
-            return Ok(None);
-        }
         // A body that cannot be read is explained by the App object.
         let Ok(named) = serde_json::from_slice::<Named>(body) else { return Ok(None) };
         let names = named.event_types.or(named.filter_types).unwrap_or_default();
@@ -567,11 +584,10 @@ impl Caller {
             return Ok(None);
         }
         let call = Call {
-            op: Op::CheckEventTypes.name().to_owned(),
             params: names,
             app_scope: self.claims.app.is_some(),
             feature_flags: self.claims.feature_flags.clone(),
-            ..Call::default()
+            ..Call::new(DirectoryOp::CheckEventTypes)
         };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         let refused: RefusedTypes =
@@ -611,20 +627,15 @@ impl Caller {
         }
     }
 
-    async fn create_message(
-        &self,
-        parts: &Parts,
-        key: &str,
-        query: &str,
-        body: &[u8],
-    ) -> Result<Reply, ApiError> {
-        let with_content = if query.is_empty() { true } else { Query::parse(query).with_content(true)? };
+    async fn create_message(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let (key, body) = (request.app_key.as_str(), request.body.as_slice());
+        let with_content = request.query.with_content(true)?;
         body::forget_unknown();
         let message = MessageIn::parse(body)?;
         let warnings = body::take_unknown();
         message.check_application(key)?;
         message.check_deliver_at(now())?;
-        let mut new = self.new_message(&parts.idempotency_key, &message, body);
+        let mut new = self.new_message(&self.idempotency_key, &message, body);
         let fields = message.fields();
         for fresh in [false, true] {
             let (app_id, uid) = self.reach(key, fresh).await?;
@@ -666,10 +677,9 @@ impl Caller {
         }
         let brought: Brought<'_> = serde_json::from_slice(body).map_err(|e| internal(e.to_string()))?;
         let call = Call {
-            op: Op::AppCreate.name().to_owned(),
-            query: "get_if_exists=true".to_owned(),
+            query: Query::default().with("get_if_exists", "true"),
             body: brought.application.get().as_bytes().to_vec(),
-            ..Call::default()
+            ..Call::new(DirectoryOp::AppCreate)
         };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         let created: Created = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;

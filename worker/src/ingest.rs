@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use weir_core::api::call::Call;
-use weir_core::api::route::Op;
+use weir_core::api::route::DirectoryOp;
 use weir_core::cache::Cache;
 use weir_core::deployment::Deployment;
 use weir_core::frame::{self, Accepted, IngestAsk, NewMessage};
@@ -97,7 +97,7 @@ pub(crate) fn forget(org: &str, source: &str) {
 
 /// The source of this id or uid with its row, as the Directory has it now.
 pub(crate) async fn read(env: &JsValue, org: &str, key: &str) -> Result<Option<SourceRow>, CallError> {
-    let call = Call { op: Op::SourceGet.name().to_owned(), params: vec![key.to_owned()], ..Call::default() };
+    let call = Call { params: vec![key.to_owned()], ..Call::new(DirectoryOp::SourceGet) };
     let reply = directory::ask(env, org, &call).await?;
     match reply.status {
         200 => frame::decode(&reply.body).map(Some).map_err(CallError::from),
@@ -433,12 +433,8 @@ impl<'a> Place<'a> {
         }
         let sealed = deployment.vault.seal(VaultPlace::secret(&id), secret, &mut System);
         record.secrets = vec![sealed.map_err(|e| e.to_string())?];
-        let call = Call {
-            op: Op::SourceUpdate.name().to_owned(),
-            params: vec![id],
-            body: frame::encode(&record),
-            ..Call::default()
-        };
+        let call =
+            Call { params: vec![id], body: frame::encode(&record), ..Call::new(DirectoryOp::SourceUpdate) };
         // Where two of them come at once, the Directory takes the first.
         let reply = directory::ask(self.env, &self.name.org, &call).await?;
         forget(&self.name.org, &self.name.app_id);

@@ -29,7 +29,9 @@ pub(crate) fn right(env: &JsValue) -> Result<Rc<Deployment>, String> {
     }
 }
 
-/// The settings, by which events are taken in and delivered: one that is wrong counts as not given, and is logged.
+/// The settings by which events are accepted and delivered. An invalid one is logged and counts as not set, so that events
+/// are still accepted. Two are exceptions: an invalid `JURISDICTION` or `LOCATION_HINT` is an error, since an object that was
+/// created in the wrong place stays there.
 pub(crate) fn of(env: &JsValue) -> Result<Rc<Deployment>, String> {
     DEPLOYMENT.with_borrow_mut(|known| {
         if let Some(deployment) = known {

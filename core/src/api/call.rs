@@ -3,6 +3,7 @@
 //! Both are CBOR arrays with numbered fields: a release may add a field (with a default) and still read what
 //! the release before wrote.
 
+use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame;
 use crate::idempotency::{self, Idempotency, Keeping};
@@ -11,18 +12,19 @@ use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
-/// One request of the API on its way to the object that answers it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Call {
-    /// The operation's name ([`crate::api::route::Op::name`]).
+/// One request of the API on its way to the object that answers it. `O` are the operations of that object:
+/// [`DirectoryOp`](crate::api::route::DirectoryOp) or [`AppOp`](crate::api::route::AppOp).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Call<O> {
+    /// The operation.
     #[n(0)]
-    pub op: String,
+    pub op: O,
     /// The parameters of the path: all of them for the Directory, those after the application for an App.
     #[n(1)]
     pub params: Vec<String>,
-    /// The query as it came, without the question mark.
+    /// The query.
     #[n(2)]
-    pub query: String,
+    pub query: Query,
     /// The body as it came.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub body: Vec<u8>,
@@ -50,7 +52,35 @@ pub struct Call {
     pub hidden_types: Option<Vec<String>>,
 }
 
-impl Call {
+impl<O> Call<O> {
+    /// A call without parameters, query or body, as the organization makes it.
+    pub fn new(op: O) -> Self {
+        Self {
+            op,
+            params: Vec::new(),
+            query: Query::default(),
+            body: Vec::new(),
+            app_scope: false,
+            feature_flags: None,
+            app_uid: None,
+            reads_only: false,
+            without_plugins: false,
+            idempotency: None,
+            hidden_types: None,
+        }
+    }
+
+    /// A test's call of an operation, which must be one of that object.
+    #[cfg(test)]
+    pub(crate) fn of(op: crate::api::route::Op, params: &[&str], query: &str, body: Vec<u8>) -> Self
+    where
+        O: TryFrom<crate::api::route::Op, Error: std::fmt::Debug>,
+    {
+        let params = params.iter().map(|&param| param.to_owned()).collect();
+        let query = Query::parse(query);
+        Self { params, query, body, ..Self::new(op.try_into().expect("an operation of the object")) }
+    }
+
     /// Whether the caller sees what only these feature flags show: the organization's token sees everything.
     pub(crate) fn sees_any_of(&self, flags: Option<&[String]>) -> bool {
         let own = self.feature_flags.as_deref().unwrap_or_default();
@@ -196,13 +226,14 @@ pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, ApiError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::route::{AppOp, DirectoryOp};
 
     #[test]
     fn a_call_and_a_reply_survive_the_journey() {
         let call = Call {
-            op: "app.get".into(),
+            op: DirectoryOp::AppGet,
             params: vec!["a".into()],
-            query: "x=1".into(),
+            query: Query::parse("x=1&y=%26"),
             body: vec![0, 255],
             app_scope: true,
             feature_flags: Some(vec!["beta".to_owned()]),
@@ -212,7 +243,7 @@ mod tests {
             idempotency: Some(Idempotency::new("org_1", "op", "key", &[], b"{}")),
             hidden_types: Some(vec!["a".to_owned()]),
         };
-        assert_eq!(from_bytes::<Call>(&to_bytes(&call)).expect("a call"), call);
+        assert_eq!(from_bytes::<Call<DirectoryOp>>(&to_bytes(&call)).expect("a call"), call);
         let reply = Reply::json(201, &serde_json::json!({"a": 1}));
         assert_eq!(from_bytes::<Reply>(&to_bytes(&reply)).expect("a reply"), reply);
         assert_eq!(reply.body, br#"{"a":1}"#);
@@ -240,9 +271,22 @@ mod tests {
         assert_eq!(from_bytes::<Reply>(&shorter).expect("a reply"), Reply::empty(204));
         let mut call = Vec::new();
         let body = minicbor::bytes::ByteVec::from(vec![]);
-        minicbor::encode(("a", ["b"], "", body), &mut call).expect("encodes");
-        assert!(!from_bytes::<Call>(&call).expect("a call").app_scope);
-        assert!(from_bytes::<Call>(b"\xff").is_err());
+        minicbor::encode(("app.get", ["b"], [("x", "1")], body), &mut call).expect("encodes");
+        let read = from_bytes::<Call<DirectoryOp>>(&call).expect("a call");
+        assert_eq!((read.op, read.query.text("x"), read.app_scope), (DirectoryOp::AppGet, Some("1"), false));
+        assert!(from_bytes::<Call<DirectoryOp>>(b"\xff").is_err());
+    }
+
+    #[test]
+    fn a_call_of_an_operation_that_the_object_does_not_answer_is_refused_by_name() {
+        let call = to_bytes(&Call::new(DirectoryOp::AppGet));
+        let error = from_bytes::<Call<AppOp>>(&call).expect_err("another object's");
+        assert!(matches!(&error, ApiError::Internal(text) if text.contains("`app.get`")), "{error:?}");
+        let mut later = Vec::new();
+        let body = minicbor::bytes::ByteVec::from(vec![]);
+        minicbor::encode(("app.explode", ["b"], [("x", "1")], body), &mut later).expect("encodes");
+        let error = from_bytes::<Call<DirectoryOp>>(&later).expect_err("a later release's");
+        assert!(matches!(&error, ApiError::Internal(text) if text.contains("`app.explode`")), "{error:?}");
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! The query of a request, read by name.
 //!
+//! It is parsed once, where the request comes in. Between objects it travels as its pairs.
+//!
 //! What a handler does not ask for is ignored. Where a name appears twice, the last one counts; lists may be
 //! written `a,b`, repeated, as `name[]=a` or as `name[0]=a`. A value that cannot be read is a 422 at
 //! `["query", name]`.
 
 use crate::error::ApiError;
 use crate::time::parse_printed;
+use minicbor::{Decode, Encode};
 
 /// The decoded pairs of a query.
-#[derive(Debug, Clone, Default)]
-pub struct Query(Vec<(String, String)>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Query(#[n(0)] Vec<(String, String)>);
 
 impl Query {
     /// Reads a raw query (without the question mark). Every text is a query.
@@ -19,6 +23,13 @@ impl Query {
                 .map(|(k, v)| (k.into_owned(), v.into_owned()))
                 .collect(),
         )
+    }
+
+    /// The same with one more pair. It counts instead of earlier ones of its name.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.push((name.to_owned(), value.into()));
+        self
     }
 
     /// The last value of `name`.
@@ -109,6 +120,13 @@ mod tests {
         assert_eq!(query.text("order"), Some("x y z"));
         assert_eq!(query.text("absent"), None);
         assert_eq!(query.int("limit").expect("a number"), Some(2));
+    }
+
+    #[test]
+    fn a_pair_that_is_added_counts() {
+        let query = Query::parse("limit=1&x=y").with("limit", "20").with("iterator", "a&b=c");
+        assert_eq!((query.text("limit"), query.text("x")), (Some("20"), Some("y")));
+        assert_eq!(query.text("iterator"), Some("a&b=c"));
     }
 
     #[test]

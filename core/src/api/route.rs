@@ -3,9 +3,26 @@
 //! The table below is the whole API: a route is one line in it. Paths are matched segment by segment, a
 //! literal before a parameter; one trailing slash is ignored (never answered with a redirect, which SDKs do
 //! not follow).
+//!
+//! Each line also names who answers, and there is one enum for each of them: [`PublicOp`], [`WorkerOp`], [`OperationalOp`],
+//! [`DirectoryOp`] and [`AppOp`]. Whoever answers matches its enum without a wildcard, so an operation that nobody answers
+//! does not compile:
+//!
+//! ```compile_fail,E0004
+//! use weir_core::api::route::AppOp;
+//!
+//! fn answer(op: AppOp) -> &'static str {
+//!     match op {
+//!         AppOp::MessageList => "messages",
+//!         AppOp::MessageGet => "a message",
+//!     }
+//! }
+//! ```
 
 use super::model::{event_type, is_dots, message, openapi, plugin, preset};
 use crate::error::{ApiError, Code};
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder};
 use percent_encoding::percent_decode_str;
 
 /// What every path of the API starts with.
@@ -27,10 +44,10 @@ pub enum Scope {
     Any,
 }
 
-/// Who answers an operation.
+/// Whose data a route is about. Who answers it is another question: see [`Op::served`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
-    /// The Worker itself.
+    /// None in particular.
     Worker,
     /// The tenant's Directory object.
     Directory,
@@ -69,12 +86,123 @@ const fn segments(path: &str) -> usize {
     count
 }
 
+/// Makes one enum of the operations that each part answers. Its first argument lists every operation behind the part's name.
+macro_rules! by_server {
+    (@sort {} $( [$server:ident $served:ident $($op:ident)*] )+) => {
+        /// Which part of Weir answers an operation.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Served {
+            $(
+                #[doc = concat!("[`", stringify!($server), "`].")]
+                $served($server),
+            )+
+        }
+
+        $( by_server!(@server $server $served $($op)*); )+
+    };
+    (@sort { PublicOp $op:ident $($rest:tt)* } [$($a:ident)+] $($more:tt)*) => {
+        by_server!(@sort { $($rest)* } [$($a)+ $op] $($more)*);
+    };
+    (@sort { WorkerOp $op:ident $($rest:tt)* } $a:tt [$($b:ident)+] $($more:tt)*) => {
+        by_server!(@sort { $($rest)* } $a [$($b)+ $op] $($more)*);
+    };
+    (@sort { OperationalOp $op:ident $($rest:tt)* } $a:tt $b:tt [$($c:ident)+] $($more:tt)*) => {
+        by_server!(@sort { $($rest)* } $a $b [$($c)+ $op] $($more)*);
+    };
+    (@sort { DirectoryOp $op:ident $($rest:tt)* } $a:tt $b:tt $c:tt [$($d:ident)+] $e:tt) => {
+        by_server!(@sort { $($rest)* } $a $b $c [$($d)+ $op] $e);
+    };
+    (@sort { AppOp $op:ident $($rest:tt)* } $a:tt $b:tt $c:tt $d:tt [$($e:ident)+]) => {
+        by_server!(@sort { $($rest)* } $a $b $c $d [$($e)+ $op]);
+    };
+    (@server $server:ident $served:ident $($op:ident)*) => {
+        #[doc = concat!("What is answered by: ", stringify!($served), ". A match lists all of them, without a wildcard.")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $server {
+            $(
+                #[doc = concat!("[`Op::", stringify!($op), "`].")]
+                $op,
+            )*
+        }
+
+        impl $server {
+            /// All of them.
+            pub const ALL: &[Self] = &[ $( Self::$op, )* ];
+
+            /// The operation among all others.
+            pub const fn op(self) -> Op {
+                match self {
+                    $( Self::$op => Op::$op, )*
+                }
+            }
+
+            /// The stable name ([`Op::name`]).
+            pub const fn name(self) -> &'static str {
+                self.op().name()
+            }
+
+            /// The operation of this name, if it is one of these.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Op::from_name(name)?.try_into().ok()
+            }
+        }
+
+        impl From<$server> for Op {
+            fn from(op: $server) -> Self {
+                op.op()
+            }
+        }
+
+        impl From<$server> for Served {
+            fn from(op: $server) -> Self {
+                Self::$served(op)
+            }
+        }
+
+        impl TryFrom<Op> for $server {
+            /// The operation, which is not one of these.
+            type Error = Op;
+
+            fn try_from(op: Op) -> Result<Self, Op> {
+                match op {
+                    $( Op::$op => Ok(Self::$op), )*
+                    other => Err(other),
+                }
+            }
+        }
+
+        /// As its name, by which releases that run side by side know it.
+        impl<C> Encode<C> for $server {
+            fn encode<W: Write>(
+                &self,
+                e: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.str(self.name())?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $server {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                let name = d.str()?;
+                Self::from_name(name).ok_or_else(|| {
+                    let known = concat!(" is not an operation of ", stringify!($server));
+                    minicbor::decode::Error::message(format!("`{}`{known}", printable(name)))
+                })
+            }
+        }
+    };
+}
+
 macro_rules! operations {
     (
         routes {
-            $( $op:ident $name:literal $scope:ident $home:ident: $( $method:ident $path:literal ),+ ; )+
+            $(
+                $op:ident $name:literal $scope:ident $home:ident $server:ident $( > $object:ident )?:
+                    $( $method:ident $path:literal ),+ ;
+            )+
         }
-        internal { $( $inner:ident $inner_name:literal ; )+ }
+        internal { $( $inner:ident $inner_name:literal $inner_server:ident ; )+ }
     ) => {
         /// An operation of the API, or one that the parts of Weir ask of each other.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +237,19 @@ macro_rules! operations {
                     _ => None,
                 }
             }
+
+            /// Who answers it.
+            pub fn served(self) -> Served {
+                match self {
+                    $( Op::$op => $server::$op.into(), )+
+                    $( Op::$inner => $inner_server::$inner.into(), )+
+                }
+            }
+        }
+
+        by_server! {
+            @sort { $( $server $op $( $object $op )? )+ $( $inner_server $inner )+ }
+            [PublicOp Public] [WorkerOp Worker] [OperationalOp Operational] [DirectoryOp Directory] [AppOp App]
         }
 
         static PATTERNS: &[Pattern] = &[
@@ -125,184 +266,192 @@ macro_rules! operations {
     };
 }
 
+// A line: the operation, its name, whose token it accepts, whose data it is about, who answers it, and its routes. `WorkerOp`
+// answers with what it asks of objects; `> AppOp` means that the App carries out an operation of the same name for it.
 operations! {
     routes {
-        Health "health.get" Public Worker: GET "health", HEAD "health";
-        HealthPing "health.ping" Public Worker: GET "health/ping", HEAD "health/ping";
-        Openapi "openapi" Public Worker: GET "openapi.json";
+        Health "health.get" Public Worker PublicOp: GET "health", HEAD "health";
+        HealthPing "health.ping" Public Worker PublicOp: GET "health/ping", HEAD "health/ping";
+        Openapi "openapi" Public Worker PublicOp: GET "openapi.json";
 
         // The calls of the hot path come first.
-        MessageCreate "message.create" Org App: POST "app/{app_id}/msg";
-        MessageBatch "message.create-batch" Org App: POST "app/{app_id}/msg/batch";
-        MessageList "message.list" Any App: GET "app/{app_id}/msg";
-        MessageGet "message.get" Any App: GET "app/{app_id}/msg/{msg_id}";
-        AppMessageRaw "message.raw" Any App: GET "app/{app_id}/msg/{msg_id}/raw";
+        MessageCreate "message.create" Org App WorkerOp: POST "app/{app_id}/msg";
+        MessageBatch "message.create-batch" Org App WorkerOp: POST "app/{app_id}/msg/batch";
+        MessageList "message.list" Any App AppOp: GET "app/{app_id}/msg";
+        MessageGet "message.get" Any App AppOp: GET "app/{app_id}/msg/{msg_id}";
+        AppMessageRaw "message.raw" Any App AppOp: GET "app/{app_id}/msg/{msg_id}/raw";
 
-        MessageExpunge "message.expunge-content" Org App: DELETE "app/{app_id}/msg/{msg_id}/content";
+        MessageExpunge "message.expunge-content" Org App AppOp: DELETE "app/{app_id}/msg/{msg_id}/content";
 
-        BulkExpunge "message.bulk-expunge" Org App: POST "app/{app_id}/msg/bulk-expunge";
-        ExpungeAll "message.expunge-all-contents" Org App: POST "app/{app_id}/msg/expunge-all-contents";
+        BulkExpunge "message.bulk-expunge" Org App AppOp: POST "app/{app_id}/msg/bulk-expunge";
+        ExpungeAll "message.expunge-all-contents" Org App AppOp: POST "app/{app_id}/msg/expunge-all-contents";
 
-        UsageApps "stats.usage.app" Org Directory: POST "stats/usage/app";
-        UsageEventTypes "stats.usage.event-types" Org Directory: PUT "stats/usage/event-types";
+        UsageApps "stats.usage.app" Org Directory DirectoryOp: POST "stats/usage/app";
+        UsageEventTypes "stats.usage.event-types" Org Directory DirectoryOp: PUT "stats/usage/event-types";
 
-        TenantOverview "overview.get" Org Directory: GET "overview";
+        TenantOverview "overview.get" Org Directory DirectoryOp: GET "overview";
 
-        AppList "app.list" Org Directory: GET "app";
-        AppCreate "app.create" Org Directory: POST "app";
-        AppGet "app.get" Any Directory: GET "app/{app_id}";
-        AppUpdate "app.update" Org Directory: PUT "app/{app_id}";
-        AppPatch "app.patch" Org Directory: PATCH "app/{app_id}";
-        AppDelete "app.delete" Org Directory: DELETE "app/{app_id}";
+        AppList "app.list" Org Directory DirectoryOp: GET "app";
+        AppCreate "app.create" Org Directory DirectoryOp: POST "app";
+        AppGet "app.get" Any Directory DirectoryOp: GET "app/{app_id}";
+        AppUpdate "app.update" Org Directory DirectoryOp: PUT "app/{app_id}";
+        AppPatch "app.patch" Org Directory DirectoryOp: PATCH "app/{app_id}";
+        AppDelete "app.delete" Org Directory WorkerOp > DirectoryOp: DELETE "app/{app_id}";
 
-        EventTypeList "event-type.list" Any Directory: GET "event-type";
-        EventTypeCreate "event-type.create" Org Directory: POST "event-type";
-        EventTypeImport "event-type.import-openapi" Org Directory: POST "event-type/import/openapi";
-        EventTypeGet "event-type.get" Any Directory: GET "event-type/{event_type_name}";
-        EventTypeUpdate "event-type.update" Org Directory: PUT "event-type/{event_type_name}";
-        EventTypePatch "event-type.patch" Org Directory: PATCH "event-type/{event_type_name}";
-        EventTypeDelete "event-type.delete" Org Directory: DELETE "event-type/{event_type_name}";
+        EventTypeList "event-type.list" Any Directory DirectoryOp: GET "event-type";
+        EventTypeCreate "event-type.create" Org Directory DirectoryOp: POST "event-type";
+        EventTypeImport "event-type.import-openapi" Org Directory DirectoryOp: POST "event-type/import/openapi";
+        EventTypeGet "event-type.get" Any Directory DirectoryOp: GET "event-type/{event_type_name}";
+        EventTypeUpdate "event-type.update" Org Directory DirectoryOp: PUT "event-type/{event_type_name}";
+        EventTypePatch "event-type.patch" Org Directory DirectoryOp: PATCH "event-type/{event_type_name}";
+        EventTypeDelete "event-type.delete" Org Directory DirectoryOp: DELETE "event-type/{event_type_name}";
 
-        EndpointList "endpoint.list" Any App: GET "app/{app_id}/endpoint";
-        EndpointCreate "endpoint.create" Any App: POST "app/{app_id}/endpoint";
-        EndpointGet "endpoint.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}";
-        EndpointUpdate "endpoint.update" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}";
-        EndpointPatch "endpoint.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}";
-        EndpointDelete "endpoint.delete" Any App: DELETE "app/{app_id}/endpoint/{endpoint_id}";
-        SecretGet "endpoint.secret.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/secret";
-        SecretRotate "endpoint.secret.rotate" Any App:
+        EndpointList "endpoint.list" Any App AppOp: GET "app/{app_id}/endpoint";
+        EndpointCreate "endpoint.create" Any App WorkerOp > AppOp: POST "app/{app_id}/endpoint";
+        EndpointGet "endpoint.get" Any App AppOp: GET "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointUpdate "endpoint.update" Any App WorkerOp > AppOp: PUT "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointPatch "endpoint.patch" Any App WorkerOp > AppOp: PATCH "app/{app_id}/endpoint/{endpoint_id}";
+        EndpointDelete "endpoint.delete" Any App AppOp: DELETE "app/{app_id}/endpoint/{endpoint_id}";
+        SecretGet "endpoint.secret.get" Any App AppOp: GET "app/{app_id}/endpoint/{endpoint_id}/secret";
+        SecretRotate "endpoint.secret.rotate" Any App AppOp:
             POST "app/{app_id}/endpoint/{endpoint_id}/secret/rotate";
-        HeadersGet "endpoint.headers.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/headers";
-        HeadersPut "endpoint.headers.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/headers";
-        HeadersPatch "endpoint.headers.patch" Any App: PATCH "app/{app_id}/endpoint/{endpoint_id}/headers";
-        EndpointStats "endpoint.stats" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/stats";
+        HeadersGet "endpoint.headers.get" Any App AppOp: GET "app/{app_id}/endpoint/{endpoint_id}/headers";
+        HeadersPut "endpoint.headers.put" Any App AppOp: PUT "app/{app_id}/endpoint/{endpoint_id}/headers";
+        HeadersPatch "endpoint.headers.patch" Any App AppOp:
+            PATCH "app/{app_id}/endpoint/{endpoint_id}/headers";
+        EndpointStats "endpoint.stats" Any App AppOp: GET "app/{app_id}/endpoint/{endpoint_id}/stats";
 
-        Recover "endpoint.recover" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/recover";
-        ReplayMissing "endpoint.replay-missing" Any App:
+        Recover "endpoint.recover" Any App AppOp: POST "app/{app_id}/endpoint/{endpoint_id}/recover";
+        ReplayMissing "endpoint.replay-missing" Any App AppOp:
             POST "app/{app_id}/endpoint/{endpoint_id}/replay-missing";
-        BulkReplay "endpoint.bulk-replay" Any App: POST "app/{app_id}/endpoint/{endpoint_id}/bulk-replay";
+        BulkReplay "endpoint.bulk-replay" Any App AppOp: POST "app/{app_id}/endpoint/{endpoint_id}/bulk-replay";
 
-        AttemptStats "endpoint.attempt-stats" Any App:
+        AttemptStats "endpoint.attempt-stats" Any App AppOp:
             GET "app/{app_id}/endpoint/{endpoint_id}/attempt-stats";
-        Overview "app.overview" Any App: GET "app/{app_id}/overview";
-        SendExample "endpoint.send-example" Any App:
+        Overview "app.overview" Any App AppOp: GET "app/{app_id}/overview";
+        SendExample "endpoint.send-example" Any App WorkerOp > AppOp:
             POST "app/{app_id}/endpoint/{endpoint_id}/send-example";
-        Precheck "message.precheck" Org App: POST "app/{app_id}/msg/precheck/active";
+        Precheck "message.precheck" Org App AppOp: POST "app/{app_id}/msg/precheck/active";
 
         // The second and third path are deprecated ones of SDKs before 2.0.
-        AttemptsByMessage "attempt.list-by-msg" Any App:
+        AttemptsByMessage "attempt.list-by-msg" Any App AppOp:
             GET "app/{app_id}/attempt/msg/{msg_id}",
             GET "app/{app_id}/msg/{msg_id}/attempt",
             GET "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/attempt";
-        AttemptsByEndpoint "attempt.list-by-endpoint" Any App:
+        AttemptsByEndpoint "attempt.list-by-endpoint" Any App AppOp:
             GET "app/{app_id}/attempt/endpoint/{endpoint_id}";
-        AttemptGet "attempt.get" Any App: GET "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}";
-        AttemptExpunge "attempt.expunge-content" Org App:
+        AttemptGet "attempt.get" Any App AppOp: GET "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}";
+        AttemptExpunge "attempt.expunge-content" Org App AppOp:
             DELETE "app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content";
-        Destinations "attempt.list-attempted-destinations" Any App:
+        Destinations "attempt.list-attempted-destinations" Any App AppOp:
             GET "app/{app_id}/msg/{msg_id}/endpoint";
-        AttemptedMessages "attempt.list-attempted-messages" Any App:
+        AttemptedMessages "attempt.list-attempted-messages" Any App AppOp:
             GET "app/{app_id}/endpoint/{endpoint_id}/msg";
-        Resend "attempt.resend" Any App: POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
+        Resend "attempt.resend" Any App AppOp: POST "app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend";
 
         // The second path is the deprecated one of SDKs before 2.0.
-        PortalAccess "auth.app-portal-access" Org Worker:
+        PortalAccess "auth.app-portal-access" Org Worker WorkerOp:
             POST "auth/app-portal-access/{app_id}",
             POST "auth/dashboard-access/{app_id}";
-        Logout "auth.logout" Any Worker: POST "auth/logout";
-        ExpireAll "auth.expire-all" Org Worker: POST "auth/app/{app_id}/expire-all";
-        RevokeToken "auth.revoke-token" Org Worker: POST "auth/token/{token_id}/revoke";
-        RevokedList "auth.list-revoked" Org Directory: GET "auth/token/revoked";
-        ResealAll "secrets.reseal" Org Worker: POST "secrets/reseal";
-        SettingsGet "settings.get" Org Worker: GET "settings";
-        TenantGet "tenant.get" Org Directory: GET "tenant";
-        TenantPatch "tenant.patch" Org Directory: PATCH "tenant";
-        TenantErase "tenant.erase" Org Worker: DELETE "tenant";
-        Whoami "auth.whoami" Any Worker: GET "auth/whoami";
+        Logout "auth.logout" Any Worker WorkerOp: POST "auth/logout";
+        ExpireAll "auth.expire-all" Org Worker WorkerOp: POST "auth/app/{app_id}/expire-all";
+        RevokeToken "auth.revoke-token" Org Worker WorkerOp: POST "auth/token/{token_id}/revoke";
+        RevokedList "auth.list-revoked" Org Directory DirectoryOp: GET "auth/token/revoked";
+        ResealAll "secrets.reseal" Org Worker WorkerOp: POST "secrets/reseal";
+        SettingsGet "settings.get" Org Worker WorkerOp: GET "settings";
+        TenantGet "tenant.get" Org Directory DirectoryOp: GET "tenant";
+        TenantPatch "tenant.patch" Org Directory DirectoryOp: PATCH "tenant";
+        TenantErase "tenant.erase" Org Worker WorkerOp > DirectoryOp: DELETE "tenant";
+        Whoami "auth.whoami" Any Worker WorkerOp: GET "auth/whoami";
 
-        PresetList "preset.list" Any Worker: GET "preset";
-        PresetGet "preset.get" Any Worker: GET "preset/{preset_name}";
-        PresetVerify "preset.verify" Any Worker: POST "preset/{preset_name}/verify";
-        PresetSign "preset.sign" Any Worker: POST "preset/{preset_name}/sign";
-        PresetEventTypes "preset.event-types" Org Directory: POST "preset/{preset_name}/event-types";
+        PresetList "preset.list" Any Worker WorkerOp: GET "preset";
+        PresetGet "preset.get" Any Worker WorkerOp: GET "preset/{preset_name}";
+        PresetVerify "preset.verify" Any Worker WorkerOp: POST "preset/{preset_name}/verify";
+        PresetSign "preset.sign" Any Worker WorkerOp: POST "preset/{preset_name}/sign";
+        PresetEventTypes "preset.event-types" Org Directory DirectoryOp:
+            POST "preset/{preset_name}/event-types";
 
-        OperationalList "operational-webhook.endpoint.list" Org Operational: GET "operational-webhook/endpoint";
-        OperationalCreate "operational-webhook.endpoint.create" Org Operational:
+        OperationalList "operational-webhook.endpoint.list" Org Operational OperationalOp:
+            GET "operational-webhook/endpoint";
+        OperationalCreate "operational-webhook.endpoint.create" Org Operational OperationalOp:
             POST "operational-webhook/endpoint";
-        OperationalGet "operational-webhook.endpoint.get" Org Operational:
+        OperationalGet "operational-webhook.endpoint.get" Org Operational OperationalOp:
             GET "operational-webhook/endpoint/{endpoint_id}";
-        OperationalUpdate "operational-webhook.endpoint.update" Org Operational:
+        OperationalUpdate "operational-webhook.endpoint.update" Org Operational OperationalOp:
             PUT "operational-webhook/endpoint/{endpoint_id}";
-        OperationalDelete "operational-webhook.endpoint.delete" Org Operational:
+        OperationalDelete "operational-webhook.endpoint.delete" Org Operational OperationalOp:
             DELETE "operational-webhook/endpoint/{endpoint_id}";
-        OperationalSecretGet "operational-webhook.endpoint.secret.get" Org Operational:
+        OperationalSecretGet "operational-webhook.endpoint.secret.get" Org Operational OperationalOp:
             GET "operational-webhook/endpoint/{endpoint_id}/secret";
-        OperationalSecretRotate "operational-webhook.endpoint.secret.rotate" Org Operational:
+        OperationalSecretRotate "operational-webhook.endpoint.secret.rotate" Org Operational OperationalOp:
             POST "operational-webhook/endpoint/{endpoint_id}/secret/rotate";
-        OperationalHeadersGet "operational-webhook.endpoint.headers.get" Org Operational:
+        OperationalHeadersGet "operational-webhook.endpoint.headers.get" Org Operational OperationalOp:
             GET "operational-webhook/endpoint/{endpoint_id}/headers";
-        OperationalHeadersPut "operational-webhook.endpoint.headers.put" Org Operational:
+        OperationalHeadersPut "operational-webhook.endpoint.headers.put" Org Operational OperationalOp:
             PUT "operational-webhook/endpoint/{endpoint_id}/headers";
-        OperationalHeadersPatch "operational-webhook.endpoint.headers.patch" Org Operational:
+        OperationalHeadersPatch "operational-webhook.endpoint.headers.patch" Org Operational OperationalOp:
             PATCH "operational-webhook/endpoint/{endpoint_id}/headers";
-        PluginList "plugin.list" Org Directory: GET "plugin";
-        PluginUpload "plugin.upload" Org Directory: PUT "plugin/{plugin_name}";
-        PluginGet "plugin.get" Org Directory: GET "plugin/{plugin_name}";
-        PluginDelete "plugin.delete" Org Directory: DELETE "plugin/{plugin_name}";
-        PluginCurrent "plugin.set-current" Org Directory:
+        PluginList "plugin.list" Org Directory DirectoryOp: GET "plugin";
+        PluginUpload "plugin.upload" Org Directory WorkerOp: PUT "plugin/{plugin_name}";
+        PluginGet "plugin.get" Org Directory DirectoryOp: GET "plugin/{plugin_name}";
+        PluginDelete "plugin.delete" Org Directory WorkerOp > DirectoryOp: DELETE "plugin/{plugin_name}";
+        PluginCurrent "plugin.set-current" Org Directory WorkerOp > DirectoryOp:
             POST "plugin/{plugin_name}/current",
             PUT "plugin/{plugin_name}/current";
-        VersionList "plugin.version.list" Org Directory: GET "plugin/{plugin_name}/version";
-        VersionGet "plugin.version.get" Org Directory: GET "plugin/{plugin_name}/version/{version}";
-        VersionDelete "plugin.version.delete" Org Directory:
+        VersionList "plugin.version.list" Org Directory DirectoryOp: GET "plugin/{plugin_name}/version";
+        VersionGet "plugin.version.get" Org Directory DirectoryOp: GET "plugin/{plugin_name}/version/{version}";
+        VersionDelete "plugin.version.delete" Org Directory WorkerOp > DirectoryOp:
             DELETE "plugin/{plugin_name}/version/{version}";
-        VersionWasm "plugin.version.wasm" Org Directory:
+        VersionWasm "plugin.version.wasm" Org Directory DirectoryOp:
             GET "plugin/{plugin_name}/version/{version}/wasm";
-        PluginTest "plugin.test" Org Worker: POST "plugin/{plugin_name}/test";
-        PluginsGet "endpoint.plugins.get" Any App: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
-        PluginsPut "endpoint.plugins.put" Any App: PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
+        PluginTest "plugin.test" Org Worker WorkerOp: POST "plugin/{plugin_name}/test";
+        PluginsGet "endpoint.plugins.get" Any App AppOp: GET "app/{app_id}/endpoint/{endpoint_id}/plugins";
+        PluginsPut "endpoint.plugins.put" Any App WorkerOp > AppOp:
+            PUT "app/{app_id}/endpoint/{endpoint_id}/plugins";
 
-        SourceList "ingest.source.list" Org Worker: GET "ingest/source";
-        SourceCreate "ingest.source.create" Org Worker: POST "ingest/source";
-        SourceGet "ingest.source.get" Org Worker: GET "ingest/source/{source_id}";
-        SourceUpdate "ingest.source.update" Org Worker: PUT "ingest/source/{source_id}";
-        SourceDelete "ingest.source.delete" Org Worker: DELETE "ingest/source/{source_id}";
-        SourceRotate "ingest.source.rotate-token" Org Worker: POST "ingest/source/{source_id}/token/rotate";
-        SourcePortal "ingest.source.dashboard" Org Worker: POST "ingest/source/{source_id}/dashboard";
-        RejectedList "ingest.rejected.list" Any Source: GET "ingest/source/{source_id}/rejected";
-        RejectedGet "ingest.rejected.get" Any Source: GET "ingest/source/{source_id}/rejected/{rejected_id}";
-        RejectedAccept "ingest.rejected.accept" Org Worker:
+        SourceList "ingest.source.list" Org Worker WorkerOp > DirectoryOp: GET "ingest/source";
+        SourceCreate "ingest.source.create" Org Worker WorkerOp > DirectoryOp: POST "ingest/source";
+        SourceGet "ingest.source.get" Org Worker WorkerOp > DirectoryOp: GET "ingest/source/{source_id}";
+        SourceUpdate "ingest.source.update" Org Worker WorkerOp > DirectoryOp: PUT "ingest/source/{source_id}";
+        SourceDelete "ingest.source.delete" Org Worker WorkerOp > DirectoryOp:
+            DELETE "ingest/source/{source_id}";
+        SourceRotate "ingest.source.rotate-token" Org Worker WorkerOp:
+            POST "ingest/source/{source_id}/token/rotate";
+        SourcePortal "ingest.source.dashboard" Org Worker WorkerOp: POST "ingest/source/{source_id}/dashboard";
+        RejectedList "ingest.rejected.list" Any Source AppOp: GET "ingest/source/{source_id}/rejected";
+        RejectedGet "ingest.rejected.get" Any Source AppOp:
+            GET "ingest/source/{source_id}/rejected/{rejected_id}";
+        RejectedAccept "ingest.rejected.accept" Org Worker WorkerOp:
             POST "ingest/source/{source_id}/rejected/{rejected_id}/accept";
-        MessageRaw "ingest.message.raw" Any Source: GET "ingest/source/{source_id}/msg/{msg_id}/raw";
+        MessageRaw "ingest.message.raw" Any Source AppOp: GET "ingest/source/{source_id}/msg/{msg_id}/raw";
 
-        TaskList "background-task.list" Org Directory: GET "background-task";
-        TaskGet "background-task.get" Any Directory: GET "background-task/{task_id}";
-        TaskCancel "background-task.cancel" Any Worker: POST "background-task/{task_id}/cancel";
+        TaskList "background-task.list" Org Directory DirectoryOp: GET "background-task";
+        TaskGet "background-task.get" Any Directory WorkerOp > DirectoryOp: GET "background-task/{task_id}";
+        TaskCancel "background-task.cancel" Any Worker WorkerOp: POST "background-task/{task_id}/cancel";
     }
     internal {
-        Resolve "directory.resolve";
-        CheckEventTypes "directory.check-event-types";
-        TaskNote "directory.note-task";
-        StandingNote "directory.note-standing";
-        Revoke "directory.revoke";
-        IsRevoked "directory.is-revoked";
-        Issue "directory.issue";
-        TaskStop "app.stop-task";
-        UsageStop "directory.stop-usage";
-        PluginAttach "directory.attach-plugins";
-        PluginSettle "directory.settle-plugins";
-        PluginVerify "directory.verify-plugin";
-        PluginModule "directory.plugin-module";
-        PluginFollowers "directory.plugin-followers";
-        RejectedTake "app.take-rejected";
-        MessageDelivered "app.delivered-message";
-        Reseal "app.reseal";
+        Resolve "directory.resolve" DirectoryOp;
+        CheckEventTypes "directory.check-event-types" DirectoryOp;
+        TaskNote "directory.note-task" DirectoryOp;
+        StandingNote "directory.note-standing" DirectoryOp;
+        Revoke "directory.revoke" DirectoryOp;
+        IsRevoked "directory.is-revoked" DirectoryOp;
+        Issue "directory.issue" DirectoryOp;
+        TaskStop "app.stop-task" AppOp;
+        UsageStop "directory.stop-usage" DirectoryOp;
+        PluginAttach "directory.attach-plugins" DirectoryOp;
+        PluginSettle "directory.settle-plugins" DirectoryOp;
+        PluginVerify "directory.verify-plugin" DirectoryOp;
+        PluginModule "directory.plugin-module" DirectoryOp;
+        PluginFollowers "directory.plugin-followers" DirectoryOp;
+        RejectedTake "app.take-rejected" AppOp;
+        MessageDelivered "app.delivered-message" AppOp;
+        Reseal "app.reseal" AppOp;
     }
 }
 
 /// Every route: its method, its path below the prefix, its operation, whose token it accepts.
-#[cfg(test)]
-pub(crate) fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
+pub fn patterns() -> impl Iterator<Item = (&'static str, &'static str, Op, Scope)> {
     PATTERNS.iter().map(|pattern| (pattern.method, pattern.path, pattern.op, pattern.scope))
 }
 
@@ -422,22 +571,23 @@ impl Op {
     pub fn is_of_sources(self) -> bool {
         !matches!(self, Op::MessageCreate | Op::MessageBatch | Op::SendExample | Op::Precheck)
     }
+}
 
-    /// What an operation on operational endpoints asks of the operational application: the same as of any other.
-    pub fn of_operational(self) -> Option<Self> {
-        Some(match self {
-            Op::OperationalList => Op::EndpointList,
-            Op::OperationalCreate => Op::EndpointCreate,
-            Op::OperationalGet => Op::EndpointGet,
-            Op::OperationalUpdate => Op::EndpointUpdate,
-            Op::OperationalDelete => Op::EndpointDelete,
-            Op::OperationalSecretGet => Op::SecretGet,
-            Op::OperationalSecretRotate => Op::SecretRotate,
-            Op::OperationalHeadersGet => Op::HeadersGet,
-            Op::OperationalHeadersPut => Op::HeadersPut,
-            Op::OperationalHeadersPatch => Op::HeadersPatch,
-            _ => return None,
-        })
+impl OperationalOp {
+    /// What it asks of the operational application: the same as of any other.
+    pub fn app_op(self) -> AppOp {
+        match self {
+            Self::OperationalList => AppOp::EndpointList,
+            Self::OperationalCreate => AppOp::EndpointCreate,
+            Self::OperationalGet => AppOp::EndpointGet,
+            Self::OperationalUpdate => AppOp::EndpointUpdate,
+            Self::OperationalDelete => AppOp::EndpointDelete,
+            Self::OperationalSecretGet => AppOp::SecretGet,
+            Self::OperationalSecretRotate => AppOp::SecretRotate,
+            Self::OperationalHeadersGet => AppOp::HeadersGet,
+            Self::OperationalHeadersPut => AppOp::HeadersPut,
+            Self::OperationalHeadersPatch => AppOp::HeadersPatch,
+        }
     }
 }
 
@@ -572,11 +722,32 @@ mod tests {
         }
         assert_eq!(Op::from_name("app.explode"), None);
         for pattern in PATTERNS {
-            assert_eq!(pattern.op.of_operational().is_some(), pattern.home == Home::Operational);
+            let operational = matches!(pattern.op.served(), Served::Operational(_));
+            assert_eq!(operational, pattern.home == Home::Operational, "{}", pattern.path);
+            let public = matches!(pattern.op.served(), Served::Public(_));
+            assert_eq!(public, pattern.scope == Scope::Public, "{}", pattern.path);
         }
         for pattern in PATTERNS.iter().filter(|p| p.home == Home::App) {
             assert!(pattern.path.starts_with("app/{app_id}/"), "{}", pattern.path);
         }
+    }
+
+    #[test]
+    fn every_operation_is_answered_by_the_part_that_its_line_names() {
+        for &op in Op::ALL {
+            match op.served() {
+                Served::Public(own) => assert_eq!(own.op(), op),
+                Served::Worker(own) => assert_eq!(own.op(), op),
+                Served::Operational(own) => assert_eq!(own.op(), op),
+                Served::Directory(own) => assert_eq!((own.op(), DirectoryOp::try_from(op)), (op, Ok(own))),
+                Served::App(own) => assert_eq!((own.op(), AppOp::try_from(op)), (op, Ok(own))),
+            }
+        }
+        // What the Worker passes on is the Worker's and the object's.
+        assert_eq!(Op::SourceList.served(), Served::Worker(WorkerOp::SourceList));
+        assert_eq!(DirectoryOp::from_name("ingest.source.list"), Some(DirectoryOp::SourceList));
+        assert_eq!(AppOp::from_name("ingest.source.list"), None);
+        assert_eq!(AppOp::try_from(Op::AppList), Err(Op::AppList));
     }
 
     #[test]

@@ -299,7 +299,7 @@ impl<S: Sql> App<S> {
 mod tests {
     use super::super::world::World;
     use crate::api::call::Call;
-    use crate::api::route::Op;
+    use crate::api::route::{AppOp, Op};
     use crate::frame::AppInit;
     use serde_json::{Value, json};
 
@@ -392,11 +392,8 @@ mod tests {
         });
         world.crash();
         let portal = |op: Op, params: &[&str], body: &Value| Call {
-            op: op.name().to_owned(),
-            params: params.iter().map(|&param| param.to_owned()).collect(),
-            body: body.to_string().into_bytes(),
             app_scope: true,
-            ..Call::default()
+            ..Call::of(op, params, "", body.to_string().into_bytes())
         };
         let url = "https://example.com/";
         let (status, made) = world.make(&portal(Op::EndpointCreate, &[], &json!({ "url": url })));
@@ -427,22 +424,25 @@ mod tests {
         assert_eq!(status, 200);
     }
 
-    fn made_by(world: &mut World, call: Call, body: &Value) -> (u16, Value) {
-        let body = body.to_string().into_bytes();
-        world.make(&Call { op: Op::EndpointCreate.name().to_owned(), body, ..call })
+    fn create() -> Call<AppOp> {
+        Call::new(AppOp::EndpointCreate)
+    }
+
+    fn made_by(world: &mut World, create: Call<AppOp>, body: &Value) -> (u16, Value) {
+        world.make(&Call { body: body.to_string().into_bytes(), ..create })
     }
 
     #[test]
     fn a_portals_token_makes_so_many_endpoints_and_none_around_plugins() {
         let mut world = World::new(&[("MAX_ENDPOINTS", "2")]);
         let body = json!({ "url": "https://example.com/" });
-        let portal = || Call { app_scope: true, ..Call::default() };
+        let portal = || Call { app_scope: true, ..create() };
         assert_eq!(made_by(&mut world, portal(), &body).0, 201);
         assert_eq!(made_by(&mut world, portal(), &body).0, 201);
         let (status, error) = made_by(&mut world, portal(), &body);
         assert_eq!((status, &error["code"]), (400, &json!("limit_reached")), "{error}");
-        assert_eq!(made_by(&mut world, Call::default(), &body).0, 201, "the tenant may");
-        let without = || Call { app_scope: true, without_plugins: true, ..Call::default() };
+        assert_eq!(made_by(&mut world, create(), &body).0, 201, "the tenant may");
+        let without = || Call { app_scope: true, without_plugins: true, ..create() };
         let mut world = World::new(&[]);
         assert_eq!(made_by(&mut world, without(), &body).0, 201, "no endpoint has plugins");
     }
@@ -453,12 +453,9 @@ mod tests {
         let url = "https://example.com/";
         let send = |world: &mut World, op: Op, params: &[&str], body: &Value| {
             world.make(&Call {
-                op: op.name().to_owned(),
-                params: params.iter().map(|&param| param.to_owned()).collect(),
-                body: body.to_string().into_bytes(),
                 app_scope: true,
                 hidden_types: Some(vec!["beta".to_owned(), "more".to_owned()]),
-                ..Call::default()
+                ..Call::of(op, params, "", body.to_string().into_bytes())
             })
         };
         let body = json!({ "url": url, "eventTypes": ["open", "beta"] });
@@ -492,7 +489,7 @@ mod tests {
         let mut world = World::new(&[]);
         let keyed = |key: &str, body: &Value| Call {
             idempotency: Some(Idempotency::new("org_1", "op", key, &[], body.to_string().as_bytes())),
-            ..Call::default()
+            ..create()
         };
         let body = json!({ "url": "https://example.com/", "uid": "a" });
         let first = made_by(&mut world, keyed("k", &body), &body);
@@ -517,8 +514,9 @@ mod tests {
         let (_, attempts) = world.call(Op::AttemptsByEndpoint, &[&endpoint], "", &Value::Null);
         assert_eq!(attempts["data"][0]["url"], shown, "{attempts}");
         assert_eq!(world.call(Op::EndpointGet, &[&endpoint], "", &Value::Null).1["url"], url);
-        for (op, params) in [(Op::EndpointGet, vec![endpoint.clone()]), (Op::EndpointList, Vec::new())] {
-            let call = Call { op: op.name().to_owned(), params, reads_only: true, ..Call::default() };
+        for (op, params) in [(AppOp::EndpointGet, vec![endpoint.clone()]), (AppOp::EndpointList, Vec::new())]
+        {
+            let call = Call { params, reads_only: true, ..Call::new(op) };
             let (status, told) = world.make(&call);
             assert!(status == 200 && told.to_string().contains(shown), "{told}");
         }
@@ -560,10 +558,9 @@ mod tests {
         let mut world = World::new(&[("MASTER_KEY", &"07".repeat(32))]);
         let endpoint = world.add_endpoint(&json!({}));
         let rotate = Call {
-            op: Op::SecretRotate.name().to_owned(),
             params: vec![endpoint],
             idempotency: Some(Idempotency::new("org_1", "rotate", "k", &[], b"")),
-            ..Call::default()
+            ..Call::new(AppOp::SecretRotate)
         };
         let (status, first) = world.make(&rotate);
         assert_eq!(status, 200, "{first}");
@@ -587,7 +584,7 @@ mod tests {
         world.set_vars(&[("MASTER_KEY", &format!("{new},{old}"))]);
         world.crash();
         assert_eq!(stored(&world), before);
-        let (status, told) = world.make(&Call { op: Op::Reseal.name().to_owned(), ..Call::default() });
+        let (status, told) = world.make(&Call::new(AppOp::Reseal));
         assert_eq!((status, &told["resealed"], &told["locked"]), (200, &json!(2), &json!(0)), "{told}");
         world.set_vars(&[("MASTER_KEY", &new)]);
         world.crash();
@@ -654,7 +651,7 @@ mod tests {
             format!("{PREFIX}x/../{token}"),
         ] {
             let body = json!({ "url": format!("https://gateway.example{path}") });
-            let (status, error) = made_by(&mut world, Call::default(), &body);
+            let (status, error) = made_by(&mut world, create(), &body);
             assert_eq!(
                 (status, &error["detail"][0]["type"]),
                 (422, &json!("url_own_source")),

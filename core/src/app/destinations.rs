@@ -17,7 +17,7 @@ use crate::api::model::attempt::Status;
 use crate::api::model::delivery::{AttemptedQuery, MessageEndpointOut, Standing, endpoint_message_json};
 use crate::api::model::message::with_raw;
 use crate::api::page::{Keys, Order, Page, Rows};
-use crate::api::query::Query;
+use crate::api::route::AppOp;
 use crate::error::ApiError;
 use crate::frame::{Deliveries, DeliveriesAsk, DeliveryRow, ExpungeAsk};
 use crate::id;
@@ -104,9 +104,9 @@ pub(super) struct Logged {
 impl<S: Sql> App<S> {
     /// The list of the endpoints that a message goes to: those that are owed it and those that it was tried at.
     /// Deleted endpoints are not shown.
-    pub(super) fn destinations(&self, msg_key: &str, call: &Call) -> Handled {
-        let query = Query::parse(&call.query);
-        let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Ascending)?;
+    pub(super) fn destinations(&self, msg_key: &str, call: &Call<AppOp>) -> Handled {
+        let query = &call.query;
+        let page = Page::from_query(query, Keys::Id(id::ENDPOINT), Order::Ascending)?;
         let msg_id = self.message_id(msg_key)?;
         let message = self.logged(&msg_id)?.ok_or_else(|| ApiError::not_found("Message"))?;
         let at = page.from().to_owned();
@@ -159,7 +159,7 @@ impl<S: Sql> App<S> {
     }
 
     /// The list of the messages that an endpoint is owed or was sent, newest first.
-    pub(super) fn attempted(&self, key: &str, call: &Call) -> Handled {
+    pub(super) fn attempted(&self, key: &str, call: &Call<AppOp>) -> Handled {
         let query = AttemptedQuery::parse(&call.query)?;
         let endpoint_id = self.endpoint(key)?.0.to_owned();
         let scan = Scan::new(&query.messages);

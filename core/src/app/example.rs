@@ -7,6 +7,7 @@ use super::{App, Effects};
 use crate::api::call::{Call, Reply};
 use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
 use crate::api::model::message::{MessageFields, Payload, message_out_json};
+use crate::api::route::AppOp;
 use crate::error::ApiError;
 use crate::frame::{NewMessage, Outgoing, Resend};
 use crate::rng::Entropy;
@@ -21,7 +22,7 @@ impl<S: Sql> App<S> {
         now: i64,
         rng: &mut impl Entropy,
         key: &str,
-        call: &Call,
+        call: &Call<AppOp>,
     ) -> Handled {
         let example = ExampleIn::parse(&call.body)?;
         let (endpoint_id, slot) = self.sending_endpoint(key)?;
@@ -68,7 +69,7 @@ impl<S: Sql> App<S> {
     }
 
     /// Whether such a message would be delivered to anyone.
-    pub(super) fn precheck(&self, call: &Call) -> Handled {
+    pub(super) fn precheck(&self, call: &Call<AppOp>) -> Handled {
         let precheck = PrecheckIn::parse(&call.body)?;
         let active = self.slots.values().any(|slot| {
             !slot.deleted
@@ -134,11 +135,8 @@ mod tests {
         let endpoint = world.add_endpoint(&json!({}));
         let message = world.send("a.b");
         let keyed = |op: Op, params: &[&str], body: &Value| Call {
-            op: op.name().to_owned(),
-            params: params.iter().map(|&param| param.to_owned()).collect(),
-            body: body.to_string().into_bytes(),
             idempotency: Some(Idempotency::new("org_1", op.name(), "k", &[], body.to_string().as_bytes())),
-            ..Call::default()
+            ..Call::of(op, params, "", body.to_string().into_bytes())
         };
         let resend = keyed(Op::Resend, &[&message, &endpoint], &Value::Null);
         let first = world.make(&resend);

@@ -7,6 +7,7 @@ use super::tasks::TaskRecord;
 use crate::api::call::{Call, Reply};
 use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut, BulkExpungeStatus};
 use crate::api::model::task::TaskKind;
+use crate::api::route::AppOp;
 use crate::error::ApiError;
 use crate::id;
 use crate::rng::Entropy;
@@ -18,7 +19,7 @@ const NEXT_MS: i64 = 1_000;
 
 impl<S: Sql> App<S> {
     /// Expunges the payloads of the messages with these ids or event ids.
-    pub(super) fn bulk_expunge(&mut self, now: i64, call: &Call) -> Handled {
+    pub(super) fn bulk_expunge(&mut self, now: i64, call: &Call<AppOp>) -> Handled {
         let expunge = BulkExpungeIn::parse(&call.body)?;
         let (mut results, mut ids) = (BTreeMap::new(), Vec::new());
         for key in expunge.ids() {

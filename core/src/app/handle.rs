@@ -16,7 +16,7 @@ use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_o
 use crate::api::model::task::TaskKind;
 use crate::api::page::{self, Keys, Order, Page, Rows, raw};
 use crate::api::query::Query;
-use crate::api::route::Op;
+use crate::api::route::AppOp;
 use crate::error::{ApiError, Code};
 use crate::frame::{self, AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
@@ -81,7 +81,7 @@ const ATTEMPTS_LEAST: usize = 128 * 1024;
 impl AttemptsPlan {
     /// How to answer with attempts that are there already.
     pub(super) fn of(query: AttemptQuery) -> Self {
-        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None, bytes: None };
+        let ask = AttemptsAsk { query: Query::default(), msg_id: None, attempt_id: None, bytes: None };
         Self { endpoints: Vec::new(), ask, query, one: false, rows: Vec::new(), stopped: None }
     }
 
@@ -125,7 +125,7 @@ pub struct ResendPlan {
     /// What goes out before it is told.
     pub effects: Effects,
     /// The call, where it came with an idempotency key: [`App::resent`] keeps its answer.
-    pub call: Option<Call>,
+    pub call: Option<Call<AppOp>>,
 }
 
 /// Whose statistics to ask for.
@@ -180,7 +180,7 @@ impl<S: Sql> App<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<AppOp>,
     ) -> Result<Option<Outcome>, SqlError> {
         if !self.exists(call.app_uid.as_deref()) {
             return Ok(None);
@@ -219,146 +219,60 @@ impl<S: Sql> App<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<AppOp>,
         reply: &Reply,
     ) -> Result<(), SqlError> {
         let keeping = idempotency::Keeping::Sealed(&self.deployment.vault);
         call.remember(&self.sql, now, rng, reply, keeping)
     }
 
-    fn dispatch(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
+    #[deny(clippy::wildcard_enum_match_arm)] // an operation that is not listed must not compile
+    fn dispatch(&mut self, now: i64, rng: &mut impl Entropy, call: &Call<AppOp>) -> Handled {
         let param = |i: usize| call.params.get(i).map_or("", String::as_str);
-        match Op::from_name(&call.op) {
-            Some(Op::MessageList) => self.messages_listed(call),
-            Some(Op::MessageGet) => self.get_message(param(0), call),
-            Some(Op::EndpointList) => self.list_endpoints(call),
-            Some(Op::EndpointCreate) => self.create_endpoint(now, rng, call),
-            Some(Op::EndpointGet) => {
-                let (endpoint_id, slot) = self.endpoint(param(0))?;
-                let out = slot.record.out(endpoint_id, &self.deployment.vault, !call.reads_only);
-                Ok(Outcome::Reply(Reply::json(200, &out)))
-            }
-            Some(Op::EndpointUpdate) => self.put_endpoint(now, rng, param(0), call),
-            Some(Op::EndpointPatch) => self.patch_endpoint(now, rng, param(0), call),
-            Some(Op::EndpointDelete) => {
-                let (endpoint_id, slot) = self.endpoint(param(0))?;
-                let endpoint_id = endpoint_id.to_owned();
-                // Without it, the next endpoint would go around its plugins.
-                if call.without_plugins && slot.record.plugins.is_some() {
-                    return Err(ApiError::new(
-                        Code::InsufficientAccess,
-                        "This endpoint has plugins. A token without the capability ManageTransformations cannot delete it: \
-                         disable it, or ask for a token with that capability.",
-                    ));
-                }
-                let data = self.event_data(&endpoint_id);
-                self.delete_endpoint(now, &endpoint_id)?;
-                self.tell_deleted(now, &endpoint_id, &data)?;
-                self.changed(now, Reply::empty(204))
-            }
-            Some(Op::SecretGet) => {
-                let (endpoint_id, slot) = self.endpoint(param(0))?;
-                let shown = self.shown_secret(endpoint_id, &slot.record)?.ok_or_else(|| {
-                    ApiError::new(
-                        Code::PrivateKey,
-                        "The endpoint signs with a private key, which the API never returns. Receivers verify with the public \
-                         key.",
-                    )
-                })?;
-                Ok(Outcome::Reply(Reply::json(200, &shown)))
-            }
-            Some(Op::SecretRotate) => self.rotate(now, rng, param(0), call),
-            Some(Op::HeadersGet) => {
-                let (endpoint_id, slot) = self.endpoint(param(0))?;
-                let headers = slot.record.open_headers(endpoint_id, &self.deployment.vault)?;
-                let headers = EndpointHeadersOut::new(headers, call.reads_only);
-                Ok(Outcome::Reply(Reply::json(200, &headers)))
-            }
-            Some(Op::HeadersPut) => {
-                let new = EndpointHeadersIn::parse(&call.body)?;
-                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
-                let vault = &self.deployment.vault;
-                let headers = EndpointRecord::seal_headers(new.headers, &endpoint_id, vault, rng)?;
-                self.change(now, rng, &endpoint_id, |record| {
-                    record.headers = headers;
-                    Ok(Reply::empty(204))
-                })
-            }
-            Some(Op::HeadersPatch) => {
-                let patch = EndpointHeadersPatch::parse(&call.body)?;
-                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
-                let vault = &self.deployment.vault;
-                let patch =
-                    patch.try_map(|set| EndpointRecord::seal_headers(set, &endpoint_id, vault, rng))?;
-                self.change(now, rng, &endpoint_id, |record| {
-                    patch.apply(&mut record.headers)?;
-                    Ok(Reply::empty(204))
-                })
-            }
-            Some(Op::PluginsGet) => self.get_plugins(param(0), call),
-            Some(Op::PluginsPut) => self.put_plugins(now, rng, param(0), call),
-            Some(Op::EndpointStats) => self.stats(now, param(0), call, false),
-            Some(Op::AttemptStats) => self.stats(now, param(0), call, true),
-            Some(Op::Overview) => self.overview(now, call),
-            Some(Op::SendExample) => self.send_example(now, rng, param(0), call),
-            Some(Op::Precheck) => self.precheck(call),
-            Some(Op::AttemptsByEndpoint) => {
-                let query = AttemptQuery::parse(&call.query)?;
-                let endpoint_id = self.endpoint(param(0))?.0.to_owned();
-                if query.tag.is_some() {
-                    return self.tagged_attempts(endpoint_id, query, &call.query);
-                }
-                Ok(plan(vec![endpoint_id], &call.query, query, None, None))
-            }
-            Some(Op::AttemptsByMessage) => {
-                let query = AttemptQuery::parse(&call.query)?;
-                let msg_id = self.message_id(param(0))?;
-                let in_path = call.params.get(1);
-                let endpoints = match in_path.or(query.endpoint_id.as_ref()) {
-                    Some(key) => vec![self.endpoint(key)?.0.to_owned()],
-                    None => self.live_endpoints(),
-                };
-                // Tags are the message's: all of its attempts have the tag, or none.
-                let has_tag = match &query.tag {
-                    Some(tag) => !self.with_tag([msg_id.as_str()].into_iter(), tag)?.is_empty(),
-                    None => true,
-                };
-                let endpoints = if has_tag { endpoints } else { Vec::new() };
-                Ok(plan(endpoints, &call.query, query, Some(msg_id), None))
-            }
-            Some(Op::AttemptGet) => {
-                let msg_id = self.message_id(param(0))?;
-                if !id::is(id::ATTEMPT, param(1)) {
-                    return Err(ApiError::not_found("Attempt"));
-                }
-                let query = AttemptQuery::parse("")?;
-                let endpoints = self.endpoints_of(param(1));
-                Ok(plan(endpoints, "", query, Some(msg_id), Some(param(1).to_owned())))
-            }
-            Some(Op::Resend) => self.resend(param(0), param(1)),
-            Some(Op::Destinations) => self.destinations(param(0), call),
-            Some(Op::AttemptedMessages) => self.attempted(param(0), call),
-            Some(Op::MessageExpunge) => self.expunge(now, param(0)),
-            Some(Op::BulkExpunge) => self.bulk_expunge(now, call),
-            Some(Op::ExpungeAll) => self.expunge_all(now, rng),
-            Some(Op::AttemptExpunge) => self.expunge_attempt(param(0), param(1)),
-            Some(Op::Recover) => self.start_task(now, rng, TaskKind::Recover, param(0), call),
-            Some(Op::BulkReplay) => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
-            Some(Op::Reseal) => {
+        match call.op {
+            AppOp::MessageList => self.messages_listed(call),
+            AppOp::MessageGet => self.get_message(param(0), call),
+            AppOp::MessageRaw | AppOp::AppMessageRaw => self.raw_message(param(0)),
+            AppOp::MessageDelivered => self.delivered_message(param(0)),
+            AppOp::MessageExpunge => self.expunge(now, param(0)),
+            AppOp::BulkExpunge => self.bulk_expunge(now, call),
+            AppOp::ExpungeAll => self.expunge_all(now, rng),
+            AppOp::Precheck => self.precheck(call),
+            AppOp::EndpointList => self.list_endpoints(call),
+            AppOp::EndpointCreate => self.create_endpoint(now, rng, call),
+            AppOp::EndpointGet => self.get_endpoint(param(0), call),
+            AppOp::EndpointUpdate => self.put_endpoint(now, rng, param(0), call),
+            AppOp::EndpointPatch => self.patch_endpoint(now, rng, param(0), call),
+            AppOp::EndpointDelete => self.remove_endpoint(now, param(0), call),
+            AppOp::SecretGet => self.get_secret(param(0)),
+            AppOp::SecretRotate => self.rotate(now, rng, param(0), call),
+            AppOp::HeadersGet => self.get_headers(param(0), call),
+            AppOp::HeadersPut => self.put_headers(now, rng, param(0), call),
+            AppOp::HeadersPatch => self.patch_headers(now, rng, param(0), call),
+            AppOp::PluginsGet => self.get_plugins(param(0), call),
+            AppOp::PluginsPut => self.put_plugins(now, rng, param(0), call),
+            AppOp::EndpointStats => self.stats(now, param(0), call, false),
+            AppOp::AttemptStats => self.stats(now, param(0), call, true),
+            AppOp::Overview => self.overview(now, call),
+            AppOp::SendExample => self.send_example(now, rng, param(0), call),
+            AppOp::AttemptsByEndpoint => self.attempts_by_endpoint(param(0), call),
+            AppOp::AttemptsByMessage => self.attempts_by_message(param(0), call),
+            AppOp::AttemptGet => self.get_attempt(param(0), param(1)),
+            AppOp::AttemptExpunge => self.expunge_attempt(param(0), param(1)),
+            AppOp::Destinations => self.destinations(param(0), call),
+            AppOp::AttemptedMessages => self.attempted(param(0), call),
+            AppOp::Resend => self.resend(param(0), param(1)),
+            AppOp::Recover => self.start_task(now, rng, TaskKind::Recover, param(0), call),
+            AppOp::BulkReplay => self.start_task(now, rng, TaskKind::BulkReplay, param(0), call),
+            AppOp::ReplayMissing => self.start_task(now, rng, TaskKind::Replay, param(0), call),
+            AppOp::TaskStop => self.stop_task(now, param(0)),
+            AppOp::RejectedList => self.list_rejected(call),
+            AppOp::RejectedGet => self.get_rejected(param(0)),
+            AppOp::RejectedTake => self.take_rejected(param(0)),
+            AppOp::Reseal => {
                 let (resealed, locked) = self.reseal(now, rng)?;
                 self.changed(now, Reply::json(200, &json!({ "resealed": resealed, "locked": locked })))
             }
-            Some(Op::TaskStop) => self.stop_task(now, param(0)),
-            Some(Op::RejectedList) => self.list_rejected(call),
-            Some(Op::RejectedGet) => self.get_rejected(param(0)),
-            Some(Op::RejectedTake) => self.take_rejected(param(0)),
-            Some(Op::MessageRaw | Op::AppMessageRaw) => self.raw_message(param(0)),
-            Some(Op::MessageDelivered) => {
-                let message = self.outgoing(self.message_id(param(0))?)?;
-                Ok(Outcome::Reply(Reply { status: 200, body: frame::encode(&message), ..Reply::default() }))
-            }
-            Some(Op::ReplayMissing) => self.start_task(now, rng, TaskKind::Replay, param(0), call),
-            _ => Err(ApiError::Internal(format!("the App object does not answer {}", call.op))),
         }
     }
 
@@ -424,6 +338,70 @@ impl<S: Sql> App<S> {
         Ok((endpoint_id, slot))
     }
 
+    fn get_endpoint(&self, key: &str, call: &Call<AppOp>) -> Handled {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let out = slot.record.out(endpoint_id, &self.deployment.vault, !call.reads_only);
+        Ok(Outcome::Reply(Reply::json(200, &out)))
+    }
+
+    fn remove_endpoint(&mut self, now: i64, key: &str, call: &Call<AppOp>) -> Handled {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let endpoint_id = endpoint_id.to_owned();
+        // Without it, the next endpoint would go around its plugins.
+        if call.without_plugins && slot.record.plugins.is_some() {
+            return Err(ApiError::new(
+                Code::InsufficientAccess,
+                "This endpoint has plugins. A token without the capability ManageTransformations cannot delete it: \
+                 disable it, or ask for a token with that capability.",
+            ));
+        }
+        let data = self.event_data(&endpoint_id);
+        self.delete_endpoint(now, &endpoint_id)?;
+        self.tell_deleted(now, &endpoint_id, &data)?;
+        self.changed(now, Reply::empty(204))
+    }
+
+    fn get_secret(&self, key: &str) -> Handled {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let shown = self.shown_secret(endpoint_id, &slot.record)?.ok_or_else(|| {
+            ApiError::new(
+                Code::PrivateKey,
+                "The endpoint signs with a private key, which the API never returns. Receivers verify with the public \
+                 key.",
+            )
+        })?;
+        Ok(Outcome::Reply(Reply::json(200, &shown)))
+    }
+
+    fn get_headers(&self, key: &str, call: &Call<AppOp>) -> Handled {
+        let (endpoint_id, slot) = self.endpoint(key)?;
+        let headers = slot.record.open_headers(endpoint_id, &self.deployment.vault)?;
+        let headers = EndpointHeadersOut::new(headers, call.reads_only);
+        Ok(Outcome::Reply(Reply::json(200, &headers)))
+    }
+
+    fn put_headers(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call<AppOp>) -> Handled {
+        let new = EndpointHeadersIn::parse(&call.body)?;
+        let endpoint_id = self.endpoint(key)?.0.to_owned();
+        let vault = &self.deployment.vault;
+        let headers = EndpointRecord::seal_headers(new.headers, &endpoint_id, vault, rng)?;
+        self.change(now, rng, &endpoint_id, |record| {
+            record.headers = headers;
+            Ok(Reply::empty(204))
+        })
+    }
+
+    fn patch_headers(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call<AppOp>) -> Handled {
+        let patch = EndpointHeadersPatch::parse(&call.body)?;
+        let endpoint_id = self.endpoint(key)?.0.to_owned();
+        let vault = &self.deployment.vault;
+        let patch = patch.try_map(|set| EndpointRecord::seal_headers(set, &endpoint_id, vault, rng))?;
+        self.change(now, rng, &endpoint_id, |record| {
+            patch.apply(&mut record.headers)?;
+            Ok(Reply::empty(204))
+        })
+    }
+
     fn check_content(&self, content: &mut EndpointContent, own: Option<&str>) -> Result<(), ApiError> {
         if self.is_operational() {
             content.channels = None; // operational events have none
@@ -475,13 +453,13 @@ impl<S: Sql> App<S> {
         Ok(())
     }
 
-    fn create_endpoint(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Handled {
+    fn create_endpoint(&mut self, now: i64, rng: &mut impl Entropy, call: &Call<AppOp>) -> Handled {
         let new = EndpointIn::parse(&call.body)?;
         self.create(now, rng, new, call)
     }
 
     /// Refuses an endpoint more where there are enough, and one that would go around the plugins of the others.
-    fn check_room(&self, call: &Call) -> Result<(), ApiError> {
+    fn check_room(&self, call: &Call<AppOp>) -> Result<(), ApiError> {
         let live = || self.slots.values().filter(|slot| !slot.deleted);
         let limit = if call.app_scope { self.deployment.max_endpoints } else { MAX_ENDPOINTS };
         if usize::try_from(limit).is_ok_and(|limit| live().count() >= limit) {
@@ -501,7 +479,13 @@ impl<S: Sql> App<S> {
         Ok(())
     }
 
-    fn create(&mut self, now: i64, rng: &mut impl Entropy, mut new: EndpointIn, call: &Call) -> Handled {
+    fn create(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        mut new: EndpointIn,
+        call: &Call<AppOp>,
+    ) -> Handled {
         self.check_room(call)?;
         if new.content.send_as.is_none() {
             new.content.send_as = self.inherited().cloned();
@@ -536,7 +520,7 @@ impl<S: Sql> App<S> {
 
     /// Refuses what an application's own token would take away of the preset that its endpoints have from the application, or
     /// loosen of its rate.
-    fn check_inherited(&self, content: &EndpointContent, call: &Call) -> Result<(), ApiError> {
+    fn check_inherited(&self, content: &EndpointContent, call: &Call<AppOp>) -> Result<(), ApiError> {
         let Some(inherited) = self.inherited().filter(|_| call.app_scope) else { return Ok(()) };
         let refused = |detail: String| ApiError::new(Code::InsufficientAccess, detail);
         if content.send_as.as_ref() != Some(inherited) {
@@ -601,7 +585,7 @@ impl<S: Sql> App<S> {
         }
     }
 
-    fn put_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
+    fn put_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call<AppOp>) -> Handled {
         let mut new = EndpointUpdate::parse(&call.body)?;
         let known = self.endpoint(key).map(|(endpoint_id, _)| endpoint_id.to_owned()).ok();
         let Some(endpoint_id) = known else {
@@ -657,7 +641,7 @@ impl<S: Sql> App<S> {
         now: i64,
         rng: &mut impl Entropy,
         content: EndpointContent,
-        call: &Call,
+        call: &Call<AppOp>,
     ) -> Handled {
         let mut new = EndpointIn::parse(&call.body)?;
         new.content = content;
@@ -665,7 +649,7 @@ impl<S: Sql> App<S> {
         self.create(now, rng, new, call)
     }
 
-    fn patch_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
+    fn patch_endpoint(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call<AppOp>) -> Handled {
         let patch = EndpointPatch::parse(&call.body)?;
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
@@ -693,7 +677,7 @@ impl<S: Sql> App<S> {
         self.answer_with(&endpoint_id, outcome)
     }
 
-    fn rotate(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call) -> Handled {
+    fn rotate(&mut self, now: i64, rng: &mut impl Entropy, key: &str, call: &Call<AppOp>) -> Handled {
         let rotate = EndpointSecretRotateIn::parse(&call.body)?;
         let (endpoint_id, slot) = self.endpoint(key)?;
         let (endpoint_id, mut record) = (endpoint_id.to_owned(), slot.record.clone());
@@ -719,9 +703,9 @@ impl<S: Sql> App<S> {
         self.changed(now, shown.map_or_else(|| Reply::empty(204), |shown| Reply::json(200, &shown)))
     }
 
-    fn list_endpoints(&self, call: &Call) -> Handled {
-        let query = Query::parse(&call.query);
-        let page = Page::from_query(&query, Keys::Id(id::ENDPOINT), Order::Descending)?;
+    fn list_endpoints(&self, call: &Call<AppOp>) -> Handled {
+        let query = &call.query;
+        let page = Page::from_query(query, Keys::Id(id::ENDPOINT), Order::Descending)?;
         let wanted_metadata = query.pairs("metadata");
         let has = |slot: &Slot, (key, value): &(&str, &str)| {
             slot.record.content.metadata.get(*key).is_some_and(|have| have == value)
@@ -743,9 +727,9 @@ impl<S: Sql> App<S> {
         Ok(Outcome::Reply(page.answer_with(rows, |(endpoint_id, _)| endpoint_id, write)?))
     }
 
-    fn stats(&self, now: i64, key: &str, call: &Call, attempts_only: bool) -> Handled {
+    fn stats(&self, now: i64, key: &str, call: &Call<AppOp>, attempts_only: bool) -> Handled {
         let endpoint_id = self.endpoint(key)?.0.to_owned();
-        let query = Query::parse(&call.query);
+        let query = &call.query;
         let until = query.time("until")?.unwrap_or(now);
         let since = query.time("since")?.unwrap_or_else(|| until.saturating_sub(STATS_MS));
         let slack = 5 * 60_000;
@@ -771,8 +755,8 @@ impl<S: Sql> App<S> {
         found.ok_or_else(|| ApiError::not_found("Message"))
     }
 
-    fn get_message(&self, key: &str, call: &Call) -> Handled {
-        let with_content = Query::parse(&call.query).with_content(true)?;
+    fn get_message(&self, key: &str, call: &Call<AppOp>) -> Handled {
+        let with_content = call.query.with_content(true)?;
         let id = self.message_id(key)?;
         let text = self.shown_message(&id, with_content)?.ok_or_else(|| ApiError::not_found("Message"))?;
         Ok(Outcome::Reply(Reply::raw_json(200, text)))
@@ -803,7 +787,7 @@ impl<S: Sql> App<S> {
         Ok(message_out_json(&header.id, header.at, &fields, with_content))
     }
 
-    pub(super) fn list_messages(&self, call: &Call) -> Handled {
+    pub(super) fn list_messages(&self, call: &Call<AppOp>) -> Handled {
         let query = MessageQuery::parse(&call.query)?;
         let wanted = usize::try_from(query.page.probe()).unwrap_or(usize::MAX);
         let mut scan = Scan::new(&query);
@@ -829,6 +813,42 @@ impl<S: Sql> App<S> {
     }
 
     // Attempts.
+
+    fn attempts_by_endpoint(&self, key: &str, call: &Call<AppOp>) -> Handled {
+        let query = AttemptQuery::parse(&call.query)?;
+        let endpoint_id = self.endpoint(key)?.0.to_owned();
+        if query.tag.is_some() {
+            return self.tagged_attempts(endpoint_id, query, &call.query);
+        }
+        Ok(plan(vec![endpoint_id], &call.query, query, None, None))
+    }
+
+    fn attempts_by_message(&self, key: &str, call: &Call<AppOp>) -> Handled {
+        let query = AttemptQuery::parse(&call.query)?;
+        let msg_id = self.message_id(key)?;
+        let in_path = call.params.get(1);
+        let endpoints = match in_path.or(query.endpoint_id.as_ref()) {
+            Some(key) => vec![self.endpoint(key)?.0.to_owned()],
+            None => self.live_endpoints(),
+        };
+        // Tags are the message's: all of its attempts have the tag, or none.
+        let has_tag = match &query.tag {
+            Some(tag) => !self.with_tag([msg_id.as_str()].into_iter(), tag)?.is_empty(),
+            None => true,
+        };
+        let endpoints = if has_tag { endpoints } else { Vec::new() };
+        Ok(plan(endpoints, &call.query, query, Some(msg_id), None))
+    }
+
+    fn get_attempt(&self, msg_key: &str, attempt_id: &str) -> Handled {
+        let msg_id = self.message_id(msg_key)?;
+        if !id::is(id::ATTEMPT, attempt_id) {
+            return Err(ApiError::not_found("Attempt"));
+        }
+        let all = Query::default();
+        let query = AttemptQuery::parse(&all)?;
+        Ok(plan(self.endpoints_of(attempt_id), &all, query, Some(msg_id), Some(attempt_id.to_owned())))
+    }
 
     /// Answers with the attempts that the endpoints told.
     pub fn attempts_reply(&self, plan: AttemptsPlan) -> Result<Reply, SqlError> {
@@ -865,6 +885,11 @@ impl<S: Sql> App<S> {
         })
     }
 
+    fn delivered_message(&self, key: &str) -> Handled {
+        let message = self.outgoing(self.message_id(key)?)?;
+        Ok(Outcome::Reply(Reply { status: 200, body: frame::encode(&message), ..Reply::default() }))
+    }
+
     fn resend(&self, msg_key: &str, endpoint_key: &str) -> Handled {
         let msg_id = self.message_id(msg_key)?;
         let (endpoint_id, slot) = self.sending_endpoint(endpoint_key)?;
@@ -884,7 +909,7 @@ impl<S: Sql> App<S> {
 fn check_hidden(
     content: &EndpointContent,
     old: Option<&EndpointContent>,
-    call: &Call,
+    call: &Call<AppOp>,
 ) -> Result<(), ApiError> {
     let hidden = call.hidden_types.as_deref().unwrap_or_default();
     let kept: Vec<&String> = old.iter().flat_map(|old| old.event_types.iter().flatten()).collect();
@@ -896,7 +921,7 @@ fn check_hidden(
 
 fn plan(
     endpoints: Vec<String>,
-    raw: &str,
+    given: &Query,
     query: AttemptQuery,
     msg_id: Option<String>,
     attempt_id: Option<String>,
@@ -904,7 +929,7 @@ fn plan(
     let one = attempt_id.is_some();
     let share = page::MAX_BYTES.checked_div(endpoints.len()).unwrap_or(page::MAX_BYTES).max(ATTEMPTS_LEAST);
     let bytes = u32::try_from(share).ok();
-    let ask = AttemptsAsk { query: raw.to_owned(), msg_id, attempt_id, bytes };
+    let ask = AttemptsAsk { query: given.clone(), msg_id, attempt_id, bytes };
     let (rows, stopped) = (Vec::new(), None);
     Outcome::Attempts(Box::new(AttemptsPlan { endpoints, ask, query, one, rows, stopped }))
 }

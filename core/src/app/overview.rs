@@ -9,7 +9,7 @@ use crate::api::call::{Call, Reply};
 use crate::api::model::overview::{
     CodeOut, HourOut, LatencyOut, OverviewEndpointOut, OverviewOut, PreviousOut,
 };
-use crate::api::query::Query;
+use crate::api::route::AppOp;
 use crate::error::ApiError;
 use crate::frame::{StatsAnswer, StatsAsk, StatsHour};
 use crate::sql::Sql;
@@ -46,8 +46,8 @@ impl Overview {
 }
 
 impl<S: Sql> App<S> {
-    pub(super) fn overview(&self, now: i64, call: &Call) -> Handled {
-        let query = Query::parse(&call.query);
+    pub(super) fn overview(&self, now: i64, call: &Call<AppOp>) -> Handled {
+        let query = &call.query;
         let upto = |name: &str, most: i64| {
             query.int(name).and_then(|given| match given {
                 Some(number) if !(1..=most).contains(&number) => {

@@ -7,6 +7,7 @@ use super::handle::{Handled, Outcome};
 use super::{App, Effects};
 use crate::api::call::{Call, Reply};
 use crate::api::model::plugin::AttachmentsOut;
+use crate::api::route::AppOp;
 use crate::error::{ApiError, Code};
 use crate::frame::{self, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::Attached;
@@ -51,7 +52,7 @@ impl<S: Sql> App<S> {
         )
     }
 
-    pub(super) fn get_plugins(&self, key: &str, call: &Call) -> Handled {
+    pub(super) fn get_plugins(&self, key: &str, call: &Call<AppOp>) -> Handled {
         let (endpoint_id, slot) = self.endpoint(key)?;
         let plugins = slot.record.open_plugins(endpoint_id, &self.deployment.vault)?;
         Ok(Outcome::Reply(Reply::json(200, &AttachmentsOut::new(plugins.as_deref(), !call.without_plugins))))
@@ -63,7 +64,7 @@ impl<S: Sql> App<S> {
         now: i64,
         rng: &mut impl Entropy,
         key: &str,
-        call: &Call,
+        call: &Call<AppOp>,
     ) -> Handled {
         let resolved: ResolvedPlugins = frame::decode(&call.body).map_err(ApiError::Internal)?;
         if resolved.seq <= self.known_plugins.told {

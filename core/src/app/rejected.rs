@@ -4,7 +4,7 @@ use super::handle::Handled;
 use super::{App, Effects, Outcome};
 use crate::api::call::{Call, Reply};
 use crate::api::page::{Keys, Order, Page, raw};
-use crate::api::query::Query;
+use crate::api::route::AppOp;
 use crate::error::{ApiError, Code};
 use crate::frame::{self, Accepted};
 use crate::id::{self, Generator};
@@ -43,9 +43,8 @@ impl<S: Sql> App<S> {
         Ok(effects)
     }
 
-    pub(super) fn list_rejected(&self, call: &Call) -> Handled {
-        let page =
-            Page::from_query_ordered(&Query::parse(&call.query), Keys::Id(id::REJECTED), Order::Descending)?;
+    pub(super) fn list_rejected(&self, call: &Call<AppOp>) -> Handled {
+        let page = Page::from_query_ordered(&call.query, Keys::Id(id::REJECTED), Order::Descending)?;
         let sql = if page.reads_ascending() {
             "SELECT id FROM rejected WHERE id > ?1 ORDER BY id LIMIT ?2"
         } else {

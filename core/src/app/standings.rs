@@ -8,7 +8,7 @@ use super::handle::{Handled, Outcome};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::Status;
 use crate::api::model::message::{DeliveriesOut, with_deliveries_json};
-use crate::api::query::Query;
+use crate::api::route::AppOp;
 use crate::error::ApiError;
 use crate::frame::{Deliveries, DeliveriesAsk};
 use crate::sql::Sql;
@@ -53,9 +53,9 @@ impl Page {
 
 impl<S: Sql> App<S> {
     /// The list of messages; with how they stand, where that was asked for.
-    pub(super) fn messages_listed(&self, call: &Call) -> Handled {
+    pub(super) fn messages_listed(&self, call: &Call<AppOp>) -> Handled {
         let listed = self.list_messages(call)?;
-        if Query::parse(&call.query).flag("with_deliveries")? != Some(true) {
+        if call.query.flag("with_deliveries")? != Some(true) {
             return Ok(listed);
         }
         let Outcome::Reply(reply) = listed else { return Ok(listed) };

@@ -6,6 +6,7 @@ use super::destinations::{AskPlan, Then};
 use super::handle::{AttemptsPlan, Handled, Outcome};
 use crate::api::model::attempt::AttemptQuery;
 use crate::api::page::MAX_LIMIT;
+use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame::{AttemptRow, Attempts, AttemptsAsk};
 use crate::sql::Sql;
@@ -21,7 +22,7 @@ pub(super) struct Tagged {
     endpoint_id: String,
     query: AttemptQuery,
     /// The query as it came.
-    raw: String,
+    given: Query,
     /// The last attempt looked at; none before the first round.
     at: Option<String>,
     looked: usize,
@@ -30,9 +31,9 @@ pub(super) struct Tagged {
 }
 
 impl<S: Sql> App<S> {
-    pub(super) fn tagged_attempts(&self, endpoint_id: String, query: AttemptQuery, raw: &str) -> Handled {
-        let (found, raw) = (Vec::new(), raw.to_owned());
-        self.ask_tagged(Tagged { endpoint_id, query, raw, at: None, looked: 0, found, ended: false })
+    pub(super) fn tagged_attempts(&self, endpoint_id: String, query: AttemptQuery, given: &Query) -> Handled {
+        let (found, given) = (Vec::new(), given.clone());
+        self.ask_tagged(Tagged { endpoint_id, query, given, at: None, looked: 0, found, ended: false })
     }
 
     fn ask_tagged(&self, list: Tagged) -> Handled {
@@ -45,13 +46,13 @@ impl<S: Sql> App<S> {
             let reply = self.attempts_reply(plan)?;
             return Ok(Outcome::Reply(reply));
         }
-        // The same query, page by page; of what is there twice, the last counts.
-        let iterator = match &list.at {
-            None => String::new(),
-            Some(at) if list.query.page.reads_ascending() => format!("&iterator=-{at}"),
-            Some(at) => format!("&iterator={at}"),
+        // The same query, page by page.
+        let query = list.given.clone().with("limit", MAX_LIMIT.to_string());
+        let query = match &list.at {
+            None => query,
+            Some(at) if list.query.page.reads_ascending() => query.with("iterator", format!("-{at}")),
+            Some(at) => query.with("iterator", at),
         };
-        let query = format!("{}&limit={MAX_LIMIT}{iterator}", list.raw);
         let ask = Ask::Attempts(AttemptsAsk { query, msg_id: None, attempt_id: None, bytes: None });
         let endpoints = vec![list.endpoint_id.clone()];
         Ok(AskPlan { endpoints, ask, then: Then::Tagged(Box::new(list)) }.into())

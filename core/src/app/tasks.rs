@@ -14,8 +14,7 @@ use super::log::Span;
 use super::{App, Effects, Slot};
 use crate::api::call::{Call, Reply};
 use crate::api::model::task::{BackgroundTaskOut, BulkFilter, Period, TaskKind, TaskOut, TaskStatus};
-use crate::api::query::Query;
-use crate::api::route::Op;
+use crate::api::route::{AppOp, DirectoryOp};
 use crate::error::{ApiError, Code};
 use crate::frame::{self, BulkAsk, Owed, RecoverAsk, ReplayAsk, TaskAnswer, TaskNote};
 use crate::id;
@@ -64,7 +63,7 @@ pub enum TaskEffect {
         /// Which version of it is told.
         version: i64,
         /// The request.
-        call: Box<Call>,
+        call: Box<Call<DirectoryOp>>,
     },
 }
 
@@ -270,10 +269,10 @@ impl<S: Sql> App<S> {
         rng: &mut impl Entropy,
         kind: TaskKind,
         key: &str,
-        call: &Call,
+        call: &Call<AppOp>,
     ) -> Handled {
         let endpoint_id = self.enabled_endpoint(key)?.0.to_owned();
-        let dry = Query::parse(&call.query).flag("dry_run")?.unwrap_or(false);
+        let dry = call.query.flag("dry_run")?.unwrap_or(false);
         let period = Period::parse(&call.body, now)?;
         let filter = match kind {
             TaskKind::BulkReplay => Some(BulkFilter::parse(&call.body)?),
@@ -354,11 +353,7 @@ impl<S: Sql> App<S> {
             if news && !task.noting && task.retry_at <= now && self.share.take_call() {
                 task.noting = true;
                 let note = task.note(&task_id, &app_id);
-                let call = Call {
-                    op: Op::TaskNote.name().to_owned(),
-                    body: frame::encode(&note),
-                    ..Call::default()
-                };
+                let call = Call { body: frame::encode(&note), ..Call::new(DirectoryOp::TaskNote) };
                 effects.tasks.push(TaskEffect::Note {
                     task_id: task_id.clone(),
                     version: note.version,

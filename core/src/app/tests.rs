@@ -72,14 +72,8 @@ impl Sut {
     }
 
     fn handle(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> Option<Outcome> {
-        let call = Call {
-            op: op.name().to_owned(),
-            params: params.iter().map(|&p| p.to_owned()).collect(),
-            query: query.to_owned(),
-            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
-            app_scope: false,
-            ..Call::default()
-        };
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let call = Call::of(op, params, query, body);
         self.app.handle(self.now, &mut self.rng, &call).unwrap()
     }
 

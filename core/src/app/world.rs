@@ -3,7 +3,7 @@
 
 use super::{App, AskPlan, Effects, Outcome, TaskEffect, Told};
 use crate::api::call::{Call, Reply};
-use crate::api::route::Op;
+use crate::api::route::{AppOp, Op};
 use crate::deployment::Deployment;
 use crate::endpoint::{self, AttemptOutcome, Endpoint};
 use crate::frame::{
@@ -189,19 +189,13 @@ impl World {
     }
 
     pub(super) fn call(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (u16, Json) {
-        let call = Call {
-            op: op.name().to_owned(),
-            params: params.iter().map(|&p| p.to_owned()).collect(),
-            query: query.to_owned(),
-            body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
-            app_scope: false,
-            ..Call::default()
-        };
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let call = Call::of(op, params, query, body);
         self.make(&call)
     }
 
     /// A call as the Worker makes it.
-    pub(super) fn make(&mut self, call: &Call) -> (u16, Json) {
+    pub(super) fn make(&mut self, call: &Call<AppOp>) -> (u16, Json) {
         let outcome = self.app.handle(self.now, &mut self.rng, call).expect("handled");
         let reply = match outcome.expect("an application") {
             Outcome::Reply(reply) => reply,
@@ -240,9 +234,7 @@ impl World {
             }
         };
         let body = serde_json::from_slice(&reply.body).unwrap_or(Json::Null);
-        if let Some(op) = Op::from_name(&call.op) {
-            crate::api::doc::check_error(op, reply.status, &body);
-        }
+        crate::api::doc::check_error(call.op.op(), reply.status, &body);
         (reply.status, body)
     }
 
@@ -309,14 +301,24 @@ impl World {
     }
 
     fn carry_out_endpoint(&mut self, id: &str, effects: endpoint::Effects) {
+        // Every field by its name: an effect that is added does not compile until it is carried out.
+        let endpoint::Effects {
+            send,
+            pass: _,
+            fetch_payloads: asked,
+            pull: _,
+            reports,
+            alarm: _,
+            timer: _,
+            cancel_timer: _,
+        } = effects;
         let now = self.now;
-        if !effects.fetch_payloads.is_empty() {
-            let asked = effects.fetch_payloads;
+        if !asked.is_empty() {
             let answer = self.app.payloads(&PayloadsAsk { ids: asked.clone() }).expect("payloads");
             self.endpoint(id, |endpoint, rng| Ok(((), endpoint.payloads(now, rng, &asked, Some(answer))?)));
         }
         let mut results = Vec::new();
-        for attempt in effects.send {
+        for attempt in send {
             self.got.push((attempt.delivery.msg_id.clone(), attempt.delivery.manual));
             self.sent.push(attempt.headers.to_vec());
             self.urls.push(attempt.url.clone());
@@ -326,7 +328,7 @@ impl World {
         if !results.is_empty() {
             self.endpoint(id, |endpoint, rng| Ok(((), endpoint.record(now, rng, results)?)));
         }
-        for (seq, report) in effects.reports {
+        for (seq, report) in reports {
             let told = self.app.reported(now, &mut self.rng, &report).expect("reported");
             self.events.extend(told.operational.iter().cloned());
             self.carry_out(told);
@@ -335,33 +337,45 @@ impl World {
     }
 
     pub(super) fn carry_out(&mut self, effects: Effects) {
+        let Effects {
+            configure,
+            operational: _,
+            push,
+            events,
+            tasks,
+            scheduled,
+            erase,
+            alarm: _,
+            timer: _,
+            cancel_timer: _,
+        } = effects;
         let now = self.now;
-        for (id, config) in effects.configure {
+        for (id, config) in configure {
             let answer = self.endpoint(&id, |endpoint, rng| endpoint.configure(now, rng, config));
             let effects = self.app.configured(now, &id, Some(answer)).expect("configured");
             self.carry_out(effects);
         }
-        for id in effects.erase {
+        for id in erase {
             self.stores.remove(&id);
             self.endpoints.remove(&id);
             let effects = self.app.endpoint_erased(now, &id, true).expect("erased");
             self.erased.push(id);
             self.carry_out(effects);
         }
-        for (id, push) in effects.push {
+        for (id, push) in push {
             self.pokes += usize::from(push.messages.is_empty());
             let answer =
                 self.pushes.then(|| self.endpoint(&id, |endpoint, rng| endpoint.push(now, rng, push)));
             let effects = self.app.pushed(now, &id, answer).expect("pushed");
             self.carry_out(effects);
         }
-        for (id, ask) in effects.scheduled {
+        for (id, ask) in scheduled {
             let answer = self.ask_task(&id, TaskAsk::Replay(ask));
             let answer = (!self.deaf).then_some(answer);
             let effects = self.app.scheduled_told(now, &id, answer.as_ref()).expect("told");
             self.carry_out(effects);
         }
-        for (seq, event) in effects.events {
+        for (seq, event) in events {
             let accepted = !self.refuses_events;
             if accepted {
                 self.events.push(event);
@@ -369,7 +383,7 @@ impl World {
             let effects = self.app.event_sent(now, seq, accepted).expect("sent");
             self.carry_out(effects);
         }
-        for task in effects.tasks {
+        for task in tasks {
             match task {
                 TaskEffect::Ask { task_id, endpoint_id, ask } => {
                     let answer = self.ask_task(&endpoint_id, ask);

@@ -5,7 +5,7 @@ use crate::api::call::{Call, Reply};
 use crate::api::model::application::{ApplicationContent, ApplicationIn, ApplicationOut, ApplicationPatch};
 use crate::api::model::is_name;
 use crate::api::page::{Keys, Order, Page, raw};
-use crate::api::query::Query;
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
 use crate::frame;
 use crate::id;
@@ -135,8 +135,8 @@ impl<S: Sql> Directory<S> {
         }
     }
 
-    pub(super) fn list_apps(&self, call: &Call) -> Result<Reply, ApiError> {
-        let page = Page::from_query(&Query::parse(&call.query), Keys::Id(id::APP), Order::Ascending)?;
+    pub(super) fn list_apps(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
+        let page = Page::from_query(&call.query, Keys::Id(id::APP), Order::Ascending)?;
         let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
         let read = |from: &str, count: i64| -> Result<Vec<(bool, App)>, SqlError> {
             if !self.ready {
@@ -150,13 +150,13 @@ impl<S: Sql> Directory<S> {
         page.answer_with(apps, |(_, app)| &app.id, |(_, app)| raw(&app.clone().out()).map(Some))
     }
 
-    pub(super) fn get_app(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn get_app(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         Ok(Reply::json(200, &self.app(param(call)?)?.out()))
     }
 
     /// Which application is meant ([`Resolved`]); tells its object again of its existence if that is not known to have
     /// arrived.
-    pub(super) fn resolve(&self, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn resolve(&self, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
         let app = self.app(param(call)?)?;
         let effects = app.unacknowledged();
         let reply = Reply::json(200, &Resolved { id: app.id, uid: app.content.uid });
@@ -167,9 +167,9 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<DirectoryOp>,
     ) -> Result<Answer, ApiError> {
-        let get_if_exists = Query::parse(&call.query).flag("get_if_exists")?.unwrap_or(false);
+        let get_if_exists = call.query.flag("get_if_exists")?.unwrap_or(false);
         let new = ApplicationIn::parse(&call.body)?;
         if let (true, Some(uid)) = (get_if_exists, &new.uid)
             && let Some(app) = self.find_app(uid)?
@@ -279,7 +279,7 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<DirectoryOp>,
     ) -> Result<Answer, ApiError> {
         let name = param(call)?;
         let mut content: ApplicationContent = ApplicationIn::parse(&call.body)?.into();
@@ -301,7 +301,7 @@ impl<S: Sql> Directory<S> {
         }
     }
 
-    pub(super) fn patch_app(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn patch_app(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
         let patch = ApplicationPatch::parse(&call.body)?;
         let app = self.app(param(call)?)?;
         let mut content = app.content.clone();
@@ -314,7 +314,7 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<DirectoryOp>,
     ) -> Result<Answer, ApiError> {
         let app = self.app(param(call)?)?;
         let effects = self.bury_app(now, rng, &app.id)?;

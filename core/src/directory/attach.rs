@@ -16,6 +16,7 @@ use super::{ALARM_BATCH, Answer, Directory, Effect, LEASE_MS, nth_param, param};
 use crate::api::body::Faults;
 use crate::api::call::{Call, Reply};
 use crate::api::model::plugin::{AttachmentsIn, PlaceOut, check_config, config_schema};
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
 use crate::frame::{self, PluginFollowers, PluginNotice, PluginUses, ResolvedPlugins};
 use crate::plugin::{Attached, BUNDLED};
@@ -44,7 +45,7 @@ impl<S: Sql> Directory<S> {
 
     /// Resolves the plugins that an endpoint shall have, and notes that it may have them. Parameters: the
     /// application's and the endpoint's id.
-    pub(super) fn attach_plugins(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn attach_plugins(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let (app_id, endpoint_id) = (param(call)?, nth_param(call, 1)?);
         let wanted = AttachmentsIn::parse(&call.body)?;
         let mut faults = Faults::default();
@@ -133,7 +134,7 @@ impl<S: Sql> Directory<S> {
     /// The App has stored what was resolved under a number, or has not and never will: it is told, which shows what
     /// it has. Where something came under a later number, that is settled with it. Parameters: the application's id,
     /// the number.
-    pub(super) fn settle_plugins(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn settle_plugins(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
         let app_id = param(call)?;
         let seq: i64 = nth_param(call, 1)?.parse().map_err(|_| ApiError::Internal("no number".to_owned()))?;
         self.prepare(now)?;
@@ -145,7 +146,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Where a plugin is followed: [`PluginFollowers`], the first of them where they are many.
-    pub(super) fn plugin_followers(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn plugin_followers(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let mut endpoints = Vec::new();
         if self.ready {
             let rows = self.sql.query(
@@ -178,7 +179,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Asks Apps where a plugin is attached, so that places that are none do not keep it from being deleted.
-    pub(super) fn verify_plugin(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn verify_plugin(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
         let name = param(call)?;
         let effects = if self.find_plugin(name)?.is_some() {
             let seq = self.next_seq()?;

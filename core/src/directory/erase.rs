@@ -244,9 +244,7 @@ mod tests {
         }
 
         fn call(&mut self, op: Op, params: &[&str], body: Vec<u8>) -> Outcome {
-            let params = params.iter().map(|&p| p.to_owned()).collect();
-            let call = Call { op: op.name().to_owned(), params, body, ..Call::default() };
-            self.0.handle(NOW, &mut self.1, &call)
+            self.0.handle(NOW, &mut self.1, &Call::of(op, params, "", body))
         }
 
         fn app(&mut self, uid: &str) -> String {

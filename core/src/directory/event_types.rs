@@ -7,7 +7,7 @@ use crate::api::model::event_type::{
 };
 use crate::api::model::openapi::{ImportIn, ImportOut, ImportOutData, Imported};
 use crate::api::page::{Keys, Order, Page, raw};
-use crate::api::query::Query;
+use crate::api::route::DirectoryOp;
 use crate::error::{ApiError, Code};
 use crate::preset;
 use crate::sql::{Row, Sql, SqlError, Value};
@@ -49,7 +49,7 @@ impl EventType {
         })
     }
 
-    fn is_visible_to(&self, call: &Call) -> bool {
+    fn is_visible_to(&self, call: &Call<DirectoryOp>) -> bool {
         call.sees_any_of(self.content.feature_flags.as_deref())
     }
 
@@ -101,9 +101,9 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Applications see event types behind feature flags only with a token that has one of them.
-    pub(super) fn list_event_types(&self, call: &Call) -> Result<Reply, ApiError> {
-        let query = Query::parse(&call.query);
-        let page = Page::from_query(&query, Keys::Name, Order::Ascending)?;
+    pub(super) fn list_event_types(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
+        let query = &call.query;
+        let page = Page::from_query(query, Keys::Name, Order::Ascending)?;
         let include_archived = query.flag("include_archived")?.unwrap_or(false);
         let with_content = query.with_content(false)?;
         let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
@@ -131,7 +131,11 @@ impl<S: Sql> Directory<S> {
     }
 
     /// 201 for a new one, and for an archived one that this brings back.
-    pub(super) fn create_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn create_event_type(
+        &mut self,
+        now: i64,
+        call: &Call<DirectoryOp>,
+    ) -> Result<Reply, ApiError> {
         let EventTypeIn { name, content } = EventTypeIn::parse(&call.body)?;
         let created_at = match self.find_event_type(&name)? {
             Some(old) if !old.content.archived => {
@@ -148,7 +152,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(201, &event_type.out()))
     }
 
-    pub(super) fn get_event_type(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn get_event_type(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let event_type = self.event_type(param(call)?)?;
         if !event_type.is_visible_to(call) {
             return Err(ApiError::not_found("Event type"));
@@ -156,7 +160,11 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(200, &event_type.out()))
     }
 
-    pub(super) fn update_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn update_event_type(
+        &mut self,
+        now: i64,
+        call: &Call<DirectoryOp>,
+    ) -> Result<Reply, ApiError> {
         let EventTypeIn { name, content } = EventTypeIn::parse_update(param(call)?, &call.body)?;
         let old = self.find_event_type(&name)?;
         let status = if old.is_some() { 200 } else { 201 };
@@ -166,7 +174,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(status, &event_type.out()))
     }
 
-    pub(super) fn patch_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn patch_event_type(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let patch = EventTypePatch::parse(&call.body)?;
         let mut event_type = self.event_type(param(call)?)?;
         event_type.content.apply(patch);
@@ -175,8 +183,12 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(200, &event_type.out()))
     }
 
-    pub(super) fn delete_event_type(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
-        let expunge = Query::parse(&call.query).flag("expunge")?.unwrap_or(false);
+    pub(super) fn delete_event_type(
+        &mut self,
+        now: i64,
+        call: &Call<DirectoryOp>,
+    ) -> Result<Reply, ApiError> {
+        let expunge = call.query.flag("expunge")?.unwrap_or(false);
         let mut event_type = self.event_type(param(call)?)?;
         if expunge {
             self.sql.exec("DELETE FROM event_type WHERE name = ?1", &[Value::Text(&event_type.name)])?;
@@ -189,7 +201,11 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Creates or updates all event types of an OpenAPI document; archived ones are restored.
-    pub(super) fn import_event_types(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn import_event_types(
+        &mut self,
+        now: i64,
+        call: &Call<DirectoryOp>,
+    ) -> Result<Reply, ApiError> {
         let import = ImportIn::parse(&call.body)?;
         let modified: Vec<String> = import.found.iter().map(|(name, _)| name.clone()).collect();
         if import.dry_run {
@@ -216,7 +232,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Creates or updates all event types of a preset's catalog, with their examples; archived ones are restored.
-    pub(super) fn make_event_types(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn make_event_types(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let preset = preset::find(param(call)?).ok_or_else(|| ApiError::not_found("Preset"))?;
         let mut modified = Vec::new();
         for (group, event) in preset.events() {
@@ -238,7 +254,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Which of the names (the call's parameters) cannot be subscribed to.
-    pub(super) fn check_event_types(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn check_event_types(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let mut refused = RefusedTypes::default();
         if !self.ready {
             refused.unknown.clone_from(&call.params);

@@ -30,9 +30,9 @@ pub use usage::{UsageApp, UsageBatch};
 
 use crate::api::body;
 use crate::api::call::{Call, Reply};
-use crate::api::route::Op;
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
-use crate::frame::PluginNotice;
+use crate::frame::{PluginNotice, PluginUpload};
 use crate::id;
 use crate::idempotency::Keeping;
 use crate::rng::Entropy;
@@ -95,7 +95,7 @@ impl Effect {
     }
 }
 
-/// The answer of [`Op::Resolve`], as JSON.
+/// The answer of [`DirectoryOp::Resolve`], as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     /// `app_…`.
@@ -173,7 +173,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Answers a call.
-    pub fn handle(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Outcome {
+    pub fn handle(&mut self, now: i64, rng: &mut impl Entropy, call: &Call<DirectoryOp>) -> Outcome {
         body::forget_unknown();
         let answer = self.answer_once(now, rng, call).map(|mut answer| {
             answer.reply = answer.reply.warned(body::take_unknown());
@@ -182,16 +182,15 @@ impl<S: Sql> Directory<S> {
         self.outcome(answer)
     }
 
-    /// Stores a plugin's module, for [`Op::PluginUpload`], whose body it is. The platform has had it judged and
-    /// rewritten: nothing here reads WebAssembly.
+    /// Stores a plugin's module. The platform has had it judged and rewritten: nothing here reads WebAssembly.
     pub fn upload(
         &mut self,
         now: i64,
         limits: &PluginLimits,
-        call: &Call,
+        upload: &PluginUpload,
         admitted: Result<Admitted, Refused>,
     ) -> Outcome {
-        let answer = self.store_module(now, limits, call, admitted);
+        let answer = self.store_module(now, limits, upload, admitted);
         self.outcome(answer)
     }
 
@@ -201,7 +200,12 @@ impl<S: Sql> Directory<S> {
     }
 
     /// As [`answer`](Self::answer); a request with an idempotency key is carried out once.
-    fn answer_once(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
+    fn answer_once(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        call: &Call<DirectoryOp>,
+    ) -> Result<Answer, ApiError> {
         if self.ready
             && let Some(reply) = call.recall(&self.sql, now, Keeping::Plain)?
         {
@@ -214,58 +218,63 @@ impl<S: Sql> Directory<S> {
         Ok(answer)
     }
 
-    fn answer(&mut self, now: i64, rng: &mut impl Entropy, call: &Call) -> Result<Answer, ApiError> {
-        match Op::from_name(&call.op) {
-            Some(Op::AppList) => self.list_apps(call).map(Answer::from),
-            Some(Op::AppCreate) => self.create_app(now, rng, call),
-            Some(Op::AppGet) => self.get_app(call).map(Answer::from),
-            Some(Op::AppUpdate) => self.update_app(now, rng, call),
-            Some(Op::AppPatch) => self.patch_app(now, call),
-            Some(Op::AppDelete) => self.delete_app(now, rng, call),
-            Some(Op::TenantGet) => self.get_tenant().map(Answer::from),
-            Some(Op::TenantPatch) => self.patch_tenant(now, call).map(Answer::from),
-            Some(Op::TenantErase) => self.erase_tenant(now, rng),
-            Some(Op::Resolve) => self.resolve(call),
-            Some(Op::EventTypeList) => self.list_event_types(call).map(Answer::from),
-            Some(Op::EventTypeCreate) => self.create_event_type(now, call).map(Answer::from),
-            Some(Op::EventTypeGet) => self.get_event_type(call).map(Answer::from),
-            Some(Op::EventTypeUpdate) => self.update_event_type(now, call).map(Answer::from),
-            Some(Op::EventTypePatch) => self.patch_event_type(now, call).map(Answer::from),
-            Some(Op::EventTypeDelete) => self.delete_event_type(now, call).map(Answer::from),
-            Some(Op::EventTypeImport) => self.import_event_types(now, call).map(Answer::from),
-            Some(Op::PresetEventTypes) => self.make_event_types(now, call).map(Answer::from),
-            Some(Op::Issue) => self.issue(now, rng).map(Answer::from),
-            Some(Op::CheckEventTypes) => self.check_event_types(call).map(Answer::from),
-            Some(Op::StandingNote) => self.note_standing(now, call).map(Answer::from),
-            Some(Op::TenantOverview) => self.overview(call).map(Answer::from),
-            Some(Op::TaskNote) => self.note_task(now, call).map(Answer::from),
-            Some(Op::TaskList) => self.list_tasks(call).map(Answer::from),
-            Some(Op::TaskGet) => self.get_task(call).map(Answer::from),
-            Some(Op::UsageApps) => self.count_attempts(now, rng, call),
-            Some(Op::UsageEventTypes) => self.gather_event_types(now, rng),
-            Some(Op::UsageStop) => self.stop_usage(now, call).map(Answer::from),
-            Some(Op::PluginList) => self.list_plugins(call).map(Answer::from),
-            Some(Op::PluginGet) => self.get_plugin(call).map(Answer::from),
-            Some(Op::PluginDelete) => self.delete_plugin(now, call),
-            Some(Op::PluginCurrent) => self.choose_current(now, call),
-            Some(Op::VersionList) => self.list_versions(call).map(Answer::from),
-            Some(Op::VersionGet) => self.get_version(call).map(Answer::from),
-            Some(Op::VersionDelete) => self.delete_version(now, call),
-            Some(Op::VersionWasm) => self.version_wasm(call).map(Answer::from),
-            Some(Op::PluginModule) => self.plugin_module(call).map(Answer::from),
-            Some(Op::PluginAttach) => self.attach_plugins(now, call).map(Answer::from),
-            Some(Op::PluginSettle) => self.settle_plugins(now, call),
-            Some(Op::PluginFollowers) => self.plugin_followers(call).map(Answer::from),
-            Some(Op::PluginVerify) => self.verify_plugin(now, call),
-            Some(Op::SourceList) => self.list_sources(call).map(Answer::from),
-            Some(Op::SourceCreate) => self.create_source(now, rng, call),
-            Some(Op::SourceGet) => self.get_source(call),
-            Some(Op::SourceUpdate) => self.update_source(now, call).map(Answer::from),
-            Some(Op::SourceDelete) => self.delete_source(now, rng, call),
-            Some(Op::Revoke) => self.revoke(now, call).map(Answer::from),
-            Some(Op::RevokedList) => self.list_revoked().map(Answer::from),
-            Some(Op::IsRevoked) => self.is_revoked(now, call).map(Answer::from),
-            _ => Err(ApiError::Internal(format!("the Directory does not answer {}", call.op))),
+    #[deny(clippy::wildcard_enum_match_arm)] // an operation that is not listed must not compile
+    fn answer(
+        &mut self,
+        now: i64,
+        rng: &mut impl Entropy,
+        call: &Call<DirectoryOp>,
+    ) -> Result<Answer, ApiError> {
+        match call.op {
+            DirectoryOp::AppList => self.list_apps(call).map(Answer::from),
+            DirectoryOp::AppCreate => self.create_app(now, rng, call),
+            DirectoryOp::AppGet => self.get_app(call).map(Answer::from),
+            DirectoryOp::AppUpdate => self.update_app(now, rng, call),
+            DirectoryOp::AppPatch => self.patch_app(now, call),
+            DirectoryOp::AppDelete => self.delete_app(now, rng, call),
+            DirectoryOp::TenantGet => self.get_tenant().map(Answer::from),
+            DirectoryOp::TenantPatch => self.patch_tenant(now, call).map(Answer::from),
+            DirectoryOp::TenantErase => self.erase_tenant(now, rng),
+            DirectoryOp::Resolve => self.resolve(call),
+            DirectoryOp::EventTypeList => self.list_event_types(call).map(Answer::from),
+            DirectoryOp::EventTypeCreate => self.create_event_type(now, call).map(Answer::from),
+            DirectoryOp::EventTypeGet => self.get_event_type(call).map(Answer::from),
+            DirectoryOp::EventTypeUpdate => self.update_event_type(now, call).map(Answer::from),
+            DirectoryOp::EventTypePatch => self.patch_event_type(now, call).map(Answer::from),
+            DirectoryOp::EventTypeDelete => self.delete_event_type(now, call).map(Answer::from),
+            DirectoryOp::EventTypeImport => self.import_event_types(now, call).map(Answer::from),
+            DirectoryOp::PresetEventTypes => self.make_event_types(now, call).map(Answer::from),
+            DirectoryOp::Issue => self.issue(now, rng).map(Answer::from),
+            DirectoryOp::CheckEventTypes => self.check_event_types(call).map(Answer::from),
+            DirectoryOp::StandingNote => self.note_standing(now, call).map(Answer::from),
+            DirectoryOp::TenantOverview => self.overview(call).map(Answer::from),
+            DirectoryOp::TaskNote => self.note_task(now, call).map(Answer::from),
+            DirectoryOp::TaskList => self.list_tasks(call).map(Answer::from),
+            DirectoryOp::TaskGet => self.get_task(call).map(Answer::from),
+            DirectoryOp::UsageApps => self.count_attempts(now, rng, call),
+            DirectoryOp::UsageEventTypes => self.gather_event_types(now, rng),
+            DirectoryOp::UsageStop => self.stop_usage(now, call).map(Answer::from),
+            DirectoryOp::PluginList => self.list_plugins(call).map(Answer::from),
+            DirectoryOp::PluginGet => self.get_plugin(call).map(Answer::from),
+            DirectoryOp::PluginDelete => self.delete_plugin(now, call),
+            DirectoryOp::PluginCurrent => self.choose_current(now, call),
+            DirectoryOp::VersionList => self.list_versions(call).map(Answer::from),
+            DirectoryOp::VersionGet => self.get_version(call).map(Answer::from),
+            DirectoryOp::VersionDelete => self.delete_version(now, call),
+            DirectoryOp::VersionWasm => self.version_wasm(call).map(Answer::from),
+            DirectoryOp::PluginModule => self.plugin_module(call).map(Answer::from),
+            DirectoryOp::PluginAttach => self.attach_plugins(now, call).map(Answer::from),
+            DirectoryOp::PluginSettle => self.settle_plugins(now, call),
+            DirectoryOp::PluginFollowers => self.plugin_followers(call).map(Answer::from),
+            DirectoryOp::PluginVerify => self.verify_plugin(now, call),
+            DirectoryOp::SourceList => self.list_sources(call).map(Answer::from),
+            DirectoryOp::SourceCreate => self.create_source(now, rng, call),
+            DirectoryOp::SourceGet => self.get_source(call),
+            DirectoryOp::SourceUpdate => self.update_source(now, call).map(Answer::from),
+            DirectoryOp::SourceDelete => self.delete_source(now, rng, call),
+            DirectoryOp::Revoke => self.revoke(now, call).map(Answer::from),
+            DirectoryOp::RevokedList => self.list_revoked().map(Answer::from),
+            DirectoryOp::IsRevoked => self.is_revoked(now, call).map(Answer::from),
         }
     }
 
@@ -279,15 +288,15 @@ impl<S: Sql> Directory<S> {
     }
 }
 
-fn param(call: &Call) -> Result<&str, ApiError> {
+fn param(call: &Call<DirectoryOp>) -> Result<&str, ApiError> {
     nth_param(call, 0)
 }
 
-fn nth_param(call: &Call, nth: usize) -> Result<&str, ApiError> {
+fn nth_param(call: &Call<DirectoryOp>, nth: usize) -> Result<&str, ApiError> {
     call.params
         .get(nth)
         .map(String::as_str)
-        .ok_or_else(|| ApiError::Internal(format!("{} without its parameter", call.op)))
+        .ok_or_else(|| ApiError::Internal(format!("{} without its parameter", call.op.name())))
 }
 
 #[cfg(test)]

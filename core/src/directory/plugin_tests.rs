@@ -3,6 +3,7 @@
 mod bundled;
 
 use super::*;
+use crate::api::route::Op;
 use crate::app::{self, App};
 use crate::deployment::Deployment;
 use crate::error::Code;
@@ -57,18 +58,6 @@ fn acknowledge(app: &mut App<Memory>, now: i64, effects: app::Effects) {
     }
 }
 
-fn call(op: Op, params: &[&str], query: &str, body: Vec<u8>) -> Call {
-    let params = params.iter().map(|&p| p.to_owned()).collect();
-    Call {
-        op: op.name().to_owned(),
-        params,
-        query: query.to_owned(),
-        body,
-        app_scope: false,
-        ..Call::default()
-    }
-}
-
 fn read(reply: &Reply) -> (u16, Json) {
     assert_eq!(reply.log, None);
     (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
@@ -110,7 +99,7 @@ impl World {
             let mut endpoints = Vec::new();
             for _ in 0..2 {
                 let body = json!({ "url": "https://example.com/" }).to_string().into_bytes();
-                let made = app.handle(NOW, &mut world.rng, &call(Op::EndpointCreate, &[], "", body));
+                let made = app.handle(NOW, &mut world.rng, &Call::of(Op::EndpointCreate, &[], "", body));
                 let Ok(Some(app::Outcome::Changed(reply, effects))) = made else { panic!("{made:?}") };
                 acknowledge(&mut app, NOW, effects);
                 endpoints.push(read(&reply).1["id"].as_str().expect("an id").to_owned());
@@ -120,7 +109,7 @@ impl World {
         world
     }
 
-    fn directory(&mut self, call: &Call) -> Reply {
+    fn directory(&mut self, call: &Call<DirectoryOp>) -> Reply {
         self.now += 1;
         let outcome = self.directory.handle(self.now, &mut self.rng, call);
         assert!(outcome.before_reply.is_empty() || outcome.alarm.is_some());
@@ -130,15 +119,15 @@ impl World {
 
     fn ask(&mut self, op: Op, params: &[&str], query: &str, body: &Json) -> (u16, Json) {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let (status, body) = read(&self.directory(&call(op, params, query, body)));
+        let (status, body) = read(&self.directory(&Call::of(op, params, query, body)));
         crate::api::doc::check_error(op, status, &body);
         (status, body)
     }
 
     fn upload_as(&mut self, name: &str, bytes: &[u8], judged: Result<Admitted, Refused>) -> (u16, Json) {
         self.now += 1;
-        let call = call(Op::PluginUpload, &[name], "", bytes.to_vec());
-        let outcome = self.directory.upload(self.now, &LIMITS, &call, judged);
+        let upload = PluginUpload { name: name.to_owned(), module: bytes.to_vec().into() };
+        let outcome = self.directory.upload(self.now, &LIMITS, &upload, judged);
         self.effects.extend(outcome.before_reply);
         read(&outcome.reply)
     }
@@ -153,7 +142,7 @@ impl World {
     fn resolve(&mut self, app: usize, endpoint: usize, plugins: &Json) -> (u16, Json) {
         let (app_id, endpoint_id) = (self.apps[app].id.clone(), self.apps[app].endpoints[endpoint].clone());
         let body = json!({ "plugins": plugins }).to_string().into_bytes();
-        let reply = self.directory(&call(Op::PluginAttach, &[&app_id, &endpoint_id], "", body));
+        let reply = self.directory(&Call::of(Op::PluginAttach, &[&app_id, &endpoint_id], "", body));
         if reply.status == 200 {
             let resolved = frame::decode(&reply.body).expect("a frame");
             self.resolved.push((app, endpoint, resolved));
@@ -166,7 +155,7 @@ impl World {
     fn store(&mut self, nth: usize) -> u16 {
         let (app, endpoint, resolved) = self.resolved.remove(nth);
         let object = &mut self.apps[app];
-        let put = call(Op::PluginsPut, &[&object.endpoints[endpoint]], "", frame::encode(&resolved));
+        let put = Call::of(Op::PluginsPut, &[&object.endpoints[endpoint]], "", frame::encode(&resolved));
         match object.app.handle(self.now, &mut self.rng, &put).expect("handled").expect("an application") {
             app::Outcome::Changed(reply, effects) => {
                 let id = &object.endpoints[endpoint];
@@ -246,7 +235,7 @@ impl World {
 
     fn plugins_of(&mut self, app: usize, endpoint: usize) -> Json {
         let object = &mut self.apps[app];
-        let get = call(Op::PluginsGet, &[&object.endpoints[endpoint]], "", Vec::new());
+        let get = Call::of(Op::PluginsGet, &[&object.endpoints[endpoint]], "", Vec::new());
         match object.app.handle(self.now, &mut self.rng, &get).expect("handled") {
             Some(app::Outcome::Reply(reply)) => read(&reply).1["plugins"].take(),
             other => panic!("{other:?}"),
@@ -336,12 +325,12 @@ fn modules_are_given_as_they_came_and_as_engines_run_them() {
     let mut world = World::new(0);
     world.upload("a", "one");
     let current = world.upload("a", "two");
-    let wasm = world.directory(&call(Op::VersionWasm, &["a", &current], "", Vec::new()));
+    let wasm = world.directory(&Call::of(Op::VersionWasm, &["a", &current], "", Vec::new()));
     assert_eq!((wasm.status, wasm.body.as_slice()), (200, &b"two"[..]));
     assert_eq!(wasm.content_type.as_deref(), Some("application/wasm"));
     let mut module = |name: &str, version: Option<&str>| {
         let ask = PluginModuleAsk { name: name.to_owned(), version: version.map(str::to_owned) };
-        let reply = world.directory(&call(Op::PluginModule, &[], "", frame::encode(&ask)));
+        let reply = world.directory(&Call::of(Op::PluginModule, &[], "", frame::encode(&ask)));
         (reply.status == 200).then(|| frame::decode::<PluginModule>(&reply.body).expect("a frame"))
     };
     let found = module("a", None).expect("the current one");
@@ -357,14 +346,14 @@ fn a_later_pass_takes_the_place_of_an_earlier_one() {
     let later = Admitted { pass: 2, ..admitted(b"better", None) };
     assert_eq!(world.upload_as("a", b"one", Ok(later)).1["fuelPass"], 2);
     let ask = PluginModuleAsk { name: "a".to_owned(), version: Some(id) };
-    let reply = world.directory(&call(Op::PluginModule, &[], "", frame::encode(&ask)));
+    let reply = world.directory(&Call::of(Op::PluginModule, &[], "", frame::encode(&ask)));
     let module: PluginModule = frame::decode(&reply.body).expect("a frame");
     assert_eq!((module.pass, module.bytes.as_slice()), (2, &b"better"[..]));
     world
         .directory
         .rewritten("a", &module.version, &Admitted { pass: 3, ..admitted(b"best", None) })
         .expect("stored");
-    let reply = world.directory(&call(Op::PluginModule, &[], "", frame::encode(&ask)));
+    let reply = world.directory(&Call::of(Op::PluginModule, &[], "", frame::encode(&ask)));
     let module: PluginModule = frame::decode(&reply.body).expect("a frame");
     assert_eq!((module.pass, module.bytes.as_slice()), (3, &b"best"[..]));
 }
@@ -649,7 +638,7 @@ fn a_deleted_application_keeps_no_plugin() {
     let (_, app) = world.ask(Op::AppCreate, &[], "", &json!({ "name": "n" }));
     let app_id = app["id"].as_str().expect("an id");
     let body = json!({ "plugins": [{ "name": "a" }] }).to_string().into_bytes();
-    world.directory(&call(Op::PluginAttach, &[app_id, "ep_1"], "", body));
+    world.directory(&Call::of(Op::PluginAttach, &[app_id, "ep_1"], "", body));
     assert_eq!(world.uses().len(), 1);
     world.ask(Op::AppDelete, &[app_id], "", &Json::Null);
     assert!(world.uses().is_empty());
@@ -661,8 +650,8 @@ fn an_object_of_the_release_before_gets_the_tables() {
     let sql = Memory::new();
     sql::migrate(&sql, &schema::MIGRATIONS[..1], NOW).expect("migrates");
     let mut directory = Directory::open(sql, NOW).expect("opens");
-    let call = call(Op::PluginUpload, &["a"], "", b"x".to_vec());
-    assert_eq!(directory.upload(NOW, &LIMITS, &call, Ok(admitted(b"", None))).reply.status, 201);
+    let upload = PluginUpload { name: "a".to_owned(), module: b"x".to_vec().into() };
+    assert_eq!(directory.upload(NOW, &LIMITS, &upload, Ok(admitted(b"", None))).reply.status, 201);
 }
 
 #[derive(Debug, Clone)]
@@ -802,7 +791,7 @@ impl World {
             Step::DeleteEndpoint { app } if self.apps[app].endpoints.len() > 1 => {
                 let object = &mut self.apps[app];
                 let endpoint = object.endpoints.pop().expect("an endpoint");
-                let delete = call(Op::EndpointDelete, &[&endpoint], "", Vec::new());
+                let delete = Call::of(Op::EndpointDelete, &[&endpoint], "", Vec::new());
                 object.app.handle(self.now, &mut self.rng, &delete).expect("handled");
             }
             Step::CrashDirectory => {

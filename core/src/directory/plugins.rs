@@ -11,9 +11,9 @@ use crate::api::model::plugin::{
 };
 use crate::api::model::shown;
 use crate::api::page::{Keys, Order, Page};
-use crate::api::query::Query;
+use crate::api::route::DirectoryOp;
 use crate::error::{ApiError, Code};
-use crate::frame::{self, PluginModule, PluginModuleAsk};
+use crate::frame::{self, PluginModule, PluginModuleAsk, PluginUpload};
 use crate::settings::PluginLimits;
 use crate::sql::{Row, Sql, SqlError, Value};
 use crate::time::rfc3339;
@@ -143,14 +143,14 @@ impl<S: Sql> Directory<S> {
     }
 
     /// The plugin and the version that a path names; the tenant's own.
-    fn version(&self, call: &Call) -> Result<(PluginOut, VersionOut), ApiError> {
+    fn version(&self, call: &Call<DirectoryOp>) -> Result<(PluginOut, VersionOut), ApiError> {
         let plugin = self.own_plugin(param(call)?)?;
         let version = self.find_version(&plugin, nth_param(call, 1)?)?;
         version.map(|version| (plugin, version)).ok_or_else(|| ApiError::not_found("Version"))
     }
 
-    pub(super) fn list_plugins(&self, call: &Call) -> Result<Reply, ApiError> {
-        let page = Page::from_query(&Query::parse(&call.query), Keys::Name, Order::Ascending)?;
+    pub(super) fn list_plugins(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
+        let page = Page::from_query(&call.query, Keys::Name, Order::Ascending)?;
         let sql = if page.reads_ascending() { PLUGINS_UP } else { PLUGINS_DOWN };
         let rows = if self.ready {
             self.sql.query(sql, &[Value::Text(page.from()), Value::Int(page.probe())])?
@@ -163,14 +163,14 @@ impl<S: Sql> Directory<S> {
         page.answer(plugins, |plugin| &plugin.name)
     }
 
-    pub(super) fn get_plugin(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn get_plugin(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let plugin = self.plugin(param(call)?)?;
         let attached_to = Some(self.attached_to(&plugin.name)?);
         Ok(Reply::json(200, &PluginOut { attached_to, ..plugin }))
     }
 
-    pub(super) fn list_versions(&self, call: &Call) -> Result<Reply, ApiError> {
-        let page = Page::from_query(&Query::parse(&call.query), Keys::Name, Order::Descending)?;
+    pub(super) fn list_versions(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
+        let page = Page::from_query(&call.query, Keys::Name, Order::Descending)?;
         let name = param(call)?;
         let mut versions = if let Some(bundled) = self.only_bundled(name)? {
             vec![bundled.version()]
@@ -190,7 +190,7 @@ impl<S: Sql> Directory<S> {
         page.answer(versions, |version| &version.place)
     }
 
-    pub(super) fn get_version(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn get_version(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         if let Some(bundled) = self.only_bundled(param(call)?)? {
             let is_it = bundled.is_version(nth_param(call, 1)?);
             let version = is_it.then(|| bundled.version()).ok_or_else(|| ApiError::not_found("Version"))?;
@@ -212,13 +212,13 @@ impl<S: Sql> Directory<S> {
     }
 
     /// The module as it was uploaded.
-    pub(super) fn version_wasm(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn version_wasm(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let (plugin, version) = self.version(call)?;
         Ok(Reply::wasm(self.module(&plugin.name, &version.id, UPLOADED)?))
     }
 
     /// The module as engines run it.
-    pub(super) fn plugin_module(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn plugin_module(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let ask: PluginModuleAsk = frame::decode(&call.body).map_err(ApiError::Internal)?;
         let plugin = self.find_plugin(&ask.name)?.ok_or_else(|| ApiError::not_found("Plugin"))?;
         let version = self.find_version(&plugin, ask.version.as_deref().unwrap_or(&plugin.current))?;
@@ -239,15 +239,15 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         limits: &PluginLimits,
-        call: &Call,
+        upload: &PluginUpload,
         admitted: Result<Admitted, Refused>,
     ) -> Result<Answer, ApiError> {
-        let name = param(call)?;
+        let PluginUpload { name, module } = upload;
         if !is_plugin_name(name) {
             let msg = "Use 1 to 64 of the characters a-z, 0-9, - and _, a letter or a digit first.";
             return Err(ApiError::invalid(&["path", "plugin_name"], msg));
         }
-        if call.body.len() > MAX_MODULE {
+        if module.len() > MAX_MODULE {
             return Err(module_too_large());
         }
         let admitted =
@@ -259,7 +259,7 @@ impl<S: Sql> Directory<S> {
             return Err(ApiError::invalid_kind(&["body"], msg, "too_large"));
         }
         config_schema(admitted.manifest.as_deref())?;
-        let id = hex(&Sha256::digest(&call.body));
+        let id = hex(&Sha256::digest(&**module));
         let plugin = self.find_plugin(name)?;
         let known_before = plugin.is_some();
         let known = match &plugin {
@@ -267,14 +267,14 @@ impl<S: Sql> Directory<S> {
             None => None,
         };
         if known.is_none() {
-            let pruned = self.make_room(limits, name, plugin.as_ref(), &call.body, &admitted)?;
+            let pruned = self.make_room(limits, name, plugin.as_ref(), module, &admitted)?;
             for old in pruned {
                 self.drop_version(name, &old)?;
             }
         }
         self.prepare(now)?;
         let status = if known.is_some() { 200 } else { 201 };
-        self.write_version(now, name, &id, &call.body, &admitted)?;
+        self.write_version(now, name, &id, module, &admitted)?;
         let effects = self.make_current(now, name, &id, plugin.as_ref())?;
         let plugin = self.plugin(name)?;
         let version = self.find_version(&plugin, &id)?;
@@ -451,7 +451,7 @@ impl<S: Sql> Directory<S> {
         self.notify(now, name)
     }
 
-    pub(super) fn choose_current(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn choose_current(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
         let plugin = self.own_plugin(param(call)?)?;
         let chosen = CurrentIn::parse(&call.body)?.version;
         if self.find_version(&plugin, &chosen)?.is_none() {
@@ -463,8 +463,8 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Deletes a plugin. While it is attached only by force, which detaches it everywhere.
-    pub(super) fn delete_plugin(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
-        let force = Query::parse(&call.query).flag("force")?.unwrap_or(false);
+    pub(super) fn delete_plugin(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
+        let force = call.query.flag("force")?.unwrap_or(false);
         let plugin = self.own_plugin(param(call)?)?;
         let name = plugin.name.as_str();
         if !force {
@@ -489,8 +489,8 @@ impl<S: Sql> Directory<S> {
 
     /// Deletes a version, which must not be the current one. While it is pinned only by force, which detaches the
     /// plugin where it is.
-    pub(super) fn delete_version(&mut self, now: i64, call: &Call) -> Result<Answer, ApiError> {
-        let force = Query::parse(&call.query).flag("force")?.unwrap_or(false);
+    pub(super) fn delete_version(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
+        let force = call.query.flag("force")?.unwrap_or(false);
         let (plugin, version) = self.version(call)?;
         let name = plugin.name.as_str();
         if version.current {

@@ -17,7 +17,7 @@ fn directory(count: i64) -> (Memory, Directory<Memory>) {
     let sql = Memory::new();
     let mut directory = Directory::open(sql.clone(), NOW).expect("opens");
     let body = json!({ "name": "first", "uid": "first" }).to_string().into_bytes();
-    let create = Call { op: Op::AppCreate.name().to_owned(), body, ..Call::default() };
+    let create = Call::of(Op::AppCreate, &[], "", body);
     assert_eq!(directory.handle(NOW, &mut Seeded(1), &create).reply.status, 201);
     let at = |n: i64| NOW - 3_600_000 - (count - n) * 8;
     sql.transaction(|| {
@@ -53,8 +53,7 @@ fn costs(count: i64) -> Vec<(String, u64)> {
     let at = NOW - 3_600_000 - (count - middle) * 8;
     let mut out = Vec::new();
     let mut note = |op: Op, params: &[&str], query: &str| {
-        let params = params.iter().map(|&param| param.to_owned()).collect();
-        let call = Call { op: op.name().to_owned(), params, query: query.to_owned(), ..Call::default() };
+        let call = Call::of(op, params, query, Vec::new());
         let before = sql.steps();
         let reply = directory.handle(NOW, &mut Seeded(1), &call).reply;
         assert_eq!(reply.status, 200, "{op:?} {query}: {}", String::from_utf8_lossy(&reply.body));

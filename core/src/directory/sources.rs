@@ -8,6 +8,7 @@ use super::{Answer, Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::query::Query;
+use crate::api::route::DirectoryOp;
 use crate::error::{ApiError, Code};
 use crate::frame;
 use crate::id;
@@ -42,8 +43,8 @@ const MAX_BYTES: usize = 2 << 20;
 const STEP: i64 = 16;
 
 /// The page of a list of sources that a query asks for.
-pub fn source_page(query: &str) -> Result<Page, ApiError> {
-    Page::from_query(&Query::parse(query), Keys::Id(id::SOURCE), Order::Ascending)
+pub fn source_page(query: &Query) -> Result<Page, ApiError> {
+    Page::from_query(query, Keys::Id(id::SOURCE), Order::Ascending)
 }
 
 fn read(mut row: Row) -> Result<SourceRow, SqlError> {
@@ -75,7 +76,7 @@ impl<S: Sql> Directory<S> {
 
     /// The rows of a page ([`source_page`]), one more than asked for where there are more: [`SourceRows`]. They end early where
     /// they are large, so that an answer is never more than the platform takes.
-    pub(super) fn list_sources(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn list_sources(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let page = source_page(&call.query)?;
         let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
         let mut told = SourceRows { rows: Vec::new(), stopped: None };
@@ -103,7 +104,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// A source by its id or uid; tells its App object again of its existence if that is not known to have arrived.
-    pub(super) fn get_source(&self, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) fn get_source(&self, call: &Call<DirectoryOp>) -> Result<Answer, ApiError> {
         let row = self.source(param(call)?)?;
         let effects = self.find_app(&row.id)?.map(|app| app.unacknowledged()).unwrap_or_default();
         Ok(Answer { reply: Reply::frame(200, &row), effects })
@@ -114,7 +115,7 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<DirectoryOp>,
     ) -> Result<Answer, ApiError> {
         let mut record: SourceRecord = frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.check_source_uid(record.uid.as_deref(), None)?;
@@ -136,7 +137,7 @@ impl<S: Sql> Directory<S> {
 
     /// Stores a changed source: the body is its record, with the version that was read. Refused with 409 if it was
     /// changed since: the caller reads it again.
-    pub(super) fn update_source(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn update_source(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let mut record: SourceRecord = frame::decode(&call.body).map_err(ApiError::Internal)?;
         let known = self.source(param(call)?)?;
         if known.record.version != record.version {
@@ -159,7 +160,7 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<DirectoryOp>,
     ) -> Result<Answer, ApiError> {
         let row = self.source(param(call)?)?;
         self.overwrite(&row.id)?;
@@ -206,10 +207,7 @@ mod tests {
         }
 
         fn call(&mut self, op: Op, params: &[&str], query: &str, body: Vec<u8>) -> super::super::Outcome {
-            let params = params.iter().map(|&p| p.to_owned()).collect();
-            let call =
-                Call { op: op.name().to_owned(), params, query: query.to_owned(), body, ..Call::default() };
-            self.0.handle(NOW, &mut self.1, &call)
+            self.0.handle(NOW, &mut self.1, &Call::of(op, params, query, body))
         }
 
         fn create(&mut self, uid: Option<&str>) -> (u16, Option<SourceRow>) {
@@ -313,7 +311,7 @@ mod tests {
                 let query = format!("limit={limit}&order={order}&iterator={iterator}");
                 let reply = tenant.call(Op::SourceList, &[], &query, Vec::new()).reply;
                 let told: SourceRows = frame::decode(&reply.body).expect("rows");
-                let page = source_page(&query).expect("a page").finish(told.rows, |row| &row.id);
+                let page = source_page(&Query::parse(&query)).expect("a page").finish(told.rows, |row| &row.id);
                 seen.extend(page.data.into_iter().map(|row| row.id));
                 match page.iterator {
                     Some(next) if !page.done => iterator = next,

@@ -6,7 +6,7 @@
 use super::Directory;
 use crate::api::call::{Call, Reply};
 use crate::api::model::overview::{TenantOverviewOut, TroubleOut};
-use crate::api::query::Query;
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
 use crate::frame::{self, Standing, StandingChange, StandingNote};
 use crate::sql::{Row, Sql, SqlError, Value};
@@ -72,7 +72,7 @@ impl Known {
 
 impl<S: Sql> Directory<S> {
     /// Takes a report of an App object about an endpoint.
-    pub(super) fn note_standing(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn note_standing(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let StandingNote { app_id, endpoint_id, change } =
             frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.prepare(now)?;
@@ -117,8 +117,8 @@ impl<S: Sql> Directory<S> {
     }
 
     /// The endpoints in trouble, worst first.
-    pub(super) fn overview(&self, call: &Call) -> Result<Reply, ApiError> {
-        let query = Query::parse(&call.query);
+    pub(super) fn overview(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
+        let query = &call.query;
         let limit = query.int("limit")?.unwrap_or(50);
         if !(1..=LIST_MAX).contains(&limit) {
             return Err(ApiError::invalid(
@@ -206,7 +206,7 @@ mod tests {
         }
 
         fn ask(&mut self, op: Op, query: &str, body: Vec<u8>) -> (u16, Json) {
-            let call = Call { op: op.name().to_owned(), query: query.to_owned(), body, ..Call::default() };
+            let call = Call::of(op, &[], query, body);
             let reply = self.directory.handle(NOW, &mut Seeded(NOW.unsigned_abs()), &call).reply;
             (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
         }
@@ -291,8 +291,7 @@ mod tests {
         assert_eq!(world.seen(""), pairs(&[("ep_1", "failing")]));
         world.note(&app, "ep_1", stands(Standing::Well, 90));
         assert!(world.seen("").is_empty());
-        let delete =
-            Call { op: Op::AppDelete.name().to_owned(), params: vec![app.clone()], ..Call::default() };
+        let delete = Call::of(Op::AppDelete, &[&app], "", Vec::new());
         world.note(&app, "ep_1", stands(Standing::Failing, 99));
         assert_eq!(world.directory.handle(NOW, &mut Seeded(1), &delete).reply.status, 204);
         assert!(world.seen("").is_empty(), "it goes with its application");

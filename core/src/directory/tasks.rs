@@ -3,6 +3,7 @@
 use super::{Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::task::{BackgroundTaskOut, TaskOut, TaskQuery, TaskStatus};
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
 use crate::frame::{self, TaskNote};
 use crate::id;
@@ -21,7 +22,7 @@ const DESCENDING: &str =
 impl<S: Sql> Directory<S> {
     /// Takes a report of an App object about a task; reports older than the newest are ignored. A task of a deleted
     /// application has ended, whatever a late report says.
-    pub(super) fn note_task(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn note_task(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let mut note: TaskNote = frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.prepare(now)?;
         // The Directory has no row of the operational application.
@@ -68,7 +69,7 @@ impl<S: Sql> Directory<S> {
         self.sql.exec("DELETE FROM usage_part WHERE task_id < ?1", &[Value::Text(&oldest)])
     }
 
-    pub(super) fn list_tasks(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn list_tasks(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let query = TaskQuery::parse(&call.query)?;
         let page = &query.page;
         let sql = if page.reads_ascending() { ASCENDING } else { DESCENDING };
@@ -86,7 +87,7 @@ impl<S: Sql> Directory<S> {
         page.answer(page.gather(rows, |found| &found.task.id, is_wanted)?, |found| &found.task.id)
     }
 
-    pub(super) fn get_task(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn get_task(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let unknown = || ApiError::not_found("Task");
         if !self.ready {
             return Err(unknown());
@@ -138,14 +139,7 @@ mod tests {
         }
 
         fn ask(&mut self, op: Op, params: &[&str], query: &str, body: Vec<u8>) -> (u16, Json) {
-            let call = Call {
-                op: op.name().to_owned(),
-                params: params.iter().map(|&p| p.to_owned()).collect(),
-                query: query.to_owned(),
-                body,
-                app_scope: false,
-                ..Call::default()
-            };
+            let call = Call::of(op, params, query, body);
             let reply = self.0.handle(NOW, &mut Seeded(1), &call).reply;
             (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Json::Null))
         }

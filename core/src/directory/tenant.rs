@@ -6,6 +6,7 @@
 use super::Directory;
 use crate::api::call::{Call, Reply};
 use crate::api::model::application::{TenantOut, TenantPatch};
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
 use crate::frame;
 use crate::send_as::SendAs;
@@ -26,7 +27,7 @@ impl<S: Sql> Directory<S> {
         Ok(Reply::json(200, &TenantOut::from(self.default_send_as()?)))
     }
 
-    pub(super) fn patch_tenant(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn patch_tenant(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let patch = TenantPatch::parse(&call.body)?;
         let mut send_as = self.default_send_as()?;
         patch.apply(&mut send_as)?;

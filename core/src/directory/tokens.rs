@@ -8,6 +8,7 @@ use super::Directory;
 use crate::api::call::{Call, Reply};
 use crate::api::model::auth::{RevokedOut, TOKEN_KEY};
 use crate::api::page::ListOut;
+use crate::api::route::DirectoryOp;
 use crate::error::ApiError;
 use crate::frame::{self, Revocation, RevokedAsk};
 use crate::id;
@@ -16,7 +17,7 @@ use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
-/// The answer of [`Op::Issue`](crate::api::route::Op::Issue), as JSON.
+/// The answer of [`DirectoryOp::Issue`](crate::api::route::DirectoryOp::Issue), as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The token's id.
@@ -30,7 +31,7 @@ const ALWAYS: i64 = (1 << 53) - 1;
 
 impl<S: Sql> Directory<S> {
     /// Takes tokens back.
-    pub(super) fn revoke(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn revoke(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let revocation: Revocation = frame::decode(&call.body).map_err(ApiError::Internal)?;
         self.prepare(now)?;
         self.sql.exec("DELETE FROM revoked WHERE forget_at <= ?1", &[Value::Int(now)])?;
@@ -93,7 +94,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Whether a token was taken back: `true` or `false`.
-    pub(super) fn is_revoked(&self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn is_revoked(&self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let ask: RevokedAsk = frame::decode(&call.body).map_err(ApiError::Internal)?;
         let mut revoked = false;
         if self.ready {
@@ -119,7 +120,7 @@ mod tests {
     const NOW: i64 = 1_795_000_000_000;
 
     fn ask(directory: &mut Directory<Memory>, now: i64, op: Op, body: Vec<u8>) -> Reply {
-        let call = Call { op: op.name().to_owned(), body, ..Call::default() };
+        let call = Call::of(op, &[], "", body);
         directory.handle(now, &mut Seeded(1), &call).reply
     }
 
@@ -163,8 +164,7 @@ mod tests {
         let made: serde_json::Value = serde_json::from_slice(&made.body).expect("JSON");
         let id = made["id"].as_str().expect("an id");
         assert!(!is_revoked(&mut directory, NOW, &[id], NOW));
-        let call =
-            Call { op: Op::AppDelete.name().to_owned(), params: vec![id.to_owned()], ..Call::default() };
+        let call = Call::of(Op::AppDelete, &[id], "", Vec::new());
         assert_eq!(directory.handle(NOW, &mut Seeded(1), &call).reply.status, 204);
         for issued_at in [0, NOW, NOW + 1_000_000_000] {
             assert!(is_revoked(&mut directory, NOW + 5, &["other", id], issued_at));

@@ -8,6 +8,7 @@ use super::{Answer, Directory, Effect, LEASE_MS, param};
 use crate::api::call::{Call, Reply};
 use crate::api::model::task::{BackgroundTaskOut, TaskKind, TaskOut, TaskStatus};
 use crate::api::model::usage::{AppEventTypes, AppStats, Usage, UsageOut};
+use crate::api::route::DirectoryOp;
 use crate::error::{ApiError, Code};
 use crate::frame::{UsageAnswer, UsageAsk};
 use crate::id;
@@ -54,7 +55,7 @@ impl<S: Sql> Directory<S> {
         &mut self,
         now: i64,
         rng: &mut impl Entropy,
-        call: &Call,
+        call: &Call<DirectoryOp>,
     ) -> Result<Answer, ApiError> {
         let usage = Usage::parse(&call.body)?;
         let (mut ids, mut unresolved) = (BTreeSet::new(), Vec::new());
@@ -218,7 +219,7 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Stops a count before its end.
-    pub(super) fn stop_usage(&mut self, now: i64, call: &Call) -> Result<Reply, ApiError> {
+    pub(super) fn stop_usage(&mut self, now: i64, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let task_id = param(call)?;
         let open = self.sql.query("SELECT 1 FROM usage_task WHERE id = ?1", &[Value::Text(task_id)])?;
         if open.is_empty() {
@@ -314,9 +315,8 @@ mod tests {
 
         fn ask(&mut self, op: Op, param: &str, body: &Json) -> (u16, Json) {
             self.now += 10;
-            let params = if param.is_empty() { Vec::new() } else { vec![param.to_owned()] };
-            let body = body.to_string().into_bytes();
-            let call = Call { op: op.name().to_owned(), params, body, ..Call::default() };
+            let params: &[&str] = if param.is_empty() { &[] } else { &[param] };
+            let call = Call::of(op, params, "", body.to_string().into_bytes());
             let outcome = self.directory.handle(self.now, &mut self.rng, &call);
             for effect in outcome.before_reply {
                 self.directory.done(self.now, &effect, true).expect("done");

@@ -90,18 +90,23 @@ macro_rules! operations {
 /// ```
 pub mod directory {
     use crate::api::call::{Call, Reply};
+    use crate::api::route::DirectoryOp;
+    use crate::frame::PluginUpload;
     use crate::wire::name::DirectoryName;
 
     operations! {
         DirectoryName:
         /// A request of the API.
-        Api = "api": api(Call) -> Reply;
+        Api = "api": api(Call<DirectoryOp>) -> Reply;
+        /// Stores a module as a version of a plugin.
+        UploadPlugin = "upload-plugin": upload_plugin(PluginUpload) -> Reply;
     }
 }
 
 /// The operations of an App.
 pub mod app {
     use crate::api::call::{Call, Reply};
+    use crate::api::route::AppOp;
     use crate::frame::{
         Accepted, AppInit, BatchAnswer, BatchAsk, Done, IngestAsk, Ingested, NewMessage, Payloads,
         PayloadsAsk, PluginNotice, PluginUses, Pull, Report, UsageAnswer, UsageAsk,
@@ -114,7 +119,7 @@ pub mod app {
         /// Stores a message.
         Accept = "accept": accept(NewMessage) -> Accepted;
         /// A request of the API. Status 0 if the object is no application.
-        Api = "api": api(Call) -> Reply;
+        Api = "api": api(Call<AppOp>) -> Reply;
         /// Stores a batch of messages.
         AcceptBatch = "batch": accept_batch(BatchAsk) -> BatchAnswer;
         /// Stores the events of one request to a source: all or none.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::page::{Keys, Order, Page};
 use weir_core::api::query::Query;
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::api::{route, yaml};
 use weir_core::frame;
 use weir_core::preset;
@@ -193,7 +194,9 @@ pub fn frames(bytes: &[u8]) {
         frame::PluginModule,
         frame::StandingNote,
         frame::PluginFollowers,
-        Call,
+        Call<AppOp>,
+        Call<DirectoryOp>,
+        frame::PluginUpload,
         Reply,
         SourceRow,
     );

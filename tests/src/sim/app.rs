@@ -8,6 +8,7 @@ use super::world::{Done, World};
 use super::{Rule, event::Flow};
 use std::rc::Rc;
 use weir_core::api::call::Call;
+use weir_core::api::route::AppOp;
 use weir_core::app::{self, App, Outcome, TaskEffect};
 use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
@@ -117,7 +118,7 @@ impl World {
                     (Some(endpoint_id), Ask::Task(ask), ForApp::Task(task_id))
                 }
                 TaskEffect::Note { task_id, version, call } => {
-                    (None, Ask::Api(*call), ForApp::Noted(task_id, version))
+                    (None, Ask::Directory(*call), ForApp::Noted(task_id, version))
                 }
             });
         }
@@ -189,7 +190,9 @@ impl World {
                 self.finish_app(a, done).map(|()| Answer::Done(true))
             }
             Ask::Report(report) => self.report(a, &report),
-            Ask::Push(_)
+            Ask::Directory(_)
+            | Ask::Upload(_)
+            | Ask::Push(_)
             | Ask::Configure(_)
             | Ask::Resend(_)
             | Ask::Task(_)
@@ -263,9 +266,8 @@ impl World {
     }
 
     /// A call of the API arrives at its App object. `None` where there is no answer.
-    pub(super) fn api(&mut self, a: usize, call: &Call) -> Option<weir_core::api::call::Reply> {
-        if self.defect == Some(Defect::IgnoresStops) && call.op == weir_core::api::route::Op::TaskStop.name()
-        {
+    pub(super) fn api(&mut self, a: usize, call: &Call<AppOp>) -> Option<weir_core::api::call::Reply> {
+        if self.defect == Some(Defect::IgnoresStops) && call.op == AppOp::TaskStop {
             return Some(self.pretend_to_stop(call));
         }
         let done = self.step_app(a, false, |m, now, rng| {

@@ -12,7 +12,7 @@ use super::{Defect, Rule};
 use serde_json::{Value as Json, json};
 use std::collections::{HashMap, HashSet};
 use weir_core::api::call::Call;
-use weir_core::api::route::Op;
+use weir_core::api::route::AppOp;
 use weir_core::app::EndpointRecord;
 use weir_core::filter::parse_channels;
 use weir_core::frame::{Accepted, Ingest, IngestAsk, NewMessage, decode};
@@ -43,12 +43,12 @@ impl World {
                 if let Some(id) = self.some_endpoint(a)
                     && self.rng.chance(0.3)
                 {
-                    self.api_later(a, Op::EndpointDelete, vec![id], &Json::Null);
+                    self.api_later(a, AppOp::EndpointDelete, vec![id], &Json::Null);
                 }
             }
             19 => {
                 if let Some(id) = self.some_endpoint(a) {
-                    self.api_later(a, Op::SecretRotate, vec![id], &json!({}));
+                    self.api_later(a, AppOp::SecretRotate, vec![id], &json!({}));
                 }
             }
             20..=21 => self.resend(a),
@@ -95,8 +95,8 @@ impl World {
     /// An endpoint is paused, and later resumed: then all that has come meanwhile goes at once.
     fn pause_for_a_while(&mut self, a: usize) {
         let Some(id) = self.some_endpoint(a) else { return };
-        self.api_later(a, Op::EndpointPatch, vec![id.clone()], &json!({ "paused": true }));
-        let resume = api(Op::EndpointPatch, vec![id], br#"{"paused":false}"#.to_vec());
+        self.api_later(a, AppOp::EndpointPatch, vec![id.clone()], &json!({ "paused": true }));
+        let resume = api(AppOp::EndpointPatch, vec![id], br#"{"paused":false}"#.to_vec());
         let delay = self.rng.between(1_000, 20_000);
         self.after(delay, Event::Call(Object::App(a), Ask::Api(resume), Reply::Nobody, 1));
     }
@@ -354,7 +354,7 @@ impl World {
         own.get(at).map(|&e| self.endpoints[e].id.clone())
     }
 
-    fn creation(&mut self) -> Call {
+    fn creation(&mut self) -> Call<AppOp> {
         let mut body =
             json!({ "url": format!("https://receiver.example.com/{}", self.rng.below(1_000_000)) });
         let orderly = self.plan.orderly;
@@ -367,7 +367,7 @@ impl World {
                 set(key, value);
             }
         }
-        api(Op::EndpointCreate, vec![], body.to_string().into_bytes())
+        api(AppOp::EndpointCreate, vec![], body.to_string().into_bytes())
     }
 
     pub(super) fn create_endpoint(&mut self, a: usize) {
@@ -410,17 +410,17 @@ impl World {
                 json!({ key: value })
             }
         };
-        self.api_later(a, Op::EndpointPatch, vec![id], &body);
+        self.api_later(a, AppOp::EndpointPatch, vec![id], &body);
     }
 
     fn resend(&mut self, a: usize) {
         let (message, endpoint) = (self.some_message(a), self.some_endpoint(a));
         if let (Some(message), Some(endpoint)) = (message, endpoint) {
-            self.api_later(a, Op::Resend, vec![message, endpoint], &Json::Null);
+            self.api_later(a, AppOp::Resend, vec![message, endpoint], &Json::Null);
         }
     }
 
-    pub(super) fn api_later(&mut self, a: usize, op: Op, params: Vec<String>, body: &Json) {
+    pub(super) fn api_later(&mut self, a: usize, op: AppOp, params: Vec<String>, body: &Json) {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.call(Object::App(a), Ask::Api(api(op, params, body)), Reply::Nobody);
     }

@@ -12,12 +12,13 @@ use super::{Defect, Rule};
 use serde_json::{Value as Json, json};
 use std::rc::Rc;
 use weir_core::api::call::{self, Call};
-use weir_core::api::route::Op;
+use weir_core::api::query::Query;
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::app::EndpointRecord;
 use weir_core::budget::Budget;
 use weir_core::deployment::Deployment;
-use weir_core::directory::{Admitted, Directory, Effect};
-use weir_core::frame::{self, AppInit, ResolvedPlugins};
+use weir_core::directory::{Admitted, Directory, Effect, Outcome};
+use weir_core::frame::{self, AppInit, PluginUpload, ResolvedPlugins};
 use weir_core::rng::Seeded;
 use weir_core::source::{SourceRecord, SourceRow};
 use weir_core::sql::{Sql, SqlError, Value};
@@ -125,43 +126,56 @@ impl World {
     }
 
     pub(super) fn directory_called(&mut self, ask: Ask) -> Option<Answer> {
-        let Ask::Api(call) = ask else { return None };
-        self.ask_directory(&call).map(Answer::Api)
+        match ask {
+            Ask::Directory(call) => self.ask_directory(&call),
+            Ask::Upload(upload) => self.upload(&upload),
+            Ask::Api(_)
+            | Ask::Init(_)
+            | Ask::Notice(_)
+            | Ask::Payloads(_)
+            | Ask::Pull(_)
+            | Ask::Report(_)
+            | Ask::Push(_)
+            | Ask::Configure(_)
+            | Ask::Resend(_)
+            | Ask::Task(_)
+            | Ask::Expunge(_)
+            | Ask::Erase => None,
+        }
+        .map(Answer::Api)
     }
 
     /// A call of the API arrives at the Directory.
-    fn ask_directory(&mut self, call: &Call) -> Option<call::Reply> {
-        let limits = self.plan.settings.plugins;
-        let done = self.step_directory(false, |m, now, rng| {
-            let outcome = if call.op == Op::PluginUpload.name() {
-                let admitted = Admitted { rewritten: call.body.clone(), pass: 1, manifest: None };
-                m.upload(now, &limits, call, Ok(admitted))
-            } else {
-                m.handle(now, rng, call)
-            };
-            if let Some(log) = &outcome.reply.log {
-                return Err(SqlError(log.clone()));
-            }
-            Ok((outcome.reply, Effects { tell: outcome.before_reply, alarm: outcome.alarm }))
-        })?;
+    fn ask_directory(&mut self, call: &Call<DirectoryOp>) -> Option<call::Reply> {
+        let done = self.step_directory(false, |m, now, rng| outcome(m.handle(now, rng, call)))?;
         if done.committed {
             self.note_directory_call(call, &done.value);
         }
         self.finish_directory(done)
     }
 
+    /// A plugin's module arrives at the Directory.
+    fn upload(&mut self, upload: &PluginUpload) -> Option<call::Reply> {
+        let limits = self.plan.settings.plugins;
+        let done = self.step_directory(false, |m, now, _| {
+            let admitted = Admitted { rewritten: upload.module.to_vec(), pass: 1, manifest: None };
+            outcome(m.upload(now, &limits, upload, Ok(admitted)))
+        })?;
+        self.finish_directory(done)
+    }
+
     /// What a call has changed, of which the world keeps account.
-    fn note_directory_call(&mut self, call: &Call, reply: &call::Reply) {
-        match Op::from_name(&call.op) {
-            Some(Op::AppCreate) if reply.status == 201 => {
+    fn note_directory_call(&mut self, call: &Call<DirectoryOp>, reply: &call::Reply) {
+        match call.op {
+            DirectoryOp::AppCreate if reply.status == 201 => {
                 let body: Json = serde_json::from_slice(&reply.body).expect("JSON");
                 self.new_app(body["id"].as_str().expect("an id").to_owned(), false);
             }
-            Some(Op::SourceCreate) if reply.status == 201 => {
+            DirectoryOp::SourceCreate if reply.status == 201 => {
                 let row: SourceRow = frame::decode(&reply.body).expect("a source");
                 self.new_app(row.id, true);
             }
-            Some(Op::AppDelete) if reply.status == 204 => {
+            DirectoryOp::AppDelete if reply.status == 204 => {
                 let deleted = self.apps.iter_mut().filter(|app| Some(&app.id) == call.params.first());
                 deleted.for_each(|app| app.deleted = true);
             }
@@ -201,7 +215,7 @@ impl World {
     pub(super) fn create_app(&mut self, nth: usize) {
         let uid = (nth == 0 && self.plan.directory).then(|| "customer".to_owned());
         let body = json!({ "name": "an application", "uid": uid });
-        self.create(&api(Op::AppCreate, vec![], body.to_string().into_bytes()));
+        self.create(&api(DirectoryOp::AppCreate, vec![], body.to_string().into_bytes()));
         let a = self.apps.len() - 1;
         for _ in 0..self.plan.endpoints {
             self.create_endpoint(a);
@@ -210,13 +224,13 @@ impl World {
 
     pub(super) fn create_source(&mut self) {
         let record = SourceRecord { kind: "generic".to_owned(), ..SourceRecord::default() };
-        self.create(&api(Op::SourceCreate, vec![], frame::encode(&record)));
+        self.create(&api(DirectoryOp::SourceCreate, vec![], frame::encode(&record)));
         let a = self.apps.len() - 1;
         self.create_endpoint(a);
     }
 
     /// An application is there at once, before anything goes wrong.
-    fn create(&mut self, call: &Call) {
+    fn create(&mut self, call: &Call<DirectoryOp>) {
         let Some(reply) = self.ask_directory(call) else { return };
         assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
         let a = self.apps.len() - 1;
@@ -232,12 +246,19 @@ impl World {
         match self.rng.below(12) {
             0..=3 => {
                 let module = format!("module {}", self.rng.below(4)).into_bytes();
-                self.call_directory(Op::PluginUpload, vec![plugin], "", module, Reply::Nobody);
+                let upload = PluginUpload { name: plugin, module: module.into() };
+                self.call(Object::Directory, Ask::Upload(upload), Reply::Nobody);
             }
             4..=7 => self.attach(),
             8 => {
                 let query = if self.rng.chance(0.5) { "force=true" } else { "" };
-                self.call_directory(Op::PluginDelete, vec![plugin], query, Vec::new(), Reply::Nobody);
+                self.call_directory(
+                    DirectoryOp::PluginDelete,
+                    vec![plugin],
+                    query,
+                    Vec::new(),
+                    Reply::Nobody,
+                );
             }
             9..=10 => {
                 let a = self.rng.below(self.apps.len());
@@ -245,14 +266,14 @@ impl World {
                     let uid = self.rng.pick(&["customer", "client", "buyer"]).to_string();
                     let body = json!({ "uid": uid }).to_string().into_bytes();
                     let id = self.apps[a].id.clone();
-                    self.call_directory(Op::AppPatch, vec![id], "", body, Reply::Nobody);
+                    self.call_directory(DirectoryOp::AppPatch, vec![id], "", body, Reply::Nobody);
                 }
             }
             _ => {
                 let a = self.rng.below(self.apps.len());
                 if self.rng.chance(0.2) && !self.apps[a].source {
                     let id = self.apps[a].id.clone();
-                    self.call_directory(Op::AppDelete, vec![id], "", Vec::new(), Reply::Nobody);
+                    self.call_directory(DirectoryOp::AppDelete, vec![id], "", Vec::new(), Reply::Nobody);
                 }
             }
         }
@@ -275,7 +296,7 @@ impl World {
         let Flow::Attach { app, endpoint_id, plugins, .. } = &flow else { return };
         let params = vec![self.apps[*app].id.clone(), endpoint_id.clone()];
         let body = plugins.clone();
-        self.call_directory(Op::PluginAttach, params, "", body, Reply::Worker(flow));
+        self.call_directory(DirectoryOp::PluginAttach, params, "", body, Reply::Worker(flow));
     }
 
     /// The Worker goes on with an answer.
@@ -285,7 +306,7 @@ impl World {
                 if reply.status == 200 =>
             {
                 let seq = frame::decode::<ResolvedPlugins>(&reply.body).expect("resolved").seq;
-                let put = api(Op::PluginsPut, vec![endpoint_id.clone()], reply.body);
+                let put = api(AppOp::PluginsPut, vec![endpoint_id.clone()], reply.body);
                 let flow = Flow::Stored { app, endpoint_id, plugins, seq, tries };
                 self.call(Object::App(app), Ask::Api(put), Reply::Worker(flow));
             }
@@ -297,7 +318,7 @@ impl World {
             (Flow::Stored { .. }, Some(Answer::Api(reply))) if reply.status == 409 => {}
             (Flow::Stored { app, seq, .. }, Some(Answer::Api(_))) => {
                 let params = vec![self.apps[app].id.clone(), seq.to_string()];
-                self.call_directory(Op::PluginSettle, params, "", Vec::new(), Reply::Nobody);
+                self.call_directory(DirectoryOp::PluginSettle, params, "", Vec::new(), Reply::Nobody);
             }
             (Flow::Expunged(e, attempt_id), Some(Answer::Done(true))) => {
                 self.expunged_attempts.push((e, attempt_id));
@@ -306,15 +327,22 @@ impl World {
         }
     }
 
-    fn call_directory(&mut self, op: Op, params: Vec<String>, query: &str, body: Vec<u8>, reply: Reply) {
-        let call = Call { query: query.to_owned(), ..api(op, params, body) };
-        self.call(Object::Directory, Ask::Api(call), reply);
+    fn call_directory(
+        &mut self,
+        op: DirectoryOp,
+        params: Vec<String>,
+        query: &str,
+        body: Vec<u8>,
+        reply: Reply,
+    ) {
+        let call = Call { query: Query::parse(query), ..api(op, params, body) };
+        self.call(Object::Directory, Ask::Directory(call), reply);
     }
 
     /// The Worker finds that an App object does not know of itself: the Directory tells it again.
     pub(super) fn resolve(&mut self, a: usize) {
         let id = self.apps[a].id.clone();
-        self.call_directory(Op::Resolve, vec![id], "", Vec::new(), Reply::Nobody);
+        self.call_directory(DirectoryOp::Resolve, vec![id], "", Vec::new(), Reply::Nobody);
     }
 
     /// A call that has an object see to its alarm.
@@ -324,8 +352,8 @@ impl World {
             self.after(delay, Event::Post(a, vec![post]));
         } else {
             // Somebody uploads a plugin: the answer brings the alarm.
-            let call = api(Op::PluginUpload, vec!["late".to_owned()], b"module".to_vec());
-            self.after(delay, Event::Call(Object::Directory, Ask::Api(call), Reply::Nobody, 1));
+            let upload = PluginUpload { name: "late".to_owned(), module: b"module".to_vec().into() };
+            self.after(delay, Event::Call(Object::Directory, Ask::Upload(upload), Reply::Nobody, 1));
         }
     }
 
@@ -471,6 +499,14 @@ impl World {
 }
 
 /// A call of the API.
-pub(super) fn api(op: Op, params: Vec<String>, body: Vec<u8>) -> Call {
-    Call { op: op.name().to_owned(), params, query: String::new(), body, ..Call::default() }
+pub(super) fn api<O>(op: O, params: Vec<String>, body: Vec<u8>) -> Call<O> {
+    Call { params, body, ..Call::new(op) }
+}
+
+fn outcome(outcome: Outcome) -> Result<(call::Reply, Effects), SqlError> {
+    let Outcome { reply, before_reply, alarm } = outcome;
+    match &reply.log {
+        Some(log) => Err(SqlError(log.clone())),
+        None => Ok((reply, Effects { tell: before_reply, alarm })),
+    }
 }

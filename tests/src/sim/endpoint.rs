@@ -140,6 +140,8 @@ impl World {
             Ask::Task(ask) => self.batch_of_task(e, ask),
             Ask::Expunge(ask) => self.expunge_attempt(e, &ask),
             Ask::Api(_)
+            | Ask::Directory(_)
+            | Ask::Upload(_)
             | Ask::Init(_)
             | Ask::Notice(_)
             | Ask::Payloads(_)

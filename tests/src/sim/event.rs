@@ -2,11 +2,12 @@
 
 use super::node::Object;
 use weir_core::api::call::{self, Call};
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::directory::Effect;
 use weir_core::endpoint::{Attempt, AttemptResult, Passed};
 use weir_core::frame::{
-    Accepted, AppInit, Config, ConfigAnswer, ExpungeAsk, Payloads, PayloadsAsk, PluginNotice, PluginUses,
-    Pull, Push, PushAnswer, Report, Resend, TaskAnswer,
+    Accepted, AppInit, Config, ConfigAnswer, ExpungeAsk, Payloads, PayloadsAsk, PluginNotice, PluginUpload,
+    PluginUses, Pull, Push, PushAnswer, Report, Resend, TaskAnswer,
 };
 use weir_core::wire::TaskAsk;
 
@@ -42,7 +43,10 @@ pub(super) enum Event {
 /// What one object asks of another, or the Worker of one of them.
 #[derive(Clone)]
 pub(super) enum Ask {
-    Api(Call),
+    Api(Call<AppOp>),
+    /// A call of the API that the Directory answers.
+    Directory(Call<DirectoryOp>),
+    Upload(PluginUpload),
     Init(AppInit),
     Notice(PluginNotice),
     Payloads(PayloadsAsk),
@@ -59,7 +63,7 @@ pub(super) enum Ask {
 impl Ask {
     /// Whether nobody can tell when it arrives twice.
     pub(super) fn may_be_doubled(&self) -> bool {
-        !matches!(self, Self::Api(_) | Self::Resend(_))
+        !matches!(self, Self::Api(_) | Self::Directory(_) | Self::Upload(_) | Self::Resend(_))
     }
 }
 
@@ -164,7 +168,8 @@ impl Ask {
     /// What kind of call it is.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Api(_) => "api",
+            Self::Api(_) | Self::Directory(_) => "api",
+            Self::Upload(_) => "upload-plugin",
             Self::Init(_) => "init",
             Self::Notice(_) => "plugin",
             Self::Payloads(_) => "payloads",
@@ -181,8 +186,10 @@ impl Ask {
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Api(call) => {
-                format!("{} {:?} {}", call.op, call.params, String::from_utf8_lossy(&call.body))
+            Self::Api(call) => describe_call(call.op.name(), &call.params, &call.body),
+            Self::Directory(call) => describe_call(call.op.name(), &call.params, &call.body),
+            Self::Upload(upload) => {
+                describe_call("upload", std::slice::from_ref(&upload.name), &upload.module)
             }
             Self::Init(init) => format!("{init:?}"),
             Self::Notice(notice) => format!("{notice:?}"),
@@ -202,6 +209,10 @@ impl Ask {
             Self::Erase => "erase".to_owned(),
         }
     }
+}
+
+fn describe_call(op: &str, params: &[String], body: &[u8]) -> String {
+    format!("{op} {params:?} {}", String::from_utf8_lossy(body))
 }
 
 impl Answer {

@@ -10,7 +10,7 @@ use super::event::{Ask, Reply};
 use super::node::Object;
 use super::world::World;
 use serde_json::{Value as Json, json};
-use weir_core::api::route::Op;
+use weir_core::api::route::AppOp;
 use weir_core::app::inspect;
 
 /// Whether a message's payload is still there.
@@ -28,13 +28,13 @@ impl World {
         let (op, params, body) = match self.rng.below(8) {
             0..=2 => {
                 let Some(id) = self.some_message(a) else { return };
-                (Op::MessageExpunge, vec![id], Json::Null)
+                (AppOp::MessageExpunge, vec![id], Json::Null)
             }
             3..=4 => {
                 let ids: Vec<String> = (0..3).filter_map(|_| self.some_message(a)).collect();
-                (Op::BulkExpunge, vec![], json!({ "ids": ids }))
+                (AppOp::BulkExpunge, vec![], json!({ "ids": ids }))
             }
-            5 => (Op::ExpungeAll, vec![], Json::Null),
+            5 => (AppOp::ExpungeAll, vec![], Json::Null),
             _ => return self.expunge_some_attempt(a),
         };
         self.api_later(a, op, params, &body);
@@ -53,7 +53,7 @@ impl World {
         }
         let attempt = &attempts[self.rng.below(attempts.len())];
         let params = vec![attempt.msg_id.clone(), attempt.id.clone()];
-        let call = api(Op::AttemptExpunge, params, Vec::new());
+        let call = api(AppOp::AttemptExpunge, params, Vec::new());
         self.call(Object::App(a), Ask::Api(call), Reply::Nobody);
     }
 

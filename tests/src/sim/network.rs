@@ -88,7 +88,10 @@ impl World {
             Reply::Nobody | Reply::Worker(_) => None,
         };
         // Reports, messages whose time has come and tasks wait each on their own.
-        let own = matches!(ask, Ask::Report(_) | Ask::Task(_) | Ask::Api(_) | Ask::Init(_) | Ask::Notice(_));
+        let own = matches!(
+            ask,
+            Ask::Report(_) | Ask::Task(_) | Ask::Api(_) | Ask::Directory(_) | Ask::Init(_) | Ask::Notice(_)
+        );
         if let Some(caller) = caller.filter(|_| !own) {
             let crashes = self.platform(caller).crashes;
             let count = self.platform(to).refused.entry((caller, ask.kind())).or_default();

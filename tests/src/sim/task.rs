@@ -10,7 +10,7 @@ use super::world::{START, World};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use weir_core::api::call::{self, Call};
-use weir_core::api::route::Op;
+use weir_core::api::route::AppOp;
 use weir_core::endpoint::{Attempt, inspect};
 use weir_core::sql::Sql;
 use weir_core::time::rfc3339;
@@ -18,7 +18,7 @@ use weir_core::time::rfc3339;
 /// A task as its owner sees it.
 pub(super) struct Task {
     app: usize,
-    op: Op,
+    op: AppOp,
     endpoint: Option<usize>,
     /// In milliseconds since the start.
     started_at: i64,
@@ -37,20 +37,21 @@ impl World {
             self.tasks.iter().filter(|(_, task)| task.app == a).map(|(id, _)| id.clone()).collect();
         if !open.is_empty() && self.rng.chance(0.25) {
             let id = self.rng.pick(&open).clone();
-            return self.api_later(a, Op::TaskStop, vec![id], &Json::Null);
+            return self.api_later(a, AppOp::TaskStop, vec![id], &Json::Null);
         }
         let Some(endpoint_id) = self.some_endpoint(a) else { return };
-        let op = *self.rng.pick(&[Op::Recover, Op::ReplayMissing, Op::ReplayMissing, Op::BulkReplay]);
+        let op =
+            *self.rng.pick(&[AppOp::Recover, AppOp::ReplayMissing, AppOp::ReplayMissing, AppOp::BulkReplay]);
         // Two weeks are the longest period, and no world has lasted longer by then.
         let body = json!({ "since": rfc3339(START - 3 * 3_600_000) });
         self.api_later(a, op, vec![endpoint_id], &body);
     }
 
     /// A call of the API was committed: what clients may rely on from now on.
-    pub(super) fn note_call(&mut self, a: usize, call: &Call, status: u16, body: &[u8]) {
+    pub(super) fn note_call(&mut self, a: usize, call: &Call<AppOp>, status: u16, body: &[u8]) {
         let json = || serde_json::from_slice::<Json>(body).expect("JSON");
-        match Op::from_name(&call.op) {
-            Some(op @ (Op::Recover | Op::ReplayMissing | Op::BulkReplay | Op::ExpungeAll))
+        match call.op {
+            op @ (AppOp::Recover | AppOp::ReplayMissing | AppOp::BulkReplay | AppOp::ExpungeAll)
                 if status == 202 =>
             {
                 let id = json()["id"].as_str().expect("an id").to_owned();
@@ -59,26 +60,26 @@ impl World {
                 self.summary.tasks += 1;
                 let (started_at, number) = (self.now, self.next);
                 self.tasks.insert(id, Task { app: a, op, endpoint, started_at, number, stopped: false, due });
-                if op == Op::ExpungeAll {
+                if op == AppOp::ExpungeAll {
                     let all = self.messages.values_mut().filter(|message| message.app == a);
                     all.filter(|message| message.forgetting == Forgetting::Kept)
                         .for_each(|message| message.forgetting = Forgetting::Perhaps);
                 }
             }
-            Some(Op::TaskStop) if status == 200 => {
+            AppOp::TaskStop if status == 200 => {
                 if let Some(task) = call.params.first().and_then(|id| self.tasks.get_mut(id)) {
                     task.stopped = true;
                 }
             }
-            Some(Op::MessageExpunge) if status == 204 => {
+            AppOp::MessageExpunge if status == 204 => {
                 self.note_expunged(call.params.first().map(String::as_str).into_iter());
             }
-            Some(Op::BulkExpunge) if status == 200 => {
+            AppOp::BulkExpunge if status == 200 => {
                 let results = json()["results"].as_object().expect("results").clone();
                 let done = results.iter().filter(|(_, status)| *status == "expunged");
                 self.note_expunged(done.map(|(id, _)| id.as_str()));
             }
-            Some(Op::EndpointDelete) if status == 204 => {
+            AppOp::EndpointDelete if status == 204 => {
                 if let Some(&e) = call.params.first().and_then(|id| self.by_id.get(id)) {
                     self.endpoints[e].deleted_alone = true;
                 }
@@ -88,7 +89,7 @@ impl World {
     }
 
     /// A broken world: the owner is told that the task is stopped, and it goes on.
-    pub(super) fn pretend_to_stop(&mut self, call: &Call) -> call::Reply {
+    pub(super) fn pretend_to_stop(&mut self, call: &Call<AppOp>) -> call::Reply {
         if let Some(task) = call.params.first().and_then(|id| self.tasks.get_mut(id)) {
             task.stopped = true;
         }
@@ -96,8 +97,8 @@ impl World {
     }
 
     /// The messages that a task has to send again, from what is recorded now.
-    fn due_for(&self, e: usize, op: Op) -> Vec<String> {
-        if !matches!(op, Op::Recover | Op::BulkReplay) {
+    fn due_for(&self, e: usize, op: AppOp) -> Vec<String> {
+        if !matches!(op, AppOp::Recover | AppOp::BulkReplay) {
             return Vec::new();
         }
         let attempts = self.recorded_attempts(e);
@@ -106,7 +107,7 @@ impl World {
             attempts.iter().filter(|it| it.status == 0).map(|attempt| &attempt.msg_id).collect();
         let is_due = |attempt: &&inspect::Seen| match op {
             // Failed for good, and nothing since.
-            Op::Recover => {
+            AppOp::Recover => {
                 let for_good = attempt.status == 2 && attempt.next_at.is_none() && !attempt.manual;
                 for_good && !succeeded.contains(&attempt.msg_id)
             }
@@ -127,10 +128,9 @@ impl World {
     pub(super) fn check_by_hand(&mut self, e: usize, attempt: &Attempt) {
         let by_hand = std::iter::once(&attempt.delivery).chain(&attempt.riders).filter(|it| it.manual);
         for delivery in by_hand {
-            let tasks = self
-                .tasks
-                .values()
-                .filter(|task| task.endpoint == Some(e) && matches!(task.op, Op::Recover | Op::BulkReplay));
+            let tasks = self.tasks.values().filter(|task| {
+                task.endpoint == Some(e) && matches!(task.op, AppOp::Recover | AppOp::BulkReplay)
+            });
             let tasks = tasks.count();
             let endpoint = &mut self.endpoints[e];
             let asked = endpoint.resends.get(&delivery.msg_id).copied().unwrap_or(0) + tasks;
@@ -153,7 +153,7 @@ impl World {
         let Some(message) = self.messages.get(msg_id) else { return false };
         self.tasks.values().any(|task| {
             task.endpoint == Some(e)
-                && task.op == Op::ReplayMissing
+                && task.op == AppOp::ReplayMissing
                 && (message.accepted_at <= task.started_at + 50 || self.plan.jumps > 0)
                 && self.endpoints[e]
                     .eras_since(task.started_at)
@@ -172,7 +172,7 @@ impl World {
             && message.forgetting == Forgetting::Kept
             && self.tasks.values().any(|task| {
                 task.endpoint == Some(e)
-                    && task.op == Op::ReplayMissing
+                    && task.op == AppOp::ReplayMissing
                     && !task.stopped
                     && message.number < task.number
                     && message.deliver_at.is_none_or(|at| self.when(message.app, at) < task.started_at)
@@ -235,7 +235,7 @@ impl World {
         if task.stopped || self.plan.jumps > 0 || self.apps[task.app].deleted {
             return;
         }
-        if task.op == Op::ExpungeAll {
+        if task.op == AppOp::ExpungeAll {
             let (a, number) = (task.app, task.number);
             let due = self.messages.iter().filter(|(_, it)| it.app == a && it.number < number);
             let due: Vec<String> = due.map(|(id, _)| id.clone()).collect();
@@ -244,7 +244,7 @@ impl World {
         }
         let Some(e) = task.endpoint.filter(|&e| !self.endpoints[e].deleted) else { return };
         let since = self.endpoint_clock_at(e, task.started_at);
-        let bulk = task.op == Op::BulkReplay;
+        let bulk = task.op == AppOp::BulkReplay;
         let forgotten = task.due.iter().find(|msg_id| {
             // Only what has a payload is replayed, and whose time has come.
             let there = self.messages.get(*msg_id).is_some_and(|it| {

@@ -1,6 +1,6 @@
 //! Access of applications: their portal's tokens, and taking tokens back.
 
-use super::{Caller, REMEMBERED, internal, no_app};
+use super::{Caller, REMEMBERED, Request, internal, no_app};
 use crate::directory;
 use crate::js::now;
 use crate::settings;
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::auth::{
-    ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, WhoamiOut, may, session_key, token_key,
+    ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, session_key, token_key,
 };
 use weir_core::api::model::message::check_brought_application;
 use weir_core::api::query::Query;
-use weir_core::api::route::{Op, Route};
+use weir_core::api::route::{AppOp, DirectoryOp, WorkerOp};
 use weir_core::cache::Cache;
 use weir_core::directory::{Issued, SourceRows, source_page};
 use weir_core::error::{ApiError, Code};
@@ -55,19 +55,6 @@ struct Resealed {
 }
 
 impl Caller {
-    /// Refuses a token that was revoked, and what its capabilities do not include.
-    pub(super) async fn check_token(&self, op: Op, method: &str) -> Result<(), ApiError> {
-        let reads = matches!(method, "GET" | "HEAD");
-        let limits = self.claims.capabilities.as_ref().filter(|_| self.claims.app.is_some());
-        if limits.is_some_and(|capabilities| !may(capabilities, op, reads)) {
-            return Err(ApiError::new(
-                Code::InsufficientAccess,
-                "This token does not have the capability that this operation requires.",
-            ));
-        }
-        self.check_revoked().await
-    }
-
     /// Refuses a token that was revoked: an application's also when its application was deleted.
     pub(crate) async fn check_revoked(&self) -> Result<(), ApiError> {
         let Some(app) = &self.claims.app else { return self.check_org_token().await };
@@ -132,7 +119,7 @@ impl Caller {
         }
         let keys = keys();
         let ask = RevokedAsk { keys, issued_at: self.claims.issued_at.unwrap_or(0) };
-        let reply = self.ask_directory(Op::IsRevoked, frame::encode(&ask)).await?;
+        let reply = self.ask_directory(DirectoryOp::IsRevoked, frame::encode(&ask)).await?;
         let revoked: bool = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
         // A revocation is final.
         let until = if revoked { i64::MAX } else { now().saturating_add(belief_ms) };
@@ -145,36 +132,17 @@ impl Caller {
         hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
-    async fn ask_directory(&self, op: Op, body: Vec<u8>) -> Result<Reply, ApiError> {
-        let call = Call { op: op.name().to_owned(), body, ..Call::default() };
+    async fn ask_directory(&self, op: DirectoryOp, body: Vec<u8>) -> Result<Reply, ApiError> {
+        let call = Call { body, ..Call::new(op) };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         match reply.status {
             200..=299 => Ok(reply),
-            status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
+            status => Err(internal(format!("the Directory answered {} with {status}", call.op.name()))),
         }
     }
 
-    pub(super) async fn auth(
-        &self,
-        url: &str,
-        route: &Route,
-        query: &str,
-        body: &[u8],
-    ) -> Result<Reply, ApiError> {
-        let key = route.params.first().map_or("", String::as_str);
-        match route.op {
-            Op::PortalAccess => self.portal_access(url, route, body).await,
-            Op::Logout => self.logout().await,
-            Op::ExpireAll => self.expire_all(key, body).await,
-            Op::RevokeToken => self.revoke_token(key).await,
-            Op::ResealAll => self.reseal(query).await,
-            Op::Whoami => Ok(Reply::json(200, &WhoamiOut::new(&self.claims))),
-            op => Err(internal(format!("the Worker does not answer {}", op.name()))),
-        }
-    }
-
-    async fn portal_access(&self, url: &str, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
-        let key = route.params.first().map_or("", String::as_str);
+    pub(super) async fn portal_access(&self, op: WorkerOp, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let (key, body) = (request.param(0), request.body.as_slice());
         let access = PortalAccessIn::parse(body)?;
         let app_id = match self.resolve(key, true).await?.0 {
             Some(app_id) => app_id,
@@ -184,22 +152,21 @@ impl Caller {
             }
             None => return Err(no_app()),
         };
-        let issued = self.issue(route, body).await?;
-        self.portal_token(url, &app_id, &access, issued)
+        let issued = self.issue(op, request).await?;
+        self.portal_token(request.url, &app_id, &access, issued)
     }
 
     /// The id and time of a new token: the same again for a request with an idempotency key that is sent again.
-    pub(super) async fn issue(&self, route: &Route, body: &[u8]) -> Result<Issued, ApiError> {
-        let Some(idempotency) = self.idempotency(route.op, &route.params, body) else {
+    pub(super) async fn issue(&self, op: WorkerOp, request: &Request<'_>) -> Result<Issued, ApiError> {
+        let Some(idempotency) = self.idempotency(op.op(), &request.route.params, &request.body) else {
             return Ok(Issued { id: id::new("jti", now(), &mut System), at_ms: now() });
         };
-        let call =
-            Call { op: Op::Issue.name().to_owned(), idempotency: Some(idempotency), ..Call::default() };
+        let call = Call { idempotency: Some(idempotency), ..Call::new(DirectoryOp::Issue) };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         match reply.status {
             200 => serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string())),
             422 => Err(idempotency::reused()),
-            status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
+            status => Err(internal(format!("the Directory answered {} with {status}", call.op.name()))),
         }
     }
 
@@ -228,7 +195,7 @@ impl Caller {
     }
 
     /// Takes this very token back. Elsewhere it is believed for some seconds more.
-    async fn logout(&self) -> Result<Reply, ApiError> {
+    pub(super) async fn logout(&self) -> Result<Reply, ApiError> {
         if self.claims.app.is_none() {
             return match &self.claims.id {
                 Some(id) => self.revoke_token(id).await,
@@ -250,7 +217,7 @@ impl Caller {
     }
 
     /// Takes the token with this id back, whoever has it.
-    async fn revoke_token(&self, id: &str) -> Result<Reply, ApiError> {
+    pub(super) async fn revoke_token(&self, id: &str) -> Result<Reply, ApiError> {
         let own = self.claims.id.as_deref() == Some(id);
         let forget_at = self.claims.expires_at.filter(|_| own);
         let revocation = Revocation { keys: vec![token_key(id)], issued_until: None, grace_ms: 0, forget_at };
@@ -259,16 +226,13 @@ impl Caller {
     }
 
     /// Has some applications and sources seal what they have stored with the newest key.
-    async fn reseal(&self, query: &str) -> Result<Reply, ApiError> {
-        let query = Query::parse(query);
+    pub(super) async fn reseal(&self, query: &Query) -> Result<Reply, ApiError> {
         let from = query.text("iterator").unwrap_or("apps:").to_owned();
         let (kind, at) = from.split_once(':').unwrap_or(("apps", ""));
-        let list = if kind == "sources" { Op::SourceList } else { Op::AppList };
-        let page = format!(
-            "limit={RESEALED}{}",
-            if at.is_empty() { String::new() } else { format!("&iterator={at}") }
-        );
-        let call = Call { op: list.name().to_owned(), query: page.clone(), ..Call::default() };
+        let list = if kind == "sources" { DirectoryOp::SourceList } else { DirectoryOp::AppList };
+        let page = Query::default().with("limit", RESEALED.to_string());
+        let page = if at.is_empty() { page } else { page.with("iterator", at) };
+        let call = Call { query: page.clone(), ..Call::new(list) };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
         let (ids, iterator, done) = if kind == "sources" {
             let SourceRows { rows, stopped } = from_bytes(&reply.body)?;
@@ -290,8 +254,7 @@ impl Caller {
                     Err(error) => return Err(error),
                 }
             }
-            let call = Call { op: Op::Reseal.name().to_owned(), ..Call::default() };
-            let reply = self.ask_app(id, &call).await?;
+            let reply = self.ask_app(id, &Call::new(AppOp::Reseal)).await?;
             let told: Resealed = serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
             out.resealed = out.resealed.saturating_add(told.resealed);
             out.locked = out.locked.saturating_add(told.locked);
@@ -306,12 +269,12 @@ impl Caller {
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), ApiError> {
-        self.ask_directory(Op::Revoke, frame::encode(&revocation)).await?;
+        self.ask_directory(DirectoryOp::Revoke, frame::encode(&revocation)).await?;
         forget_tokens();
         Ok(())
     }
 
-    async fn expire_all(&self, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
+    pub(super) async fn expire_all(&self, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
         let expire = ExpireAllIn::parse(body)?;
         let app_id = self.resolve(key, true).await?.0.ok_or_else(no_app)?;
         let revocation = Revocation {

@@ -1,7 +1,7 @@
 //! Endpoints that follow a plugin run its next version at once, so the version is first tested with their
 //! configurations.
 
-use super::{Caller, internal};
+use super::{Caller, Request, internal};
 use crate::directory;
 use crate::engine::{self, Place};
 use crate::js::now;
@@ -12,9 +12,9 @@ use weir_core::api::body::Faults;
 use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::plugin::{CurrentIn, check_config, config_schema};
 use weir_core::api::query::Query;
-use weir_core::api::route::{Op, Route};
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::error::{ApiError, Code};
-use weir_core::frame::{PluginFollowers, PluginModule};
+use weir_core::frame::{PluginFollowers, PluginModule, PluginUpload};
 use weir_core::plugin::{Attached, OnError, Subject, config_fault};
 
 /// The maximum number of endpoints that a response names.
@@ -34,48 +34,42 @@ struct Link {
 }
 
 impl Caller {
-    /// Uploads a version, or chooses one, which becomes current: unless an endpoint that follows the plugin could not work
-    /// with it.
-    pub(super) async fn change_version(
-        &self,
-        op: Op,
-        route: Route,
-        query: &str,
-        body: Vec<u8>,
-    ) -> Result<Reply, ApiError> {
-        let name = route.params.first().cloned().unwrap_or_default();
-        if !is_forced(query)? {
+    /// Uploads a version, which becomes current: unless an endpoint that follows the plugin could not work with it.
+    pub(super) async fn upload_plugin(&self, request: Request<'_>) -> Result<Reply, ApiError> {
+        let name = request.param(0).to_owned();
+        if !is_forced(&request.query)? {
             let followers = self.followers(&name).await?;
+            // What is not admitted, the Directory refuses.
             if !followers.is_empty()
-                && let Some(module) = self.next_version(op, &name, &body).await?
+                && let Some(module) = uploaded(&request.body)
             {
                 self.try_followers(&name, &module, &followers).await?;
             }
         }
-        let call = self.call(op, route, query, body);
-        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+        let upload = PluginUpload { name, module: request.body.into() };
+        directory::upload(&self.env, &self.claims.org, &upload).await.map_err(ApiError::from)
     }
 
-    /// The version that would become current; `None` if the Directory will refuse it.
-    async fn next_version(&self, op: Op, name: &str, body: &[u8]) -> Result<Option<PluginModule>, ApiError> {
-        if op == Op::PluginCurrent {
-            let version = CurrentIn::parse(body)?.version;
-            let module = directory::module(&self.env, &self.claims.org, name, Some(&version));
-            return module.await.map_err(ApiError::from);
+    /// Chooses the current version, unless an endpoint that follows the plugin could not work with it.
+    pub(super) async fn set_current_version(&self, request: Request<'_>) -> Result<Reply, ApiError> {
+        let name = request.param(0);
+        if !is_forced(&request.query)? {
+            let followers = self.followers(name).await?;
+            if !followers.is_empty() {
+                let version = CurrentIn::parse(&request.body)?.version;
+                // A version that there is not, the Directory refuses.
+                if let Some(module) =
+                    directory::module(&self.env, &self.claims.org, name, Some(&version)).await?
+                {
+                    self.try_followers(name, &module, &followers).await?;
+                }
+            }
         }
-        let Ok(admitted) = admit(body) else { return Ok(None) };
-        let hash = Sha256::digest(body);
-        let version = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        let (pass, manifest, bytes) = (admitted.pass, admitted.manifest, admitted.rewritten.into());
-        Ok(Some(PluginModule { version, pass, manifest, bytes }))
+        self.pass_to_directory(DirectoryOp::PluginCurrent, request).await
     }
 
     async fn followers(&self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
-        let call = Call {
-            op: Op::PluginFollowers.name().to_owned(),
-            params: vec![name.to_owned()],
-            ..Call::default()
-        };
+        let call = Call { params: vec![name.to_owned()], ..Call::new(DirectoryOp::PluginFollowers) };
         let reply = directory::ask(&self.env, &self.claims.org, &call).await?;
         Ok(from_bytes::<PluginFollowers>(&reply.body)?.endpoints)
     }
@@ -89,11 +83,7 @@ impl Caller {
         engine::keep(&self.env, module);
         let mut unfit = Vec::new();
         for (app_id, endpoint_id) in followers {
-            let call = Call {
-                op: Op::PluginsGet.name().to_owned(),
-                params: vec![endpoint_id.clone()],
-                ..Call::default()
-            };
+            let call = Call { params: vec![endpoint_id.clone()], ..Call::new(AppOp::PluginsGet) };
             // An application that cannot be reached, or is gone, does not block a new version.
             let Ok(reply) = self.ask_app(app_id, &call).await else { continue };
             let Ok(chain) = serde_json::from_slice::<Chain>(&reply.body) else { continue };
@@ -154,6 +144,15 @@ impl Caller {
     }
 }
 
-fn is_forced(query: &str) -> Result<bool, ApiError> {
-    Ok(Query::parse(query).flag("force")?.unwrap_or(false))
+/// The version that an upload would be; `None` if it is not admitted.
+fn uploaded(body: &[u8]) -> Option<PluginModule> {
+    let admitted = admit(body).ok()?;
+    let hash = Sha256::digest(body);
+    let version = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let (pass, manifest, bytes) = (admitted.pass, admitted.manifest, admitted.rewritten.into());
+    Some(PluginModule { version, pass, manifest, bytes })
+}
+
+fn is_forced(query: &Query) -> Result<bool, ApiError> {
+    Ok(query.flag("force")?.unwrap_or(false))
 }

@@ -1,9 +1,9 @@
 //! The endpoints to which a tenant's operational events go: those of its operational application.
 
-use super::{Caller, internal};
+use super::{Caller, Request};
 use crate::js::Repeat;
 use weir_core::api::call::Reply;
-use weir_core::api::route::{Op, Route};
+use weir_core::api::route::OperationalOp;
 use weir_core::error::ApiError;
 use weir_core::frame::AppInit;
 use weir_core::operational::APP_ID;
@@ -14,25 +14,21 @@ impl Caller {
     /// tenant has none, and its events go nowhere.
     pub(super) async fn operational(
         &self,
-        route: Route,
-        query: &str,
-        body: Vec<u8>,
+        op: OperationalOp,
+        request: Request<'_>,
     ) -> Result<Reply, ApiError> {
-        let Some(op) = route.op.of_operational() else {
-            return Err(internal(format!("the operational application does not answer {}", route.op.name())));
-        };
-        let repeat = op.may_repeat().into();
-        let call = self.call(op, route, query, body);
+        let call = self.call(op.app_op(), request);
+        let repeat = call.op.op().may_repeat().into();
         let reply = self.call_app::<Api>(APP_ID, &call, repeat).await?;
         if reply.status != 0 {
             return Ok(reply);
         }
         match op {
-            Op::EndpointList => Ok(Reply::raw_json(
+            OperationalOp::OperationalList => Ok(Reply::raw_json(
                 200,
                 r#"{"data":[],"iterator":null,"prevIterator":null,"done":true}"#.to_owned(),
             )),
-            Op::EndpointCreate | Op::EndpointUpdate => {
+            OperationalOp::OperationalCreate | OperationalOp::OperationalUpdate => {
                 let init = AppInit {
                     org: self.claims.org.clone(),
                     app_id: APP_ID.to_owned(),
@@ -45,7 +41,13 @@ impl Caller {
                 self.call_app::<Init>(APP_ID, &init, Repeat::Safe).await?;
                 self.call_app::<Api>(APP_ID, &call, repeat).await
             }
-            _ => Err(ApiError::not_found("Endpoint")),
+            OperationalOp::OperationalGet
+            | OperationalOp::OperationalDelete
+            | OperationalOp::OperationalSecretGet
+            | OperationalOp::OperationalSecretRotate
+            | OperationalOp::OperationalHeadersGet
+            | OperationalOp::OperationalHeadersPut
+            | OperationalOp::OperationalHeadersPatch => Err(ApiError::not_found("Endpoint")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Plugins: what takes more than one object to answer.
 
-use super::{Caller, internal, no_app};
+use super::{Caller, Request, internal, no_app};
 use crate::directory;
 use crate::engine::{self, Place};
 use crate::js::now;
@@ -10,7 +10,7 @@ use weir_core::api::body::Faults;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::TestIn;
 use weir_core::api::query::Query;
-use weir_core::api::route::{Op, Route};
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, Outgoing, ResolvedPlugins};
 use weir_core::id;
@@ -23,8 +23,11 @@ const TRIES: usize = 8;
 impl Caller {
     /// Attaches plugins to an endpoint: the Directory resolves them and notes where they may be, the App stores them,
     /// and is then asked where they are. What fails in between leaves only notes too many, which the Directory finds.
-    pub(super) async fn put_plugins(&self, app: &str, route: Route, body: &[u8]) -> Result<Reply, ApiError> {
-        let endpoint = self.call(Op::EndpointGet, route, "", Vec::new());
+    pub(super) async fn put_plugins(&self, mut request: Request<'_>) -> Result<Reply, ApiError> {
+        let body = std::mem::take(&mut request.body);
+        let app = &std::mem::take(&mut request.app_key);
+        request.query = Query::default();
+        let endpoint = self.call(AppOp::EndpointGet, request);
         let found = self.ask_app(app, &endpoint).await?;
         if found.status != 200 {
             return Ok(found);
@@ -34,18 +37,17 @@ impl Caller {
         let mut refused = Reply::empty(409);
         for _ in 0..TRIES {
             let params = vec![app_id.clone(), endpoint_id.clone()];
-            let resolved = self.ask_store(Op::PluginAttach, params, body.to_vec()).await?;
+            let resolved = self.ask_store(DirectoryOp::PluginAttach, params, body.clone()).await?;
             if resolved.status != 200 {
                 return Ok(resolved);
             }
             let ResolvedPlugins { seq, plugins } = frame::decode(&resolved.body).map_err(internal)?;
             self.try_configurations(&app_id, &endpoint_id, &plugins).await?;
             let put = Call {
-                op: Op::PluginsPut.name().to_owned(),
                 params: vec![endpoint_id.clone()],
                 body: resolved.body,
                 app_scope: endpoint.app_scope,
-                ..Call::default()
+                ..Call::new(AppOp::PluginsPut)
             };
             let stored = self.ask_app(app, &put).await?;
             if stored.status == 409 && text_of(&stored, "code")? == Code::ConcurrentUpdate.name() {
@@ -53,7 +55,7 @@ impl Caller {
                 continue;
             }
             let params = vec![app_id.clone(), seq.to_string()];
-            if let Err(error) = self.ask_store(Op::PluginSettle, params, Vec::new()).await {
+            if let Err(error) = self.ask_store(DirectoryOp::PluginSettle, params, Vec::new()).await {
                 console_error!("{app_id}: {error}"); // the Directory's alarm does it later
             }
             return Ok(stored);
@@ -86,19 +88,21 @@ impl Caller {
     }
 
     /// Deletes a plugin or a version. Where it seems to be attached, the applications are asked first.
-    pub(super) async fn delete_plugin(&self, route: Route, query: &str) -> Result<Reply, ApiError> {
-        let force = Query::parse(query).flag("force")?.unwrap_or(false);
-        let call = self.call(route.op, route, query, Vec::new());
-        if !force {
-            let name = call.params.first().cloned().unwrap_or_default();
-            self.ask_store(Op::PluginVerify, vec![name], Vec::new()).await?;
+    pub(super) async fn delete_plugin(
+        &self,
+        op: DirectoryOp,
+        mut request: Request<'_>,
+    ) -> Result<Reply, ApiError> {
+        request.body.clear();
+        if !request.query.flag("force")?.unwrap_or(false) {
+            let name = request.param(0).to_owned();
+            self.ask_store(DirectoryOp::PluginVerify, vec![name], Vec::new()).await?;
         }
-        directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
+        self.pass_to_directory(op, request).await
     }
 
     /// Runs a plugin on one event, and delivers nothing.
-    pub(super) async fn test_plugin(&self, route: &Route, body: &[u8]) -> Result<Reply, ApiError> {
-        let name = route.params.first().map_or("", String::as_str);
+    pub(super) async fn test_plugin(&self, name: &str, body: &[u8]) -> Result<Reply, ApiError> {
         let test = TestIn::parse(body)?;
         let org = &self.claims.org;
         let (version, manifest) = self.tested_version(name, test.version.as_deref()).await?;
@@ -107,9 +111,9 @@ impl Caller {
         let subject = match (&test.event, &test.message_id, &test.app_id) {
             (Some(event), ..) => event.subject(),
             (None, Some(message), Some(app)) => {
-                let op = Op::MessageDelivered.name().to_owned();
-                let call = Call { op, params: vec![message.clone()], ..Call::default() };
+                let params = vec![message.clone()];
                 // Byte for byte, as a delivery would have it.
+                let call = Call { params, ..Call::new(AppOp::MessageDelivered) };
                 let reply = self.ask_app(app, &call).await?;
                 if reply.status != 200 {
                     return Ok(reply);
@@ -158,8 +162,13 @@ impl Caller {
         Ok((BUNDLED.to_owned(), found.manifest.as_ref().map(|manifest| manifest.get().to_owned())))
     }
 
-    async fn ask_store(&self, op: Op, params: Vec<String>, body: Vec<u8>) -> Result<Reply, ApiError> {
-        let call = Call { op: op.name().to_owned(), params, body, ..Call::default() };
+    async fn ask_store(
+        &self,
+        op: DirectoryOp,
+        params: Vec<String>,
+        body: Vec<u8>,
+    ) -> Result<Reply, ApiError> {
+        let call = Call { params, body, ..Call::new(op) };
         directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)
     }
 }

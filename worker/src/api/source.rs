@@ -2,7 +2,7 @@
 //! everything about its endpoints and messages.
 
 use super::auth::origin;
-use super::{Caller, internal};
+use super::{Caller, Request, internal};
 use crate::ingest::{self, Place};
 use crate::js::{Repeat, now};
 use crate::{directory, settings};
@@ -12,7 +12,7 @@ use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::auth::PortalAccessIn;
 use weir_core::api::model::source::{AcceptedOut, RotateTokenOut, SourceIn, SourceOut, overlap_ms};
 use weir_core::api::page::Rows;
-use weir_core::api::route::{Op, Route};
+use weir_core::api::route::{AppOp, DirectoryOp, Op, WorkerOp};
 use weir_core::deployment::Deployment;
 use weir_core::directory::{SourceRows, source_page};
 use weir_core::error::{ApiError, Code};
@@ -29,87 +29,75 @@ use weir_core::wire;
 const TRIES: usize = 5;
 
 impl Caller {
-    /// Answers an operation on sources themselves.
-    pub(super) async fn source(
-        &self,
-        url: &str,
-        route: &Route,
-        query: &str,
-        body: &[u8],
-    ) -> Result<Reply, ApiError> {
-        let key = route.params.first().map_or("", String::as_str);
-        let show = |status: u16, row: SourceRow| self.show(url, row).map(|out| Reply::json(status, &out));
-        match route.op {
-            Op::SourceList => {
-                let page = source_page(query)?;
-                let call =
-                    Call { query: query.to_owned(), ..Self::source_call(Op::SourceList, None, Vec::new()) };
-                let reply = self.ask(&call).await?;
-                let SourceRows { rows, stopped } = from_bytes(&reply.body)?;
-                let rows = rows.into_iter().map(|row| self.show(url, row)).collect::<Result<Vec<_>, _>>()?;
-                page.answer(Rows { rows, stopped }, SourceOut::id)
-            }
-            Op::SourceCreate => {
-                body::forget_unknown();
-                let new = SourceIn::parse(body)?;
-                let warnings = body::take_unknown();
-                let idempotency = self.idempotency(Op::SourceCreate, &[], body);
-                Ok(show(201, self.create_source(&new, idempotency).await?)?.warned(warnings))
-            }
-            Op::SourceGet => show(200, self.read_source(key).await?),
-            Op::SourceUpdate => {
-                body::forget_unknown();
-                let mut new = SourceIn::parse(body)?;
-                let warnings = body::take_unknown();
-                let (status, row) = self.put_source(key, &mut new).await?;
-                Ok(show(status, row)?.warned(warnings))
-            }
-            Op::SourceDelete => {
-                let row = self.read_source(key).await?;
-                let call = Self::source_call(Op::SourceDelete, Some(&row.id), Vec::new());
-                let reply = self.ask(&call).await?;
-                ingest::forget(&self.claims.org, &row.id);
-                super::auth::forget_tokens();
-                Ok(reply)
-            }
-            Op::SourceRotate => {
-                let overlap_ms = overlap_ms(query)?;
-                let signer = self.signer()?;
-                let idempotency = self.idempotency(Op::SourceRotate, &route.params, query.as_bytes());
-                let row = self
-                    .change_source_once(key, idempotency, |id, record| {
-                        let tag = |generation| signer.tag(&self.claims.org, id, generation);
-                        if record.rotate(now(), overlap_ms, tag) {
-                            return Ok(());
-                        }
-                        Err(ApiError::new(
-                            Code::LimitReached,
-                            "Three previous URLs are still valid. Wait for the oldest to expire, or send \
-                             ?grace_period_seconds=0 to end them all now.",
-                        ))
-                    })
-                    .await?;
-                let ingest_url = self.ingest_url(url, &row);
-                Ok(Reply::json(200, &RotateTokenOut { ingest_url }))
-            }
-            Op::SourcePortal => {
-                let access = PortalAccessIn::parse(body)?;
-                let row = self.read_source(key).await?;
-                let issued = self.issue(route, body).await?;
-                self.portal_token(url, &row.id, &access, issued)
-            }
-            Op::RejectedAccept => self.accept_rejected(key, route).await,
-            op => Err(internal(format!("the Worker does not answer {}", op.name()))),
-        }
+    pub(super) async fn list_sources(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let page = source_page(&request.query)?;
+        let call = Call { query: request.query.clone(), ..Call::new(DirectoryOp::SourceList) };
+        let reply = self.ask(&call).await?;
+        let SourceRows { rows, stopped } = from_bytes(&reply.body)?;
+        let rows = rows.into_iter().map(|row| self.show(request.url, row)).collect::<Result<Vec<_>, _>>()?;
+        page.answer(Rows { rows, stopped }, SourceOut::id)
     }
 
-    fn source_call(op: Op, key: Option<&str>, body: Vec<u8>) -> Call {
-        let params = key.map(str::to_owned).into_iter().collect();
-        Call { op: op.name().to_owned(), params, body, ..Call::default() }
+    pub(super) async fn make_source(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        body::forget_unknown();
+        let new = SourceIn::parse(&request.body)?;
+        let warnings = body::take_unknown();
+        let idempotency = self.idempotency(Op::SourceCreate, &[], &request.body);
+        let row = self.create_source(&new, idempotency).await?;
+        Ok(self.shown(request.url, 201, row)?.warned(warnings))
+    }
+
+    pub(super) async fn get_source(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        self.shown(request.url, 200, self.read_source(request.param(0)).await?)
+    }
+
+    pub(super) async fn update_source(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        body::forget_unknown();
+        let mut new = SourceIn::parse(&request.body)?;
+        let warnings = body::take_unknown();
+        let (status, row) = self.put_source(request.param(0), &mut new).await?;
+        Ok(self.shown(request.url, status, row)?.warned(warnings))
+    }
+
+    pub(super) async fn delete_source(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let row = self.read_source(request.param(0)).await?;
+        let reply = self.ask(&source_call(DirectoryOp::SourceDelete, &row.id, Vec::new())).await?;
+        ingest::forget(&self.claims.org, &row.id);
+        super::auth::forget_tokens();
+        Ok(reply)
+    }
+
+    pub(super) async fn rotate_source(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let overlap_ms = overlap_ms(&request.query)?;
+        let signer = self.signer()?;
+        let given = frame::encode(&request.query);
+        let idempotency = self.idempotency(Op::SourceRotate, &request.route.params, &given);
+        let row = self
+            .change_source_once(request.param(0), idempotency, |id, record| {
+                let tag = |generation| signer.tag(&self.claims.org, id, generation);
+                if record.rotate(now(), overlap_ms, tag) {
+                    return Ok(());
+                }
+                Err(ApiError::new(
+                    Code::LimitReached,
+                    "Three previous URLs are still valid. Wait for the oldest to expire, or send \
+                     ?grace_period_seconds=0 to end them all now.",
+                ))
+            })
+            .await?;
+        let ingest_url = self.ingest_url(request.url, &row);
+        Ok(Reply::json(200, &RotateTokenOut { ingest_url }))
+    }
+
+    pub(super) async fn source_portal(&self, op: WorkerOp, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let access = PortalAccessIn::parse(&request.body)?;
+        let row = self.read_source(request.param(0)).await?;
+        let issued = self.issue(op, request).await?;
+        self.portal_token(request.url, &row.id, &access, issued)
     }
 
     /// Asks the Directory. What it answers to a wrong call, the caller is answered.
-    async fn ask(&self, call: &Call) -> Result<Reply, ApiError> {
+    async fn ask(&self, call: &Call<DirectoryOp>) -> Result<Reply, ApiError> {
         let reply = directory::ask(&self.env, &self.claims.org, call).await.map_err(ApiError::from)?;
         match reply.status {
             200..=299 => Ok(reply),
@@ -119,7 +107,7 @@ impl Caller {
                 Err(stale())
             }
             409 => Err(ApiError::conflict("Another source has this uid. Choose another.")),
-            status => Err(internal(format!("the Directory answered {} with {status}", call.op))),
+            status => Err(internal(format!("the Directory answered {} with {status}", call.op.name()))),
         }
     }
 
@@ -137,7 +125,7 @@ impl Caller {
         let id = id::new(id::SOURCE, now(), &mut System);
         let mut record = new.record(&id, None, &deployment.vault, &mut System)?;
         record.tag = self.signer()?.tag(&self.claims.org, &id, record.generation);
-        let call = Self::source_call(Op::SourceCreate, Some(&id), frame::encode(&record));
+        let call = source_call(DirectoryOp::SourceCreate, &id, frame::encode(&record));
         let call = Call { idempotency, ..call };
         from_bytes(&self.ask(&call).await?.body)
     }
@@ -182,7 +170,7 @@ impl Caller {
         for _ in 0..TRIES {
             let SourceRow { id, mut record } = self.read_source(key).await?;
             change(&id, &mut record)?;
-            let call = Self::source_call(Op::SourceUpdate, Some(&id), frame::encode(&record));
+            let call = source_call(DirectoryOp::SourceUpdate, &id, frame::encode(&record));
             let call = Call { idempotency: idempotency.clone(), ..call };
             outcome = self.ask(&call).await.and_then(|reply| from_bytes(&reply.body));
             ingest::forget(&self.claims.org, &id);
@@ -194,12 +182,12 @@ impl Caller {
     }
 
     /// Takes a rejected request as if its signature had been right; the messages say that it was not.
-    async fn accept_rejected(&self, key: &str, route: &Route) -> Result<Reply, ApiError> {
-        let rejected = route.params.get(1).cloned().unwrap_or_default();
-        let row = self.read_source(key).await?;
+    pub(super) async fn accept_rejected(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
+        let rejected = request.param(1).to_owned();
+        let row = self.read_source(request.param(0)).await?;
         let (source, deployment) = (row.id.clone(), self.deployment()?);
         let place = Place::new(&self.env, &self.claims.org, &source);
-        let take = Self::source_call(Op::RejectedTake, Some(&rejected), Vec::new());
+        let take = Call { params: vec![rejected.clone()], ..Call::new(AppOp::RejectedTake) };
         let reply = place.call::<wire::app::Api>(&take, Repeat::Safe).await?;
         if reply.status != 200 {
             return if reply.status == 0 { Err(ApiError::not_found("Rejected request")) } else { Ok(reply) };
@@ -230,6 +218,10 @@ impl Caller {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
+    fn shown(&self, url: &str, status: u16, row: SourceRow) -> Result<Reply, ApiError> {
+        self.show(url, row).map(|out| Reply::json(status, &out))
+    }
+
     fn show(&self, url: &str, row: SourceRow) -> Result<SourceOut, ApiError> {
         let ingest_url = self.ingest_url(url, &row);
         Ok(SourceOut::new(row.id, row.record, ingest_url, &self.deployment()?.vault))
@@ -249,6 +241,10 @@ impl Caller {
     fn deployment(&self) -> Result<Rc<Deployment>, ApiError> {
         settings::of(&self.env).map_err(internal)
     }
+}
+
+fn source_call(op: DirectoryOp, id: &str, body: Vec<u8>) -> Call<DirectoryOp> {
+    Call { params: vec![id.to_owned()], body, ..Call::new(op) }
 }
 
 fn stale() -> ApiError {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use weir_core::api::call::{Call, Reply};
-use weir_core::api::route::Op;
+use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::app::{self, AskPlan, Effects, Outcome, TaskEffect, Told};
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::frame::{
@@ -85,7 +85,11 @@ impl App {
         if op == crate::test_hooks::PANIC {
             crate::test_hooks::panic();
         }
-        wire::app::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
+        let served = async {
+            this.0.ready().await?;
+            wire::app::serve(&this, &op, &frame).await
+        };
+        served.await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Accepts one message: `reply` is called with the answer. The hot path has no promise of its own: one that
@@ -120,34 +124,28 @@ impl wire::app::Server for App {
         js::response_to::<wire::app::Accept>(stored).await
     }
 
-    async fn api(&self, call: Call) -> Result<Reply, String> {
-        self.0.ready().await?;
+    async fn api(&self, call: Call<AppOp>) -> Result<Reply, String> {
         self.0.api(call).await
     }
 
     async fn accept_batch(&self, ask: BatchAsk) -> Result<BatchAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.accept_batch(now(), &mut System, ask))
     }
 
     async fn ingest(&self, ask: IngestAsk) -> Result<Ingested, String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.ingest(now(), &mut System, ask))
     }
 
     async fn init(&self, init: AppInit) -> Result<Done, String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.init(now(), init).map(|effects| ((), effects)))?;
         Ok(Done { done: self.0.erase().await? })
     }
 
     async fn read_payloads(&self, ask: PayloadsAsk) -> Result<Payloads, String> {
-        self.0.ready().await?;
         self.0.shell.light_step(|machine| machine.payloads(&ask))
     }
 
     async fn note_plugin(&self, notice: PluginNotice) -> Result<PluginUses, String> {
-        self.0.ready().await?;
         let (uses, effects) = self.0.shell.step(|machine| machine.plugin_notice(now(), &notice))?;
         // Whoever changed the plugin and then sends a message gets what the change made of it.
         self.0.carry_out_and_wait(effects).await;
@@ -155,23 +153,19 @@ impl wire::app::Server for App {
     }
 
     async fn resume(&self, pull: Pull) -> Result<(), String> {
-        self.0.ready().await?;
         self.0.step(|machine| machine.pulled(now(), &pull).map(|effects| ((), effects)))
     }
 
     async fn keep_rejected(&self, kept: Rejected) -> Result<(), String> {
-        self.0.ready().await?;
         let keep = |machine: &mut Machine| machine.keep_rejected(now(), &mut System, &kept);
         self.0.step(|machine| keep(machine).map(|effects| ((), effects)))
     }
 
     async fn take_report(&self, report: Report) -> Result<(), String> {
-        self.0.ready().await?;
         self.0.report(&report).await
     }
 
     async fn usage(&self, ask: UsageAsk) -> Result<UsageAnswer, String> {
-        self.0.ready().await?;
         let mut plan = self.0.shell.light_step(|machine| Ok(machine.usage(&ask)))?;
         for endpoints in std::mem::take(&mut plan.endpoints).chunks(ASKED_AT_ONCE) {
             for stats in self.0.ask_each::<wire::endpoint::ReadStats>(endpoints, &plan.ask).await? {
@@ -283,7 +277,7 @@ impl Inner {
         count
     }
 
-    async fn api(self: &Rc<Self>, call: Call) -> Result<Reply, String> {
+    async fn api(self: &Rc<Self>, call: Call<AppOp>) -> Result<Reply, String> {
         let outcome = self.shell.step(|machine| machine.handle(now(), &mut System, &call))?;
         let reply = match outcome {
             // Status 0: this object is no application; the Worker asks the Directory.
@@ -416,11 +410,7 @@ impl Inner {
         let directory = self.shell.name.directory();
         let app::Route { note, event } = app::route(event);
         if let Some(note) = note {
-            let note = Call {
-                op: Op::StandingNote.name().to_owned(),
-                body: frame::encode(&note),
-                ..Call::default()
-            };
+            let note = Call { body: frame::encode(&note), ..Call::new(DirectoryOp::StandingNote) };
             if event.is_some() {
                 self.shell.budget.count_call(); // the state machine has counted one
             }

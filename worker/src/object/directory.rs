@@ -8,10 +8,10 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::MAX_MODULE;
-use weir_core::api::route::Op;
+use weir_core::api::route::DirectoryOp;
 use weir_core::budget::ALARM_DEPTH;
 use weir_core::directory::{self, Admitted, Effect, MAX_REWRITTEN, Outcome, Refused, UsageBatch};
-use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice};
+use weir_core::frame::{self, AppInit, PluginModule, PluginModuleAsk, PluginNotice, PluginUpload};
 use weir_core::rng::System;
 use weir_core::sql::SqlError;
 use weir_core::wire::name::{AppName, DirectoryName};
@@ -52,7 +52,11 @@ impl Directory {
     pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
         let this = Directory(self.0.clone());
         this.0.shell.budget.delivered(depth);
-        wire::directory::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
+        let served = async {
+            this.0.shell.opened(false).await?;
+            wire::directory::serve(&this, &op, &frame).await
+        };
+        served.await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
@@ -93,30 +97,36 @@ fn done(outcome: Outcome) -> Result<Outcome, SqlError> {
 }
 
 impl wire::directory::Server for Directory {
-    async fn api(&self, call: Call) -> Result<Reply, String> {
+    async fn api(&self, call: Call<DirectoryOp>) -> Result<Reply, String> {
         let Self(inner) = self;
-        inner.shell.opened(false).await?;
-        // Judging and rewriting a module takes most of the time of an upload: before the transaction.
-        let admitted = (call.op == Op::PluginUpload.name()).then(|| admit(&call.body));
-        let mut outcome = match admitted {
-            Some(admitted) => {
-                let limits = inner.shell.deployment.plugins;
-                inner.shell.step(|m| done(m.upload(now(), &limits, &call, admitted)))?
-            }
-            None => inner.shell.step(|m| done(m.handle(now(), &mut System, &call)))?,
-        };
-        if call.op == Op::PluginModule.name() && outcome.reply.status == 200 {
+        let mut outcome = inner.shell.step(|m| done(m.handle(now(), &mut System, &call)))?;
+        if call.op == DirectoryOp::PluginModule && outcome.reply.status == 200 {
             outcome.reply = inner.up_to_date(&call, outcome.reply)?;
         }
-        if let Some(at) = outcome.alarm {
-            inner.shell.set_alarm(at);
-        }
-        inner.carry_out(outcome.before_reply).await?;
-        Ok(outcome.reply)
+        inner.finish(outcome).await
+    }
+
+    async fn upload_plugin(&self, upload: PluginUpload) -> Result<Reply, String> {
+        let Self(inner) = self;
+        // Judging and rewriting a module takes most of the time of an upload: before the transaction.
+        let admitted = admit(&upload.module);
+        let limits = inner.shell.deployment.plugins;
+        let outcome = inner.shell.step(|m| done(m.upload(now(), &limits, &upload, admitted)))?;
+        inner.finish(outcome).await
     }
 }
 
 impl Inner {
+    /// Carries out what a call has led to, and gives its reply.
+    async fn finish(self: &Rc<Self>, outcome: Outcome) -> Result<Reply, String> {
+        let Outcome { reply, before_reply, alarm } = outcome;
+        if let Some(at) = alarm {
+            self.shell.set_alarm(at);
+        }
+        self.carry_out(before_reply).await?;
+        Ok(reply)
+    }
+
     /// Repeats what App objects have not acknowledged.
     async fn repeat(self: &Rc<Self>) -> Result<(), String> {
         self.shell.opened(true).await?;
@@ -203,17 +213,14 @@ impl Inner {
 
     /// A module that an older release's pass has rewritten is rewritten again, so that fuel means the same
     /// everywhere. One that is not admitted any more stays as it is.
-    fn up_to_date(&self, call: &Call, reply: Reply) -> Result<Reply, String> {
+    fn up_to_date(&self, call: &Call<DirectoryOp>, reply: Reply) -> Result<Reply, String> {
         let module: PluginModule = frame::decode(&reply.body)?;
         if module.pass == i64::from(PASS_VERSION) {
             return Ok(reply);
         }
         let ask: PluginModuleAsk = frame::decode(&call.body)?;
-        let wasm = Call {
-            op: Op::VersionWasm.name().to_owned(),
-            params: vec![ask.name.clone(), module.version.clone()],
-            ..Call::default()
-        };
+        let params = vec![ask.name.clone(), module.version.clone()];
+        let wasm = Call { params, ..Call::new(DirectoryOp::VersionWasm) };
         let uploaded = self.shell.light_step(|m| Ok(m.handle(now(), &mut System, &wasm)))?.reply;
         let Ok(admitted) = admit(&uploaded.body) else { return Ok(reply) };
         self.shell.step(|m| m.rewritten(&ask.name, &module.version, &admitted))?;

@@ -22,8 +22,8 @@ use weir_core::plugin::{Decision, Step};
 use weir_core::rng::System;
 use weir_core::sql::SqlError;
 use weir_core::target;
-use weir_core::wire;
 use weir_core::wire::name::{AppName, EndpointName};
+use weir_core::wire::{self, Operation};
 use worker::console_error;
 
 type Machine = endpoint::Endpoint<crate::sql::DurableSql>;
@@ -107,7 +107,14 @@ impl Endpoint {
     pub async fn call(&self, op: String, frame: Vec<u8>, depth: u32) -> Result<JsValue, JsValue> {
         let this = Endpoint(self.0.clone());
         this.0.shell.budget.delivered(depth);
-        wire::endpoint::serve(&this, &op, &frame).await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
+        let served = async {
+            // What is to be erased is not opened first: an endpoint that stores nothing would begin to.
+            if op != wire::endpoint::Erase::NAME {
+                this.0.ready().await?;
+            }
+            wire::endpoint::serve(&this, &op, &frame).await
+        };
+        served.await.map(|frame| bytes(&frame)).map_err(|e| failed(&e))
     }
 
     /// Called by the platform. Never fails: the platform drops an alarm that does.
@@ -127,22 +134,18 @@ impl Endpoint {
 
 impl wire::endpoint::Server for Endpoint {
     async fn list_attempts(&self, ask: AttemptsAsk) -> Result<Attempts, String> {
-        self.0.ready().await?;
         self.0.shell.light_step(|m| m.attempts(now(), &ask))
     }
 
     async fn bulk_replay(&self, ask: BulkAsk) -> Result<TaskAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|m| m.bulk_replay(now(), &mut System, ask))
     }
 
     async fn configure(&self, config: Config) -> Result<ConfigAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|m| m.configure(now(), &mut System, config))
     }
 
     async fn read_deliveries(&self, ask: DeliveriesAsk) -> Result<Deliveries, String> {
-        self.0.ready().await?;
         self.0.shell.step(|m| m.deliveries(&ask))
     }
 
@@ -158,32 +161,26 @@ impl wire::endpoint::Server for Endpoint {
     }
 
     async fn expunge_attempt(&self, ask: ExpungeAsk) -> Result<Done, String> {
-        self.0.ready().await?;
         self.0.shell.step(|m| m.expunge(&ask))
     }
 
     async fn take_push(&self, push: Push) -> Result<PushAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|m| m.push(now(), &mut System, push))
     }
 
     async fn recover(&self, ask: RecoverAsk) -> Result<TaskAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|m| m.recover(now(), &mut System, ask))
     }
 
     async fn replay(&self, ask: ReplayAsk) -> Result<TaskAnswer, String> {
-        self.0.ready().await?;
         self.0.step(|m| m.replay(now(), &mut System, ask))
     }
 
     async fn resend_message(&self, resend: Resend) -> Result<bool, String> {
-        self.0.ready().await?;
         self.0.step(|m| m.resend(now(), &mut System, resend))
     }
 
     async fn read_stats(&self, ask: StatsAsk) -> Result<StatsAnswer, String> {
-        self.0.ready().await?;
         self.0.shell.light_step(|m| m.statistics(now(), &ask))
     }
 }

@@ -247,9 +247,8 @@ pub struct AttemptQuery {
 
 impl AttemptQuery {
     /// Reads a query.
-    pub fn parse(raw: &str) -> Result<Self, ApiError> {
-        let query = Query::parse(raw);
-        let status = Status::from_query(&query)?;
+    pub fn parse(query: &Query) -> Result<Self, ApiError> {
+        let status = Status::from_query(query)?;
         let status_code_class = query
             .int("status_code_class")?
             .map(|class| {
@@ -265,7 +264,7 @@ impl AttemptQuery {
             })
             .transpose()?;
         let (before, after) = (query.time("before")?, query.time("after")?);
-        let page = Page::from_query_ordered(&query, Keys::Id(id::ATTEMPT), Order::Descending)?;
+        let page = Page::from_query_ordered(query, Keys::Id(id::ATTEMPT), Order::Descending)?;
         Ok(Self {
             page,
             status,
@@ -324,15 +323,15 @@ mod tests {
 
     #[test]
     fn a_query_is_read_or_refused_with_its_place() {
-        let query = AttemptQuery::parse(
+        let query = AttemptQuery::parse(&Query::parse(
             "status=2&status_code_class=500&event_types=a,b&with_content=false&expanded_statuses=true\
              &with_msg=true",
-        )
+        ))
         .expect("a query");
         assert_eq!((query.status, query.status_code_class), (Some(Status::Fail), Some(500)));
         assert!(query.with_msg && !query.with_content);
         for bad in ["status=9", "status=x", "status_code_class=250", "iterator=msg_x", "before=now"] {
-            assert_eq!(AttemptQuery::parse(bad).expect_err(bad).http_status(), 422);
+            assert_eq!(AttemptQuery::parse(&Query::parse(bad)).expect_err(bad).http_status(), 422);
         }
     }
 }

@@ -99,11 +99,8 @@ pub struct AttemptedQuery {
 impl AttemptedQuery {
     /// Reads a query. `expanded_statuses` is understood and changes nothing: the statuses are always the
     /// expanded ones, which every SDK reads.
-    pub fn parse(raw: &str) -> Result<Self, ApiError> {
-        Ok(Self {
-            messages: MessageQuery::parse(raw)?,
-            statuses: Status::all_from_query(&Query::parse(raw))?,
-        })
+    pub fn parse(query: &Query) -> Result<Self, ApiError> {
+        Ok(Self { messages: MessageQuery::parse(query)?, statuses: Status::all_from_query(query)? })
     }
 }
 
@@ -140,13 +137,14 @@ mod tests {
 
     #[test]
     fn the_query_is_that_of_messages_with_a_status() {
-        let query = AttemptedQuery::parse("status=2&channel=a&expanded_statuses=true&limit=3").expect("ok");
+        let query = AttemptedQuery::parse(&Query::parse("status=2&channel=a&expanded_statuses=true&limit=3"))
+            .expect("ok");
         assert_eq!((query.statuses, query.messages.channel.as_deref()), (vec![Status::Fail], Some("a")));
-        let query = AttemptedQuery::parse("status=2,3").expect("ok");
+        let query = AttemptedQuery::parse(&Query::parse("status=2,3")).expect("ok");
         assert_eq!(query.statuses, [Status::Fail, Status::Sending]);
-        assert!(AttemptedQuery::parse("").expect("ok").statuses.is_empty());
+        assert!(AttemptedQuery::parse(&Query::parse("")).expect("ok").statuses.is_empty());
         for bad in ["status=9", "status=2,x", "iterator=ep_1", "before=x"] {
-            assert_eq!(AttemptedQuery::parse(bad).expect_err(bad).http_status(), 422);
+            assert_eq!(AttemptedQuery::parse(&Query::parse(bad)).expect_err(bad).http_status(), 422);
         }
     }
 }

@@ -477,10 +477,9 @@ pub fn with_deliveries_json(
 
 impl MessageQuery {
     /// Reads a query.
-    pub fn parse(raw: &str) -> Result<Self, ApiError> {
-        let query = Query::parse(raw);
+    pub fn parse(query: &Query) -> Result<Self, ApiError> {
         let (before, after) = (query.time("before")?, query.time("after")?);
-        let page = Page::from_query_ordered(&query, Keys::Id(id::MESSAGE), Order::Descending)?;
+        let page = Page::from_query_ordered(query, Keys::Id(id::MESSAGE), Order::Descending)?;
         Ok(Self {
             page,
             channel: query.text("channel").map(str::to_owned),

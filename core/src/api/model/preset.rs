@@ -94,8 +94,8 @@ fn word(scheme: &Scheme) -> &'static str {
 }
 
 /// Answers `preset.list`.
-pub fn list(query: &str) -> Result<Reply, ApiError> {
-    let page = Page::from_query(&Query::parse(query), Keys::Name, Order::Ascending)?;
+pub fn list(query: &Query) -> Result<Reply, ApiError> {
+    let page = Page::from_query(query, Keys::Name, Order::Ascending)?;
     let probe = page.limit().saturating_add(1);
     let mut names: Vec<&str> = preset::names().collect();
     if page.reads_ascending() {
@@ -575,7 +575,7 @@ mod tests {
     fn the_list_goes_through_all_presets_in_pages() {
         let (mut names, mut query) = (Vec::new(), "limit=50".to_owned());
         loop {
-            let (status, page) = answer(list(&query));
+            let (status, page) = answer(list(&Query::parse(&query)));
             assert_eq!(status, 200);
             for item in page["data"].as_array().expect("items") {
                 names.push(item["name"].as_str().expect("a name").to_owned());
@@ -587,7 +587,7 @@ mod tests {
             query = format!("limit=50&iterator={}", page["iterator"].as_str().expect("an iterator"));
         }
         assert!(names.iter().map(String::as_str).eq(preset::names()));
-        let (_, last) = answer(list("limit=1&order=descending"));
+        let (_, last) = answer(list(&Query::parse("limit=1&order=descending")));
         assert_eq!(last["data"][0]["name"].as_str(), preset::names().last());
     }
 

@@ -513,9 +513,9 @@ impl SourceOut {
 }
 
 /// How long the previous URL stays valid after a rotation, from the query of the request.
-pub fn overlap_ms(query: &str) -> Result<i64, ApiError> {
+pub fn overlap_ms(query: &Query) -> Result<i64, ApiError> {
     let most = OVERLAP_MS.div_euclid(1_000);
-    let seconds = Query::parse(query).int("grace_period_seconds")?.unwrap_or(most);
+    let seconds = query.int("grace_period_seconds")?.unwrap_or(most);
     if (0..=most).contains(&seconds) {
         return Ok(seconds.saturating_mul(1_000));
     }

@@ -279,14 +279,13 @@ pub struct TaskQuery {
 
 impl TaskQuery {
     /// Reads a query.
-    pub fn parse(raw: &str) -> Result<Self, ApiError> {
-        let query = Query::parse(raw);
+    pub fn parse(query: &Query) -> Result<Self, ApiError> {
         let status = query.text("status");
         if status.is_some_and(|word| !["running", "finished", "failed"].contains(&word)) {
             return Err(ApiError::invalid(&["query", "status"], "Send running, finished or failed."));
         }
         Ok(Self {
-            page: Page::from_query(&query, Keys::Id(id::TASK), Order::Descending)?,
+            page: Page::from_query(query, Keys::Id(id::TASK), Order::Descending)?,
             status: status.map(str::to_owned),
             task: query.text("task").map(str::to_owned),
         })
@@ -356,8 +355,11 @@ mod tests {
 
     #[test]
     fn tasks_are_listed_by_status_and_kind() {
-        let query = TaskQuery::parse("status=running&task=endpoint.recover").expect("ok");
+        let query = TaskQuery::parse(&Query::parse("status=running&task=endpoint.recover")).expect("ok");
         assert_eq!(query.status.as_deref(), Some("running"));
-        assert!(TaskQuery::parse("status=asleep").is_err() && TaskQuery::parse("iterator=app_1").is_err());
+        assert!(
+            TaskQuery::parse(&Query::parse("status=asleep")).is_err()
+                && TaskQuery::parse(&Query::parse("iterator=app_1")).is_err()
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What is kept of the headers of a request and of its answer.
 
 use super::*;
+use crate::api::query::Query;
 use crate::frame::AttemptRow;
 use crate::frame::{AttemptsAsk, ExpungeAsk};
 use crate::send_as::SendAs;
@@ -16,12 +17,13 @@ impl Sut {
 
     /// Every attempt, as who asks for one alone is told.
     fn whole(&self) -> Vec<AttemptRow> {
-        let list = AttemptsAsk { query: "limit=50".into(), msg_id: None, attempt_id: None, bytes: None };
+        let list =
+            AttemptsAsk { query: Query::parse("limit=50"), msg_id: None, attempt_id: None, bytes: None };
         let listed = self.endpoint.attempts(self.now, &list).unwrap().rows;
         assert!(listed.iter().all(|row| row.headers.is_none()), "lists stay small");
         let one = |row: &AttemptRow| {
             let ask = AttemptsAsk {
-                query: String::new(),
+                query: Query::default(),
                 msg_id: None,
                 attempt_id: Some(row.id.clone()),
                 bytes: None,

@@ -1,6 +1,7 @@
 //! What the object promises, one test each.
 
 use super::*;
+use crate::api::query::Query;
 use crate::frame::{AttemptsAsk, Outgoing, Payloads, Push, PushAnswer, Resend, SecretFrame, StatsAsk};
 use crate::rng::Seeded;
 use crate::secret::Secret;
@@ -167,7 +168,7 @@ impl Sut {
 
     fn attempts(&self, query: &str, msg_id: Option<&str>) -> Vec<String> {
         let ask = AttemptsAsk {
-            query: query.to_owned(),
+            query: Query::parse(query),
             msg_id: msg_id.map(str::to_owned),
             attempt_id: None,
             bytes: None,
@@ -732,7 +733,7 @@ fn the_attempts_of_a_message_are_found_the_prompt_and_the_late() {
     assert_eq!(sut.attempts("", Some(&msg_id)).len(), 2);
     let newest_first = sut.attempts("", Some(&msg_id));
     let ask = |attempt_id: &String, msg_id: &str| AttemptsAsk {
-        query: String::new(),
+        query: Query::default(),
         msg_id: Some(msg_id.to_owned()),
         attempt_id: Some(attempt_id.clone()),
         bytes: None,

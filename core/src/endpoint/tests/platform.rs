@@ -1,6 +1,7 @@
 //! What the platform allows and refuses, and how the object lives with it.
 
 use super::*;
+use crate::api::query::Query;
 use crate::budget::{ALARM_DEPTH, MAX_DEPTH, MAX_REQUESTS};
 
 impl Sut {
@@ -18,7 +19,7 @@ impl Sut {
     }
 
     fn responses(&self) -> Vec<String> {
-        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None, bytes: None };
+        let ask = AttemptsAsk { query: Query::default(), msg_id: None, attempt_id: None, bytes: None };
         self.endpoint.attempts(self.now, &ask).unwrap().rows.into_iter().map(|row| row.response).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! What plugins on a delivery's way come to.
 
 use super::*;
+use crate::api::query::Query;
 use crate::frame::AttemptRow;
 use crate::plugin::{Attached, EngineName, OnError, Ran, Step, Verdict};
 
@@ -67,7 +68,7 @@ impl Sut {
     }
 
     fn last_attempt(&self) -> AttemptRow {
-        let ask = AttemptsAsk { query: "limit=1".into(), msg_id: None, attempt_id: None, bytes: None };
+        let ask = AttemptsAsk { query: Query::parse("limit=1"), msg_id: None, attempt_id: None, bytes: None };
         self.endpoint.attempts(self.now, &ask).unwrap().rows.remove(0)
     }
 

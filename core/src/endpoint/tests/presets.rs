@@ -1,6 +1,7 @@
 //! Endpoints that send as a provider does.
 
 use super::*;
+use crate::api::query::Query;
 use crate::preset;
 use crate::scheme::{Params, Request, Verdict};
 use crate::send_as::SendAs;
@@ -148,7 +149,7 @@ fn loops_keeps_thirty_days_of_history_with_what_was_answered() {
         sut.now += 60_000;
         let mut alarm = sut.alarm().alarm;
         sut.now = NOW + kept * DAY - 1;
-        let ask = AttemptsAsk { query: String::new(), msg_id: None, attempt_id: None, bytes: None };
+        let ask = AttemptsAsk { query: Query::default(), msg_id: None, attempt_id: None, bytes: None };
         let shown = sut.endpoint.attempts(sut.now, &ask).unwrap().rows;
         assert_eq!((shown.len(), shown[0].response.as_str()), (1, "ok"), "{days}");
         if kept < i64::from(days) {
