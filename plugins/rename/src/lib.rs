@@ -14,7 +14,7 @@ use weir_plugin::prelude::*;
 fn rename(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let types = config.get("types").and_then(Value::as_object);
-    let types = types.ok_or_else(|| Error::new("configuration: `types` has to be an object of names"))?;
+    let types = types.ok_or_else(|| Error::new("configuration: `types` must be an object of names"))?;
     types.iter().try_for_each(|(_, new)| check(new))?;
     let field = match config.get("field").and_then(Value::as_str) {
         Some(field) => Some(Path::parse(&field).map_err(|error| error.context("configuration"))?),
@@ -23,7 +23,7 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
     let old = event.event_type();
     let Some(new) = renamed(old, types)? else {
         return Ok(match config.get("others").and_then(Value::as_str).as_deref() {
-            Some("drop") => Verdict::drop(format!("the type {old} is not among those to be renamed")),
+            Some("drop") => Verdict::drop(format!("the type {old} is not in `types`")),
             _ => Verdict::Deliver,
         });
     };
@@ -50,11 +50,11 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
 /// A new name has the characters of an event type, and perhaps a star.
 fn check(new: &Value<'_>) -> Result<()> {
     let name =
-        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` has to be a text"))?;
+        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` must be a text"))?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
     if matches!(&*name, "" | "." | "..") || name.len() > 256 || !name.bytes().all(allowed) {
         return Err(Error::new(format!(
-            "configuration: the new name `{name}` has to have 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and ."
+            "configuration: the new name `{name}` must have 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and ."
         )));
     }
     Ok(())
@@ -79,12 +79,10 @@ fn renamed(old: &str, types: &[(json::Text<'_>, Value<'_>)]) -> Result<Option<St
     }
     let Some((_, rest, new)) = best else { return Ok(None) };
     let new =
-        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` has to be a text"))?;
+        new.as_str().ok_or_else(|| Error::new("configuration: a new name in `types` must be a text"))?;
     let new = new.replacen('*', rest, 1);
     if new.is_empty() || new.len() > 256 {
-        return Err(Error::new(format!(
-            "the new name of {old} has to have 1 to 256 bytes, `{new}` does not"
-        )));
+        return Err(Error::new(format!("the new name of {old} must have 1 to 256 bytes, `{new}` does not")));
     }
     Ok(Some(new))
 }
@@ -121,7 +119,7 @@ mod tests {
         assert!(run("x", r#"{"types": {"y": "z"}}"#).is_unchanged());
         assert!(run("y", r#"{"types": {"y": "y"}}"#).is_unchanged());
         let outcome = run("x", r#"{"types": {"y": "z"}, "others": "drop"}"#);
-        assert_eq!(outcome.reason(), Some("the type x is not among those to be renamed"));
+        assert_eq!(outcome.reason(), Some("the type x is not in `types`"));
     }
 
     #[test]
