@@ -107,7 +107,7 @@ fn compile(dir: &Path, release: bool, cargo: &[&str]) -> Result<(), String> {
     let glue = fs::read_to_string(&index).map_err(failed("read", &index))?;
     if !["__worker_init_state", "criticalError"].iter().all(|name| glue.contains(name)) {
         return Err(format!(
-            "The build made by worker-build {} no longer reports panics as worker/runtime/guard.mjs expects \
+            "The build made by worker-build {} no longer tells of panics as worker/runtime/guard.mjs expects \
              (`__worker_init_state.criticalError`): adapt the guard to it.",
             tools::WORKER_BUILD
         ));
@@ -124,7 +124,7 @@ fn shrink(dir: &Path) -> Result<(), String> {
     order.args([&wasm, &wasm]);
     tools::run(&mut order, "wasm-opt")?;
     let whole = fs::read(&wasm).map_err(failed("read", &wasm))?;
-    let small = without_names(&whole).ok_or("wasm-opt wrote an invalid module.")?;
+    let small = without_names(&whole).ok_or("wasm-opt left a module that cannot be read.")?;
     fs::write(&wasm, small).map_err(failed("write", &wasm))
 }
 

@@ -42,7 +42,7 @@ pub fn packages() -> Result<Vec<String>, String> {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         if text.contains("\"cdylib\"") {
             let name = text.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
-            packages.push(name.ok_or(format!("{} has no package name.", path.display()))?.to_owned());
+            packages.push(name.ok_or(format!("{} names no package.", path.display()))?.to_owned());
         }
     }
     packages.sort();
@@ -116,7 +116,7 @@ pub fn bundle(worker: &Path) -> Result<(), String> {
     let all = shipped.iter().map(|name| built.join(format!("{name}.wasm"))).chain(own);
     let mut args = vec!["bundle".to_owned(), worker.to_string_lossy().into_owned()];
     args.extend(all.map(|path| path.to_string_lossy().into_owned()));
-    if command(&args)? { Ok(()) } else { Err("The plugins could not be bundled. See above.".to_owned()) }
+    if command(&args)? { Ok(()) } else { Err("The plugins could not be bundled; see above.".to_owned()) }
 }
 
 /// The names in a list: one a line, what follows a `#` is for people.

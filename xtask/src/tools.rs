@@ -79,7 +79,7 @@ pub fn run(command: &mut Command, what: &str) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{what} failed ({status}). See its output above.")),
+        Ok(status) => Err(format!("{what} failed ({status}); its output is above.")),
         Err(error) => Err(format!("{what} failed: `{program}` could not be started: {error}.")),
     }
 }
@@ -151,13 +151,13 @@ pub fn ensure_npm_packages() -> Result<(), String> {
         return Ok(());
     }
     let node = output(Command::new("node").arg("--version")).ok_or_else(|| {
-        format!("Node.js was not found. Install Node {NODE_MAJOR} or newer, with npm, and try again.")
+        format!("Node.js was not found: install Node {NODE_MAJOR} or newer, with npm, and try again.")
     })?;
     if major(&node).is_none_or(|major| major < NODE_MAJOR) {
-        return Err(format!("Node {node} is too old. Install Node {NODE_MAJOR} or newer and try again."));
+        return Err(format!("Node is {node}: install Node {NODE_MAJOR} or newer and try again."));
     }
     if output(Command::new("npm").arg("--version")).is_none() {
-        return Err("npm was not found. Install it (it is part of Node.js) and try again.".into());
+        return Err("npm was not found: install it (it comes with Node.js) and try again.".into());
     }
     say("Installing the npm packages (workerd, wrangler, esbuild, binaryen)");
     run(
@@ -226,7 +226,7 @@ pub fn wasm_bindgen_path() -> Result<PathBuf, String> {
     let path = root().join("Cargo.lock");
     let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
     let version = locked_version(&text, "wasm-bindgen")
-        .ok_or("Cargo.lock has no wasm-bindgen. Run `cargo update --workspace` and try again.")?;
+        .ok_or("Cargo.lock names no wasm-bindgen: run `cargo update --workspace` and try again.")?;
     cargo_tool("wasm-bindgen-cli", "wasm-bindgen", &version, "1")
 }
 
@@ -239,7 +239,7 @@ fn cargo_tool(package: &str, binary: &str, version: &str, opt_level: &str) -> Re
     if current {
         return Ok(path);
     }
-    say(&format!("Installing {package} {version} (once; this takes minutes)"));
+    say(&format!("Installing {package} {version} (once; it takes minutes)"));
     let work = home.join("build");
     let mut install = cargo();
     install
