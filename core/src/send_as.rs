@@ -313,7 +313,7 @@ mod tests {
         for (scheme, says) in [
             (None, "needs a scheme"),
             (Some("{}"), "kind"),
-            (Some(&*good.replace("{body}", "{ts}")), "'time' has to say"),
+            (Some(&*good.replace("{body}", "{ts}")), "'time' must define"),
         ] {
             let (field, sentence) = custom(scheme).check().unwrap_err();
             assert!(field == "scheme" && sentence.contains(says), "{sentence}");

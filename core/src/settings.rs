@@ -445,7 +445,7 @@ impl Settings {
 }
 
 /// Whether a text is a URL that a page's policy can name: https, a host, and a path of plain characters.
-fn logo(value: &str) -> bool {
+pub fn logo(value: &str) -> bool {
     let Some((host, path)) = value.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else {
         return false;
     };
@@ -538,7 +538,7 @@ fn whole(value: &str) -> Option<u32> {
 }
 
 /// `#rrggbb`.
-fn color(value: &str) -> Option<[u8; 3]> {
+pub fn color(value: &str) -> Option<[u8; 3]> {
     let digits = value.strip_prefix('#').unwrap_or(value);
     let right = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let [_, r, g, b] = u32::from_str_radix(digits, 16).ok().filter(|_| right)?.to_be_bytes();

@@ -1,7 +1,8 @@
-// Copies, and says so for a moment by a tick or a word. Clicks elsewhere close menus.
+// Copies to the clipboard, and confirms it with a tick and a toast. Clicks elsewhere close menus.
 
 import { first, targetOf } from "./dom.mjs";
 import { closeMenus } from "./menus.mjs";
+import { toast } from "./toasts.mjs";
 import { t } from "./words.mjs";
 
 const SHOWN_MS = 1_500;
@@ -24,15 +25,12 @@ async function copy(button) {
   } catch {
     const shown = first("pre, .id", beside);
     if (shown) getSelection()?.selectAllChildren(shown);
+    if (shown) toast([t("Press Ctrl+C to copy.")]);
     return;
   }
   button.classList.add("done");
-  const word = button.textContent;
-  if (word) button.textContent = t("Copied");
-  setTimeout(() => {
-    button.classList.remove("done");
-    if (word) button.textContent = word;
-  }, SHOWN_MS);
+  toast([t("Copied")]);
+  setTimeout(() => button.classList.remove("done"), SHOWN_MS);
 }
 
 document.addEventListener("click", (event) => {

@@ -47,7 +47,7 @@ const isHtml = (node) => node instanceof HTMLElement;
 
 /**
  * Runs `work` on an event of htmx.
- * @param {"afterSwap" | "beforeRequest" | "afterRequest"} name
+ * @param {"afterSwap" | "beforeRequest" | "afterRequest" | "sendError"} name
  * @param {(detail: HtmxDetail, event: Event) => void} work
  */
 export const onHtmx = (name, work) =>

@@ -10,5 +10,7 @@ import "./groups.mjs";
 import "./filter.mjs";
 import "./find.mjs";
 import "./copy.mjs";
+import "./toasts.mjs";
+import "./skeletons.mjs";
 import "./palette.mjs";
 import "./tail.mjs";

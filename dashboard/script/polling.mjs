@@ -1,5 +1,5 @@
-// Nothing is polled while the page is hidden, or below a text that is being selected, a box that is ticked, or a menu that
-// is open.
+// Nothing is polled while the page is hidden or another one is loading, or below selected text, a checked box, or an open
+// menu.
 
 import { onHtmx } from "./dom.mjs";
 
@@ -8,5 +8,6 @@ onHtmx("beforeRequest", ({ elt, requestConfig }, event) => {
   const selection = getSelection();
   const selecting = selection !== null && !selection.isCollapsed && elt.contains(selection.anchorNode);
   const busy = "input:checked, details.astable[open], details.menu[open]";
-  if (document.hidden || selecting || elt.querySelector(busy)) event.preventDefault();
+  const loading = document.querySelector("main[aria-busy]");
+  if (document.hidden || loading || selecting || elt.querySelector(busy)) event.preventDefault();
 });

@@ -21,13 +21,15 @@ mod lossless;
 mod multipart;
 mod pages;
 mod request;
+mod said;
 mod scope;
 pub mod session;
 mod view;
 
-pub use brand::Brand;
+pub use brand::{Brand, Look};
 pub use lang::{Lang, marked, words};
 pub use request::{Page, Request, is_from_elsewhere};
+pub use said::Said;
 
 use futures_util::future::LocalBoxFuture;
 use scope::{Scope, Scoped};
@@ -178,7 +180,8 @@ fn answer_with<'a>(
     let lang = if session.app.is_some() { request.lang } else { Lang::En };
     let portal = session.app.is_some();
     let policy = Some(session.brand.policy(portal).into());
-    let scope = Scope { lang, proof: session.proof().to_owned(), portal, policy };
+    let said = request.said.filter(|_| !request.partial);
+    let scope = Scope { lang, proof: session.proof().to_owned(), portal, policy, said };
     let future = Box::pin(async move {
         let api = &Calls(api);
         match request.method.as_str() {
@@ -199,6 +202,13 @@ pub fn login(fault: Option<&str>, brand: &Brand, lang: Lang) -> Page {
     // Signing in with a portal link must work within a frame.
     let scope = Scope { lang, policy: Some(brand.policy(true).into()), ..Scope::default() };
     scope::within(&scope, || Page::html(if fault.is_some() { 401 } else { 200 }, view::login(fault, brand)))
+}
+
+/// The sign-in page for a browser that has a session. A link with a token starts another one; without a token the script goes
+/// on to the dashboard.
+pub fn login_again(brand: &Brand, lang: Lang) -> Page {
+    let scope = Scope { lang, policy: Some(brand.policy(true).into()), ..Scope::default() };
+    scope::within(&scope, || Page::html(200, view::login_again(brand)))
 }
 
 /// The name of the session cookie.

@@ -14,8 +14,10 @@ pub(crate) const LIMIT: usize = 50;
 /// How many endpoints are asked for the messages of a status if the request names no endpoint.
 pub(crate) const ENDPOINTS: usize = 10;
 /// The filters of a list of messages, by their names in the URL.
-pub(crate) const MESSAGE_FILTERS: [&str; 9] =
-    ["event_types", "channel", "tag", "after", "before", "status", "endpoint", "period", LIVE];
+pub(crate) const MESSAGE_FILTERS: [&str; 10] =
+    [TEXT, "event_types", "channel", "tag", "after", "before", "status", "endpoint", "period", LIVE];
+/// The filter that searches payloads. The API reads a bounded part of the log for it, and states which.
+pub(crate) const TEXT: &str = "contains";
 /// The filters of a list of attempts, by their names in the URL.
 pub(crate) const ATTEMPT_FILTERS: [&str; 6] = ["status", "code", "event_types", "tag", "period", LIVE];
 /// Whether a list updates itself: it does unless this is `off`. It selects no rows, and stays in the URL as filters do.
@@ -24,9 +26,9 @@ pub(crate) const LIVE: &str = "live";
 const PERIODS: [(&str, i64); 3] = [("1h", 3_600_000), ("24h", 86_400_000), ("7d", 7 * 86_400_000)];
 
 /// Whether the list of a request updates itself: the first page does, unless the reader has switched that off. `None` for
-/// other pages, which never change.
+/// other pages, which never change, and for searches, which read too much to be repeated every few seconds.
 pub(crate) fn live(request: &Request) -> Option<bool> {
-    let first = request.param("iterator").is_none() && request.param("before").is_none();
+    let first = ["iterator", "before", TEXT].iter().all(|name| request.param(name).is_none());
     first.then(|| request.param(LIVE).as_deref() != Some("off"))
 }
 
@@ -50,7 +52,7 @@ impl List {
         let of = |name: &str| request.param(name);
         let mut filters = vec![("with_content", "false".to_owned())];
         let mut add = |name, value: Option<String>| filters.extend(value.map(|value| (name, value)));
-        for name in ["event_types", "channel", "tag"] {
+        for name in [TEXT, "event_types", "channel", "tag"] {
             add(name, of(name));
         }
         let given = of("after").map(|at| moment(&at));
@@ -68,6 +70,11 @@ impl List {
         let asked: Vec<String> = endpoint.map_or_else(|| ids.take(ENDPOINTS).collect(), |one| vec![one]);
         let paths = asked.into_iter().map(|id| (base(key, &["endpoint", &id, "msg"]), Some(id)));
         Self { paths: paths.collect(), filters }
+    }
+
+    /// Whether it would search the payloads of the log once for each of several endpoints.
+    pub(crate) fn searches_repeatedly(&self) -> bool {
+        self.paths.len() > 1 && self.filters.iter().any(|(name, _)| *name == TEXT)
     }
 
     /// The attempts of an endpoint that a request asks for.
@@ -169,7 +176,9 @@ fn merged(lists: &[(&str, Value)], limit: usize, backwards: bool) -> Value {
     } else {
         (last, first)
     };
-    json!({ "data": all, "iterator": iterator, "prevIterator": before.map(|id| format!("-{id}")), "done": done })
+    // One list at most searches payloads.
+    let searched = lists.iter().find_map(|(_, list)| list.get("searched").cloned());
+    json!({ "searched": searched, "data": all, "iterator": iterator, "prevIterator": before.map(|id| format!("-{id}")), "done": done })
 }
 
 #[cfg(test)]
@@ -270,6 +279,12 @@ mod tests {
         let list = List::messages(&request("status=failing"), "acme", &endpoints);
         assert_eq!(list.calls(), 2);
         assert!(filters(&list).contains(&"status=2,3".to_owned()), "{:?}", filters(&list));
+        let list = List::messages(&request("contains=ada&tag=eu"), "acme", &endpoints);
+        assert!(filters(&list).contains(&"contains=ada".to_owned()), "{:?}", filters(&list));
+        assert!(!list.searches_repeatedly() && live(&request("contains=ada")).is_none());
+        assert!(List::messages(&request("contains=ada&status=1"), "acme", &endpoints).searches_repeatedly());
+        let list = List::messages(&request("contains=ada&status=1&endpoint=ep_9"), "acme", &endpoints);
+        assert!(!list.searches_repeatedly());
         let list = List::messages(&request("status=1&endpoint=ep_9"), "acme", &endpoints);
         assert_eq!(list.paths, [("app/acme/endpoint/ep_9/msg".to_owned(), Some("ep_9".to_owned()))]);
         let list = List::attempts(&request("code=500&status=2"), "acme", "ep_1");

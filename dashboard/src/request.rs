@@ -2,6 +2,7 @@
 
 use crate::lang::Lang;
 use crate::multipart;
+use crate::said::Said;
 use crate::scope;
 use crate::session::Session;
 use maud::Markup;
@@ -35,6 +36,8 @@ pub struct Request {
     pub at_ms: i64,
     /// The reader's language.
     pub lang: Lang,
+    /// What the action before it did, if that was not reported yet.
+    pub said: Option<Said>,
 }
 
 /// Whether a form was sent by a page of another site. Browsers say so in `sec-fetch-site`; older ones send only the `origin`
@@ -142,6 +145,8 @@ pub struct Page {
     pub(crate) sentence: Option<String>,
     /// Whether it is a fragment.
     pub(crate) is_piece: bool,
+    /// What the action did, to be reported by the page that follows.
+    pub said: Option<Said>,
 }
 
 /// The content security policy: only this origin, nothing inline.
@@ -168,6 +173,7 @@ impl Page {
             bytes: Vec::new(),
             sentence: None,
             is_piece: false,
+            said: None,
         }
     }
 
@@ -197,7 +203,15 @@ impl Page {
             ("cache-control", "public, max-age=31536000, immutable".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ];
-        Self { status: 200, headers, body: css, bytes: Vec::new(), sentence: None, is_piece: false }
+        Self {
+            status: 200,
+            headers,
+            body: css,
+            bytes: Vec::new(),
+            sentence: None,
+            is_piece: false,
+            said: None,
+        }
     }
 
     /// A redirect to a path of the dashboard.
@@ -209,6 +223,7 @@ impl Page {
             bytes: Vec::new(),
             sentence: None,
             is_piece: false,
+            said: None,
         }
     }
 
@@ -255,6 +270,19 @@ impl Page {
             }
             None => self,
         }
+    }
+
+    /// Whether it is a whole page for people, which can report what was done before.
+    pub fn is_whole(&self) -> bool {
+        let is_html =
+            |(name, value): &(&str, String)| *name == "content-type" && value.starts_with("text/html");
+        !self.is_piece && self.headers.iter().any(is_html)
+    }
+
+    /// Reports what was done on the page that follows.
+    #[must_use]
+    pub(crate) fn saying(self, said: Said) -> Self {
+        Self { said: Some(said), ..self }
     }
 
     /// Adds a header.

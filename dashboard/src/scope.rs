@@ -4,6 +4,7 @@
 //! sets it while a request's future is polled; requests that take turns never see each other's context.
 
 use crate::lang::{self, Lang};
+use crate::said::Said;
 use maud::{Markup, Render, html};
 use std::cell::RefCell;
 use std::future::Future;
@@ -20,6 +21,8 @@ pub(crate) struct Scope {
     pub(crate) portal: bool,
     /// The content security policy of its pages.
     pub(crate) policy: Option<Rc<str>>,
+    /// What the action before this page did.
+    pub(crate) said: Option<Said>,
 }
 
 thread_local! {
@@ -62,6 +65,11 @@ pub(crate) fn proof() -> String {
 /// The content security policy of the request's pages. `None` for the default, which forbids embedding.
 pub(crate) fn policy() -> Option<Rc<str>> {
     NOW.with_borrow(|now| now.policy.clone())
+}
+
+/// What the action before this page did.
+pub(crate) fn said() -> Option<Said> {
+    NOW.with_borrow(|now| now.said)
 }
 
 /// Whether this is the customer portal.

@@ -4,7 +4,7 @@
 //! key derived from `JWT_SECRET`. The proof that forms send is another HMAC of the session's id. Other sites cannot read this
 //! origin's pages, so they cannot know it.
 
-use crate::brand::Brand;
+use crate::brand::{Brand, Look};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hmac::Mac;
@@ -31,6 +31,8 @@ pub struct Session {
     pub app: Option<String>,
     /// The brand of its pages.
     pub brand: Rc<Brand>,
+    /// What the embedding page changed of the brand.
+    look: Look,
     proof: String,
 }
 
@@ -78,6 +80,7 @@ impl Keeper {
             org: claims.org.clone(),
             app: claims.app.clone(),
             brand: Rc::clone(&self.brand),
+            look: Look::default(),
             proof: BASE64URL.encode(mac(key, &["proof", id])),
         }
     }
@@ -85,7 +88,8 @@ impl Keeper {
     /// The value of the cookie.
     pub fn seal(&self, session: &Session) -> String {
         let ends_at = session.ends_at.to_string();
-        let text = format!("{}.{ends_at}.{}", session.id, BASE64URL.encode(&session.token));
+        let look = BASE64URL.encode(session.look.query());
+        let text = format!("{}.{ends_at}.{}.{look}", session.id, BASE64URL.encode(&session.token));
         format!("{text}.{}", BASE64URL.encode(mac(self.newest(), &["cookie", &text])))
     }
 
@@ -106,11 +110,22 @@ impl Keeper {
         let ends_at: i64 = ends_at.parse().ok()?;
         let token = String::from_utf8(BASE64URL.decode(token).ok()?).ok()?;
         let claims = verify(&token).filter(|_| now_ms < ends_at)?;
-        Some(self.session(key, id, &token, &claims, ends_at))
+        let look = BASE64URL.decode(parts.next().unwrap_or_default()).ok()?;
+        let look = Look::of_query(&String::from_utf8(look).ok()?);
+        Some(self.session(key, id, &token, &claims, ends_at).dressed(look))
     }
 }
 
 impl Session {
+    /// The same with the look that the embedding page asks for. Only a portal that may be embedded has one.
+    #[must_use]
+    pub fn dressed(self, look: Look) -> Self {
+        if look.is_empty() || self.app.is_none() || self.brand.origins.is_empty() {
+            return self;
+        }
+        Self { brand: Rc::new(self.brand.dressed(&look)), look, ..self }
+    }
+
     /// The proof that forms and scripts of this session's pages send.
     pub fn proof(&self) -> &str {
         &self.proof

@@ -1,6 +1,6 @@
 // User actions: with the mouse, with the keyboard alone, and while data changes.
 
-import { api, audit, button, copied, dialog, endpoint, equal, expect, open, receiver, result, run, send, signIn, stat, tab, test, until, url } from "./lib.mjs";
+import { api, audit, button, copied, dialog, endpoint, equal, expect, open, receiver, result, run, send, signIn, stat, tab, test, toast, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const NOT_SIGNED_IN = null;
@@ -37,6 +37,13 @@ test("a portal link signs in automatically and leaves no token in the address", 
   await here.page.goto(link);
   await here.page.waitForURL(url(`/dashboard/app/${app}`));
   expect(!(await here.page.content()).includes(new URL(link).hash.slice(5)), "no token in the page");
+  // The link of another application replaces the session; without a token the sign-in page leads back.
+  const other = await endpoint(at, "/portal-2");
+  const { url: second } = await api("POST", `auth/app-portal-access/${other.app}`, {});
+  await here.page.goto(second);
+  await here.page.waitForURL(url(`/dashboard/app/${other.app}`));
+  await here.page.goto(url("/dashboard/login"));
+  await here.page.waitForURL(url(`/dashboard/app/${other.app}`));
   await here.close();
 });
 
@@ -202,7 +209,7 @@ test("a message is resent, and the attempt appears automatically", async () => {
   await here.at(`/dashboard/app/${there.app}/message/${message}`);
   await here.page.locator(".attempt").first().waitFor();
   await button(here.page, "Resend").first().click();
-  await result(here.page).getByRole("status").waitFor();
+  await toast(here.page).getByText("Resent.").waitFor();
   await until(async () => (await here.page.locator(".attempt").count()) === 2, "two attempts on the page");
   await here.close();
 });
@@ -226,6 +233,58 @@ test("an attempt shows request and response headers, plugin results, the respons
   }
   const sent = at.seen.find(({ path }) => path === "/later");
   expect(text.includes(sent.headers["svix-signature"]) && !sent.body.includes("ann@"), "it is what came");
+  await here.close();
+});
+
+test("a toast reports what was done, is announced once, and stays while it is used", async () => {
+  const there = await endpoint(at, "/toast");
+  const here = await tab();
+  const { page } = here;
+  await here.at(there.page);
+  await button(page, "Pause").click();
+  await toast(page).getByText("Endpoint paused.").waitFor();
+  await until(async () => (await page.locator("#said").textContent()) === "Endpoint paused.", "the announcement");
+  equal(await page.locator("#said").getAttribute("aria-live"), "polite", "how it is announced");
+  equal(await audit(page), [], "accessibility errors of the toast");
+  await page.reload();
+  await page.locator("#live").getByText("Paused", { exact: true }).waitFor();
+  equal(await page.locator("#toasts .toast, main .note[data-toast]").count(), 0, "toasts of the same page later");
+
+  // It disappears by itself, but not under the pointer or the focus.
+  await page.clock.install();
+  await here.at(there.page);
+  await page.locator(".copy").first().click();
+  await toast(page).hover();
+  await page.clock.runFor(20_000);
+  equal(await page.locator("#toasts .toast").count(), 1, "toasts under the pointer");
+  await page.mouse.move(0, 0);
+  await page.clock.runFor(20_000);
+  equal(await page.locator("#toasts .toast").count(), 0, "toasts after a while");
+
+  // An error stays, above the dialog that it is about, until it is closed.
+  await open(page, "Send test event");
+  await page.getByLabel("Event type", { exact: true }).fill("order.paid");
+  await page.route("**/test", (route) => route.abort());
+  await button(page, "Send").click();
+  await toast(page).getByText("did not respond").waitFor();
+  await page.clock.runFor(20_000);
+  await button(toast(page), "Close").click();
+  equal(await page.locator("#toasts .toast").count(), 0, "closed toasts");
+  here.faults.splice(0, here.faults.length, ...here.faults.filter((fault) => !/ERR_FAILED|htmx:(afterRequest|sendError)/.test(fault)));
+  await here.close();
+});
+
+test("without scripts a notice at the top of the page reports what was done, once", async () => {
+  const there = await endpoint(at, "/notice");
+  const here = await tab({ scripts: false });
+  const { page } = here;
+  await here.at(there.page);
+  await button(page, "Pause").first().click();
+  const notice = page.locator("main > .note", { hasText: "Endpoint paused." });
+  await notice.waitFor();
+  expect((await notice.boundingBox()).y < 150, "it is at the top");
+  await here.at(there.page);
+  equal(await notice.count(), 0, "notices of the same page later");
   await here.close();
 });
 

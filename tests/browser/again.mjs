@@ -1,6 +1,6 @@
 // Resending: the number of deliveries is shown first, then the progress.
 
-import { api, audit, button, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
+import { api, audit, button, each, endpoint, equal, expect, open, receiver, result, run, send, tab, test, toast, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const since = (ms) => new Date(Date.now() - ms).toISOString();
@@ -108,7 +108,7 @@ test("selected messages are resent to all of their endpoints", async () => {
   await result(page).getByText("4 deliveries would be resent").waitFor();
   equal(both(), 8, "deliveries after counting");
   await button(page, "Resend them").click();
-  await result(page).getByText("4 of 4 are resent").waitFor();
+  await toast(page).getByText("4 of 4 are resent").waitFor();
   await until(() => both() === 12, "four more");
   const again = at.seen.slice(-4).map(({ headers }) => headers["svix-id"]).sort();
   equal(again, [one, one, three, three].sort(), "what was sent again");
@@ -141,7 +141,7 @@ test("all failures of an endpoint are selected at once, and messages that cannot
   await api("PATCH", there.api, { disabled: false });
   await button(page, "Resend selected (3)").click();
   await button(page, "Resend them").click();
-  await result(page).getByText("3 of 3 are resent").waitFor();
+  await toast(page).getByText("3 of 3 are resent").waitFor();
   await until(() => there.came().length === 6, "three more, to this endpoint alone");
   equal(at.seen.filter(({ path }) => path === "/fine").length, 3, "to the other one");
   await here.close();

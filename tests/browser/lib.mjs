@@ -73,6 +73,8 @@ export const fold = (page, summary) => page.locator("summary", { hasText: summar
 export const dialog = (page, title) => page.locator(".dialog", { has: page.getByRole("heading", { name: title }) }).first();
 /// The result of an action, on the page or in the open dialog.
 export const result = (page) => page.locator(".out:not(:empty)").last();
+/// The newest toast.
+export const toast = (page) => page.locator("#toasts .toast").last();
 export const fact = (on, name) => on.locator(`.facts div:has(dt:has-text(${JSON.stringify(name)})) dd`).first().innerText();
 /// A key number by its label.
 export const stat = async (page, name) => (await page.locator(".stat", { has: page.locator(".l", { hasText: name }) }).locator(".v").first().innerText()).trim();

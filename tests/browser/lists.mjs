@@ -197,4 +197,57 @@ test("the keyboard shortcuts are listed", async () => {
   await here.close();
 });
 
+test("a list that takes long to load shows a skeleton of its rows, which moves only if motion is wanted", async () => {
+  const there = await endpoint(at, "/skeleton");
+  await send(there.app);
+  for (const [motion, animation] of [["no-preference", "pulse"], ["reduce", "none"]]) {
+    const here = await tab({ motion });
+    const { page } = here;
+    await here.at(`/dashboard/app/${there.app}/messages?live=off`);
+    let release;
+    const held = new Promise((done) => (release = done));
+    await page.route(/messages\?.*status=/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    // Playwright waits for a page that is under way, so the page itself notes what it shows.
+    const shown = page.evaluate(() => new Promise((done) => {
+      const main = document.querySelector("main");
+      const note = () => done([main.ariaBusy, getComputedStyle(main.querySelector("td"), "::after").animationName, getComputedStyle(main.querySelector("td > *")).visibility]);
+      new MutationObserver(note).observe(main, { attributes: true });
+      main.querySelector("nav.tabs a[href*='status=failing']").click();
+    }));
+    equal(await shown, ["true", animation, "hidden"], "the skeleton");
+    release();
+    await page.waitForURL(/status=failing/);
+    equal(await page.locator("[aria-busy]").count(), 0, "skeletons of a page that is there");
+    await here.close();
+  }
+});
+
+test("payloads are searched, and the page states how far", async () => {
+  const there = await endpoint(at, "/searched");
+  await send(there.app, { customer: "Ada Lovelace" });
+  const wanted = await send(there.app, { customer: "Grace Hopper" });
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${there.app}/messages`);
+  const search = page.getByLabel("Text in the payload, message id or event id");
+  await search.fill("grace h");
+  await search.press("Enter");
+  await page.getByText(/Searched the newest 2 messages \(\d+ bytes of payloads\)\. There are no older messages\./).waitFor();
+  equal(await page.locator("#list tbody tr").count(), 1, "rows");
+  await page.locator(".chip", { hasText: "Payload contains" }).waitFor();
+  equal(await audit(page), [], "what axe finds");
+  // An id opens its message; a status needs an endpoint.
+  await search.fill(wanted);
+  await search.press("Enter");
+  await page.waitForURL(url(`/dashboard/app/${there.app}/message/${wanted}`));
+  await api("POST", `app/${there.app}/endpoint`, { url: at.at("/searched-2") });
+  here.expectRefusal();
+  await here.at(`/dashboard/app/${there.app}/messages?contains=ada&status=0`);
+  await page.getByRole("alert").getByText("Select an endpoint").waitFor();
+  await here.close();
+});
+
 await run();

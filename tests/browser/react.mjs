@@ -57,9 +57,14 @@ async function customer() {
   return { app, id, ...(await api("POST", `auth/app-portal-access/${app}`, {})) };
 }
 
+/// A picture elsewhere, of one pixel.
+const ICON = "https://cdn.example/icon.png";
+const PIXEL = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
+
 /// The sender's page in a tab.
 async function sender() {
   const here = await tab({ token: null, elsewhere: true });
+  await here.context.route("https://cdn.example/**", (route) => route.fulfill({ contentType: "image/png", body: PIXEL }));
   await here.page.goto(`${own.origin}/`);
   return here;
 }
@@ -67,7 +72,9 @@ async function sender() {
 for (const [name, props, theme] of [
   ["in a box", {}, undefined],
   ["at full size, dark", { fullSize: true, darkMode: true }, "dark"],
-  ["in the colors of the system", { fullSize: true, darkMode: "auto", primaryColor: "112233", fontFamily: "Inter" }, undefined],
+  ["in the colors of the system", { fullSize: true, darkMode: "auto" }, undefined],
+  ["in the sender's look", { primaryColor: "112233", fontFamily: "Inter, serif", icon: ICON }, undefined],
+  ["without a look that is not valid", { primaryColor: "red;}", fontFamily: "a;}b", icon: "http://cdn.example/icon.png" }, undefined],
 ]) {
   test(`AppPortal shows the portal ${name}`, async () => {
     const { app, url } = await customer();
@@ -77,6 +84,16 @@ for (const [name, props, theme] of [
     const frame = page.frameLocator("iframe");
     await frame.getByText("Add endpoint", { exact: true }).first().waitFor();
     const inner = page.frames()[1];
+    const look = await inner.evaluate(() => ({
+      accent: getComputedStyle(document.documentElement).getPropertyValue("--accent"),
+      font: getComputedStyle(document.body).fontFamily,
+      icon: document.querySelector("img.mark")?.src,
+      wide: document.querySelector("img.mark")?.naturalWidth,
+    }));
+    const dressed = props.icon === ICON;
+    expect(look.accent.includes("#112233") === dressed, `the accent ${look.accent}`);
+    expect(/^"?Inter"?, serif, system-ui/.test(look.font) === dressed, `the font ${look.font}`);
+    equal([look.icon, look.wide], dressed ? [ICON, 1] : [undefined, undefined], "the icon");
     equal(await inner.evaluate(() => document.documentElement.dataset.theme), theme, "the theme");
     if (props.fullSize) {
       await until(() => inner.evaluate(() => document.documentElement.scrollHeight <= document.documentElement.clientHeight + 1), "a frame as high as its page");

@@ -2,7 +2,7 @@
 // writes a log line.
 
 import { createHmac } from "node:crypto";
-import { api, audit, button, copied, dialog, endpoint, equal, expect, fact, fold, open, receiver, result, run, send, tab, test, until, url } from "./lib.mjs";
+import { api, audit, button, copied, dialog, endpoint, equal, expect, fact, fold, open, receiver, result, run, send, tab, test, toast, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const SECRET = "the provider's secret";
@@ -59,12 +59,41 @@ test("a source is created, its URL copied; a rejected request is shown with its 
   await check.getByLabel("Secret").fill("another");
   await button(check, "Check").click();
   await page.getByText("The request is valid with this secret.").waitFor();
+  equal(await audit(page), [], "what axe finds of a valid one");
   await open(page, "Accept this request");
   await button(page, "Accept request").click();
-  await result(page).getByText("Accepted and delivered").waitFor();
+  await toast(page).getByText("Request accepted.").waitFor();
   await until(() => at.seen.some(({ path, body }) => path === "/pushed" && body.includes("two")), "its delivery");
-  await result(page).getByRole("link").click();
+  await page.locator(".note", { hasText: "Accepted manually" }).getByRole("link").click();
   await page.locator(".pill.ok").first().waitFor();
+  await here.close();
+});
+
+test("the secret that a rejected request was signed with is saved and the request accepted with one click, also for a custom scheme", async () => {
+  const scheme = { kind: "signature", at: ["header:x-sign"], algorithm: "hmac-sha256", encoding: "hex", content: "v1:{body}" };
+  const source = await api("POST", "ingest/source", { name: "Own scheme", type: "custom", config: { secret: SECRET, custom: { scheme } } });
+  const own = (body, secret) => {
+    const sign = createHmac("sha256", secret).update(`v1:${body}`).digest("hex");
+    return fetch(source.ingestUrl, { method: "POST", body, headers: { "x-sign": sign, "content-type": "application/json" } });
+  };
+  equal((await own('{"n":1}', "the new secret")).status, 401, "the answer before");
+  const here = await tab();
+  const { page } = here;
+  await here.at(`/dashboard/app/${source.id}`);
+  await page.locator("#live li", { hasText: "signature" }).getByRole("link").first().click();
+  const check = page.locator("#check-form");
+  await check.getByLabel("Secret").fill("not this one");
+  await button(check, "Check").click();
+  await page.getByRole("region", { name: "Signed content" }).getByText('v1:{"n":1}').waitFor();
+  equal(await page.getByText("Save this secret and accept").count(), 0, "offers to save a wrong secret");
+  await check.getByLabel("Secret").fill("the new secret");
+  await button(check, "Check").click();
+  await button(page, "Save this secret and accept").click();
+  await toast(page).getByText("Secret saved and request accepted.").waitFor();
+  await page.locator(".note", { hasText: "Accepted manually" }).getByRole("link").waitFor();
+  equal((await own('{"n":2}', "the new secret")).ok, true, "the new secret is the source's");
+  equal((await own('{"n":3}', SECRET)).status, 401, "the answer to the old secret");
+  equal((await api("GET", `ingest/source/${source.id}`)).config.custom.scheme.content, "v1:{body}", "the scheme");
   await here.close();
 });
 
@@ -227,7 +256,7 @@ test("a read-only portal link is created, copied and revoked", async () => {
   const revoke = dialog(page, "Revoke access links");
   await revoke.getByLabel("Application").fill(app);
   await button(revoke, "Revoke access links").click();
-  await result(page).getByText("revoked").waitFor();
+  await toast(page).getByText("revoked").waitFor();
   await customer.page.reload();
   const text = await customer.page.locator("body").innerText();
   expect(!text.includes("/linked") && /sign/i.test(text), `the customer to be out: ${text}`);

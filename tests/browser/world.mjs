@@ -86,6 +86,7 @@ export const PAGES = [
   { name: "messages that do not update", path: (w) => `/dashboard/app/${w.app}/messages?live=off`, portal: true },
   { name: "messages of a status", path: (w) => `/dashboard/app/${w.app}/messages?status=2`, portal: true },
   { name: "messages, none fits", path: (w) => `/dashboard/app/${w.app}/messages?tag=nobody-has-it`, portal: true },
+  { name: "messages, a text", path: (w) => `/dashboard/app/${w.app}/messages?contains=id`, portal: true },
   { name: "message", path: (w) => `/dashboard/app/${w.app}/message/${w.message}`, portal: true, screen: "message" },
   { name: "attempt", path: (w) => `/dashboard/app/${w.app}/message/${w.message}/attempt/${w.attempts[0].id}`, portal: true },
   { name: "live", path: (w) => `/dashboard/app/${w.app}/live`, portal: true, still: false, screen: "live" },

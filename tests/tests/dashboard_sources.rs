@@ -114,10 +114,66 @@ fn a_source_of_a_preset_shows_accepted_and_rejected_requests() {
     }
     assert!(!shown.contains("Bearer of somebody"), "masked: {shown}");
     let accepted = browser.act(&one, &format!("{one}/accept"), &[]);
-    assert!(accepted.status == 200 && accepted.text.contains("/message/"), "{}", accepted.text);
+    assert_eq!(
+        (accepted.status, accepted.header("hx-redirect")),
+        (200, Some(one.as_str())),
+        "{}",
+        accepted.text
+    );
     receiver.wait_for("/out", 2, SOON);
-    assert!(browser.see(&one).contains("Accepted manually"));
+    let shown = browser.see(&one);
+    assert!(shown.contains("Accepted manually") && shown.contains("/message/"), "{shown}");
     let again = browser.act(&one, &format!("{one}/accept"), &[]);
+    assert_eq!(again.status, 409, "{}", again.text);
+}
+
+#[test]
+fn a_secret_that_verifies_a_rejected_request_is_saved_and_the_request_accepted_in_one_step() {
+    let gateway = shared();
+    let api = gateway.tenant();
+    let browser = Browser::of(&api);
+    let (id, page) = source(&browser);
+    let url = shown_url(&browser.see(&page));
+    assert!(matches!(push(&api, &url, "another", "d-1", br#"{"n":1}"#).status, 400..=403));
+    let rejected = text(&list(&api.get(&format!("/api/v1/ingest/source/{id}/rejected")).1)[0], "id");
+    let one = format!("{page}/rejected/{rejected}");
+    let of = |what: &str, secret: &str| browser.act(&one, &format!("{one}/{what}"), &[("secret", secret)]);
+
+    // A secret that does not verify the request is never saved, whatever the page offered.
+    for what in ["check", "adopt"] {
+        let refused = of(what, "wrong");
+        assert!(refused.status == 200 && refused.text.contains("Signed content"), "{}", refused.text);
+        assert!(!refused.text.contains("Save this secret"), "{}", refused.text);
+    }
+    assert!(
+        matches!(push(&api, &url, SECRET, "d-2", br#"{"n":2}"#).status, 200..=202),
+        "the secret is as before"
+    );
+    let found = of("check", "another");
+    assert!(
+        found.text.contains("Save this secret and accept") && found.text.contains(&format!("{one}/adopt"))
+    );
+    let adopted = browser.submit(&one, &format!("{one}/adopt"), &[("secret", "another")]);
+    assert_eq!((adopted.status, adopted.header("location")), (303, Some(one.as_str())), "{}", adopted.text);
+    let cookie = adopted.header("set-cookie").unwrap_or_default().split(';').next().unwrap_or_default();
+    assert_eq!(cookie, "weir_said=secret-saved");
+    let mut told = browser.clone();
+    told.cookie = format!("{}; {cookie}", browser.cookie);
+    let told = told.page(&one);
+    assert!(
+        told.text.contains("Secret saved and request accepted.") && told.text.contains("Accepted manually")
+    );
+    assert!(told.header("set-cookie").is_some_and(|cookie| cookie.starts_with("weir_said=; ")), "told once");
+    assert!(!browser.see(&one).contains("Secret saved"));
+    assert!(
+        matches!(push(&api, &url, "another", "d-3", br#"{"n":3}"#).status, 200..=202),
+        "it is the secret now"
+    );
+    assert!(
+        matches!(push(&api, &url, SECRET, "d-4", br#"{"n":4}"#).status, 400..=403),
+        "and the other is not"
+    );
+    let again = of("adopt", "another");
     assert_eq!(again.status, 409, "{}", again.text);
 }
 

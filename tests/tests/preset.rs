@@ -182,7 +182,7 @@ fn a_scheme_of_ones_own_is_tried_out() {
     let mut wrong = given.clone();
     wrong["scheme"]["content"] = json!("{ts}|{boddy}");
     let (status, error) = api.post("/api/v1/preset/custom/verify", &wrong);
-    assert!(status == 422 && error.to_string().contains("'{boddy}' is no part of a request"), "{error}");
+    assert!(status == 422 && error.to_string().contains("'{boddy}' is not a part of a request"), "{error}");
 }
 
 #[test]

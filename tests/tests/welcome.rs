@@ -42,10 +42,16 @@ fn a_deployment_without_its_secrets_says_what_to_do() {
     let page = ask(&api, "/", &[PAGE]);
     for name in ["JWT_SECRET", "MASTER_KEY"] {
         assert!(page.text.contains(&format!("<b>{name} is not set.</b>")), "{}", page.text);
-        assert!(page.text.contains(&format!("npx wrangler secret put {name}")));
+        let put = format!("npx wrangler secret put {name} &#60; .weir/production/");
+        assert!(page.text.contains(&put), "{}", page.text);
     }
+    // The reader also gets a token, and keeps the secret that signs further ones.
+    let (token, put) =
+        (page.text.find("npx weir-gateway token --data .weir/production"), page.text.find("put JWT_SECRET"));
+    assert!(token.is_some() && token < put, "{}", page.text);
     let about = ask(&api, "/", &[]).json();
     assert_eq!(about["missing"][0]["name"], "JWT_SECRET");
+    assert_eq!(about["missing"][0]["commands"][0], "npx weir-gateway token --data .weir/production");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // First contact: what a browser or a program finds outside the API and the dashboard.
 //
-// `/` says what this is, what to do next, and what the deployment lacks; a browser that is signed in is redirected to the
-// dashboard. A browser that asks for what does not exist gets a page, every other client the API's JSON. Nothing on these
+// `/` explains what this is, what to do next, and which settings are missing; a browser that is signed in is redirected to the
+// dashboard. For a path that does not exist a browser gets a page, and every other client the API's JSON. Nothing on these
 // pages comes from a request.
 
 /** @typedef {import("./env.d.ts").Env} Env */
@@ -38,22 +38,30 @@ ul{padding-left:20px}
 @media (max-width:500px){main{margin:0;padding:20px}}`;
 
 /**
- * The secrets of a deployment, and what does not work without each.
- * @type {{ name: "JWT_SECRET" | "MASTER_KEY", why: string }[]}
+ * The secrets of a deployment, what does not work without each, and how to set it. Each secret is kept in a file: the one
+ * that signs tokens is needed again for each further token.
+ * @type {{ name: "JWT_SECRET" | "MASTER_KEY", why: string, then: string, commands: string[] }[]}
  */
 const SECRETS = [
   {
     name: "JWT_SECRET",
     why: "It signs the API's tokens. Without it no token is valid, so nobody can sign in or call the API.",
+    then: "The first command creates the secret in a file and prints a token to sign in with. Keep the file: the same command prints further tokens.",
+    commands: [
+      "npx weir-gateway token --data .weir/production",
+      "npx wrangler secret put JWT_SECRET < .weir/production/jwt-secret",
+    ],
   },
   {
     name: "MASTER_KEY",
     why: "It encrypts the signing secrets that are stored. Without it they are stored unencrypted.",
+    then: "Keep the file. If the key is lost, so are the secrets.",
+    commands: [
+      "npx weir-gateway secret > .weir/production/master-key",
+      "npx wrangler secret put MASTER_KEY < .weir/production/master-key",
+    ],
   },
 ];
-/** @param {string} name */
-const command = (name) => `openssl rand -hex 32 | npx wrangler secret put ${name}`;
-
 /**
  * What the deployment lacks. Once it works, only the log says so: it is nothing for strangers.
  * @param {Env} env
@@ -72,8 +80,8 @@ let warned = false;
 export function warn(env) {
   if (warned) return;
   warned = true;
-  for (const { name, why } of SECRETS) {
-    if (!env[name]) console.warn(`${name} is not set. ${why} Set it: ${command(name)}`);
+  for (const { name, why, commands } of SECRETS) {
+    if (!env[name]) console.warn(`${name} is not set. ${why} Set it: ${commands.join(" && ")}`);
   }
 }
 
@@ -155,7 +163,7 @@ function about(origin, env) {
     docs: `${origin}/docs`,
     dashboard: `${origin}/dashboard`,
     health: `${origin}/api/v1/health`,
-    missing: lacking(env).map(({ name, why }) => ({ name, why, command: command(name) })),
+    missing: lacking(env).map(({ name, why, commands }) => ({ name, why, commands })),
   };
 }
 
@@ -166,7 +174,10 @@ function about(origin, env) {
 function home(origin, env) {
   const missing = lacking(env);
   const todo = missing
-    .map(({ name, why }) => `<p><b>${name} is not set.</b> ${why}</p><pre>${command(name)}</pre>`)
+    .map(
+      ({ name, why, then, commands }) =>
+        `<p><b>${name} is not set.</b> ${why}</p><pre>${encoded(commands.join("\n"))}</pre><p>${then}</p>`,
+    )
     .join("");
   const notice = todo && `<section class="todo"><h2>Finish the setup</h2>${todo}</section>`;
   return page(
@@ -181,7 +192,7 @@ function home(origin, env) {
   -H "Authorization: Bearer $WEIR_TOKEN" \\
   -H "Content-Type: application/json" \\
   -d '{"name": "My first application"}'</pre>
-<p>Did a webhook bring you here? Ask whoever sent it: this server only passes messages on.</p>`,
+<p>Did you receive a webhook from this address? Contact its sender: this server only delivers messages.</p>`,
   );
 }
 

@@ -288,7 +288,7 @@ pub(crate) fn authenticate(header: &str, deployment: &Deployment) -> Result<(Rc<
     if deployment.jwt_secret.is_none() {
         return Err(ApiError::new(
             Code::InvalidSetting,
-            "The deployment has no JWT_SECRET, so no token is valid. Set one: npx wrangler secret put JWT_SECRET",
+            "JWT_SECRET is not set, so no token is valid. The start page of this gateway shows how to create it.",
         ));
     }
     let claims = token::verify_by(deployment.jwt_secrets(), token, now);

@@ -13,7 +13,7 @@ use weir_core::rng::System;
 use weir_dashboard::export::{self, Export};
 use weir_dashboard::live::{self, Tail};
 use weir_dashboard::session::{Keeper, Session, cookie};
-use weir_dashboard::{Answer, Api, Brand, COOKIE, Lang, PREFIX, Page, Request};
+use weir_dashboard::{Answer, Api, Brand, COOKIE, Lang, Look, PREFIX, Page, Request, Said};
 
 /// What a session's id begins with.
 const SESSION: &str = "ses";
@@ -91,7 +91,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
         Err(sentence) => return Page::refused(500, &sentence).into(),
     };
     if deployment.jwt_secret.is_none() {
-        return Page::refused(500, "The deployment has no JWT_SECRET: npx wrangler secret put JWT_SECRET")
+        return Page::refused(500, "JWT_SECRET is not set, so nobody can sign in. The start page of this gateway shows how to create it.")
             .into();
     }
     let brand = Brand::new(deployment.portal_name.as_deref(), deployment.portal_color);
@@ -102,8 +102,9 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     let kept = cookie(&parts.cookie, LANG).and_then(Lang::of);
     request.lang = asked.or(kept).unwrap_or_else(|| Lang::choose(None, &parts.languages));
     if request.path == ["brand.css"] {
-        return Page::styles(brand.css()).into();
+        return Page::styles(brand.dressed(&Look::of_query(query)).css()).into();
     }
+    request.said = cookie(&parts.cookie, SAID).and_then(Said::of);
     let keeper = Keeper::with_secrets(deployment.jwt_secrets()).with_brand(&brand);
     let bearer = |token: &str| api::authenticate(&format!("Bearer {token}"), &deployment);
     let login = request.path == ["login"];
@@ -122,6 +123,7 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
                 }
                 let Caller { claims, token, .. } = caller;
                 let session = keeper.begin(&id::new(SESSION, now(), &mut System), &token, &claims, now());
+                let session = session.dressed(Look::read(|name| request.field(name).map(str::to_owned)));
                 let cookies = Cookies::of(parts, &session);
                 Page::go(PREFIX)
                     .with("set-cookie", cookies.session(&keeper.seal(&session), session.ends_at))
@@ -155,6 +157,10 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
     if body.is_none() {
         return too_large().into();
     }
+    if login {
+        // The link may start another session: its token is where only the page sees it.
+        return weir_dashboard::login_again(&brand, request.lang).into();
+    }
     if request.path == ["logout"] && request.method == "POST" {
         return sign_out(parts, &caller, &session, &request).await.into();
     }
@@ -182,7 +188,15 @@ async fn respond(parts: &Parts, path: &str, query: &str, body: Option<&[u8]>, en
         Some(Err(page)) => return page.framed(&session, false).into(),
         None => {}
     }
-    weir_dashboard::answer(&own, &session, &request).await.into()
+    let page = weir_dashboard::answer(&own, &session, &request).await;
+    let cookies = Cookies::of(parts, &session);
+    match (page.said, request.said) {
+        (Some(said), _) => page.with("set-cookie", cookies.said(said.name())).into(),
+        (None, Some(_)) if !request.partial && page.is_whole() => {
+            page.with("set-cookie", cookies.said("")).into()
+        }
+        _ => page.into(),
+    }
 }
 
 /// Where a browser without a session goes.
@@ -216,6 +230,10 @@ const LANG_MS: i64 = 365 * 86_400_000;
 /// The cookie that holds it.
 const LANG: &str = "weir_lang";
 
+/// The cookie that tells the next page what an action did, and how long it waits for that page.
+const SAID: &str = "weir_said";
+const SAID_MS: i64 = 30_000;
+
 fn is_secure(parts: &Parts) -> bool {
     parts.url.starts_with("https://")
 }
@@ -246,6 +264,12 @@ impl Cookies {
     fn language(&self, lang: Lang) -> String {
         let until = now().saturating_add(LANG_MS);
         format!("{LANG}={}; Path={PREFIX}{}", lang.code(), self.attributes(until))
+    }
+
+    /// What an action did; empty once that was reported.
+    fn said(&self, name: &str) -> String {
+        let until = if name.is_empty() { 0 } else { now().saturating_add(SAID_MS) };
+        format!("{SAID}={name}; Path={PREFIX}{}", self.attributes(until))
     }
 
     /// A page of another site embeds the portal only where the operator named its origin; a cookie that its frame gets is

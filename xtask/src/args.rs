@@ -93,7 +93,7 @@ pub struct Dev {
 /// A time such as `30d`, `12h`, `90m` or `60s`, in milliseconds; at most ten years.
 fn ttl(text: &str) -> Result<i64, String> {
     let wrong =
-        || format!("--ttl takes a time such as 30d, 12h, 90m or 60s, and at most 3650d; this is `{text}`.");
+        || format!("--ttl needs a duration such as 30d, 12h, 90m or 60s, at most 3650d, not `{text}`.");
     let (number, unit) = text.split_at_checked(text.len().wrapping_sub(1)).ok_or_else(wrong)?;
     let seconds = match unit {
         "d" => 86_400,
@@ -190,7 +190,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
             Task::Release(options)
         }
         "help" | "--help" | "-h" => Task::Help,
-        other => return Err(format!("There is no command `{other}`.")),
+        other => return Err(format!("Unknown command: `{other}`.")),
     };
     Ok(task)
 }
@@ -221,13 +221,13 @@ fn data_dir() -> PathBuf {
 }
 
 fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("--port takes a number from 0 (any free port) to 65535, not `{text}`."))
+    text.parse().map_err(|_| format!("--port needs a number from 0 (any free port) to 65535, not `{text}`."))
 }
 
 fn var(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("--var takes NAME=VALUE, such as REQUEST_TIMEOUT=5, not `{text}`.")),
+        _ => Err(format!("--var needs NAME=VALUE, such as REQUEST_TIMEOUT=5, not `{text}`.")),
     }
 }
 
@@ -283,11 +283,11 @@ mod tests {
     fn what_is_wrong_is_told_in_a_sentence() {
         for (line, sentence) in [
             ("", "No command was given."),
-            ("devv", "There is no command `devv`."),
+            ("devv", "Unknown command: `devv`."),
             ("dev --fast", "`dev` has no option `--fast`."),
             ("dev --port", "--port needs a value."),
-            ("dev --port 99999", "--port takes a number from 0 (any free port) to 65535, not `99999`."),
-            ("dev --var A", "--var takes NAME=VALUE, such as REQUEST_TIMEOUT=5, not `A`."),
+            ("dev --port 99999", "--port needs a number from 0 (any free port) to 65535, not `99999`."),
+            ("dev --var A", "--var needs NAME=VALUE, such as REQUEST_TIMEOUT=5, not `A`."),
             ("build now", "`build` has no option `now`."),
         ] {
             assert_eq!(parse_line(line), Err(sentence.into()), "{line}");

@@ -54,7 +54,8 @@ fn engines() -> Result<(), String> {
         let output = native.output().map_err(|error| format!("cargo could not be started: {error}."))?;
         let said = String::from_utf8_lossy(&output.stdout);
         let found = said.lines().find_map(|line| line.split_once("native us: "));
-        let (_, took) = found.ok_or_else(|| format!("The native run of {plugin} told no time:\n{said}"))?;
+        let (_, took) =
+            found.ok_or_else(|| format!("The native run of {plugin} printed no time:\n{said}"))?;
         let size = invoice(lines).len();
         println!(
             r#"{{"bench":"plugin","case":"{plugin} {size} B native","value":{},"unit":"us"}}"#,

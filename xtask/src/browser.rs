@@ -29,7 +29,7 @@ pub fn chromium() -> Result<PathBuf, String> {
         return if starts(&path) {
             Ok(path)
         } else {
-            Err(format!("{OVERRIDE} names no Chromium that starts."))
+            Err(format!("The Chromium in {OVERRIDE} does not start."))
         };
     }
     let _lock = tools::lock("browser")?;
@@ -78,7 +78,7 @@ fn install_package() -> Result<(), String> {
         tools::run(command.args(args), "`apt-get`")
     };
     if tools::output(Command::new("apt-get").arg("--version")).is_none() {
-        return Err("There is no apt-get.".into());
+        return Err("apt-get is not available.".into());
     }
     say("Installing Chromium (once)");
     let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];

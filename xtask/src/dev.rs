@@ -25,17 +25,19 @@ pub fn run(dev: Dev) -> Result<(), String> {
         welcome(&gateway.url(), &token::for_org(&dev.data, ORG, token::TTL_MS)?, &dev.data.to_string_lossy())
     );
     // Ctrl-C ends this process, and the watchdog then ends workerd; coming here means that it went by itself.
-    Err(format!("{} Its output is above; start it again with `cargo xtask dev`.", gateway.wait_for_end()))
+    Err(format!("{} See its output above. Start it again with `cargo xtask dev`.", gateway.wait_for_end()))
 }
 
 /// Refuses wrong settings before anything is built or started.
 fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
     if let Some(name) = vars.keys().find(|name| !NAMES.contains(&name.as_str())) {
-        return Err(format!("There is no setting `{name}`; the settings are {}.", NAMES.join(", ")));
+        return Err(format!("Unknown setting: `{name}`. The settings are {}.", NAMES.join(", ")));
     }
     let settings = Settings::from_vars(|name| vars.get(name).cloned()).map_err(|error| error.to_string())?;
     if settings.location.jurisdiction.is_some() {
-        return Err("Only Cloudflare has jurisdictions: leave JURISDICTION out here.".to_owned());
+        return Err(
+            "Only Cloudflare has jurisdictions. Do not set JURISDICTION for a local gateway.".to_owned()
+        );
     }
     Ok(())
 }
@@ -44,13 +46,13 @@ fn check_settings(vars: &BTreeMap<String, String>) -> Result<(), String> {
 fn welcome(url: &str, token: &str, data: &str) -> String {
     format!(
         r#"
-The gateway is running at {url}. Its data is in {data}. Ctrl-C stops it.
+The gateway is running at {url}. Data is stored in {data}. Press Ctrl-C to stop it.
 
-In a second terminal, start a receiver that shows what it gets:
+In a second terminal, start a receiver that prints what it receives:
 
   node -e 'require("http").createServer((q,r)=>{{console.log(q.method,q.url,q.headers);q.pipe(process.stdout);q.on("end",()=>r.end())}}).listen(9000,"127.0.0.1")'
 
-In a third, create an application with an endpoint and send a message:
+In a third terminal, create an application with an endpoint and send a message:
 
   export WEIR_TOKEN={token}
   post() {{ curl -sS "{url}/api/v1/$1" -H "Authorization: Bearer $WEIR_TOKEN" -H 'Content-Type: application/json' -d "$2"; echo; }}
@@ -58,7 +60,7 @@ In a third, create an application with an endpoint and send a message:
   post app/first/endpoint '{{"url": "http://127.0.0.1:9000/webhooks"}}'
   post app/first/msg '{{"eventType": "user.created", "payload": {{"name": "Ada"}}}}'
 
-To see the result, sign in with that token at {url}/dashboard
+To see the delivery, sign in with the token above at {url}/dashboard
 "#
     )
 }
@@ -79,6 +81,6 @@ mod tests {
         assert!(error("JURISDICTION", "eu").contains("Only Cloudflare"));
         assert_eq!(error("LOCATION_HINT", "weur"), "");
         assert_eq!(error("SECURITY_CONTACT", "mailto:security@example.com"), "");
-        assert!(error("MAX_INFLIGHT", "8").starts_with("There is no setting `MAX_INFLIGHT`"));
+        assert!(error("MAX_INFLIGHT", "8").starts_with("Unknown setting: `MAX_INFLIGHT`"));
     }
 }

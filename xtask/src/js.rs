@@ -62,7 +62,7 @@ pub fn unit_tests() -> Result<(u64, u64), String> {
     if output.status.success() && passed > 0 {
         Ok((passed, failed))
     } else {
-        Err(format!("{failed} tests of the JavaScript failed; see above."))
+        Err(format!("{failed} JavaScript tests failed. See above."))
     }
 }
 

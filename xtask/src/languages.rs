@@ -29,7 +29,7 @@ fn as_told(begins: &str, named: &str, source: &Path, more: &[&str]) -> Result<Pa
     let guide = dir().join("README.md");
     let text = fs::read_to_string(&guide).map_err(failed("read", &guide))?;
     let command =
-        told(&text, begins).ok_or(format!("The guide gives no command that begins with `{begins}`."))?;
+        told(&text, begins).ok_or(format!("The guide has no command that begins with `{begins}`."))?;
     let mut compiler = compiler()?;
     compiler.current_dir(folder);
     for word in command.split_whitespace().skip(1) {
@@ -114,7 +114,7 @@ fn compiler() -> Result<Command, String> {
     }
     if !has_python() {
         return Err(
-            "Python 3 with its venv module was not found: install it (Debian: python3-venv) and try again."
+            "Python 3 with its venv module was not found. Install it (Debian: python3-venv) and try again."
                 .into(),
         );
     }

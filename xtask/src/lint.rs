@@ -48,7 +48,7 @@ fn features() -> Result<(), String> {
     let output = tools::cargo().args(["metadata", "--no-deps", "--format-version=1"]).output();
     let output = output.map_err(|error| format!("`cargo metadata` could not be started: {error}."))?;
     let metadata: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("`cargo metadata` gave something else: {error}."))?;
+        .map_err(|error| format!("`cargo metadata` returned invalid JSON: {error}."))?;
     for (package, feature) in alone(&metadata) {
         let mut command = tools::cargo();
         command.args(["clippy", "--quiet", "--no-default-features", "--package", &package]);

@@ -219,7 +219,7 @@ impl Gateway {
             if let Ok(Some(status)) = self.workerd.try_wait() {
                 thread::sleep(Duration::from_millis(50)); // for its last words
                 return Err(format!(
-                    "workerd ended as it started ({status}). It said:\n{}",
+                    "workerd exited at startup ({status}). Its output:\n{}",
                     self.log().trim_end()
                 ));
             }
@@ -228,7 +228,7 @@ impl Gateway {
             }
             if Instant::now() > deadline {
                 return Err(format!(
-                    "The gateway did not answer within {} seconds. workerd said:\n{}",
+                    "The gateway did not respond within {} seconds. Output of workerd:\n{}",
                     START.as_secs(),
                     self.log().trim_end()
                 ));
@@ -492,7 +492,7 @@ fn make_data_dir(data: &Path) -> Result<(), String> {
     };
     make().map_err(|error: std::io::Error| {
         format!(
-            "The data directory {} could not be made ({error}). Choose another by --data.",
+            "The data directory {} cannot be created ({error}). Choose another directory with --data.",
             data.display()
         )
     })
@@ -503,14 +503,14 @@ fn claim(data: &Path) -> Result<File, String> {
     make_data_dir(data)?;
     let file = File::create(data.join(IN_USE)).map_err(|error| {
         format!(
-            "The data directory {} cannot be written ({error}). Choose another by --data.",
+            "The data directory {} is not writable ({error}). Choose another directory with --data.",
             data.display()
         )
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
-            "Another gateway is using the data directory {}: stop it, or choose another by --data.",
+            "Another gateway is using the data directory {}. Stop it, or choose another directory with --data.",
             data.display()
         )),
         Err(TryLockError::Error(error)) => {
@@ -533,7 +533,7 @@ fn free_port(port: u16) -> Result<u16, String> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr()) {
         Ok(address) => Ok(address.port()),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(format!(
-            "Port {port} is in use: stop what listens there, or choose another by --port {}.",
+            "Port {port} is in use. Stop the process that uses it, or choose another port: --port {}.",
             port.checked_add(1).unwrap_or(8787)
         )),
         Err(error) => Err(format!("Port {port} cannot be used: {error}.")),

@@ -19,18 +19,18 @@ fn main() -> ExitCode {
             true
         }),
         Task::Build { release } => build::ensure_built(release).map(|dir| {
-            eprintln!("The Worker is in {}.", dir.display());
+            eprintln!("Wrote the Worker to {}.", dir.display());
             true
         }),
         Task::Test { only } => test::run(only.as_deref()),
         Task::Bench(args) => bench::run(&args).map(|()| true),
         Task::Bill(args) => bench::bill(&args).map(|()| true),
         Task::BuildPlugins => plugins::ensure_built().map(|dir| {
-            eprintln!("The plugins are in {}.", dir.display());
+            eprintln!("Wrote the plugins to {}.", dir.display());
             true
         }),
         Task::Release(options) => release::run(&options).map(|dir| {
-            eprintln!("The release is in {}.", dir.display());
+            eprintln!("Wrote the release to {}.", dir.display());
             true
         }),
         Task::Plugin(args) => plugins::command(&args),

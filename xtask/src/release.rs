@@ -54,13 +54,13 @@ pub fn run(options: &Options) -> Result<PathBuf, String> {
         && *tag != format!("v{VERSION}")
     {
         return Err(format!(
-            "The tag is {tag}, and the version {VERSION}: change the version in Cargo.toml, or the tag."
+            "The tag is {tag}, but the version is {VERSION}. Change the tag, or the version in Cargo.toml."
         ));
     }
     check_versions()?;
     let path = root().join("CHANGELOG.md");
     let notes = notes(&read(&path)?, VERSION)
-        .ok_or_else(|| format!("CHANGELOG.md has no section `## [{VERSION}]`: write it first."))?;
+        .ok_or_else(|| format!("CHANGELOG.md has no section `## [{VERSION}]`. Add it first."))?;
     let worker = options.worker.clone().map_or_else(|| build::ensure_built(true), Ok)?;
     let worker = worker.canonicalize().map_err(failed("find", &worker))?;
 

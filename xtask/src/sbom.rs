@@ -19,14 +19,13 @@ const NPM: [&str; 2] = ["htmx.org", "workerd"];
 pub fn of_the_worker() -> Result<String, String> {
     let mut cargo = tools::cargo();
     cargo.args(["metadata", "--format-version=1", "--locked", "--filter-platform", tools::WASM_TARGET]);
-    let metadata =
-        tools::output(&mut cargo).ok_or("`cargo metadata` failed: see what it says on its own.")?;
+    let metadata = tools::output(&mut cargo).ok_or("`cargo metadata` failed. Run it to see the error.")?;
     let metadata = serde_json::from_str(&metadata).map_err(|error| format!("`cargo metadata`: {error}"))?;
     // The features of the Worker alone decide what is in it: `cargo metadata` knows those of the whole workspace.
     let mut tree = tools::cargo();
     tree.args(["tree", "--locked", "--package", WORKER, "--target", tools::WASM_TARGET]);
     tree.args(["--edges=normal", "--prefix=none", "--format={p}"]);
-    let tree = tools::output(&mut tree).ok_or("`cargo tree` failed: see what it says on its own.")?;
+    let tree = tools::output(&mut tree).ok_or("`cargo tree` failed. Run it to see the error.")?;
     let read = |name: &str| {
         let path = root().join(name);
         fs::read_to_string(&path).map_err(failed("read", &path))
@@ -75,7 +74,7 @@ fn assemble(
     let nodes: BTreeMap<&str, &Value> =
         list(&metadata["resolve"]["nodes"]).iter().map(|node| (text(&node["id"]), node)).collect();
     let worker = packages.iter().find(|(_, package)| package["name"] == WORKER).map(|(id, _)| *id);
-    let worker = worker.ok_or("cargo knows no weir-worker.")?;
+    let worker = worker.ok_or("`cargo metadata` lists no package weir-worker.")?;
 
     let mut seen = BTreeSet::from([worker]);
     let mut waiting = vec![worker];

@@ -38,8 +38,7 @@ pub fn check() -> Result<(), String> {
     let rules = Rules::read(&fs::read_to_string(&path).map_err(failed("read", &path))?);
     let mut cargo = tools::cargo();
     cargo.args(["metadata", "--format-version=1", "--locked"]);
-    let metadata =
-        tools::output(&mut cargo).ok_or("`cargo metadata` failed: see what it says on its own.")?;
+    let metadata = tools::output(&mut cargo).ok_or("`cargo metadata` failed. Run it to see the error.")?;
     let metadata: Value =
         serde_json::from_str(&metadata).map_err(|error| format!("`cargo metadata`: {error}"))?;
     let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
@@ -61,7 +60,10 @@ pub fn check() -> Result<(), String> {
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(format!("deny.toml does not allow what Cargo.lock has resolved:\n  {}", wrong.join("\n  ")))
+        Err(format!(
+            "Cargo.lock contains dependencies that deny.toml does not allow:\n  {}",
+            wrong.join("\n  ")
+        ))
     }
 }
 
@@ -129,11 +131,13 @@ impl Rules {
         for (name, versions) in versions.iter().filter(|(_, versions)| versions.len() > 1) {
             let versions = versions.join(" and ");
             wrong.push(format!(
-                "{name} is there as {versions}; find out who wants which, and list one to skip."
+                "{name} is resolved to several versions: {versions}. Find out which crates need them, then skip one in deny.toml."
             ));
         }
         for (name, version) in unused {
-            wrong.push(format!("{name}@{version} is skipped and not there; leave it out of the list."));
+            wrong.push(format!(
+                "deny.toml skips {name}@{version}, which is not a dependency. Remove it from the list."
+            ));
         }
         wrong
     }
@@ -266,7 +270,7 @@ skip = [
             (vec![syn(), package("a", "1.0.0", "GPL-3.0")], "license `GPL-3.0`"),
             (vec![syn(), package("openssl-sys", "1.0.0", "MIT")], "is banned"),
             (vec![syn(), package("a", "1.0.0", "MIT"), package("a", "2.0.0", "MIT")], "1.0.0 and 2.0.0"),
-            (vec![package("syn", "20.0.0", "MIT")], "syn@2 is skipped and not there"),
+            (vec![package("syn", "20.0.0", "MIT")], "deny.toml skips syn@2"),
         ];
         for (packages, expected) in cases {
             let wrong = rules.violations(&packages);

@@ -50,7 +50,7 @@ pub fn run(only: Option<&str>) -> Result<bool, String> {
     };
     if let (Some(only), true) = (only, chosen.is_empty()) {
         let parts: Vec<&str> = PARTS.iter().chain(&EXTRA).map(|(part, ..)| *part).collect();
-        return Err(format!("There is no part `{only}`; the parts are {}.", parts.join(", ")));
+        return Err(format!("Unknown stage: `{only}`. The stages are {}.", parts.join(", ")));
     }
     let mut count = Count::default();
     let mut lines = Vec::new();
@@ -95,7 +95,7 @@ fn msrv(_: &mut Count) -> Result<(), String> {
     let version = rust_version(&manifest).ok_or("Cargo.toml names no rust-version.")?;
     let toolchain = format!("{version}.0");
     let Some(mut check) = tools::cargo_of(&toolchain) else {
-        println!("Rust {toolchain} is not installed and cannot be: nothing was checked.");
+        println!("Rust {toolchain} is not installed and cannot be installed, so nothing was checked.");
         return Ok(());
     };
     check.args(["check", "--locked", "--workspace", "--exclude=weir-worker"]);
@@ -175,8 +175,8 @@ fn check_size() -> Result<(), String> {
     let counted = command.output().map_err(|error| format!("node could not be started: {error}."))?;
     let text = String::from_utf8_lossy(&counted.stdout);
     let bytes: u64 =
-        text.trim().parse().map_err(|_| "The size of the Worker could not be counted.".to_owned())?;
-    println!("The Worker is {bytes} bytes, compressed; it may be {MAX_GZIP}.");
+        text.trim().parse().map_err(|_| "The size of the Worker could not be measured.".to_owned())?;
+    println!("The Worker has {bytes} bytes compressed. The limit is {MAX_GZIP}.");
     if bytes > MAX_GZIP {
         Err(format!("The Worker is {bytes} bytes, compressed: more than {MAX_GZIP}."))
     } else {
@@ -212,7 +212,7 @@ fn cargo_test_with(args: &[&str], vars: &[(&str, &str)], count: &mut Count) -> R
     *count += tests;
     match (status.success(), tests.failed) {
         (true, _) => Ok(()),
-        (false, 0) => Err(format!("`cargo test` ended before all tests had run ({status}); see above.")),
+        (false, 0) => Err(format!("`cargo test` exited before all tests had run ({status}). See above.")),
         (false, failed) => Err(format!("{failed} of {} tests failed; see above.", tests.passed + failed)),
     }
 }

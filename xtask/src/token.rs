@@ -15,7 +15,7 @@ pub fn for_org(data: &Path, org: &str, ttl_ms: i64) -> Result<String, String> {
     let now = i64::try_from(now).unwrap_or_default();
     let id = format!("jti_{now:x}{:016x}", System.number());
     sign_org_with_id(secret.as_bytes(), org, &id, now, ttl_ms)
-        .map_err(|error| format!("No token could be made for `{org}`: {error}"))
+        .map_err(|error| format!("Could not create a token for `{org}`: {error}"))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn check_vars(vars: &toml::Table) -> Result<(), String> {
     let mut texts = BTreeMap::new();
     for (name, value) in vars {
         if !NAMES.contains(&name.as_str()) {
-            return Err(format!("There is no setting {name}. The settings are {}.", NAMES.join(", ")));
+            return Err(format!("Unknown setting: {name}. The settings are {}.", NAMES.join(", ")));
         }
         // The Worker reads only strings.
         let Some(text) = value.as_str() else {
@@ -54,7 +54,7 @@ mod tests {
             ("[vars]\nPORTAL_COLOR = \"yellow\"", "[vars]: The setting PORTAL_COLOR"),
             ("[vars]\nHTTPS_ONLY = true", "[vars]: HTTPS_ONLY must be a string. Write HTTPS_ONLY = \"true\""),
             ("[vars]\nRETENTION_DAYS = 7", "RETENTION_DAYS = \"7\""),
-            ("[vars]\nPORTAL_COLOUR = \"#fff\"", "There is no setting PORTAL_COLOUR"),
+            ("[vars]\nPORTAL_COLOUR = \"#fff\"", "Unknown setting: PORTAL_COLOUR"),
             ("[env.staging.vars]\nJURISDICTION = \"mars\"", "[env.staging.vars]: The setting JURISDICTION"),
             ("[vars]\nA = ", "wrangler.toml: "),
         ] {

@@ -15,7 +15,7 @@ use super::{App, Slot};
 use crate::api::call::{Call, Reply};
 use crate::api::model::attempt::Status;
 use crate::api::model::delivery::{AttemptedQuery, MessageEndpointOut, Standing, endpoint_message_json};
-use crate::api::model::message::with_raw;
+use crate::api::model::message::{MessagesOut, with_raw};
 use crate::api::page::{Keys, Order, Page, Rows};
 use crate::api::route::AppOp;
 use crate::error::ApiError;
@@ -181,10 +181,12 @@ impl<S: Sql> App<S> {
         let stopped = if list.found.len() < wanted { list.scan.stopped_at() } else { None };
         let write = |(msg_id, standing): &(String, Standing)| {
             let text = self.shown_message(msg_id, list.query.messages.with_content)?;
-            Ok(text.and_then(|text| with_raw(endpoint_message_json(&text, *standing))))
+            Ok::<_, ApiError>(text.and_then(|text| with_raw(endpoint_message_json(&text, *standing))))
         };
         let found = Rows { rows: list.found, stopped };
-        Ok(Outcome::Reply(page.answer_with(found, |(msg_id, _)| msg_id, write)?))
+        let out = page.fill(found, |(msg_id, _)| msg_id, write)?;
+        let out = MessagesOut::new(out, list.scan.searched(&list.query.messages));
+        Ok(Outcome::Reply(Reply::json(200, &out)))
     }
 
     fn told_attempted(&self, mut list: Attempted, asked: &DeliveriesAsk, told: Deliveries) -> Handled {

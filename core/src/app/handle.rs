@@ -12,7 +12,9 @@ use crate::api::model::endpoint::{
     EndpointHeadersPatch, EndpointIn, EndpointPatch, EndpointSecretRotateIn, EndpointStats, EndpointUpdate,
     unknown_event_types,
 };
-use crate::api::model::message::{MessageFields, MessageQuery, Payload, message_out_json, with_raw};
+use crate::api::model::message::{
+    MessageFields, MessageQuery, MessagesOut, Payload, message_out_json, with_raw,
+};
 use crate::api::model::task::TaskKind;
 use crate::api::page::{self, Keys, Order, Page, Rows, raw};
 use crate::api::query::Query;
@@ -472,8 +474,8 @@ impl<S: Sql> App<S> {
         if call.without_plugins && live().any(|slot| slot.record.plugins.is_some()) {
             return Err(ApiError::new(
                 Code::InsufficientAccess,
-                "This application's endpoints have plugins. A token without the capability ManageTransformations makes no \
-                 endpoint that goes around them: ask for one with it.",
+                "This application's endpoints have plugins. Only a token with the capability \
+                 ManageTransformations can create another endpoint.",
             ));
         }
         Ok(())
@@ -736,7 +738,7 @@ impl<S: Sql> App<S> {
         if since > until || until.saturating_sub(since) > STATS_MS.saturating_add(slack) {
             return Err(ApiError::new(
                 Code::InvalidRange,
-                "Send a period of at most 28 days, with since before until.",
+                "Send a period of at most 28 days, in which `since` is before `until`.",
             ));
         }
         let ask = StatsAsk { since, until, hours: None };
@@ -798,7 +800,9 @@ impl<S: Sql> App<S> {
             if let Some(msg_id) = self.find_by_event_id(event_id)?
                 && let Some(header) = self.log.get(&self.sql, &msg_id)?
             {
-                found.extend(scan.finds(&query, &header).then_some(header));
+                let fits =
+                    scan.finds(&query, &header) && scan.holds(&self.log, &self.sql, &query, &header)?;
+                found.extend(fits.then_some(header));
             }
         } else {
             while found.len() < wanted && !scan.is_over() {
@@ -807,9 +811,10 @@ impl<S: Sql> App<S> {
             }
             stopped = if found.len() < wanted { scan.stopped_at() } else { None };
         }
-        let write = |header: &Header| Ok(with_raw(self.shown(header, query.with_content)?));
-        let reply = query.page.answer_with(Rows { rows: found, stopped }, |header| &header.id, write)?;
-        Ok(Outcome::Reply(reply))
+        let write = |header: &Header| Ok::<_, ApiError>(with_raw(self.shown(header, query.with_content)?));
+        let page = query.page.fill(Rows { rows: found, stopped }, |header| &header.id, write)?;
+        let page = MessagesOut::new(page, scan.searched(&query));
+        Ok(Outcome::Reply(Reply::json(200, &page)))
     }
 
     // Attempts.

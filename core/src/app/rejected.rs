@@ -70,8 +70,8 @@ impl<S: Sql> App<S> {
         let kept = read(&mut row)?;
         if !kept.is_whole() {
             return Err(ApiError::conflict(format!(
-                "The request had {} bytes, and only its beginning was kept, so it cannot be accepted. Let the \
-                 provider send it again.",
+                "The request had {} bytes, and only its beginning was kept, so it cannot be accepted. Ask the \
+                 provider to resend it.",
                 kept.size
             )));
         }

@@ -35,6 +35,8 @@ struct Page {
     iterator: Option<String>,
     prev_iterator: Option<String>,
     done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]

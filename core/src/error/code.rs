@@ -137,7 +137,7 @@ codes! {
         "The application's storage is full.",
         "Shorten the retention, expunge payloads, or use another application.";
     LoopDetected "loop_detected" 508:
-        "The event has passed through too many sources: an endpoint leads back to where the event came from.",
+        "The event has passed through too many sources: an endpoint sends it back to its own source.",
         "Change the endpoint's URL so that it does not lead to a source of the same chain.";
 }
 

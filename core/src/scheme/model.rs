@@ -181,8 +181,8 @@ impl Unit {
             Self::S => "a number of seconds",
             Self::Ms => "a number of milliseconds",
             Self::Auto => "a number of seconds or milliseconds",
-            Self::Iso => "a time in ISO 8601",
-            Self::HttpDate => "a date as HTTP writes it",
+            Self::Iso => "an ISO 8601 time",
+            Self::HttpDate => "an HTTP date",
         }
     }
 }
@@ -433,7 +433,7 @@ impl Scheme {
             Self::Signature(signature) => signature.faults(),
             Self::Jwt(jwt) => jwt.faults(),
             Self::Token(token) if token.named_by_receiver && !matches!(token.at, Place::Header(_)) => {
-                vec!["named_by_receiver: only a header can be named by the receiver".to_owned()]
+                vec!["named_by_receiver: the receiver can only choose the name of a header".to_owned()]
             }
             _ => Vec::new(),
         }
@@ -446,7 +446,7 @@ impl Scheme {
         let Self::Signature(scheme) = self else { return None };
         let time = scheme.time.as_ref().filter(|time| time.tolerance.is_some())?;
         (!scheme.signs_time(&time.at)).then(|| {
-            "time: the timestamp is not signed, so an attacker could resend a request with a new one. Add {ts} to 'content', or \
+            "time: the timestamp is not signed, so an attacker could replay a request with a new timestamp. Add {ts} to 'content', or \
              remove 'time' if the provider does not sign it"
                 .to_owned()
         })
@@ -614,11 +614,11 @@ impl Signature {
                 faults.push(text.to_owned());
             }
         };
-        check(!self.at.is_empty(), "at: name at least one place");
+        check(!self.at.is_empty(), "at: needs at least one place");
         let lists = [self.at.len(), self.require.len(), self.pin.len(), self.send.len()];
         check(
             lists.iter().all(|length| *length <= MAX_LIST),
-            "at, require, pin and send may have 16 entries each",
+            "at, require, pin and send: at most 16 entries each",
         );
         // Each of them is written into the body when a request is signed: that reads it and writes it once more.
         let written = self.time.iter().map(|time| &time.at).chain(&self.id);
@@ -626,40 +626,40 @@ impl Signature {
         let written = written.chain(&self.at).chain(self.require.keys());
         check(
             written.filter(|place| place.is_member()).count() <= MAX_WRITTEN,
-            "at, require, time, id and bodyHash may name 4 members of the body together",
+            "at, require, time, id and bodyHash: at most 4 members of the body in total",
         );
         check(
             self.at
                 .iter()
                 .all(|at| matches!(at, Place::Header(_) | Place::Json(_) | Place::Form(_) | Place::Query(_))),
-            "at: a signature is in a header, in the JSON or form body, or in the query",
+            "at: a signature must be in a header, in the JSON or form body, or in the query",
         );
         let has_secret = self.content.has(|part| *part == Part::Secret);
         check(
             has_secret == (self.algorithm == Algorithm::Sha256),
-            "content: {secret} belongs into it exactly where the algorithm is the plain hash sha256",
+            "content: must include {secret} if the algorithm is the plain hash sha256, and must not otherwise",
         );
         check(
             self.time.is_some() || !self.content.has(|part| *part == Part::Ts),
-            "content: it has {ts}, so 'time' has to say where the timestamp is",
+            "content: includes {ts}, so 'time' must define where the timestamp is",
         );
         let in_header = |place: &Place| matches!(place, Place::Field(_));
         let with_fields = matches!(self.form, Form::Fields(_) | Form::Positional(_));
         check(
             with_fields || !self.time.as_ref().is_some_and(|time| in_header(&time.at)),
-            "time: 'field:' is a field of the signature header, so 'form' has to be 'fields' or 'positional'",
+            "time: 'field:' refers to a field of the signature header, so 'form' must be 'fields' or 'positional'",
         );
         check(
             !matches!(self.form, Form::Positional(_))
                 || self.time.as_ref().is_some_and(|time| in_header(&time.at)),
-            "form: 'positional' begins with the timestamp, so 'time.at' is 'field:ts'",
+            "form: 'positional' begins with the timestamp, so 'time.at' must be 'field:ts'",
         );
         check(
             with_fields
                 || !self
                     .content
                     .has(|part| matches!(part, Part::HeaderValues(_) | Part::At(Place::Field(_)))),
-            "content: {field:…} is a field of the signature header, so 'form' has to be 'fields'",
+            "content: {field:…} refers to a field of the signature header, so 'form' must be 'fields'",
         );
         let right_key = match self.algorithm {
             Algorithm::Ed25519 => {
@@ -668,16 +668,16 @@ impl Signature {
             algorithm if algorithm.is_asymmetric() => self.key == KeyFormat::Key,
             _ => !matches!(self.key, KeyFormat::Key | KeyFormat::Whpk),
         };
-        check(right_key, "key: this algorithm's keys are not written so");
+        check(right_key, "key: this algorithm does not support this key format");
         check(
             with_fields || !self.id.as_ref().is_some_and(in_header),
-            "id: 'field:' is a field of the signature header, so 'form' has to be 'fields'",
+            "id: 'field:' refers to a field of the signature header, so 'form' must be 'fields'",
         );
-        check(!self.content.as_str().is_empty(), "content: nothing is signed");
+        check(!self.content.as_str().is_empty(), "content: must not be empty");
         if let Some(time) = &self.time {
             check(
                 time.tolerance.is_none_or(|tolerance| (1..=MAX_TOLERANCE_S).contains(&tolerance)),
-                "time.tolerance: from 1 second to a week, or null",
+                "time.tolerance: must be from 1 second to a week, or null",
             );
         }
         faults
@@ -708,22 +708,20 @@ impl Jwt {
         let algorithm = self.algorithm.algorithm();
         if algorithm.is_asymmetric() != (self.key == KeyFormat::Key) {
             faults.push(
-                "key: 'key' for RS256, RS512, ES256, ES512 and EdDSA, and another for HS256 and HS512"
+                "key: must be 'key' for RS256, RS512, ES256, ES512 and EdDSA, and another format for HS256 and HS512"
                     .to_owned(),
             );
         }
         if self.detached && self.at == Place::Body {
-            faults.push("detached: the token cannot be the body that it leaves out".to_owned());
+            faults.push("detached: the token of a detached payload cannot be the body".to_owned());
         }
         if self.content.is_some() && !self.detached {
-            faults.push(
-                "content: it is the payload of a detached token, so 'detached' has to be true".to_owned(),
-            );
+            faults.push("content: only a detached token has one, so 'detached' must be true".to_owned());
         }
         let listed = self.content.as_ref().is_some_and(|content| content.header_list().is_some());
         let time_is_listed = |time: &Time| listed && matches!(time.at, Place::Header(_));
         if !self.time.as_ref().is_none_or(time_is_listed) {
-            faults.push("time: it is a header that 'content' covers with {header-lines:x}".to_owned());
+            faults.push("time: must be a header that 'content' covers with {header-lines:x}".to_owned());
         }
         faults
     }

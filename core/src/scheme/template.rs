@@ -127,7 +127,7 @@ impl Template {
     /// Reads a template; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_TEXT {
-            return Err(format!("what is signed may take {MAX_TEXT} bytes"));
+            return Err(format!("the template may have at most {MAX_TEXT} bytes"));
         }
         let template = Self::read(text)?;
         let count = |counted: fn(&Part) -> bool| {
@@ -138,7 +138,7 @@ impl Template {
             || count(Part::is_whole_body) > MAX_WHOLE_BODY
         {
             return Err(format!(
-                "what is signed may have {MAX_PARTS} parts, {MAX_BODY_PARTS} of them from the body, and {MAX_WHOLE_BODY} of \
+                "the template may have at most {MAX_PARTS} parts, {MAX_BODY_PARTS} of them from the body, and {MAX_WHOLE_BODY} of \
                  those the whole body"
             ));
         }
@@ -151,7 +151,7 @@ impl Template {
         while !rest.is_empty() {
             let (piece, optional, tail) = if let Some(inner) = rest.strip_prefix('[') {
                 let (piece, tail) =
-                    inner.split_once(']').ok_or_else(|| format!("'{text}': a '[' is not closed by a ']'"))?;
+                    inner.split_once(']').ok_or_else(|| format!("'{text}': a '[' has no closing ']'"))?;
                 (piece, true, tail)
             } else {
                 let (piece, tail) = rest.split_at(rest.find('[').unwrap_or(rest.len()));
@@ -159,9 +159,7 @@ impl Template {
             };
             let parts = items(piece).map_err(|error| format!("'{text}': {error}"))?;
             if optional && !parts.iter().any(|item| item.absent_ok) {
-                return Err(format!(
-                    "'{text}': '[{piece}]' has no part that may be absent, such as {{header?:x}}"
-                ));
+                return Err(format!("'{text}': '[{piece}]' has no optional part, such as {{header?:x}}"));
             }
             segments.push(Segment { optional, parts });
             rest = tail;
@@ -291,13 +289,13 @@ fn items(text: &str) -> Result<Vec<Item>, String> {
     let mut rest = text;
     while !rest.is_empty() {
         if let Some(inner) = rest.strip_prefix('{') {
-            let (name, tail) = inner.split_once('}').ok_or("a '{' is not closed by a '}'")?;
+            let (name, tail) = inner.split_once('}').ok_or("a '{' has no closing '}'")?;
             items.push(item(name)?);
             rest = tail;
         } else {
             let (literal, tail) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
             if literal.contains(['}', ']']) {
-                return Err("a '}' or ']' closes nothing".to_owned());
+                return Err("a '}' or ']' has no opening bracket".to_owned());
             }
             items.push(Item {
                 part: Part::Text(literal.to_owned()),
@@ -343,14 +341,12 @@ fn item(name: &str) -> Result<Item, String> {
             "header-values" => Part::HeaderValues(argument.to_owned()),
             "json" => Part::At(Place::Json(Path::parse(argument)?)),
             "header" | "form" | "query" | "field" => Part::At(Place::parse(&format!("{kind}:{argument}"))?),
-            _ => return Err(format!("'{{{name}}}' is no part of a request")),
+            _ => return Err(format!("'{{{name}}}' is not a part of a request")),
         },
-        _ => return Err(format!("'{{{name}}}' is no part of a request")),
+        _ => return Err(format!("'{{{name}}}' is not a part of a request")),
     };
     if absent_ok && !matches!(part, Part::At(_)) {
-        return Err(format!(
-            "'{{{name}}}' is always there; only a header, json, form or query part may be absent"
-        ));
+        return Err(format!("'{{{name}}}' cannot be optional; only a header, json, form or query part can"));
     }
     Ok(Item { part, absent_ok, lower, line })
 }
@@ -588,14 +584,14 @@ mod tests {
     #[test]
     fn what_is_no_template_is_explained() {
         for (text, hint) in [
-            ("{body", "not closed"),
-            ("[x{header?:a}", "not closed"),
-            ("a}b", "closes nothing"),
-            ("{nope}", "no part"),
-            ("{body:x}", "no part"),
-            ("{header}", "no part"),
-            ("[{body}]", "may be absent"),
-            ("{body?}", "always there"),
+            ("{body", "no closing"),
+            ("[x{header?:a}", "no closing"),
+            ("a}b", "has no opening bracket"),
+            ("{nope}", "not a part"),
+            ("{body:x}", "not a part"),
+            ("{header}", "not a part"),
+            ("[{body}]", "no optional part"),
+            ("{body?}", "cannot be optional"),
         ] {
             let error = Template::parse(text).expect_err(text);
             assert!(error.contains(hint), "{text}: {error}");

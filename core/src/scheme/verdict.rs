@@ -211,8 +211,8 @@ impl fmt::Display for Reason {
             Self::FieldRepeated(name) => {
                 write!(f, "The field '{name}' occurs more than once in the signature header.")
             }
-            Self::Missing(place) => write!(f, "The request has nothing at {place}, which the signature needs."),
-            Self::Body(what) => write!(f, "The body is not {what}, which this provider sends."),
+            Self::Missing(place) => write!(f, "The request has no value at {place}, which the signature requires."),
+            Self::Body(what) => write!(f, "The body is not {what}, as this provider sends it."),
             Self::Requirement { place, expected } => {
                 write!(f, "This provider always sends '{expected}' at {place}, and this request has another \
                      value.")
@@ -222,7 +222,7 @@ impl fmt::Display for Reason {
                 "The request has no accepted signature, which would begin with '{expected}'. Older and \
                  unknown versions are not accepted."
             ),
-            Self::TooManySignatures => f.write_str("There are more signatures than any provider sends."),
+            Self::TooManySignatures => f.write_str("The request has too many signatures."),
             Self::Encoding(encoding) => write!(f, "The signature is not {encoding}."),
             Self::Timestamp(unit) => write!(f, "The timestamp is not {unit}."),
             Self::TooNew { ahead_s, .. } if *ahead_s > CENTURIES_S => f.write_str(
@@ -254,11 +254,11 @@ impl fmt::Display for Reason {
                 "The signature is valid, but {place} is the hash of another body: the body was changed on the \
                  way."
             ),
-            Self::WrongToken => f.write_str("The token or password is not the secret."),
+            Self::WrongToken => f.write_str("The token or password does not match the secret."),
             Self::Jwt(what) => write!(f, "The token does not have the form of this provider's JSON Web \
                  Tokens: {what}."),
             Self::JwtAlgorithm(found) => {
-                write!(f, "The token says that it is signed with '{found}', which this provider does not use.")
+                write!(f, "The token is signed with '{found}', which this provider does not use.")
             }
             Self::Expired(by) => write!(f, "The token's signature is valid, but the token expired {by} s ago."),
             Self::NotYetValid(by) => {

@@ -89,7 +89,7 @@ impl Custom {
             self.scheme.faults().into_iter().map(|fault| format!("scheme.{fault}")).collect();
         faults.extend(self.scheme.replay_fault().map(|fault| format!("scheme.{fault}")));
         if self.handshakes.len() > MAX_HANDSHAKES {
-            faults.push(format!("handshakes: at most {MAX_HANDSHAKES}"));
+            faults.push(format!("handshakes: at most {MAX_HANDSHAKES} are allowed"));
         }
         let own = |handshake: &Handshake| handshake.faults(&self.scheme, true);
         faults.extend(self.handshakes.iter().take(MAX_HANDSHAKES).flat_map(own));
@@ -175,9 +175,9 @@ impl Refusal {
                 "This is the provider's handshake, but its signature is not valid. Check the signing secret."
             }
             403 => {
-                "This is the provider's handshake, but its token or secret is not the source's. A source that \
-                 has adopted a secret accepts no other one: create another source for a second subscription, \
-                 or clear the secret."
+                "This is the provider's handshake, but it has another token or secret than the source. A source that \
+                 has adopted a secret accepts no other: create another source for a second subscription, or \
+                 clear the secret."
             }
             _ => "This is the provider's handshake, but its challenge does not have the expected form.",
         };
@@ -377,7 +377,7 @@ impl Definition {
                 let fault = published.faults().first().map(|(_, fault)| fault.to_string());
                 (
                     &published,
-                    fault.map(|fault| Reason::KeysUnavailable(format!("what is there is none: {fault}"))),
+                    fault.map(|fault| Reason::KeysUnavailable(format!("the response is not a key: {fault}"))),
                 )
             }
             Some(Err(reason)) => (&self.secrets, Some(reason)),
@@ -400,13 +400,13 @@ impl Definition {
         }
         if !self.takes(request.method) {
             let allowed = self.preset.methods.join(", ");
-            let detail = format!("Events come with {allowed}.");
+            let detail = format!("Send events with {allowed}.");
             let header = Some(("allow", allowed));
             return Receipt::Unusable(Refusal { header, ..Refusal::new(Code::MethodNotAllowed, detail) });
         }
         if hops(request) >= MAX_HOPS {
             let detail = format!(
-                "This event has passed through {MAX_HOPS} sources: an endpoint leads back to where it came from."
+                "This event has passed through {MAX_HOPS} sources, so an endpoint probably sends it back to its own source."
             );
             return Receipt::Unusable(Refusal::new(Code::LoopDetected, detail));
         }
@@ -462,8 +462,8 @@ impl Definition {
             },
             Unreadable::Broken => Refusal::new(
                 Code::UnsupportedMediaType,
-                "The body is not what its Content-Encoding says, or it is incomplete. Send it uncompressed, or compress it \
-                 as one gzip or deflate stream.",
+                "The body does not match its Content-Encoding, or it is incomplete. Send it uncompressed, or as a single \
+                 gzip or deflate stream.",
             ),
         })
     }

@@ -2,12 +2,13 @@
 
 use super::{Planned, chosen, go, make, show};
 use crate::data::{base, is_source, link, path};
+use crate::said::Said;
 use crate::{Request, view};
 use serde_json::json;
 
 pub(super) fn edit<'a>(request: &Request, app: &str) -> Planned<'a> {
     let body = json!({ "name": request.field("name").unwrap_or_default(), "uid": request.field("uid") });
-    go("PATCH", path(&["app", app]), Some(body), link(&["app", app]))
+    go("PATCH", path(&["app", app]), Some(body), link(&["app", app]), Said::Saved)
 }
 
 /// A link that signs a customer in.
@@ -25,5 +26,5 @@ pub(super) fn new_endpoint<'a>(request: &Request, app: &str) -> Planned<'a> {
     if !events.is_empty() {
         body.insert("eventTypes".to_owned(), json!(events));
     }
-    make(&base(app, &["endpoint"]), body, link(&["app", app, "endpoint"]), "id")
+    make(&base(app, &["endpoint"]), body, link(&["app", app, "endpoint"]), "id", Said::EndpointCreated)
 }

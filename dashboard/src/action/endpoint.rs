@@ -2,6 +2,7 @@
 
 use super::{Planned, Shows, Step, call, chosen, go, json_field, lines_field, nothing, number, show, wrong};
 use crate::data::{base, items, link, moment, text, words};
+use crate::said::Said;
 use crate::scope::t;
 use crate::session::Session;
 use crate::view::{self, hidden};
@@ -25,12 +26,19 @@ pub(super) fn planned<'a>(
         "toggle" | "pause" => {
             let set = |name: &str| Some((name.to_owned(), json!(request.field(name)? == "true")));
             let body: Map<String, Value> = ["disabled", "paused"].into_iter().filter_map(set).collect();
-            go("PATCH", own, Some(Value::Object(body)), here)
+            let is = |name: &str| body.get(name).and_then(Value::as_bool);
+            let said = match (is("disabled"), is("paused")) {
+                (Some(true), _) => Said::EndpointDisabled,
+                (Some(false), _) => Said::EndpointEnabled,
+                (None, Some(true)) => Said::EndpointPaused,
+                (None, _) => Said::EndpointResumed,
+            };
+            go("PATCH", own, Some(Value::Object(body)), here, said)
         }
-        "edit" => go("PATCH", own, Some(edited(request)?), format!("{here}/settings")),
+        "edit" => go("PATCH", own, Some(edited(request)?), format!("{here}/settings"), Said::Saved),
         "delete" => {
             let to = if session.app.is_some() { PREFIX.to_owned() } else { link(&["app", app]) };
-            go("DELETE", own, None, to)
+            go("DELETE", own, None, to, Said::EndpointDeleted)
         }
         "secret" => show("GET", format!("{own}/secret"), None, view::secret),
         "rotate" => {
@@ -45,7 +53,7 @@ pub(super) fn planned<'a>(
         "header" => {
             let name = request.field("name").unwrap_or_default();
             let body = json!({ "headers": { name: request.field("value") } });
-            go("PATCH", format!("{own}/headers"), Some(body), format!("{here}/headers"))
+            go("PATCH", format!("{own}/headers"), Some(body), format!("{here}/headers"), Said::Saved)
         }
         "plugin" | "plugin-up" | "plugin-down" | "plugin-off" => {
             let path = format!("{own}/plugins");
@@ -53,7 +61,7 @@ pub(super) fn planned<'a>(
                 path.clone(),
                 Box::new(move |attached| {
                     let body = rearranged(request, what, items(attached, "plugins").to_vec())?;
-                    Ok(call("PUT", path, Some(body), Shows::Page(format!("{here}/plugins"))))
+                    Ok(call("PUT", path, Some(body), Shows::Page(format!("{here}/plugins"), Said::Saved)))
                 }),
             ))
         }

@@ -80,7 +80,7 @@ pub(super) async fn replay<A: Api>(api: &A, request: &Request, app: &str) -> Don
         return Err(fault(first));
     }
     Ok(Page::piece(html! {
-        div.task.note.ok.i-check role="status" { div.grow {
+        div.task.note.ok.i-check role="status" data-toast[refused.is_empty()] { div.grow {
             p { b { (done.len()) } " " (phrase("of {} are resent.", answers.len())) }
             @if let Some(first) = refused.first() { p.fault { (phrase("{} are not:", refused.len())) " " (first.sentence()) } }
         } }

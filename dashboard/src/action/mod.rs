@@ -9,6 +9,7 @@ mod source;
 mod tenant;
 
 use crate::data::{base, link, path, text};
+use crate::said::Said;
 use crate::scope::t;
 use crate::session::Session;
 use crate::view;
@@ -43,10 +44,10 @@ struct Call<'a> {
 
 /// What to show after a call.
 enum Shows<'a> {
-    /// Redirect to this path.
-    Page(String),
-    /// Redirect below this path, to the value of this member of the response.
-    Below(String, &'static str),
+    /// Redirect to this path, which reports what was done.
+    Page(String, Said),
+    /// The same below this path, to the value of this member of the response.
+    Below(String, &'static str, Said),
     /// A fragment, in place.
     Piece(Box<dyn FnOnce(&Value) -> Markup + 'a>),
     /// A fragment that shows the response's payload byte for byte.
@@ -60,8 +61,8 @@ fn call<'a>(method: &'static str, path: String, body: Option<Value>, shows: Show
 
 /// A call followed by a redirect.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
-fn go<'a>(method: &'static str, path: String, body: Option<Value>, to: String) -> Planned<'a> {
-    Ok(Step::Call(call(method, path, body, Shows::Page(to))))
+fn go<'a>(method: &'static str, path: String, body: Option<Value>, to: String, said: Said) -> Planned<'a> {
+    Ok(Step::Call(call(method, path, body, Shows::Page(to, said))))
 }
 
 /// A call whose response is shown in place.
@@ -77,7 +78,7 @@ fn show<'a>(
 
 /// Deletes a resource after its name, uid or id was typed to confirm.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
-fn confirmed(request: &Request, at: String, to: String) -> Planned<'_> {
+fn confirmed(request: &Request, at: String, to: String, said: Said) -> Planned<'_> {
     let own = at.clone();
     let delete = move |there: &Value| {
         let typed = request.field("confirm").unwrap_or_default();
@@ -85,7 +86,7 @@ fn confirmed(request: &Request, at: String, to: String) -> Planned<'_> {
         let names = ["uid", "name", "id"].map(name);
         // Surrounding spaces are invisible, so nobody types them.
         if names.iter().flatten().any(|name| name.trim() == typed) {
-            return Ok(call("DELETE", own, None, Shows::Page(to)));
+            return Ok(call("DELETE", own, None, Shows::Page(to, said)));
         }
         let name = names.into_iter().flatten().next().unwrap_or_default();
         Err(wrong(422, &format!("Type {name} to confirm the deletion.")))
@@ -95,8 +96,14 @@ fn confirmed(request: &Request, at: String, to: String) -> Planned<'_> {
 
 /// Creates a resource and redirects to its page.
 #[allow(clippy::unnecessary_wraps)] // other plans fail
-fn make<'a>(path: &str, body: Map<String, Value>, above: String, name: &'static str) -> Planned<'a> {
-    Ok(Step::Call(call("POST", path.to_owned(), Some(Value::Object(body)), Shows::Below(above, name))))
+fn make<'a>(
+    path: &str,
+    body: Map<String, Value>,
+    above: String,
+    name: &'static str,
+    said: Said,
+) -> Planned<'a> {
+    Ok(Step::Call(call("POST", path.to_owned(), Some(Value::Object(body)), Shows::Below(above, name, said))))
 }
 
 /// Performs the action of a form.
@@ -104,6 +111,8 @@ pub(crate) async fn act<A: Api>(api: &A, session: &Session, request: &Request) -
     let done = match request.parts().as_slice() {
         ["app", app, "messages", "count"] => messages::count(api, session, request, app).await,
         ["app", app, "messages", "replay"] => messages::replay(api, request, app).await,
+        ["app", source, "rejected", id, "check"] => source::check(api, request, source, id).await,
+        ["app", source, "rejected", id, "adopt"] => source::adopt(api, request, source, id).await,
         parts => carry_out(api, request, planned(session, request, parts)).await,
     };
     let page = done.unwrap_or_else(|refusal| refusal);
@@ -112,20 +121,23 @@ pub(crate) async fn act<A: Api>(api: &A, session: &Session, request: &Request) -
 
 fn planned<'a>(session: &'a Session, request: &'a Request, parts: &[&'a str]) -> Planned<'a> {
     match *parts {
-        ["new-app"] => make("app", chosen(request, &["name", "uid"]), link(&["app"]), "id"),
+        ["new-app"] => make("app", chosen(request, &["name", "uid"]), link(&["app"]), "id", Said::AppCreated),
         ["portal"] => app::portal(request, request.field("app").unwrap_or_default()),
         ["expire"] => tenant::expire(request),
         ["new-source"] => source::new(request),
         ["app", app, "new-endpoint"] => app::new_endpoint(request, app),
         ["app", app, "portal"] => app::portal(request, app),
         ["app", app, "edit-app"] => app::edit(request, app),
-        ["app", app, "delete-app"] => confirmed(request, path(&["app", app]), link(&["apps"])),
+        ["app", app, "delete-app"] => {
+            confirmed(request, path(&["app", app]), link(&["apps"]), Said::AppDeleted)
+        }
         ["app", source, "edit-source"] => source::edit(request, source),
         ["app", source, "rotate-token"] => source::rotate_token(request, source),
         ["app", source, "test-source"] => source::test(request, source),
-        ["app", source, "delete-source"] => confirmed(request, base(source, &[]), link(&["sources"])),
+        ["app", source, "delete-source"] => {
+            confirmed(request, base(source, &[]), link(&["sources"]), Said::SourceDeleted)
+        }
         ["app", source, "rejected", id, "accept"] => source::accept(source, id),
-        ["app", source, "rejected", id, "check"] => source::check(request, source, id),
         ["app", app, "message", id, "resend"] => {
             let endpoint = request.field("endpoint").unwrap_or_default();
             show("POST", base(app, &["msg", id, "endpoint", endpoint, "resend"]), None, |_| {
@@ -163,15 +175,17 @@ async fn carry_out<A: Api>(api: &A, request: &Request, step: Planned<'_>) -> Don
         }
     };
     let answer = api.send(method, &path, body).await;
-    let to = match shows {
+    let (to, said) = match shows {
         Shows::Piece(_) | Shows::Exact(_) if !answer.is_ok() => return Err(fault(&answer)),
         Shows::Exact(piece) => return Ok(Page::piece(piece(&answer))),
         Shows::Piece(piece) => return Ok(Page::piece(piece(&answer.body))),
-        Shows::Page(to) => to,
-        Shows::Below(above, name) => format!("{above}/{}", crate::data::path(&[text(&answer.body, name)])),
+        Shows::Page(to, said) => (to, said),
+        Shows::Below(above, name, said) => {
+            (format!("{above}/{}", crate::data::path(&[text(&answer.body, name)])), said)
+        }
     };
     match (answer.is_ok(), request.partial) {
-        (true, partial) => Ok(Page::go_or_load(&to, partial)),
+        (true, partial) => Ok(Page::go_or_load(&to, partial).saying(said)),
         (false, true) => Err(fault(&answer)),
         (false, false) => Err(Page::refused(answer.status, &answer.sentence())),
     }
@@ -191,9 +205,9 @@ fn wrong(status: u16, sentence: &str) -> Page {
     Page { sentence: Some(sentence.to_owned()), ..Page::html(status, view::fault(sentence)) }
 }
 
-/// A confirmation.
+/// A confirmation: a toast, or a notice without scripts.
 fn notice(sentence: &str) -> Markup {
-    html! { div.note.ok.i-check role="status" { div.grow { p { (t(sentence)) } } } }
+    html! { div.note.ok.i-check role="status" data-toast { div.grow { p { (t(sentence)) } } } }
 }
 
 /// The non-empty fields of a form as a JSON object.

@@ -2,6 +2,7 @@
 
 use super::{Call, Planned, Shows, Step, call, go, json_field, lines_field, nothing, wrong};
 use crate::data::{link, path, text};
+use crate::said::Said;
 use crate::{Answer, Page, Request, view};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -13,13 +14,22 @@ pub(super) fn planned<'a>(request: &Request, name: &str, what: &str) -> Planned<
     match what {
         "upload" => {
             let module = request.file("wasm").ok_or_else(|| wrong(422, "Choose a .wasm file."))?;
-            Ok(Step::Call(Call { method: "PUT", path: own, body: module.to_vec(), shows: Shows::Page(here) }))
+            let shows = Shows::Page(here, Said::PluginUploaded);
+            Ok(Step::Call(Call { method: "PUT", path: own, body: module.to_vec(), shows }))
         }
-        "current" => go("POST", format!("{own}/current"), Some(json!({ "version": version })), here),
-        "delete-version" => go("DELETE", path(&["plugin", name, "version", version]), None, here),
+        "current" => go(
+            "POST",
+            format!("{own}/current"),
+            Some(json!({ "version": version })),
+            here,
+            Said::VersionPromoted,
+        ),
+        "delete-version" => {
+            go("DELETE", path(&["plugin", name, "version", version]), None, here, Said::PluginDeleted)
+        }
         "delete" => {
             let force = if request.ticked("force") { "?force=true" } else { "" };
-            go("DELETE", format!("{own}{force}"), None, link(&["plugins"]))
+            go("DELETE", format!("{own}{force}"), None, link(&["plugins"]), Said::PluginDeleted)
         }
         "test" => {
             let body = test(request)?;

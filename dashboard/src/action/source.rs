@@ -1,11 +1,13 @@
 //! Actions on sources.
 
-use super::{Planned, Shows, Step, call, chosen, json_field, lines_field, make, notice, number, show};
-use crate::data::{base, items, link, path, query, text, texts, words};
-use crate::{Page, Request, view};
+use super::{
+    Done, Planned, Shows, Step, call, chosen, fault, go, json_field, lines_field, make, number, show, wrong,
+};
+use crate::data::{base, items, link, path, query, text, words};
+use crate::said::Said;
+use crate::{Api, Page, Request, view};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use maud::html;
 use serde_json::{Map, Value, json};
 
 /// The value of headers that are not stored.
@@ -38,7 +40,7 @@ fn settings(request: &Request, before: &Value) -> Result<Map<String, Value>, Pag
 pub(super) fn new<'a>(request: &Request) -> Planned<'a> {
     let mut body = settings(request, &Value::Null)?;
     body.extend(chosen(request, &["type", "uid"]));
-    make("ingest/source", body, link(&["app"]), "id")
+    make("ingest/source", body, link(&["app"]), "id", Said::SourceCreated)
 }
 
 #[allow(clippy::unnecessary_wraps)] // other plans fail
@@ -49,7 +51,12 @@ pub(super) fn edit<'a>(request: &'a Request, source: &'a str) -> Planned<'a> {
         for name in ["uid", "metadata", "type"] {
             body.insert(name.to_owned(), before.get(name).cloned().unwrap_or_default());
         }
-        Ok(call("PUT", base(source, &[]), Some(Value::Object(body)), Shows::Page(link(&["app", source]))))
+        Ok(call(
+            "PUT",
+            base(source, &[]),
+            Some(Value::Object(body)),
+            Shows::Page(link(&["app", source]), Said::Saved),
+        ))
     };
     Ok(Step::After(own, Box::new(changed)))
 }
@@ -100,33 +107,93 @@ pub(super) fn test<'a>(request: &'a Request, source: &str) -> Planned<'a> {
     Ok(Step::After(base(source, &[]), Box::new(sign)))
 }
 
-/// Verifies a rejected request with a secret, at the time when it arrived.
-#[allow(clippy::unnecessary_wraps)] // other plans fail
-pub(super) fn check<'a>(request: &'a Request, source: &'a str, id: &str) -> Planned<'a> {
-    let preset = request.field("type").unwrap_or_default();
-    let verify = move |kept: &Value| {
-        let given =
-            items(kept, "headers").iter().filter(|pair| pair.get(1).is_none_or(|value| value != MASK));
-        let mut body = chosen(request, &["secret"]);
-        body.insert("headers".to_owned(), given.cloned().collect());
-        body.insert("body".to_owned(), json!(text(kept, "rawBody")));
-        for (to, from) in [("method", "method"), ("url", "url"), ("now", "timestamp")] {
-            body.insert(to.to_owned(), json!(text(kept, from)));
-        }
-        let piece = move |verdict: &Value| view::checked(verdict, source);
-        let verify = path(&["preset", preset, "verify"]);
-        Ok(call("POST", verify, Some(Value::Object(body)), Shows::Piece(Box::new(piece))))
-    };
-    Ok(Step::After(base(source, &["rejected", id]), Box::new(verify)))
+/// A source and one of its rejected requests.
+async fn rejected<A: Api>(api: &A, source: &str, id: &str) -> Result<(Value, Value), Page> {
+    let (about, kept) = (base(source, &[]), base(source, &["rejected", id]));
+    let (about, kept) =
+        futures_util::future::join(api.call("GET", &about, None), api.call("GET", &kept, None)).await;
+    match (about.is_ok(), kept.is_ok()) {
+        (false, _) => Err(fault(&about)),
+        (_, false) => Err(fault(&kept)),
+        _ => Ok((about.body, kept.body)),
+    }
 }
 
-/// Accepts a rejected request as if its signature were valid.
-pub(super) fn accept<'a>(source: &'a str, id: &str) -> Planned<'a> {
-    show("POST", base(source, &["rejected", id, "accept"]), None, move |taken| {
-        let messages = texts(taken, "messages");
-        if messages.is_empty() {
-            return notice("Accepted. These events were already stored, so nothing new is delivered.");
+/// Verifies a rejected request with the secret of the form, at the time when it arrived: with the preset of the source, or
+/// with its own scheme.
+async fn verified<A: Api>(api: &A, request: &Request, source: &Value, kept: &Value) -> Result<Value, Page> {
+    let given = items(kept, "headers").iter().filter(|pair| pair.get(1).is_none_or(|value| value != MASK));
+    let mut body = chosen(request, &["secret"]);
+    body.insert("headers".to_owned(), given.cloned().collect());
+    body.insert("body".to_owned(), json!(text(kept, "rawBody")));
+    for (to, from) in [("method", "method"), ("url", "url"), ("now", "timestamp")] {
+        body.insert(to.to_owned(), json!(text(kept, from)));
+    }
+    let params = lines_field(request, "params")?;
+    if !params.is_empty() {
+        body.insert("params".to_owned(), Value::Object(params));
+    }
+    let preset = match source.pointer("/config/custom/scheme") {
+        Some(scheme) => {
+            body.insert("scheme".to_owned(), scheme.clone());
+            "custom"
         }
-        html! { div.note.ok.i-check role="status" { div.grow { p { "Accepted and delivered: " @for message in messages { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } } } }
-    })
+        None => text(source, "preset"),
+    };
+    let answer = api.call("POST", &path(&["preset", preset, "verify"]), Some(Value::Object(body))).await;
+    if answer.is_ok() { Ok(answer.body) } else { Err(fault(&answer)) }
+}
+
+/// Shows whether a rejected request is valid with the secret of the form.
+pub(super) async fn check<A: Api>(api: &A, request: &Request, source: &str, id: &str) -> Done {
+    let (about, kept) = rejected(api, source, id).await?;
+    let verdict = verified(api, request, &about, &kept).await?;
+    Ok(Page::piece(view::checked(&verdict, &view::Checked { source: &about, kept: &kept, request })))
+}
+
+/// Makes the secret of the form the source's secret, and accepts the rejected request that is valid with it.
+pub(super) async fn adopt<A: Api>(api: &A, request: &Request, source: &str, id: &str) -> Done {
+    let (about, kept) = rejected(api, source, id).await?;
+    if crate::lossless::is_changed(&about) {
+        return Err(wrong(
+            422,
+            "The source contains JSON that the dashboard cannot edit. Use the API to set its secret.",
+        ));
+    }
+    let verdict = verified(api, request, &about, &kept).await?;
+    if !view::is_good(&verdict) {
+        let checked = view::checked(&verdict, &view::Checked { source: &about, kept: &kept, request });
+        return Ok(Page::piece(checked));
+    }
+    let mut config = chosen(request, &["secret"]);
+    let params = lines_field(request, "params")?;
+    if !params.is_empty() {
+        config.insert("params".to_owned(), Value::Object(params));
+    }
+    let custom = about.pointer("/config/custom").filter(|custom| !custom.is_null());
+    config.extend(custom.map(|custom| ("custom".to_owned(), custom.clone())));
+    let mut body = Map::new();
+    for name in ["name", "uid", "metadata", "type", "options"] {
+        body.insert(name.to_owned(), about.get(name).cloned().unwrap_or_default());
+    }
+    body.insert("config".to_owned(), Value::Object(config));
+    let saved = api.call("PUT", &base(source, &[]), Some(Value::Object(body))).await;
+    if !saved.is_ok() {
+        return Err(fault(&saved));
+    }
+    let accepted = api.call("POST", &base(source, &["rejected", id, "accept"]), None).await;
+    if !accepted.is_ok() {
+        let why = accepted.sentence();
+        return Err(wrong(
+            accepted.status,
+            &format!("The secret is saved, but the request was not accepted: {why}"),
+        ));
+    }
+    Ok(Page::go_or_load(&link(&["app", source, "rejected", id]), request.partial).saying(Said::SecretSaved))
+}
+
+/// Accepts a rejected request as if its signature were valid. Its page shows the messages.
+pub(super) fn accept<'a>(source: &str, id: &str) -> Planned<'a> {
+    let here = link(&["app", source, "rejected", id]);
+    go("POST", base(source, &["rejected", id, "accept"]), None, here, Said::Accepted)
 }

@@ -2,6 +2,7 @@
 
 use super::{Planned, Shows, Step, call, chosen, go, json_field, make, nothing, notice, show};
 use crate::data::{flag, link, path, words};
+use crate::said::Said;
 use crate::{Page, Request, view};
 use serde_json::{Map, Value, json};
 
@@ -21,25 +22,27 @@ fn content(request: &Request) -> Result<Map<String, Value>, Page> {
 pub(super) fn new_event_type<'a>(request: &Request) -> Planned<'a> {
     let mut body = content(request)?;
     body.extend(chosen(request, &["name"]));
-    make("event-type", body, link(&["event-type"]), "name")
+    make("event-type", body, link(&["event-type"]), "name", Said::TypeCreated)
 }
 
 /// Creates the event types of a provider.
 pub(super) fn import<'a>(request: &Request) -> Planned<'a> {
     let preset = request.field("preset").unwrap_or_default();
-    go("POST", path(&["preset", preset, "event-types"]), None, link(&["event-types"]))
+    go("POST", path(&["preset", preset, "event-types"]), None, link(&["event-types"]), Said::TypesImported)
 }
 
 pub(super) fn on_event_type<'a>(request: &Request, name: &str, what: &str) -> Planned<'a> {
     let own = path(&["event-type", name]);
     let here = link(&["event-type", name]);
     match what {
-        "edit" => go("PATCH", own, Some(Value::Object(content(request)?)), here),
+        "edit" => go("PATCH", own, Some(Value::Object(content(request)?)), here, Said::Saved),
         "archive" => {
             let body = json!({ "archived": request.field("archived") == Some("true") });
-            go("PATCH", own, Some(body), here)
+            go("PATCH", own, Some(body), here, Said::Saved)
         }
-        "delete" => go("DELETE", format!("{own}?expunge=true"), None, link(&["event-types"])),
+        "delete" => {
+            go("DELETE", format!("{own}?expunge=true"), None, link(&["event-types"]), Said::TypeDeleted)
+        }
         _ => Err(nothing()),
     }
 }
@@ -60,7 +63,13 @@ pub(super) fn new_operational<'a>(request: &Request) -> Planned<'a> {
     if !types.is_empty() {
         body.insert("eventTypes".to_owned(), json!(types));
     }
-    go("POST", "operational-webhook/endpoint".to_owned(), Some(Value::Object(body)), link(&["settings"]))
+    go(
+        "POST",
+        "operational-webhook/endpoint".to_owned(),
+        Some(Value::Object(body)),
+        link(&["settings"]),
+        Said::WebhookCreated,
+    )
 }
 
 /// The members of an endpoint that the API returns and does not accept, and other names of the same settings.
@@ -82,7 +91,7 @@ pub(super) fn on_operational<'a>(id: &str, what: &str) -> Planned<'a> {
     let here = link(&["settings"]);
     match what {
         "secret" => show("GET", format!("{own}/secret"), None, view::secret),
-        "delete" => go("DELETE", own, None, here),
+        "delete" => go("DELETE", own, None, here, Said::WebhookDeleted),
         "toggle" => {
             let path = own.clone();
             let toggled = |before: &Value| {
@@ -90,7 +99,7 @@ pub(super) fn on_operational<'a>(id: &str, what: &str) -> Planned<'a> {
                 body.retain(|name, _| !OUTPUT_ONLY.contains(&name.as_str()));
                 body.insert("disabled".to_owned(), json!(!flag(before, "disabled")));
                 let body = Value::Object(body);
-                Ok(call("PUT", path, Some(body), Shows::Page(here)))
+                Ok(call("PUT", path, Some(body), Shows::Page(here, Said::Saved)))
             };
             Ok(Step::After(own, Box::new(toggled)))
         }

@@ -3,6 +3,7 @@
 use super::{above, all, first_page, framed, get, owner, payload_of};
 use crate::data::{base, int, is_before_first, items, link, query, rows, text};
 use crate::list::{self, List};
+use crate::scope::t;
 use crate::session::Session;
 use crate::view;
 use crate::{Api, Page, Request};
@@ -16,14 +17,18 @@ pub(super) async fn messages<A: Api>(
     key: &str,
 ) -> Result<Page, Page> {
     if let Some(wanted) = request.param("q") {
-        return Ok(Page::go(&link(&["app", key, "message", &wanted])));
+        return Ok(Page::go(&found(api, request, key, &wanted).await));
     }
     let endpoints = get(api, format!("{}?limit=250", base(key, &["endpoint"])));
     let mut answer = all(vec![owner(api, session, key), endpoints]).await?;
     let (app, endpoints) = (answer(), answer());
     let iterator = request.param("iterator");
     let list = List::messages(request, key, &endpoints);
-    let page = list.page(api, iterator.as_deref(), list::LIMIT).await;
+    let page = if list.searches_repeatedly() {
+        Err(Page::refused(422, &t("Select an endpoint to search the payloads of one status.").text()))
+    } else {
+        list.page(api, iterator.as_deref(), list::LIMIT).await
+    };
     if page.as_ref().is_ok_and(is_before_first) {
         return Ok(Page::go(&first_page(request)));
     }
@@ -44,6 +49,23 @@ pub(super) async fn messages<A: Api>(
     });
     let page = framed(session, "Messages", above(session, &app, false), content);
     Ok(Page { status, ..page })
+}
+
+/// Where a search leads: to the message with this id or event id, or to the messages whose payload contains the text.
+async fn found<A: Api>(api: &A, request: &Request, key: &str, wanted: &str) -> String {
+    let path = format!("{}?with_content=false", base(key, &["msg", wanted]));
+    let known = get(api, path).await;
+    if let Ok(message) = &known {
+        return link(&["app", key, "message", text(message, "id")]);
+    }
+    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(request.query.as_bytes())
+        .into_owned()
+        .filter(|(name, value)| !value.is_empty() && list::MESSAGE_FILTERS.contains(&name.as_str()))
+        .filter(|(name, _)| name != list::TEXT)
+        .collect();
+    pairs.insert(0, (list::TEXT.to_owned(), wanted.to_owned()));
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    format!("{}?{}", link(&["app", key, "messages"]), query(&pairs))
 }
 
 pub(super) async fn message<A: Api>(

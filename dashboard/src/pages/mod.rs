@@ -13,7 +13,7 @@ mod task;
 use crate::data::{base, is_source, link, query, started_at, text};
 use crate::session::Session;
 use crate::view::{self, Place};
-use crate::{Api, PREFIX, Page, Request, done};
+use crate::{Api, Page, Request, done};
 use app::{app_page, apps, overview, troubles};
 use attempt::{attempt, payload};
 use endpoint::endpoint;
@@ -33,8 +33,7 @@ const LIMIT: &str = "50";
 /// Shows the page that the request names.
 pub(crate) async fn show<A: Api>(api: &A, session: &Session, request: &Request) -> Page {
     let shown = match (request.parts().as_slice(), session.app.as_deref()) {
-        ([] | ["login"], Some(app)) => return Page::go(&link(&["app", app])),
-        (["login"], None) => return Page::go(PREFIX),
+        ([], Some(app)) => return Page::go(&link(&["app", app])),
         ([], None) => overview(api, session, request).await,
         (["apps"], None) => apps(api, session, request).await,
         (["trouble"], None) => troubles(api, session, request).await,

@@ -30,7 +30,7 @@ pub(crate) fn attempts(app: &str, page: &Value, of_endpoint: bool) -> Markup {
                     span.num.muted.hide-s { (millis(int(attempt, "responseDurationMs"))) }
                     span.num.at.muted { (time(text(attempt, "timestamp"))) }
                 }
-                div.in-attempt hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { (t("Request and response")) } }
+                div.in-attempt data-part hx-get=(to) hx-trigger="toggle from:closest details once" { a href=(to) { (t("Request and response")) } }
             }
         } }
     }

@@ -5,7 +5,7 @@ use crate::PREFIX;
 use crate::brand::Brand;
 use crate::data::link;
 use crate::lang::Lang;
-use crate::scope::{lang, t};
+use crate::scope::{self, lang, t};
 use crate::session::Session;
 use maud::{DOCTYPE, Markup, html};
 
@@ -87,6 +87,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
             (head(title, Some(&session.brand)))
             body data-words=[script_words()] hx-headers={ r#"{"x-weir-proof":""# (session.proof()) r#""}"# } data-proof=(session.proof()) {
                 a.skip href="#main" { (t("Skip to content")) }
+                (toasts())
                 div.shell {
                     nav.side id="nav" popover aria-label=(t("Main")) {
                         a.logo.brand href=(home) { (mark(&session.brand, session.app.is_some())) span.lab { (session.brand.name) } }
@@ -117,7 +118,7 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
                                 }
                             }
                         }
-                        main.page id="main" { (content) }
+                        main.page id="main" data-part { (said()) (content) }
                     }
                 }
                 (palette(session, all()))
@@ -125,6 +126,20 @@ pub(crate) fn page(session: &Session, place: &Place<'_>, content: Markup) -> Mar
             }
         }
     }
+}
+
+/// The region that scripts put toasts into, and the text that screen readers announce for them. The region is a popover, so
+/// that an open dialog does not cover it.
+fn toasts() -> Markup {
+    html! {
+        section id="toasts" popover="manual" aria-label=(t("Notifications")) {}
+        div.sr id="said" role="status" aria-live="polite" {}
+    }
+}
+
+/// What the action before this page did. Scripts make it a toast.
+fn said() -> Markup {
+    html! { @if let Some(said) = scope::said() { div.note.ok.i-check role="status" data-toast { div.grow { p { (said.text()) } } } } }
 }
 
 /// The sender's logo, or ours.
@@ -163,7 +178,7 @@ fn palette<'a>(session: &Session, ways: impl Iterator<Item = &'a Way>) -> Markup
                 @if let Some(app) = &session.app { input type="hidden" name="app" value=(app); }
                 input type="search" name="q" placeholder=(t("Name, uid, id or event id")) aria-label=(t("Search by name, uid, id or event id")) maxlength="256" autocomplete="off";
             }
-            ul id="found" {}
+            ul id="found" data-part {}
             p.keys.small.muted { kbd { "↑" } " " kbd { "↓" } " " (t("select")) " " kbd { "Enter" } " " (t("open")) " " kbd { "Esc" } " " (t("close")) }
             ul { li { h3 { (t("Go to")) } } @for (icon, word, to) in ways { li { a class={ "i-" (icon) } href=(to) { (t(word)) } } } }
         }
@@ -174,7 +189,7 @@ fn palette<'a>(session: &Session, ways: impl Iterator<Item = &'a Way>) -> Markup
 fn languages() -> Markup {
     html! {
         form method="post" action=(link(&["language"])) aria-label=(t("Language")) {
-            input type="hidden" name="_proof" value=(crate::scope::proof());
+            input type="hidden" name="_proof" value=(scope::proof());
             @for (code, name) in Lang::all() {
                 button type="submit" name="lang" value=(code) lang=(code) aria-current=[(code == lang().code()).then_some("true")] { (name) }
             }
@@ -184,8 +199,11 @@ fn languages() -> Markup {
 
 /// The translations for the script.
 fn script_words() -> Option<String> {
-    const WORDS: [&str; 11] = [
+    const WORDS: [&str; 14] = [
         "Copied",
+        "Close",
+        "Press Ctrl+C to copy.",
+        "The gateway did not respond. Check your connection and try again.",
         "Matching lines: {}",
         "Resend selected",
         "{} selected.",
@@ -214,6 +232,15 @@ fn bare(title: &str, brand: Option<&Brand>, content: Markup) -> Markup {
 
 /// The sign-in page.
 pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
+    signing_in(fault, brand, false)
+}
+
+/// The sign-in page for a browser that has a session already.
+pub(crate) fn login_again(brand: &Brand) -> Markup {
+    signing_in(None, brand, true)
+}
+
+fn signing_in(fault: Option<&str>, brand: &Brand, again: bool) -> Markup {
     let own = *brand == Brand::default();
     bare(
         "Sign in",
@@ -222,7 +249,8 @@ pub(crate) fn login(fault: Option<&str>, brand: &Brand) -> Markup {
             div.signin {
                 div.logo.brand { (mark(brand, true)) span { (brand.name) } }
                 h1 { (t("Sign in")) }
-                form.form id="login" method="post" action=(link(&["login"])) {
+                @if again { p { (t("You are already signed in.")) " " a href=(PREFIX) { (t("Go to the dashboard")) } } }
+                form.form id="login" method="post" action=(link(&["login"])) data-home=[again.then_some(PREFIX)] {
                     div.field {
                         label for="token" { (t("Token")) }
                         input.in id="token" name="token" type="password" autocomplete="off" required

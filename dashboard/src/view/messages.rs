@@ -3,10 +3,11 @@
 use super::app::{sections, status_word};
 use super::form::{Form, Kind, field, result};
 use super::parts::{
-    Sorted, dialog, empty, exports, head, id, live_chip, next_time, note, opener, pager, pill, status, time,
+    Sorted, bytes, dialog, empty, exports, grouped, head, id, live_chip, next_time, note, opener, pager,
+    pill, status, time,
 };
-use crate::data::{int, link, next, query, rows, text, texts};
-use crate::list::{ENDPOINTS, LIVE};
+use crate::data::{int, is_first, link, next, page_after, query, rows, text, texts};
+use crate::list::{ENDPOINTS, LIVE, TEXT};
 use crate::scope::{phrase, t};
 use crate::session::Session;
 use maud::{Markup, html};
@@ -81,8 +82,9 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
         (sections(view.app, "Messages"))
         div.stack.s2 {
             form.filters method="get" action=(here) role="search" {
-                input.in type="search" name="q" placeholder=(t("Open by message id or event id")) aria-label=(t("Id or event id")) maxlength="256";
-                button.btn type="submit" { (t("Open")) }
+                input.in type="search" name="q" value=[view.value(TEXT)] placeholder=(t("Search payloads, or paste an id")) aria-label=(t("Text in the payload, message id or event id")) maxlength="256";
+                @for (name, value) in view.filters { @if let Some(value) = value.as_deref().filter(|_| *name != TEXT) { input type="hidden" name=(name) value=(value); } }
+                button.btn type="submit" { (t("Search")) }
             }
             (chips(view))
         }
@@ -113,10 +115,32 @@ pub(crate) fn messages(view: &MessagesView<'_>) -> Markup {
                         }
                     } }))
                 }
+                (searched(view))
                 (pager(Sorted::ByTime, view.page, |iterator| view.with("iterator", iterator)))
             }
         }
         (dialog("filter", "Filter messages", filter(view, &here)))
+    }
+}
+
+/// How far payloads were searched. Totals of the log are not known, so none is shown.
+fn searched(view: &MessagesView<'_>) -> Markup {
+    let Some(of) = view.page.get("searched").filter(|of| of.is_object()) else { return html! {} };
+    let sentence = if is_first(view.page) {
+        t("Searched the newest {} messages ({} of payloads).")
+    } else {
+        t("Searched {} further messages ({} of payloads).")
+    };
+    let sentence = sentence.text().replacen("{}", &grouped(int(of, "messages")), 1);
+    let sentence = sentence.replacen("{}", &bytes(int(of, "bytes")), 1);
+    html! {
+        p.says.small role="status" {
+            (sentence) " "
+            @match page_after(view.page) {
+                Some(iterator) => { (t("Older messages were not searched.")) " " a href=(view.with("iterator", Some(iterator))) { (t("Search older messages")) } }
+                None => { (t("There are no older messages.")) }
+            }
+        }
     }
 }
 
@@ -128,6 +152,7 @@ fn chips(view: &MessagesView<'_>) -> Markup {
         .filter_map(|(name, value)| {
             let value = value.as_deref()?;
             Some(match *name {
+                TEXT => ("Payload contains", value.to_owned(), *name),
                 "status" => ("Status", t(status_word(value)).text(), *name),
                 "endpoint" => ("Endpoint", view.endpoint(value), *name),
                 "event_types" => ("Event type", value.to_owned(), *name),
@@ -159,7 +184,7 @@ fn nothing(view: &MessagesView<'_>) -> Markup {
     html! {
         @if view.fault.is_some() {}
         @else if set == 0 { (empty("send", "No message yet", html! { (t("New messages appear here automatically.")) }, html! {})) }
-        @else { (empty("search", "No message matches these filters", html! { (t("New messages appear automatically.")) @if next(view.page).is_some() { " " (t("Only part of the log was searched. Older messages may match.")) } },
+        @else { (empty("search", "No message matches these filters", html! { (t("New messages appear automatically.")) @if next(view.page).is_some() && view.value(TEXT).is_none() { " " (t("Only part of the log was searched. Older messages may match.")) } },
             html! { a.btn href=(link(&["app", view.app, "messages"])) { (t("Clear the filters")) } })) }
     }
 }
@@ -179,6 +204,9 @@ fn filter(view: &MessagesView<'_>, here: &str) -> Markup {
         endpoints.iter().map(|(id, url)| (id.as_str(), url.as_str())).collect();
     let statuses = STATUSES.map(|status| (status, status_word(status)));
     let fields = [
+        field(TEXT, "Payload contains", Kind::Text)
+            .value(value(TEXT))
+            .hint("As it is written in the payload, in upper or lower case."),
         field("event_types", "Event types", Kind::Text)
             .value(value("event_types"))
             .example("order.paid, order.lost"),
@@ -267,6 +295,37 @@ fn row(view: &MessagesView<'_>, message: &Value, all: bool) -> Markup {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_search_states_how_far_it_looked_and_never_a_total() {
+        let claims = weir_core::token::Claims { org: "org_1".into(), ..Default::default() };
+        let session = crate::session::Keeper::new("secret").begin("ses_1", "token", &claims, 0);
+        let of = |page: Value| {
+            let filters = [(TEXT, Some("ada".to_owned()))];
+            let view = MessagesView {
+                session: &session,
+                app: "app_1",
+                page: &page,
+                filters: &filters,
+                live: None,
+                endpoints: &Value::Null,
+                fault: None,
+            };
+            searched(&view).into_string()
+        };
+        let looked = json!({ "messages": 1_000, "bytes": 4_194_304 });
+        let shown = of(
+            json!({ "data": [], "iterator": "msg_1", "prevIterator": null, "done": false, "searched": looked }),
+        );
+        assert!(
+            shown.contains("1,000 messages (4.0 MiB of payloads). Older messages were not searched."),
+            "{shown}"
+        );
+        assert!(shown.contains("contains=ada&amp;iterator=msg_1"), "{shown}");
+        let shown = of(json!({ "data": [], "iterator": null, "done": true, "searched": looked }));
+        assert!(shown.contains("There are no older messages."), "{shown}");
+        assert_eq!(of(json!({ "data": [] })), "");
+    }
 
     #[test]
     fn a_message_stands_as_its_worst_delivery_does() {

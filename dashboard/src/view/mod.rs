@@ -31,13 +31,13 @@ pub(crate) use endpoint::{EndpointView, Tab, counted, endpoint, secret, secret_o
 pub(crate) use find::{Hit, found, hits};
 pub(crate) use form::hidden;
 pub(crate) use keys::{with_problem, with_revoked};
-pub(crate) use layout::{Place, done, fault, login, page, refused, refused_here};
+pub(crate) use layout::{Place, done, fault, login, login_again, page, refused, refused_here};
 pub(crate) use message::{MessageView, message};
 pub(crate) use messages::{MessagesView, messages};
 pub(crate) use overview::{LISTED, OverviewView, overview, troubles};
 pub(crate) use plugin::{PluginView, plugin, plugins, tested};
 pub(crate) use settings::{portal, settings};
-pub(crate) use source::{SourceView, checked, new_source, rejected, source, sources};
+pub(crate) use source::{Checked, SourceView, checked, is_good, new_source, rejected, source, sources};
 pub(crate) use state::name_of;
 pub(crate) use task::{task, tasks};
 

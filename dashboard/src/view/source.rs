@@ -8,6 +8,7 @@ use super::parts::{
     shown, table, time,
 };
 use super::pretty;
+use crate::Request;
 use crate::data::{flag, int, is_first, items, link, query, rows, text, texts};
 use crate::session::Session;
 use base64::Engine;
@@ -371,23 +372,16 @@ pub(crate) fn rejected(session: &Session, about: &Value, one: &Value) -> Markup 
         ], html! { @if can { (accept) } }))
         (result())
         (note("bad", "key", html! { p.fault { b { (text(&reason, "detail")) } }
-            @if session.app.is_none() { p { a href=(link(&["app", source])) { "Check the source's secret" } ", then ask the provider to resend the event." } } }, html! {}))
+            @if session.app.is_none() && is_about_the_secret(text(&reason, "code")) && can && verifies(about) { p { a href="#check-form" { "Check another secret" } ", or ask the provider to resend the event after you have changed it." } }
+            @else if session.app.is_none() { p { a href=(link(&["app", source])) { "Check the settings of the source" } ", then ask the provider to resend the event." } } }, html! {}))
         @if let Some(accepted) = accepted {
-            (note("ok", "check", html! { p { "Accepted manually: "
+            (note("ok", "check", html! { p { @if accepted.as_array().is_some_and(Vec::is_empty) { "Accepted manually. Its events were already stored, so nothing new is delivered." } @else { "Accepted manually and delivered: " }
                 @for message in accepted.as_array().into_iter().flatten().filter_map(Value::as_str) { a href=(link(&["app", source, "message", message])) { code { (message) } } " " } } }, html! {}))
         } @else if !flag(one, "bodyComplete") {
             (note("", "clock", html! { p { "Only the start of the body was stored, so the request cannot be accepted. Ask the provider to resend it." } }, html! {}))
         }
         (card("How it was checked", html! {}, html! { div.body { (steps(&reason, one, &headers)) } }))
-        @if can && signs(about) && is_about_the_secret(text(&reason, "code")) {
-            (card("Check another secret", html! { span.small.muted { "Nothing is stored or delivered" } }, html! { div.body.stack {
-                p.small.muted { "Verifies this request with a secret, as if it had just arrived, and shows what was signed." }
-                (super::form::show(&Form { id: "check-form", to: format!("{}/check", link(&["app", source, "rejected", text(one, "id")])), proof: session.proof(), word: "Check", fields: vec![
-                    super::form::hidden("type", text(about, "type")),
-                    field("secret", "Secret", Kind::Secret).hint("As the provider shows it.").required(),
-                ], more: html! {} }))
-            } }))
-        }
+        @if can && verifies(about) && is_about_the_secret(text(&reason, "code")) { (check(session, source, text(one, "id"))) }
         div.grid {
             div.w6 { (card("Headers", html! { span.small.muted { "Secrets are masked" } }, html! { div.body {
                 dl.kv.headers { @for (name, value) in &headers { dt.mono { (name) } dd.mono { (value) } } }
@@ -404,27 +398,85 @@ pub(crate) fn rejected(session: &Session, about: &Value, one: &Value) -> Markup 
     }
 }
 
+/// Whether the source has a scheme that verifies requests.
+fn verifies(source: &Value) -> bool {
+    let own = source.pointer("/config/custom/scheme").is_some_and(|scheme| !scheme.is_null());
+    own || !text(source, "preset").is_empty()
+}
+
+/// The form that checks a rejected request with another secret.
+fn check(session: &Session, source: &str, id: &str) -> Markup {
+    let params = field("params", "Account values that the provider signs", Kind::Area(2))
+        .example("name: value")
+        .hint("One per line. Few providers need this.");
+    let form = Form {
+        id: "check-form",
+        to: format!("{}/check", link(&["app", source, "rejected", id])),
+        proof: session.proof(),
+        word: "Check",
+        fields: vec![field("secret", "Secret", Kind::Secret).hint("As the provider shows it.").required()],
+        more: html! { details.more-fields { summary { "More settings" } (params.show("check-form")) } },
+    };
+    card(
+        "Check another secret",
+        html! { span.small.muted { "Nothing is stored or delivered" } },
+        html! { div.body.stack {
+            p.small.muted { "Verifies this request with a secret, as if it had just arrived, and shows what was signed. If the secret is correct, you can save it and accept the request." }
+            (super::form::show(&form))
+        } },
+    )
+}
+
 /// Whether another secret could make the request valid.
 fn is_about_the_secret(code: &str) -> bool {
     matches!(code, "mismatch" | "no_secret" | "secret_unusable")
 }
 
-/// The result of verifying a rejected request with a secret: what was signed, and where the signatures differ.
-pub(crate) fn checked(verdict: &Value, source: &str) -> Markup {
-    let reason = verdict.get("reason").cloned().unwrap_or_default();
-    if reason.is_null() {
-        return note(
-            "ok",
-            "check",
-            html! { p role="status" { b { "The request is valid with this secret." } " "
-            a href=(link(&["app", source])) { "Set it as the secret of the source" } ", then accept this request." } },
-            html! {},
-        );
+/// The subject of a check: a rejected request, its source, and the form with the secret.
+pub(crate) struct Checked<'a> {
+    pub(crate) source: &'a Value,
+    pub(crate) kept: &'a Value,
+    pub(crate) request: &'a Request,
+}
+
+/// Whether a request is valid.
+pub(crate) fn is_good(verdict: &Value) -> bool {
+    matches!(text(verdict, "verdict"), "verified" | "authenticated")
+}
+
+/// The button that saves the secret and accepts the request.
+fn adopt(of: &Checked<'_>) -> Markup {
+    let Checked { source, kept, request } = of;
+    let to = link(&["app", text(source, "id"), "rejected", text(kept, "id"), "adopt"]);
+    let given = ["secret", "params"].map(|name| (name, request.field(name).unwrap_or_default()));
+    let given: Vec<_> = given.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let replaces = match int(source, "secrets") {
+        0 => "The source has no secret yet.",
+        1 => "It replaces the current secret of the source.",
+        _ => "It replaces all current secrets of the source.",
+    };
+    html! {
+        p.small { (replaces) " The request is then delivered." }
+        div.row { (button(&to, "pri i-check", "Save this secret and accept", Some("#adopted"), &given)) }
+        div.out id="adopted" aria-live="polite" {}
     }
+}
+
+/// The result of verifying a rejected request with a secret: what was signed, and where the signatures differ.
+pub(crate) fn checked(verdict: &Value, of: &Checked<'_>) -> Markup {
+    let reason = verdict.get("reason").cloned().unwrap_or_default();
+    if is_good(verdict) {
+        let good = html! { p role="status" { b { "The request is valid with this secret." } } (adopt(of)) };
+        return note("ok", "check", good, html! {});
+    }
+    let masked = items(of.kept, "headers").iter().any(|pair| pair.get(1).is_some_and(|value| value == "***"));
     let compared = verdict.get("compared").filter(|compared| compared.is_object());
     let lines = |all: Vec<&str>| html! { @for one in all { span.ln.wrapl { (one) } } };
     html! {
-        (note("bad", "bad", html! { p role="status" { b { (text(&reason, "detail")) } } }, html! {}))
+        (note("bad", "bad", html! {
+            p role="status" { b { (text(&reason, "detail")) } }
+            @if masked && text(&reason, "code") != "mismatch" { p { "Headers with credentials are not stored, so they cannot be checked." } }
+        }, html! {}))
         @if let Some(compared) = compared {
             @let content = STANDARD.decode(text(compared, "content")).unwrap_or_default();
             @let content = String::from_utf8(content).unwrap_or_else(|_| text(compared, "content").to_owned());
@@ -470,7 +522,8 @@ fn steps(reason: &Value, one: &Value, headers: &[(&str, &str)]) -> Markup {
             @if !looked { (step(false, text(reason, "detail"), html! { p.small.muted { "Headers received: " (headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")) } })) }
             @else {
                 @if !signatures.is_empty() { (step(true, "The signature headers are present", html! { div.code.box.nonum tabindex="0" role="region" aria-label="Headers of the signature" { @for (name, value) in signatures { span.ln.wrapl { span.k { (name) } ": " (value) } } } })) }
-                (step(false, text(reason, "detail"), html! { p.small.muted {
+                // The note above the steps has the whole sentence.
+                (step(false, if code == "mismatch" { "The signature does not match" } else { text(reason, "detail") }, html! { p.small.muted {
                     @if late { "The signed time is compared with the current time, so that a captured request cannot be replayed later." }
                     @else if code == "mismatch" { "The signature was computed with every secret of this source, over the content that the provider signs, with the " (bytes(int(one, "bodySize"))) " of the body as received." }
                 } }))
@@ -495,12 +548,41 @@ mod tests {
     fn a_check_shows_what_was_signed_and_both_signatures() {
         let reason = json!({ "code": "mismatch", "detail": "It does not match." });
         let compared = json!({ "content": STANDARD.encode("1.{}"), "contentSize": 4, "hashed": false, "received": ["aa"], "expected": ["bb"] });
-        let shown = checked(&json!({ "reason": reason, "compared": compared }), "src_1").into_string();
+        let (source, kept) = (
+            json!({ "id": "src_1", "secrets": 1 }),
+            json!({ "id": "rej_1", "headers": [["authorization", "***"]] }),
+        );
+        let form = vec![("secret".to_owned(), "<s3cret>".to_owned())];
+        let request = Request { form, ..Request::default() };
+        let of = Checked { source: &source, kept: &kept, request: &request };
+        let shown = checked(&json!({ "verdict": "failed", "reason": reason, "compared": compared }), &of)
+            .into_string();
         for part in ["It does not match.", ">1.{}<", ">aa<", ">bb<", "4 bytes"] {
             assert!(shown.contains(part), "{part} in {shown}");
         }
-        let good = checked(&json!({ "verdict": "verified", "reason": null }), "src_1").into_string();
-        assert!(good.contains("valid with this secret") && good.contains("/app/src_1"), "{good}");
+        let good = checked(&json!({ "verdict": "verified", "reason": null }), &of).into_string();
+        for part in [
+            "valid with this secret",
+            "/app/src_1/rejected/rej_1/adopt",
+            "value=\"&lt;s3cret&gt;\"",
+            "replaces the current",
+        ] {
+            assert!(good.contains(part), "{part} in {good}");
+        }
+        let missing =
+            json!({ "verdict": "failed", "reason": { "code": "header_missing", "detail": "No token." } });
+        assert!(checked(&missing, &of).into_string().contains("not stored"));
+        let nothing = checked(&json!({ "verdict": "unattempted", "reason": null }), &of).into_string();
+        assert!(!nothing.contains("adopt"), "{nothing}");
+    }
+
+    #[test]
+    fn sources_with_a_preset_or_a_scheme_of_their_own_verify_requests() {
+        assert!(verifies(&json!({ "type": "open-ai", "preset": "openai" })));
+        assert!(verifies(
+            &json!({ "type": "custom", "preset": null, "config": { "custom": { "scheme": {} } } })
+        ));
+        assert!(!verifies(&json!({ "type": "generic-webhook", "preset": null })));
     }
 
     #[test]

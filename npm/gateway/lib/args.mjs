@@ -48,7 +48,7 @@ export function parse(command, argv, known) {
  */
 export function port(text) {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) {
-    throw new Fault(`--port takes a number from 0 (any free port) to 65535, not \`${text}\`.`);
+    throw new Fault(`--port needs a number from 0 (any free port) to 65535, not \`${text}\`.`);
   }
   return Number(text);
 }
@@ -60,7 +60,7 @@ export function port(text) {
 export function vars(texts) {
   return texts.map((text) => {
     const equals = text.indexOf("=");
-    if (equals < 1) throw new Fault(`--var takes NAME=VALUE, such as REQUEST_TIMEOUT=5, not \`${text}\`.`);
+    if (equals < 1) throw new Fault(`--var needs NAME=VALUE, such as REQUEST_TIMEOUT=5, not \`${text}\`.`);
     return /** @type {[string, string]} */ ([text.slice(0, equals), text.slice(equals + 1)]);
   });
 }

@@ -35,9 +35,9 @@ const LEFT_OUT = /^(gateway\.(sock|taking|capnp)|in-use|worker)$|-shm$/;
 export async function backup(data, to, gateway) {
   const target = resolve(to);
   if (existsSync(target))
-    throw new Fault(`${target} is there already: a backup goes to a directory of its own.`);
+    throw new Fault(`${target} already exists. Choose a directory that does not exist.`);
   if (`${target}/`.startsWith(`${resolve(data)}/`))
-    throw new Fault(`${target} is inside of the data directory: choose a place outside.`);
+    throw new Fault(`${target} is in the data directory. Choose a directory outside of it.`);
   const partial = `${target}.partial`;
   rmSync(partial, { recursive: true, force: true });
   try {
@@ -77,10 +77,10 @@ export async function backup(data, to, gateway) {
  */
 export function restore(from, data) {
   if (readdirSync(data).some((name) => !LEFT_OUT.test(name))) {
-    throw new Fault(`The data directory ${data} is not empty: restore into a new one.`);
+    throw new Fault(`The data directory ${data} is not empty. Restore into an empty directory.`);
   }
   const path = join(from, MANIFEST);
-  if (!existsSync(path)) throw new Fault(`${from} holds no backup: ${MANIFEST} is missing.`);
+  if (!existsSync(path)) throw new Fault(`${from} is not a backup: ${MANIFEST} is missing.`);
   const { takenAt, files } = /** @type {{takenAt: string, files: Copied[]}} */ (
     JSON.parse(readFileSync(path, "utf8"))
   );

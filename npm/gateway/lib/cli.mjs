@@ -1,4 +1,4 @@
-// The commands. Each gives the exit status; what a person can put right is told in one sentence.
+// The commands. Each returns the exit status. An error that the user can correct is one sentence.
 
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -17,33 +17,33 @@ const USAGE = `Usage: npx weir-gateway <command>
 
   dev [options]          run the gateway on this machine
       --port N           listen on this port (8787); 0 picks a free one
-      --data DIR         keep the data here (.weir)
-      --var NAME=VALUE   set a setting; may be repeated
-      --loader           uploaded plugins run in isolates of their own
+      --data DIR         store the data in this directory (.weir)
+      --var NAME=VALUE   change a setting; may be repeated
+      --loader           run uploaded plugins in separate isolates
   init DIR               create a project that \`npx wrangler deploy\` deploys
   build [--out DIR]      write the Worker, with the plugins in plugins/, to build/
   token [options]        print a bearer token for the API
       --org ORG          the tenant (${ORG})
       --data DIR         sign with the secret of this data directory (.weir), unless JWT_SECRET is set
-      --days N           how long it is valid (30)
-  secret                 print a random secret, as JWT_SECRET and MASTER_KEY want it
+      --days N           days until it expires (30)
+  secret                 print a random value for JWT_SECRET or MASTER_KEY
 
   serve [options]        run the gateway as a service; settings come from the environment
       --host ADDRESS     listen on this address (127.0.0.1)
-      --port N           and this port (8787)
-      --data DIR         keep the data here (.weir)
-      --drain SECONDS    on SIGTERM, let requests under way end for so long (20)
-  health [--url URL]     whether a gateway answers (http://127.0.0.1:8787)
+      --port N           listen on this port (8787)
+      --data DIR         store the data in this directory (.weir)
+      --drain SECONDS    how long requests in flight may take after SIGTERM (20)
+  health [--url URL]     check that a gateway responds (http://127.0.0.1:8787)
   backup DIR [--data DIR]
-                         copy the data of one moment to DIR, while the gateway runs or not
+                         write a consistent copy of the data to DIR; the gateway may be running
   restore DIR [--data DIR]
-                         put a backup into a new data directory
+                         restore a backup into an empty data directory
 
   version                print versions and checksums, and check the files
   help                   print this text
 `;
 
-/** Where data is unless told otherwise. */
+/** The default data directory. */
 const DATA = process.env.WEIR_DATA ?? ".weir";
 
 /** @type {Record<string, (argv: string[]) => Promise<number> | number>} */
@@ -53,10 +53,10 @@ const COMMANDS = {
   init(argv) {
     const { positions } = parse("init", argv, { positions: 1 });
     if (!positions[0])
-      throw new Fault("init takes the directory of the project: npx weir-gateway init my-gateway");
+      throw new Fault("init needs a directory for the project: npx weir-gateway init my-gateway");
     const dir = init(positions[0]);
     say(
-      `The project is in ${dir}. Next:\n\n  cd ${positions[0]}\n  npm install\n  npx weir-gateway dev\n\nREADME.md there says how to deploy it.`,
+      `Created a project in ${dir}. Next:\n\n  cd ${positions[0]}\n  npm install\n  npx weir-gateway dev\n\nREADME.md describes how to deploy it.`,
     );
     return 0;
   },
@@ -66,7 +66,7 @@ const COMMANDS = {
     const out = resolve(values.out ?? "build");
     await build(out, plugins);
     const names = plugins.map(({ name }) => name).join(", ");
-    say(`The Worker is in ${out}${names && `, with the plugins ${names}`}.`);
+    say(`Wrote the Worker to ${out}${names && `, with these plugins: ${names}`}.`);
     return 0;
   },
   token(argv) {
@@ -89,29 +89,29 @@ const COMMANDS = {
   async health(argv) {
     const { values } = parse("health", argv, { values: ["url"] });
     const healthy = await isHealthy((values.url ?? "http://127.0.0.1:8787").replace(/\/$/, ""));
-    say(healthy ? "ok" : "no answer");
+    say(healthy ? "ok" : "no response");
     return healthy ? 0 : 1;
   },
   async backup(argv) {
     const { values, positions } = parse("backup", argv, { values: ["data"], positions: 1 });
-    if (!positions[0]) throw new Fault("backup takes the directory to write to.");
+    if (!positions[0]) throw new Fault("backup needs a directory to write to: weir-gateway backup DIR");
     const to = resolve(positions[0]);
     const dir = existing(values.data ?? DATA);
     const asked = await data.ask(dir, { do: "backup", to });
     const { files, bytes, heldMs } =
       asked ?? (await offline(dir, () => backup(dir, to, { hold() {}, goOn() {} })));
     say(
-      `${files} files, ${bytes} bytes, are in ${to}. The gateway stood still for ${asked ? heldMs : 0} ms.`,
+      `Copied ${files} files (${bytes} bytes) to ${to}. The gateway was paused for ${asked ? heldMs : 0} ms.`,
     );
     return 0;
   },
   async restore(argv) {
     const { values, positions } = parse("restore", argv, { values: ["data"], positions: 1 });
-    if (!positions[0]) throw new Fault("restore takes the directory of the backup.");
+    if (!positions[0]) throw new Fault("restore needs the directory of a backup: weir-gateway restore DIR");
     const from = resolve(positions[0]);
     const dir = data.open(values.data ?? DATA);
     const { files, takenAt } = await offline(dir, () => restore(from, dir));
-    say(`${files} files of ${takenAt} are in ${dir}.`);
+    say(`Restored ${files} files from ${takenAt} to ${dir}.`);
     return 0;
   },
   version(argv) {
@@ -132,7 +132,7 @@ export async function main(argv) {
   const command = name === undefined ? undefined : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
     process.stderr.write(
-      `${name === undefined ? "No command was given." : `There is no command \`${name}\`.`}\n\n${USAGE}`,
+      `${name === undefined ? "No command was given." : `Unknown command: \`${name}\`.`}\n\n${USAGE}`,
     );
     return 2;
   }
@@ -153,7 +153,8 @@ function say(text) {
 
 /** @param {string} path */
 function existing(path) {
-  if (!existsSync(path)) throw new Fault(`There is no data directory ${resolve(path)}: name it by --data.`);
+  if (!existsSync(path))
+    throw new Fault(`The data directory ${resolve(path)} does not exist. Set it with --data.`);
   return data.open(path);
 }
 
@@ -181,7 +182,7 @@ async function dev(argv) {
   });
   const own = Object.fromEntries(pairs(lists.var ?? []));
   checkNames(own);
-  // Receivers are on this machine, and none of them is Cloudflare's.
+  // Receivers run on this machine.
   const defaults = {
     ALLOWED_NETWORKS: "127.0.0.0/8,::1/128",
     ALLOW_IP_ADDRESSES: "true",
@@ -209,19 +210,19 @@ async function serve(argv) {
     flags: ["loader"],
   });
   const drain = Number(values.drain ?? "20");
-  if (!(drain >= 0 && drain <= 3600)) throw new Fault("--drain takes seconds, 0 to 3600.");
+  if (!(drain >= 0 && drain <= 3600)) throw new Fault("--drain needs a number of seconds from 0 to 3600.");
   const vars = fromEnvironment(process.env);
   const plugins = pluginsOf(".");
   const dir = data.open(values.data ?? DATA);
   if (!vars.JWT_SECRET) {
     vars.JWT_SECRET = data.jwtSecret(dir);
     warn(
-      `JWT_SECRET is not set: tokens are signed with ${join(dir, "jwt-secret")}. \`weir-gateway token\` prints one.`,
+      `JWT_SECRET is not set, so tokens are signed with ${join(dir, "jwt-secret")}. \`weir-gateway token\` creates a token.`,
     );
   }
   if (!vars.MASTER_KEY) {
     warn(
-      "MASTER_KEY is not set: signing secrets are stored unencrypted. Make a key with `weir-gateway secret`, and keep a copy.",
+      "MASTER_KEY is not set, so signing secrets are stored unencrypted. `weir-gateway secret` creates a key. Keep a copy of it.",
     );
   }
   return await run(dir, plugins, {
@@ -231,7 +232,7 @@ async function serve(argv) {
     loader: flags.has("loader"),
     proxied: true,
     drainMs: drain * 1000,
-    started: (url) => `The gateway is running at ${url}. Its data is in ${dir}.`,
+    started: (url) => `The gateway is running at ${url}. Data is stored in ${dir}.`,
   });
 }
 
@@ -241,7 +242,7 @@ function warn(text) {
 }
 
 /**
- * Runs a gateway until it ends, or is told to.
+ * Runs a gateway until it exits or receives a signal.
  * @param {string} dir
  * @param {Array<{name: string, path: string}>} plugins
  * @param {{vars: import("./vars.mjs").Vars, host: string, port: number, loader: boolean, proxied?: boolean, drainMs: number, started: (url: string) => string}} how
@@ -251,7 +252,7 @@ async function run(dir, plugins, how) {
   let gateway;
   const giveBack = await data.claim(dir, ({ do: what, to }) => {
     if (what !== "backup" || typeof to !== "string" || !gateway)
-      throw new Fault("The gateway cannot do this now.");
+      throw new Fault("The gateway is not ready. Try again in a moment.");
     return backup(dir, to, gateway);
   });
   let worker = WORKER;
@@ -268,10 +269,10 @@ async function run(dir, plugins, how) {
   const ended = await Promise.race([running.ended, signaled.then(() => undefined)]);
   if (ended !== undefined) {
     giveBack();
-    process.stderr.write(`${ended} Its output is above.\n`);
+    process.stderr.write(`${ended} See its output above.\n`);
     return 1;
   }
-  // A second signal ends it at once.
+  // A second signal stops it immediately.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => running.kill());
   if (how.drainMs > 0) await running.drain(how.drainMs);
   else running.kill();
@@ -281,20 +282,20 @@ async function run(dir, plugins, how) {
 }
 
 /**
- * What a first user needs in the first minute.
+ * What a new user needs in the first minute.
  * @param {string} url
  * @param {string} token
  * @param {string} dir
  */
 function welcome(url, token, dir) {
   return `
-The gateway is running at ${url}. Its data is in ${dir}. Ctrl-C stops it.
+The gateway is running at ${url}. Data is stored in ${dir}. Press Ctrl-C to stop it.
 
-In a second terminal, start a receiver that shows what it gets:
+In a second terminal, start a receiver that prints what it receives:
 
   node -e 'require("http").createServer((q,r)=>{console.log(q.method,q.url,q.headers);q.pipe(process.stdout);q.on("end",()=>r.end())}).listen(9000,"127.0.0.1")'
 
-In a third, create an application with an endpoint and send it a message:
+In a third terminal, create an application with an endpoint and send a message:
 
   export WEIR_TOKEN=${token}
   post() { curl -sS "${url}/api/v1/$1" -H "Authorization: Bearer $WEIR_TOKEN" -H 'Content-Type: application/json' -d "$2"; echo; }
@@ -302,6 +303,6 @@ In a third, create an application with an endpoint and send it a message:
   post app/first/endpoint '{"url": "http://127.0.0.1:9000/webhooks"}'
   post app/first/msg '{"eventType": "user.created", "payload": {"name": "Ada"}}'
 
-To see the result, sign in with that token at ${url}/dashboard
+To see the delivery, sign in at ${url}/dashboard with the token above.
 `;
 }

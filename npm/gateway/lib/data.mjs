@@ -27,14 +27,14 @@ export function open(path) {
     const { mode, uid } = statSync(dir);
     if (process.getuid && uid !== process.getuid()) {
       throw new Fault(
-        `The data directory ${dir} belongs to another user (${uid}): chown it, or choose another by --data.`,
+        `The data directory ${dir} belongs to another user (${uid}). Change its owner, or choose another directory with --data.`,
       );
     }
     if (mode & 0o077) chmodSync(dir, 0o700);
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw new Fault(
-      `The data directory ${dir} cannot be used (${messageOf(error)}): choose another by --data.`,
+      `The data directory ${dir} cannot be used (${messageOf(error)}). Choose another directory with --data.`,
     );
   }
   return dir;
@@ -57,7 +57,7 @@ export function jwtSecret(dir) {
     if (codeOf(error) !== "EEXIST") throw new Fault(`${path} cannot be written: ${messageOf(error)}.`);
   }
   const secret = readFileSync(path, "utf8").trim();
-  if (secret === "") throw new Fault(`${path} is empty: remove it, and a new secret is made.`);
+  if (secret === "") throw new Fault(`${path} is empty. Delete it to have a new secret created.`);
   return secret;
 }
 
@@ -74,7 +74,7 @@ export async function claim(dir, answer = () => ({})) {
   try {
     if (await isAnswered(SOCKET)) {
       throw new Fault(
-        `Another gateway is using the data directory ${dir}: stop it, or choose another by --data.`,
+        `Another gateway is using the data directory ${dir}. Stop it, or choose another directory with --data.`,
       );
     }
     // Left by a gateway that was killed.

@@ -83,7 +83,7 @@ export class Gateway {
     );
     this.ended = new Promise((done) => {
       this.#workerd.once("error", (error) => done(`workerd could not be started: ${error.message}.`));
-      this.#workerd.once("exit", (code, signal) => done(`workerd ended (${signal ?? `status ${code}`}).`));
+      this.#workerd.once("exit", (code, signal) => done(`workerd exited (${signal ?? `status ${code}`}).`));
     });
     for (const [from, to] of /** @type {const} */ ([
       ["stdout", process.stdout],
@@ -120,7 +120,7 @@ export class Gateway {
       await Promise.race([
         gateway.#ready(),
         gateway.ended.then((how) => Promise.reject(new Fault(gateway.#why(how, options)))),
-        timeout(START_MS, `The gateway did not answer within ${START_MS / 1000} seconds.`),
+        timeout(START_MS, `The gateway did not respond within ${START_MS / 1000} seconds.`),
       ]);
     } catch (error) {
       gateway.kill();
@@ -161,7 +161,7 @@ export class Gateway {
    */
   #why(how, options) {
     if (/address already in use/i.test(this.#said)) {
-      return `Port ${options.port} is in use: stop what listens there, or choose another by --port ${options.port + 1}.`;
+      return `Port ${options.port} is in use. Stop the process that uses it, or choose another port: --port ${options.port + 1}.`;
     }
     return `${how} It said:\n${this.#said.trimEnd()}`;
   }
@@ -182,7 +182,7 @@ export class Gateway {
       await new Promise((done) => setTimeout(done, 1));
     }
     this.goOn();
-    throw new Fault("workerd did not stand still: try again.");
+    throw new Fault("workerd could not be paused. Try again.");
   }
 
   goOn() {

@@ -32,7 +32,7 @@ function checked() {
     const file = join(ROOT, "worker", name);
     const is = existsSync(file) && createHash("sha256").update(readFileSync(file)).digest("hex");
     if (is !== sum)
-      throw new Fault(`worker/${name} is not the file that was released: install the package again.`);
+      throw new Fault(`worker/${name} does not match the released file. Reinstall the package.`);
   }
   return lines;
 }

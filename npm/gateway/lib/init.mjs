@@ -30,11 +30,11 @@ export function init(to) {
   // Also a Worker's name.
   if (!/^[a-z0-9][a-z0-9-]{0,53}$/.test(name)) {
     throw new Fault(
-      `A project's name is a-z, 0-9 and -, at most 54 characters, not \`${name}\`: it becomes the Worker's name.`,
+      `\`${name}\` cannot be the name of a Worker. Use at most 54 of the characters a-z, 0-9 and -.`,
     );
   }
   if (existsSync(dir) && readdirSync(dir).length > 0)
-    throw new Fault(`${dir} is not empty: choose another directory.`);
+    throw new Fault(`${dir} is not empty. Choose another directory.`);
   const from = join(ROOT, "templates");
   const files = /** @type {string[]} */ (readdirSync(from, { recursive: true }));
   for (const file of files.filter((file) => statSync(join(from, file)).isFile())) {

@@ -3,9 +3,9 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { Fault } from "./fault.mjs";
 
-/** The tenant that tokens are for when none is named. */
+/** The default tenant of tokens. */
 export const ORG = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
-/** How long a token is valid unless it is asked for another time. */
+/** The default number of days until a token expires. */
 const DAYS = 30;
 
 /**
@@ -24,9 +24,12 @@ function signing(value) {
  */
 export function tokenFor(secret, org, days = DAYS) {
   if (!/^org_[A-Za-z0-9_.-]{1,64}$/.test(org)) {
-    throw new Fault(`A tenant's id is org_ and 1 to 64 letters, digits, _ - or ., not \`${org}\`.`);
+    throw new Fault(
+      `\`${org}\` is not a tenant id. A tenant id is org_ followed by 1 to 64 letters, digits, _, - or .`,
+    );
   }
-  if (!(days > 0 && days <= 36500)) throw new Fault("--days takes a number above 0, at most 36500.");
+  if (!(days > 0 && days <= 36500))
+    throw new Fault("--days needs a number greater than 0 and at most 36500.");
   const now = Math.floor(Date.now() / 1000);
   const encoded = (/** @type {object} */ part) => Buffer.from(JSON.stringify(part)).toString("base64url");
   // By its id it can be revoked.

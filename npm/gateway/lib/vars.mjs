@@ -38,7 +38,7 @@ export function fromEnvironment(env) {
   const vars = {};
   for (const name of names()) {
     const [value, file] = [env[name], env[`${name}_FILE`]];
-    if (value && file) throw new Fault(`${name} and ${name}_FILE are both set: set one of them.`);
+    if (value && file) throw new Fault(`${name} and ${name}_FILE are both set. Set only one of them.`);
     if (value) vars[name] = value;
     if (!file) continue;
     try {
@@ -56,7 +56,7 @@ export function fromEnvironment(env) {
  */
 export function checkNames(vars) {
   const unknown = Object.keys(vars).find((name) => !names().includes(name));
-  if (unknown) throw new Fault(`There is no setting \`${unknown}\`; the settings are ${names().join(", ")}.`);
+  if (unknown) throw new Fault(`Unknown setting: \`${unknown}\`. The settings are ${names().join(", ")}.`);
 }
 
 /**

@@ -35,7 +35,7 @@ enum Part {
 impl Path {
     /// Reads a path.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |what: &str| Error::new(format!("`{text}` is no path: {what}"));
+        let wrong = |what: &str| Error::new(format!("`{text}` is not a path: {what}"));
         let mut parts = Vec::new();
         let mut rest = text.strip_prefix('$').unwrap_or(text);
         // After `$` a dot is as good as none.

@@ -164,7 +164,7 @@ fn a_path_finds_all_its_matches_in_order() {
 fn what_is_no_path_is_refused_with_a_sentence() {
     for path in ["a..b", ".a", "a.", "a[", "a[b]", "a[0]b", "a*", "a]", "[\"a]"] {
         let error = Path::parse(path).unwrap_err();
-        assert!(error.text().starts_with(&format!("`{path}` is no path: ")), "{error}");
+        assert!(error.text().starts_with(&format!("`{path}` is not a path: ")), "{error}");
     }
 }
 

@@ -54,7 +54,7 @@ fn chat(event: Event<'_>) -> Result<Patch> {
     let service = match text_of(&config, "service")?.as_deref() {
         Some("slack") => SLACK,
         Some("discord") => DISCORD,
-        _ => return Err(Error::new("configuration: `service` has to be slack or discord")),
+        _ => return Err(Error::new("configuration: `service` must be slack or discord")),
     };
     let escape = service.escape;
     let render = |name, escape| match text_of(&config, name)? {
@@ -63,7 +63,7 @@ fn chat(event: Event<'_>) -> Result<Patch> {
     };
     let mut fields = Vec::new();
     for (name, value) in config.get("fields").and_then(Value::as_object).unwrap_or_default() {
-        let wrong = || Error::new("configuration: a field's value has to be a text");
+        let wrong = || Error::new("configuration: a field's value must be a text");
         let value = Text::parse(&value.as_str().ok_or_else(wrong)?)?.render(&source, escape)?;
         fields.push((name.to_str().into_owned(), value));
     }
@@ -88,7 +88,7 @@ fn is_link(link: &str) -> bool {
 fn color(text: &str) -> Result<u32> {
     let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6);
     let color = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    color.ok_or_else(|| Error::new("configuration: `color` has to be like #36a64f"))
+    color.ok_or_else(|| Error::new("configuration: `color` must be like #36a64f"))
 }
 
 /// At most so many characters, an ellipsis in the place of the last where there were more.

@@ -98,9 +98,9 @@ fn only_a_plain_address_is_a_link() {
 #[test]
 fn what_is_wrong_in_the_configuration_is_told() {
     for (config, error) in [
-        ("{}", "configuration: `service` has to be slack or discord"),
-        (r#"{"service": "slack", "color": "red"}"#, "configuration: `color` has to be like #36a64f"),
-        (r#"{"service": "slack", "fields": {"a": 1}}"#, "configuration: a field's value has to be a text"),
+        ("{}", "configuration: `service` must be slack or discord"),
+        (r#"{"service": "slack", "color": "red"}"#, "configuration: `color` must be like #36a64f"),
+        (r#"{"service": "slack", "fields": {"a": 1}}"#, "configuration: a field's value must be a text"),
     ] {
         assert_eq!(run(config).error().map(Error::text), Some(error));
     }

@@ -96,12 +96,12 @@ fn both_modes_are_unwrapped() {
         assert_eq!(unwrap(event.as_bytes()), Ok((body.to_vec(), content_type.to_owned())), "{event}");
     }
     for (body, error) in [
-        ("{}", "the event is no CloudEvent: neither its body nor its headers have a `specversion`"),
-        (r#"{"specversion": "0.3"}"#, "the CloudEvent's version is 0.3; 1.0 is understood"),
+        ("{}", "the event is not a CloudEvent: neither its body nor its headers have a `specversion`"),
+        (r#"{"specversion": "0.3"}"#, "the CloudEvent's version is 0.3; 1.0 is supported"),
         (r#"{"specversion": "1.0"}"#, "the CloudEvent has no `type`"),
         (
             r#"{"specversion": "1.0", "type": "a", "data_base64": "a"}"#,
-            "the CloudEvent's `data_base64` is no base64",
+            "the CloudEvent's `data_base64` is not valid base64",
         ),
     ] {
         assert_eq!(unwrap(body.as_bytes()), Err(error.to_owned()));

@@ -17,7 +17,7 @@ pub(crate) fn unwrap(event: Event<'_>, prefix: &str) -> Result<Patch> {
     match event.json() {
         Ok(body) if body.get("specversion").is_some() => structured(event, prefix),
         _ => Err(Error::new(
-            "the event is no CloudEvent: neither its body nor its headers have a `specversion`",
+            "the event is not a CloudEvent: neither its body nor its headers have a `specversion`",
         )),
     }
 }
@@ -26,7 +26,7 @@ pub(crate) fn unwrap(event: Event<'_>, prefix: &str) -> Result<Patch> {
 fn event_type(version: Option<&str>, kind: Option<&str>, prefix: &str) -> Result<String> {
     if version != Some(VERSION) {
         let version = version.unwrap_or("none");
-        return Err(Error::new(format!("the CloudEvent's version is {version}; {VERSION} is understood")));
+        return Err(Error::new(format!("the CloudEvent's version is {version}; {VERSION} is supported")));
     }
     let kind =
         kind.filter(|kind| !kind.is_empty()).ok_or_else(|| Error::new("the CloudEvent has no `type`"))?;
@@ -44,7 +44,7 @@ fn structured(event: Event<'_>, prefix: &str) -> Result<Patch> {
     let patch = patch.header("content-type", content_type.as_str());
     if let Some(encoded) = text("data_base64") {
         let bytes = base64::decode(&encoded)
-            .ok_or_else(|| Error::new("the CloudEvent's `data_base64` is no base64"))?;
+            .ok_or_else(|| Error::new("the CloudEvent's `data_base64` is not valid base64"))?;
         return Ok(patch.body(bytes));
     }
     Ok(match wrapped.get("data") {

@@ -106,7 +106,7 @@ impl Reference {
                     text.strip_prefix("body").filter(|path| path.is_empty() || path.starts_with(['.', '[']));
                 let Some(path) = path else {
                     return Err(Error::new(format!(
-                        "configuration: `{text}` names no part of an event; there are id, type, app, endpoint, attempt, timestamp, \
+                        "configuration: `{text}` is not a part of an event; the parts are id, type, app, endpoint, attempt, timestamp, \
                          time, text, header.NAME, body and body.PATH"
                     )));
                 };
@@ -157,7 +157,7 @@ pub fn as_text(value: &Value<'_>) -> String {
     value.as_str().map_or_else(|| value.to_json(), Cow::into_owned)
 }
 
-/// A member of the configuration that has to be there.
+/// A member of the configuration that must be there.
 pub fn required<'c, 'a>(config: &'c Value<'a>, name: &str) -> Result<&'c Value<'a>> {
     config.get(name).ok_or_else(|| Error::new(format!("configuration: `{name}` is missing")))
 }
@@ -168,9 +168,7 @@ pub fn text_of<'c>(config: &'c Value<'_>, name: &str) -> Result<Option<Cow<'c, s
         None => Ok(None),
         Some(value) => match value.as_str() {
             Some(text) => Ok(Some(text)),
-            None => {
-                Err(Error::new(format!("configuration: `{name}` has to be a text, not {}", value.kind())))
-            }
+            None => Err(Error::new(format!("configuration: `{name}` must be a text, not {}", value.kind()))),
         },
     }
 }

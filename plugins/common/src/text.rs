@@ -141,7 +141,7 @@ impl Step {
                     text.strip_prefix("default").map(str::trim_start).and_then(|text| json::parse(text).ok());
                 let Some(text) = text.as_ref().and_then(Value::as_str) else {
                     return Err(Error::new(
-                        "configuration: after `|` stands one of: default \"text\", upper, lower, json",
+                        "configuration: after `|` use one of: default \"text\", upper, lower, json",
                     ));
                 };
                 Self::Default(text.into_owned())

@@ -70,7 +70,7 @@ fn email_events(event: Event<'_>) -> Result<Verdict> {
         Some("loops") => loops::shape,
         Some("mailabl") => mailabl::shape,
         Some("relaypost") => relaypost::shape,
-        _ => return Err(Error::new("configuration: `shape` has to be loops, mailabl or relaypost")),
+        _ => return Err(Error::new("configuration: `shape` must be loops, mailabl or relaypost")),
     };
     let body = event.json()?;
     let kind = body.get("type").and_then(Value::as_str);
@@ -81,7 +81,7 @@ fn email_events(event: Event<'_>) -> Result<Verdict> {
         time: created.and_then(|text| time::parse(&text)).unwrap_or(event.timestamp()),
         data: body
             .get("data")
-            .ok_or_else(|| Error::new("body: `data` is missing: this is no common e-mail event"))?,
+            .ok_or_else(|| Error::new("body: `data` is missing: this is not a common e-mail event"))?,
     };
     match shape(&common) {
         Some(patch) => Ok(patch.into_verdict()),

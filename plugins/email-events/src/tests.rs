@@ -143,11 +143,11 @@ fn what_is_no_common_event_is_an_error() {
     let outcome = run("loops", "{}");
     assert_eq!(
         outcome.error().map(Error::text),
-        Some("body: `data` is missing: this is no common e-mail event")
+        Some("body: `data` is missing: this is not a common e-mail event")
     );
     let outcome = run("other", BOUNCED);
     let error = outcome.error().map(Error::text);
-    assert_eq!(error, Some("configuration: `shape` has to be loops, mailabl or relaypost"));
+    assert_eq!(error, Some("configuration: `shape` must be loops, mailabl or relaypost"));
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(crate) fn why<'v>(expr: &'v Expr<'v>, source: &'v Source<'v>) -> Result<Opti
             let ordered = matches!(operator, Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge);
             let mut pairs = left.iter().flatten().flat_map(|l| right.iter().flatten().map(move |r| (l, r)));
             if ordered && !pairs.any(|(left, right)| order(left, right).is_some()) {
-                return Ok(Some("the two sides are of different kinds, such as a text and a number"));
+                return Ok(Some("the two sides have different types, such as a text and a number"));
             }
             Ok(None)
         }

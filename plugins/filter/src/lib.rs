@@ -40,7 +40,7 @@ use weir_plugins_common::{Source, required, text_of};
 fn filter(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let when = required(&config, "when")?;
-    let when = when.as_str().ok_or_else(|| Error::new("configuration: `when` has to be a text"))?;
+    let when = when.as_str().ok_or_else(|| Error::new("configuration: `when` must be a text"))?;
     let expression =
         syntax::parse(&when).map_err(|error| match error.text().strip_prefix("configuration: ") {
             Some(why) => Error::new(why.to_owned()).context("configuration: `when`"),

@@ -78,7 +78,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn error(&self, wanted: &str) -> Error {
         let at = self.text.len() - self.rest.len();
-        Error::new(format!("at byte {at}: {wanted} is wanted here"))
+        Error::new(format!("at byte {at}: expected {wanted}"))
     }
 
     fn space(&mut self) {

@@ -100,7 +100,7 @@ fn a_drop_tells_the_expression_or_the_reason() {
     );
     assert_eq!(
         run("type > 3").reason(),
-        Some("not: type > 3 (the two sides are of different kinds, such as a text and a number)")
+        Some("not: type > 3 (the two sides have different types, such as a text and a number)")
     );
     let event = test::event("a").config(r#"{"when": "false", "reason": "never"}"#);
     assert_eq!(event.run(filter).reason(), Some("never"));
@@ -118,17 +118,17 @@ fn a_body_that_is_no_json_matters_only_to_who_looks_at_it() {
 #[test]
 fn what_is_no_expression_is_told_with_its_place() {
     for (when, error) in [
-        ("", "at byte 0: a value is wanted here"),
-        ("body.a ==", "at byte 9: a value is wanted here"),
-        ("body.a = 1", "at byte 7: an operator or the end is wanted here"),
-        ("(true", "at byte 5: `)` is wanted here"),
-        ("[1 2]", "at byte 3: `,` or `]` is wanted here"),
-        ("\"abc", "at byte 0: a closing `\"` is wanted here"),
-        ("\"\\x\"", "at byte 0: a JSON string is wanted here"),
-        ("1.x", "at byte 0: a JSON number is wanted here"),
-        ("exists body", "at byte 7: `(` is wanted here"),
-        ("true true", "at byte 5: an operator or the end is wanted here"),
-        ("1 == 1 == 1", "at byte 7: an operator or the end is wanted here"),
+        ("", "at byte 0: expected a value"),
+        ("body.a ==", "at byte 9: expected a value"),
+        ("body.a = 1", "at byte 7: expected an operator or the end"),
+        ("(true", "at byte 5: expected `)`"),
+        ("[1 2]", "at byte 3: expected `,` or `]`"),
+        ("\"abc", "at byte 0: expected a closing `\"`"),
+        ("\"\\x\"", "at byte 0: expected a JSON string"),
+        ("1.x", "at byte 0: expected a JSON number"),
+        ("exists body", "at byte 7: expected `(`"),
+        ("true true", "at byte 5: expected an operator or the end"),
+        ("1 == 1 == 1", "at byte 7: expected an operator or the end"),
     ] {
         let outcome = run(when);
         let expected = format!("configuration: `when`: {error}");
@@ -136,7 +136,7 @@ fn what_is_no_expression_is_told_with_its_place() {
     }
     let outcome = run("payload.a == 1");
     let error = outcome.error().map(Error::text).unwrap_or_default();
-    assert!(error.contains("`payload.a` names no part of an event"), "{error}");
+    assert!(error.contains("`payload.a` is not a part of an event"), "{error}");
     let deep = format!("{}true{}", "(".repeat(100), ")".repeat(100));
     assert!(run(&deep).error().is_some_and(|error| error.text().contains("less nesting")));
     assert!(run(&"!".repeat(100)).error().is_some());

@@ -17,7 +17,7 @@ fn headers(event: Event<'_>) -> Result<Patch> {
     let mut patch = Patch::new();
     for name in config.get("remove").and_then(Value::as_array).unwrap_or_default() {
         let name =
-            name.as_str().ok_or_else(|| Error::new("configuration: `remove` has to be a list of names"))?;
+            name.as_str().ok_or_else(|| Error::new("configuration: `remove` must be a list of names"))?;
         if event.header(&name).is_some() {
             patch = patch.remove_header(name);
         }
@@ -27,7 +27,7 @@ fn headers(event: Event<'_>) -> Result<Patch> {
             let name = name.to_str();
             let value = value
                 .as_str()
-                .ok_or_else(|| Error::new(format!("configuration: the header `{name}` has to be a text")))?;
+                .ok_or_else(|| Error::new(format!("configuration: the header `{name}` must be a text")))?;
             if name.is_empty() || name.len() > 256 || !name.bytes().all(is_token) {
                 return Err(Error::new(format!("configuration: `{name}` is not the name of a header")));
             }
@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn what_is_wrong_in_the_configuration_is_told() {
         for (config, error) in [
-            (r#"{"set": {"x-a": 1}}"#, "configuration: the header `x-a` has to be a text"),
-            (r#"{"remove": [1]}"#, "configuration: `remove` has to be a list of names"),
+            (r#"{"set": {"x-a": 1}}"#, "configuration: the header `x-a` must be a text"),
+            (r#"{"remove": [1]}"#, "configuration: `remove` must be a list of names"),
             (r#"{"set": {"x-a": "{{id"}}"#, "configuration: `{{id` has no closing braces"),
             (r#"{"default": {"x-old": "{{id"}}"#, "configuration: `{{id` has no closing braces"),
             (r#"{"set": {"x a": "1"}}"#, "configuration: `x a` is not the name of a header"),
@@ -96,7 +96,7 @@ mod tests {
             (r#"{"set": {"x-é": "1"}}"#, "configuration: `x-é` is not the name of a header"),
             (
                 r#"{"set": {"x-a": "{{id | shout}}"}}"#,
-                "configuration: after `|` stands one of: default \"text\", upper, lower, json",
+                "configuration: after `|` use one of: default \"text\", upper, lower, json",
             ),
         ] {
             assert_eq!(run(config).error().map(Error::text), Some(error), "{config}");

@@ -67,7 +67,7 @@ impl Checker<'_, '_> {
 
     fn keyword(&self, name: &str, value: &Value<'_>) -> Result<()> {
         if NOT_UNDERSTOOD.contains(&name) || name == "items" && value.as_array().is_some() {
-            return Err(Error::new(format!("the schema has `{name}`, which is not understood here")));
+            return Err(Error::new(format!("the schema has `{name}`, which is not supported")));
         }
         let texts = |value: &Value<'_>| {
             value.as_array().is_some_and(|list| list.iter().all(|text| text.as_str().is_some()))
@@ -104,7 +104,7 @@ impl Checker<'_, '_> {
             (name, _) if NAMED.contains(&name) => "an object of schemas",
             _ => return Ok(()),
         };
-        Err(Error::new(format!("the schema's `{name}` has to be {wanted}, not {value}")))
+        Err(Error::new(format!("the schema's `{name}` must be {wanted}, not {value}")))
     }
 }
 
@@ -208,7 +208,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         let whole = pointer.is_empty() || pointer.starts_with('/');
         found
             .filter(|_| whole)
-            .ok_or_else(|| Error::new(format!("the schema refers to `{text}`, which is not there")))
+            .ok_or_else(|| Error::new(format!("the schema refers to `{text}`, which does not exist")))
     }
 
     fn array(&self, schema: &Value<'_>, value: &Value<'_>, depth: usize) -> Outcome {
@@ -230,7 +230,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         if schema.get("uniqueItems").and_then(Value::as_bool) == Some(true) {
             for (at, value) in values.iter().enumerate() {
                 if values.iter().take(at).any(|other| same(other, value)) {
-                    return within(misfit("is there already"), || format!("[{at}]"));
+                    return within(misfit("is a duplicate"), || format!("[{at}]"));
                 }
             }
         }
@@ -241,7 +241,7 @@ impl<'s, 'a> Checker<'s, 'a> {
             }
             let least = number_of(schema, "minContains").unwrap_or(1);
             if count < least || number_of(schema, "maxContains").is_some_and(|most| count > most) {
-                return misfit(format!("has {count} elements that fit `contains`"));
+                return misfit(format!("has {count} elements that match `contains`"));
             }
         }
         Ok(None)
@@ -321,7 +321,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         if let Some(schemas) = list("anyOf")
             && count(schemas)? == 0
         {
-            return misfit("fits none of `anyOf`");
+            return misfit("matches none of `anyOf`");
         }
         if let Some(schemas) = list("oneOf") {
             let count = count(schemas)?;
@@ -332,7 +332,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         if let Some(schema) = schema.get("not")
             && self.fits(schema, value, depth)?
         {
-            return misfit("fits what it must not");
+            return misfit("matches what `not` forbids");
         }
         if let Some(condition) = schema.get("if") {
             let branch = if self.fits(condition, value, depth)? { "then" } else { "else" };
@@ -353,18 +353,18 @@ fn any(schema: &Value<'_>, value: &Value<'_>) -> Outcome {
         };
         let fits = wanted.as_array().map_or_else(|| is(wanted), |names| names.iter().any(is));
         if !fits {
-            return misfit(format!("has to be of type {wanted}, not {}", value.kind()));
+            return misfit(format!("must be of type {wanted}, not {}", value.kind()));
         }
     }
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
         && !allowed.iter().any(|one| same(one, value))
     {
-        return misfit(format!("has to be one of {}", Value::Array(allowed.to_vec())));
+        return misfit(format!("must be one of {}", Value::Array(allowed.to_vec())));
     }
     if let Some(wanted) = schema.get("const")
         && !same(wanted, value)
     {
-        return misfit(format!("has to be {wanted}"));
+        return misfit(format!("must be {wanted}"));
     }
     Ok(None)
 }
@@ -380,15 +380,18 @@ fn number(schema: &Value<'_>, value: &Value<'_>) -> Outcome {
     ];
     for (name, words, fits) in checks {
         if let (false, Some(limit)) = (fits, limit(name)) {
-            return misfit(format!("has to be {words} {}", limit.as_text()));
+            return misfit(format!("must be {words} {}", limit.as_text()));
         }
     }
     if let Some(step) = limit("multipleOf") {
         match decimal::is_multiple(number, step) {
             Some(true) => {}
-            Some(false) => return misfit(format!("has to be a multiple of {}", step.as_text())),
+            Some(false) => return misfit(format!("must be a multiple of {}", step.as_text())),
             None => {
-                return misfit(format!("is too long to tell whether it is a multiple of {}", step.as_text()));
+                return misfit(format!(
+                    "has too many digits to check whether it is a multiple of {}",
+                    step.as_text()
+                ));
             }
         }
     }

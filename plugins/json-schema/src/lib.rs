@@ -1,7 +1,7 @@
 //! Delivers only events whose body matches a JSON Schema.
 //!
 //! Configuration: `{"schema": {"type": "object", "required": ["id"]}}`. Other events are dropped, with a reason that
-//! says what does not match and where: `body.items[0].price: has to be at least 1`. With `"onInvalid": "fail"` it is
+//! says what does not match and where: `body.items[0].price: must be at least 1`. With `"onInvalid": "fail"` it is
 //! an error instead, so that the endpoint's failure policy decides.
 //!
 //! # What is understood

@@ -54,7 +54,7 @@ fn redact(event: Event<'_>) -> Result<Verdict> {
 
 fn paths(config: &Value<'_>, name: &str) -> Result<Vec<Path>> {
     let Some(paths) = config.get(name) else { return Ok(Vec::new()) };
-    let wrong = || Error::new(format!("configuration: `{name}` has to be a list of paths"));
+    let wrong = || Error::new(format!("configuration: `{name}` must be a list of paths"));
     let paths = paths.as_array().ok_or_else(wrong)?;
     let read = |path: &Value<'_>| {
         Path::parse(&path.as_str().ok_or_else(wrong)?).map_err(|error| error.context("configuration"))

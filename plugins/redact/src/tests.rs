@@ -108,9 +108,12 @@ fn an_address_behind_escapes_is_found() {
 fn what_cannot_be_read_is_not_let_through() {
     assert!(run(r#"{"emails": true}"#, "ann@example.com").error().is_some());
     let outcome = run(r#"{"mask": "data"}"#, "{}");
-    assert_eq!(outcome.error().map(Error::text), Some("configuration: `mask` has to be a list of paths"));
+    assert_eq!(outcome.error().map(Error::text), Some("configuration: `mask` must be a list of paths"));
     let outcome = run(r#"{"mask": ["a..b"]}"#, "{}");
-    assert_eq!(outcome.error().map(Error::text), Some("configuration: `a..b` is no path: a name is missing"));
+    assert_eq!(
+        outcome.error().map(Error::text),
+        Some("configuration: `a..b` is not a path: a name is missing")
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use weir_plugin::prelude::*;
 fn rename(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let types = config.get("types").and_then(Value::as_object);
-    let types = types.ok_or_else(|| Error::new("configuration: `types` has to be an object of names"))?;
+    let types = types.ok_or_else(|| Error::new("configuration: `types` must be an object of names"))?;
     types.iter().try_for_each(|(old, new)| check(&old.to_str(), new))?;
     let field = match config.get("field").and_then(Value::as_str) {
         Some(field) => Some(Path::parse(&field).map_err(|error| error.context("configuration"))?),
@@ -23,7 +23,7 @@ fn rename(event: Event<'_>) -> Result<Verdict> {
     let old = event.event_type();
     let Some(new) = renamed(old, types)? else {
         return Ok(match config.get("others").and_then(Value::as_str).as_deref() {
-            Some("drop") => Verdict::drop(format!("the type {old} is not among those to be renamed")),
+            Some("drop") => Verdict::drop(format!("the type {old} is not in `types`")),
             _ => Verdict::Deliver,
         });
     };
@@ -55,19 +55,19 @@ fn check(old: &str, new: &Value<'_>) -> Result<()> {
     let (in_old, in_new) = (old.matches('*').count(), name.matches('*').count());
     if in_old > usize::from(ends_in_star) {
         return Err(Error::new(format!(
-            "configuration: the star of `{old}` in `types` has to be at its end"
+            "configuration: the star of `{old}` in `types` must be at its end"
         )));
     }
     if in_new > in_old {
-        let wanted = if in_old == 0 { "no star, as the old name has none" } else { "one star at most" };
+        let wanted = if in_old == 0 { "no star, because the old name has none" } else { "at most one star" };
         return Err(Error::new(format!(
-            "configuration: the new name `{name}` of `{old}` has to have {wanted}"
+            "configuration: the new name `{name}` of `{old}` must have {wanted}"
         )));
     }
     // With a star, what comes out depends on the event.
     if !is_event_type(&name.replacen('*', "x", 1)) {
         return Err(Error::new(format!(
-            "configuration: the new name `{name}` has to have 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and ."
+            "configuration: the new name `{name}` must have 1 to 256 of the characters a-z, A-Z, 0-9, -, _ and ."
         )));
     }
     Ok(())
@@ -107,7 +107,7 @@ fn renamed(old: &str, types: &[(json::Text<'_>, Value<'_>)]) -> Result<Option<St
     let new = new.as_str().ok_or_else(no_text)?.replacen('*', rest, 1);
     if !is_event_type(&new) {
         return Err(Error::new(format!(
-            "the new name of {old} would be `{new}`, which no event type may have"
+            "the new name of {old} would be `{new}`, which is not a valid event type"
         )));
     }
     Ok(Some(new))
@@ -145,7 +145,7 @@ mod tests {
         assert!(run("x", r#"{"types": {"y": "z"}}"#).is_unchanged());
         assert!(run("y", r#"{"types": {"y": "y"}}"#).is_unchanged());
         let outcome = run("x", r#"{"types": {"y": "z"}, "others": "drop"}"#);
-        assert_eq!(outcome.reason(), Some("the type x is not among those to be renamed"));
+        assert_eq!(outcome.reason(), Some("the type x is not in `types`"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const PERCENT: u64 = 1_000_000;
 fn sample(event: Event<'_>) -> Result<Verdict> {
     let config = event.config()?;
     let percent = config.get("percent").and_then(Value::as_number).and_then(share).ok_or_else(|| {
-        Error::new("configuration: `percent` has to be a number from 0 to 100 with at most six decimals")
+        Error::new("configuration: `percent` must be a number from 0 to 100 with at most six decimals")
     })?;
     let by = text_of(&config, "by")?.map_or(Ok(Reference::Id), |by| Reference::parse(&by))?;
     let salt = text_of(&config, "salt")?.unwrap_or_default();

@@ -31,7 +31,7 @@ fn template(event: Event<'_>) -> Result<Patch> {
     };
     if let Some(content_type) = text_of(&config, "contentType")? {
         if content_type.is_empty() || !content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(Error::new("configuration: `contentType` has to be a media type"));
+            return Err(Error::new("configuration: `contentType` must be a media type"));
         }
         patch = patch.header("content-type", content_type);
     }
@@ -121,7 +121,7 @@ fn check(part: &Value<'_>) -> Result<()> {
 }
 
 fn wrong_reference() -> Error {
-    Error::new("configuration: `$each` and `$if` have to be texts")
+    Error::new("configuration: `$each` and `$if` must be texts")
 }
 
 /// What `$each` and `$if` name: places in the body or in the item.

@@ -86,13 +86,13 @@ fn the_body_can_be_text_with_a_content_type() {
 fn what_is_wrong_is_told() {
     for (config, error) in [
         ("{}", "configuration: `template` is missing"),
-        (r#"{"template": "{{ nothing }}"}"#, "configuration: `nothing` names no part of an event"),
+        (r#"{"template": "{{ nothing }}"}"#, "configuration: `nothing` is not a part of an event"),
         (r#"{"template": {"$each": "body.items[*]"}}"#, "configuration: `$do` is missing"),
         (
             r#"{"template": {"$each": "type", "$do": 1}}"#,
             "configuration: `type`: `$each` and `$if` look into `body`",
         ),
-        (r#"{"template": {"$if": 1, "$then": 1}}"#, "configuration: `$each` and `$if` have to be texts"),
+        (r#"{"template": {"$if": 1, "$then": 1}}"#, "configuration: `$each` and `$if` must be texts"),
     ] {
         let outcome = run(config);
         let text = outcome.error().map(Error::text).unwrap_or_default();

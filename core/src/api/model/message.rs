@@ -4,7 +4,7 @@ use super::application::ApplicationIn;
 use super::endpoint::check_headers;
 use super::{check_channels, check_event_type, is_name};
 use crate::api::body::{self, Faults};
-use crate::api::page::{Keys, Order, Page};
+use crate::api::page::{Keys, ListOut, Order, Page};
 use crate::api::query::Query;
 use crate::error::{ApiError, Code};
 use crate::frame::Headers;
@@ -439,8 +439,51 @@ pub struct MessageQuery {
     pub before: Option<i64>,
     /// Only after this time (ms).
     pub after: Option<i64>,
+    /// Only messages whose payload contains this text; ASCII letters in lower case.
+    pub contains: Option<String>,
     /// Whether payloads are shown.
     pub with_content: bool,
+}
+
+/// The longest text that payloads are searched for, in bytes.
+const MAX_CONTAINS: usize = 256;
+
+/// How far the payloads of a log were searched for one page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SearchedOut"))]
+pub struct SearchedOut {
+    /// The number of payloads that were read.
+    pub messages: usize,
+    /// Their total size, in bytes.
+    pub bytes: usize,
+}
+
+/// A page of messages.
+#[derive(Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ListResponse{T}"))]
+#[serde(rename_all = "camelCase")]
+pub struct MessagesOut<T> {
+    /// The items of this page.
+    pub data: Vec<T>,
+    /// Pass it as `iterator` to get the next page. `null` if this page is empty.
+    pub iterator: Option<String>,
+    /// Pass it as `iterator` to get the previous page. `null` if this page is empty.
+    pub prev_iterator: Option<String>,
+    /// Whether this is the last page in the direction of reading.
+    pub done: bool,
+    /// How far payloads were searched. Only present with `contains`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub searched: Option<SearchedOut>,
+}
+
+impl<T> MessagesOut<T> {
+    /// A page, and how far payloads were searched for it.
+    pub fn new(page: ListOut<T>, searched: Option<SearchedOut>) -> Self {
+        let ListOut { data, iterator, prev_iterator, done } = page;
+        Self { data, iterator, prev_iterator, done, searched }
+    }
 }
 
 /// The status of a message at all of its endpoints together.
@@ -480,6 +523,11 @@ impl MessageQuery {
     pub fn parse(query: &Query) -> Result<Self, ApiError> {
         let (before, after) = (query.time("before")?, query.time("after")?);
         let page = Page::from_query_ordered(query, Keys::Id(id::MESSAGE), Order::Descending)?;
+        let contains = query.text("contains").filter(|text| !text.is_empty());
+        if contains.is_some_and(|text| text.len() > MAX_CONTAINS) {
+            let sentence = format!("The text may have at most {MAX_CONTAINS} bytes.");
+            return Err(ApiError::invalid(&["query", "contains"], sentence));
+        }
         Ok(Self {
             page,
             channel: query.text("channel").map(str::to_owned),
@@ -488,6 +536,7 @@ impl MessageQuery {
             event_id: query.text("event_id").map(str::to_owned),
             before,
             after,
+            contains: contains.map(str::to_ascii_lowercase),
             with_content: query.with_content(true)?,
         })
     }

@@ -36,7 +36,7 @@ pub fn is_version(text: &str) -> bool {
 
 /// 413 for a module that is too large.
 pub fn module_too_large() -> ApiError {
-    let detail = format!("The module is too large: a plugin may have {MAX_MODULE} bytes.");
+    let detail = format!("The module is too large. A plugin may have at most {MAX_MODULE} bytes.");
     ApiError::new(Code::PayloadTooLarge, detail)
 }
 
@@ -206,13 +206,13 @@ impl AttachmentsIn {
         faults.check(
             attachments.plugins.len() <= MAX_CHAIN,
             &["plugins"],
-            format!("An endpoint may have {MAX_CHAIN} plugins."),
+            format!("An endpoint may have at most {MAX_CHAIN} plugins."),
         );
         for (at, attachment) in attachments.plugins.iter().enumerate() {
             faults.check(
                 attachment.config().is_none_or(|config| config.len() <= MAX_CONFIG),
                 &["plugins", &at.to_string(), "config"],
-                format!("A configuration may take {MAX_CONFIG} bytes."),
+                format!("A configuration may have at most {MAX_CONFIG} bytes."),
             );
         }
         faults.into_result()?;
@@ -322,7 +322,7 @@ impl TestIn {
             (Some(_), None) => faults.check(
                 test.app_id.is_some(),
                 &["appId"],
-                "Send the application that the message is of, by id or uid.",
+                "Send the id or uid of the message's application.",
             ),
             (None, Some(event)) => {
                 super::check_event_type(&mut faults, &["event", "eventType"], &event.event_type);
@@ -332,12 +332,12 @@ impl TestIn {
                     }
                 }
             }
-            _ => faults.add(&["event"], "Send an event, or a messageId and its appId."),
+            _ => faults.add(&["event"], "Send an event, or a messageId with its appId."),
         }
         faults.check(
             test.config().is_none_or(|config| config.len() <= MAX_CONFIG),
             &["config"],
-            format!("A configuration may take {MAX_CONFIG} bytes."),
+            format!("A configuration may have at most {MAX_CONFIG} bytes."),
         );
         faults.into_result()?;
         Ok(test)

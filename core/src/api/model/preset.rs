@@ -696,7 +696,7 @@ mod tests {
         assert_eq!((status, verdict["reason"]["code"].as_str()), (200, Some("header_missing")), "{verdict}");
         for (body, hint) in [
             (json!({ "scheme": scheme("{ts}") }), "where the timestamp is"),
-            (json!({ "scheme": scheme("{nope}") }), "is no part"),
+            (json!({ "scheme": scheme("{nope}") }), "is not a part"),
             (json!({}), "needs a scheme"),
         ] {
             let (status, error) = call("custom", &body);

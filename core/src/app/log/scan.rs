@@ -1,7 +1,7 @@
 //! Reads the message log for lists: in pages, with filters, and a bounded number of rows at once.
 
 use super::{Header, Log, Span};
-use crate::api::model::message::MessageQuery;
+use crate::api::model::message::{MessageQuery, SearchedOut};
 use crate::id;
 use crate::sql::{Sql, SqlError};
 
@@ -10,6 +10,9 @@ const PAGE: usize = 256;
 /// The maximum number of messages that are read for one page; the page then ends early, with the place to continue
 /// from.
 const LOOK_MAX: usize = 4096;
+/// The maximum number of payloads that are searched for one page, and of bytes. (The last payload may exceed it.)
+const SEARCH_MAX: usize = 1_000;
+const SEARCH_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A place in the log, and the way that a query reads it.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub(in super::super) struct Scan {
     lowest: String,
     highest: String,
     looked: usize,
+    searched: SearchedOut,
     ended: bool,
 }
 
@@ -34,12 +38,39 @@ impl Scan {
         );
         let from = query.page.from().to_owned();
         let at = if ascending { from.max(lowest.clone()) } else { from.min(highest.clone()) };
-        Self { ascending, at, lowest, highest, looked: 0, ended: false }
+        Self { ascending, at, lowest, highest, looked: 0, searched: SearchedOut::default(), ended: false }
     }
 
     /// Whether the log has ended, or enough of it was read.
     pub(in super::super) fn is_over(&self) -> bool {
-        self.ended || self.looked >= LOOK_MAX
+        self.ended || self.is_tired()
+    }
+
+    /// Whether enough was read for one page.
+    fn is_tired(&self) -> bool {
+        let SearchedOut { messages, bytes } = self.searched;
+        self.looked >= LOOK_MAX || messages >= SEARCH_MAX || bytes >= SEARCH_MAX_BYTES
+    }
+
+    /// How far payloads were searched, if the query searches them.
+    pub(in super::super) fn searched(&self, query: &MessageQuery) -> Option<SearchedOut> {
+        query.contains.is_some().then_some(self.searched)
+    }
+
+    /// Whether a message's payload contains the text that the query searches for, if it searches for one.
+    pub(in super::super) fn holds(
+        &mut self,
+        log: &Log,
+        sql: &impl Sql,
+        query: &MessageQuery,
+        header: &Header,
+    ) -> Result<bool, SqlError> {
+        let Some(wanted) = &query.contains else { return Ok(true) };
+        let Some(mut payload) = log.payload(sql, header)? else { return Ok(false) };
+        self.searched.messages = self.searched.messages.saturating_add(1);
+        self.searched.bytes = self.searched.bytes.saturating_add(payload.len());
+        payload.make_ascii_lowercase();
+        Ok(String::from_utf8_lossy(&payload).contains(wanted.as_str()))
     }
 
     /// The place to continue from, if the log has not ended.
@@ -69,12 +100,12 @@ impl Scan {
         let page = log.page(sql, span, PAGE.min(most))?;
         let mut found = Vec::new();
         for header in page.headers {
-            if found.len() >= most || self.looked >= LOOK_MAX {
+            if found.len() >= most || self.is_tired() {
                 return Ok(found);
             }
             self.at.clone_from(&header.id);
             self.looked = self.looked.saturating_add(1);
-            if passes(query, &header) {
+            if passes(query, &header) && self.holds(log, sql, query, &header)? {
                 found.push(header);
             }
         }
@@ -94,7 +125,9 @@ fn passes(query: &MessageQuery, header: &Header) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::super::world::World;
+    use super::{SEARCH_MAX, SEARCH_MAX_BYTES};
     use crate::api::route::Op;
+    use crate::frame::NewMessage;
     use proptest::prelude::*;
     use serde_json::{Value as Json, json};
     use std::collections::BTreeSet;
@@ -143,6 +176,71 @@ mod tests {
         let missing: Vec<_> = stayed.iter().filter(|id| !unique.contains(id)).collect();
         prop_assert!(missing.is_empty(), "something was passed over: {:?}", missing);
         Ok(())
+    }
+
+    fn accepted(world: &mut World, payload: &str) {
+        let payload = payload.as_bytes().to_vec().into();
+        world.accept(NewMessage { event_type: "a.b".into(), payload, ..NewMessage::default() });
+    }
+
+    fn searched(world: &mut World, query: &str) -> Json {
+        let (status, page) = world.call(Op::MessageList, &[], query, &Json::Null);
+        assert_eq!(status, 200, "{page}");
+        page
+    }
+
+    #[test]
+    fn a_search_reads_a_bounded_number_of_payloads_and_says_how_many() {
+        let mut world = World::new(&[]);
+        accepted(&mut world, r#"{"customer":"Ada Lovelace"}"#);
+        for n in 0..SEARCH_MAX + 50 {
+            accepted(&mut world, &format!(r#"{{"n":{n}}}"#));
+        }
+        let page = searched(&mut world, "contains=ada+love&with_deliveries=true");
+        assert_eq!((ids(&page).len(), &page["done"]), (0, &json!(false)), "{page}");
+        assert_eq!(page["searched"]["messages"], SEARCH_MAX);
+        let next = page["iterator"].as_str().expect("a place to continue from");
+        let page = searched(&mut world, &format!("contains=ADA+Love&iterator={next}&with_deliveries=true"));
+        assert_eq!((ids(&page).len(), &page["done"]), (1, &json!(true)), "{page}");
+        assert_eq!(page["searched"]["messages"], 51);
+        assert!(searched(&mut world, "limit=1").get("searched").is_none(), "nothing was searched");
+        let (status, _) =
+            world.call(Op::MessageList, &[], &format!("contains={}", "x".repeat(257)), &Json::Null);
+        assert_eq!(status, 422);
+    }
+
+    #[test]
+    fn a_search_reads_a_bounded_number_of_bytes() {
+        let mut world = World::new(&[]);
+        let large = format!(r#"{{"fill":"{}"}}"#, "x".repeat(900_000));
+        for _ in 0..7 {
+            accepted(&mut world, &large);
+        }
+        let page = searched(&mut world, "contains=nowhere");
+        let bytes = page["searched"]["bytes"].as_u64().expect("bytes");
+        assert!(bytes < (SEARCH_MAX_BYTES + large.len()) as u64, "{page}");
+        assert_eq!((&page["searched"]["messages"], &page["done"]), (&json!(5), &json!(false)));
+    }
+
+    #[test]
+    fn a_search_finds_in_pages_what_an_endpoint_was_sent_and_nothing_that_was_deleted() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        for n in 0..10 {
+            accepted(&mut world, &format!(r#"{{"colour":"{}"}}"#, if n % 2 == 0 { "red" } else { "blue" }));
+        }
+        let (there, back) = there_and_back(
+            &mut world,
+            2,
+            |world, query| searched(world, &format!("{query}&contains=%22red%22")),
+            |_| {},
+        );
+        assert_eq!((there.len(), back.len()), (5, 4), "all, and those before the last page");
+        let (_, page) = world.call(Op::AttemptedMessages, &[&endpoint], "contains=red", &Json::Null);
+        assert_eq!((ids(&page).len(), &page["searched"]["messages"]), (5, &json!(10)), "{page}");
+        world.call(Op::MessageExpunge, &[&there[0]], "", &Json::Null);
+        let page = searched(&mut world, "contains=red");
+        assert_eq!((ids(&page).len(), &page["searched"]["messages"]), (4, &json!(9)), "{page}");
     }
 
     proptest! {

@@ -72,7 +72,7 @@ fn every_preset_that_can_sign_sends_what_it_verifies_itself() {
         let (_, mut effects) = sut.push(&messages);
         let attempt = effects.send.pop().expect("it is sent");
         if let Some(why) = &attempt.refused {
-            assert!(why.contains("The body must be") || why.contains("has nothing at"), "{name}: {why}");
+            assert!(why.contains("The body must be") || why.contains("has no value at"), "{name}: {why}");
             of_another_shape.push(name);
             continue;
         }

@@ -73,6 +73,12 @@ impl Doc {
             .text("channel", "Only messages with this channel.")
             .text("tag", "Only messages with this tag.")
             .query("event_types", "Only messages of these event types.", types)
+            .text(
+                "contains",
+                "Only messages whose payload contains this text as it was sent, in upper or lower case (A to Z). A page reads \
+                 the payloads of up to 1,000 messages or 4 MiB; `searched` states how many. To search further, get the next \
+                 page.",
+            )
             .time("before", "Only items before this time.")
             .time(
                 "after",

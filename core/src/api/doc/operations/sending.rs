@@ -9,7 +9,7 @@ use crate::api::model::endpoint::{EndpointAttemptStats, EndpointOut, EndpointPat
 use crate::api::model::event_type::{self, EventTypeOut, EventTypePatch};
 use crate::api::model::example::{ExampleIn, PrecheckIn, PrecheckOut};
 use crate::api::model::forget::{BulkExpungeIn, BulkExpungeOut};
-use crate::api::model::message::{MessageIn, MessageOut};
+use crate::api::model::message::{MessageIn, MessageOut, MessagesOut};
 use crate::api::model::openapi::{self, ImportOut};
 use crate::api::model::overview::{OverviewOut, TenantOverviewOut};
 use crate::api::model::plugin::{AttachmentsIn, AttachmentsOut};
@@ -295,7 +295,7 @@ fn message(op: Op) -> Option<Doc> {
             .messages()
             .text("event_id", "Only the message with this event id.")
             .flag("with_deliveries", false, "Whether to include the number of deliveries by status.")
-            .answers::<ListOut<MessageOut>>(200, "A page of messages, newest first."),
+            .answers::<MessagesOut<MessageOut>>(200, "A page of messages, newest first."),
         Op::MessageGet => named("v1.message.get", "Get a message")
             .about("Returns a message by its id or event id.")
             .flag("with_content", true, "Whether to include the payload.")
@@ -360,7 +360,10 @@ fn attempt(op: Op) -> Option<Doc> {
         .about("Returns the messages that are delivered to an endpoint, with the status of each delivery.")
         .messages()
         .status()
-        .answers::<ListOut<EndpointMessageOut>>(200, "A page of messages, each with its delivery's status."),
+        .answers::<MessagesOut<EndpointMessageOut>>(
+            200,
+            "A page of messages, each with its delivery's status.",
+        ),
         Op::Resend => named("v1.message-attempt.resend", "Resend a message")
             .about("Delivers a message to an endpoint again, whatever the result of earlier attempts.")
             .answers::<kind::Object>(202, "The delivery is scheduled.")
