@@ -74,7 +74,7 @@ fn check(old: &str, new: &Value<'_>) -> Result<()> {
 }
 
 fn no_text() -> Error {
-    Error::new("configuration: a new name in `types` has to be a text")
+    Error::new("configuration: a new name in `types` must be a text")
 }
 
 /// Whether an event type may be called this: as part of a path, `.` and `..` would lead elsewhere.
