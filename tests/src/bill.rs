@@ -307,8 +307,8 @@ fn explain(stats: &Stats, before: &[Stored], after: &[Stored]) {
         let (old, new) = (tables(before).unwrap_or_default(), tables(after).unwrap_or_default());
         let grown: Vec<_> = new.iter().filter(|(table, rows)| old.get(*table) != Some(*rows)).collect();
         eprintln!(
-            "{}: {} rows, {} requests, {} ms in memory; {grown:?}",
-            object.name, object.rows_written, object.requests, object.held_ms
+            "{}: {} rows {:?}, {} requests ({} alarms), {} ms in memory; {grown:?}",
+            object.name, object.rows_written, object.written, object.requests, object.alarms, object.held_ms
         );
     }
 }
