@@ -120,11 +120,19 @@ export class Account {
   reset() {
     Object.assign(this, COUNTS);
     this.refused = {};
+    this.written = {};
     this.calls = {};
     this.deepest = 0;
     this.heldMs = 0;
     this.lastAnswer = 0;
     this.restedAt = 0;
+  }
+
+  /** Rows that were written to a table, or by another kind of statement. */
+  wrote(what, rows) {
+    if (rows === 0) return;
+    this.rowsWritten += rows;
+    this.written[what] = (this.written[what] ?? 0) + rows;
   }
 
   refuse(rule, message, properties) {

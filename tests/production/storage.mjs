@@ -34,8 +34,8 @@ export function watch(storage, context) {
     const cursor = kind.table && bound(values) >= WATCHED_BYTES
       ? storeRows(context, exec.bind(this), storages.get(this), kind, text, values)
       : exec.call(this, text, ...values);
-    context.account.rowsWritten += cursor.rowsWritten;
-    keep(context, cursor, cursor.rowsWritten);
+    context.account.wrote(kind.what, cursor.rowsWritten);
+    keep(context, cursor, kind.what, cursor.rowsWritten);
     return cursor;
   };
   const prototype = Object.getPrototypeOf(storage);
@@ -44,7 +44,7 @@ export function watch(storage, context) {
     prototype[name] = function (...args) {
       const context = contexts.get(this);
       if (context && name === "setAlarm") {
-        context.account.rowsWritten++;
+        context.account.wrote("alarm", 1);
         context.alarmAt = Number(args[0]);
       }
       if (context && name === "sync") context.account.syncs++;
@@ -61,18 +61,18 @@ export function watch(storage, context) {
 // Rows are read while a cursor is: what it counts at the end is known by the next statement, or when the turn ends.
 const settled = Promise.resolve();
 
-function keep(context, cursor, written) {
+function keep(context, cursor, what, written) {
   const first = context.cursor === undefined;
-  context.cursor = { cursor, written };
+  context.cursor = { cursor, what, written };
   if (first) settled.then(() => settle(context));
 }
 
 function settle(context) {
   if (!context.cursor) return;
-  const { cursor, written } = context.cursor;
+  const { cursor, what, written } = context.cursor;
   context.cursor = undefined;
   context.account.rowsRead += cursor.rowsRead;
-  context.account.rowsWritten += cursor.rowsWritten - written;
+  context.account.wrote(what, cursor.rowsWritten - written);
 }
 
 const WRITES = /(^|;)\s*(insert|replace|update|create|alter|with)\b/i;
@@ -112,7 +112,8 @@ function kindOf(text) {
       else if (c === ")") depth--;
     }
     const table = STORES.exec(text)?.[1];
-    kind = { writes, table, rows: Math.max(rows, 1), bytes: size(text) };
+    const what = table ?? text.trim().split(/\s+/, 3).join(" ").toLowerCase();
+    kind = { writes, table, what, rows: Math.max(rows, 1), bytes: size(text) };
     if (statements.size > 10_000) statements.clear();
     statements.set(text, kind);
   }

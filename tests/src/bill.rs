@@ -287,6 +287,9 @@ pub fn measure(scenario: &Scenario) -> Bill {
     }
     let stats = emulator.stats();
     let after = emulator.stored();
+    if std::env::var_os("WEIR_TEST_VERBOSE").is_some() {
+        explain(&stats, &before, &after);
+    }
     for (rule, times) in stats.refused() {
         eprintln!(
             "{}: {times} calls were refused ({rule}), and what they were for was done later",
@@ -295,6 +298,19 @@ pub fn measure(scenario: &Scenario) -> Bill {
     }
     let deliveries = (group * scenario.rounds) as f64;
     bill(&stats, &before, &after, deliveries)
+}
+
+/// Prints what each object did.
+fn explain(stats: &Stats, before: &[Stored], after: &[Stored]) {
+    for object in &stats.objects {
+        let tables = |all: &[Stored]| all.iter().find(|it| it.name == object.name).map(|it| it.rows.clone());
+        let (old, new) = (tables(before).unwrap_or_default(), tables(after).unwrap_or_default());
+        let grown: Vec<_> = new.iter().filter(|(table, rows)| old.get(*table) != Some(*rows)).collect();
+        eprintln!(
+            "{}: {} rows {:?}, {} requests ({} alarms), {} ms in memory; {grown:?}",
+            object.name, object.rows_written, object.written, object.requests, object.alarms, object.held_ms
+        );
+    }
 }
 
 /// Adds up what was counted, for one of so many deliveries.

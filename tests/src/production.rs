@@ -26,6 +26,8 @@ pub struct Counts {
     pub internal: u64,
     /// Rows written as they are billed, alarms included.
     pub rows_written: u64,
+    /// Those rows by table, or by how the statement begins; `alarm` for alarms.
+    pub written: Vec<(String, u64)>,
     /// Rows read as they are billed.
     pub rows_read: u64,
     /// How often it waited until everything written was durable: group commits.
@@ -247,6 +249,7 @@ fn counts(value: &Value) -> Counts {
         external: number(value, "external"),
         internal: number(value, "internal"),
         rows_written: number(value, "rowsWritten"),
+        written: pairs("written"),
         rows_read: number(value, "rowsRead"),
         syncs: number(value, "syncs"),
         log_lines: number(value, "logLines"),

@@ -58,7 +58,7 @@ impl Breaker {
     }
 
     /// Where it is not closed: until when it is open; 0 where it is half-open.
-    pub(super) fn told(&self, now: i64) -> Option<i64> {
+    pub(super) fn open_until(&self, now: i64) -> Option<i64> {
         (!self.is_closed()).then_some(if self.until > now { self.until } else { 0 })
     }
 

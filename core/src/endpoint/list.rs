@@ -77,7 +77,7 @@ impl<S: Sql> Endpoint<S> {
         let Totals { success, fail, exhausted, filtered } =
             self.stats.totals(&self.sql, ask.since, ask.until)?;
         let waiting = self.due.waiting(&self.sql)?;
-        let open_until = self.breaker.told(now);
+        let open_until = self.breaker.open_until(now);
         let mut answer =
             StatsAnswer { success, fail, exhausted, filtered, open_until, ..StatsAnswer::default() };
         (answer.pending, answer.sending) = (waiting.pending, waiting.sending);

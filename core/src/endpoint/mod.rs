@@ -201,6 +201,8 @@ pub struct Endpoint<S> {
     failing_since: Option<i64>,
     /// The standing that was reported last.
     reported: standing::Reported,
+    /// The standing whose report is not acknowledged yet.
+    reporting: Option<standing::Reported>,
     /// The App was told "enough".
     told_enough: bool,
     /// No due row is earlier than this.
@@ -286,6 +288,7 @@ impl<S: Sql> Endpoint<S> {
             breaker: Breaker::default(),
             failing_since: None,
             reported: standing::Reported::default(),
+            reporting: None,
             told_enough: false,
             earliest: None,
             reports_at: None,
@@ -327,6 +330,7 @@ impl<S: Sql> Endpoint<S> {
             self.activate(config, now)?;
         }
         self.earliest = self.query_earliest()?;
+        self.expect_report(now);
         if !self.sql.query("SELECT 1 FROM report LIMIT 1", &[])?.is_empty() {
             self.reports_at = Some(now);
         }
@@ -469,7 +473,9 @@ impl<S: Sql> Endpoint<S> {
     /// A report was acknowledged, or could not be delivered.
     pub fn reported(&mut self, now: i64, seq: i64, acknowledged: bool) -> Result<Effects, SqlError> {
         let mut effects = Effects::default();
-        if acknowledged {
+        if seq == standing::STANDING {
+            self.standing_reported(now, acknowledged, &mut effects)?;
+        } else if acknowledged {
             self.sql.exec("DELETE FROM report WHERE seq = ?1", &[Value::Int(seq)])?;
         } else {
             self.reports_at = Some(now.saturating_add(REPORT_RETRY_MS));
@@ -478,14 +484,14 @@ impl<S: Sql> Endpoint<S> {
         Ok(effects)
     }
 
+    fn report_of(&self, now: i64, kind: ReportKind) -> Option<Report> {
+        let config = &self.active.as_ref()?.config;
+        let (endpoint_id, config_version) = (config.endpoint_id.clone(), config.version);
+        Some(Report { endpoint_id, kind, at: now, config_version })
+    }
+
     fn report(&mut self, now: i64, kind: ReportKind, effects: &mut Effects) -> Result<(), SqlError> {
-        let Some(active) = &self.active else { return Ok(()) };
-        let report = Report {
-            endpoint_id: active.config.endpoint_id.clone(),
-            kind,
-            at: now,
-            config_version: active.config.version,
-        };
+        let Some(report) = self.report_of(now, kind) else { return Ok(()) };
         // A number is never used again: a late acknowledgement of a report that was sent twice must not take
         // another one with it.
         let rows = self.sql.query(
@@ -552,7 +558,7 @@ impl<S: Sql> Endpoint<S> {
             let report = frame::decode(&row.blob(1)?).map_err(SqlError)?;
             effects.reports.push((row.int(0)?, report));
         }
-        Ok(())
+        self.report_standing(now, effects)
     }
 
     fn can_send(&self) -> bool {

@@ -2,10 +2,13 @@
 //! asking any of them.
 //!
 //! It guarantees: a healthy endpoint never reports. Trouble is reported once it lasts, at most once per [`PAUSE_MS`]; its
-//! end is reported at once, and only if the trouble was. What was reported last is part of the checkpoint (see
-//! `history/mod.rs`) and written with the report, so a crash repeats nothing and forgets nothing.
+//! end is reported at once, and only if the trouble was.
+//!
+//! The report itself is not stored, since it follows from what is: the checkpoint (see `history/mod.rs`) holds the standing
+//! that was reported last, and whether the App is known to have it. It is written with every report, usually along with the
+//! attempt that caused it. After a crash, a report that may not have arrived is sent again, which changes nothing.
 
-use super::{Effects, Endpoint};
+use super::{Effects, Endpoint, REPORT_RETRY_MS};
 use crate::frame::{ReportKind, Standing};
 use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};
@@ -17,6 +20,9 @@ const BACKLOG_MS: i64 = 60_000;
 /// The shortest time between two reports of trouble.
 const PAUSE_MS: i64 = 60_000;
 
+/// The number of the report of the standing, of which there is one at a time.
+pub(super) const STANDING: i64 = 0;
+
 /// What was reported last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Reported {
@@ -25,6 +31,10 @@ pub(super) struct Reported {
     /// When trouble was reported last, in milliseconds.
     #[n(1)]
     at: i64,
+    /// A report was sent that nobody acknowledged: the App may have it or not.
+    #[n(2)]
+    #[cbor(default)]
+    unsure: bool,
 }
 
 impl<S: Sql> Endpoint<S> {
@@ -57,15 +67,61 @@ impl<S: Sql> Endpoint<S> {
             self.earliest = self.query_earliest()?;
             (standing, since) = self.stands(now);
         }
-        let rests = (0..PAUSE_MS).contains(&now.saturating_sub(self.reported.at));
-        if standing == self.reported.standing || (standing != Standing::Well && rests) {
+        let Reported { standing: known, at, unsure } = self.reported;
+        let rests = if unsure {
+            self.reports_at.is_some_and(|at| at > now)
+        } else {
+            standing == known || standing != Standing::Well && (0..PAUSE_MS).contains(&now.saturating_sub(at))
+        };
+        if self.reporting.is_some() || rests {
             return Ok(());
         }
-        let at = if standing == Standing::Well { self.reported.at } else { now };
-        self.reported = Reported { standing, at };
+        let Some(report) = self.report_of(now, ReportKind::Stands { standing, since }) else { return Ok(()) };
+        let at = if standing == Standing::Well { at } else { now };
+        self.reporting = Some(Reported { standing, at, unsure: false });
+        self.reported.unsure = true;
         if !self.history.is_pending() {
             self.save_checkpoint()?;
         }
-        self.report(now, ReportKind::Stands { standing, since }, effects)
+        if self.earliest.is_none() {
+            // Nothing else would wake this object, should it be lost before the answer.
+            self.retry_reports(now);
+        }
+        self.share.count_call(); // it does not wait
+        effects.reports.push((STANDING, report));
+        Ok(())
+    }
+
+    /// The report of the standing was acknowledged, or could not be delivered.
+    pub(super) fn standing_reported(
+        &mut self,
+        now: i64,
+        acknowledged: bool,
+        effects: &mut Effects,
+    ) -> Result<(), SqlError> {
+        let Some(reporting) = self.reporting.take() else { return Ok(()) };
+        if !acknowledged {
+            self.retry_reports(now);
+            return Ok(());
+        }
+        self.reported = reporting;
+        // Where another attempt follows, the checkpoint goes with it.
+        if self.earliest.is_none() {
+            self.save_checkpoint()?;
+        }
+        self.report_standing(now, effects) // it may have changed meanwhile
+    }
+
+    /// Reports are sent again in a moment, unless they are sooner.
+    fn retry_reports(&mut self, now: i64) {
+        let at = now.saturating_add(REPORT_RETRY_MS);
+        self.reports_at = Some(self.reports_at.map_or(at, |sooner| sooner.min(at)));
+    }
+
+    /// After a start: where a report may be missing, the alarm sends it.
+    pub(super) fn expect_report(&mut self, now: i64) {
+        if self.reported.unsure || self.stands(now).0 != self.reported.standing {
+            self.reports_at = Some(now);
+        }
     }
 }

@@ -16,6 +16,7 @@ mod line;
 mod platform;
 mod plugins;
 mod presets;
+mod standing;
 
 /// 2026-11-18T11:06:40Z.
 const NOW: i64 = 1_795_000_000_000;
@@ -548,7 +549,7 @@ fn a_resend_is_one_attempt_and_does_not_disturb_the_schedule() {
     sut.answer(manual, 500);
     assert_eq!((sut.due(), sut.first_due()), (1, next));
     assert_eq!(sut.stats(), (0, 2, 0), "a failed resend exhausts nothing");
-    sut.configure(Config { disabled: true, ..config(2) });
+    sut.configure(Config { deleted: true, ..config(2) });
     assert!(!sut.endpoint.resend(sut.now, &mut sut.rng, resend).unwrap().0);
 }
 
@@ -627,7 +628,9 @@ fn a_report_is_sent_until_it_is_acknowledged() {
     let other = sut.answer(attempt, 500).reports;
     sut.endpoint.reported(sut.now, again[0].0, true).unwrap();
     sut.crash();
-    assert_eq!(sut.alarm().reports, other);
+    let mut again = sut.alarm().reports;
+    again.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+    assert_eq!(again, other);
 }
 
 #[test]
@@ -716,6 +719,32 @@ fn statistics_are_exact_whatever_was_lost() {
     assert_eq!((last.success, last.hours.unwrap().len()), (10, 10));
     let first = sut.endpoint.statistics(sut.now, &ask(NOW, NOW + HOUR)).unwrap();
     assert_eq!((first.success, first.fail, first.hours.unwrap().len()), (4, 1, 2));
+}
+
+#[test]
+fn late_attempts_of_a_backlog_cost_a_row_for_each_segment_and_are_found() {
+    let mut sut = Sut::new();
+    let messages: Vec<Outgoing> = (0..18)
+        .map(|_| {
+            sut.now += 20;
+            sut.messages(1).remove(0)
+        })
+        .collect();
+    sut.now += 60_000; // the App was not able to push them any sooner
+    let (_, mut effects) = sut.push(&messages);
+    let (mut segments, mut attempts) = (0, 0);
+    while !effects.send.is_empty() {
+        sut.now += 200;
+        segments += 1;
+        attempts += effects.send.len();
+        let ok = || AttemptOutcome::Answer { code: 200, retry_after: None, body: b"ok".to_vec() };
+        let results = effects.send.into_iter().map(|attempt| attempt.ended(sut.now, ok())).collect();
+        effects = sut.endpoint.record(sut.now, &mut sut.rng, results).unwrap();
+    }
+    assert_eq!((attempts, sut.count("SELECT count(*) FROM late_0")), (18, segments));
+    for message in &messages {
+        assert_eq!(sut.attempts("", Some(&message.id)).len(), 1);
+    }
 }
 
 #[test]
