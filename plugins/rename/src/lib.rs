@@ -54,9 +54,7 @@ fn check(old: &str, new: &Value<'_>) -> Result<()> {
     let ends_in_star = old.ends_with('*');
     let (in_old, in_new) = (old.matches('*').count(), name.matches('*').count());
     if in_old > usize::from(ends_in_star) {
-        return Err(Error::new(format!(
-            "configuration: the star of `{old}` in `types` must be at its end"
-        )));
+        return Err(Error::new(format!("configuration: the star of `{old}` in `types` must be at its end")));
     }
     if in_new > in_old {
         let wanted = if in_old == 0 { "no star, because the old name has none" } else { "at most one star" };
