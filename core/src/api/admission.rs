@@ -149,8 +149,8 @@ mod tests {
             let admission = admit(method, &route, &org).expect("the organization");
             let limit = route.op.max_body();
             assert_eq!(admission.max_body(), limit);
-            assert!(admission.body(Some(vec![0; limit])).is_ok(), "{method} {:?}", route.op);
-            for too_large in [Some(vec![0; limit + 1]), None] {
+            assert!(admission.body(Some(vec![0u8; limit])).is_ok(), "{method} {:?}", route.op);
+            for too_large in [Some(vec![0u8; limit + 1]), None] {
                 let error = admission.body(too_large).expect_err("too large");
                 assert_eq!(code(&error), (413, Some(Code::PayloadTooLarge)), "{method} {:?}", route.op);
             }
@@ -189,7 +189,7 @@ mod tests {
         let mut count = 0;
         for (key, token) in [(&own, &own), (&other, &own), (&source, &source), (&foreign, &source)] {
             for (method, route) in requests(key) {
-                let reached = target(&route, &claims(Some(token), None));
+                let reached = target(&route, &claims(Some(token.as_str()), None));
                 let of_source = key.starts_with(id::SOURCE);
                 let named = match route.home {
                     Home::Source => of_source,

@@ -594,6 +594,7 @@ impl<S: Sql> App<S> {
 mod tests {
     use super::super::world::World;
     use super::*;
+    use crate::api::route::Op;
     use serde_json::Value as Json;
 
     fn start(world: &mut World, op: Op, endpoint_id: &str) -> String {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::api::query::Query;
+use crate::api::route::Op;
 use crate::frame::PluginUses;
 use crate::rng::Seeded;
 use crate::sql::memory::Memory;
