@@ -825,6 +825,9 @@ pub struct UsageAnswer {
     /// Whether an endpoint names none, and so gets all.
     #[n(2)]
     pub catches_all: bool,
+    /// Whether its endpoints name more event types than are listed.
+    #[n(3)]
+    pub truncated: bool,
 }
 
 /// App → Endpoint: how the deliveries of these messages stand.

@@ -9,7 +9,7 @@ use crate::api::model::{
 };
 use crate::api::route::{self, Op};
 use crate::settings::Settings;
-use crate::{app, error, header, idempotency, scheme, send_as, source as sources, target, token};
+use crate::{app, directory, error, header, idempotency, scheme, send_as, source as sources, target, token};
 use std::fmt::Write;
 
 fn bytes(count: usize) -> String {
@@ -74,6 +74,10 @@ fn page() -> String {
                 ("messages of one bulk expunge", forget::MAX_IDS.to_string()),
                 ("period of a replay", format!("{} days", task::MAX_PERIOD_MS / 86_400_000)),
                 ("applications of one count", usage::MAX_APPS.to_string()),
+                (
+                    "the result of a count that a task shows; beyond it, it has `truncated`",
+                    bytes(directory::RESULT_MAX_BYTES),
+                ),
             ],
         ),
         (

@@ -150,15 +150,20 @@ impl fmt::Display for SqlError {
 
 impl std::error::Error for SqlError {}
 
-/// The platform's limits: the longest text or bytes that are bound, the most parameters, and the longest statement.
+/// The platform's limit on a value and on a row, all columns together.
 pub const VALUE_MAX: usize = 2_000_000;
-/// See [`VALUE_MAX`].
+/// The platform's limit on the parameters of a statement.
 pub const PARAMS_MAX: usize = 100;
-/// See [`VALUE_MAX`].
+/// The platform's limit on the length of a statement.
 pub const STATEMENT_MAX: usize = 100_000;
+/// What a column takes in a row beside its bytes, at most: SQLite's record header.
+const COLUMN_BYTES: usize = 9;
 
 /// Refuses what the deployed platform would refuse. workerd accepts more locally, so the error would appear only in
 /// production.
+///
+/// The row that a statement stores consists of what it binds, so all of it together must fit a row. That is stricter than
+/// the platform where one statement stores several rows; no statement of Weir needs that much.
 pub fn check(sql: &str, params: &[Value<'_>]) -> Result<(), SqlError> {
     if sql.len() > STATEMENT_MAX {
         return Err(SqlError(format!("a statement of {} bytes; {STATEMENT_MAX} are allowed", sql.len())));
@@ -166,15 +171,18 @@ pub fn check(sql: &str, params: &[Value<'_>]) -> Result<(), SqlError> {
     if params.len() > PARAMS_MAX {
         return Err(SqlError(format!("{} parameters; {PARAMS_MAX} are allowed", params.len())));
     }
+    let mut row: usize = 0;
     for param in params {
         let bytes = match param {
-            Value::Null | Value::Int(_) => 0,
+            Value::Null => 0,
+            Value::Int(_) => 8,
             Value::Text(text) => text.len(),
             Value::Blob(bytes) => bytes.len(),
         };
-        if bytes > VALUE_MAX {
-            return Err(SqlError(format!("a value of {bytes} bytes; {VALUE_MAX} are allowed")));
-        }
+        row = row.saturating_add(bytes).saturating_add(COLUMN_BYTES);
+    }
+    if row > VALUE_MAX {
+        return Err(SqlError(format!("a statement binds {row} bytes; {VALUE_MAX} are allowed")));
     }
     Ok(())
 }
@@ -270,6 +278,7 @@ pub fn migrate<S: Sql>(sql: &S, migrations: &[Migration], now: i64) -> Result<()
 #[allow(missing_docs, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 pub mod memory {
     use super::{Cell, Row, Sql, SqlError, Value};
+    use rusqlite::limits::Limit;
     use rusqlite::types::{ToSqlOutput, ValueRef};
     use rusqlite::{Connection, StatementStatus, ToSql};
     use std::cell::{Cell as Counter, RefCell};
@@ -297,6 +306,9 @@ pub mod memory {
 
         /// A database that a test has opened, such as an object's file.
         pub fn of(connection: Connection) -> Self {
+            // As the platform: no value and no row is larger.
+            let most = i32::try_from(super::VALUE_MAX).expect("a small number");
+            connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most).expect("a limit");
             Self(Rc::new(connection), Rc::default(), Rc::default(), Rc::default())
         }
 
@@ -458,12 +470,32 @@ pub mod memory {
     #[test]
     fn what_the_platform_would_refuse_is_refused_here() {
         let sql = Memory::new();
-        let blob = vec![0; super::VALUE_MAX + 1];
+        sql.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c)", &[]).expect("a table");
+        let insert = |params: &[Value<'_>]| sql.exec("INSERT INTO t VALUES (?1, ?2, ?3, ?4)", params);
+        let refused = |result: Result<(), SqlError>| {
+            result.is_err_and(|SqlError(text)| text.contains("2000000 are allowed"))
+        };
+        let most = super::VALUE_MAX - 4 * super::COLUMN_BYTES - 8;
+        let blob = vec![0; most + 1];
         let whole = blob.get(1..).expect("a part");
-        assert!(sql.query("SELECT length(?1)", &[Value::Blob(whole)]).is_ok());
-        assert!(sql.query("SELECT length(?1)", &[Value::Blob(&blob)]).is_err());
-        let text = "é".repeat(super::VALUE_MAX / 2 + 1);
-        assert!(sql.query("SELECT length(?1)", &[Value::Text(&text)]).is_err(), "bytes, not characters");
+        let row = |blob| [Value::Int(1), Value::Blob(blob), Value::Null, Value::Null];
+        assert_eq!(insert(&row(whole)), Ok(()));
+        assert!(refused(insert(&row(&blob))), "one value");
+        let (one, other) = whole.split_at(most / 3);
+        let (two, three) = other.split_at(most / 3);
+        let text = String::from_utf8_lossy(three).into_owned() + "x";
+        assert_eq!(insert(&[Value::Int(2), Value::Blob(one), Value::Blob(two), Value::Blob(three)]), Ok(()));
+        assert!(
+            refused(insert(&[Value::Int(3), Value::Blob(one), Value::Blob(two), Value::Text(&text)])),
+            "a row of values that are allowed each"
+        );
+        let text = "é".repeat(super::VALUE_MAX / 2);
+        assert!(refused(insert(&[Value::Int(3), Value::Null, Value::Text(&text), Value::Null])), "bytes");
+        let rows = sql.query("SELECT count(*), max(id) FROM t", &[]).expect("rows");
+        assert_eq!(rows, [Row(vec![Cell::Int(2), Cell::Int(2)])], "nothing of what was refused is stored");
+        // A row that grows beyond the limit is refused by SQLite, whatever is bound.
+        let grow = sql.exec("UPDATE t SET c = ?1 WHERE id = 1", &[Value::Blob(one)]);
+        assert!(grow.is_err_and(|SqlError(text)| text.contains("too big")));
         let many = vec![Value::Null; super::PARAMS_MAX + 1];
         assert!(super::check("SELECT 1", &many[1..]).is_ok());
         assert!(super::check("SELECT 1", &many).is_err());

@@ -375,7 +375,7 @@ frames! {
         Reply { status: 200, body: b"{}".to_vec(), ..Reply::default() } => "8218c8427b7d";
     usage:
         UsageAsk { since: 1, until: 2, counts: true } => "830102f5",
-        UsageAnswer { attempts: 3, event_types: vec![text("a")], catches_all: true } => "8303816161f5";
+        UsageAnswer { attempts: 3, event_types: vec![text("a")], catches_all: true, truncated: false } => "8403816161f5f4";
     a_stored_configuration:
         EndpointRecord {
             content: EndpointContent {

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 use std::time::Instant;
-use weir_tests::sim::{Defect, Rule, run, run_many, run_with};
+use weir_core::budget::{MAX_DEPTH, MAX_REQUESTS};
+use weir_tests::sim::{Defect, Rule, Summary, run, run_many, run_with};
 
 /// How many seeds every run of the tests takes; more are run by hand with the binary `sim`.
 const SEEDS: u64 = 2_500;
@@ -29,6 +30,24 @@ fn every_rule_holds_whatever_fails() {
     assert!(total.messages > seeds * 5 && total.requests > seeds * 5 && total.crashes > seeds / 2);
     assert!(total.exhausted > seeds / 20 && total.alarms_lost > seeds / 20 && total.calls_disturbed > seeds);
     assert!(total.tasks > seeds / 10 && total.expunged > seeds / 10);
+    meets_the_limits(&total, seeds);
+}
+
+/// The rules on resets, full storage, overload and the platform's limits were not idle: each of these things has happened, and
+/// what an object may do for one event was used up.
+#[track_caller]
+fn meets_the_limits(total: &Summary, seeds: u64) {
+    for (what, times) in
+        [("deploys", total.deploys), ("full storages", total.fills), ("refused calls", total.refused)]
+    {
+        assert!(times > seeds / 20, "{times} {what} in {seeds} seeds: {total:?}");
+    }
+    assert!(total.deepest >= u64::from(MAX_DEPTH), "no chain of calls was deeper than {}", total.deepest);
+    assert!(
+        total.most_requests >= u64::from(MAX_REQUESTS),
+        "no event had more than {} requests",
+        total.most_requests
+    );
 }
 
 /// The commit that is tested: `WEIR_SIM_COMMIT`, else what git says.
@@ -60,6 +79,7 @@ fn every_rule_holds_with_seeds_that_no_commit_before_was_tested_with() {
     let total = run_many(from, from + SEEDS_OF_COMMIT, threads());
     let total = total.unwrap_or_else(|violation| panic!("with the seeds of commit {commit}: {violation}"));
     assert!(total.messages > SEEDS_OF_COMMIT && total.requests > SEEDS_OF_COMMIT, "{total:?}");
+    meets_the_limits(&total, SEEDS_OF_COMMIT);
 }
 
 #[test]

@@ -319,3 +319,88 @@ fn from_log(slot: &Slot, log: &Log, sql: &impl Sql) -> Result<Found, SqlError> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::World;
+    use super::{TAIL_MAX, TAIL_MAX_BYTES};
+    use crate::frame::{Accepted, NewMessage};
+    use serde_json::json;
+
+    /// An endpoint that takes nothing yet, so that the tail is kept for it.
+    fn deaf() -> World {
+        let mut world = World::new(&[]);
+        world.add_endpoint(&json!({}));
+        world.pushes = false;
+        world
+    }
+
+    fn send(world: &mut World, count: usize, bytes: usize) -> Vec<String> {
+        let payload = vec![b'1'; bytes];
+        let message = NewMessage { event_type: "a".into(), payload: payload.into(), ..NewMessage::default() };
+        let id = |answer| match answer {
+            Accepted::Stored { id, .. } => id,
+            other => panic!("{other:?}"),
+        };
+        world.accept_all(vec![message; count]).into_iter().map(id).collect()
+    }
+
+    fn tail(world: &World) -> (usize, usize) {
+        let bytes = world.app.tail.iter().map(|entry| entry.payload.len()).sum();
+        assert_eq!(world.app.tail_bytes, bytes);
+        (world.app.tail.len(), bytes)
+    }
+
+    /// Everything is delivered once and in order, from the log what memory does not hold.
+    fn arrives(mut world: World, sent: &[String]) {
+        world.pushes = true;
+        world.pass(600_000);
+        let got: Vec<&String> = world.got.iter().map(|(id, _)| id).collect();
+        assert!(got.iter().eq(&sent.iter().collect::<Vec<_>>()), "{} of {}", got.len(), sent.len());
+        assert_eq!(tail(&world), (0, 0), "and nothing is kept for nobody");
+    }
+
+    #[test]
+    fn the_tail_holds_so_many_messages_and_the_oldest_goes_for_one_more() {
+        let mut world = deaf();
+        let mut sent = Vec::new();
+        for _ in 0..TAIL_MAX / 64 {
+            sent.extend(send(&mut world, 64, 2));
+        }
+        assert_eq!(tail(&world).0, TAIL_MAX);
+        sent.extend(send(&mut world, 1, 2));
+        assert_eq!(tail(&world).0, TAIL_MAX);
+        assert_eq!(world.app.tail_after, sent[0], "the log has the first");
+        // However many come at once.
+        for _ in 0..20 {
+            sent.extend(send(&mut world, 500, 2));
+        }
+        assert_eq!(tail(&world).0, TAIL_MAX);
+        arrives(world, &sent);
+    }
+
+    #[test]
+    fn the_tail_holds_so_many_bytes_and_the_oldest_goes_for_one_more() {
+        let mut world = deaf();
+        let mut sent = Vec::new();
+        for _ in 0..8 {
+            sent.extend(send(&mut world, 1, TAIL_MAX_BYTES / 8));
+        }
+        assert_eq!(tail(&world), (8, TAIL_MAX_BYTES));
+        sent.extend(send(&mut world, 1, 1));
+        assert_eq!(tail(&world), (8, TAIL_MAX_BYTES / 8 * 7 + 1));
+        sent.extend(send(&mut world, 20, 1_000_000));
+        let (count, bytes) = tail(&world);
+        assert_eq!((count, bytes), (8, 8_000_000), "a commit may be larger than the tail");
+        arrives(world, &sent);
+    }
+
+    #[test]
+    fn after_a_restart_the_tail_is_empty_and_the_log_is_read() {
+        let mut world = deaf();
+        let sent = send(&mut world, 200, 1_000);
+        world.crash();
+        assert_eq!(tail(&world), (0, 0));
+        arrives(world, &sent);
+    }
+}

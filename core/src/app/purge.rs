@@ -167,6 +167,93 @@ mod tests {
         assert_eq!((world.stored().len(), world.pokes), (0, 1));
     }
 
+    /// What comes in a second, at 2,000 messages.
+    const RATE: usize = 2_000;
+
+    /// Traffic at [`RATE`] for so many seconds, in commits of so many messages, while alarms go off.
+    fn traffic(world: &mut World, seconds: usize, commit: usize, message: &NewMessage) {
+        for _ in 0..seconds {
+            for _ in 0..RATE / commit {
+                let answers = world.accept_all(vec![message.clone(); commit]);
+                assert!(answers.iter().all(|answer| matches!(answer, Accepted::Stored { .. })));
+            }
+            world.pass(1_000);
+        }
+    }
+
+    fn small() -> NewMessage {
+        NewMessage { event_type: "a".into(), payload: b"{}".to_vec().into(), ..NewMessage::default() }
+    }
+
+    #[test]
+    fn purging_keeps_up_with_two_thousand_messages_a_second_and_wakes_nobody() {
+        let mut world = World::new(&[("RETENTION_DAYS", "1")]);
+        for _ in 0..20 {
+            let endpoint = world.add_endpoint(&json!({}));
+            world.disable(&endpoint, true);
+        }
+        let begun = world.now;
+        for _ in 0..3 {
+            traffic(&mut world, 5, 50, &small());
+            world.now += 3 * HOUR;
+        }
+        let tables = |world: &World| {
+            world.count("SELECT count(*) FROM sqlite_master WHERE name LIKE 'segment\\_%' ESCAPE '\\'")
+        };
+        assert_eq!(tables(&world), 3, "each of these times has a period");
+        // Their time is over while as many come in as before.
+        world.now = begun + 4 * 24 * HOUR;
+        let (changes, pokes) = (world.changes(), world.pokes);
+        traffic(&mut world, 5, 50, &small());
+        let commits = u64::try_from(5 * RATE / 50).expect("small");
+        assert_eq!(tables(&world), 1, "what came in 15 seconds went in fewer");
+        assert!(world.changes() - changes <= commits + 40, "tables are dropped, not emptied");
+        assert!(world.pokes - pokes <= 20, "each endpoint is woken once a day at most");
+        let pokes = world.pokes;
+        traffic(&mut world, 2, 50, &small());
+        assert_eq!(world.pokes, pokes);
+    }
+
+    #[test]
+    fn payloads_that_are_kept_for_less_are_purged_faster_than_they_come() {
+        let mut world = World::new(&[]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.disable(&endpoint, true);
+        world.now = world.now.div_euclid(HOUR) * HOUR; // all of them expire with the same hour
+        let message = NewMessage { retention_hours: Some(1), ..small() };
+        traffic(&mut world, 10, 20, &message);
+        let left = |world: &World| world.count("SELECT count(*) FROM expiry");
+        assert_eq!(left(&world), 10 * 100, "each commit is a segment");
+        world.now += 2 * HOUR - 15_000;
+        world.pass(4_000);
+        let pokes = world.pokes;
+        world.pass(6_000);
+        assert_eq!((left(&world), world.pokes), (0, pokes));
+        assert!(world.stored().iter().all(|message| !message.has_content));
+    }
+
+    #[test]
+    fn messages_with_a_time_of_their_own_are_purged_faster_than_they_come() {
+        let mut world = World::new(&[("RETENTION_DAYS", "1")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.disable(&endpoint, true);
+        let message = NewMessage { deliver_at: Some(world.now + 24 * HOUR), ..small() };
+        traffic(&mut world, 5, 50, &message);
+        let (app, _) = world.tables(&endpoint);
+        // Some of them are large, and a step is bounded by bytes, too.
+        let large =
+            "UPDATE scheduled SET body = zeroblob(1000000) WHERE key IN (SELECT key FROM scheduled LIMIT 40)";
+        app.exec(large, &[]).expect("changed");
+        app.exec("UPDATE scheduled SET due_at = NULL, over_at = 1", &[]).expect("delivered");
+        world.crash();
+        world.pass(1_000);
+        let left = world.count("SELECT count(*) FROM scheduled");
+        assert!((9_980..10_000).contains(&left), "{left} after the first step");
+        let pokes = world.pokes;
+        world.pass(9_000);
+        assert_eq!((world.count("SELECT count(*) FROM scheduled"), world.pokes), (0, pokes));
+    }
+
     #[test]
     fn a_payload_may_be_kept_for_less_and_its_message_stays() {
         let mut world = World::new(&[]);

@@ -5,6 +5,9 @@ use crate::frame::{StatsAnswer, StatsAsk, UsageAnswer, UsageAsk};
 use crate::sql::Sql;
 use std::collections::BTreeSet;
 
+/// The names of so many bytes are listed of an application's event types.
+const TYPES_MAX_BYTES: usize = 256 * 1024;
+
 /// The counts that are known at once, and the endpoints to ask for the rest.
 #[derive(Debug)]
 pub struct UsagePlan {
@@ -39,9 +42,19 @@ impl<S: Sql> App<S> {
         }
         let named = |slot: &super::Slot| slot.record.content.event_types.clone();
         let types: BTreeSet<String> = live().filter_map(|(_, slot)| named(slot)).flatten().collect();
+        let (mut event_types, mut bytes) = (Vec::new(), 0usize);
+        let count = types.len();
+        for name in types {
+            bytes = bytes.saturating_add(name.len());
+            if bytes > TYPES_MAX_BYTES {
+                break;
+            }
+            event_types.push(name);
+        }
         let answer = UsageAnswer {
             attempts: 0,
-            event_types: types.into_iter().collect(),
+            truncated: event_types.len() < count,
+            event_types,
             catches_all: live().any(|(_, slot)| slot.record.content.event_types.is_none()),
         };
         UsagePlan { endpoints: Vec::new(), ask: stats, answer }
@@ -68,5 +81,19 @@ mod tests {
         assert!(world.app.usage(&ask).answer().catches_all);
         let counted = world.app.usage(&UsageAsk { counts: true, ..ask });
         assert_eq!(counted.endpoints.len(), 3);
+    }
+
+    #[test]
+    fn the_event_types_of_an_application_are_listed_up_to_so_many_bytes() {
+        let mut world = World::new(&[]);
+        let ask = UsageAsk { since: 0, until: i64::MAX, counts: false };
+        for n in 0..8 {
+            let types: Vec<String> = (0..300).map(|at| format!("t{n}.{at:03}.{}", "x".repeat(113))).collect();
+            world.add_endpoint(&json!({ "eventTypes": types }));
+        }
+        let told = world.app.usage(&ask).answer();
+        let bytes: usize = told.event_types.iter().map(String::len).sum();
+        assert!((super::TYPES_MAX_BYTES - 128..=super::TYPES_MAX_BYTES).contains(&bytes), "{bytes}");
+        assert!(told.truncated);
     }
 }

@@ -436,9 +436,13 @@ impl World {
     }
 
     pub(super) fn accept(&mut self, message: NewMessage) -> Accepted {
-        let (mut answers, effects) =
-            self.app.accept(self.now, &mut self.rng, vec![message]).expect("accepts");
+        self.accept_all(vec![message]).remove(0)
+    }
+
+    /// Messages that are committed together.
+    pub(super) fn accept_all(&mut self, messages: Vec<NewMessage>) -> Vec<Accepted> {
+        let (answers, effects) = self.app.accept(self.now, &mut self.rng, messages).expect("accepts");
         self.carry_out(effects);
-        answers.remove(0)
+        answers
     }
 }

@@ -26,7 +26,7 @@ pub use erase::{Kept, restore};
 pub use plugins::{Admitted, MAX_REWRITTEN, Refused};
 pub use sources::{SourceRows, source_page};
 pub use tokens::Issued;
-pub use usage::{UsageApp, UsageBatch};
+pub use usage::{RESULT_MAX_BYTES, UsageApp, UsageBatch};
 
 use crate::api::body;
 use crate::api::call::{Call, Reply};

@@ -24,6 +24,11 @@ const MAX_TRIES: i64 = 10;
 /// How many counts may be under way.
 const OPEN_MAX: i64 = 5;
 
+/// A row has parts of a result of so many bytes, or the part of one application.
+const PART_BYTES: usize = 512 * 1024;
+/// So many bytes of a result are shown. If it has more, it says `truncated`.
+pub const RESULT_MAX_BYTES: usize = 8 * 1024 * 1024;
+
 /// An application that is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageApp {
@@ -186,11 +191,12 @@ impl<S: Sql> Directory<S> {
         match told {
             // A repeated result of a batch counts once.
             Some(told) if place.as_str() < last => {
-                let part = part(batch, told).map_err(|error| SqlError(error.to_string()))?;
-                self.sql.exec(
-                    "INSERT INTO usage_part (task_id, place, data) VALUES (?1, ?2, ?3)",
-                    &[id, Value::Text(last), Value::Text(&part)],
-                )?;
+                for (place, part) in parts(batch, told).map_err(|error| SqlError(error.to_string()))? {
+                    self.sql.exec(
+                        "INSERT INTO usage_part (task_id, place, data) VALUES (?1, ?2, ?3)",
+                        &[id, Value::Text(place), Value::Text(&part)],
+                    )?;
+                }
                 self.sql.exec(
                     "UPDATE usage_task SET place = ?2, due_at = ?3, tries = 0 WHERE id = ?1",
                     &[id, Value::Text(last), Value::Int(now)],
@@ -240,15 +246,23 @@ impl<S: Sql> Directory<S> {
         if task.task.status != TaskStatus::Finished.text() {
             return Ok(task);
         }
-        let rows = self.sql.query(
-            "SELECT data FROM usage_part WHERE task_id = ?1 ORDER BY place",
-            &[Value::Text(&task.task.id)],
-        )?;
-        let mut items = Vec::new();
-        for mut row in rows {
+        let (mut items, mut bytes, mut place) = (Vec::new(), 0usize, String::new());
+        loop {
+            let rows = self.sql.query(
+                "SELECT place, data FROM usage_part WHERE task_id = ?1 AND place > ?2 ORDER BY place LIMIT 1",
+                &[Value::Text(&task.task.id), Value::Text(&place)],
+            )?;
+            let Some(mut row) = rows.into_iter().next() else { break };
+            let data = row.text(1)?;
+            bytes = bytes.saturating_add(data.len());
+            if bytes > RESULT_MAX_BYTES {
+                task.data = json!({ field_of(kind): items, "truncated": true });
+                return Ok(task);
+            }
             let part: Vec<Json> =
-                serde_json::from_str(&row.text(0)?).map_err(|error| ApiError::Internal(error.to_string()))?;
+                serde_json::from_str(&data).map_err(|error| ApiError::Internal(error.to_string()))?;
             items.extend(part);
+            place = row.text(0)?;
         }
         task.data = json!({ field_of(kind): items });
         Ok(task)
@@ -269,16 +283,30 @@ impl<S: Sql> Directory<S> {
     }
 }
 
-/// What a batch adds to the result, as the text of a JSON array.
-fn part(batch: &UsageBatch, told: &[UsageAnswer]) -> Result<String, serde_json::Error> {
-    let items = batch.apps.iter().zip(told);
-    if batch.kind == TaskKind::AppStats {
-        let stats = items.map(|(app, usage)| AppStats::new(&app.id, app.uid.as_deref(), usage));
-        serde_json::to_string(&stats.collect::<Vec<_>>())
-    } else {
-        let types = items.map(|(app, usage)| AppEventTypes::new(&app.id, usage));
-        serde_json::to_string(&types.collect::<Vec<_>>())
+/// What a batch adds to the result, as texts of JSON arrays, each with its last application. The last one ends the batch.
+fn parts<'a>(
+    batch: &'a UsageBatch,
+    told: &[UsageAnswer],
+) -> Result<Vec<(&'a str, String)>, serde_json::Error> {
+    let (mut parts, mut open): (Vec<(&str, String)>, String) = (Vec::new(), String::new());
+    let mut last = "";
+    for (app, usage) in batch.apps.iter().zip(told) {
+        let item = if batch.kind == TaskKind::AppStats {
+            serde_json::to_string(&AppStats::new(&app.id, app.uid.as_deref(), usage))?
+        } else {
+            serde_json::to_string(&AppEventTypes::new(&app.id, usage))?
+        };
+        if !open.is_empty() && open.len().saturating_add(item.len()) > PART_BYTES {
+            parts.push((last, format!("[{}]", std::mem::take(&mut open))));
+        }
+        if !open.is_empty() {
+            open.push(',');
+        }
+        open.push_str(&item);
+        last = &app.id;
     }
+    parts.push((last, format!("[{open}]")));
+    Ok(parts)
 }
 
 #[cfg(test)]
@@ -351,7 +379,7 @@ mod tests {
     }
 
     fn answer(attempts: i64) -> UsageAnswer {
-        UsageAnswer { attempts, event_types: vec!["a.b".into()], catches_all: true }
+        UsageAnswer { attempts, event_types: vec!["a.b".into()], catches_all: true, truncated: false }
     }
 
     #[test]
@@ -382,6 +410,27 @@ mod tests {
         let types = &task["data"]["event_types"][0];
         assert_eq!(types["explicitlySubscribedEventTypes"], json!(["a.b"]), "{task}");
         assert_eq!(types["hasCatchAllEndpoint"], true);
+    }
+
+    #[test]
+    fn a_result_is_stored_in_rows_of_a_bounded_size_and_shown_up_to_so_many_bytes() {
+        let mut world = World::new(70);
+        let large = |bytes: usize| UsageAnswer { event_types: vec!["t".repeat(bytes)], ..answer(0) };
+        for (bytes, whole) in [(20_000, true), (250_000, false)] {
+            let (_, started) = world.ask(Op::UsageEventTypes, "", &Json::Null);
+            world.run(10, Some(&large(bytes)));
+            let task = world.task(&started);
+            let shown = task["data"]["event_types"].as_array().expect("a result").len();
+            assert_eq!(task["status"], "finished");
+            assert_eq!((shown == 70, task["data"]["truncated"] == true), (whole, !whole), "{shown}");
+            assert!(shown * bytes > RESULT_MAX_BYTES / 2 || whole);
+            assert!(task.to_string().len() < RESULT_MAX_BYTES + 1_000);
+        }
+        let rows = world.sql.query("SELECT max(length(data)) FROM usage_part", &[]).expect("rows");
+        assert!(rows[0].int(0).expect("a number") < 600_000);
+        // Each application is in one part, though answers come twice.
+        let rows = world.sql.query("SELECT count(*) FROM usage_part", &[]).expect("rows");
+        assert!((35..=80).contains(&rows[0].int(0).expect("a number")), "{rows:?}");
     }
 
     #[test]

@@ -33,6 +33,17 @@ pub fn request<O: Operation>(request: &O::Request) -> Vec<u8> {
     frame::encode(request)
 }
 
+/// The largest frame of a response. The platform refuses 32 MiB. What an operation answers has bounds of its own, far below.
+pub const RESPONSE_MAX: usize = 16 * 1024 * 1024;
+
+/// The frame, unless it is larger than any may be.
+fn bounded(operation: &str, frame: Vec<u8>) -> Result<Vec<u8>, String> {
+    if frame.len() > RESPONSE_MAX {
+        return Err(format!("{operation} has a response of {} bytes, at most {RESPONSE_MAX}", frame.len()));
+    }
+    Ok(frame)
+}
+
 /// Reads the frame of a response; the error is a text for the log.
 pub fn response<O: Operation>(bytes: &[u8]) -> Result<O::Response, String> {
     frame::decode(bytes)
@@ -69,7 +80,7 @@ macro_rules! operations {
             match operation {
                 $($text => {
                     let response = server.$method($crate::frame::decode(frame)?).await?;
-                    Ok($crate::frame::encode(&response))
+                    $crate::wire::bounded($text, $crate::frame::encode(&response))
                 })*
                 other => Err(format!("no operation is called {other}")),
             }
@@ -178,11 +189,40 @@ pub mod endpoint {
 
 #[cfg(test)]
 mod tests {
+    use super::{RESPONSE_MAX, directory};
+    use crate::api::call::{Call, Reply};
     use std::collections::BTreeSet;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// A Directory whose replies have so many bytes.
+    struct Large(usize);
+
+    impl directory::Server for Large {
+        async fn api(&self, _: Call) -> Result<Reply, String> {
+            Ok(Reply { body: vec![b'x'; self.0], ..Reply::empty(200) })
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_too_large_is_refused_before_the_platform_refuses_it() {
+        let ask = |bytes: usize| {
+            let (server, call) = (Large(bytes), crate::frame::encode(&Call::default()));
+            let mut answer = pin!(directory::serve(&server, "api", &call));
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => answer.map(|frame| frame.len()),
+                Poll::Pending => unreachable!("it waits for nothing"),
+            }
+        };
+        let whole = ask(1_000_000).expect("answered").saturating_sub(1_000_000);
+        assert!(ask(RESPONSE_MAX - whole - 8).is_ok());
+        let error = ask(RESPONSE_MAX).expect_err("refused");
+        assert!(error.contains("api has a response of"), "{error}");
+    }
 
     #[test]
     fn no_two_operations_of_a_class_have_one_name() {
-        for names in [super::directory::NAMES, super::app::NAMES, super::endpoint::NAMES] {
+        for names in [directory::NAMES, super::app::NAMES, super::endpoint::NAMES] {
             assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
         }
     }

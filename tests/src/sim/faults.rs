@@ -7,10 +7,10 @@ use super::node::{Fate, Object};
 use super::receiver::Mood;
 use super::storage::FULL;
 use super::world::World;
-use super::{Rule, plan::Plan};
+use super::{Defect, Rule, plan::Plan};
 use weir_core::app;
 use weir_core::endpoint::LEASE_MARGIN_MS;
-use weir_core::sql::SqlError;
+use weir_core::sql::{Sql, SqlError};
 
 impl World {
     /// What happens to the object that makes the next step.
@@ -69,6 +69,13 @@ impl World {
         }
         for object in self.objects() {
             self.crash(object);
+            if self.defect == Some(Defect::ForgetsWhenReset) && matches!(object, Object::Endpoint(_)) {
+                let db = &self.platform(object).db;
+                // An object that was never configured has no tables.
+                let forgotten =
+                    db.exec("DELETE FROM due", &[]).and_then(|()| db.exec("DELETE FROM pushed", &[]));
+                drop(forgotten);
+            }
         }
         let mut disturbed = 0;
         self.change_queue(|rng, event| {

@@ -243,6 +243,10 @@ pub enum Defect {
     SendsWhenFull,
     /// Every fifth segment of a message log is lost.
     LosesSegments,
+    /// What an Endpoint object has taken is in its memory alone: a reset of all objects loses it.
+    ForgetsWhenReset,
+    /// An alarm that is set to now replaces the later one for good: what is due later has none any more.
+    ForgetsLaterAlarms,
 }
 
 impl Defect {
@@ -300,6 +304,8 @@ impl Defect {
             Defect::LosesSegments,
             &[Rule::Accepted, Rule::Received, Rule::Stuck, Rule::Idempotency, Rule::Task],
         ),
+        (Defect::ForgetsWhenReset, &[Rule::Received, Rule::Stuck, Rule::Task]),
+        (Defect::ForgetsLaterAlarms, &[Rule::Alarm, Rule::Stuck]),
         (Defect::SendsWhenFull, &[Rule::Full, Rule::Attempts, Rule::Recorded, Rule::Statistics, Rule::Stuck]),
     ];
 }

@@ -56,6 +56,8 @@ pub(super) struct Platform {
     pub(super) process: u32,
     /// The durable alarm, by the object's clock.
     pub(super) alarm: Option<i64>,
+    /// It was set to now, to begin a new chain of calls.
+    pub(super) alarm_is_now: bool,
     /// Tells an alarm that is set from one that was set before.
     pub(super) alarm_number: u32,
     /// When the platform dropped the alarm, until it is set again.
@@ -120,6 +122,7 @@ impl<M: Machine> Node<M> {
             opening: 0,
             process: 0,
             alarm: None,
+            alarm_is_now: false,
             alarm_number: 0,
             lost_at: None,
             ever_lost: false,

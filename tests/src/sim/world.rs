@@ -572,12 +572,17 @@ impl World {
             return;
         }
         self.platform(object).alarm = None;
+        let forgets = self.defect == Some(Defect::ForgetsLaterAlarms)
+            && std::mem::take(&mut self.platform(object).alarm_is_now);
         self.delivered(object, ALARM_DEPTH);
         let died = match object {
             Object::Directory => self.directory_alarm(),
             Object::App(a) => self.app_alarm(a),
             Object::Endpoint(e) => self.endpoint_alarm(e),
         };
+        if forgets {
+            self.platform(object).alarm = None;
+        }
         if self.platform(object).alarm.is_none()
             && (died || (!self.calm && self.rng.chance(self.plan.alarm_twice)))
         {
@@ -600,6 +605,7 @@ impl World {
             return;
         }
         let number = self.platform(object).set_alarm(at);
+        self.platform(object).alarm_is_now = at <= clock;
         let late = self.rng.between(0, 5);
         self.after((at - clock).max(0) + late, Event::Alarm(object, number));
     }

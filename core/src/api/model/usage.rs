@@ -91,6 +91,9 @@ pub struct AppEventTypes<'a> {
     app_id: &'a str,
     explicitly_subscribed_event_types: &'a [String],
     has_catch_all_endpoint: bool,
+    /// There are more types than are listed. Not shown where there are not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 impl<'a> AppStats<'a> {
@@ -107,6 +110,7 @@ impl<'a> AppEventTypes<'a> {
             app_id,
             explicitly_subscribed_event_types: &usage.event_types,
             has_catch_all_endpoint: usage.catches_all,
+            truncated: usage.truncated,
         }
     }
 }

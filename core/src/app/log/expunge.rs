@@ -11,9 +11,12 @@ use crate::sql::{Sql, SqlError, Value, numbered};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A step ends with the segment that takes it over so many bytes,
-const STEP_BYTES: i64 = 8_000_000;
+pub(super) const STEP_BYTES: i64 = 8_000_000;
 /// and has at most so many.
 const STEP_SEGMENTS: usize = 64;
+/// So many segments lose their expired payloads in one step. A commit is one segment at least and takes a few milliseconds at
+/// least, so that no more than this come in a second.
+const EXPIRED_SEGMENTS: i64 = 512;
 /// At most so many periods are dropped in one step.
 const STEP_PERIODS: usize = 4;
 /// At most so many messages with a time of their own forget in one step of [`Log::expunge_span`].
@@ -187,7 +190,7 @@ impl Log {
 
     /// Forgets payloads that are kept for less than their messages; whether there were any, and whether there may be more.
     fn purge_expired(&mut self, sql: &impl Sql, now: i64) -> Result<(bool, bool), SqlError> {
-        let most = i64::try_from(STEP_SEGMENTS).unwrap_or(i64::MAX);
+        let most = EXPIRED_SEGMENTS;
         let rows = sql.query(
             "SELECT due, key FROM expiry WHERE due <= ?1 ORDER BY due, key LIMIT ?2",
             &[Value::Int(now), Value::Int(most)],

@@ -1,6 +1,7 @@
 //! Messages that are to be delivered later. Each has a row of its own, from its acceptance until its retention is over,
 //! which counts from when it was delivered. Endpoints are not offered it with the log.
 
+use super::expunge::STEP_BYTES;
 use super::segment::{self, Draft, Entry, Head, New};
 use super::{Header, Home, Log, Page, Span, bound, cut};
 use crate::id;
@@ -23,6 +24,8 @@ pub(super) const BY_EXPIRY: &str =
 
 /// At most so many rows in one statement.
 const ROWS: i64 = 256;
+/// At most so many are forgotten in one step: more than come in a second.
+const PURGE_ROWS: i64 = 4_096;
 
 /// The id of the newest one.
 pub(super) fn newest(sql: &impl Sql) -> Result<Option<String>, SqlError> {
@@ -41,6 +44,19 @@ pub(super) fn content(
     let select = "SELECT substr(body, ?2, ?3) FROM scheduled WHERE key = ?1";
     let rows = sql.query(select, &cut(key, start, length))?;
     rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob(0))
+}
+
+/// The keys of the rows (key, bytes) that one step forgets, and whether there may be more.
+fn step_of(rows: &[Row]) -> Result<(Vec<i64>, bool), SqlError> {
+    let (mut keys, mut bytes) = (Vec::with_capacity(rows.len()), 0i64);
+    for row in rows {
+        if bytes >= STEP_BYTES {
+            return Ok((keys, true));
+        }
+        keys.push(row.int(0)?);
+        bytes = bytes.saturating_add(row.int(1)?);
+    }
+    Ok((keys, i64::try_from(rows.len()).is_ok_and(|count| count >= PURGE_ROWS)))
 }
 
 impl Log {
@@ -189,23 +205,33 @@ impl Log {
         Ok(over.into_iter().chain(expiry).min())
     }
 
-    /// Forgets messages, and payloads, whose time is over, a bounded number; whether there may be more.
+    /// Forgets messages, and payloads, whose time is over, of a bounded size; whether there may be more.
     pub(super) fn purge_scheduled(&mut self, sql: &impl Sql, now: i64) -> Result<bool, SqlError> {
-        let over = sql.query(
-            "DELETE FROM scheduled WHERE key IN (
-                SELECT key FROM scheduled WHERE over_at <= ?1 ORDER BY over_at LIMIT ?2
-             ) RETURNING 1",
-            &[Value::Int(now), Value::Int(ROWS)],
-        )?;
-        let expired = sql.query(
-            "SELECT key FROM scheduled WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
-            &[Value::Int(now), Value::Int(ROWS)],
-        )?;
-        for row in &expired {
-            self.expunge_scheduled(sql, row.int(0)?)?;
+        if !self.any_scheduled {
+            return Ok(false);
         }
-        let full = |rows: &[Row]| i64::try_from(rows.len()).is_ok_and(|count| count >= ROWS);
-        Ok(full(&over) || full(&expired))
+        let over = sql.query(
+            "SELECT key, ifnull(length(body), 0) FROM scheduled WHERE over_at <= ?1 ORDER BY over_at, key LIMIT ?2",
+            &[Value::Int(now), Value::Int(PURGE_ROWS)],
+        )?;
+        let (keys, more) = step_of(&over)?;
+        if !keys.is_empty() {
+            sql.exec(
+                "DELETE FROM scheduled WHERE key IN (
+                    SELECT key FROM scheduled WHERE over_at <= ?1 ORDER BY over_at, key LIMIT ?2
+                 )",
+                &[Value::Int(now), Value::Int(i64::try_from(keys.len()).unwrap_or(i64::MAX))],
+            )?;
+        }
+        let expired = sql.query(
+            "SELECT key, ifnull(length(body), 0) FROM scheduled WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+            &[Value::Int(now), Value::Int(PURGE_ROWS)],
+        )?;
+        let (keys, more_payloads) = step_of(&expired)?;
+        for key in keys {
+            self.expunge_scheduled(sql, key)?;
+        }
+        Ok(more || more_payloads)
     }
 
     /// Forgets one's payload: whether there was any.

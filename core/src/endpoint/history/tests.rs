@@ -308,3 +308,57 @@ fn what_is_dropped_with_a_period_is_not_billed_and_its_table_is_used_again() {
     let tables = both.sql.query("SELECT name FROM sqlite_master WHERE name LIKE 'attempts%'", &[]).unwrap();
     assert!((7..=9).contains(&tables.len()), "{tables:?}");
 }
+
+/// Attempts with these responses that are recorded in one go: how many each segment has, and the bytes of its row.
+fn segments(responses: &[String], url: &str) -> Vec<(usize, usize)> {
+    let mut both = Both::new();
+    for response in responses {
+        let msg_id = both.message_ids.next(both.now, &mut both.rng);
+        let id = both.attempt_ids.next(both.now + id::RESOLUTION_MS, &mut both.rng);
+        let of = Of { msg_id, event_type: "t".into(), channels: None, manual: false };
+        let request = Request::Own;
+        let (started_at, duration_ms) = (both.now, 200);
+        let how = How { status: 0, code: 200, started_at, duration_ms, next_at: None, request };
+        let recorded = Recorded { id, of, number: 1, how, url: url.into() };
+        let detail = Detail { response: response.as_str().into(), headers: None, plugins: None };
+        both.store.add(recorded, detail);
+    }
+    both.store.commit(&both.sql, RETENTION, Checkpoint::default()).unwrap();
+    let select = "SELECT head, length(head) + length(state) + length(body) FROM attempts_0 ORDER BY key";
+    let rows = both.sql.query(select, &[]).unwrap();
+    let read = |mut row: crate::sql::Row| {
+        let count = segment::recorded(&row.blob(0).unwrap()).unwrap().len();
+        (count, usize::try_from(row.int(1).unwrap()).unwrap())
+    };
+    rows.into_iter().map(read).collect()
+}
+
+#[test]
+fn a_row_of_attempts_ends_with_the_one_that_fills_256_kib() {
+    // The row counts 80 bytes for an attempt, and texts that are the same once: here the URL and the event's type.
+    let full = |count: usize, url: usize| 256 * 1024 - count * 80 - url - 1;
+    let texts = |count: usize, bytes: usize| {
+        let each = bytes / count;
+        let texts = (0..count).map(|n| format!("{n:06}") + &"x".repeat(each - 6));
+        texts.collect::<Vec<_>>()
+    };
+    let url = "https://receiver.example.com/";
+    let fills = texts(16, full(16, url.len()) / 16 * 16);
+    let spare = full(16, url.len()) % 16;
+    let mut exactly = fills.clone();
+    exactly[0].push_str(&"y".repeat(spare));
+    exactly.push("one more".into());
+    let counts = |responses: &[String]| segments(responses, url).iter().map(|row| row.0).collect::<Vec<_>>();
+    assert_eq!(counts(&exactly[..16]), [16]);
+    assert_eq!(counts(&exactly), [16, 1], "it is full");
+    exactly[0].pop();
+    assert_eq!(counts(&exactly), [17], "a byte is left, and the one that takes it may be larger");
+    exactly.push("one more".into());
+    assert_eq!(counts(&exactly), [17, 1]);
+    assert_eq!(counts(&texts(300, 3_000)), [128, 128, 44], "and it has so many attempts at most");
+    // The largest response at the end, all of it characters that take two bytes in JSON.
+    let mut largest = exactly[..16].to_vec();
+    largest.push("\u{1}".repeat(16 * 1024));
+    let rows = segments(&largest, url);
+    assert!(rows.iter().all(|(_, bytes)| *bytes < 300_000), "{rows:?}");
+}
