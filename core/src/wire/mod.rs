@@ -191,6 +191,8 @@ pub mod endpoint {
 mod tests {
     use super::{RESPONSE_MAX, directory};
     use crate::api::call::{Call, Reply};
+    use crate::api::route::DirectoryOp;
+    use crate::frame::PluginUpload;
     use std::collections::BTreeSet;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -199,15 +201,19 @@ mod tests {
     struct Large(usize);
 
     impl directory::Server for Large {
-        async fn api(&self, _: Call) -> Result<Reply, String> {
+        async fn api(&self, _: Call<DirectoryOp>) -> Result<Reply, String> {
             Ok(Reply { body: vec![b'x'; self.0], ..Reply::empty(200) })
+        }
+
+        async fn upload_plugin(&self, _: PluginUpload) -> Result<Reply, String> {
+            Ok(Reply::empty(201))
         }
     }
 
     #[test]
     fn a_response_that_is_too_large_is_refused_before_the_platform_refuses_it() {
         let ask = |bytes: usize| {
-            let (server, call) = (Large(bytes), crate::frame::encode(&Call::default()));
+            let (server, call) = (Large(bytes), crate::frame::encode(&Call::new(DirectoryOp::AppList)));
             let mut answer = pin!(directory::serve(&server, "api", &call));
             match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(answer) => answer.map(|frame| frame.len()),
