@@ -173,7 +173,7 @@ fn a_stored_message_is_worked_on_as_it_is_delivered() {
     let json = ("content-type".to_owned(), "application/json".to_owned());
     let subject = Subject::of_message(message(None));
     assert_eq!((subject.event_type.as_str(), subject.body.as_slice()), ("a.b", &b"n: 1"[..]));
-    assert_eq!(subject.headers, [json.clone()]);
+    assert_eq!(subject.headers, std::slice::from_ref(&json));
     let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let brought = vec![own("X-A", "1"), own("Content-Type", "text/yaml")];
     let headers = Subject::of_message(message(Some(brought))).headers;

@@ -637,7 +637,7 @@ fn runs(numbers: &BTreeSet<i64>) -> Vec<(i64, i64)> {
     for number in numbers {
         match all.last_mut() {
             Some((first, last)) if time_of(*number).saturating_sub(time_of(*first)) <= RUN_MS => {
-                *last = *number
+                *last = *number;
             }
             _ => all.push((*number, *number)),
         }
