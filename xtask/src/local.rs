@@ -754,7 +754,7 @@ export default {
         options.worker_dir = Some(worker(&dir)?);
         fs::write(dir.join("worker").join(build::ENTRY), "nonsense nonsense").map_err(|e| e.to_string())?;
         let error = Gateway::start(&options).err().unwrap_or_default();
-        assert!(error.starts_with("workerd ended as it started"), "{error}");
+        assert!(error.starts_with("workerd exited at startup"), "{error}");
         assert!(error.contains("SyntaxError"), "{error}");
         fs::remove_dir_all(&dir).map_err(failed("remove", &dir))
     }

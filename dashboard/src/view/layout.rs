@@ -285,6 +285,8 @@ fn advice(status: u16) -> (&'static str, &'static str) {
         413 => ("Too large", "Send less data."),
         422 => ("Invalid request", "Correct it and try again."),
         429 => ("Too many requests", "Wait a moment, then try again."),
+        // The sender's customers cannot see its log.
+        _ if scope::portal() => ("Something went wrong", "Try again in a moment."),
         _ => (
             "Something went wrong",
             "Try again. If the problem persists, see the gateway's log: npx wrangler tail",
@@ -353,4 +355,26 @@ pub(crate) fn ask(opens: &str, class: &str, question: Question<'_>) -> (Markup, 
     let form = super::form::Form { id: &form_id, to, proof, word, fields: all, more: html! {} };
     let content = html! { div.says { (says) } (super::form::danger(&form)) };
     (opener(id, class, opens), super::parts::dialog(id, title, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::words;
+
+    #[test]
+    fn every_error_page_of_the_portal_is_translated() {
+        let portal = scope::Scope { portal: true, ..scope::Scope::default() };
+        for status in [401, 403, 404, 409, 413, 422, 429, 500] {
+            let (title, hint) = scope::within(&portal, || advice(status));
+            for lang in [Lang::De, Lang::Fr, Lang::Es, Lang::Ja] {
+                let known = words(lang);
+                assert!(
+                    known.contains_key(title) && known.contains_key(hint),
+                    "{}: {title} {hint}",
+                    lang.code()
+                );
+            }
+        }
+    }
 }

@@ -227,7 +227,7 @@ mod tests {
         let mut world = World::new(&[]);
         let endpoint = world.add_endpoint(&json!({}));
         for n in 0..10 {
-            accepted(&mut world, &format!(r#"{{"colour":"{}"}}"#, if n % 2 == 0 { "red" } else { "blue" }));
+            accepted(&mut world, &format!(r#"{{"color":"{}"}}"#, if n % 2 == 0 { "red" } else { "blue" }));
         }
         let (there, back) = there_and_back(
             &mut world,
