@@ -373,7 +373,7 @@ impl Caller {
             (Home::Worker, _) => self.auth(&parts.url, &route, query, &body).await,
             (Home::App | Home::Source, op) => {
                 // A source's events have the types that the provider gives them.
-                let hidden_types = match route.home {
+                let barred_types = match route.home {
                     Home::App => self.check_event_types(op, &body).await?,
                     _ => None,
                 };
@@ -384,7 +384,7 @@ impl Caller {
                     },
                     _ => body,
                 };
-                let call = Call { hidden_types, ..self.call(op, route, query, body) };
+                let call = Call { barred_types, ..self.call(op, route, query, body) };
                 self.ask_app(&app_key.unwrap_or_default(), &call).await
             }
             (_, op) => {
@@ -467,7 +467,7 @@ impl Caller {
             idempotency,
             reads_only: !self.claims.can(Op::EndpointUpdate),
             without_plugins: !self.claims.can(Op::PluginsPut),
-            hidden_types: None,
+            barred_types: None,
         }
     }
 
@@ -546,8 +546,8 @@ impl Caller {
         Err(no_app())
     }
 
-    /// Endpoints may name only event types that exist: the Directory knows them. Gives those that the token may not see,
-    /// which an endpoint may only keep.
+    /// Endpoints may name only event types that exist: the Directory knows them. Gives those that do not, or that the token
+    /// may not see: an endpoint may only keep them.
     async fn check_event_types(&self, op: Op, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -576,10 +576,11 @@ impl Caller {
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         let refused: RefusedTypes =
             serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
-        if !refused.unknown.is_empty() {
+        if op == Op::EndpointCreate && !refused.unknown.is_empty() {
             return Err(unknown_event_types(&refused.unknown));
         }
-        Ok(Some(refused.hidden).filter(|hidden| !hidden.is_empty()))
+        let barred = [refused.unknown, refused.hidden].concat();
+        Ok(Some(barred).filter(|barred| !barred.is_empty()))
     }
 
     /// The message as the App object gets it.

@@ -457,7 +457,7 @@ mod tests {
                 params: params.iter().map(|&param| param.to_owned()).collect(),
                 body: body.to_string().into_bytes(),
                 app_scope: true,
-                hidden_types: Some(vec!["beta".to_owned(), "more".to_owned()]),
+                barred_types: Some(vec!["beta".to_owned(), "more".to_owned()]),
                 ..Call::default()
             })
         };
