@@ -254,7 +254,7 @@ fn worst(app: &str) -> Vec<(&'static str, String, String)> {
             "PUT",
             "event-type/large".into(),
             format!(
-                r#"{{"description":"","schemas":{{"1":{{"anyOf":[{}]}}}}}}"#,
+                r#"{{"description":"","schemas":{{"1":{{"anyOf":[{},{{"type":5}}]}}}}}}"#,
                 many(28_000, r#"{"type":"string"}"#)
             ),
         ),

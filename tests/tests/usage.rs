@@ -223,7 +223,7 @@ fn a_portals_token_subscribes_to_no_event_type_that_it_may_not_see() {
         plain.put(&path, &json!({ "url": url, "filterTypes": ["secret"], "description": "d" }));
     assert_eq!((status, &kept["filterTypes"]), (200, &json!(["secret"])), "{kept}");
     // Nor does the form lose it, which would leave none, and none selected means all.
-    let page = format!("/dashboard/app/{app}/endpoint/{id}");
+    let page = format!("/dashboard/app/{app}/endpoint/{id}/settings");
     let browser = Browser::signed_in(&plain, &plain.token);
     assert!(browser.see(&page).contains(r#"name="event" value="secret" checked"#));
     // A type that is gone stays as well, and no other endpoint gets it.
