@@ -2,7 +2,7 @@
 //!
 //! Each shape of [`shapes`] runs until the same fuel is used up. No shape may take more than [`RATIO`] times the median
 //! of all shapes on that engine; where it is the processor that is slow (it waits for memory, say), the interpreter's
-//! median counts. V8 runs twice: by its baseline compiler and by its optimising one, since a plugin may
+//! median counts. V8 runs twice: by its baseline compiler and by its optimizing one, since a plugin may
 //! meet either. The comparison is within one run of one process, so that the speed of the machine does not matter; one
 //! test runs at a time; what looks slow is measured again, up to twenty times, and its fastest run counts. What other
 //! processes do meanwhile is allowed for by [`NOISE`].
@@ -162,11 +162,11 @@ fn engines() -> Vec<Box<dyn Timed>> {
     vec![
         Box::new(Wasmi(wasmi::Engine::new(), None)),
         Box::new(Node("V8's baseline", V8::start_with(&["--liftoff-only"]))),
-        Box::new(Node("V8's optimiser", V8::start_with(&["--no-liftoff"]))),
+        Box::new(Node("V8's optimizer", V8::start_with(&["--no-liftoff"]))),
     ]
 }
 
-/// Larger modules are not for wasmtime, which no gateway runs: it compiles for long where it is not optimised itself.
+/// Larger modules are not for wasmtime, which no gateway runs: it compiles for long where it is not optimized itself.
 const SMALL: usize = 1_200;
 
 fn wasmtime() -> Box<dyn Timed> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use weir_core::time::rfc3339;
+use weir_tests::browser::Browser;
 use weir_tests::client::{Api, column, id_of, list, text};
 use weir_tests::gateway::shared;
 use weir_tests::receiver::{Receiver, unix_ms};
@@ -216,8 +217,18 @@ fn a_portals_token_subscribes_to_no_event_type_that_it_may_not_see() {
     let (status, made) = flagged.post(&endpoints, &json!({ "url": url, "eventTypes": ["secret"] }));
     assert_eq!(status, 201, "{made}");
     // What somebody else has chosen stays where the endpoint is saved again.
-    let path = format!("{endpoints}/{}", text(&made, "id"));
+    let id = text(&made, "id");
+    let path = format!("{endpoints}/{id}");
     let (status, kept) =
         plain.put(&path, &json!({ "url": url, "filterTypes": ["secret"], "description": "d" }));
     assert_eq!((status, &kept["filterTypes"]), (200, &json!(["secret"])), "{kept}");
+    // Nor does the form lose it, which would leave none, and none selected means all.
+    let page = format!("/dashboard/app/{app}/endpoint/{id}/settings");
+    let browser = Browser::signed_in(&plain, &plain.token);
+    assert!(browser.see(&page).contains(r#"name="event" value="secret" checked"#));
+    // A type that is gone stays as well, and no other endpoint gets it.
+    assert_eq!(api.delete("/api/v1/event-type/open?expunge=true").0, 204);
+    assert_eq!(api.put(&own, &json!({ "url": url, "filterTypes": ["open"], "description": "d" })).0, 200);
+    assert_eq!(api.patch(&path, &json!({ "filterTypes": ["open"] })).0, 422);
+    assert_eq!(api.post(&endpoints, &json!({ "url": url, "filterTypes": ["open"] })).0, 422);
 }

@@ -397,12 +397,12 @@ impl Caller {
 
     async fn save_endpoint(&self, op: AppOp, mut request: Request<'_>) -> Result<Reply, ApiError> {
         // A source's events have the types that the provider gives them.
-        let hidden_types = match request.route.home {
-            Home::App => self.check_event_types(&request.body).await?,
+        let barred_types = match request.route.home {
+            Home::App => self.check_event_types(op, &request.body).await?,
             _ => None,
         };
         let app_key = std::mem::take(&mut request.app_key);
-        let call = Call { hidden_types, ..self.call(op, request) };
+        let call = Call { barred_types, ..self.call(op, request) };
         self.ask_app(&app_key, &call).await
     }
 
@@ -487,7 +487,7 @@ impl Caller {
             idempotency,
             reads_only: !self.claims.can(Op::EndpointUpdate),
             without_plugins: !self.claims.can(Op::PluginsPut),
-            hidden_types: None,
+            barred_types: None,
         }
     }
 
@@ -566,9 +566,9 @@ impl Caller {
         Err(no_app())
     }
 
-    /// Endpoints may name only event types that exist: the Directory knows them. Gives those that the token may not see,
-    /// which an endpoint may only keep.
-    async fn check_event_types(&self, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
+    /// Endpoints may name only event types that exist: the Directory knows them. Gives those that do not, or that the token
+    /// may not see: an endpoint may only keep them.
+    async fn check_event_types(&self, op: AppOp, body: &[u8]) -> Result<Option<Vec<String>>, ApiError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Named {
@@ -592,10 +592,11 @@ impl Caller {
         let reply = directory::ask(&self.env, &self.claims.org, &call).await.map_err(ApiError::from)?;
         let refused: RefusedTypes =
             serde_json::from_slice(&reply.body).map_err(|e| internal(e.to_string()))?;
-        if !refused.unknown.is_empty() {
+        if op == AppOp::EndpointCreate && !refused.unknown.is_empty() {
             return Err(unknown_event_types(&refused.unknown));
         }
-        Ok(Some(refused.hidden).filter(|hidden| !hidden.is_empty()))
+        let barred = [refused.unknown, refused.hidden].concat();
+        Ok(Some(barred).filter(|barred| !barred.is_empty()))
     }
 
     /// The message as the App object gets it.

@@ -47,9 +47,10 @@ pub struct Call<O> {
     /// The idempotency key of a request that creates something.
     #[n(9)]
     pub idempotency: Option<Idempotency>,
-    /// Event types in the body that the caller's token may not see: an endpoint may keep them, but not add them.
+    /// Event types in the body that do not exist, or that the caller's token may not see: an endpoint may keep them, but not
+    /// add them.
     #[n(10)]
-    pub hidden_types: Option<Vec<String>>,
+    pub barred_types: Option<Vec<String>>,
 }
 
 impl<O> Call<O> {
@@ -66,7 +67,7 @@ impl<O> Call<O> {
             reads_only: false,
             without_plugins: false,
             idempotency: None,
-            hidden_types: None,
+            barred_types: None,
         }
     }
 
@@ -241,7 +242,7 @@ mod tests {
             reads_only: true,
             without_plugins: true,
             idempotency: Some(Idempotency::new("org_1", "op", "key", &[], b"{}")),
-            hidden_types: Some(vec!["a".to_owned()]),
+            barred_types: Some(vec!["a".to_owned()]),
         };
         assert_eq!(from_bytes::<Call<DirectoryOp>>(&to_bytes(&call)).expect("a call"), call);
         let reply = Reply::json(201, &serde_json::json!({"a": 1}));

@@ -454,7 +454,7 @@ mod tests {
         let send = |world: &mut World, op: Op, params: &[&str], body: &Value| {
             world.make(&Call {
                 app_scope: true,
-                hidden_types: Some(vec!["beta".to_owned(), "more".to_owned()]),
+                barred_types: Some(vec!["beta".to_owned(), "more".to_owned()]),
                 ..Call::of(op, params, "", body.to_string().into_bytes())
             })
         };

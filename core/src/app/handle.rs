@@ -493,7 +493,7 @@ impl<S: Sql> App<S> {
             new.content.send_as = self.inherited().cloned();
         }
         self.check_inherited(&new.content, call)?;
-        check_hidden(&new.content, None, call)?;
+        check_barred(&new.content, None, call)?;
         self.check_content(&mut new.content, None)?;
         let preset = preset_of(&new.content);
         let endpoint_id = id::new(id::ENDPOINT, now, rng);
@@ -610,7 +610,7 @@ impl<S: Sql> App<S> {
         }
         self.check_inherited(&new.content, call)?;
         let mut record = self.endpoint(&endpoint_id)?.1.record.clone();
-        check_hidden(&new.content, Some(&record.content), call)?;
+        check_barred(&new.content, Some(&record.content), call)?;
         let before = self.put_content(&mut record, new.content, &endpoint_id, rng)?;
         self.fit_secrets_after(&before, &mut record, &endpoint_id, rng)?;
         let outcome = self.change(now, rng, &endpoint_id, |old| {
@@ -664,7 +664,7 @@ impl<S: Sql> App<S> {
         {
             self.check_inherited(&content, call)?;
         }
-        check_hidden(&content, Some(&record.content), call)?;
+        check_barred(&content, Some(&record.content), call)?;
         let before = self.put_content(&mut record, content, &endpoint_id, rng)?;
         if let Some(text) = secret {
             let preset = preset_of(&record.content);
@@ -909,18 +909,18 @@ impl<S: Sql> App<S> {
     }
 }
 
-/// Refuses event types that the caller's token may not see, unless the endpoint has them already: whoever may see them has
-/// put them there.
-fn check_hidden(
+/// Refuses event types that do not exist or that the caller's token may not see, unless the endpoint has them already: it
+/// was given them when they existed, or by whoever may see them.
+fn check_barred(
     content: &EndpointContent,
     old: Option<&EndpointContent>,
     call: &Call<AppOp>,
 ) -> Result<(), ApiError> {
-    let hidden = call.hidden_types.as_deref().unwrap_or_default();
+    let barred = call.barred_types.as_deref().unwrap_or_default();
     let kept: Vec<&String> = old.iter().flat_map(|old| old.event_types.iter().flatten()).collect();
     let wanted = content.event_types.iter().flatten();
     let refused: Vec<String> =
-        wanted.filter(|name| hidden.contains(name) && !kept.contains(name)).cloned().collect();
+        wanted.filter(|name| barred.contains(name) && !kept.contains(name)).cloned().collect();
     if refused.is_empty() { Ok(()) } else { Err(unknown_event_types(&refused)) }
 }
 

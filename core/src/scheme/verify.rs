@@ -229,12 +229,34 @@ impl<'de> Deserialize<'de> for NoRepeats {
 /// The items of an array in the body.
 fn items<'a>(request: &Request<'a>, path: &super::Path) -> Result<Vec<&'a RawValue>, Reason> {
     let list = path.find(request.json()?).ok_or(Reason::Body("a list of events"))?;
-    let items: Vec<&RawValue> =
-        serde_json::from_str(list.get()).map_err(|_| Reason::Body("a list of events"))?;
-    if items.is_empty() || items.len() > MAX_ITEMS {
+    let mut items = Vec::new();
+    let read = serde_json::Deserializer::from_str(list.get()).deserialize_seq(Few(&mut items));
+    if items.len() > MAX_ITEMS || (read.is_ok() && items.is_empty()) {
         return Err(Reason::Body("a list of one to a thousand events"));
     }
+    read.map_err(|_| Reason::Body("a list of events"))?;
     Ok(items)
+}
+
+/// Reads the items of an array, and no further once there are too many.
+struct Few<'i, 'a>(&'i mut Vec<&'a RawValue>);
+
+impl<'de> Visitor<'de> for Few<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(item) = list.next_element()? {
+            self.0.push(item);
+            if self.0.len() > MAX_ITEMS {
+                return Err(serde::de::Error::custom("too many items"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Verifies every item; the answer is the first one's.
@@ -281,6 +303,7 @@ impl Signature {
             // the two is no text.
             return Err(Reason::Body("text in UTF-8"));
         }
+        let each = self.each.as_ref().map(|path| items(request, path)).transpose()?;
         if self.content.reads_members() && repeats_a_name(request) {
             return Err(Reason::Body("a body that names each of its members once"));
         }
@@ -295,9 +318,9 @@ impl Signature {
                 return Err(Reason::Requirement { place: place.clone(), expected: expected.clone() });
             }
         }
-        match &self.each {
+        match each {
             None => self.verify_one(secrets, params, view, now_ms),
-            Some(path) => every(items(request, path)?, |item| {
+            Some(items) => every(items, |item| {
                 self.verify_one(secrets, params, View { item: Some(item), ..view }, now_ms)
             }),
         }

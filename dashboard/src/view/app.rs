@@ -246,14 +246,20 @@ pub(super) fn events_of(endpoint: &Value) -> Markup {
     }
 }
 
-/// A checkbox for each event type, by group. None selected means all.
+/// A checkbox for each event type, by group. None selected means all. What is chosen and not in the catalog (any more, or not
+/// for this reader) has one as well: without it, saving the form would drop it, and perhaps leave none.
 pub(super) fn event_boxes(form: &str, event_types: &Value, chosen: &[&str]) -> Markup {
+    let is_listed = |name: &&&str| rows(event_types).iter().any(|event| text(event, "name") == **name);
+    let others: Vec<&str> = chosen.iter().filter(|name| !is_listed(name)).copied().collect();
     html! {
-        @if !rows(event_types).is_empty() {
+        @if !rows(event_types).is_empty() || !others.is_empty() {
             fieldset.field.boxes {
                 legend { (t("Events")) }
                 p.hint { (t("If none is selected, the endpoint receives all events, including new event types.")) }
                 div.scroll tabindex="0" role="group" aria-label=(t("Event types")) {
+                    @for name in &others {
+                        label.check { input type="checkbox" name="event" value=(name) checked; span { code { (name) } } }
+                    }
                     @for (group, members) in by_group(rows(event_types)) {
                         @if !group.is_empty() { label.check.all { input type="checkbox" data-group=(group); span { (group) } } }
                         @for event in members {

@@ -294,12 +294,12 @@ impl EventTypeOut {
     }
 }
 
-/// The event types of an endpoint's filter that the caller cannot subscribe to.
+/// The event types of an endpoint's filter that the caller cannot subscribe to. An endpoint that has one already keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedTypes {
     /// Those that do not exist, or are archived.
     pub unknown: Vec<String>,
-    /// Those whose feature flags the caller's token lacks. An endpoint that has one already keeps it.
+    /// Those whose feature flags the caller's token lacks.
     pub hidden: Vec<String>,
 }
 

@@ -306,7 +306,8 @@ impl<'a, 't> Writer<'a, 't> {
                         to.push(',');
                     }
                     self.bytes = self.bytes.saturating_sub(name.len());
-                    let _ = write!(to, "{}:", Tree::Text(name.into()));
+                    push_text(to, name);
+                    to.push(':');
                     let inner_holds = match holds {
                         Holds::Schema => Holds::of(name),
                         Holds::Members => Holds::Schema,
@@ -333,12 +334,25 @@ impl<'a, 't> Writer<'a, 't> {
 
     fn plain(&mut self, value: &Tree<'_>, to: &mut String) {
         let length = value.as_str().map_or(8, str::len);
-        if self.take(length) {
-            let _ = write!(to, "{value}");
-        } else {
-            to.push_str("{}");
+        match value {
+            _ if !self.take(length) => to.push_str("{}"),
+            Tree::Text(text) => push_text(to, text),
+            other => {
+                let _ = write!(to, "{other}");
+            }
         }
     }
+}
+
+/// Writes a JSON string. Most have nothing to escape, and there are a hundred thousand of them.
+fn push_text(to: &mut String, text: &str) {
+    if text.bytes().any(|b| b < b' ' || matches!(b, b'"' | b'\\')) {
+        let _ = write!(to, "{}", Tree::Text(text.into()));
+        return;
+    }
+    to.push('"');
+    to.push_str(text);
+    to.push('"');
 }
 
 /// The reference that a value is.
