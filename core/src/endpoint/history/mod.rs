@@ -6,7 +6,8 @@
 //!
 //! - An attempt is found by its id: in the last segment that starts at or before it.
 //! - The attempts of a message are found by its time: most are recorded within [`PROMPT_MS`] of it. Where one is not, its
-//!   period has a table that names the segment.
+//!   period has a table that names the segment: one row for late attempts of messages that were accepted in close succession,
+//!   as those of a backlog are.
 //! - The newest segment has the object's [`Checkpoint`]: statistics, the circuit breaker and whatever else changes with every
 //!   attempt cost no rows of their own.
 //!
@@ -30,6 +31,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Attempts recorded so soon after their message's acceptance are found by time, without a row that says where.
 pub(super) const PROMPT_MS: i64 = 5_000;
+/// The messages of late attempts that share a row were accepted within this time. A longer one would save few rows, and a
+/// message's attempts would be looked for in more segments that have none.
+const RUN_MS: i64 = 500;
 /// At most so many attempts are looked at for one page: a filter that matches little ends early, and the caller goes on
 /// from the last one looked at.
 const LOOK_MAX: usize = 4096;
@@ -202,7 +206,7 @@ impl History {
                 builder.add(&recorded, &detail);
                 first.get_or_insert_with(|| recorded.id.clone());
                 if is_late(&recorded) {
-                    late.insert(recorded.of.msg_id);
+                    late.insert(message_number(&recorded.of.msg_id));
                 }
             }
             let first = first.unwrap_or_default();
@@ -221,8 +225,7 @@ impl History {
                 &[Value::Int(key), Value::Blob(&head), Value::Blob(&state), Value::Blob(&body)],
             )?;
             if !late.is_empty() {
-                let late = serde_json::to_string(&late).map_err(|error| SqlError(error.to_string()))?;
-                self.periods.note_late(sql, key, &late)?;
+                self.periods.note_late(sql, key, &pairs(&runs(&late))?)?;
             }
         }
         Ok(())
@@ -440,10 +443,14 @@ impl History {
             }
         }
         let oldest = wanted.first().and_then(|oldest| id::millis(id::MESSAGE, oldest)).unwrap_or(0);
-        let text = serde_json::to_string(&wanted).map_err(|error| SqlError(error.to_string()))?;
+        let reach = |number: i64| (floor(time_of(number).saturating_sub(RUN_MS)), number);
+        let numbers: BTreeSet<i64> = wanted.iter().map(|id| message_number(id)).collect();
+        let text = pairs(&numbers.into_iter().map(reach).collect::<Vec<_>>())?;
         for period in self.periods.between(floor(oldest), KEY_MAX).filter(|period| period.late) {
             let late = numbered(
-                "SELECT DISTINCT key FROM late_# WHERE msg_id IN (SELECT value FROM json_each(?1))",
+                "SELECT DISTINCT late.key FROM json_each(?1) AS wanted CROSS JOIN late_# AS late
+                 ON late.first BETWEEN wanted.value ->> 0 AND wanted.value ->> 1
+                 WHERE late.last >= wanted.value ->> 1",
                 period.table,
             );
             for row in sql.query(late, &[Value::Text(&text)])? {
@@ -618,6 +625,29 @@ pub(super) fn floor(at: i64) -> i64 {
 /// When an attempt with this number was recorded.
 pub(super) fn time_of(number: i64) -> i64 {
     id::key_millis(number)
+}
+
+fn message_number(msg_id: &str) -> i64 {
+    id::key(id::MESSAGE, msg_id).unwrap_or(0)
+}
+
+/// The first and the last of messages in close succession, by their numbers.
+fn runs(numbers: &BTreeSet<i64>) -> Vec<(i64, i64)> {
+    let mut all: Vec<(i64, i64)> = Vec::new();
+    for number in numbers {
+        match all.last_mut() {
+            Some((first, last)) if time_of(*number).saturating_sub(time_of(*first)) <= RUN_MS => {
+                *last = *number;
+            }
+            _ => all.push((*number, *number)),
+        }
+    }
+    all
+}
+
+/// The text of a JSON array of pairs.
+fn pairs(all: &[(i64, i64)]) -> Result<String, SqlError> {
+    serde_json::to_string(all).map_err(|error| SqlError(error.to_string()))
 }
 
 fn is_late(attempt: &Recorded) -> bool {

@@ -102,16 +102,18 @@ impl Periods {
         Ok((table, true))
     }
 
-    /// Notes that the newest segment has attempts of messages that were accepted well before.
-    pub(super) fn note_late(&mut self, sql: &impl Sql, key: i64, messages: &str) -> Result<(), SqlError> {
+    /// Notes that the newest segment has attempts of messages that were accepted well before: a JSON array of pairs, each the
+    /// numbers of the first and the last message of a run.
+    pub(super) fn note_late(&mut self, sql: &impl Sql, key: i64, runs: &str) -> Result<(), SqlError> {
         let Some(period) = self.0.last_mut() else { return Ok(()) };
         if !period.late {
             sql.exec(
                 numbered(
                     "CREATE TABLE late_# (
-                        msg_id TEXT NOT NULL,
-                        key INTEGER NOT NULL,  -- a segment that has attempts of the message
-                        PRIMARY KEY (msg_id, key)
+                        first INTEGER NOT NULL,  -- the number of the first message of a run,
+                        last INTEGER NOT NULL,   -- and of the last
+                        key INTEGER NOT NULL,    -- a segment that has attempts of messages of the run
+                        PRIMARY KEY (first, key)
                      ) STRICT, WITHOUT ROWID",
                     period.table,
                 ),
@@ -122,10 +124,10 @@ impl Periods {
         }
         sql.exec(
             numbered(
-                "INSERT OR IGNORE INTO late_# (msg_id, key) SELECT value, ?1 FROM json_each(?2)",
+                "INSERT INTO late_# (first, last, key) SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2)",
                 period.table,
             ),
-            &[Value::Int(key), Value::Text(messages)],
+            &[Value::Int(key), Value::Text(runs)],
         )
     }
 

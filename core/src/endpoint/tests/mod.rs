@@ -721,6 +721,32 @@ fn statistics_are_exact_whatever_was_lost() {
 }
 
 #[test]
+fn late_attempts_of_a_backlog_cost_a_row_for_each_segment_and_are_found() {
+    let mut sut = Sut::new();
+    let messages: Vec<Outgoing> = (0..18)
+        .map(|_| {
+            sut.now += 20;
+            sut.messages(1).remove(0)
+        })
+        .collect();
+    sut.now += 60_000; // the App was not able to push them any sooner
+    let (_, mut effects) = sut.push(&messages);
+    let (mut segments, mut attempts) = (0, 0);
+    while !effects.send.is_empty() {
+        sut.now += 200;
+        segments += 1;
+        attempts += effects.send.len();
+        let ok = || AttemptOutcome::Answer { code: 200, retry_after: None, body: b"ok".to_vec() };
+        let results = effects.send.into_iter().map(|attempt| attempt.ended(sut.now, ok())).collect();
+        effects = sut.endpoint.record(sut.now, &mut sut.rng, results).unwrap();
+    }
+    assert_eq!((attempts, sut.count("SELECT count(*) FROM late_0")), (18, segments));
+    for message in &messages {
+        assert_eq!(sut.attempts("", Some(&message.id)).len(), 1);
+    }
+}
+
+#[test]
 fn the_attempts_of_a_message_are_found_the_prompt_and_the_late() {
     let mut sut = Sut::new();
     let attempt = sut.sent();
