@@ -1,12 +1,9 @@
-// Stands in front of the unmodified Worker: counts and spoils the calls between its parts, resets its objects as a
-// deployment does, and moves the clock. Told by POST /__faults, asked by GET /__faults; see tests/src/faults.rs.
+// Stands in front of the unmodified Worker, behind the production emulator: counts and spoils the calls between its parts, and
+// resets its objects as a deployment does. Told by POST /__faults, asked by GET /__faults; see tests/src/faults.rs.
 
 import * as weir from "./weir.mjs";
 
 const KINDS = ["DIRECTORY", "APP", "ENDPOINT"];
-const clock = Date.now.bind(Date);
-let shift = 0;
-Date.now = () => clock() + shift;
 
 // What to do to calls: { kind, op, skip, times, when, error }. `when` is "before" (the call is not made), "after" (it is
 // made, and its answer lost) or "reset" (the object is reset while the call is under way).
@@ -89,7 +86,6 @@ async function control(request) {
   if (request.method === "POST") {
     const told = await request.json();
     rules = told.rules ?? rules;
-    shift = told.shift ?? shift;
     if (told.forget) [calls, places] = [{}, {}];
     if (told.deploy) {
       const resets = [...known.values()].map((stub) =>

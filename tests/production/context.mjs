@@ -23,6 +23,12 @@ export const traffic = {
   /** Of them, in calls between objects. */
   calls: 0,
   callsMost: 0,
+  /** The largest message of a call, and what was asked. */
+  largest: { bytes: 0, operation: "" },
+  /** A message of a call: its arguments, or its return value. */
+  message(bytes, operation) {
+    if (bytes > this.largest.bytes) this.largest = { bytes, operation };
+  },
   /** Counts so many bytes until what is returned is called. */
   carry(bytes) {
     this.bytes += bytes;
@@ -104,6 +110,7 @@ const COUNTS = {
   rowsWritten: 0,
   rowsRead: 0,
   syncs: 0, // waits until everything written is durable: group commits
+  deletedAll: 0, // calls of deleteAll
   timers: 0,
   signals: 0,
   logLines: 0,

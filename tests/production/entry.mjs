@@ -42,6 +42,7 @@ async function answer(request, env) {
         inFlightBytes: traffic.bytes,
         inFlightMost: traffic.most,
         callsMost: traffic.callsMost,
+        largest: traffic.largest,
         worker: { ...worker, heldMs: undefined, kind: "Worker" },
         objects: control.report(),
       }));
@@ -49,11 +50,15 @@ async function answer(request, env) {
       worker.reset();
       traffic.most = traffic.bytes;
       traffic.callsMost = traffic.calls;
+      traffic.largest = { bytes: 0, operation: "" };
       for (const { context } of control.objects.values()) context.reset();
       return new Response(null, { status: 204 });
     case "rules":
       Object.assign(rules, body);
       return Response.json(rules);
+    case "clock":
+      await control.clock(env, body.shiftMs ?? 0);
+      return new Response(null, { status: 204 });
     case "faults":
       faults.ask(body);
       return new Response(null, { status: 204 });
@@ -76,5 +81,6 @@ async function answer(request, env) {
 function withApart(apart, here) {
   if (!apart) return here;
   const callsMost = Math.max(here.callsMost, apart.callsMost);
-  return { ...here, callsMost, appsWasmBytes: apart.wasmBytes, objects: [...here.objects, ...apart.objects] };
+  const largest = apart.largest.bytes > here.largest.bytes ? apart.largest : here.largest;
+  return { ...here, callsMost, largest, appsWasmBytes: apart.wasmBytes, objects: [...here.objects, ...apart.objects] };
 }

@@ -186,7 +186,7 @@ AbortSignal.timeout = (ms) => {
 
 // ---- The clock
 
-const now = () => (rules.frozenClock && current()?.now) || realNow();
+const now = () => ((rules.frozenClock && current()?.now) || realNow()) + rules.shiftMs;
 
 globalThis.Date = new Proxy(platform.Date, {
   get: (target, name) => (name === "now" ? now : Reflect.get(target, name)),

@@ -4,7 +4,7 @@
 import { Account, Context, current, realNow, traffic } from "./context.mjs";
 import { DEPLOYED, KINDS, ofReset, take } from "./faults.mjs";
 import { rules } from "./rules.mjs";
-import { watch } from "./storage.mjs";
+import { moveAlarm, watch } from "./storage.mjs";
 
 /** Every object that was ever opened, by class and name. */
 export const objects = new Map();
@@ -23,6 +23,7 @@ export const emulated = (kind, Class) =>
     /** One event; without a header, what the emulator itself asks. */
     production(header, method, args) {
       if (header) return this.#context.deliver(header, () => super[method](...args));
+      if (method === "moved") return moveAlarm(this.ctx.storage, args[0]);
       return method === "deploy" ? this.#deploy() : tables(this.ctx.storage.sql);
     }
 
@@ -102,11 +103,7 @@ async function call(real, object, method, args) {
   // The gateway's objects have one method, whose first argument says which operation is asked for.
   const operation = typeof args[0] === "string" ? args[0] : method;
   const header = caller.countCall(operation);
-  const bytes = args.reduce((sum, value) => sum + sizeOf(value), 0);
-  if (bytes > rules.messageBytes) {
-    const limit = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: ";
-    throw caller.account.refuse("messageBytes", `${limit}${bytes} bytes.`);
-  }
+  const bytes = message(args, operation, caller);
   const fault = take(object, operation);
   const release = caller.hold("call");
   const arrived = traffic.call(bytes);
@@ -114,6 +111,7 @@ async function call(real, object, method, args) {
     if (fault && fault !== "lost") throw caller.account.refuse(fault, ...said(fault));
     const answer = await real.production(header, method, args);
     if (fault) throw caller.account.refuse(fault, ...said(fault));
+    message(answer, `answer of ${operation}`, caller);
     return answer;
   } catch (error) {
     throw ofReset(error);
@@ -129,7 +127,21 @@ const said = (fault) => {
   return [error.message, { ...error }];
 };
 
-const sizeOf = (value) => (typeof value === "string" ? value.length : (value?.byteLength ?? 64));
+/** What a message of a call takes, its arguments or its return value; refused where that is too much. */
+function message(value, operation, caller) {
+  const bytes = sizeOf(value);
+  traffic.message(bytes, operation);
+  if (bytes <= rules.messageBytes) return bytes;
+  const limit = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: ";
+  throw caller.account.refuse("messageBytes", `${limit}${bytes} bytes.`);
+}
+
+function sizeOf(value) {
+  if (typeof value === "string") return value.length;
+  if (value === null || typeof value !== "object") return 8;
+  if (value.byteLength !== undefined) return value.byteLength;
+  return Object.values(value).reduce((sum, part) => sum + sizeOf(part), 8);
+}
 
 /** Resets every object as a deployment does: what they had in memory is gone, calls under way fail. */
 export async function deploy(env) {
@@ -141,9 +153,16 @@ export async function stored(env) {
   return Object.fromEntries((await askAll(env, "tables")).map(([name, { value }]) => [name, value]));
 }
 
-async function askAll(env, what) {
+/** Moves all clocks, and the alarms with them. */
+export async function clock(env, shiftMs) {
+  const byMs = shiftMs - rules.shiftMs;
+  rules.shiftMs = shiftMs;
+  await askAll(env, "moved", byMs);
+}
+
+async function askAll(env, what, ...args) {
   const names = [...objects.keys()];
-  const asked = [...objects.values()].map(({ kind, id }) => env[kind.toUpperCase()].get(id).production(undefined, what));
+  const asked = [...objects.values()].map(({ kind, id }) => env[kind.toUpperCase()].get(id).production(undefined, what, args));
   const answers = await Promise.allSettled(asked);
   return names.map((name, at) => [name, answers[at]]);
 }

@@ -26,12 +26,14 @@ const PAID = {
   statementBytes: 100_000,
   /** What one object's database may hold. */
   storageBytes: 10_000_000_000,
-  /** The largest message of a call. */
+  /** The largest message of a call: its arguments, and its return value. */
   messageBytes: 32 * 1024 * 1024,
   /** How much longer than here a commit takes, in milliseconds: writes are replicated before they count as durable. */
   commitMs: 0,
   /** Time stands still during a turn, and a timer's callback runs at its scheduled time. */
   frozenClock: true,
+  /** How far all clocks are ahead, in milliseconds: the route `clock` sets it, and moves all alarms. */
+  shiftMs: 0,
   /** `fetch` of an IP address is refused. */
   refuseAddresses: true,
   /** Receivers that cannot be reached are answered for, with 52x and 530, instead of thrown. */

@@ -13,6 +13,19 @@ export function setCapacity(object, bytes) {
   if (bytes !== undefined) capacities.unshift({ object, bytes });
 }
 
+/** The platform's own methods of a storage. */
+const platform = {};
+
+/** The clocks are moved by so much: an object's alarm goes off that much earlier. */
+export async function moveAlarm(storage, byMs) {
+  const at = await platform.getAlarm.call(storage);
+  if (at === null) return;
+  const earlier = Math.max(at - byMs, 1);
+  await platform.setAlarm.call(storage, earlier);
+  const context = contexts.get(storage);
+  if (context) context.alarmAt = earlier;
+}
+
 const contexts = new WeakMap(); // by storage and by its sql
 const storages = new WeakMap(); // by its sql
 let patched = false;
@@ -41,18 +54,21 @@ export function watch(storage, context) {
   const prototype = Object.getPrototypeOf(storage);
   for (const name of ["setAlarm", "getAlarm", "deleteAlarm", "sync", "deleteAll"]) {
     const real = prototype[name];
+    platform[name] = real;
     prototype[name] = function (...args) {
       const context = contexts.get(this);
       if (context && name === "setAlarm") {
         context.account.wrote("alarm", 1);
-        context.alarmAt = Number(args[0]);
+        args[0] = context.alarmAt = Math.max(Number(args[0]) - rules.shiftMs, 1);
       }
       if (context && name === "sync") context.account.syncs++;
+      if (context && name === "deleteAll") context.account.deletedAll++;
       if (context && (name === "deleteAlarm" || name === "deleteAll")) context.alarmAt = undefined;
       let result = real.apply(this, args);
       if (context && name === "sync" && rules.commitMs > 0) {
         result = result.then(() => new Promise((done) => setTimeout(done, rules.commitMs)));
       }
+      if (context && name === "getAlarm") result = result.then((at) => (at === null ? null : at + rules.shiftMs));
       return context ? context.io(undefined, result) : result;
     };
   }

@@ -193,6 +193,20 @@ impl Bill {
         each.fold((f64::INFINITY, "nothing"), |least, one| if one.0 < least.0 { one } else { least })
     }
 
+    /// The row of the table.
+    fn row(&self, scenario: &str) -> String {
+        let (a_day, what) = self.free_a_day();
+        format!(
+            "| {scenario} | {:.2} | {:.2} | {:.0} ms | {:.3} | {:.0} | ${:.2} | {a_day:.0} ({what}) |",
+            self.rows,
+            self.requests,
+            self.held_ms,
+            self.log_lines,
+            self.bytes,
+            self.dollars(),
+        )
+    }
+
     /// The line of `cargo xtask bill --json`.
     pub fn json(&self, scenario: &str) -> Value {
         json!({
@@ -214,13 +228,59 @@ fn tidy(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// Runs the scenarios (all, or those that are named) and prints them: a table, or with `--json` one object a line.
+/// Gigabyte-seconds of an object that is in memory for so long.
+pub fn gb_seconds(held_ms: f64) -> f64 {
+    held_ms / 1000.0 * OBJECT_GB
+}
+
+/// How the bill is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A table in Markdown.
+    Table,
+    /// One JSON object a line.
+    Json,
+    /// The lines of [`crate::pins::PINS`].
+    Pins,
+}
+
+impl Form {
+    /// The lines before those of the scenarios.
+    pub fn head(self) -> &'static [&'static str] {
+        match self {
+            Self::Table => &[
+                "| For each delivery | Rows | Requests | In memory | Log events | Bytes | A million | Free plan, a day |",
+                "|---|---|---|---|---|---|---|---|",
+            ],
+            Self::Json | Self::Pins => &[],
+        }
+    }
+
+    /// The line of a scenario.
+    pub fn line(self, scenario: &str, bill: &Bill) -> String {
+        match self {
+            Self::Table => bill.row(scenario),
+            Self::Json => bill.json(scenario).to_string(),
+            Self::Pins => crate::pins::Pin::line(scenario, bill),
+        }
+    }
+}
+
+/// Runs the scenarios (all, or those that are named) and prints them: a table, with `--json` one object a line, or with
+/// `--pins` what `tests/src/pins.rs` has.
 ///
 /// # Errors
 /// What is wrong with the arguments.
 pub fn run(args: &[String]) -> Result<(), String> {
-    let json = args.iter().any(|arg| arg == "--json");
-    let named: Vec<_> = args.iter().filter(|arg| *arg != "--json").collect();
+    let is = |flag: &str| args.iter().any(|arg| arg == flag);
+    let form = if is("--json") {
+        Form::Json
+    } else if is("--pins") {
+        Form::Pins
+    } else {
+        Form::Table
+    };
+    let named: Vec<_> = args.iter().filter(|arg| *arg != "--json" && *arg != "--pins").collect();
     let known = |name: &&&String| !SCENARIOS.iter().any(|scenario| scenario.name == **name);
     if let Some(unknown) = named.iter().find(known) {
         let names = SCENARIOS.map(|scenario| scenario.name).join(", ");
@@ -229,30 +289,9 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let wanted = SCENARIOS
         .iter()
         .filter(|scenario| named.is_empty() || named.iter().any(|name| *name == scenario.name));
-    if !json {
-        println!(
-            "| For each delivery | Rows | Requests | In memory | Log events | Bytes | A million | Free plan, a day |"
-        );
-        println!("|---|---|---|---|---|---|---|---|");
-    }
+    form.head().iter().for_each(|line| println!("{line}"));
     for scenario in wanted {
-        let bill = measure(scenario);
-        if json {
-            println!("{}", bill.json(scenario.name));
-        } else {
-            let (a_day, what) = bill.free_a_day();
-            println!(
-                "| {} | {:.2} | {:.2} | {:.0} ms | {:.3} | {:.0} | ${:.2} | {:.0} ({what}) |",
-                scenario.name,
-                bill.rows,
-                bill.requests,
-                bill.held_ms,
-                bill.log_lines,
-                bill.bytes,
-                bill.dollars(),
-                a_day
-            );
-        }
+        println!("{}", form.line(scenario.name, &measure(scenario)));
     }
     Ok(())
 }
@@ -345,7 +384,7 @@ fn bill(stats: &Stats, before: &[Stored], after: &[Stored], deliveries: f64) -> 
         rows_read: each(stats.sum(|object| object.rows_read)),
         requests: each(object_requests + worker_requests),
         worker_requests: each(worker_requests),
-        gb_seconds: each(held) / 1000.0 * OBJECT_GB,
+        gb_seconds: gb_seconds(each(held)),
         log_lines: each(lines + invocations) * logs.rate,
         held_ms: each(held),
         bytes: each(bytes),
@@ -460,21 +499,61 @@ impl Logs {
 mod tests {
     use super::*;
 
+    const BILL: Bill = Bill {
+        rows: 4.0,
+        rows_read: 10.0,
+        requests: 4.0,
+        worker_requests: 1.0,
+        gb_seconds: 0.0256,
+        log_lines: 1.0,
+        held_ms: 200.0,
+        bytes: 5_000.0,
+        memory: 0,
+        refused: 0,
+        apps: Part { rows: 0.0, bytes: 0.0 },
+    };
+
+    #[test]
+    fn with_json_each_scenario_is_one_line_with_the_same_keys_and_nothing_else_is_printed() {
+        assert_eq!(Form::Json.head(), [""; 0]);
+        for scenario in SCENARIOS {
+            let line = Form::Json.line(scenario.name, &BILL);
+            assert!(!line.contains('\n'), "{line}");
+            let object: serde_json::Map<String, Value> = serde_json::from_str(&line).expect("one object");
+            let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+            let mut wanted = [
+                "scenario",
+                "rows",
+                "requests",
+                "gbSeconds",
+                "logLines",
+                "heldMs",
+                "bytes",
+                "dollars",
+                "appRows",
+                "appBytes",
+            ];
+            wanted.sort_unstable();
+            let mut keys = keys;
+            keys.sort_unstable();
+            assert_eq!(keys, wanted);
+            assert_eq!(object["scenario"], scenario.name);
+            assert!(object.iter().all(|(key, value)| key == "scenario" || value.is_number()), "{line}");
+        }
+        assert_eq!(BILL.json("x")["dollars"], 6.7);
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_scenario_with_as_many_columns_as_its_head() {
+        let columns = |line: &str| line.matches('|').count();
+        assert!(Form::Table.head().iter().all(|line| columns(line) == 9));
+        let line = Form::Table.line("dense", &BILL);
+        assert_eq!(line, "| dense | 4.00 | 4.00 | 200 ms | 1.000 | 5000 | $6.70 | 25000 (rows written) |");
+    }
+
     #[test]
     fn a_bill_is_the_sum_of_its_parts_and_the_scarcest_part_limits_the_free_plan() {
-        let bill = Bill {
-            rows: 4.0,
-            rows_read: 10.0,
-            requests: 4.0,
-            worker_requests: 1.0,
-            gb_seconds: 0.0256,
-            log_lines: 1.0,
-            held_ms: 200.0,
-            bytes: 5_000.0,
-            memory: 0,
-            refused: 0,
-            apps: Part { rows: 0.0, bytes: 0.0 },
-        };
+        let bill = BILL;
         // 0.30 + 0.02 + 0.45 + 0.32 + 0.01 + 4.00 + 1.00 + 0.60
         assert!((bill.dollars() - 6.70).abs() < 1e-9, "{}", bill.dollars());
         assert_eq!(bill.free_a_day(), (25_000.0, "rows written"));

@@ -1,4 +1,5 @@
-//! A gateway whose platform fails on demand: `tests/faults/entry.mjs` in front of the unmodified Worker.
+//! A gateway whose platform fails on demand: `tests/faults/entry.mjs` in front of the unmodified Worker, and the production
+//! emulator in front of both.
 
 use crate::client::Api;
 use crate::gateway::{Running, scratch};
@@ -6,15 +7,16 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use xtask::build;
+use xtask::local::Profile;
 
 const ENTRY: &str = include_str!("../faults/entry.mjs");
 /// What the Worker's own entry is called there.
 const INNER: &str = "weir.mjs";
 
-/// Starts such a gateway, as [`Running::start`] starts one.
+/// Starts such a gateway under the rules of the paid plan, as [`Running::start`] starts one.
 #[track_caller]
 pub fn start(vars: &[(&str, &str)]) -> Running {
-    let mut options = Running::options(vars);
+    let mut options = Running::under(Profile::Paid, vars);
     let dir = wrapped().unwrap_or_else(|error| panic!("the Worker is not wrapped: {error}"));
     options.worker_dir = Some(dir.clone());
     let running = Running::with(options);

@@ -15,7 +15,7 @@
 //! - [`process`] tells what a process costs.
 //! - [`json`] builds payloads as text and compares them as bytes.
 //! - [`load`] sends messages on many connections at once.
-//! - [`bill`] counts and prices what a delivery costs on Cloudflare.
+//! - [`bill`] counts and prices what a delivery costs on Cloudflare; [`pins`] is what it may cost.
 //! - [`engines`] measures what plugins cost in a gateway.
 
 // What fails here fails a test: panicking with a sentence is the point.
@@ -30,6 +30,7 @@ pub mod faults;
 pub mod gateway;
 pub mod json;
 pub mod load;
+pub mod pins;
 pub mod process;
 pub mod production;
 pub mod raw;

@@ -32,6 +32,8 @@ pub struct Counts {
     pub rows_read: u64,
     /// How often it waited until everything written was durable: group commits.
     pub syncs: u64,
+    /// How often it deleted everything that it stored (`deleteAll`).
+    pub deleted_all: u64,
     /// Lines written to the console.
     pub log_lines: u64,
     /// The deepest chain of calls that reached it.
@@ -40,6 +42,10 @@ pub struct Counts {
     pub held_ms: u64,
     /// How long after the last answer of a receiver it could hibernate; `None` while something is pending.
     pub rested_after_ms: Option<u64>,
+    /// When a receiver last answered it, in milliseconds since 1970.
+    pub last_answer: u64,
+    /// When it last had nothing pending, in milliseconds since 1970.
+    pub rested_at: u64,
     /// When its next alarm is due, in milliseconds since 1970.
     pub alarm_at: Option<u64>,
     /// What is pending, by kind: `timer`, `signal`, `fetch`, `call`, `event`, `body`.
@@ -78,6 +84,8 @@ pub struct Stats {
     pub in_flight_most: u64,
     /// Of them, the most in calls between objects.
     pub calls_most: u64,
+    /// The largest message of a call between objects: its bytes, and the operation.
+    pub largest: (u64, String),
 }
 
 impl Emulator {
@@ -101,6 +109,10 @@ impl Emulator {
             apps_wasm_bytes: number(&all, "appsWasmBytes"),
             in_flight_most: number(&all, "inFlightMost"),
             calls_most: number(&all, "callsMost"),
+            largest: (
+                number(&all["largest"], "bytes"),
+                all["largest"]["operation"].as_str().unwrap_or_default().to_owned(),
+            ),
         }
     }
 
@@ -114,6 +126,12 @@ impl Emulator {
     #[track_caller]
     pub fn rules(&self, rules: &Value) {
         self.post("rules", rules);
+    }
+
+    /// All clocks are so far ahead of the real time from now on, and alarms that are due by then go off.
+    #[track_caller]
+    pub fn clock(&self, ahead: Duration) {
+        self.post("clock", &json!({ "shiftMs": u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX) }));
     }
 
     /// Asks for a fault of calls between objects: `kind` is `overloaded`, `retryable`, `lost` or `internal`; `object`
@@ -255,6 +273,9 @@ fn counts(value: &Value) -> Counts {
         log_lines: number(value, "logLines"),
         deepest: number(value, "deepest"),
         held_ms: number(value, "heldMs"),
+        deleted_all: number(value, "deletedAll"),
+        last_answer: number(value, "lastAnswer"),
+        rested_at: number(value, "restedAt"),
         alarm_at: value["alarmAt"].as_u64(),
         rested_after_ms: pending.is_empty().then_some(rested),
         pending,

@@ -100,7 +100,7 @@ fn a_batch_is_refused_as_a_whole_where_nothing_of_it_can_be_stored() {
 fn one_application_stores_thousands_of_messages_a_second_in_batches() {
     const CONNECTIONS: usize = 4;
     const BATCHES: usize = 25;
-    let gateway = Running::local(&[("REQUEST_TIMEOUT", "3")]);
+    let gateway = Running::start(&[("REQUEST_TIMEOUT", "3")]);
     let api = gateway.tenant();
     let app = api.app();
     let path = format!("/api/v1/app/{app}/msg/batch");

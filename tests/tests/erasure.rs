@@ -4,13 +4,17 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use weir_core::scheme::Params;
 use weir_tests::client::{Api, list};
 use weir_tests::gateway::Running;
 use weir_tests::json::message;
 use weir_tests::receiver::{Answer, Receiver};
-use weir_tests::source::{BASE, Source};
+use weir_tests::source::{BASE, Source, signed};
+use weir_tests::token;
 
 const SOON: Duration = Duration::from_mins(1);
+/// Within which a deletion has erased everything and says so.
+const ERASED: Duration = Duration::from_mins(1);
 
 /// The databases below `dir` in which that text stands, in any file.
 fn holding(dir: &Path, text: &str) -> Vec<PathBuf> {
@@ -60,6 +64,36 @@ fn secrets(api: &Api, base: &str) -> String {
     secret["key"].as_str().expect("a secret").trim_start_matches("whsec_").to_owned()
 }
 
+/// Markers in the secret, the headers and the plugins' configuration of an endpoint that takes everything.
+#[track_caller]
+fn configured(api: &Api, base: &str) -> [String; 3] {
+    let (status, page) = api.get(&format!("{base}/endpoint"));
+    assert_eq!(status, 200, "{page}");
+    let endpoint = format!("{base}/endpoint/{}", list(&page)[0]["id"].as_str().expect("an id"));
+    let headers = json!({ "headers": { "x-key": "the-header-marker" } });
+    assert_eq!(api.put(&format!("{endpoint}/headers"), &headers).0, 204);
+    let filter = json!({ "name": "filter", "config": { "when": "body.text != \"the-plugin-marker\"" } });
+    let (status, body) = api.put(&format!("{endpoint}/plugins"), &json!({ "plugins": [filter] }));
+    assert_eq!(status, 200, "{body}");
+    [secrets(api, base), "the-header-marker".to_owned(), "the-plugin-marker".to_owned()]
+}
+
+/// All of them are stored somewhere.
+#[track_caller]
+fn are_stored(gateway: &Running, markers: &[&str]) {
+    for marker in markers {
+        assert!(!holding(gateway.data(), marker).is_empty(), "{marker} is stored");
+    }
+}
+
+/// None of them is stored anywhere.
+#[track_caller]
+fn are_gone(gateway: &Running, markers: &[&str]) {
+    for marker in markers {
+        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
+    }
+}
+
 #[test]
 fn a_deleted_application_leaves_nothing_in_any_file_and_its_erasure_is_a_task() {
     let gateway = Running::start(&[]);
@@ -67,9 +101,8 @@ fn a_deleted_application_leaves_nothing_in_any_file_and_its_erasure_is_a_task() 
     receiver.always("/", Answer::ok().body("the-answer-marker"));
     let app = api.app();
     let base = format!("/api/v1/app/{app}");
-    let headers = json!({ "headers": { "x-key": "the-header-marker" } });
-    let endpoint = api.endpoint_with(&app, &receiver.url("/"), &headers);
-    let secret = secrets(&api, &base);
+    let endpoint = api.endpoint_with(&app, &receiver.url("/"), &json!({ "description": "the-text-marker" }));
+    let [secret, header, plugin] = configured(&api, &base);
     let large = "the-payload-marker ".repeat(2_000);
     for n in 0..30 {
         api.send(
@@ -82,24 +115,20 @@ fn a_deleted_application_leaves_nothing_in_any_file_and_its_erasure_is_a_task() 
     receiver.on("/", |_| Answer::ok().body("the-answer-marker").after(Duration::from_millis(500)));
     api.send(&app, r#"{"text":"the-payload-marker"}"#);
     receiver.wait_count("/", 31, SOON);
-    let markers = ["the-payload-marker", "the-header-marker", "the-answer-marker", secret.as_str()];
-    for marker in markers {
-        assert!(!holding(gateway.data(), marker).is_empty(), "{marker} is stored");
-    }
+    let markers = ["the-payload-marker", "the-answer-marker", "the-text-marker", &secret, &header, &plugin];
+    are_stored(&gateway, &markers);
 
     let begun = Instant::now();
     assert_eq!(api.delete(&base).0, 204);
     let task = task(&api, "application.erase");
     assert_eq!(task["data"]["appId"], json!(app), "{task}");
-    assert!(begun.elapsed() < Duration::from_mins(1));
+    assert!(begun.elapsed() < ERASED, "{:?}", begun.elapsed());
     assert_eq!(api.get(&format!("{base}/msg")).0, 404);
     assert_eq!(api.get(&format!("{base}/endpoint/{endpoint}")).0, 404);
     assert_eq!(api.post_text(&format!("{base}/msg"), &message("a.b", "{}")).0, 404);
     // The request that was under way ends, and is recorded by nobody.
     std::thread::sleep(Duration::from_millis(800));
-    for marker in markers {
-        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
-    }
+    are_gone(&gateway, &markers);
     // Another is not touched.
     let other = api.app();
     api.endpoint(&other, &receiver.url("/other"));
@@ -109,23 +138,31 @@ fn a_deleted_application_leaves_nothing_in_any_file_and_its_erasure_is_a_task() 
 
 #[test]
 fn a_deleted_source_leaves_nothing_of_what_came_in() {
-    let gateway = Running::start(&[]);
+    let mut gateway = Running::start(&[]);
     let (api, receiver) = (gateway.tenant(), Receiver::start());
-    let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({}));
-    let sent = source.send(br#"{"text":"the-payload-marker"}"#, &[("content-type", "application/json")]);
+    let config = json!({ "secret": "the-source-secret-marker" });
+    let source = Source::new(&api, &receiver, "github", &config, &json!({}));
+    let [secret, header, plugin] = configured(&api, &format!("{BASE}/{}", source.id));
+    let body = br#"{"text":"the-payload-marker"}"#;
+    let signed = signed("github", "the-source-secret-marker", body, &[], &Params::new());
+    let sent = source.send_signed(&signed);
     assert!(sent.status < 300, "{}", sent.text);
+    let refused = source.send(br#"{"text":"the-rejected-marker"}"#, &[]);
+    assert!(refused.status >= 400, "{}", refused.text);
     receiver.wait_for_one(&source.path, SOON);
-    let secret = source.secret.trim_start_matches("whsec_").to_owned();
-    for marker in ["the-payload-marker", &secret] {
-        assert!(!holding(gateway.data(), marker).is_empty(), "{marker} is stored");
-    }
+    let markers =
+        ["the-payload-marker", "the-rejected-marker", "the-source-secret-marker", &secret, &header, &plugin];
+    are_stored(&gateway, &markers);
+    let begun = Instant::now();
     assert_eq!(api.delete(&format!("{BASE}/{}", source.id)).0, 204);
     let task = task(&api, "ingest.source.erase");
     assert_eq!(task["data"]["sourceId"], json!(source.id), "{task}");
-    for marker in ["the-payload-marker", &secret] {
-        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
-    }
+    assert!(begun.elapsed() < ERASED, "{:?}", begun.elapsed());
     assert_eq!(source.send(b"{}", &[]).status, 404);
+    // The tenant's own database keeps its log of writes until it is closed.
+    gateway.kill();
+    checkpoint(gateway.data());
+    are_gone(&gateway, &markers);
 }
 
 #[test]
@@ -180,7 +217,10 @@ fn a_tenant_is_erased_by_its_own_token_and_word_and_nobody_elses_is() {
         api.send(&app, r#"{"text":"the-payload-marker"}"#);
         receiver.wait_for_one(&format!("/{n}"), SOON);
     }
-    let config = json!({ "name": "s", "type": "generic-webhook", "config": {}, "uid": "the-uid-marker" });
+    let last = list(&api.get("/api/v1/app").1)[0]["id"].as_str().expect("an id").to_owned();
+    let [secret, header, plugin] = configured(&api, &format!("/api/v1/app/{last}"));
+    let config = json!({ "name": "s", "type": "github", "config": { "secret": "the-source-secret-marker" },
+        "uid": "the-uid-marker" });
     assert_eq!(api.post(BASE, &config).0, 201);
     let event_type = json!({ "name": "the.event.type.marker", "description": "d" });
     assert_eq!(api.post("/api/v1/event-type", &event_type).0, 201);
@@ -193,22 +233,82 @@ fn a_tenant_is_erased_by_its_own_token_and_word_and_nobody_elses_is() {
     assert_eq!(api.as_app(&app).delete(&format!("/api/v1/tenant?confirm={}", api.org)).0, 403);
     assert_eq!(api.delete(&format!("/api/v1/tenant?confirm={}", stranger.org)).0, 400);
 
+    let markers = [
+        "the-payload-marker",
+        "the-uid-marker",
+        "the.event.type.marker",
+        "the-source-secret-marker",
+        &secret,
+        &header,
+        &plugin,
+    ];
+    are_stored(&gateway, &markers);
+    let asked = Instant::now();
     let (status, begun) = api.delete(&format!("/api/v1/tenant?confirm={}", api.org));
     assert_eq!((status, &begun["task"]), (202, &json!("tenant.erase")), "{begun}");
     let task = task(&api, "tenant.erase");
     assert_eq!(task["id"], begun["id"]);
+    assert!(asked.elapsed() < ERASED, "{:?}", asked.elapsed());
     for path in ["/api/v1/app", BASE, "/api/v1/event-type", "/api/v1/operational-webhook/endpoint"] {
         assert!(list(&api.get(path).1).is_empty(), "{path}");
     }
-    for marker in ["the-payload-marker", "the-uid-marker", "the.event.type.marker"] {
-        assert_eq!(holding(gateway.data(), marker), Vec::<PathBuf>::new(), "{marker}");
-    }
+    are_gone(&gateway, &markers);
     assert_eq!(stranger.get(&format!("/api/v1/app/{kept}")).0, 200);
     // And it may begin anew.
     let app = api.app();
     api.endpoint(&app, &receiver.url("/anew"));
     api.send(&app, "{}");
     receiver.wait_for_one("/anew", SOON);
+}
+
+#[test]
+fn the_object_of_a_deleted_endpoint_deletes_everything_once_its_attempts_have_expired() {
+    let gateway = Running::start(&[("RETENTION_DAYS", "1")]);
+    let emulator = gateway.emulator();
+    let api = gateway.tenant();
+    // Time passes for tokens, too.
+    let api = api.with_token(token::sign(&token::claims(&api.org, 100 * 86_400), token::SECRET));
+    let receiver = Receiver::start();
+    receiver.always("/deleted", Answer::ok().body("the-answer-marker"));
+    let app = api.app();
+    let deleted = api.endpoint(&app, &receiver.url("/deleted"));
+    let kept = api.endpoint(&app, &receiver.url("/kept"));
+    let message = api.send(&app, "{}");
+    api.attempts(&app, &message, 2, SOON);
+    let path = |endpoint: &str| format!("/api/v1/app/{app}/endpoint/{endpoint}");
+    assert_eq!(api.delete(&path(&deleted)).0, 204);
+    let name = format!("Endpoint:{}/{app}/{deleted}", api.org);
+    let tables = || {
+        let stored = emulator.stored().into_iter().find(|object| object.name == name);
+        stored.map(|object| object.rows).unwrap_or_default()
+    };
+    // A message is kept for a day, and a day longer than promised.
+    emulator.clock(Duration::from_hours(36));
+    emulator.settle(Duration::from_secs(2), SOON);
+    assert_eq!(emulator.stats().object(&name).deleted_all, 0);
+    assert!(!tables().is_empty());
+    are_stored(&gateway, &["the-answer-marker"]);
+
+    emulator.clock(Duration::from_hours(60));
+    let end = Instant::now() + SOON;
+    while emulator.stats().object(&name).deleted_all == 0 {
+        assert!(Instant::now() < end, "{:?}", emulator.stats().object(&name));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    emulator.settle(Duration::from_secs(2), SOON);
+    assert!(tables().is_empty(), "{:?}", tables());
+    are_gone(&gateway, &["the-answer-marker"]);
+
+    // Nobody calls it again; the other one goes on.
+    emulator.reset();
+    emulator.clock(Duration::from_hours(20 * 24));
+    emulator.settle(Duration::from_secs(2), SOON);
+    api.send(&app, "{}");
+    receiver.wait_for("/kept", 2, SOON);
+    assert_eq!(receiver.count("/deleted"), 1);
+    assert_eq!(emulator.stats().object(&name).requests, 0);
+    assert_eq!(api.get(&path(&deleted)).0, 404);
+    assert_eq!(api.get(&path(&kept)).0, 200);
 }
 
 #[test]

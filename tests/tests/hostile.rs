@@ -161,6 +161,7 @@ fn bundling(cases: &[Case]) -> PathBuf {
 
 fn bundled() -> Outcomes {
     let cases = cases();
+    // Without the rules: what V8 alone makes of a module is compared with the interpreter.
     let mut options = Running::options(&[]);
     options.worker_dir = Some(bundling(&cases));
     let gateway = Running::with(options);
@@ -185,7 +186,7 @@ fn differences(engine: &str, outcomes: &Outcomes, expected: &Outcomes) -> Vec<St
 fn hostile_modules_end_the_same_by_every_engine_and_nobody_else_notices() {
     let in_the_interpreter = uploaded(&Running::start(&[("MAX_PLUGINS", "1000")]), "wasmi");
     assert!(in_the_interpreter.len() > 60, "{} ran", in_the_interpreter.len());
-    // Each module has an isolate of its own here, and all of them are to be compared.
+    // Each module has an isolate of its own here, and all of them are to be compared. Without the rules, as above.
     let mut options = Running::options(&[("MAX_PLUGINS", "1000"), ("LOADER_ISOLATES", "1000")]);
     options.loader = true;
     let apart = uploaded(&Running::with(options), "loader");

@@ -195,12 +195,12 @@ fn the_directory_is_asked_for_a_uid_once_an_hour() {
     api.send("one", "{}");
     tell(&api, &json!({ "forget": true }));
     for minute in 0..59 {
-        tell(&api, &json!({ "shift": minute * 60_000 }));
+        gateway.emulator().clock(Duration::from_mins(minute));
         api.send("one", "{}");
         assert_eq!(api.get("/api/v1/app/one/msg").0, 200);
     }
     assert_eq!(calls(&api, "DIRECTORY api"), 0);
-    tell(&api, &json!({ "shift": 61 * 60_000 }));
+    gateway.emulator().clock(Duration::from_mins(61));
     (0..20).for_each(|_| drop(api.send("one", "{}")));
     assert_eq!(calls(&api, "DIRECTORY api"), 1);
 }

@@ -111,6 +111,52 @@ fn after_an_answer_nothing_keeps_an_endpoint_in_memory() {
     for object in told.class("Endpoint") {
         assert!(object.rested_after_ms.is_some_and(|ms| ms <= 100), "{object:?}");
     }
+    // Nor the application, nor the tenant's object.
+    let answered = told.class("Endpoint").map(|object| object.last_answer).max().expect("an endpoint");
+    for object in &told.objects {
+        let after = object.rested_at.saturating_sub(answered);
+        assert!(object.rested_at > 0 && after <= 100, "{after} ms after the last answer: {object:?}");
+    }
+    assert!(told.class("App").any(|object| object.name.ends_with(&app)), "{:?}", told.objects);
+}
+
+/// The memory of the wasm never shrinks: what a request does not give back would show.
+#[test]
+fn memory_does_not_grow_with_the_number_of_requests() {
+    let gateway = Running::start(&[]);
+    let api = gateway.tenant();
+    let receiver = Receiver::start();
+    receiver.count_only("/");
+    let app = api.app();
+    let endpoint = api.endpoint(&app, &receiver.url("/"));
+    let mut sent = 0;
+    let mut requests = |messages: usize| {
+        burst(&api, &app, messages);
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (api, paths) = (
+                    api.at(api.url()),
+                    [
+                        format!("/api/v1/app/{app}/msg?limit=5"),
+                        format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?limit=5"),
+                        format!("/api/v1/app/{app}/endpoint/{endpoint}/stats"),
+                        "/api/v1/app".to_owned(),
+                        "/api/v1/app/nobody".to_owned(),
+                    ],
+                );
+                let count = messages * 3;
+                scope.spawn(move || (n..count).step_by(8).for_each(|at| drop(api.get(&paths[at % 5]))));
+            }
+        });
+        sent += messages;
+        assert!(receiver.wait_count("/", sent, Duration::from_mins(1)), "{} of {sent}", receiver.count("/"));
+        gateway.emulator().rest(SOON).wasm_bytes
+    };
+    let warm = requests(200);
+    let after = requests(600);
+    eprintln!("{} KiB of wasm memory after 800 requests, {} KiB after 3,200", warm >> 10, after >> 10);
+    // Half a kilobyte for each would be more.
+    assert!(after.saturating_sub(warm) <= 1 << 20, "{warm} bytes became {after}");
 }
 
 #[test]

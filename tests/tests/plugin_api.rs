@@ -907,3 +907,34 @@ fn what_a_plugin_drops_is_recorded_as_filtered() {
     assert_eq!(text(&attempts[0], "response"), "Filtered out by the plugin a: not wanted");
     assert_eq!(attempts[0]["responseStatusCode"], 0);
 }
+
+#[test]
+fn the_list_of_plugins_ends_its_pages_by_bytes() {
+    let gateway = Running::start(&[("MAX_PLUGINS", "100")]);
+    let api = gateway.tenant();
+    let bundled = list(&api.get("/api/v1/plugin?limit=250").1).len();
+    let schema = json!({ "type": "object", "description": "d".repeat(60_000) });
+    for n in 0..45 {
+        let name = format!("large-{n:02}");
+        let manifest = json!({ "abi": 1, "name": name, "version": "1.0.0", "configSchema": schema });
+        upload(
+            &api,
+            &name,
+            &plugin(&Parts { transform: "i32.const 0", manifest: Some(manifest), ..Parts::default() }),
+        );
+    }
+    let (mut seen, mut iterator, mut pages) = (0, String::new(), 0);
+    loop {
+        let reply = api.call("GET", &format!("/api/v1/plugin?limit=250&iterator={iterator}"), None, &[]);
+        assert_eq!(reply.status, 200, "{}", &reply.text[..reply.text.len().min(300)]);
+        assert!(reply.text.len() < 3 * 1024 * 1024, "a page of {} bytes", reply.text.len());
+        let page = reply.json();
+        (seen, pages) = (seen + list(&page).len(), pages + 1);
+        if page["done"] == true {
+            break;
+        }
+        page["iterator"].as_str().expect("more").clone_into(&mut iterator);
+    }
+    assert_eq!(seen, bundled + 45);
+    assert!(pages >= 2, "{pages}");
+}

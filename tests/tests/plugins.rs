@@ -171,7 +171,7 @@ fn with_a_loader_uploaded_plugins_run_in_an_isolate_of_their_own() {
 
 #[test]
 fn a_gateway_whose_runtime_frees_no_isolate_loads_few_and_runs_the_rest_in_the_interpreter() {
-    let mut options = Running::options(&[("LOADER_ISOLATES", "2")]);
+    let mut options = Running::under(Profile::Paid, &[("LOADER_ISOLATES", "2")]);
     options.loader = true;
     let gateway = Running::with(options);
     let api = gateway.tenant();

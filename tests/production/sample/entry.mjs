@@ -82,6 +82,11 @@ const steps = {
     await ctx.storage.setAlarm(Date.now());
     return {};
   },
+  /** Sets an alarm so much later; when it is due, and the time. */
+  async alarmIn({ ctx, step }) {
+    if (step.ms !== null) await ctx.storage.setAlarm(Date.now() + step.ms);
+    return { in: (await ctx.storage.getAlarm()) - Date.now() };
+  },
   async result({ ctx }) {
     return (await ctx.storage.get("result")) ?? { waiting: true };
   },
@@ -89,6 +94,15 @@ const steps = {
     return { size: await ask(env, step.peer, { do: "size", bytes: new Uint8Array(step.bytes) }) };
   },
   size: ({ step }) => step.bytes.byteLength,
+  /** Gets an answer of so many bytes. */
+  async receive({ env, step }) {
+    return { size: (await ask(env, step.peer, { do: "give", bytes: step.bytes })).byteLength };
+  },
+  give: ({ step }) => new Uint8Array(step.bytes),
+  async deleteAll({ ctx }) {
+    await ctx.storage.deleteAll();
+    return {};
+  },
   say: () => {
     console.log("a line");
     return {};
