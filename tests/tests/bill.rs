@@ -56,7 +56,7 @@ fn dense_deliveries_cost_no_more_than_they_did() {
 fn lone_deliveries_cost_no_more_than_they_did() {
     holds(
         "lone",
-        &Most { app_rows: 8.5, rows: 11.0, requests: 12.5, held_ms: 1_500.0, bytes: 6_000.0, memory: 16 },
+        &Most { app_rows: 6.5, rows: 9.5, requests: 8.5, held_ms: 1_500.0, bytes: 6_000.0, memory: 16 },
     );
 }
 
