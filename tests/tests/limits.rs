@@ -195,8 +195,8 @@ fn worst(app: &str) -> Vec<(&'static str, String, String)> {
         )
     };
     let yaml = {
-        let hooks: String =
-            (0..300).map(|n| format!("  a{n}: {{post: {{summary: x, tags: [a, b, c]}}}}\n")).collect();
+        let hook = |n| format!("  a{n}: {{post: {{summary: x, tags: [a, b, c]}}}}\n");
+        let hooks = (0..300).map(hook).collect::<Vec<_>>().concat();
         let text = format!("{}webhooks:\n{hooks}", "# a comment\n".repeat(60_000));
         json!({ "dryRun": true, "specRaw": text }).to_string()
     };
