@@ -96,6 +96,7 @@ fn seeds_that_once_broke_a_rule_hold() {
     // that only a dropped alarm knew of, at an endpoint that was disabled with a push under way. A clock that was ahead
     // when the object was opened, and went back. A filter that was changed when it was forgotten what had been offered.
     // A lost alarm that a notice of the Directory did not repair. Tasks of deleted applications that were running for ever.
+    // A replay at an endpoint that did not have its configuration yet.
     for seed in [
         1_026_900,
         1_047_545,
@@ -107,6 +108,7 @@ fn seeds_that_once_broke_a_rule_hold() {
         111_577_484_863,
         249_454_062_940,
         523_015_632_270,
+        800_027_550_617,
         968_551_710_169,
     ] {
         run(seed).unwrap_or_else(|violation| panic!("{violation}"));

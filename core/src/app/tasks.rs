@@ -380,6 +380,10 @@ impl<S: Sql> App<S> {
         let Some(slot) = self.slots.get(&task.record.endpoint_id).filter(|slot| !slot.deleted) else {
             return self.end_task(now, task_id, task, TaskStatus::Failed);
         };
+        if slot.acknowledged < slot.record.version {
+            // Its configuration goes first: what is made due must not be sent to an old URL.
+            return Ok(());
+        }
         let Some(Batch { ask, upto, end }) = self.batch(now, slot, &task.record, None)? else {
             return Ok(());
         };
@@ -631,6 +635,25 @@ mod tests {
         start(&mut world, Op::Recover, &endpoint);
         world.pass(60_000);
         assert_eq!(world.got.len(), 3, "nothing is left to recover");
+    }
+
+    #[test]
+    fn a_task_waits_until_its_endpoint_has_its_configuration() {
+        let mut world = World::new(&[("RETRY_SCHEDULE", "")]);
+        let endpoint = world.add_endpoint(&json!({}));
+        world.code = 500;
+        let failed = world.send("a.b");
+        world.code = 200;
+        world.got.clear();
+        let slot = world.app.slots.get_mut(&endpoint).expect("an endpoint");
+        slot.record.version += 1;
+        slot.configuring = true;
+        start(&mut world, Op::Recover, &endpoint);
+        world.pass(2_000);
+        assert_eq!(world.got, []);
+        world.app.slots.get_mut(&endpoint).expect("an endpoint").configuring = false;
+        world.pass(60_000);
+        assert_eq!(ids(&world.got), [failed]);
     }
 
     #[test]
