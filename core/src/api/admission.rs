@@ -108,6 +108,8 @@ mod tests {
     use super::super::route::{PREFIX, find, patterns};
     use super::*;
 
+    const NOW: i64 = 1_795_000_000_000;
+
     fn claims(app: Option<&str>, capabilities: Option<&[&str]>) -> Claims {
         Claims {
             org: "org_1".to_owned(),
@@ -184,8 +186,9 @@ mod tests {
 
     #[test]
     fn no_route_leads_an_applications_token_to_another_application() {
-        let (own, other) = (id::floor(id::APP, 1), id::floor(id::APP, 2));
-        let (source, foreign) = (id::floor(id::SOURCE, 1), id::floor(id::SOURCE, 2));
+        // Not from the beginning of time: that is the id of the operational application.
+        let [own, other] = [NOW, NOW + 1_000].map(|at| id::floor(id::APP, at));
+        let [source, foreign] = [NOW, NOW + 1_000].map(|at| id::floor(id::SOURCE, at));
         let mut count = 0;
         for (key, token) in [(&own, &own), (&other, &own), (&source, &source), (&foreign, &source)] {
             for (method, route) in requests(key) {
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn a_source_and_the_operational_application_are_reached_by_their_own_routes_only() {
         let org = claims(None, None);
-        for key in [APP_ID, &id::floor(id::SOURCE, 1)] {
+        for key in [APP_ID, &id::floor(id::SOURCE, NOW)] {
             for (method, route) in requests(key).into_iter().filter(|(_, route)| route.app().is_some()) {
                 let error = target(&route, &org).expect_err("no application");
                 assert_eq!(code(&error).0, 404, "{method} {:?}", route.op);
