@@ -5,11 +5,11 @@
 //! for ever, a new field is optional, a removed field's number is not used again. `core/tests/frames.rs`
 //! holds the frames of earlier releases and reads them.
 
-use crate::api::query::Query;
 use crate::delivery::{Batch, Order};
 use crate::error::Trouble;
 use crate::idempotency::Idempotency;
 use crate::plugin::Attached;
+use crate::query::Query;
 use crate::send_as::SendAs;
 use crate::spread::Spread;
 use minicbor::bytes::{ByteSlice, ByteVec};

@@ -32,6 +32,7 @@ mod pasted;
 pub mod platform;
 pub mod plugin;
 pub mod preset;
+pub mod query;
 pub mod rate;
 pub mod redact;
 pub mod retry;

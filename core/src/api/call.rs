@@ -3,10 +3,10 @@
 //! Both are CBOR arrays with numbered fields: a release may add a field (with a default) and still read what
 //! the release before wrote.
 
-use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::frame;
 use crate::idempotency::{self, Idempotency, Keeping};
+use crate::query::Query;
 use crate::rng::Entropy;
 use crate::sql::{Sql, SqlError};
 use minicbor::{Decode, Encode};

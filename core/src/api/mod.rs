@@ -1,7 +1,7 @@
 //! The surface of the API: what comes in is read here, what goes out is written here.
 //!
 //! A request is found in the table of [`route`], let in by [`admission`], travels to its object as a [`call::Call`], is read with
-//! [`query`] and [`body`] into the types of [`model`], and comes back as a [`call::Reply`]. Nothing here
+//! [`query`](crate::query) and [`body`] into the types of [`model`], and comes back as a [`call::Reply`]. Nothing here
 //! touches storage.
 //!
 //! Where Svix's own server answers 400 for input that cannot be read (a body that is no JSON, `limit=ten`),
@@ -15,7 +15,6 @@ pub mod call;
 pub(crate) mod doc;
 pub mod model;
 pub mod page;
-pub mod query;
 pub mod route;
 pub mod tree;
 pub mod yaml;

@@ -6,9 +6,9 @@
 //! move nothing.
 
 use super::call::Reply;
-use super::query::Query;
 use crate::error::ApiError;
 use crate::id;
+use crate::query::Query;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 

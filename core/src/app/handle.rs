@@ -17,13 +17,13 @@ use crate::api::model::message::{
 };
 use crate::api::model::task::TaskKind;
 use crate::api::page::{self, Keys, Order, Page, Rows, raw};
-use crate::api::query::Query;
 use crate::api::route::AppOp;
 use crate::error::{ApiError, Code};
 use crate::frame::{self, AttemptRow, Attempts, AttemptsAsk, Outgoing, Resend, StatsAnswer, StatsAsk};
 use crate::id;
 use crate::idempotency;
 use crate::operational;
+use crate::query::Query;
 use crate::rng::Entropy;
 use crate::send_as::SendAs;
 use crate::source;

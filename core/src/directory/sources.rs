@@ -7,11 +7,11 @@
 use super::{Answer, Directory, param};
 use crate::api::call::{Call, Reply};
 use crate::api::page::{Keys, Order, Page, Rows};
-use crate::api::query::Query;
 use crate::api::route::DirectoryOp;
 use crate::error::{ApiError, Code};
 use crate::frame;
 use crate::id;
+use crate::query::Query;
 use crate::rng::Entropy;
 use crate::source::{SourceRecord, SourceRow};
 use crate::sql::{Row, Sql, SqlError, Value};

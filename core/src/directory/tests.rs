@@ -1,7 +1,7 @@
 use super::*;
-use crate::api::query::Query;
 use crate::api::route::Op;
 use crate::frame::PluginUses;
+use crate::query::Query;
 use crate::rng::Seeded;
 use crate::sql::memory::Memory;
 use proptest::prelude::*;

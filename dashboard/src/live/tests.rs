@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use weir_core::api::page::{Keys, Order, Page as ListPage};
-use weir_core::api::query::Query;
+use weir_core::query::Query;
 use weir_core::rng::Seeded;
 use weir_core::token::Claims;
 

@@ -11,7 +11,6 @@ use weir_core::api::model::auth::{
     ExpireAllIn, PortalAccessIn, PortalAccessOut, ResealOut, session_key, token_key,
 };
 use weir_core::api::model::message::check_brought_application;
-use weir_core::api::query::Query;
 use weir_core::api::route::{AppOp, DirectoryOp, WorkerOp};
 use weir_core::cache::Cache;
 use weir_core::directory::{Issued, SourceRows, source_page};
@@ -19,6 +18,7 @@ use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, Revocation, RevokedAsk};
 use weir_core::id;
 use weir_core::idempotency;
+use weir_core::query::Query;
 use weir_core::rng::System;
 use weir_core::source::SourceRow;
 use weir_core::token::{self, Limits};

@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 use weir_core::api::body::Faults;
 use weir_core::api::call::{Call, Reply, from_bytes};
 use weir_core::api::model::plugin::{CurrentIn, check_config, config_schema};
-use weir_core::api::query::Query;
 use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::error::{ApiError, Code};
 use weir_core::frame::{PluginFollowers, PluginModule, PluginUpload};
 use weir_core::plugin::{Attached, OnError, Subject, config_fault};
+use weir_core::query::Query;
 
 /// The maximum number of endpoints that a response names.
 const NAMED: usize = 5;

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use weir_core::api::body::Faults;
 use weir_core::api::call::{Call, Reply};
 use weir_core::api::model::plugin::TestIn;
-use weir_core::api::query::Query;
 use weir_core::api::route::{AppOp, DirectoryOp};
 use weir_core::error::{ApiError, Code};
 use weir_core::frame::{self, Outgoing, ResolvedPlugins};
 use weir_core::id;
 use weir_core::plugin::{Attached, BUNDLED, OnError, Subject, config_fault, report};
+use weir_core::query::Query;
 use worker::console_error;
 
 /// How often plugins are resolved again because they were changed meanwhile.

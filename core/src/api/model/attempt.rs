@@ -2,9 +2,9 @@
 
 use super::message::with_raw;
 use crate::api::page::{Keys, Order, Page};
-use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::id;
+use crate::query::Query;
 use crate::time::rfc3339;
 use serde::Serialize;
 use serde_json::value::RawValue;

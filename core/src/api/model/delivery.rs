@@ -3,8 +3,8 @@
 use super::attempt::Status;
 use super::endpoint::EndpointOut;
 use super::message::MessageQuery;
-use crate::api::query::Query;
 use crate::error::ApiError;
+use crate::query::Query;
 use crate::time::rfc3339;
 use serde::Serialize;
 

@@ -7,10 +7,10 @@ use super::{
     shown,
 };
 use crate::api::body::{self, Faults, Patch};
-use crate::api::query::Query;
 use crate::error::ApiError;
 use crate::header;
 use crate::preset::Preset;
+use crate::query::Query;
 use crate::rng::Entropy;
 use crate::scheme::{Params, Scheme};
 use crate::send_as::MAX_SCHEME;

@@ -1,9 +1,9 @@
 //! What is kept of the headers of a request and of its answer.
 
 use super::*;
-use crate::api::query::Query;
 use crate::frame::AttemptRow;
 use crate::frame::{AttemptsAsk, ExpungeAsk};
+use crate::query::Query;
 use crate::send_as::SendAs;
 
 impl Sut {

@@ -1,8 +1,8 @@
 //! What the object promises, one test each.
 
 use super::*;
-use crate::api::query::Query;
 use crate::frame::{AttemptsAsk, Outgoing, Payloads, Push, PushAnswer, Resend, SecretFrame, StatsAsk};
+use crate::query::Query;
 use crate::rng::Seeded;
 use crate::secret::Secret;
 use crate::settings::Settings;

@@ -1,8 +1,8 @@
 //! What the platform allows and refuses, and how the object lives with it.
 
 use super::*;
-use crate::api::query::Query;
 use crate::budget::{ALARM_DEPTH, MAX_DEPTH, MAX_REQUESTS};
+use crate::query::Query;
 
 impl Sut {
     fn with_budget(config: Config) -> (Self, Rc<Budget>) {

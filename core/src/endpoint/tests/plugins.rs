@@ -1,9 +1,9 @@
 //! What plugins on a delivery's way come to.
 
 use super::*;
-use crate::api::query::Query;
 use crate::frame::AttemptRow;
 use crate::plugin::{Attached, EngineName, OnError, Ran, Step, Verdict};
+use crate::query::Query;
 
 fn plugin(version: &str) -> Attached {
     Attached {

@@ -1,8 +1,8 @@
 //! Endpoints that send as a provider does.
 
 use super::*;
-use crate::api::query::Query;
 use crate::preset;
+use crate::query::Query;
 use crate::scheme::{Params, Request, Verdict};
 use crate::send_as::SendAs;
 
