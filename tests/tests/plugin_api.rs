@@ -594,7 +594,7 @@ fn a_payload_of_two_hundred_levels_passes_every_bundled_plugin() {
                 reply.text.contains(r#""verdict":"unchanged""#)
                     || reply.text.contains(r#""verdict":"replaced""#)
                     // It was read to the end, and is another kind of event.
-                    || (name == "email-events" && reply.text.contains("this is no common e-mail event")),
+                    || (name == "email-events" && reply.text.contains("this is not a common e-mail event")),
                 "{name}: {}",
                 reply.text
             );

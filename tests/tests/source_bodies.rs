@@ -236,13 +236,16 @@ fn a_source_whose_secrets_cannot_be_read_asks_for_a_repeat_and_lists_what_it_ref
     assert_eq!(&got[0].body[..], &body[..]);
 }
 
+/// A body, headers of its request, and what is delivered.
+type Case<'a> = (&'a [u8], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn a_stored_event_is_tested_with_a_plugin_as_it_is_delivered() {
     let gateway = shared();
     let (api, receiver) = (gateway.tenant(), Receiver::start());
     let source = Source::new(&api, &receiver, "generic-webhook", &json!({}), &json!({ "form": "json" }));
     let form = "application/x-www-form-urlencoded";
-    let sent: [(&[u8], &[(&str, &str)], &str); 4] = [
+    let sent: [Case<'_>; 4] = [
         (&compressed("gzipSync", r#"{"n":1}"#), &[("content-encoding", "gzip")], r#"{"n":1}"#),
         (b"\xef\xbb\xbf{\"n\":2}", &[], r#"{"n":2}"#),
         (b"n=3", &[("content-type", form)], r#"{"n":"3"}"#),

@@ -46,7 +46,7 @@ pub fn start() {
 /// A page of the presets.
 #[wasm_bindgen]
 pub fn list(query: &str) -> Result<String, JsValue> {
-    body(preset::list(query))
+    body(preset::list(&weir_core::query::Query::parse(query)))
 }
 
 /// A preset's data.
