@@ -17,7 +17,7 @@ use crate::sql::{Sql, SqlError, Value};
 use crate::time::rfc3339;
 use serde::{Deserialize, Serialize};
 
-/// The answer of [`DirectoryOp::Issue`](crate::api::route::DirectoryOp::Issue), as JSON.
+/// The answer of [`DirectoryOp::Issue`], as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The token's id.

@@ -1,7 +1,6 @@
 //! The order of an endpoint's plugins, and what follows from each verdict.
 
 use super::{Attached, OnError, Ran, Verdict};
-use crate::frame::Outgoing;
 use crate::header::{self, HeaderFault};
 use crate::text::{MAX_NAME, is_dots};
 use serde_json::{Value, json};
@@ -25,14 +24,13 @@ pub struct Subject {
 
 impl Subject {
     /// A stored message as an endpoint without a preset or headers of its own would send it.
-    pub fn of_message(message: Outgoing) -> Self {
-        let brought = message.headers.unwrap_or_default();
+    pub fn of_message(event_type: String, brought: Vec<(String, String)>, body: Vec<u8>) -> Self {
         let mut headers: Vec<(String, String)> =
             brought.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         if !headers.iter().any(|(name, _)| name == "content-type") {
             headers.insert(0, ("content-type".to_owned(), "application/json".to_owned()));
         }
-        Self { event_type: message.event_type, headers, body: message.payload.to_vec() }
+        Self { event_type, headers, body }
     }
 }
 

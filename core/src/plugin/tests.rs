@@ -163,20 +163,15 @@ fn of_a_long_log_the_end_is_kept() {
 
 #[test]
 fn a_stored_message_is_worked_on_as_it_is_delivered() {
-    let message = |headers: Option<Vec<(String, String)>>| crate::frame::Outgoing {
-        id: "msg_1".to_owned(),
-        event_type: "a.b".to_owned(),
-        channels: None,
-        payload: b"n: 1".to_vec().into(),
-        headers,
-    };
+    let subject_of =
+        |brought: Vec<(String, String)>| Subject::of_message("a.b".to_owned(), brought, b"n: 1".to_vec());
     let json = ("content-type".to_owned(), "application/json".to_owned());
-    let subject = Subject::of_message(message(None));
+    let subject = subject_of(Vec::new());
     assert_eq!((subject.event_type.as_str(), subject.body.as_slice()), ("a.b", &b"n: 1"[..]));
     assert_eq!(subject.headers, std::slice::from_ref(&json));
     let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let brought = vec![own("X-A", "1"), own("Content-Type", "text/yaml")];
-    let headers = Subject::of_message(message(Some(brought))).headers;
+    let headers = subject_of(brought).headers;
     assert_eq!(headers, [own("x-a", "1"), own("content-type", "text/yaml")]);
-    assert_eq!(Subject::of_message(message(Some(vec![own("x-a", "1")]))).headers, [json, own("x-a", "1")]);
+    assert_eq!(subject_of(vec![own("x-a", "1")]).headers, [json, own("x-a", "1")]);
 }

@@ -121,7 +121,11 @@ impl Caller {
                 let message: Outgoing = frame::decode(&reply.body).map_err(internal)?;
                 msg_id.clone_from(&message.id);
                 app_id = self.resolve(app, false).await?.0.ok_or_else(no_app)?;
-                Subject::of_message(message)
+                Subject::of_message(
+                    message.event_type,
+                    message.headers.unwrap_or_default(),
+                    message.payload.to_vec(),
+                )
             }
             _ => return Err(internal("a test of nothing".to_owned())),
         };
