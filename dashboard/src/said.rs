@@ -1,7 +1,5 @@
 //! What an action did. The page that follows the action reports it once: as a toast, or without scripts as a notice.
 
-use crate::scope::t;
-
 /// What an action did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
@@ -84,34 +82,6 @@ impl Said {
     pub fn name(self) -> &'static str {
         ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
     }
-
-    /// The sentence. Pages of a tenant are in English only.
-    pub(crate) fn text(self) -> String {
-        let english = match self {
-            Self::Saved => t("Changes saved."),
-            Self::EndpointCreated => t("Endpoint created."),
-            Self::EndpointDeleted => t("Endpoint deleted."),
-            Self::EndpointEnabled => t("Endpoint enabled."),
-            Self::EndpointDisabled => t("Endpoint disabled."),
-            Self::EndpointPaused => t("Endpoint paused."),
-            Self::EndpointResumed => t("Endpoint resumed."),
-            Self::AppCreated => return "Application created.".to_owned(),
-            Self::AppDeleted => return "Application deleted.".to_owned(),
-            Self::SourceCreated => return "Source created.".to_owned(),
-            Self::SourceDeleted => return "Source deleted.".to_owned(),
-            Self::Accepted => return "Request accepted.".to_owned(),
-            Self::SecretSaved => return "Secret saved and request accepted.".to_owned(),
-            Self::TypeCreated => return "Event type created.".to_owned(),
-            Self::TypesImported => return "Event types imported.".to_owned(),
-            Self::TypeDeleted => return "Event type deleted.".to_owned(),
-            Self::PluginUploaded => return "Plugin uploaded.".to_owned(),
-            Self::VersionPromoted => return "Version promoted.".to_owned(),
-            Self::PluginDeleted => return "Plugin deleted.".to_owned(),
-            Self::WebhookCreated => return "Operational webhook created.".to_owned(),
-            Self::WebhookDeleted => return "Operational webhook deleted.".to_owned(),
-        };
-        english.text()
-    }
 }
 
 #[cfg(test)]
@@ -122,7 +92,6 @@ mod tests {
     fn a_cookie_names_what_was_done_and_nothing_else() {
         for (said, name) in ALL {
             assert_eq!((Said::of(name), said.name()), (Some(said), name));
-            assert!(said.text().ends_with('.'), "{name}");
         }
         assert_eq!(Said::of("<b>"), None);
     }

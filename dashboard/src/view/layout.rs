@@ -5,6 +5,7 @@ use crate::PREFIX;
 use crate::brand::Brand;
 use crate::data::link;
 use crate::lang::Lang;
+use crate::said::Said;
 use crate::scope::{self, lang, t};
 use crate::session::Session;
 use maud::{DOCTYPE, Markup, html};
@@ -139,7 +140,7 @@ fn toasts() -> Markup {
 
 /// What the action before this page did. Scripts make it a toast.
 fn said() -> Markup {
-    html! { @if let Some(said) = scope::said() { div.note.ok.i-check role="status" data-toast { div.grow { p { (said.text()) } } } } }
+    html! { @if let Some(said) = scope::said() { div.note.ok.i-check role="status" data-toast { div.grow { p { (sentence(said)) } } } } }
 }
 
 /// The sender's logo, or ours.
@@ -355,6 +356,34 @@ pub(crate) fn ask(opens: &str, class: &str, question: Question<'_>) -> (Markup, 
     let form = super::form::Form { id: &form_id, to, proof, word, fields: all, more: html! {} };
     let content = html! { div.says { (says) } (super::form::danger(&form)) };
     (opener(id, class, opens), super::parts::dialog(id, title, content))
+}
+
+/// The sentence. Pages of a tenant are in English only.
+fn sentence(said: Said) -> String {
+    let english = match said {
+        Said::Saved => t("Changes saved."),
+        Said::EndpointCreated => t("Endpoint created."),
+        Said::EndpointDeleted => t("Endpoint deleted."),
+        Said::EndpointEnabled => t("Endpoint enabled."),
+        Said::EndpointDisabled => t("Endpoint disabled."),
+        Said::EndpointPaused => t("Endpoint paused."),
+        Said::EndpointResumed => t("Endpoint resumed."),
+        Said::AppCreated => return "Application created.".to_owned(),
+        Said::AppDeleted => return "Application deleted.".to_owned(),
+        Said::SourceCreated => return "Source created.".to_owned(),
+        Said::SourceDeleted => return "Source deleted.".to_owned(),
+        Said::Accepted => return "Request accepted.".to_owned(),
+        Said::SecretSaved => return "Secret saved and request accepted.".to_owned(),
+        Said::TypeCreated => return "Event type created.".to_owned(),
+        Said::TypesImported => return "Event types imported.".to_owned(),
+        Said::TypeDeleted => return "Event type deleted.".to_owned(),
+        Said::PluginUploaded => return "Plugin uploaded.".to_owned(),
+        Said::VersionPromoted => return "Version promoted.".to_owned(),
+        Said::PluginDeleted => return "Plugin deleted.".to_owned(),
+        Said::WebhookCreated => return "Operational webhook created.".to_owned(),
+        Said::WebhookDeleted => return "Operational webhook deleted.".to_owned(),
+    };
+    english.text()
 }
 
 #[cfg(test)]
