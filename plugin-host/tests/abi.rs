@@ -6,7 +6,7 @@ mod support;
 
 use support::Engines;
 use weir_plugin_host::admission::{ModuleLimits, admit};
-use weir_plugin_host::frame::{Event, HeaderChange, Patch};
+use weir_plugin_host::frame::{HeaderChange, Patch};
 use weir_plugin_host::meter::DEPTH_BUDGET;
 use weir_plugin_host::run::{Call, Instance as _, Level, Limits, LogLine, Outcome, RunError, Verdict};
 
@@ -29,18 +29,7 @@ impl Plugin {
 
     /// The outcome, which is the same on every engine.
     fn run(&mut self, body: &[u8], limits: &Limits) -> Outcome {
-        let input = Event {
-            id: "msg_1",
-            event_type: "invoice.paid",
-            timestamp_ms: 0,
-            attempt: 1,
-            app_id: "app_1",
-            endpoint_id: "ep_1",
-            headers: &[],
-            config: "",
-            body,
-        }
-        .encode();
+        let input = support::input("invoice.paid", body);
         let mut outcomes = self.engines.run(&self.metered, &input, limits);
         assert!(outcomes.iter().all(|(_, outcome)| *outcome == outcomes[0].1), "{outcomes:?}");
         outcomes.swap_remove(0).1

@@ -2,31 +2,18 @@
 
 #![cfg(feature = "wasmi")]
 
+mod support;
+
+use support::input;
 use weir_plugin_host::admission::{Admitted, ModuleLimits, admit};
-use weir_plugin_host::frame::Event;
 use weir_plugin_host::meter;
 use weir_plugin_host::names;
 use weir_plugin_host::run::{Limits, RunError};
 use weir_plugin_host::wasmi::Engine;
 
-fn input() -> Vec<u8> {
-    Event {
-        id: "msg_1",
-        event_type: "a.b",
-        timestamp_ms: 0,
-        attempt: 1,
-        app_id: "app_1",
-        endpoint_id: "ep_1",
-        headers: &[],
-        config: "",
-        body: b"{}",
-    }
-    .encode()
-}
-
 #[test]
 fn what_functions_spend_is_the_fuel_of_every_hostile_module() {
-    let (engine, input) = (Engine::new(), input());
+    let (engine, input) = (Engine::new(), input("a.b", b"{}"));
     let limits = Limits { fuel: 100_000, ..Limits::default() };
     let mut ran = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hostile")).unwrap() {
@@ -75,7 +62,7 @@ fn functions_have_their_names_and_what_is_not_a_functions_own_has_one_too() {
     let profiled = meter::profile(&wasm, &ModuleLimits::default()).unwrap();
     assert_eq!(profiled.helpers, ["(bulk memory)", "(memory.grow)"]);
     let (outcome, spent) =
-        Engine::new().load(&profiled.bytes).unwrap().run_profiled(&input(), &Limits::default());
+        Engine::new().load(&profiled.bytes).unwrap().run_profiled(&input("a.b", b"{}"), &Limits::default());
     assert_eq!(spent.values().sum::<u64>(), outcome.fuel);
     // 3,200 bytes at 32 a fuel; one page, and as much for the call.
     assert_eq!((spent.get(&5), spent.get(&6)), (Some(&100), Some(&4096)), "{spent:?}");

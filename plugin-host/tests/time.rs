@@ -22,9 +22,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use shapes::Shape;
-use support::{V8, hex};
+use support::{V8, hex, input};
 use weir_plugin_host::admission::{Admitted, ModuleLimits, admit};
-use weir_plugin_host::frame::Event;
 use weir_plugin_host::run::{Limits, RunError};
 use weir_plugin_host::{transcript, wasmi, wasmtime};
 
@@ -49,21 +48,6 @@ fn ratio() -> f64 {
 }
 /// Enough that an instance's start does not count.
 const FUEL: u64 = 300_000;
-
-fn input() -> Vec<u8> {
-    Event {
-        id: "msg_1",
-        event_type: "a.b",
-        timestamp_ms: 0,
-        attempt: 1,
-        app_id: "app_1",
-        endpoint_id: "ep_1",
-        headers: &[],
-        config: "",
-        body: b"{}",
-    }
-    .encode()
-}
 
 fn limits(fuel: u64) -> Limits {
     Limits { fuel, ..Limits::default() }
@@ -102,13 +86,13 @@ impl Timed for Wasmi {
         checked.unwrap();
         let module = self.0.load(metered).unwrap();
         // Functions are translated when they are first called.
-        module.run(&input(), &limits(1_000));
+        module.run(&input("a.b", b"{}"), &limits(1_000));
         self.1 = Some(module);
         took
     }
 
     fn run(&mut self, fuel: u64) -> Duration {
-        let (took, outcome) = timed(|| self.1.as_ref().unwrap().run(&input(), &limits(fuel)));
+        let (took, outcome) = timed(|| self.1.as_ref().unwrap().run(&input("a.b", b"{}"), &limits(fuel)));
         out_of_fuel(&outcome.result);
         took
     }
@@ -126,7 +110,7 @@ impl Timed for Wasmtime {
     }
 
     fn run(&mut self, fuel: u64) -> Duration {
-        let (took, outcome) = timed(|| self.1.as_ref().unwrap().run(&input(), &limits(fuel)));
+        let (took, outcome) = timed(|| self.1.as_ref().unwrap().run(&input("a.b", b"{}"), &limits(fuel)));
         out_of_fuel(&outcome.result);
         took
     }
@@ -135,7 +119,7 @@ impl Timed for Wasmtime {
 impl Node {
     fn ask(&mut self, what: &str, fuel: u64) -> f64 {
         let numbers = transcript::numbers(&limits(fuel));
-        let request = json!({ "do": what, "input": hex(&input()), "numbers": numbers });
+        let request = json!({ "do": what, "input": hex(&input("a.b", b"{}")), "numbers": numbers });
         self.1.ask(&request).unwrap_or_else(|error| panic!("{error:?}")).as_f64().unwrap()
     }
 }

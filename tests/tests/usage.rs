@@ -158,15 +158,20 @@ fn payloads_are_forgotten_in_bulk_or_all_at_once() {
     assert_eq!(status, 403);
 }
 
+/// Creates the event type `open`, and `secret` behind the feature flag `beta`.
+fn add_event_types(api: &Api) {
+    for (name, flags) in [("open", json!(null)), ("secret", json!(["beta"]))] {
+        let body = json!({ "name": name, "description": "", "featureFlags": flags });
+        assert_eq!(api.post("/api/v1/event-type", &body).0, 201);
+    }
+}
+
 #[test]
 fn a_portals_token_sees_event_types_behind_its_feature_flags() {
     let gateway = shared();
     let api = gateway.tenant();
     let app = api.app();
-    for (name, flags) in [("open", json!(null)), ("secret", json!(["beta"]))] {
-        let body = json!({ "name": name, "description": "", "featureFlags": flags });
-        assert_eq!(api.post("/api/v1/event-type", &body).0, 201);
-    }
+    add_event_types(&api);
     let seen = |access: Value| {
         let (status, portal) = api.post(&format!("/api/v1/auth/app-portal-access/{app}"), &access);
         assert_eq!(status, 200, "{portal}");
@@ -185,10 +190,7 @@ fn a_portals_token_subscribes_to_no_event_type_that_it_may_not_see() {
     let gateway = shared();
     let api = gateway.tenant();
     let app = api.app();
-    for (name, flags) in [("open", json!(null)), ("secret", json!(["beta"]))] {
-        let body = json!({ "name": name, "description": "", "featureFlags": flags });
-        assert_eq!(api.post("/api/v1/event-type", &body).0, 201);
-    }
+    add_event_types(&api);
     let portal = |access: Value| {
         let (_, portal) = api.post(&format!("/api/v1/auth/app-portal-access/{app}"), &access);
         api.with_token(text(&portal, "token"))

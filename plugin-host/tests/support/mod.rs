@@ -9,11 +9,28 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
+use weir_plugin_host::frame::Event;
 use weir_plugin_host::meter::{DENIED, DEPTH, DEPTH_BUDGET, FUEL};
 use weir_plugin_host::run::{self, Call, Instance, Limits, Outcome, Stop, TrapKind};
 use weir_plugin_host::transcript;
 
 use raw::{End, Raw, RawCall, RawOutcome, is_meter};
+
+/// The input of a plugin: an event without headers or configuration.
+pub fn input(event_type: &str, body: &[u8]) -> Vec<u8> {
+    Event {
+        id: "msg_1",
+        event_type,
+        timestamp_ms: 0,
+        attempt: 1,
+        app_id: "app_1",
+        endpoint_id: "ep_1",
+        headers: &[],
+        config: "",
+        body,
+    }
+    .encode()
+}
 
 /// All engines that this build and machine have.
 pub struct Engines {
