@@ -1,6 +1,6 @@
 // User actions: with the mouse, with the keyboard alone, and while data changes.
 
-import { api, audit, button, copied, dialog, endpoint, equal, expect, open, receiver, result, run, send, signIn, stat, tab, test, toast, until, url } from "./lib.mjs";
+import { api, audit, button, copied, dialog, endpoint, equal, expect, loaded, open, receiver, result, run, send, signIn, stat, tab, test, toast, until, url } from "./lib.mjs";
 
 const at = await receiver();
 const NOT_SIGNED_IN = null;
@@ -340,6 +340,7 @@ test("a hidden page makes no requests", async () => {
 /// Presses the tab key until the element has the focus.
 async function tabTo(page, locator) {
   await locator.waitFor();
+  await loaded(page);
   for (let n = 0; n < 80; n++) {
     if (await locator.evaluate((it) => it === document.activeElement)) return;
     await page.keyboard.press("Tab");

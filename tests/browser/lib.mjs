@@ -1,7 +1,8 @@
 // Shared by the scripts of this directory: API calls, a webhook receiver, a strict browser tab, and a test runner.
 //
 // A script registers tests with `test` and prints one JSON object per line for each: its name, whether it passed, and its
-// duration. WEIR_URL is a gateway, WEIR_TOKEN a tenant's token, CHROMIUM the browser.
+// duration. WEIR_URL is a gateway, WEIR_TOKEN a tenant's token, CHROMIUM the browser. WEIR_SLOW=600 delays every script, and what scripts
+// request, by so many milliseconds, to find tests that pass only because the machine is fast.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -9,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const { WEIR_URL, WEIR_TOKEN, CHROMIUM } = process.env;
+const SLOW = Number(process.env.WEIR_SLOW ?? 0);
 export const url = (path) => WEIR_URL + path;
 
 /// Calls the API. A status other than 2xx, or than `wanted`, is an error.
@@ -101,8 +103,15 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
     reducedMotion: motion,
     locale,
   });
+  if (SLOW) {
+    await context.route("**/*", async (route) => {
+      if (["script", "xhr", "fetch"].includes(route.request().resourceType())) await new Promise((done) => setTimeout(done, SLOW));
+      await route.continue().catch(() => {}); // the tab may be closed by then
+    });
+  }
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
+  actsOnLoadedPages(page);
   const faults = [];
   const own = { refused: false };
   page.on("dialog", async (dialog) => {
@@ -139,6 +148,26 @@ export async function tab({ token = WEIR_TOKEN, dark = false, phone = false, scr
   here.expectRefusal = () => (own.refused = true);
   if (token) await signIn(here, token);
   return here;
+}
+
+/// Waits until the page and its frames have loaded.
+export const loaded = (page) => Promise.all(page.frames().map((frame) => frame.waitForLoadState().catch(() => {}))); // a frame may go
+
+let patched = false;
+/// Locators act once the page and its frames have loaded, and with them their scripts: before that, forms work as they do without
+/// scripts. (`goto` waits for this, the click on a link does not.)
+function actsOnLoadedPages(page) {
+  if (patched) return;
+  patched = true;
+  const locators = Object.getPrototypeOf(page.locator("html"));
+  for (const act of ["click", "check", "uncheck", "fill", "press", "selectOption", "setInputFiles"]) {
+    const plain = locators[act];
+    locators[act] = async function (...how) {
+      await this.waitFor({ state: "attached" });
+      await loaded(this.page());
+      return plain.apply(this, how);
+    };
+  }
 }
 
 /// Signs in with the form.

@@ -94,7 +94,8 @@ for (const [name, props, theme] of [
     expect(look.accent.includes("#112233") === dressed, `the accent ${look.accent}`);
     expect(/^"?Inter"?, serif, system-ui/.test(look.font) === dressed, `the font ${look.font}`);
     equal([look.icon, look.wide], dressed ? [ICON, 1] : [undefined, undefined], "the icon");
-    equal(await inner.evaluate(() => document.documentElement.dataset.theme), theme, "the theme");
+    // A deferred script sets the theme.
+    await until(async () => (await inner.evaluate(() => document.documentElement.dataset.theme)) === theme, `the theme ${theme}`);
     if (props.fullSize) {
       await until(() => inner.evaluate(() => document.documentElement.scrollHeight <= document.documentElement.clientHeight + 1), "a frame as high as its page");
     } else {
