@@ -140,6 +140,7 @@ test("all failures of an endpoint are selected at once, and messages that cannot
   await result(page).getByText("The endpoint is disabled").waitFor();
   await api("PATCH", there.api, { disabled: false });
   await button(page, "Resend selected (3)").click();
+  await result(page).getByText("3 deliveries would be resent").waitFor();
   await button(page, "Resend them").click();
   await toast(page).getByText("3 of 3 are resent").waitFor();
   await until(() => there.came().length === 6, "three more, to this endpoint alone");

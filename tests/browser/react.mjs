@@ -105,11 +105,9 @@ for (const [name, props, theme] of [
     await frame.getByText("Add endpoint", { exact: true }).first().click();
     await frame.getByLabel("URL", { exact: true }).fill(at.at("/added"));
     await button(frame, "Create").click();
-    await frame.getByText("Enabled", { exact: true }).waitFor();
-    const { data } = await api("GET", `app/${app}/endpoint`);
-    expect(data.some((one) => one.url === at.at("/added")), "the new endpoint");
+    const added = await until(async () => (await api("GET", `app/${app}/endpoint`)).data.find((one) => one.url === at.at("/added")), "the new endpoint");
     await button(frame, "Show secret").click();
-    const secret = (await api("GET", `app/${app}/endpoint/${data.find((one) => one.url === at.at("/added")).id}/secret`)).key;
+    const secret = (await api("GET", `app/${app}/endpoint/${added.id}/secret`)).key;
     await frame.locator(".out .secret").getByText(secret).waitFor();
     await here.close();
   });

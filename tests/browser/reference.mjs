@@ -48,8 +48,8 @@ test("search finds operations by path, field and error code, and reports when no
     ["event_type_exists", "v1.event-type.create"],
   ]) {
     await here.page.getByLabel("Search").fill(words);
-    await until(async () => (await visible.count()) < 10, `few results for ${words}`);
-    expect(await here.page.locator(`[id="${id}"]`).isVisible(), `${id} for ${words}`);
+    const found = here.page.locator(`[id="${id}"]`);
+    await until(async () => (await found.isVisible()) && (await visible.count()) < 10, `few results, among them ${id}, for ${words}`);
   }
   await here.page.getByLabel("Search").fill("no such thing anywhere");
   await here.page.getByText("No operation matches").waitFor();

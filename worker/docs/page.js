@@ -441,7 +441,8 @@ for (const { name, description } of api.tags) {
 
 const find = element("find", HTMLInputElement);
 const count = element("count", HTMLElement);
-find.addEventListener("input", () => {
+/** Shows the operations that have all words of the search. */
+function search() {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const { node, link, words: have } of all) {
     node.hidden = !words.every((word) => have.includes(word));
@@ -454,7 +455,10 @@ find.addEventListener("input", () => {
   const found = all.filter(({ node }) => !node.hidden).length;
   const outcome = found ? `${found} of ${all.length} operations` : "No operation matches. Try fewer words.";
   count.textContent = words.length ? outcome : "";
-});
+}
+find.addEventListener("input", search);
+// Somebody may have typed before the operations were here, and browsers fill in a form again when one goes back.
+search();
 addEventListener("keydown", (event) => {
   if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "")) return;
   event.preventDefault();
