@@ -31,10 +31,10 @@ fn every_rule_holds_whatever_fails() {
     assert!(total.exhausted > seeds / 20 && total.alarms_lost > seeds / 20 && total.calls_disturbed > seeds);
     assert!(total.tasks > seeds / 10 && total.expunged > seeds / 10);
     meets_the_limits(&total, seeds);
+    reaches_the_limits(&total);
 }
 
-/// The rules on resets, full storage, overload and the platform's limits were not idle: each of these things has happened, and
-/// what an object may do for one event was used up.
+/// The rules on resets, full storage, overload and the platform's limits were not idle: each of these things has happened.
 #[track_caller]
 fn meets_the_limits(total: &Summary, seeds: u64) {
     for (what, times) in
@@ -42,6 +42,12 @@ fn meets_the_limits(total: &Summary, seeds: u64) {
     {
         assert!(times > seeds / 20, "{times} {what} in {seeds} seeds: {total:?}");
     }
+}
+
+/// That the greatest depth and the most requests were met. Only seeds that never change can be held to this: which is the
+/// greatest of a thousand others is luck.
+#[track_caller]
+fn reaches_the_limits(total: &Summary) {
     assert!(total.deepest >= u64::from(MAX_DEPTH), "no chain of calls was deeper than {}", total.deepest);
     assert!(
         total.most_requests >= u64::from(MAX_REQUESTS),
